@@ -1,0 +1,11 @@
+//! vLLM's scheduler and a measured step-time model, as a pure function.
+#![no_std]
+
+extern crate alloc;
+
+pub mod time;
+pub mod math;
+pub mod batch;
+pub mod request;
+pub mod workload;
+pub mod metrics;

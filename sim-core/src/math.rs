@@ -1,0 +1,94 @@
+//! The only door to floating-point functions and to casts between integers and floats.
+//!
+//! `std`'s `ln`, `exp` and `powf` differ in the last bits between x86-64 and Wasm; `libm`'s do not.
+//! Free functions, never methods: a method call can resolve to `std`'s in a test build.
+
+/// Natural logarithm.
+#[must_use]
+pub fn ln(x: f64) -> f64 {
+    libm::log(x)
+}
+
+/// `ln(1 + x)`, exact for small `x`.
+#[must_use]
+pub fn ln_1p(x: f64) -> f64 {
+    libm::log1p(x)
+}
+
+/// Exponential function.
+#[must_use]
+pub fn exp(x: f64) -> f64 {
+    libm::exp(x)
+}
+
+/// `x` to the power `y`.
+#[must_use]
+pub fn pow(x: f64, y: f64) -> f64 {
+    libm::pow(x, y)
+}
+
+/// Square root.
+#[must_use]
+pub fn sqrt(x: f64) -> f64 {
+    libm::sqrt(x)
+}
+
+/// Largest integer not above `x`, as a float.
+#[must_use]
+pub fn floor(x: f64) -> f64 {
+    libm::floor(x)
+}
+
+/// Smallest integer not below `x`, as a float.
+#[must_use]
+pub fn ceil(x: f64) -> f64 {
+    libm::ceil(x)
+}
+
+/// Nearest integer to `x`, as a float; halves away from zero.
+#[must_use]
+pub fn round(x: f64) -> f64 {
+    libm::round(x)
+}
+
+/// `x` as a float; exact below 2^53.
+#[must_use]
+pub const fn u64_to_f64(x: u64) -> f64 {
+    x as f64
+}
+
+/// `x` as a float; exact.
+#[must_use]
+pub const fn u32_to_f64(x: u32) -> f64 {
+    x as f64
+}
+
+/// `x` as a float; exact below 2^53.
+#[must_use]
+pub const fn usize_to_f64(x: usize) -> f64 {
+    x as f64
+}
+
+/// `x` without its fraction; negative and NaN give 0, too large gives the maximum.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturation is the documented result")]
+#[must_use]
+pub const fn f64_to_u64(x: f64) -> u64 {
+    x as u64
+}
+
+/// `x` to the nearest integer; negative and NaN give 0, too large gives the maximum.
+#[must_use]
+pub fn round_to_u64(x: f64) -> u64 {
+    f64_to_u64(round(x))
+}
+
+/// `x`, which indexes memory and so is below 2^32 wherever this is called.
+///
+/// # Panics
+/// If it is not.
+#[expect(clippy::cast_possible_truncation, reason = "checked on the line above the cast")]
+#[must_use]
+pub const fn usize_to_u32(x: usize) -> u32 {
+    assert!(x <= u32::MAX as usize, "an index must fit in 32 bits");
+    x as u32
+}

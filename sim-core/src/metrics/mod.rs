@@ -1,0 +1,3 @@
+//! From recorded facts to the numbers users know. Receives finished facts and changes nothing.
+
+pub mod recorder;

@@ -1,0 +1,276 @@
+//! A request as the workload states it: what it asks, and what the model will answer.
+//!
+//! Token contents are never stored. A sequence is a list of [`TokenRun`]s on an endless line of token numbers, which
+//! is all the prefix cache needs: two blocks are equal exactly if their runs are.
+
+use alloc::vec::Vec;
+
+/// Index of a request in its [`RequestSet`]; dense from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u32);
+
+impl RequestId {
+    /// The index, for slices.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The tokens `start`, `start + 1`, … (`len` of them).
+///
+/// Token numbers are labels: equal number, equal token. A generator that needs private text takes a fresh segment
+/// from [`TokenRun::segment`]; a reader of recorded tokens uses their own numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenRun {
+    /// First token number.
+    pub start: u64,
+    /// Number of tokens, at least 1.
+    pub len: u32,
+}
+
+impl TokenRun {
+    /// The first `len` tokens of segment `segment`. Segments of different number share no token.
+    #[must_use]
+    pub const fn segment(segment: u32, len: u32) -> Self {
+        Self { start: (segment as u64) << 32, len }
+    }
+}
+
+/// Why a request ended (`vllm/v1/engine/__init__.py::FinishReason`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FinishReason {
+    /// An end-of-sequence or stop token was generated.
+    Stop,
+    /// `max_tokens` or `max_model_len` was reached.
+    Length,
+    /// The client gave up.
+    Abort,
+}
+
+/// One request of a workload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Request {
+    /// Index in [`RequestSet::runs`] of the request's first run.
+    pub(crate) first_run: u32,
+    /// Runs of the whole sequence: the prompt, then every token the model would generate.
+    pub(crate) num_runs: u32,
+    /// Prompt length in tokens, at least 1.
+    pub num_prompt_tokens: u32,
+    /// Limit on generated tokens that the engine is told, at least 1.
+    pub max_tokens: u32,
+    /// Generated tokens if no limit intervenes, at most `max_tokens`; fewer than `max_tokens` if and only if the last
+    /// one is an end-of-sequence or stop token (then [`Self::stops`] is true).
+    pub num_output_tokens: u32,
+    /// Whether token number `num_output_tokens` is an end-of-sequence or stop token.
+    pub stops: bool,
+    /// Scheduling priority; lower is sooner. Only the `priority` policy reads it.
+    pub priority: i32,
+    /// Orders requests of equal priority: any number that grows with the front-end's arrival clock.
+    pub arrival_order: u64,
+    /// Orders requests of equal priority and arrival: rank of the request's text id.
+    pub id_rank: u32,
+    /// Requests with different salts share no cached block (`cache_salt`); 0 means none.
+    pub cache_salt: u32,
+}
+
+/// What [`RequestSet::push`] is told about a request; the fields are those of [`Request`].
+#[derive(Debug, Clone, Copy)]
+pub struct NewRequest<'a> {
+    /// Prompt, in order; at least one token in total.
+    pub prompt: &'a [TokenRun],
+    /// Generated tokens, in order: exactly [`Self::num_output_tokens`].
+    pub output: &'a [TokenRun],
+    /// See [`Request::max_tokens`].
+    pub max_tokens: u32,
+    /// See [`Request::stops`].
+    pub stops: bool,
+    /// See [`Request::priority`].
+    pub priority: i32,
+    /// See [`Request::arrival_order`].
+    pub arrival_order: u64,
+    /// See [`Request::id_rank`].
+    pub id_rank: u32,
+    /// See [`Request::cache_salt`].
+    pub cache_salt: u32,
+}
+
+impl NewRequest<'_> {
+    /// Generated tokens: the length of `output`.
+    #[must_use]
+    pub fn num_output_tokens(&self) -> u64 {
+        self.output.iter().map(|run| u64::from(run.len)).sum()
+    }
+}
+
+/// Why a request cannot be part of a workload. Each variant's doc is its exact predicate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// `prompt` holds no token.
+    EmptyPrompt,
+    /// `output` holds no token.
+    EmptyOutput,
+    /// `output` holds more than `max_tokens` tokens, or fewer without `stops`.
+    OutputLength {
+        /// Tokens in `output`.
+        num_output_tokens: u64,
+        /// The limit.
+        max_tokens: u32,
+    },
+    /// Prompt and output together exceed [`RequestSet::MAX_SEQUENCE_TOKENS`].
+    TooLong {
+        /// Tokens of prompt and output.
+        num_tokens: u64,
+    },
+    /// The set holds [`RequestSet::MAX_REQUESTS`] requests already.
+    TooMany,
+}
+
+impl core::fmt::Display for RequestError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::EmptyPrompt => write!(f, "the prompt is empty; the decoder prompt must have at least 1 token"),
+            Self::EmptyOutput => write!(f, "max_tokens is 0; it must be at least 1"),
+            Self::OutputLength { num_output_tokens, max_tokens } => {
+                write!(f, "{num_output_tokens} output tokens do not agree with max_tokens={max_tokens}")
+            }
+            Self::TooLong { num_tokens } => write!(
+                f,
+                "prompt and output have {num_tokens} tokens together; the limit is {}",
+                RequestSet::MAX_SEQUENCE_TOKENS
+            ),
+            Self::TooMany => write!(f, "more than {} requests", RequestSet::MAX_REQUESTS),
+        }
+    }
+}
+
+impl core::error::Error for RequestError {}
+
+/// The requests of a workload, in the order in which they are added to the engine.
+#[derive(Debug, Clone, Default)]
+pub struct RequestSet {
+    requests: Vec<Request>,
+    runs: Vec<TokenRun>,
+}
+
+impl RequestSet {
+    /// Most requests in one set.
+    pub const MAX_REQUESTS: u32 = 10_000_000;
+    /// Most tokens in one sequence, prompt and output together.
+    pub const MAX_SEQUENCE_TOKENS: u32 = 1 << 26;
+
+    /// An empty set.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { requests: Vec::new(), runs: Vec::new() }
+    }
+
+    /// An empty set with room for `num_requests` requests.
+    #[must_use]
+    pub fn with_capacity(num_requests: usize) -> Self {
+        Self { requests: Vec::with_capacity(num_requests), runs: Vec::with_capacity(num_requests) }
+    }
+
+    /// Appends a request and returns its id.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub fn push(&mut self, new: &NewRequest<'_>) -> Result<RequestId, RequestError> {
+        let num_prompt_tokens: u64 = new.prompt.iter().map(|run| u64::from(run.len)).sum();
+        let num_output_tokens = new.num_output_tokens();
+        if num_prompt_tokens == 0 {
+            return Err(RequestError::EmptyPrompt);
+        }
+        if num_output_tokens == 0 {
+            return Err(RequestError::EmptyOutput);
+        }
+        let agrees = if new.stops {
+            num_output_tokens <= u64::from(new.max_tokens)
+        } else {
+            num_output_tokens == u64::from(new.max_tokens)
+        };
+        if !agrees {
+            return Err(RequestError::OutputLength { num_output_tokens, max_tokens: new.max_tokens });
+        }
+        let num_tokens = num_prompt_tokens.saturating_add(num_output_tokens);
+        let (Ok(num_prompt_tokens), Ok(num_output_tokens), true) = (
+            u32::try_from(num_prompt_tokens),
+            u32::try_from(num_output_tokens),
+            num_tokens <= u64::from(Self::MAX_SEQUENCE_TOKENS),
+        ) else {
+            return Err(RequestError::TooLong { num_tokens });
+        };
+        let (Ok(index), Ok(first_run)) = (u32::try_from(self.requests.len()), u32::try_from(self.runs.len())) else {
+            return Err(RequestError::TooMany);
+        };
+        if index >= Self::MAX_REQUESTS {
+            return Err(RequestError::TooMany);
+        }
+        for &run in new.prompt.iter().chain(new.output) {
+            self.push_run(run, first_run as usize);
+        }
+        self.requests.push(Request {
+            first_run,
+            num_runs: crate::math::usize_to_u32(self.runs.len()) - first_run,
+            num_prompt_tokens,
+            max_tokens: new.max_tokens,
+            num_output_tokens,
+            stops: new.stops,
+            priority: new.priority,
+            arrival_order: new.arrival_order,
+            id_rank: new.id_rank,
+            cache_salt: new.cache_salt,
+        });
+        Ok(RequestId(index))
+    }
+
+    /// Appends `run`, joined with the run before it where the two are one: equal sequences get equal runs.
+    fn push_run(&mut self, run: TokenRun, first_run: usize) {
+        if run.len == 0 {
+            return;
+        }
+        if self.runs.len() > first_run
+            && let Some(last) = self.runs.last_mut()
+            && last.start.wrapping_add(u64::from(last.len)) == run.start
+        {
+            last.len += run.len;
+            return;
+        }
+        self.runs.push(run);
+    }
+
+    /// Number of requests.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// The request `id`.
+    ///
+    /// # Panics
+    /// If `id` is not of this set.
+    #[must_use]
+    pub fn get(&self, id: RequestId) -> &Request {
+        &self.requests[id.index()]
+    }
+
+    /// All requests, in order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Request] {
+        &self.requests
+    }
+
+    /// The runs of a request's whole sequence, prompt and output; neighbours are never joinable.
+    #[must_use]
+    pub fn runs(&self, request: &Request) -> &[TokenRun] {
+        let first = request.first_run as usize;
+        &self.runs[first..first + request.num_runs as usize]
+    }
+}

@@ -1,0 +1,36 @@
+//! What is asked of the engine: requests, and when they come.
+
+use alloc::vec::Vec;
+
+use crate::request::{RequestId, RequestSet};
+use crate::time::SimTime;
+
+/// Requests and the traffic that brings them.
+#[derive(Debug, Clone)]
+pub struct Workload {
+    /// The requests, in sending order.
+    pub requests: RequestSet,
+    /// When each is sent.
+    pub traffic: Traffic,
+}
+
+/// When requests reach the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Traffic {
+    /// A client sends request `i` at `send_times[i]`, or later if `max_concurrency` requests are under way: then as
+    /// soon as one of them ends, first come first served (the semaphore of `vllm bench serve --max-concurrency`).
+    Timed {
+        /// One time per request, not decreasing. All zero: everything at once (`--request-rate inf`).
+        send_times: Vec<SimTime>,
+        /// Most requests under way; `None` for no limit, else at least 1.
+        max_concurrency: Option<u32>,
+    },
+    /// `queries_per_iter[i]` requests join before iteration `i` of the engine's step loop. This is the engine's only
+    /// native input: every other traffic is turned into it, and the result of a run records it.
+    QueriesPerIter {
+        /// Requests added before each iteration; they sum to the number of requests.
+        queries_per_iter: Vec<u32>,
+        /// Requests aborted before an iteration's additions, ordered by iteration.
+        aborts: Vec<(u32, RequestId)>,
+    },
+}

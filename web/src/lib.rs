@@ -1,0 +1,1 @@
+//! The page. Filled by its own issue.
