@@ -9,4 +9,7 @@ pub mod config;
 pub mod batch;
 pub mod request;
 pub mod workload;
+pub mod kv_cache;
+pub mod sched;
+pub mod engine_core;
 pub mod metrics;

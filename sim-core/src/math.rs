@@ -92,3 +92,14 @@ pub const fn usize_to_u32(x: usize) -> u32 {
     assert!(x <= u32::MAX as usize, "an index must fit in 32 bits");
     x as u32
 }
+
+/// `x`, which is bounded by a 32-bit quantity wherever this is called.
+///
+/// # Panics
+/// If it does not fit.
+#[expect(clippy::cast_possible_truncation, reason = "checked on the line above the cast")]
+#[must_use]
+pub const fn u64_to_u32(x: u64) -> u32 {
+    assert!(x <= u32::MAX as u64, "a count must fit in 32 bits");
+    x as u32
+}

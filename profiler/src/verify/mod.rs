@@ -1,0 +1,5 @@
+//! How true the simulator is: against recordings of the real scheduler, and against the real engine.
+
+pub(crate) mod recorded_trace;
+pub(crate) mod replay;
+pub(crate) mod tokens;

@@ -1,0 +1,254 @@
+//! The file a scheduler recording is kept in (`tests/data/traces/README.md` describes the format), and the way from
+//! its workload to the simulator's types.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+use sim_core::config::{EngineConfig, SchedulingPolicy};
+use sim_core::request::{NewRequest, RequestId, RequestSet, TokenRun};
+
+/// A recorded run of the real engine.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RecordedTrace {
+    pub(crate) vllm: String,
+    pub(crate) workload: RecordedWorkload,
+    pub(crate) engine: RecordedEngine,
+    pub(crate) usable_blocks: u32,
+    pub(crate) iterations: Vec<Iteration>,
+}
+
+/// Requests and when they join.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RecordedWorkload {
+    pub(crate) requests: Vec<RecordedRequest>,
+    pub(crate) queries_per_iter: Option<Vec<u32>>,
+    #[serde(default)]
+    pub(crate) aborts: Vec<(u32, String)>,
+}
+
+/// One request; what is missing has the default the format states.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RecordedRequest {
+    id: Option<String>,
+    max_tokens: u32,
+    #[serde(default)]
+    priority: i32,
+    arrival_time: Option<f64>,
+    cache_salt: Option<String>,
+    prompt_len: Option<u32>,
+    prompt: Option<Vec<(u64, u32)>>,
+    prompt_token_ids: Option<Vec<u64>>,
+    out_base: Option<u64>,
+    output_token_ids: Option<Vec<u64>>,
+    stop_at: Option<u32>,
+    stop_token_ids: Option<Vec<u64>>,
+}
+
+/// The engine's resolved settings.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct RecordedEngine {
+    max_num_seqs: u32,
+    max_num_batched_tokens: u32,
+    block_size: u32,
+    num_gpu_blocks: u32,
+    max_model_len: u32,
+    enable_prefix_caching: bool,
+    enable_chunked_prefill: bool,
+    long_prefill_token_threshold: u32,
+    policy: String,
+    async_scheduling: bool,
+    #[serde(default)]
+    long_prefill_token_threshold_adaptive: bool,
+    max_num_scheduled_tokens: Option<u32>,
+    max_num_active_seqs: Option<u32>,
+    #[serde(default)]
+    watermark: f64,
+    #[serde(default = "default_true")]
+    scheduler_reserve_full_isl: bool,
+    #[serde(default = "default_one")]
+    pipeline_parallel_size: u32,
+}
+
+const fn default_true() -> bool {
+    true
+}
+
+const fn default_one() -> u32 {
+    1
+}
+
+/// One call of the engine's step function. Names as in the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct Iteration {
+    pub(crate) i: u32,
+    #[serde(default)]
+    pub(crate) add: Vec<u32>,
+    #[serde(default)]
+    pub(crate) abort: Vec<u32>,
+    pub(crate) s: Option<Vec<(u32, u32, u32)>>,
+    #[serde(default)]
+    pub(crate) new: Vec<(u32, u32)>,
+    #[serde(default)]
+    pub(crate) res: Vec<(u32, u32)>,
+    #[serde(default)]
+    pub(crate) pre: Vec<u32>,
+    pub(crate) free: Option<u32>,
+    pub(crate) run: Option<u32>,
+    pub(crate) wait: Option<u32>,
+    pub(crate) done: Option<u32>,
+    #[serde(default)]
+    pub(crate) ntok: u32,
+    #[serde(default)]
+    pub(crate) fin: Vec<(u32, String, u32)>,
+    pub(crate) free_end: Option<u32>,
+}
+
+/// Where the format puts tokens that a request does not state: prompt token i of request r is
+/// `PROMPT_BASE + r × STRIDE + i`, output token j is `OUTPUT_BASE + r × STRIDE + j`.
+const PROMPT_BASE: u64 = 1_000_000_000;
+const OUTPUT_BASE: u64 = 2_000_000_000;
+const STRIDE: u64 = 1_000_000;
+/// The end-of-sequence token.
+const EOS: u64 = 2;
+
+impl RecordedEngine {
+    /// The settings as the simulator takes them.
+    pub(crate) fn config(&self) -> Result<EngineConfig> {
+        let policy = match self.policy.as_str() {
+            "fcfs" => SchedulingPolicy::Fcfs,
+            "priority" => SchedulingPolicy::Priority,
+            other => bail!("engine.policy: {other:?} is neither \"fcfs\" nor \"priority\""),
+        };
+        ensure!(self.block_size > 0, "engine.block_size is 0; it must be at least 1");
+        ensure!(self.num_gpu_blocks > 1, "engine.num_gpu_blocks is {}; it must be at least 2", self.num_gpu_blocks);
+        ensure!(
+            u64::from(self.num_gpu_blocks) <= 1 << 26,
+            "engine.num_gpu_blocks is {}; the limit is {}",
+            self.num_gpu_blocks,
+            1 << 26
+        );
+        ensure!(self.max_model_len > 1, "engine.max_model_len is {}; it must be at least 2", self.max_model_len);
+        ensure!(
+            (0.0..1.0).contains(&self.watermark),
+            "engine.watermark is {}; it must be in [0, 1)",
+            self.watermark
+        );
+        ensure!(
+            (1..=64).contains(&self.pipeline_parallel_size),
+            "engine.pipeline_parallel_size is {}; it must be in 1..=64",
+            self.pipeline_parallel_size
+        );
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "vLLM's int() of a share of a u32")]
+        let watermark_blocks = (self.watermark * f64::from(self.num_gpu_blocks)) as u32;
+        Ok(EngineConfig {
+            max_num_seqs: self.max_num_seqs,
+            max_num_active_seqs: self.max_num_active_seqs.unwrap_or(self.max_num_seqs),
+            max_num_batched_tokens: self.max_num_batched_tokens,
+            max_num_scheduled_tokens: self.max_num_scheduled_tokens.unwrap_or(self.max_num_batched_tokens),
+            max_model_len: self.max_model_len,
+            block_size: self.block_size,
+            num_gpu_blocks: self.num_gpu_blocks,
+            enable_prefix_caching: self.enable_prefix_caching,
+            enable_chunked_prefill: self.enable_chunked_prefill,
+            long_prefill_token_threshold: self.long_prefill_token_threshold,
+            long_prefill_token_threshold_adaptive: self.long_prefill_token_threshold_adaptive,
+            policy,
+            scheduler_reserve_full_isl: self.scheduler_reserve_full_isl,
+            watermark_blocks,
+            async_scheduling: self.async_scheduling,
+            pipeline_parallel_size: self.pipeline_parallel_size,
+        })
+    }
+}
+
+impl RecordedWorkload {
+    /// The requests as the simulator takes them, and their ids as text.
+    pub(crate) fn requests(&self, max_model_len: u32) -> Result<(RequestSet, BTreeMap<String, RequestId>)> {
+        let mut ids = BTreeMap::new();
+        for (index, request) in (0..).zip(&self.requests) {
+            let id = request.id.clone().unwrap_or_else(|| format!("r{index}"));
+            ensure!(ids.insert(id, RequestId(index)).is_none(), "requests[{index}].id is given twice");
+        }
+        let mut id_ranks = vec![0; self.requests.len()];
+        for (rank, id) in (0..).zip(ids.values()) {
+            id_ranks[id.index()] = rank;
+        }
+        let mut salts: Vec<&str> = vec![];
+        let mut requests = RequestSet::with_capacity(self.requests.len());
+        for (index, (request, &id_rank)) in self.requests.iter().zip(&id_ranks).enumerate() {
+            let salt = request.cache_salt.as_deref().map_or(0, |salt| {
+                let known = salts.iter().position(|&other| other == salt).unwrap_or_else(|| {
+                    salts.push(salt);
+                    salts.len() - 1
+                });
+                known + 1
+            });
+            let place = || format!("requests[{index}]");
+            let prompt = request.prompt(index as u64);
+            let (output, stops) = request.output(index as u64, max_model_len);
+            let new = NewRequest {
+                prompt: &prompt,
+                output: &output,
+                max_tokens: if stops { request.max_tokens } else { sum(&output)? },
+                stops,
+                priority: request.priority,
+                arrival_order: total_order(request.arrival_time.unwrap_or(index as f64)),
+                id_rank,
+                cache_salt: u32::try_from(salt).with_context(place)?,
+            };
+            let id = requests.push(&new).with_context(place)?;
+            let num_prompt_tokens = requests.get(id).num_prompt_tokens;
+            ensure!(
+                num_prompt_tokens < max_model_len,
+                "requests[{index}]: the prompt has {num_prompt_tokens} tokens; with max_model_len={max_model_len} at \
+                 most {} leave room for an output token",
+                max_model_len - 1
+            );
+        }
+        Ok((requests, ids))
+    }
+}
+
+impl RecordedRequest {
+    fn prompt(&self, index: u64) -> Vec<TokenRun> {
+        if let Some(ids) = &self.prompt_token_ids {
+            ids.iter().map(|&start| TokenRun { start, len: 1 }).collect()
+        } else if let Some(runs) = &self.prompt {
+            runs.iter().map(|&(start, len)| TokenRun { start, len }).collect()
+        } else {
+            vec![TokenRun { start: PROMPT_BASE + index * STRIDE, len: self.prompt_len.unwrap_or(0) }]
+        }
+    }
+
+    /// Every token it would generate, and whether the last of them stops it.
+    fn output(&self, index: u64, max_model_len: u32) -> (Vec<TokenRun>, bool) {
+        let base = self.out_base.unwrap_or(OUTPUT_BASE + index * STRIDE);
+        let mut runs = vec![];
+        // What lies beyond max_model_len is never generated.
+        for j in 0..self.max_tokens.min(max_model_len) {
+            let listed = self.output_token_ids.as_ref().and_then(|ids| ids.get(j as usize));
+            let token = if self.stop_at == Some(j + 1) {
+                EOS
+            } else {
+                listed.copied().unwrap_or(base + u64::from(j))
+            };
+            runs.push(TokenRun { start: token, len: 1 });
+            let is_eos = self.stop_at.is_some() && token == EOS;
+            if is_eos || self.stop_token_ids.as_ref().is_some_and(|ids| ids.contains(&token)) {
+                return (runs, true);
+            }
+        }
+        (runs, false)
+    }
+}
+
+fn sum(runs: &[TokenRun]) -> Result<u32> {
+    u32::try_from(runs.iter().map(|run| u64::from(run.len)).sum::<u64>()).context("too many tokens")
+}
+
+/// A number that orders as `x` does, for every float but NaN.
+fn total_order(x: f64) -> u64 {
+    let bits = x.to_bits();
+    if bits >> 63 == 0 { bits | (1 << 63) } else { !bits }
+}

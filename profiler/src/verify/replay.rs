@@ -1,0 +1,78 @@
+//! Runs the simulator's engine over a recorded workload and writes down what the recorder wrote down.
+
+use sim_core::config::EngineConfig;
+use sim_core::engine_core::EngineCore;
+use sim_core::request::{FinishReason, RequestId, RequestSet};
+use sim_core::sched::output::SchedulerOutput;
+
+use super::recorded_trace::Iteration;
+
+/// When requests join and leave.
+#[derive(Debug)]
+pub(crate) struct Admissions {
+    pub(crate) queries_per_iter: Vec<u32>,
+    pub(crate) aborts: Vec<(u32, RequestId)>,
+}
+
+/// Calls `see` with every iteration of the engine until it returns false or the work is done.
+pub(crate) fn replay(
+    config: &EngineConfig,
+    requests: &RequestSet,
+    admissions: &Admissions,
+    mut see: impl FnMut(Iteration) -> bool,
+) {
+    let mut engine = EngineCore::new(config, requests);
+    // Iteration at which each pass was issued.
+    let mut issued_at = vec![];
+    let mut next = 0;
+    for i in 0.. {
+        let mut iteration = Iteration { i, ..Iteration::default() };
+        for &(_, id) in admissions.aborts.iter().filter(|abort| abort.0 == i) {
+            engine.abort_request(id);
+            iteration.abort.push(id.0);
+        }
+        let joining = admissions.queries_per_iter.get(i as usize).copied();
+        for id in next..next + joining.unwrap_or(0) {
+            engine.add_request(RequestId(id));
+            iteration.add.push(id);
+        }
+        next += joining.unwrap_or(0);
+        if joining.is_none() && !engine.has_work() {
+            return;
+        }
+        let step = engine.step(|_, output| {
+            issued_at.push(i);
+            write_pass(output, &mut iteration);
+        });
+        if let Some(pass) = step.processed {
+            let outputs = engine.outputs();
+            iteration.done = Some(issued_at[pass as usize]);
+            iteration.ntok = u32::try_from(outputs.tokens.len()).unwrap_or(u32::MAX);
+            let finished = outputs.finished.iter().map(|finished| {
+                let reason = match finished.reason {
+                    FinishReason::Stop => "stop",
+                    FinishReason::Length => "length",
+                    FinishReason::Abort => "abort",
+                };
+                (finished.id.0, reason.to_owned(), finished.num_output_tokens)
+            });
+            iteration.fin = finished.collect();
+        }
+        iteration.free_end = Some(engine.scheduler().kv_cache().num_free_blocks());
+        if !see(iteration) {
+            return;
+        }
+    }
+}
+
+fn write_pass(output: &SchedulerOutput, iteration: &mut Iteration) {
+    let scheduled = output.scheduled.iter();
+    iteration.s =
+        Some(scheduled.map(|part| (part.id.0, part.num_scheduled_tokens, part.num_computed_tokens)).collect());
+    iteration.new = output.new_reqs.iter().map(|new| (new.id.0, new.num_cached_tokens)).collect();
+    iteration.res = output.resumed_reqs.iter().map(|resumed| (resumed.id.0, resumed.num_cached_tokens)).collect();
+    iteration.pre = output.preempted_reqs.iter().map(|id| id.0).collect();
+    iteration.free = Some(output.num_free_blocks);
+    iteration.run = Some(output.num_running_reqs);
+    iteration.wait = Some(output.num_waiting_reqs);
+}

@@ -1,0 +1,207 @@
+//! `verify-tokens`: the simulator's schedule against a recording of the real one, field by field.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use flate2::read::GzDecoder;
+
+use super::recorded_trace::{Iteration, RecordedTrace};
+use super::replay::{Admissions, replay};
+
+/// Largest trace read, unpacked.
+const MAX_TRACE_BYTES: u64 = 1 << 30;
+
+/// The version whose schedule is replayed.
+pub(crate) const VLLM_VERSION: &str = "0.32.0";
+
+/// The first difference between a recording and the simulator.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Difference {
+    /// Iteration of the engine's loop.
+    iteration: u32,
+    /// Field of the trace format, with what it means.
+    field: &'static str,
+    /// Request concerned, if the field is a list of requests.
+    request: Option<u32>,
+    /// What was recorded.
+    expected: String,
+    /// What the simulator did.
+    found: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "iteration {}", self.iteration)?;
+        if let Some(request) = self.request {
+            write!(f, ", request {request}")?;
+        }
+        write!(f, ", {}: expected {}, found {}", self.field, self.expected, self.found)
+    }
+}
+
+/// Every `.json` and `.json.gz` file under `paths`, sorted; `MANIFEST.json` files are not traces.
+pub(crate) fn trace_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = vec![];
+    for path in paths {
+        if path.is_dir() {
+            collect_traces(path, &mut files, 0)?;
+        } else {
+            ensure!(path.exists(), "{}: no such file or folder", path.display());
+            files.push(path.clone());
+        }
+    }
+    files.sort();
+    ensure!(!files.is_empty(), "no .json or .json.gz file under {paths:?}");
+    Ok(files)
+}
+
+fn collect_traces(folder: &Path, files: &mut Vec<PathBuf>, depth: u32) -> Result<()> {
+    ensure!(depth < 32, "{}: folders are nested more than 32 deep", folder.display());
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry.with_context(|| folder.display().to_string())?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if path.is_dir() {
+            collect_traces(&path, files, depth + 1)?;
+        } else if name != "MANIFEST.json" && (name.ends_with(".json") || name.ends_with(".json.gz")) {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Replays one recorded trace; `None` if every field of every pass agrees.
+pub(crate) fn verify_file(path: &Path) -> Result<Option<Difference>> {
+    let place = || path.display().to_string();
+    let mut bytes = vec![];
+    let file = File::open(path).with_context(place)?;
+    let reader: Box<dyn Read> =
+        if path.extension().is_some_and(|extension| extension == "gz") { Box::new(GzDecoder::new(file)) } else { Box::new(file) };
+    reader.take(MAX_TRACE_BYTES + 1).read_to_end(&mut bytes).with_context(place)?;
+    if bytes.len() as u64 > MAX_TRACE_BYTES {
+        bail!("{}: more than {MAX_TRACE_BYTES} bytes", path.display());
+    }
+    verify(&bytes).with_context(place)
+}
+
+/// Replays a recorded trace given as JSON.
+pub(crate) fn verify(json: &[u8]) -> Result<Option<Difference>> {
+    let trace: RecordedTrace = serde_json::from_slice(json).context("not a recorded scheduler trace")?;
+    ensure!(
+        trace.vllm == VLLM_VERSION,
+        "recorded from vLLM {}; the simulator replays vLLM {VLLM_VERSION}",
+        trace.vllm
+    );
+    let config = trace.engine.config()?;
+    let (requests, ids) = trace.workload.requests(config.max_model_len)?;
+    let usable_blocks = config.num_gpu_blocks - 1;
+    ensure!(
+        trace.usable_blocks == usable_blocks,
+        "usable_blocks is {}, but num_gpu_blocks leaves {usable_blocks}",
+        trace.usable_blocks
+    );
+    let mut aborts = vec![];
+    for (iteration, id) in &trace.workload.aborts {
+        let id = ids.get(id).with_context(|| format!("aborts: no request has the id {id:?}"))?;
+        aborts.push((*iteration, *id));
+    }
+    let all_at_once = || vec![u32::try_from(requests.len()).unwrap_or(u32::MAX)];
+    let queries_per_iter = trace.workload.queries_per_iter.clone().unwrap_or_else(all_at_once);
+    let joining: u64 = queries_per_iter.iter().map(|&count| u64::from(count)).sum();
+    ensure!(
+        joining == requests.len() as u64,
+        "queries_per_iter adds {joining} requests, but there are {}",
+        requests.len()
+    );
+    let mut recorded = trace.iterations.iter();
+    let mut difference = None;
+    let mut num_iterations = 0;
+    replay(&config, &requests, &Admissions { queries_per_iter, aborts }, |found| {
+        num_iterations += 1;
+        difference = match recorded.next() {
+            Some(expected) => first_difference(expected, &found),
+            None => Some(Difference {
+                iteration: found.i,
+                field: "number of iterations",
+                request: None,
+                expected: trace.iterations.len().to_string(),
+                found: "more".to_owned(),
+            }),
+        };
+        difference.is_none()
+    });
+    if difference.is_none() && recorded.next().is_some() {
+        difference = Some(Difference {
+            iteration: num_iterations,
+            field: "number of iterations",
+            request: None,
+            expected: trace.iterations.len().to_string(),
+            found: num_iterations.to_string(),
+        });
+    }
+    Ok(difference)
+}
+
+fn first_difference(expected: &Iteration, found: &Iteration) -> Option<Difference> {
+    let i = expected.i;
+    let scheduled = |iteration: &Iteration| iteration.s.clone().unwrap_or_default();
+    let tokens = |iteration: &Iteration| scheduled(iteration).iter().map(|s| (s.0, s.1)).collect::<Vec<_>>();
+    let computed = |iteration: &Iteration| scheduled(iteration).iter().map(|s| (s.0, s.2)).collect::<Vec<_>>();
+    let just = |ids: &[u32]| ids.iter().map(|&id| (id, ())).collect::<Vec<_>>();
+    let finished =
+        |iteration: &Iteration| iteration.fin.iter().map(|f| (f.0, (f.1.clone(), f.2))).collect::<Vec<_>>();
+    compare_value(i, "iteration number", &expected.i, &found.i)
+        .or_else(|| compare_list(i, "requests added (add)", &just(&expected.add), &just(&found.add)))
+        .or_else(|| compare_list(i, "requests aborted (abort)", &just(&expected.abort), &just(&found.abort)))
+        .or_else(|| compare_value(i, "whether a pass was issued (s)", &expected.s.is_some(), &found.s.is_some()))
+        .or_else(|| compare_list(i, "requests preempted (pre)", &just(&expected.pre), &just(&found.pre)))
+        .or_else(|| compare_list(i, "num_scheduled_tokens (s)", &tokens(expected), &tokens(found)))
+        .or_else(|| compare_list(i, "num_computed_tokens before the pass (s)", &computed(expected), &computed(found)))
+        .or_else(|| compare_list(i, "new requests and their cached tokens (new)", &expected.new, &found.new))
+        .or_else(|| compare_list(i, "resumed requests and their cached tokens (res)", &expected.res, &found.res))
+        .or_else(|| compare_value(i, "free blocks after scheduling (free)", &expected.free, &found.free))
+        .or_else(|| compare_value(i, "running requests (run)", &expected.run, &found.run))
+        .or_else(|| compare_value(i, "waiting requests (wait)", &expected.wait, &found.wait))
+        .or_else(|| compare_value(i, "iteration of the pass processed (done)", &expected.done, &found.done))
+        .or_else(|| compare_value(i, "tokens delivered (ntok)", &expected.ntok, &found.ntok))
+        .or_else(|| compare_list(i, "requests finished (fin)", &finished(expected), &finished(found)))
+        .or_else(|| compare_value(i, "free blocks at the end (free_end)", &expected.free_end, &found.free_end))
+}
+
+fn compare_value<T: PartialEq + fmt::Debug>(
+    iteration: u32,
+    field: &'static str,
+    expected: &T,
+    found: &T,
+) -> Option<Difference> {
+    (expected != found).then(|| Difference {
+        iteration,
+        field,
+        request: None,
+        expected: format!("{expected:?}"),
+        found: format!("{found:?}"),
+    })
+}
+
+fn compare_list<T: PartialEq + fmt::Debug>(
+    iteration: u32,
+    field: &'static str,
+    expected: &[(u32, T)],
+    found: &[(u32, T)],
+) -> Option<Difference> {
+    if expected == found {
+        return None;
+    }
+    let longest = expected.len().max(found.len());
+    let place = (0..longest).find(|&place| expected.get(place) != found.get(place))?;
+    let describe = |entry: Option<&(u32, T)>| entry.map_or_else(|| "nothing".to_owned(), |entry| format!("{entry:?}"));
+    Some(Difference {
+        iteration,
+        field,
+        request: expected.get(place).or(found.get(place)).map(|entry| entry.0),
+        expected: describe(expected.get(place)),
+        found: describe(found.get(place)),
+    })
+}

@@ -1,0 +1,127 @@
+//! The engine's step loop: decide a pass, issue it, take in the results of the oldest one under way.
+//!
+//! Source: `vllm/v1/engine/core.py::EngineCore.step` and `step_with_batch_queue`. The caller owns the clock; what a
+//! step does never depends on it.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::config::EngineConfig;
+use crate::request::{RequestId, RequestSet};
+use crate::sched::output::{EngineCoreOutputs, SchedulerOutput};
+use crate::sched::scheduler::Scheduler;
+
+/// Scheduler and passes under way.
+#[derive(Debug)]
+pub struct EngineCore<'a> {
+    scheduler: Scheduler<'a>,
+    /// Most passes under way.
+    max_concurrent_batches: usize,
+    /// Passes issued and not yet processed, oldest first.
+    batch_queue: VecDeque<Issued>,
+    /// Emptied outputs for the next passes.
+    unused: Vec<SchedulerOutput>,
+    /// The pass processed last.
+    processed: SchedulerOutput,
+    outputs: EngineCoreOutputs,
+    num_passes: u32,
+}
+
+#[derive(Debug)]
+struct Issued {
+    number: u32,
+    output: SchedulerOutput,
+}
+
+/// What one call of [`EngineCore::step`] did; passes are numbered by issue, empty ones included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Step {
+    /// The pass issued, if any: [`EngineCore::issued`] has it.
+    pub issued: Option<u32>,
+    /// The pass whose results were taken in, if any: [`EngineCore::processed`] and [`EngineCore::outputs`] have them.
+    pub processed: Option<u32>,
+}
+
+impl<'a> EngineCore<'a> {
+    /// An idle engine; `requests` are those it may be given.
+    #[must_use]
+    pub fn new(config: &'a EngineConfig, requests: &'a RequestSet) -> Self {
+        let depth = config.pipeline_parallel_size + u32::from(config.async_scheduling);
+        Self {
+            scheduler: Scheduler::new(config, requests),
+            max_concurrent_batches: depth as usize,
+            batch_queue: VecDeque::new(),
+            unused: Vec::new(),
+            processed: SchedulerOutput::default(),
+            outputs: EngineCoreOutputs::default(),
+            num_passes: 0,
+        }
+    }
+
+    /// Puts a request into the waiting queue.
+    pub fn add_request(&mut self, id: RequestId) {
+        self.scheduler.add_request(id);
+    }
+
+    /// Ends a request for its client.
+    pub fn abort_request(&mut self, id: RequestId) {
+        self.scheduler.abort_request(id);
+    }
+
+    /// The scheduler, for its counters.
+    #[must_use]
+    pub const fn scheduler(&self) -> &Scheduler<'a> {
+        &self.scheduler
+    }
+
+    /// Whether a step has anything to do.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        self.scheduler.has_requests() || !self.batch_queue.is_empty()
+    }
+
+    /// The pass issued last, if it is still under way.
+    ///
+    /// With a synchronous engine a pass is issued and processed in one step: then see [`Self::processed`].
+    #[must_use]
+    pub fn issued(&self) -> Option<&SchedulerOutput> {
+        self.batch_queue.back().map(|issued| &issued.output)
+    }
+
+    /// The pass processed last.
+    #[must_use]
+    pub const fn processed(&self) -> &SchedulerOutput {
+        &self.processed
+    }
+
+    /// What the pass processed last brought.
+    #[must_use]
+    pub const fn outputs(&self) -> &EngineCoreOutputs {
+        &self.outputs
+    }
+
+    /// One iteration of the engine's loop. `on_issue` sees the pass as soon as it is decided.
+    pub fn step(&mut self, mut on_issue: impl FnMut(u32, &SchedulerOutput)) -> Step {
+        let mut step = Step::default();
+        if self.scheduler.has_requests() {
+            let number = self.num_passes;
+            self.num_passes += 1;
+            let mut output = self.unused.pop().unwrap_or_default();
+            self.scheduler.schedule(&mut output);
+            on_issue(number, &output);
+            let has_tokens = output.has_tokens();
+            self.batch_queue.push_back(Issued { number, output });
+            step.issued = Some(number);
+            // Rather fill the pipeline than wait for a result.
+            if self.batch_queue.len() < self.max_concurrent_batches && (has_tokens || self.scheduler.has_requests()) {
+                return step;
+            }
+        }
+        if let Some(oldest) = self.batch_queue.pop_front() {
+            self.scheduler.update_from_output(&oldest.output, &mut self.outputs);
+            self.unused.push(core::mem::replace(&mut self.processed, oldest.output));
+            step.processed = Some(oldest.number);
+        }
+        step
+    }
+}

@@ -1,0 +1,117 @@
+//! The scheduler's state of requests that it has touched: a slab with dense places.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::kv_cache::manager::RequestBlocks;
+use crate::math;
+use crate::request::{FinishReason, RequestId};
+
+/// State of a request from its first look at the head of the waiting queue to its end.
+///
+/// Source: `vllm/v1/request.py::Request`; the fields keep its names where it has one.
+#[derive(Debug)]
+pub(super) struct LiveRequest {
+    pub(super) id: RequestId,
+    /// Known tokens: prompt and processed output.
+    pub(super) num_tokens: u32,
+    /// Tokens whose KV exists or is being computed by a pass already issued.
+    pub(super) num_computed_tokens: u32,
+    /// Output tokens issued but not yet known; only when scheduling is asynchronous.
+    pub(super) num_output_placeholders: u32,
+    /// Tokens of passes issued and not yet processed.
+    pub(super) num_in_flight_tokens: u32,
+    /// Of these, tokens of passes issued before a preemption.
+    pub(super) num_stale_tokens: u32,
+    /// Prompt length plus `max_tokens`.
+    pub(super) max_num_tokens: u32,
+    /// Known tokens at which it ends.
+    pub(super) final_num_tokens: u32,
+    pub(super) finish_reason: FinishReason,
+    pub(super) is_running: bool,
+    pub(super) num_prompt_tokens: u32,
+    pub(super) num_preemptions: u32,
+    pub(super) num_passes: u32,
+    /// With pipeline parallelism: the first pass that may take its next token.
+    pub(super) eligible_pass: u64,
+    pub(super) blocks: RequestBlocks,
+}
+
+/// Where a request of the workload stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Not known to the scheduler, or gone.
+    Absent,
+    /// In the waiting queue, never looked at.
+    Untouched,
+    /// In the slab.
+    Slot(u32),
+}
+
+/// The slab, and the way from a request to its place.
+#[derive(Debug)]
+pub(super) struct LiveRequests {
+    slots: Vec<LiveRequest>,
+    unused: Vec<u32>,
+    /// Per request of the workload: [`ABSENT`], [`UNTOUCHED`] or its slot.
+    places: Vec<u32>,
+}
+
+const ABSENT: u32 = u32::MAX;
+const UNTOUCHED: u32 = u32::MAX - 1;
+
+impl LiveRequests {
+    pub(super) fn new(num_requests: usize) -> Self {
+        Self { slots: Vec::new(), unused: Vec::new(), places: vec![ABSENT; num_requests] }
+    }
+
+    pub(super) fn place(&self, id: RequestId) -> Place {
+        match self.places[id.index()] {
+            ABSENT => Place::Absent,
+            UNTOUCHED => Place::Untouched,
+            slot => Place::Slot(slot),
+        }
+    }
+
+    pub(super) fn add(&mut self, id: RequestId) {
+        assert!(self.places[id.index()] == ABSENT, "a request is added once");
+        self.places[id.index()] = UNTOUCHED;
+    }
+
+    /// A slot for `new`, whose `blocks` are replaced by emptied ones that keep their memory.
+    pub(super) fn insert(&mut self, mut new: LiveRequest) -> u32 {
+        let id = new.id;
+        let slot = if let Some(slot) = self.unused.pop() {
+            let old = &mut self.slots[slot as usize];
+            new.blocks = core::mem::take(&mut old.blocks);
+            *old = new;
+            slot
+        } else {
+            self.slots.push(new);
+            math::usize_to_u32(self.slots.len() - 1)
+        };
+        self.places[id.index()] = slot;
+        slot
+    }
+
+    /// Ends the request; its slot may be used again.
+    pub(super) fn remove(&mut self, id: RequestId) {
+        if let Place::Slot(slot) = self.place(id) {
+            self.unused.push(slot);
+        }
+        self.places[id.index()] = ABSENT;
+    }
+
+    /// Whether `slot` still belongs to `id`.
+    pub(super) fn holds(&self, slot: u32, id: RequestId) -> bool {
+        self.places[id.index()] == slot
+    }
+
+    pub(super) fn get(&self, slot: u32) -> &LiveRequest {
+        &self.slots[slot as usize]
+    }
+
+    pub(super) fn get_mut(&mut self, slot: u32) -> &mut LiveRequest {
+        &mut self.slots[slot as usize]
+    }
+}

@@ -1,0 +1,6 @@
+//! Who computes how many tokens in the next pass. Knows no time.
+
+pub mod scheduler;
+pub mod request_queue;
+pub mod output;
+mod live_request;

@@ -1,0 +1,101 @@
+//! One scheduled pass, and what came of it.
+//!
+//! Source: `vllm/v1/core/sched/output.py::SchedulerOutput`.
+
+use alloc::vec::Vec;
+
+use crate::batch::BatchComposition;
+use crate::request::{FinishReason, RequestId};
+
+/// A request's part in a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScheduledRequest {
+    /// The request.
+    pub id: RequestId,
+    /// Tokens of it in this pass, at least 1.
+    pub num_scheduled_tokens: u32,
+    /// Tokens of it computed by earlier passes or found in the prefix cache.
+    pub num_computed_tokens: u32,
+    /// Whether the pass reaches its last known token and so yields a new one.
+    pub emits: bool,
+    /// The scheduler's place for it.
+    pub(super) slot: u32,
+}
+
+/// A request taken from the waiting queue into a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admission {
+    /// The request.
+    pub id: RequestId,
+    /// Tokens found in the prefix cache.
+    pub num_cached_tokens: u32,
+}
+
+/// A pass as decided. May be empty: it is issued all the same.
+#[derive(Debug, Clone, Default)]
+pub struct SchedulerOutput {
+    /// Running requests first, then admissions; the order of results.
+    pub scheduled: Vec<ScheduledRequest>,
+    /// Requests admitted for the first time, in order.
+    pub new_reqs: Vec<Admission>,
+    /// Requests admitted again after a preemption, in order.
+    pub resumed_reqs: Vec<Admission>,
+    /// Requests preempted to make room, in order.
+    pub preempted_reqs: Vec<RequestId>,
+    /// What the duration depends on.
+    pub batch: BatchComposition,
+    /// Free blocks after the decision.
+    pub num_free_blocks: u32,
+    /// Length of the running list after the decision.
+    pub num_running_reqs: u32,
+    /// Length of the waiting queue after the decision.
+    pub num_waiting_reqs: u32,
+}
+
+impl SchedulerOutput {
+    /// Empties the output, keeping its memory.
+    pub(super) fn clear(&mut self) {
+        self.scheduled.clear();
+        self.new_reqs.clear();
+        self.resumed_reqs.clear();
+        self.preempted_reqs.clear();
+        self.batch.clear();
+    }
+
+    /// Whether the pass computes any token.
+    #[must_use]
+    pub const fn has_tokens(&self) -> bool {
+        !self.scheduled.is_empty()
+    }
+}
+
+/// A request that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FinishedRequest {
+    /// The request.
+    pub id: RequestId,
+    /// Why it ended.
+    pub reason: FinishReason,
+    /// Tokens it generated.
+    pub num_output_tokens: u32,
+    /// Times it was preempted.
+    pub num_preemptions: u32,
+    /// Passes that computed tokens of it.
+    pub num_passes: u32,
+}
+
+/// What the results of a pass brought.
+#[derive(Debug, Clone, Default)]
+pub struct EngineCoreOutputs {
+    /// Requests that got a token, in order.
+    pub tokens: Vec<RequestId>,
+    /// Requests that ended with it, in order.
+    pub finished: Vec<FinishedRequest>,
+}
+
+impl EngineCoreOutputs {
+    pub(super) fn clear(&mut self) {
+        self.tokens.clear();
+        self.finished.clear();
+    }
+}
