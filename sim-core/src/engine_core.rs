@@ -80,6 +80,13 @@ impl<'a> EngineCore<'a> {
         self.scheduler.has_requests() || !self.batch_queue.is_empty()
     }
 
+    /// Whether requests wait although nothing runs and no result is awaited. If that outlives a step, only a new
+    /// request can change it: vLLM's scheduler has no test for a prefill that can never fit.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.batch_queue.is_empty() && self.scheduler.only_waits()
+    }
+
     /// The pass issued last, if it is still under way.
     ///
     /// With a synchronous engine a pass is issued and processed in one step: then see [`Self::processed`].

@@ -12,4 +12,7 @@ pub mod workload;
 pub mod kv_cache;
 pub mod sched;
 pub mod engine_core;
+pub mod profile;
 pub mod metrics;
+mod client;
+pub mod simulator;

@@ -15,9 +15,13 @@ use crate::request::TokenRun;
 #[derive(Debug, Clone, Default)]
 pub struct RequestBlocks {
     /// Its block table.
-    pub table: Vec<BlockId>,
+    table: Vec<BlockId>,
+    /// Tokens that the table has room for.
+    capacity: u32,
     /// Leading blocks of the table that carry a key.
     num_cached_blocks: u32,
+    /// Tokens at which the next block can get its key.
+    next_full_block_end: u32,
     keys: KeyPath,
 }
 
@@ -112,15 +116,20 @@ impl KvCacheManager {
         num_tokens: u32,
     ) -> bool {
         let end = num_computed_tokens + num_new_tokens;
-        let needed = self.num_blocks_for(end).saturating_sub(math::usize_to_u32(blocks.table.len()));
-        if needed > self.pool.num_free_blocks() {
-            return false;
-        }
-        if needed > 0 {
-            self.pool.get_new_blocks(needed, &mut blocks.table);
+        if end.min(self.max_model_len) > blocks.capacity {
+            let needed = self.num_blocks_for(end) - blocks.capacity / self.block_size;
+            if needed > self.pool.num_free_blocks() {
+                return false;
+            }
+            self.take_blocks(blocks, needed);
         }
         self.cache_blocks(blocks, end.min(num_tokens));
         true
+    }
+
+    fn take_blocks(&mut self, blocks: &mut RequestBlocks, num_blocks: u32) {
+        self.pool.get_new_blocks(num_blocks, &mut blocks.table);
+        blocks.capacity = math::usize_to_u32(blocks.table.len()) * self.block_size;
     }
 
     /// Blocks to admit a request whose cached prefix [`Self::get_computed_blocks`] has just found, for
@@ -153,8 +162,9 @@ impl KvCacheManager {
         self.pool.touch(&self.computed_blocks);
         assert!(blocks.table.is_empty(), "an admitted request holds no blocks");
         blocks.table.extend_from_slice(&self.computed_blocks);
-        self.pool.get_new_blocks(needed, &mut blocks.table);
+        self.take_blocks(blocks, needed);
         blocks.num_cached_blocks = num_hits;
+        blocks.next_full_block_end = (num_hits + 1) * self.block_size;
         self.cache_blocks(blocks, end.min(num_tokens));
         true
     }
@@ -162,7 +172,7 @@ impl KvCacheManager {
     /// Gives every full block below token `num_tokens` its key, so that it can be found from now on.
     #[inline]
     pub(crate) fn cache_blocks(&mut self, blocks: &mut RequestBlocks, num_tokens: u32) {
-        if self.enable_caching && num_tokens >= (blocks.num_cached_blocks + 1) * self.block_size {
+        if num_tokens >= blocks.next_full_block_end && self.enable_caching {
             self.cache_full_blocks(blocks, num_tokens / self.block_size);
         }
     }
@@ -177,11 +187,13 @@ impl KvCacheManager {
             }
         }
         blocks.num_cached_blocks = num_full_blocks;
+        blocks.next_full_block_end = (num_full_blocks + 1) * self.block_size;
     }
 
     /// Gives back all blocks of a request; cached ones can still be found.
     pub(crate) fn free(&mut self, blocks: &mut RequestBlocks) {
         self.pool.free_blocks(&mut blocks.table);
+        blocks.capacity = 0;
         blocks.num_cached_blocks = 0;
     }
 

@@ -1,3 +1,4 @@
 //! From recorded facts to the numbers users know. Receives finished facts and changes nothing.
 
 pub mod recorder;
+pub mod chrome_trace;

@@ -3,8 +3,11 @@
 //! A request's instants are stored as numbers of passes, not as times: every token of a pass has the same time, so
 //! 100 million inter-token latencies cost a few bytes per pass instead of eight bytes per token.
 
+use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::math;
+use crate::request::{RequestId, RequestSet};
 use crate::time::{SimDuration, SimTime};
 
 /// One forward pass that computed at least one token.
@@ -26,6 +29,8 @@ pub struct PassRecord {
     pub num_prefill_tokens: u32,
     /// Requests in the pass.
     pub num_reqs: u32,
+    /// Requests that got a token from it.
+    pub num_outputs: u32,
     /// Requests in the running list after scheduling.
     pub num_running_reqs: u32,
     /// Requests waiting after scheduling.
@@ -59,6 +64,8 @@ pub struct RequestRecord {
     pub num_preemptions: u32,
     /// Passes that computed tokens of it.
     pub num_passes: u32,
+    /// Whether it ran to its end; an aborted request did not.
+    pub is_finished: bool,
 }
 
 /// Tokens of one request that came from passes `first_pass`, `first_pass + stride`, … (`num_tokens` of them).
@@ -95,4 +102,131 @@ pub struct Recording {
     /// Which passes gave each request its tokens; a request's runs are in time order, requests interleave.
     /// Empty unless asked for.
     pub emissions: Vec<EmissionRun>,
+}
+
+/// Writes a [`Recording`] while a run goes on.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    recording: Recording,
+    /// Per request the index of its unfinished run in [`Recording::emissions`]; empty if those are not asked for.
+    open_runs: Vec<u32>,
+    record_emissions: bool,
+}
+
+const NO_RUN: u32 = u32::MAX;
+
+impl Recorder {
+    pub(crate) fn new(requests: &RequestSet, record_emissions: bool) -> Self {
+        let record = |num_prompt_tokens| RequestRecord {
+            scheduled_send_time: SimTime::ZERO,
+            send_time: SimTime::ZERO,
+            queued_time: SimTime::ZERO,
+            first_scheduled_pass: 0,
+            first_token_pass: 0,
+            last_token_pass: 0,
+            num_prompt_tokens,
+            num_output_tokens: 0,
+            num_cached_tokens: 0,
+            num_preemptions: 0,
+            num_passes: 0,
+            is_finished: false,
+        };
+        let records = requests.as_slice().iter().map(|request| record(request.num_prompt_tokens)).collect();
+        Self {
+            recording: Recording { requests: records, ..Recording::default() },
+            open_runs: if record_emissions { vec![NO_RUN; requests.len()] } else { Vec::new() },
+            record_emissions,
+        }
+    }
+
+    pub(crate) fn sent(&mut self, id: RequestId, scheduled_send_time: SimTime, send_time: SimTime) {
+        let request = &mut self.recording.requests[id.index()];
+        request.scheduled_send_time = scheduled_send_time;
+        request.send_time = send_time;
+    }
+
+    pub(crate) fn queued(&mut self, id: RequestId, time: SimTime) {
+        self.recording.requests[id.index()].queued_time = time;
+    }
+
+    /// A pass with tokens was issued; returns its index.
+    pub(crate) fn issued(&mut self, record: PassRecord) -> u32 {
+        self.recording.passes.push(record);
+        math::usize_to_u32(self.recording.passes.len() - 1)
+    }
+
+    /// Pass `pass` is the first to compute tokens of request `id`.
+    pub(crate) fn admitted(&mut self, id: RequestId, pass: u32, num_cached_tokens: u32) {
+        let request = &mut self.recording.requests[id.index()];
+        request.first_scheduled_pass = pass;
+        request.num_cached_tokens = num_cached_tokens;
+    }
+
+    /// The results of pass `pass` were taken in: a token for each of `tokens`.
+    pub(crate) fn processed(
+        &mut self,
+        pass: u32,
+        tokens: &[RequestId],
+        output_time: SimTime,
+        delivery_time: SimTime,
+    ) {
+        let record = &mut self.recording.passes[pass as usize];
+        record.output_time = output_time;
+        record.delivery_time = delivery_time;
+        record.num_outputs = math::usize_to_u32(tokens.len());
+        // Requests that had their last token from the same pass have the same gap now, and nearly all do.
+        let (mut previous_pass, mut count) = (pass, 0);
+        for &id in tokens {
+            let request = &mut self.recording.requests[id.index()];
+            request.num_output_tokens += 1;
+            if request.num_output_tokens == 1 {
+                request.first_token_pass = pass;
+            } else if request.last_token_pass == previous_pass {
+                count += 1;
+            } else {
+                let next = request.last_token_pass;
+                self.push_gap(previous_pass, delivery_time, count);
+                (previous_pass, count) = (next, 1);
+            }
+            self.recording.requests[id.index()].last_token_pass = pass;
+        }
+        self.push_gap(previous_pass, delivery_time, count);
+        if self.record_emissions {
+            tokens.iter().for_each(|&id| self.push_emission(id, pass));
+        }
+    }
+
+    /// Request `id` ran to its end.
+    pub(crate) fn finished(&mut self, id: RequestId, num_preemptions: u32, num_passes: u32) {
+        let request = &mut self.recording.requests[id.index()];
+        request.num_preemptions = num_preemptions;
+        request.num_passes = num_passes;
+        request.is_finished = true;
+    }
+
+    fn push_gap(&mut self, previous_pass: u32, delivery_time: SimTime, count: u32) {
+        if count > 0 {
+            let gap = delivery_time - self.recording.passes[previous_pass as usize].delivery_time;
+            self.recording.gaps.push(WeightedGap { gap, count });
+        }
+    }
+
+    fn push_emission(&mut self, id: RequestId, pass: u32) {
+        let open = self.open_runs[id.index()];
+        if let Some(run) = self.recording.emissions.get_mut(open as usize) {
+            if run.num_tokens == 1 {
+                run.stride = pass - run.first_pass;
+            }
+            if pass == run.first_pass + run.num_tokens * run.stride {
+                run.num_tokens += 1;
+                return;
+            }
+        }
+        self.open_runs[id.index()] = math::usize_to_u32(self.recording.emissions.len());
+        self.recording.emissions.push(EmissionRun { request: id.0, first_pass: pass, stride: 1, num_tokens: 1 });
+    }
+
+    pub(crate) fn finish(self) -> Recording {
+        self.recording
+    }
 }

@@ -1,0 +1,93 @@
+//! The client side of a run: when each request is sent, and when it reaches the engine.
+//!
+//! Source: `vllm/benchmarks/serve.py`: requests are created at their times and wait, in order, for one of
+//! `max_concurrency` places; a place is free again when its request's last token has arrived.
+
+use alloc::collections::{BinaryHeap, VecDeque};
+use alloc::vec;
+use core::cmp::Reverse;
+
+use crate::math;
+use crate::request::RequestId;
+use crate::time::{SimDuration, SimTime};
+
+/// Sends the requests `0..send_times.len()` in order.
+#[derive(Debug)]
+pub(crate) struct Client<'a> {
+    send_times: &'a [SimTime],
+    /// Times at which places for a request become free, in order; `None` without a limit.
+    free_places: Option<VecDeque<SimTime>>,
+    num_sent: usize,
+    /// Sent and not yet arrived, by time of arrival.
+    under_way: BinaryHeap<Reverse<(SimTime, RequestId)>>,
+}
+
+/// A request that has just been sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sent {
+    pub(crate) id: RequestId,
+    pub(crate) scheduled_send_time: SimTime,
+    pub(crate) send_time: SimTime,
+}
+
+impl<'a> Client<'a> {
+    pub(crate) fn new(send_times: &'a [SimTime], max_concurrency: Option<u32>) -> Self {
+        let places = max_concurrency.map(|places| (places as usize).min(send_times.len()).max(1));
+        Self {
+            send_times,
+            free_places: places.map(|places| VecDeque::from(vec![SimTime::ZERO; places])),
+            num_sent: 0,
+            under_way: BinaryHeap::new(),
+        }
+    }
+
+    /// The next request, if its sending time is known and not after `until`.
+    pub(crate) fn send(&mut self, until: SimTime) -> Option<Sent> {
+        let scheduled_send_time = *self.send_times.get(self.num_sent)?;
+        let send_time = match &self.free_places {
+            Some(places) => scheduled_send_time.max(*places.front()?),
+            None => scheduled_send_time,
+        };
+        if send_time > until {
+            return None;
+        }
+        if let Some(places) = &mut self.free_places {
+            places.pop_front();
+        }
+        let id = RequestId(math::usize_to_u32(self.num_sent));
+        self.num_sent += 1;
+        Some(Sent { id, scheduled_send_time, send_time })
+    }
+
+    /// The request `sent` reaches the engine `latency` after it was sent.
+    pub(crate) fn deliver(&mut self, sent: Sent, latency: SimDuration) {
+        self.under_way.push(Reverse((sent.send_time + latency, sent.id)));
+    }
+
+    /// The next request that has reached the engine by `now`.
+    pub(crate) fn arrive(&mut self, now: SimTime) -> Option<RequestId> {
+        let &Reverse((arrival, id)) = self.under_way.peek()?;
+        if arrival > now {
+            return None;
+        }
+        self.under_way.pop();
+        Some(id)
+    }
+
+    /// When the next request sent so far arrives.
+    pub(crate) fn next_arrival(&self) -> Option<SimTime> {
+        self.under_way.peek().map(|&Reverse((arrival, _))| arrival)
+    }
+
+    /// The last token of a request has arrived at `time`; times must not decrease.
+    pub(crate) fn complete(&mut self, time: SimTime) {
+        if let Some(places) = &mut self.free_places {
+            places.push_back(time);
+        }
+    }
+
+    /// Whether every request has been sent.
+    pub(crate) fn has_sent_all(&self) -> bool {
+        self.num_sent == self.send_times.len()
+    }
+}

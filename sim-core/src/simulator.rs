@@ -1,0 +1,507 @@
+//! The whole: a workload, an engine and a measured step-time model become a recording.
+//!
+//! The only file that knows both the schedule and the time. It owns the clock, turns traffic into the engine's native
+//! input (`queries_per_iter`: how many requests join before each iteration), and records that input, so that every
+//! run can be replayed pass by pass on a real engine.
+
+use alloc::collections::VecDeque;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::client::Client;
+use crate::config::EngineConfig;
+use crate::engine_core::EngineCore;
+use crate::metrics::recorder::{PassRecord, Recorder, Recording};
+use crate::profile::step_time::{Evidence, StepTimeModel};
+use crate::request::RequestId;
+use crate::sched::output::SchedulerOutput;
+use crate::sched::scheduler::SchedulerStats;
+use crate::time::{SimDuration, SimTime};
+use crate::workload::{Traffic, Workload};
+
+/// The engine process sleeps this long after a step that ran no tokens while there is still scheduler work
+/// (`vllm/v1/engine/core.py::_process_engine_step`).
+const IDLE_STEP_SLEEP: SimDuration = SimDuration::from_nanos(1_000_000);
+
+/// What a run is asked to keep beyond the summary.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SimulationOptions {
+    /// Keep which passes gave each request its tokens: needed for per-request inter-token latencies.
+    pub record_emissions: bool,
+}
+
+/// Device time by the evidence behind it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DeviceTime {
+    /// Sum over all passes.
+    pub total: SimDuration,
+    /// Of passes whose every term was measured at that very point.
+    pub measured: SimDuration,
+    /// Part beyond the measured range.
+    pub extrapolated: SimDuration,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone)]
+pub struct SimulationResult {
+    /// Passes and requests.
+    pub recording: Recording,
+    /// Requests that joined before each iteration of the engine's loop: the run's input as the engine saw it.
+    pub queries_per_iter: Vec<u32>,
+    /// The scheduler's counters.
+    pub stats: SchedulerStats,
+    /// Cached blocks that were reused for something else.
+    pub num_evictions: u64,
+    /// Where the time comes from.
+    pub device_time: DeviceTime,
+    /// When the engine came to rest.
+    pub end_time: SimTime,
+}
+
+/// Why a run cannot start. Each variant's doc is its exact predicate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SimulationError {
+    /// A field that must be at least 1 is 0.
+    ZeroField {
+        /// Its name.
+        field: &'static str,
+    },
+    /// `num_gpu_blocks - 1` blocks hold fewer than `max_model_len` tokens: vLLM refuses to start.
+    TooFewBlocks {
+        /// Blocks that can be used.
+        num_usable_blocks: u32,
+        /// Blocks that one request of `max_model_len` tokens takes.
+        num_needed_blocks: u32,
+    },
+    /// A prompt has at least `max_model_len` tokens: no room for an output token.
+    PromptTooLong {
+        /// Index of the request.
+        request: u32,
+        /// Its prompt's length.
+        num_prompt_tokens: u32,
+        /// The limit that it must stay below.
+        max_model_len: u32,
+    },
+    /// Chunked prefill is off, no long-prefill threshold cuts the prompt, and it exceeds the pass's token budget:
+    /// vLLM accepts such a request and never runs it.
+    PrefillNeverFits {
+        /// Index of the request.
+        request: u32,
+        /// Its prompt's length.
+        num_prompt_tokens: u32,
+        /// The budget.
+        token_budget: u32,
+    },
+    /// The numbers of send times, or the sum of `queries_per_iter`, and of requests differ.
+    TrafficLength {
+        /// Requests that the traffic brings.
+        num_sent: u64,
+        /// Requests in the set.
+        num_requests: u64,
+    },
+    /// `send_times` decreases at this index.
+    SendTimesDecrease {
+        /// Index of the request.
+        request: u32,
+    },
+}
+
+impl fmt::Display for SimulationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::ZeroField { field } => write!(f, "{field} is 0; it must be at least 1"),
+            Self::TooFewBlocks { num_usable_blocks, num_needed_blocks } => write!(
+                f,
+                "one request of max_model_len tokens needs {num_needed_blocks} KV blocks, but only \
+                 {num_usable_blocks} can be used; increase gpu_memory_utilization or decrease max_model_len"
+            ),
+            Self::PromptTooLong { request, num_prompt_tokens, max_model_len } => write!(
+                f,
+                "request {request}: the prompt has {num_prompt_tokens} tokens; with max_model_len={max_model_len} at \
+                 most {} leave room for an output token",
+                max_model_len.saturating_sub(1)
+            ),
+            Self::PrefillNeverFits { request, num_prompt_tokens, token_budget } => write!(
+                f,
+                "request {request}: its prefill of {num_prompt_tokens} tokens can never fit the budget of \
+                 {token_budget} tokens per pass while enable_chunked_prefill is off; vLLM would accept it and never \
+                 run it"
+            ),
+            Self::TrafficLength { num_sent, num_requests } => {
+                write!(f, "the traffic brings {num_sent} requests, but the workload has {num_requests}")
+            }
+            Self::SendTimesDecrease { request } => {
+                write!(f, "request {request} is to be sent before the request in front of it")
+            }
+        }
+    }
+}
+
+impl core::error::Error for SimulationError {}
+
+/// Runs `workload` to its end.
+///
+/// # Errors
+/// See [`SimulationError`].
+pub fn simulate(
+    workload: &Workload,
+    config: &EngineConfig,
+    step_time: &StepTimeModel,
+    options: SimulationOptions,
+) -> Result<SimulationResult, SimulationError> {
+    let mut simulation = Simulation::new(workload, config, step_time, options)?;
+    while simulation.advance() {}
+    Ok(simulation.finish())
+}
+
+/// A run in progress: for callers that show progress or may stop. Others use [`simulate`].
+#[derive(Debug)]
+pub struct Simulation<'a> {
+    workload: &'a Workload,
+    config: &'a EngineConfig,
+    step_time: &'a StepTimeModel,
+    engine: EngineCore<'a>,
+    recorder: Recorder,
+    client: Client<'a>,
+    /// Where [`Traffic::QueriesPerIter`] stands; `None` if traffic is timed.
+    script: Option<Script<'a>>,
+    now: SimTime,
+    device: Device,
+    /// Passes issued and not yet processed.
+    in_flight: VecDeque<InFlight>,
+    last_delivery_time: SimTime,
+    queries_per_iter: Vec<u32>,
+    device_time: DeviceTime,
+    num_finished: usize,
+    /// Steps in a row after which requests waited although nothing ran.
+    num_stuck_steps: u32,
+}
+
+#[derive(Debug)]
+struct Script<'a> {
+    queries_per_iter: &'a [u32],
+    aborts: &'a [(u32, RequestId)],
+    num_added: u32,
+}
+
+/// A pass under way.
+#[derive(Debug, Clone, Copy)]
+struct InFlight {
+    end_time: SimTime,
+    /// Index of its record; `None` for a pass without tokens.
+    record: Option<u32>,
+}
+
+/// The pipeline's stages, each with one pass at a time. The layers are spread evenly, so each stage takes an equal
+/// part of a pass's time.
+#[derive(Debug)]
+struct Device {
+    stage_free: Vec<SimTime>,
+}
+
+impl Device {
+    /// Runs a pass that was issued at `issue_time`; returns its start and end.
+    fn run(&mut self, issue_time: SimTime, duration: SimDuration) -> (SimTime, SimTime) {
+        let num_stages = self.stage_free.len() as u64;
+        let per_stage = SimDuration::from_nanos(duration.as_nanos() / num_stages);
+        let start_time = issue_time.max(self.stage_free[0]);
+        let mut time = issue_time;
+        for (stage, free) in (1..).zip(&mut self.stage_free) {
+            // The last stage takes what the division left.
+            let rest = if stage == num_stages { duration.as_nanos() % num_stages } else { 0 };
+            time = time.max(*free) + per_stage + SimDuration::from_nanos(rest);
+            *free = time;
+        }
+        (start_time, time)
+    }
+}
+
+impl<'a> Simulation<'a> {
+    /// A run that has not begun.
+    ///
+    /// # Errors
+    /// See [`SimulationError`].
+    pub fn new(
+        workload: &'a Workload,
+        config: &'a EngineConfig,
+        step_time: &'a StepTimeModel,
+        options: SimulationOptions,
+    ) -> Result<Self, SimulationError> {
+        check_config(config)?;
+        check_requests(workload, config)?;
+        check_traffic(workload)?;
+        let (client, script) = match &workload.traffic {
+            Traffic::Timed { send_times, max_concurrency } => (Client::new(send_times, *max_concurrency), None),
+            Traffic::QueriesPerIter { queries_per_iter, aborts } => {
+                (Client::new(&[], None), Some(Script { queries_per_iter, aborts, num_added: 0 }))
+            }
+        };
+        Ok(Self {
+            workload,
+            config,
+            step_time,
+            engine: EngineCore::new(config, &workload.requests),
+            recorder: Recorder::new(&workload.requests, options.record_emissions),
+            client,
+            script,
+            now: SimTime::ZERO,
+            device: Device { stage_free: vec![SimTime::ZERO; config.pipeline_parallel_size as usize] },
+            in_flight: VecDeque::new(),
+            last_delivery_time: SimTime::ZERO,
+            queries_per_iter: Vec::new(),
+            device_time: DeviceTime::default(),
+            num_finished: 0,
+            num_stuck_steps: 0,
+        })
+    }
+
+    /// Requests that ended so far.
+    #[must_use]
+    pub const fn num_finished(&self) -> usize {
+        self.num_finished
+    }
+
+    /// Simulated time so far.
+    #[must_use]
+    pub const fn now(&self) -> SimTime {
+        self.now
+    }
+
+    /// One iteration of the engine's loop; false if the run is over.
+    pub fn advance(&mut self) -> bool {
+        let num_joining = match self.script {
+            None => self.admit_arrivals(),
+            Some(_) => self.admit_scripted(),
+        };
+        let Some(num_joining) = num_joining else { return false };
+        self.queries_per_iter.push(num_joining);
+        let is_idle = self.step();
+        self.num_stuck_steps = if is_idle && self.engine.is_stuck() { self.num_stuck_steps + 1 } else { 0 };
+        // A pass that preempted its only request is empty, too, but the next one is not.
+        !(self.num_stuck_steps > 2 && self.expects_nobody())
+    }
+
+    /// Whether no further request can reach the engine.
+    fn expects_nobody(&self) -> bool {
+        match &self.script {
+            None => self.client.has_sent_all() && self.client.next_arrival().is_none(),
+            Some(script) => self.queries_per_iter.len() >= script.queries_per_iter.len() && script.aborts.is_empty(),
+        }
+    }
+
+    /// What came of it.
+    #[must_use]
+    pub fn finish(self) -> SimulationResult {
+        let scheduler = self.engine.scheduler();
+        SimulationResult {
+            stats: scheduler.stats(),
+            num_evictions: scheduler.kv_cache().pool().num_evictions(),
+            recording: self.recorder.finish(),
+            queries_per_iter: self.queries_per_iter,
+            device_time: self.device_time,
+            end_time: self.now,
+        }
+    }
+
+    /// The engine, for invariants.
+    #[must_use]
+    pub const fn engine(&self) -> &EngineCore<'a> {
+        &self.engine
+    }
+
+    /// Gives the engine what has arrived, first waiting for an arrival if it has nothing to do.
+    fn admit_arrivals(&mut self) -> Option<u32> {
+        self.send_until(self.now);
+        if !self.engine.has_work() {
+            if self.client.next_arrival().is_none() && !self.client.has_sent_all() {
+                // Nothing is under way: the next request is sent whenever its time comes.
+                self.send_one(SimTime::MAX);
+            }
+            let mut arrival = self.client.next_arrival()?;
+            // A request sent later may arrive before: short prompts are quicker through the front end.
+            self.send_until(arrival);
+            arrival = self.client.next_arrival()?.min(arrival);
+            self.now = self.now.max(arrival);
+        }
+        let mut num_joining = 0;
+        while let Some(id) = self.client.arrive(self.now) {
+            self.engine.add_request(id);
+            self.recorder.queued(id, self.now);
+            num_joining += 1;
+        }
+        Some(num_joining)
+    }
+
+    fn send_until(&mut self, until: SimTime) {
+        while self.send_one(until) {}
+    }
+
+    fn send_one(&mut self, until: SimTime) -> bool {
+        let Some(sent) = self.client.send(until) else { return false };
+        let num_prompt_tokens = self.workload.requests.get(sent.id).num_prompt_tokens;
+        self.recorder.sent(sent.id, sent.scheduled_send_time, sent.send_time);
+        self.client.deliver(sent, self.step_time.request_latency(num_prompt_tokens));
+        true
+    }
+
+    /// Gives the engine what the script says. There is no front end here: a request is sent as it joins.
+    fn admit_scripted(&mut self) -> Option<u32> {
+        let script = self.script.as_mut()?;
+        let iteration = self.queries_per_iter.len();
+        let num_joining = script.queries_per_iter.get(iteration).copied();
+        while let Some((&(at, id), rest)) = script.aborts.split_first()
+            && at as usize <= iteration
+        {
+            script.aborts = rest;
+            self.engine.abort_request(id);
+        }
+        if num_joining.is_none() && !self.engine.has_work() {
+            return None;
+        }
+        let num_joining = num_joining.unwrap_or(0);
+        for id in (script.num_added..script.num_added + num_joining).map(RequestId) {
+            self.engine.add_request(id);
+            self.recorder.sent(id, self.now, self.now);
+            self.recorder.queued(id, self.now);
+        }
+        script.num_added += num_joining;
+        Some(num_joining)
+    }
+
+    /// One step of the engine, and the time it takes; returns whether no token was computed.
+    fn step(&mut self) -> bool {
+        let mut has_run_tokens = false;
+        let (step_time, now) = (self.step_time, &mut self.now);
+        let (device, device_time) = (&mut self.device, &mut self.device_time);
+        let (recorder, in_flight) = (&mut self.recorder, &mut self.in_flight);
+        let step = self.engine.step(|_, output| {
+            let schedule_time = *now;
+            *now += step_time.schedule_time(output.batch.num_reqs());
+            has_run_tokens = output.has_tokens();
+            if !has_run_tokens {
+                in_flight.push_back(InFlight { end_time: *now, record: None });
+                return;
+            }
+            let prediction = step_time.predict(&output.batch);
+            let (start_time, end_time) = device.run(*now, prediction.duration);
+            device_time.total += prediction.duration;
+            device_time.extrapolated += prediction.extrapolated;
+            if prediction.evidence == Evidence::Measured {
+                device_time.measured += prediction.duration;
+            }
+            let record = recorder.issued(new_record(output, schedule_time, start_time, end_time));
+            for admission in &output.new_reqs {
+                recorder.admitted(admission.id, record, admission.num_cached_tokens);
+            }
+            in_flight.push_back(InFlight { end_time, record: Some(record) });
+        });
+        if step.processed.is_some() {
+            self.process();
+        }
+        if !has_run_tokens && self.engine.scheduler().has_requests() {
+            self.now += IDLE_STEP_SLEEP;
+        }
+        !has_run_tokens
+    }
+
+    /// Waits for the oldest pass under way and hands its tokens on.
+    fn process(&mut self) {
+        let Some(pass) = self.in_flight.pop_front() else { return };
+        self.now = self.now.max(pass.end_time);
+        self.now += self.step_time.update_time(self.engine.processed().batch.num_reqs());
+        let Some(record) = pass.record else { return };
+        let outputs = self.engine.outputs();
+        let num_outputs = u32::try_from(outputs.tokens.len()).unwrap_or(u32::MAX);
+        let latency = self.step_time.output_latency(num_outputs);
+        // Messages of one connection do not overtake each other.
+        self.last_delivery_time = self.last_delivery_time.max(self.now + latency);
+        self.recorder.processed(record, &outputs.tokens, self.now, self.last_delivery_time);
+        for finished in &outputs.finished {
+            self.recorder.finished(finished.id, finished.num_preemptions, finished.num_passes);
+            self.client.complete(self.last_delivery_time);
+        }
+        self.num_finished += outputs.finished.len();
+    }
+
+    /// The configuration of the engine.
+    #[must_use]
+    pub const fn config(&self) -> &EngineConfig {
+        self.config
+    }
+}
+
+fn new_record(output: &SchedulerOutput, schedule_time: SimTime, start_time: SimTime, end_time: SimTime) -> PassRecord {
+    PassRecord {
+        schedule_time,
+        start_time,
+        end_time,
+        output_time: end_time,
+        delivery_time: end_time,
+        num_tokens: output.batch.num_tokens(),
+        num_prefill_tokens: output.batch.num_prefill_tokens(),
+        num_reqs: output.batch.num_reqs(),
+        num_outputs: 0,
+        num_running_reqs: output.num_running_reqs,
+        num_waiting_reqs: output.num_waiting_reqs,
+        num_free_blocks: output.num_free_blocks,
+    }
+}
+
+fn check_config(config: &EngineConfig) -> Result<(), SimulationError> {
+    let at_least_one = [
+        ("max_num_seqs", config.max_num_seqs),
+        ("max_num_active_seqs", config.max_num_active_seqs),
+        ("max_num_batched_tokens", config.max_num_batched_tokens),
+        ("max_num_scheduled_tokens", config.max_num_scheduled_tokens),
+        ("max_model_len", config.max_model_len),
+        ("block_size", config.block_size),
+        ("num_gpu_blocks", config.num_gpu_blocks),
+        ("pipeline_parallel_size", config.pipeline_parallel_size),
+    ];
+    for (field, value) in at_least_one {
+        if value == 0 {
+            return Err(SimulationError::ZeroField { field });
+        }
+    }
+    let num_usable_blocks = config.num_gpu_blocks - 1;
+    let num_needed_blocks = config.max_model_len.div_ceil(config.block_size);
+    if num_usable_blocks < num_needed_blocks {
+        return Err(SimulationError::TooFewBlocks { num_usable_blocks, num_needed_blocks });
+    }
+    Ok(())
+}
+
+fn check_requests(workload: &Workload, config: &EngineConfig) -> Result<(), SimulationError> {
+    let token_budget = config.max_num_scheduled_tokens.min(config.max_num_batched_tokens);
+    let is_never_cut = !config.enable_chunked_prefill && config.long_prefill_token_threshold == 0;
+    let max_model_len = config.max_model_len;
+    for (request, asked) in (0..).zip(workload.requests.as_slice()) {
+        let num_prompt_tokens = asked.num_prompt_tokens;
+        if num_prompt_tokens >= max_model_len {
+            return Err(SimulationError::PromptTooLong { request, num_prompt_tokens, max_model_len });
+        }
+        if is_never_cut && num_prompt_tokens > token_budget {
+            return Err(SimulationError::PrefillNeverFits { request, num_prompt_tokens, token_budget });
+        }
+    }
+    Ok(())
+}
+
+fn check_traffic(workload: &Workload) -> Result<(), SimulationError> {
+    let num_requests = workload.requests.len() as u64;
+    let num_sent = match &workload.traffic {
+        Traffic::Timed { send_times, .. } => {
+            if let Some(index) = send_times.windows(2).position(|pair| pair[0] > pair[1]) {
+                let request = u32::try_from(index + 1).unwrap_or(u32::MAX);
+                return Err(SimulationError::SendTimesDecrease { request });
+            }
+            send_times.len() as u64
+        }
+        Traffic::QueriesPerIter { queries_per_iter, .. } => {
+            queries_per_iter.iter().map(|&joining| u64::from(joining)).sum()
+        }
+    };
+    if num_sent == num_requests { Ok(()) } else { Err(SimulationError::TrafficLength { num_sent, num_requests }) }
+}
