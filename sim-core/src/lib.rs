@@ -9,4 +9,5 @@ pub mod config;
 pub mod batch;
 pub mod request;
 pub mod workload;
+pub mod profile;
 pub mod metrics;
