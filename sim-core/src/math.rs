@@ -51,6 +51,18 @@ pub fn round(x: f64) -> f64 {
     libm::round(x)
 }
 
+/// The smaller of two numbers that are not NaN.
+#[must_use]
+pub fn min(a: f64, b: f64) -> f64 {
+    if b < a { b } else { a }
+}
+
+/// The larger of two numbers that are not NaN.
+#[must_use]
+pub fn max(a: f64, b: f64) -> f64 {
+    if b > a { b } else { a }
+}
+
 /// `x` as a float; exact below 2^53.
 #[must_use]
 pub const fn u64_to_f64(x: u64) -> f64 {
@@ -70,7 +82,11 @@ pub const fn usize_to_f64(x: usize) -> f64 {
 }
 
 /// `x` without its fraction; negative and NaN give 0, too large gives the maximum.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturation is the documented result")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturation is the documented result"
+)]
 #[must_use]
 pub const fn f64_to_u64(x: f64) -> u64 {
     x as u64
@@ -102,4 +118,10 @@ pub const fn usize_to_u32(x: usize) -> u32 {
 pub const fn u64_to_u32(x: u64) -> u32 {
     assert!(x <= u32::MAX as u64, "a count must fit in 32 bits");
     x as u32
+}
+
+/// `x` as an index.
+#[must_use]
+pub const fn u32_to_usize(x: u32) -> usize {
+    x as usize
 }

@@ -1,0 +1,27 @@
+//! The profile: how long the passes of one (model, hardware, engine setting) take, as a file and as a model.
+//!
+//! [`Profile::from_json`] is the door: it checks the version, upgrades older files, and collects every fault with its
+//! JSON path. [`StepTimeModel::new`] turns a profile into something that answers a
+//! [`BatchComposition`](crate::batch::BatchComposition). The scheduler is unknown here.
+
+pub mod schema;
+mod schema_tables;
+pub mod error;
+mod version;
+mod file;
+mod validate;
+mod validate_tables;
+mod layout;
+mod table;
+mod interpolate;
+pub mod cuda_graphs;
+pub mod step_time;
+pub mod memory;
+pub mod synthetic;
+
+pub use cuda_graphs::CaptureSizes;
+pub use error::{Fault, ProfileError};
+pub use memory::{MemoryRequest, num_gpu_blocks};
+pub use schema::Profile;
+pub use step_time::{Evidence, StepTime, StepTimeModel, StepTimeSettings};
+pub use synthetic::SyntheticCosts;

@@ -1,0 +1,248 @@
+//! The profile file, format version 1: what is in it, in the words of the file.
+//!
+//! One file is one (model, hardware, engine setting). Units stand in the field names (`_us`, `_bytes`). A number that
+//! nobody measured is never a default: it is `null` where the format allows that, or labelled [`Basis::Estimate`].
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// An `Option` that must be written out: `null` says "unknown", a missing field says "forgotten".
+pub(super) fn explicit<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Option::deserialize(deserializer)
+}
+
+/// A whole profile file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Format version: 1.
+    pub version: u32,
+    /// Where the numbers come from.
+    pub provenance: Provenance,
+    /// The model.
+    pub model: Model,
+    /// The devices of one engine.
+    pub hardware: Hardware,
+    /// The engine arguments the tables hold for.
+    pub engine: Engine,
+    /// What the number of KV blocks follows from.
+    pub memory: Memory,
+    /// Device time of a forward pass.
+    pub step_time: StepTimeTables,
+    /// Host time of the engine core around a pass.
+    pub host: Host,
+    /// Time between the client and the engine core.
+    pub front_end: FrontEnd,
+    /// How well the profile predicts what it was not made from; empty if nobody has checked.
+    pub validation: Validation,
+    /// What was changed in the tables to make them monotone; empty if nothing.
+    pub smoothing: Vec<Smoothing>,
+}
+
+/// How the step times were obtained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ProvenanceKind {
+    /// Whole passes of a real engine were timed.
+    Measured,
+    /// Composed from measurements of single operators.
+    Derived,
+    /// From a formula: for tests and demonstrations.
+    Synthetic,
+}
+
+/// Where the numbers come from; shown wherever results are shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// How the step times were obtained.
+    pub kind: ProvenanceKind,
+    /// Program that wrote the file.
+    pub tool: String,
+    /// Its version.
+    pub tool_version: String,
+    /// Day on which it ran, `YYYY-MM-DD`.
+    pub date: String,
+    /// What the numbers were made from.
+    pub sources: Vec<Source>,
+    /// The machine that was measured (processor, driver, clocks); `null` if none or unknown.
+    #[serde(deserialize_with = "explicit")]
+    pub host: Option<String>,
+    /// What a reader must know before trusting the numbers.
+    pub notes: Vec<String>,
+}
+
+/// Something the profile was made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its licence, as an SPDX expression.
+    pub licence: String,
+    /// Where it is published.
+    pub url: String,
+}
+
+/// The facts of the model's `config.json` that times and memory depend on, with that file's names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// The model's name as given to vLLM.
+    pub name: String,
+    /// Layers.
+    pub num_hidden_layers: u32,
+    /// Width of the residual stream.
+    pub hidden_size: u32,
+    /// Width of the MLP.
+    pub intermediate_size: u32,
+    /// Query heads.
+    pub num_attention_heads: u32,
+    /// Key and value heads.
+    pub num_key_value_heads: u32,
+    /// Width of one head.
+    pub head_dim: u32,
+    /// Tokens in the vocabulary.
+    pub vocab_size: u32,
+    /// Number format of the weights in the checkpoint.
+    pub dtype: String,
+    /// Longest sequence the model was made for.
+    pub max_position_embeddings: u32,
+}
+
+/// The devices of one engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Hardware {
+    /// Name of the device as its driver reports it.
+    pub name: String,
+    /// Devices of one engine: tensor × pipeline parallel.
+    pub num_devices: u32,
+    /// Memory of one device, as the driver reports it to a program.
+    pub total_memory: Bytes,
+    /// CUDA compute capability, such as `9.0`; `null` if the device is none.
+    #[serde(deserialize_with = "explicit")]
+    pub compute_capability: Option<String>,
+}
+
+/// The engine arguments the tables hold for, with vLLM's names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Engine {
+    /// Version of vLLM that was measured.
+    pub vllm_version: String,
+    /// Number format of weights and activations.
+    pub dtype: String,
+    /// Quantisation method; `null` if none.
+    #[serde(deserialize_with = "explicit")]
+    pub quantization: Option<String>,
+    /// Number format of the KV cache.
+    pub kv_cache_dtype: String,
+    /// Attention kernels; `null` if unknown.
+    #[serde(deserialize_with = "explicit")]
+    pub attention_backend: Option<String>,
+    /// Devices that share each layer.
+    pub tensor_parallel_size: u32,
+    /// Stages the layers are divided into.
+    pub pipeline_parallel_size: u32,
+    /// Tokens per KV block.
+    pub block_size: u32,
+    /// Whether CUDA graphs were off.
+    pub enforce_eager: bool,
+    /// Longest sequence, prompt and output together: the default offered to a user.
+    pub max_model_len: u32,
+    /// Share of the device memory vLLM may use: the default offered to a user.
+    pub gpu_memory_utilization: f64,
+    /// Most requests in a pass: the default offered to a user.
+    pub max_num_seqs: u32,
+    /// Most tokens in a pass: the default offered to a user.
+    pub max_num_batched_tokens: u32,
+}
+
+/// What a number rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// It was measured.
+    Measured,
+    /// It follows from known facts by arithmetic.
+    Derived,
+    /// Somebody judged it.
+    Estimate,
+}
+
+/// An amount of memory and what it rests on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Bytes {
+    /// The amount.
+    pub bytes: u64,
+    /// What it rests on.
+    pub basis: Basis,
+    /// One sentence: how it was measured, computed or judged.
+    pub reason: String,
+}
+
+/// A time and what it rests on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Cost {
+    /// The time, in microseconds; at least 0.
+    pub time_us: f64,
+    /// What it rests on.
+    pub basis: Basis,
+    /// One sentence: how it was measured, computed or judged.
+    pub reason: String,
+}
+
+/// What the number of KV blocks follows from; all amounts are those of one rank.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Memory {
+    /// Weights.
+    pub weights: Bytes,
+    /// What else stays resident: the CUDA context's share, communication buffers.
+    pub other_resident: Bytes,
+    /// Peak above the resident memory of vLLM's profiling pass of `max_num_batched_tokens` tokens.
+    pub activation_peak: Bytes,
+    /// What vLLM sets aside for CUDA graphs; 0 with `enforce_eager`.
+    pub cuda_graphs: Bytes,
+    /// KV cache of one token in all layers of the rank: bytes per block divided by the block size.
+    pub kv_cache_per_token: Bytes,
+    /// What a real engine reported; wins over the rule where the settings are the same. `null` if nobody looked.
+    #[serde(deserialize_with = "explicit")]
+    pub reported: Option<ReportedBlocks>,
+}
+
+/// The number of KV blocks a real engine reported at start, and the settings it did so under.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ReportedBlocks {
+    /// Blocks, the null block included.
+    pub num_gpu_blocks: u32,
+    /// Tokens per block.
+    pub block_size: u32,
+    /// Share of the device memory vLLM was allowed.
+    pub gpu_memory_utilization: f64,
+}
+
+pub use super::schema_tables::{
+    DecodeAttention, FrontEnd, Head, Host, MixedBatch, MixedSample, NonAttention, OutputLatency, PassCost,
+    PrefillAttention, RequestLatency, Smoothing, StepTimeTables, Validation, ValidationRun, ValidationStep,
+};

@@ -1,0 +1,248 @@
+//! The measured part of the profile file: tables, costs, and how good they are.
+//!
+//! A table holds medians. Beside them stand, in the same shape, the number of samples and their spread (the distance
+//! between the first and third quartile), or `null` where the source of the table does not say.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::schema::{Cost, explicit};
+
+/// Device time of a forward pass, as a sum of four terms; collectives are inside them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct StepTimeTables {
+    /// Everything but attention and the head.
+    pub non_attention: NonAttention,
+    /// Logits and sampling.
+    pub head: Head,
+    /// Attention of the requests with one new token.
+    pub decode_attention: DecodeAttention,
+    /// Attention of one prompt part.
+    pub prefill_attention: PrefillAttention,
+    /// How attention behaves when a pass holds both kinds; `null` if nobody measured it: then the two terms add up.
+    #[serde(deserialize_with = "explicit")]
+    pub mixed_batch: Option<MixedBatch>,
+}
+
+/// Device time of everything but attention and the head, over the tokens of the pass.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NonAttention {
+    /// Tokens the device computes: those of the pass, padded to the CUDA graph.
+    pub num_tokens: Vec<u32>,
+    /// Time of each.
+    pub time_us: Vec<f64>,
+    /// Samples behind each time.
+    #[serde(deserialize_with = "explicit")]
+    pub num_samples: Option<Vec<u32>>,
+    /// Spread of those samples.
+    #[serde(deserialize_with = "explicit")]
+    pub spread_us: Option<Vec<f64>>,
+}
+
+/// Device time of logits and sampling, over the requests of the pass.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// Requests of the pass.
+    pub num_seqs: Vec<u32>,
+    /// Time of each.
+    pub time_us: Vec<f64>,
+    /// Samples behind each time.
+    #[serde(deserialize_with = "explicit")]
+    pub num_samples: Option<Vec<u32>>,
+    /// Spread of those samples.
+    #[serde(deserialize_with = "explicit")]
+    pub spread_us: Option<Vec<f64>>,
+}
+
+/// Device time of attention, all layers, for requests with one new token each.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct DecodeAttention {
+    /// Requests: one row of the table each.
+    pub num_seqs: Vec<u32>,
+    /// Tokens each of them attends to, the new one included: one column each.
+    pub context_tokens: Vec<u32>,
+    /// Times; the end of a row may be `null` where the KV cache was too small to measure it.
+    pub time_us: Vec<Vec<Option<f64>>>,
+    /// Samples behind each time.
+    #[serde(deserialize_with = "explicit")]
+    pub num_samples: Option<Vec<Vec<u32>>>,
+    /// Spread of those samples.
+    #[serde(deserialize_with = "explicit")]
+    pub spread_us: Option<Vec<Vec<f64>>>,
+}
+
+/// Device time of attention, all layers, for one prompt part.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PrefillAttention {
+    /// New tokens: one row of the table each.
+    pub chunk_tokens: Vec<u32>,
+    /// Earlier tokens they also attend to: one column each.
+    pub prefix_tokens: Vec<u32>,
+    /// Times; the end of a row may be `null` where it could not be measured.
+    pub time_us: Vec<Vec<Option<f64>>>,
+    /// Samples behind each time.
+    #[serde(deserialize_with = "explicit")]
+    pub num_samples: Option<Vec<Vec<u32>>>,
+    /// Spread of those samples.
+    #[serde(deserialize_with = "explicit")]
+    pub spread_us: Option<Vec<Vec<f64>>>,
+}
+
+/// How attention behaves when a pass holds decodes and prompt parts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct MixedBatch {
+    /// `f` in: attention = the longer of the two terms + `f` × the shorter. 0 hides the shorter, 1 adds it, more is a
+    /// penalty for mixing.
+    pub shorter_term_factor: f64,
+    /// The passes `f` was fitted to.
+    pub samples: Vec<MixedSample>,
+}
+
+/// A measured pass with decodes and prompt parts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct MixedSample {
+    /// Its prompt parts: new tokens, earlier tokens.
+    pub prefill_chunks: Vec<(u32, u32)>,
+    /// Its requests with one new token.
+    pub num_decodes: u32,
+    /// Tokens those attend to, summed.
+    pub decode_context_tokens: u64,
+    /// Median device time of the whole pass.
+    pub time_us: f64,
+    /// Samples behind it.
+    pub num_samples: u32,
+    /// Spread of those samples.
+    pub spread_us: f64,
+}
+
+/// Host time of the engine core around one pass. With synchronous scheduling it adds to the device time; with
+/// asynchronous scheduling the pass is prepared while the one before runs, so only the longer of the two counts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// From the start of `schedule()` until the device can begin: the decision, the inputs, the launch.
+    pub schedule: PassCost,
+    /// From the device's end until the outputs leave the engine core: the token copy and `update_from_output()`.
+    pub update: PassCost,
+}
+
+/// A cost that every pass has, and one for each request in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PassCost {
+    /// Once per pass.
+    pub per_pass: Cost,
+    /// For each request of the pass.
+    pub per_request: Cost,
+}
+
+/// Time between the client and the engine core.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct FrontEnd {
+    /// From the client's sending until the request stands in the engine core's waiting queue.
+    pub request_latency: RequestLatency,
+    /// From the engine core's output until the client holds the tokens.
+    pub output_latency: OutputLatency,
+}
+
+/// From the client's sending until the request stands in the engine core's waiting queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RequestLatency {
+    /// Once per request.
+    pub per_request: Cost,
+    /// For each token of its prompt.
+    pub per_prompt_token: Cost,
+}
+
+/// From the engine core's output until the client holds the tokens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct OutputLatency {
+    /// Once per pass.
+    pub per_pass: Cost,
+    /// For each token the pass delivers.
+    pub per_token: Cost,
+}
+
+/// How well the profile predicts what it was not made from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Validation {
+    /// Single passes.
+    pub steps: Vec<ValidationStep>,
+    /// Whole runs.
+    pub runs: Vec<ValidationRun>,
+}
+
+/// A pass that was held out, measured and predicted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ValidationStep {
+    /// Its prompt parts: new tokens, earlier tokens.
+    pub prefill_chunks: Vec<(u32, u32)>,
+    /// Its requests with one new token.
+    pub num_decodes: u32,
+    /// Tokens those attend to, summed.
+    pub decode_context_tokens: u64,
+    /// Median device time that was measured.
+    pub measured_us: f64,
+    /// Device time the profile gives.
+    pub predicted_us: f64,
+}
+
+/// A run of a real engine that was repeated in the simulator.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ValidationRun {
+    /// What was asked, in words a reader can repeat.
+    pub workload: String,
+    /// What was compared, as `vllm bench serve` names it (`median_ttft_ms`).
+    pub metric: String,
+    /// The real engine's value.
+    pub measured: f64,
+    /// The simulator's value.
+    pub predicted: f64,
+}
+
+/// What was changed in a table to make it monotone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Smoothing {
+    /// The table, as its field is called.
+    pub table: String,
+    /// What was done, and why.
+    pub method: String,
+    /// Points that changed.
+    pub num_changed: u32,
+    /// Largest change of a point, relative to its value before.
+    pub max_relative_change: f64,
+    /// Mean change over all points of the table, relative.
+    pub mean_relative_change: f64,
+}

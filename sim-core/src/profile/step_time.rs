@@ -1,0 +1,296 @@
+//! How long a forward pass takes: the one question the simulator asks the profile.
+
+use alloc::format;
+
+use super::cuda_graphs::CaptureSizes;
+use super::error::ProfileError;
+use super::interpolate::Reading;
+use super::schema::{Cost, PassCost, Profile, ProvenanceKind};
+use super::table::Tables;
+use crate::batch::BatchComposition;
+use crate::math;
+use crate::time::SimDuration;
+
+/// What a step time rests on; later is weaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Evidence {
+    /// Every term is a sample of a profile measured on a real engine.
+    Measured,
+    /// Every term lies between samples, or the profile was not measured on a real engine.
+    Interpolated,
+    /// At least one term lies outside the samples, or the settings are not those the profile holds for.
+    Extrapolated,
+}
+
+/// The device time of one forward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepTime {
+    /// From the pass's start on the device to its end, through all pipeline stages.
+    pub duration: SimDuration,
+    /// What it rests on.
+    pub evidence: Evidence,
+    /// The part of `duration` from terms that lie outside the samples.
+    pub extrapolated: SimDuration,
+}
+
+/// What step times depend on besides the batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepTimeSettings {
+    /// Tokens that CUDA graphs were captured for; [`CaptureSizes::none`] for `enforce_eager`.
+    pub capture_sizes: CaptureSizes,
+    /// Stages the layers are divided into.
+    pub pipeline_parallel_size: u32,
+}
+
+impl StepTimeSettings {
+    /// vLLM's defaults for this profile's engine with these limits: graphs as captured by default, or none if the
+    /// profile was made with `enforce_eager`; pipeline stages as profiled.
+    #[must_use]
+    pub fn vllm_default(profile: &Profile, max_num_seqs: u32, max_num_batched_tokens: u32) -> Self {
+        let ceiling = CaptureSizes::ceiling(&profile.hardware);
+        let capture_sizes = if profile.engine.enforce_eager {
+            CaptureSizes::none()
+        } else {
+            CaptureSizes::vllm_default(max_num_seqs, max_num_batched_tokens, ceiling)
+        };
+        Self {
+            capture_sizes,
+            pipeline_parallel_size: profile.engine.pipeline_parallel_size,
+        }
+    }
+}
+
+/// A cost for the whole and one for each part of it, in microseconds.
+#[derive(Debug, Clone, Copy)]
+struct Affine {
+    once_us: f64,
+    each_us: f64,
+}
+
+impl Affine {
+    const fn new(once: &Cost, each: &Cost) -> Self {
+        Self {
+            once_us: once.time_us,
+            each_us: each.time_us,
+        }
+    }
+
+    const fn of_pass(cost: &PassCost) -> Self {
+        Self::new(&cost.per_pass, &cost.per_request)
+    }
+
+    fn at(self, count: u32) -> SimDuration {
+        SimDuration::from_micros_f64(self.once_us + self.each_us * math::u32_to_f64(count))
+    }
+}
+
+/// A profile, ready to answer batch compositions. Answering allocates nothing.
+#[derive(Debug, Clone)]
+pub struct StepTimeModel {
+    tables: Tables,
+    capture_sizes: CaptureSizes,
+    /// Prefill attention of the shortest part: what a launch costs however little it computes.
+    prefill_launch_us: f64,
+    /// See [`super::schema::MixedBatch::shorter_term_factor`].
+    shorter_term_factor: f64,
+    /// The best evidence this profile can give under these settings.
+    best_evidence: Evidence,
+    /// The best evidence for a pass with decodes and prompt parts.
+    best_mixed_evidence: Evidence,
+    pipeline_parallel_size: u32,
+    schedule: Affine,
+    update: Affine,
+    request_latency: Affine,
+    output_latency: Affine,
+}
+
+/// The terms of one pass, summed.
+struct Sum {
+    total_us: f64,
+    extrapolated_us: f64,
+    evidence: Evidence,
+}
+
+impl Sum {
+    fn add(&mut self, term: Reading) {
+        self.total_us += term.value_us;
+        if term.outside {
+            self.extrapolated_us += term.value_us;
+            self.evidence = Evidence::Extrapolated;
+        } else if !term.on_sample {
+            self.evidence = self.evidence.max(Evidence::Interpolated);
+        }
+    }
+}
+
+impl StepTimeModel {
+    /// A model of `profile` under `settings`. A setting the tables do not hold for (other pipeline stages, CUDA graphs
+    /// switched on or off) is accepted, and every step time is then [`Evidence::Extrapolated`].
+    ///
+    /// # Errors
+    /// [`ProfileError::Values`] if the profile is not a valid one, [`ProfileError::Settings`] if
+    /// `pipeline_parallel_size` is 0 or above the number of layers.
+    pub fn new(profile: &Profile, settings: &StepTimeSettings) -> Result<Self, ProfileError> {
+        let tables = Tables::try_from(profile)?;
+        let pipeline_parallel_size = settings.pipeline_parallel_size;
+        let num_hidden_layers = profile.model.num_hidden_layers;
+        if pipeline_parallel_size == 0 || pipeline_parallel_size > num_hidden_layers {
+            let message = format!("{pipeline_parallel_size} must be from 1 to {num_hidden_layers}, the model's layers");
+            return Err(ProfileError::Settings {
+                setting: "pipeline_parallel_size",
+                message,
+            });
+        }
+        let enforce_eager = settings.capture_sizes.as_slice().is_empty();
+        let holds = pipeline_parallel_size == profile.engine.pipeline_parallel_size
+            && enforce_eager == profile.engine.enforce_eager;
+        let best_evidence = match profile.provenance.kind {
+            _ if !holds => Evidence::Extrapolated,
+            ProvenanceKind::Measured => Evidence::Measured,
+            ProvenanceKind::Derived | ProvenanceKind::Synthetic => Evidence::Interpolated,
+        };
+        let (host, front_end) = (&profile.host, &profile.front_end);
+        let (request, output) = (&front_end.request_latency, &front_end.output_latency);
+        Ok(Self {
+            prefill_launch_us: tables.prefill_attention.at(0.0, 0.0).value_us,
+            shorter_term_factor: profile
+                .step_time
+                .mixed_batch
+                .as_ref()
+                .map_or(1.0, |mixed| mixed.shorter_term_factor),
+            tables,
+            capture_sizes: settings.capture_sizes.clone(),
+            best_evidence,
+            best_mixed_evidence: best_evidence.max(Evidence::Interpolated),
+            pipeline_parallel_size,
+            schedule: Affine::of_pass(&host.schedule),
+            update: Affine::of_pass(&host.update),
+            request_latency: Affine::new(&request.per_request, &request.per_prompt_token),
+            output_latency: Affine::new(&output.per_pass, &output.per_token),
+        })
+    }
+
+    /// The device time of one pass; an empty batch takes none.
+    ///
+    /// It is `non_attention(padded tokens) + head(requests) + attention`. Attention is the decodes' term at their mean
+    /// context plus the prompt parts' term; both at once are joined as measured, or added where nobody measured it.
+    #[must_use]
+    pub fn predict(&self, batch: &BatchComposition) -> StepTime {
+        let (num_tokens, num_decodes) = (batch.num_tokens(), batch.num_decodes);
+        if num_tokens == 0 {
+            return StepTime {
+                duration: SimDuration::ZERO,
+                evidence: self.best_evidence,
+                extrapolated: SimDuration::ZERO,
+            };
+        }
+        let mut sum = Sum {
+            total_us: 0.0,
+            extrapolated_us: 0.0,
+            evidence: self.best_evidence,
+        };
+        let padded = self.capture_sizes.padded(num_tokens);
+        sum.add(self.tables.non_attention.at(math::u32_to_f64(padded)));
+        sum.add(self.tables.head.at(math::u32_to_f64(batch.num_reqs())));
+        if batch.prefill_chunks.is_empty() {
+            sum.add(self.decode_attention(num_decodes, batch.decode_context_tokens));
+        } else if num_decodes == 0 {
+            self.add_prefill_attention(batch, 1.0, &mut sum);
+        } else {
+            self.add_mixed_attention(batch, &mut sum);
+        }
+        let extrapolated_us = if self.best_evidence == Evidence::Extrapolated {
+            sum.total_us
+        } else {
+            sum.extrapolated_us
+        };
+        StepTime {
+            duration: SimDuration::from_micros_f64(sum.total_us),
+            evidence: sum.evidence,
+            extrapolated: SimDuration::from_micros_f64(extrapolated_us),
+        }
+    }
+
+    fn decode_attention(&self, num_decodes: u32, context_tokens: u64) -> Reading {
+        let num_seqs = math::u32_to_f64(num_decodes);
+        self.tables
+            .decode_attention
+            .at(num_seqs, math::u64_to_f64(context_tokens) / num_seqs)
+    }
+
+    /// Adds `factor` × the attention of all prompt parts.
+    ///
+    /// A part was measured alone, so its time holds the launch of one kernel per layer. One launch serves a whole pass:
+    /// all parts but one are counted without it. What remains adds up, as the parts compete for the same units.
+    fn add_prefill_attention(&self, batch: &BatchComposition, factor: f64, sum: &mut Sum) {
+        let mut launch_us = 0.0;
+        for chunk in &batch.prefill_chunks {
+            let (new, earlier) = (
+                math::u32_to_f64(chunk.num_tokens),
+                math::u32_to_f64(chunk.num_computed_tokens),
+            );
+            let mut term = self.tables.prefill_attention.at(new, earlier);
+            term.value_us = math::max(0.0, term.value_us - launch_us) * factor;
+            sum.add(term);
+            launch_us = self.prefill_launch_us;
+        }
+    }
+
+    /// Adds the attention of a pass with decodes and prompt parts: the longer term and its share of the shorter.
+    fn add_mixed_attention(&self, batch: &BatchComposition, sum: &mut Sum) {
+        let mut decode = self.decode_attention(batch.num_decodes, batch.decode_context_tokens);
+        let mut prefill = Sum {
+            total_us: 0.0,
+            extrapolated_us: 0.0,
+            evidence: self.best_mixed_evidence,
+        };
+        self.add_prefill_attention(batch, 1.0, &mut prefill);
+        let prefill_factor = if prefill.total_us < decode.value_us {
+            self.shorter_term_factor
+        } else {
+            1.0
+        };
+        if prefill.total_us >= decode.value_us {
+            decode.value_us *= self.shorter_term_factor;
+        }
+        sum.add(decode);
+        sum.total_us += prefill.total_us * prefill_factor;
+        sum.extrapolated_us += prefill.extrapolated_us * prefill_factor;
+        sum.evidence = sum.evidence.max(prefill.evidence);
+    }
+
+    /// How long a pass holds one pipeline stage: its device time divided evenly, rounded up. With one stage, all of it.
+    #[must_use]
+    pub fn stage_time(&self, step_time: &StepTime) -> SimDuration {
+        SimDuration::from_nanos(
+            step_time
+                .duration
+                .as_nanos()
+                .div_ceil(u64::from(self.pipeline_parallel_size)),
+        )
+    }
+
+    /// Host time from the start of `schedule()` until the device can begin a pass of `num_reqs` requests.
+    #[must_use]
+    pub fn schedule_time(&self, num_reqs: u32) -> SimDuration {
+        self.schedule.at(num_reqs)
+    }
+
+    /// Host time from the device's end until the outputs of a pass of `num_reqs` requests leave the engine core.
+    #[must_use]
+    pub fn update_time(&self, num_reqs: u32) -> SimDuration {
+        self.update.at(num_reqs)
+    }
+
+    /// Time from the client's sending of a prompt until the request stands in the engine core's waiting queue.
+    #[must_use]
+    pub fn request_latency(&self, num_prompt_tokens: u32) -> SimDuration {
+        self.request_latency.at(num_prompt_tokens)
+    }
+
+    /// Time from the engine core's output until the clients hold the `num_outputs` tokens of a pass.
+    #[must_use]
+    pub fn output_latency(&self, num_outputs: u32) -> SimDuration {
+        self.output_latency.at(num_outputs)
+    }
+}

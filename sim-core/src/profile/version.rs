@@ -1,0 +1,104 @@
+//! Older format versions, and how each becomes the next.
+//!
+//! An upgrader turns a `serde_json::Value` of version n into one of version n + 1 and knows nothing else, so the types
+//! in [`super::schema`] describe the newest version only. `tests/data/profiles` keeps one file per old version.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use serde_json::{Map, Value, json};
+
+use super::error::{Fault, ProfileError};
+use super::schema::Profile;
+use crate::math;
+
+type Object = Map<String, Value>;
+
+/// Turns one version into the next.
+type Upgrader = fn(&mut Object) -> Result<(), Fault>;
+
+/// `UPGRADERS[n]` turns version n into version n + 1.
+const UPGRADERS: [Upgrader; math::u32_to_usize(Profile::VERSION)] = [from_version_0];
+
+/// Brings a file's value to the newest version.
+///
+/// # Errors
+/// [`ProfileError::NoVersion`], [`ProfileError::NewerVersion`], [`ProfileError::NotUpgradable`].
+pub(super) fn upgrade(mut value: Value) -> Result<Value, ProfileError> {
+    let Value::Object(root) = &mut value else {
+        return Err(ProfileError::NoVersion);
+    };
+    let Some(version) = root.get("version").and_then(Value::as_u64) else {
+        return Err(ProfileError::NoVersion);
+    };
+    if version > u64::from(Profile::VERSION) {
+        return Err(ProfileError::NewerVersion { got: version });
+    }
+    for (from, upgrader) in (0_u64..).zip(UPGRADERS) {
+        if from >= version {
+            upgrader(root).map_err(|fault| ProfileError::NotUpgradable { from, fault })?;
+            root.insert("version".to_string(), json!(from + 1));
+        }
+    }
+    Ok(value)
+}
+
+/// Version 0 had one host cost, added to every pass, and no front end:
+/// `"host": {"per_pass_us": number, "per_request_us": number}`. It knew neither `mixed_batch` nor `validation` nor
+/// `smoothing`.
+fn from_version_0(root: &mut Object) -> Result<(), Fault> {
+    let (per_pass_us, per_request_us) = (host_cost(root, "per_pass_us")?, host_cost(root, "per_request_us")?);
+    let cost = |time_us: Value, reason: &str| json!({"time_us": time_us, "basis": "estimate", "reason": reason});
+    let unknown = || {
+        cost(
+            json!(0.0),
+            "Format version 0 did not hold this cost; counted as nothing.",
+        )
+    };
+    let lumped = "Format version 0 held one host cost for the whole pass; counted before it.";
+    let host = json!({
+        "schedule": {"per_pass": cost(per_pass_us, lumped), "per_request": cost(per_request_us, lumped)},
+        "update": {"per_pass": unknown(), "per_request": unknown()},
+    });
+    let front_end = json!({
+        "request_latency": {"per_request": unknown(), "per_prompt_token": unknown()},
+        "output_latency": {"per_pass": unknown(), "per_token": unknown()},
+    });
+    let note = "Upgraded from format version 0, which did not hold the front end's times: latencies seen by a client \
+                are too low.";
+    object(root, "provenance")?
+        .entry("notes")
+        .or_insert_with(|| json!([]))
+        .as_array_mut()
+        .ok_or_else(|| missing("$.provenance.notes", "an array"))?
+        .push(json!(note));
+    object(root, "step_time")?.insert("mixed_batch".to_string(), Value::Null);
+    root.insert("host".to_string(), host);
+    root.insert("front_end".to_string(), front_end);
+    root.insert("validation".to_string(), json!({"steps": [], "runs": []}));
+    root.insert("smoothing".to_string(), json!([]));
+    Ok(())
+}
+
+/// The number `$.host.<field>` of a version 0 file.
+fn host_cost(root: &Object, field: &str) -> Result<Value, Fault> {
+    root.get("host")
+        .and_then(|host| host.get(field))
+        .filter(|cost| cost.is_number())
+        .cloned()
+        .ok_or_else(|| missing(&format!("$.host.{field}"), "a number"))
+}
+
+/// The object `$.<field>`.
+fn object<'a>(root: &'a mut Object, field: &str) -> Result<&'a mut Object, Fault> {
+    root.get_mut(field)
+        .and_then(Value::as_object_mut)
+        .ok_or_else(|| missing(&format!("$.{field}"), "an object"))
+}
+
+fn missing(path: &str, wanted: &str) -> Fault {
+    Fault {
+        path: path.to_string(),
+        message: format!("missing or not {wanted}"),
+    }
+}
