@@ -23,3 +23,7 @@ left_out() {
     printf '  %s: %s\n' "$1" "$2" >>"$NOT_RUN"
     say "not run: $1: $2"
 }
+# macOS has no `timeout`; there the command is simply not bounded.
+bounded() { # $1: seconds, then the command
+    if command -v timeout >/dev/null 2>&1; then timeout "$@"; else "${@:2}"; fi
+}

@@ -19,6 +19,7 @@
 #           WASM_TOOLCHAIN_NAME, WASM_TOOLCHAIN_DIR   of 3 (debian-wasm, ~/.cache/rust-debian-wasm)
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/report.sh
 
 WASM=wasm32-unknown-unknown
 BARE=x86_64-unknown-none
@@ -28,11 +29,6 @@ DIR=${WASM_TOOLCHAIN_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/rust-debian-wasm}
 RUSTUP_TIMEOUT=${WASM_TOOLCHAIN_RUSTUP_TIMEOUT:-60}
 FORMAT=2 # Raise when the folder's layout changes: an older folder is then rebuilt.
 
-say() { printf 'wasm-toolchain: %s\n' "$*" >&2; }
-die() {
-    say "error: $*"
-    exit 1
-}
 need() { command -v "$1" >/dev/null 2>&1 || die "$1 is missing"; }
 
 case $TARGET in
@@ -54,9 +50,6 @@ active_name() {
     echo "$name"
 }
 
-# macOS has no `timeout`; there the download is simply not bounded.
-bounded() { if command -v timeout >/dev/null 2>&1; then timeout "$RUSTUP_TIMEOUT" "$@"; else "$@"; fi; }
-
 fallback_ready() {
     [ "$(sed -n 1p "$DIR/.complete" 2>/dev/null)" = "format $FORMAT" ] || return 1
     local linked=${RUSTUP_HOME:-$HOME/.rustup}/toolchains/$NAME
@@ -77,7 +70,7 @@ command -v rustup >/dev/null 2>&1 ||
     die "$(rustc -V) lacks the target $TARGET and there is no rustup to add it; install it with your system's packages"
 if [ -z "${WASM_TOOLCHAIN_FORCE_FALLBACK:-}" ] && [ "${WASM_TOOLCHAIN_RUSTUP:-1}" != 0 ]; then
     say "rustup target add $TARGET"
-    if RUSTUP_MAX_RETRIES=1 bounded rustup target add "$TARGET" >&2 && has_target; then
+    if RUSTUP_MAX_RETRIES=1 bounded "$RUSTUP_TIMEOUT" rustup target add "$TARGET" >&2 && has_target; then
         active_name
         exit 0
     fi
