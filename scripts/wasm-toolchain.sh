@@ -94,7 +94,7 @@ work=$(mktemp -d "$DIR/build.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
 # Package lists of our own: the machine's may be old, and updating them would need root.
-mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/debs" "$work/root"
+mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/debs" "$work/files"
 apt=(-o "Dir::State::lists=$work/lists" -o "Dir::Cache=$work/cache" -o APT::Sandbox::User=root)
 say "reading Debian's package lists"
 apt-get "${apt[@]}" -qq update >&2 || die "apt-get update failed: $by_hand"
@@ -117,12 +117,12 @@ say "downloading rustc-web $ver, $libllvm, $lld (about 140 MB)"
     apt-get "${apt[@]}" -qq download "rustc-web=$ver" "libstd-rust-web-dev=$ver" "$libstd=$ver" "rust-web-src=$ver" \
         "rust-web-clippy=$ver" "$libllvm" "$lld" $extra >&2
 )
-for deb in "$work"/debs/*.deb; do dpkg-deb -x "$deb" "$work/root"; done
+for deb in "$work"/debs/*.deb; do dpkg-deb -x "$deb" "$work/files"; done
 
 # bin/ holds wrappers, libexec/ the programs, lib/ their libraries, the host's std and rust-lld.
 say "laying out the toolchain"
 new="$work/toolchain"
-usr="$work/root/usr"
+usr="$work/files/usr"
 mkdir -p "$new/bin" "$new/libexec" "$new/lib/rustlib/$host/bin"
 cp -a "$usr/bin/rustc" "$usr/bin/rustdoc" "$usr/bin/clippy-driver" "$usr/bin/cargo-clippy" "$new/libexec/"
 find "$usr/lib" -maxdepth 2 \( -name '*.so' -o -name '*.so.*' \) -exec cp -a {} "$new/lib/" \;

@@ -186,7 +186,7 @@ fn no_file_names_a_machine_of_its_author() {
     let mut complaints = Vec::new();
     for file in text_files() {
         for (number, line) in (1..).zip(file.text.lines()) {
-            if let Some(place) = places.iter().find(|place| line.contains(**place)) {
+            if let Some(place) = places.iter().find(|place| source::has_path_starting(line, place)) {
                 complaints.push(format!("{}:{number} has {place}", file.path));
             }
         }

@@ -110,6 +110,11 @@ pub(super) fn has_word_starting(code: &str, prefix: &str) -> bool {
     words(code).any(|word| word.starts_with(prefix))
 }
 
+/// Whether `line` has a path that starts with `place`, not merely one that goes through a folder of that name.
+pub(super) fn has_path_starting(line: &str, place: &str) -> bool {
+    line.match_indices(place).any(|(at, _)| !line[..at].ends_with(|c| is_word(c) || ".}-".contains(c)))
+}
+
 /// Calls of float functions that have an equal in `math.rs`, as method or as path.
 pub(super) fn float_methods(code: &str) -> impl Iterator<Item = String> {
     // No method of these names belongs to integers or collections. Exact ones (abs, min, max, clamp) are in core.
