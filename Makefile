@@ -1,0 +1,86 @@
+# make run    build the command-line tool and simulate (ARGS="…" replaces the arguments)
+# make test   everything that needs no GPU; the checks that this machine could not run are listed last
+# make lint   formatting and clippy
+# make bench  benchmarks, with times
+#
+# Each step of `test` is a target of its own: make native, make wasm, …
+
+SHELL := /bin/bash
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+ARGS ?=
+
+# A heading on stderr, where cargo writes too.
+step = @printf '\n\033[1m== %s\033[0m\n' "$(1)" >&2
+
+.PHONY: help run test lint bench setup-run setup-test begin report fmt clippy native doctest doc bench-once no-std wasm fuzz-check deny
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+run: setup-run
+	$(call step,profiler simulate)
+	cargo run --locked --release -p profiler -- simulate $(ARGS)
+
+test: begin setup-test fmt clippy native doctest doc bench-once no-std wasm fuzz-check deny report
+
+lint: setup-test fmt clippy
+
+bench: setup-run
+	cargo bench --locked --workspace --bench '*' -- $(ARGS)
+
+setup-run:
+	@scripts/setup.sh run
+
+setup-test:
+	$(call step,set-up)
+	@scripts/setup.sh test
+
+begin:
+	@rm -f target/not-run.txt
+
+report:
+	$(call step,result)
+	@echo "Everything that ran passed." >&2
+	@if [ -s target/not-run.txt ]; then echo "Not run here:" >&2; cat target/not-run.txt >&2; fi
+
+fmt:
+	$(call step,formatting)
+	cargo fmt --all --check
+	cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
+
+clippy:
+	$(call step,clippy)
+	@scripts/lint.sh
+
+native:
+	$(call step,native tests)
+	@scripts/test-native.sh
+
+doctest:
+	$(call step,examples in the documentation)
+	cargo test --quiet --locked --workspace --doc
+
+doc:
+	$(call step,documentation)
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --locked --workspace --no-deps
+
+bench-once:
+	$(call step,benchmarks once each)
+	@scripts/bench-once.sh
+
+no-std:
+	$(call step,sim-core without std)
+	@scripts/check-no-std.sh
+
+wasm:
+	$(call step,Wasm gives the native digests)
+	@scripts/test-wasm.sh
+
+fuzz-check:
+	$(call step,fuzz targets compile)
+	@scripts/fuzz.sh --check
+
+deny:
+	$(call step,licences and sources of the dependencies)
+	@scripts/deny.sh

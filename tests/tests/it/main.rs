@@ -1,0 +1,3 @@
+//! The product's tests, one binary.
+
+mod tidy;
