@@ -1,3 +1,17 @@
 //! From recorded facts to the numbers users know. Receives finished facts and changes nothing.
 
 pub mod recorder;
+pub mod request_metrics;
+pub mod distribution;
+pub mod plot_points;
+pub mod bench_outputs;
+pub mod goodput;
+pub mod bench_serve;
+pub mod bench_table;
+pub mod bench_json;
+pub mod python_float;
+mod python_json;
+pub mod time_series;
+pub mod summary;
+pub mod request_csv;
+pub mod digest;

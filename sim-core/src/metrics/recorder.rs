@@ -26,6 +26,8 @@ pub struct PassRecord {
     pub num_prefill_tokens: u32,
     /// Requests in the pass.
     pub num_reqs: u32,
+    /// Requests that got a token from it.
+    pub num_outputs: u32,
     /// Requests in the running list after scheduling.
     pub num_running_reqs: u32,
     /// Requests waiting after scheduling.
@@ -59,6 +61,8 @@ pub struct RequestRecord {
     pub num_preemptions: u32,
     /// Passes that computed tokens of it.
     pub num_passes: u32,
+    /// Whether it ran to its end; an aborted request did not.
+    pub is_finished: bool,
 }
 
 /// Tokens of one request that came from passes `first_pass`, `first_pass + stride`, … (`num_tokens` of them).

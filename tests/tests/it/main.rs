@@ -1,0 +1,3 @@
+//! Tests of the whole product, in one binary.
+
+mod metrics_golden;
