@@ -12,7 +12,7 @@ use crate::metrics::request_metrics::EmissionIndex;
 use crate::time::{SimDuration, SimTime};
 
 /// One request as the client saw it (`vllm/benchmarks/lib/endpoint_request_func.py::RequestFuncOutput`); times in
-/// seconds. All zero but `prompt_len`, `start_time` and `client_queue_time` if it failed.
+/// seconds. If it failed, `ttft` may be that of a token that did arrive, and `output_len` and `latency` are 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RequestOutput<'a> {
     /// Whether every token arrived.

@@ -48,7 +48,7 @@ fn recording(seed: u64, num_passes: u32) -> Recording {
             start_time: at(schedule + 50_000),
             end_time: at(end),
             output_time: at(end + 500),
-            delivery_time: at(end + 500 + 77_777),
+            delivery_time: at(end + 500 + 300_000_000),
             num_tokens: 1 + random.small(2000),
             num_prefill_tokens: random.small(2),
             num_reqs: 1,
