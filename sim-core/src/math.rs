@@ -81,6 +81,18 @@ pub const fn usize_to_f64(x: usize) -> f64 {
     x as f64
 }
 
+/// `x` as a float, to the nearest.
+#[must_use]
+pub const fn u128_to_f64(x: u128) -> f64 {
+    x as f64
+}
+
+/// `x` as 64 bits; exact.
+#[must_use]
+pub const fn usize_to_u64(x: usize) -> u64 {
+    x as u64
+}
+
 /// `x` without its fraction; negative and NaN give 0, too large gives the maximum.
 #[expect(
     clippy::cast_possible_truncation,

@@ -2,3 +2,17 @@
 
 pub mod recorder;
 pub mod chrome_trace;
+pub mod request_metrics;
+pub mod distribution;
+pub mod plot_points;
+pub mod bench_outputs;
+pub mod goodput;
+pub mod bench_serve;
+pub mod bench_table;
+pub mod bench_json;
+pub mod python_float;
+mod python_json;
+pub mod time_series;
+pub mod summary;
+pub mod request_csv;
+pub mod digest;

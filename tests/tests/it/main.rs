@@ -1,3 +1,6 @@
-//! The product's tests, one binary.
+//! Tests of the whole product, in one binary.
 
+mod scheduler_tables;
+mod metrics_golden;
+mod metrics_recording;
 mod tidy;

@@ -1,0 +1,312 @@
+//! The numbers that `vllm bench serve` reports, under its options
+//! (`vllm/benchmarks/serve.py::calculate_metrics`, vLLM 0.32.0).
+
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::math;
+use crate::metrics::bench_outputs::{BenchOutputs, RequestOutput};
+use crate::metrics::distribution::{Distribution, Percentile};
+use crate::metrics::goodput::Goodput;
+use crate::metrics::request_metrics::tpot;
+
+/// A latency that `--percentile-metrics` can name. The order is that of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LatencyMetric {
+    /// Time to first token.
+    Ttft,
+    /// Time per output token, the first one excluded.
+    Tpot,
+    /// Inter-token latency.
+    Itl,
+    /// End-to-end latency.
+    E2el,
+    /// Wait of the client for `max_concurrency`; reported only if that is set.
+    ClientQueueTime,
+    /// The two last together; reported only if `max_concurrency` is set and the request rate is finite.
+    E2elIncludingClientQueue,
+}
+
+impl LatencyMetric {
+    /// All, in the order of the table.
+    pub const ALL: [Self; 6] = [
+        Self::Ttft,
+        Self::Tpot,
+        Self::Itl,
+        Self::E2el,
+        Self::ClientQueueTime,
+        Self::E2elIncludingClientQueue,
+    ];
+
+    /// Its name in options and in the keys of the result, such as `mean_ttft_ms`.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Ttft => "ttft",
+            Self::Tpot => "tpot",
+            Self::Itl => "itl",
+            Self::E2el => "e2el",
+            Self::ClientQueueTime => "client_queue_time",
+            Self::E2elIncludingClientQueue => "e2el_including_client_queue",
+        }
+    }
+
+    /// Its name in the rows of the table.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ttft => "TTFT",
+            Self::Tpot => "TPOT",
+            Self::Itl => "ITL",
+            Self::E2el => "E2EL",
+            Self::ClientQueueTime => "Client Queue Time",
+            Self::E2elIncludingClientQueue => "E2EL incl. Client Queue",
+        }
+    }
+
+    /// Its headline in the table.
+    #[must_use]
+    pub const fn header(self) -> &'static str {
+        match self {
+            Self::Ttft => "Time to First Token",
+            Self::Tpot => "Time per Output Token (excl. 1st token)",
+            Self::Itl => "Inter-token Latency",
+            Self::E2el => "End-to-end Latency",
+            Self::ClientQueueTime => "Client-side Queueing",
+            Self::E2elIncludingClientQueue => "Queue-inclusive End-to-end Latency",
+        }
+    }
+
+    /// The metric of this [`Self::key`].
+    #[must_use]
+    pub fn from_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|metric| metric.key() == key)
+    }
+}
+
+/// How `--ramp-up-strategy` raises the request rate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RampUp {
+    /// `linear` or `exponential`.
+    pub strategy: String,
+    /// Requests per second at the start.
+    pub start_rps: u32,
+    /// Requests per second at the end.
+    pub end_rps: u32,
+    /// Whenever the rate reached a whole number: that number, and the date and time in ISO 8601.
+    pub rps_change_events: Vec<(u32, String)>,
+}
+
+/// The options of `vllm bench serve` that its report shows or depends on, with their defaults.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BenchServeOptions {
+    /// `--model`.
+    pub model_id: String,
+    /// `--tokenizer`, by default the model; `None` for `--skip-tokenizer-init`, which hides every row about tokens.
+    pub tokenizer_id: Option<String>,
+    /// `--label`.
+    pub label: Option<String>,
+    /// `--metadata`, in order.
+    pub metadata: Vec<(String, String)>,
+    /// `--request-rate` in requests per second; infinite for all at once.
+    pub request_rate: f64,
+    /// `--burstiness`.
+    pub burstiness: f64,
+    /// `--max-concurrency`.
+    pub max_concurrency: Option<u32>,
+    /// `--ramp-up-strategy` and its companions.
+    pub ramp_up: Option<RampUp>,
+    /// `--percentile-metrics`.
+    pub percentile_metrics: Vec<LatencyMetric>,
+    /// `--metric-percentiles`.
+    pub metric_percentiles: Vec<Percentile>,
+    /// `--goodput`.
+    pub goodput: Goodput,
+}
+
+impl BenchServeOptions {
+    /// vLLM's defaults for `model_id`.
+    #[must_use]
+    pub fn new(model_id: String) -> Self {
+        Self {
+            tokenizer_id: Some(model_id.clone()),
+            model_id,
+            label: None,
+            metadata: Vec::new(),
+            request_rate: f64::INFINITY,
+            burstiness: 1.0,
+            max_concurrency: None,
+            ramp_up: None,
+            percentile_metrics: vec![LatencyMetric::Ttft, LatencyMetric::Tpot, LatencyMetric::Itl],
+            metric_percentiles: Percentile::new(99.0).into_iter().collect(),
+            goodput: Goodput::default(),
+        }
+    }
+
+    /// Whether the report shows `metric`.
+    #[must_use]
+    pub fn shows(&self, metric: LatencyMetric) -> bool {
+        self.percentile_metrics.contains(&metric)
+            && match metric {
+                LatencyMetric::Ttft | LatencyMetric::Tpot | LatencyMetric::Itl => self.tokenizer_id.is_some(),
+                LatencyMetric::E2el => true,
+                LatencyMetric::ClientQueueTime => self.max_concurrency.is_some(),
+                LatencyMetric::E2elIncludingClientQueue => {
+                    self.max_concurrency.is_some() && !self.request_rate.is_infinite()
+                }
+            }
+    }
+}
+
+/// The latencies of all successful requests, in seconds.
+#[derive(Debug, Clone, Default)]
+pub struct Latencies {
+    /// Times to first token.
+    pub ttft: Distribution,
+    /// Times per output token, of requests with more than one.
+    pub tpot: Distribution,
+    /// Inter-token latencies of all requests together.
+    pub itl: Distribution,
+    /// End-to-end latencies.
+    pub e2el: Distribution,
+    /// Waits of the client for `max_concurrency`.
+    pub client_queue_time: Distribution,
+    /// The two last together.
+    pub e2el_including_client_queue: Distribution,
+}
+
+impl Latencies {
+    /// Gathers the latencies of `outputs`.
+    #[must_use]
+    pub fn new(outputs: &impl BenchOutputs) -> Self {
+        let samples = |latency: fn(RequestOutput<'_>) -> Option<f64>| {
+            let outputs = (0..outputs.num_requests()).map(|request| outputs.output(request));
+            Distribution::from_samples(outputs.filter(|output| output.success).filter_map(latency).collect())
+        };
+        Self {
+            ttft: samples(|output| Some(output.ttft)),
+            tpot: samples(|output| tpot(output.latency, output.ttft, output.output_len)),
+            itl: outputs.pooled_itls(),
+            e2el: samples(|output| Some(output.latency)),
+            client_queue_time: samples(|output| Some(output.client_queue_time)),
+            e2el_including_client_queue: samples(|output| Some(output.latency + output.client_queue_time)),
+        }
+    }
+
+    /// The distribution of `metric`.
+    #[must_use]
+    pub const fn get(&self, metric: LatencyMetric) -> &Distribution {
+        match metric {
+            LatencyMetric::Ttft => &self.ttft,
+            LatencyMetric::Tpot => &self.tpot,
+            LatencyMetric::Itl => &self.itl,
+            LatencyMetric::E2el => &self.e2el,
+            LatencyMetric::ClientQueueTime => &self.client_queue_time,
+            LatencyMetric::E2elIncludingClientQueue => &self.e2el_including_client_queue,
+        }
+    }
+}
+
+/// What the report says about one latency, in milliseconds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LatencyStatistics {
+    /// Which.
+    pub metric: LatencyMetric,
+    /// `mean_<metric>_ms`.
+    pub mean_ms: f64,
+    /// `median_<metric>_ms`.
+    pub median_ms: f64,
+    /// `std_<metric>_ms`.
+    pub std_ms: f64,
+    /// `p<percentile>_<metric>_ms`, in the order of the option.
+    pub percentiles_ms: Vec<(Percentile, f64)>,
+}
+
+impl LatencyStatistics {
+    fn new(metric: LatencyMetric, distribution: &Distribution, percentiles: &[Percentile]) -> Self {
+        Self {
+            metric,
+            mean_ms: distribution.mean() * 1000.0,
+            median_ms: distribution.median() * 1000.0,
+            std_ms: distribution.std() * 1000.0,
+            percentiles_ms: percentiles
+                .iter()
+                .map(|&p| (p, distribution.percentile(p) * 1000.0))
+                .collect(),
+        }
+    }
+}
+
+/// The report (`vllm/benchmarks/serve.py::BenchmarkMetrics`, whose names the fields have).
+#[derive(Debug, Clone, PartialEq)]
+pub struct BenchmarkMetrics {
+    /// Seconds that the benchmark took.
+    pub duration: f64,
+    /// Successful requests.
+    pub completed: u64,
+    /// Failed requests.
+    pub failed: u64,
+    /// Prompt tokens of the successful requests.
+    pub total_input: u64,
+    /// Tokens generated by them.
+    pub total_output: u64,
+    /// Successful requests per second.
+    pub request_throughput: f64,
+    /// Requests per second that meet every objective; all successful ones if there is none.
+    pub request_goodput: f64,
+    /// Generated tokens per second.
+    pub output_throughput: f64,
+    /// Prompt and generated tokens per second.
+    pub total_token_throughput: f64,
+    /// Most tokens within one second.
+    pub max_output_tokens_per_s: u64,
+    /// Most requests within one second.
+    pub max_concurrent_requests: u64,
+    /// The latencies that the options ask for and that apply, in the order of the table.
+    pub latencies: Vec<LatencyStatistics>,
+}
+
+impl BenchmarkMetrics {
+    /// The report on `outputs`, whose `latencies` were gathered before. Throughputs over no time at all are 0.
+    #[must_use]
+    pub fn new(outputs: &impl BenchOutputs, latencies: &Latencies, options: &BenchServeOptions) -> Self {
+        let (mut completed, mut good, mut total_input, mut total_output) = (0, 0, 0, 0);
+        for output in (0..outputs.num_requests())
+            .map(|i| outputs.output(i))
+            .filter(|output| output.success)
+        {
+            completed += 1;
+            good += u64::from(options.goodput.is_met(&output));
+            total_input += u64::from(output.prompt_len);
+            total_output += u64::from(output.output_len);
+        }
+        let duration = outputs.duration();
+        let per_second = |count: u64| {
+            if duration > 0.0 {
+                math::u64_to_f64(count) / duration
+            } else {
+                0.0
+            }
+        };
+        let peaks = outputs.peaks();
+        Self {
+            duration,
+            completed,
+            failed: math::usize_to_u64(outputs.num_requests()) - completed,
+            total_input,
+            total_output,
+            request_throughput: per_second(completed),
+            request_goodput: per_second(good),
+            output_throughput: per_second(total_output),
+            total_token_throughput: per_second(total_input + total_output),
+            max_output_tokens_per_s: peaks.max_output_tokens_per_s,
+            max_concurrent_requests: peaks.max_concurrent_requests,
+            latencies: LatencyMetric::ALL
+                .into_iter()
+                .filter(|&metric| options.shows(metric))
+                .map(|metric| LatencyStatistics::new(metric, latencies.get(metric), &options.metric_percentiles))
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! What each latency is: first the instants of a request, then differences between them.
+//!
+//! | instant | |
+//! |---|---|
+//! | scheduled send | the traffic wants to send it |
+//! | send | the client sends it: later only by waiting for `max_concurrency` |
+//! | queued | it enters the engine's waiting queue |
+//! | first scheduled | the scheduler begins the pass that first computes tokens of it |
+//! | first / last output | the engine core puts out its first / last token |
+//! | first / last delivery | the client holds its first / last token |
+//!
+//! | client (`vllm/benchmarks/serve.py`, `.../endpoint_request_func.py`) | |
+//! |---|---|
+//! | client queue time | send − scheduled send |
+//! | TTFT | first delivery − send |
+//! | ITL | delivery of a token − delivery of the token before it |
+//! | E2EL | last delivery − send |
+//! | TPOT | (E2EL − TTFT) / (output tokens − 1); none for a single token |
+//!
+//! | engine (`vllm/v1/metrics/stats.py`) | |
+//! |---|---|
+//! | queue time | first scheduled − queued |
+//! | prefill time | first output − first scheduled |
+//! | decode time | last output − first output |
+//! | inference time | last output − first scheduled |
+//!
+//! Preemptions lie inside these spans; nothing is taken off for them.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::math;
+use crate::metrics::recorder::{EmissionRun, PassRecord, Recording, RequestRecord};
+use crate::time::{SimDuration, SimTime};
+
+/// The instants of a finished request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestInstants {
+    /// The traffic wants to send it.
+    pub scheduled_send: SimTime,
+    /// The client sends it.
+    pub send: SimTime,
+    /// It enters the engine's waiting queue.
+    pub queued: SimTime,
+    /// The scheduler begins the pass that first computes tokens of it.
+    pub first_scheduled: SimTime,
+    /// The engine core puts out its first token.
+    pub first_output: SimTime,
+    /// The engine core puts out its last token.
+    pub last_output: SimTime,
+    /// The client holds its first token.
+    pub first_delivery: SimTime,
+    /// The client holds its last token.
+    pub last_delivery: SimTime,
+}
+
+impl RequestInstants {
+    /// Wait of the client for `max_concurrency`.
+    #[must_use]
+    pub const fn client_queue_time(&self) -> SimDuration {
+        self.send.saturating_since(self.scheduled_send)
+    }
+
+    /// Time to first token.
+    #[must_use]
+    pub const fn ttft(&self) -> SimDuration {
+        self.first_delivery.saturating_since(self.send)
+    }
+
+    /// End-to-end latency.
+    #[must_use]
+    pub const fn e2el(&self) -> SimDuration {
+        self.last_delivery.saturating_since(self.send)
+    }
+
+    /// The engine's queue time (`vllm:request_queue_time_seconds`).
+    #[must_use]
+    pub const fn queue_time(&self) -> SimDuration {
+        self.first_scheduled.saturating_since(self.queued)
+    }
+
+    /// The engine's prefill time (`vllm:request_prefill_time_seconds`).
+    #[must_use]
+    pub const fn prefill_time(&self) -> SimDuration {
+        self.first_output.saturating_since(self.first_scheduled)
+    }
+
+    /// The engine's decode time (`vllm:request_decode_time_seconds`).
+    #[must_use]
+    pub const fn decode_time(&self) -> SimDuration {
+        self.last_output.saturating_since(self.first_output)
+    }
+
+    /// The engine's inference time (`vllm:request_inference_time_seconds`).
+    #[must_use]
+    pub const fn inference_time(&self) -> SimDuration {
+        self.last_output.saturating_since(self.first_scheduled)
+    }
+}
+
+/// Time per output token, the first one excluded, from latencies in seconds; `None` for a single token.
+#[must_use]
+pub fn tpot(latency: f64, ttft: f64, num_output_tokens: u32) -> Option<f64> {
+    (num_output_tokens > 1).then(|| (latency - ttft) / math::u32_to_f64(num_output_tokens - 1))
+}
+
+impl Recording {
+    /// The pass of index `index`.
+    #[must_use]
+    pub fn pass(&self, index: u32) -> Option<&PassRecord> {
+        self.passes.get(usize::try_from(index).ok()?)
+    }
+
+    /// The instants of `request`; `None` if it did not finish.
+    #[must_use]
+    pub fn instants(&self, request: &RequestRecord) -> Option<RequestInstants> {
+        if !request.is_finished {
+            return None;
+        }
+        let first_token = self.pass(request.first_token_pass)?;
+        let last_token = self.pass(request.last_token_pass)?;
+        Some(RequestInstants {
+            scheduled_send: request.scheduled_send_time,
+            send: request.send_time,
+            queued: request.queued_time,
+            first_scheduled: self.pass(request.first_scheduled_pass)?.schedule_time,
+            first_output: first_token.output_time,
+            last_output: last_token.output_time,
+            first_delivery: first_token.delivery_time,
+            last_delivery: last_token.delivery_time,
+        })
+    }
+}
+
+/// The emissions of a recording, by request.
+#[derive(Debug, Clone)]
+pub struct EmissionIndex<'a> {
+    recording: &'a Recording,
+    /// Indices of runs: request by request, in time order.
+    runs: Vec<u32>,
+    /// Where a request's runs begin in `runs`; one more than requests.
+    starts: Vec<u32>,
+}
+
+impl<'a> EmissionIndex<'a> {
+    /// Sorts the emissions of `recording` by request, in linear time. Runs of unknown requests are left out.
+    ///
+    /// # Panics
+    /// If there are 2^32 runs or more.
+    #[must_use]
+    pub fn new(recording: &'a Recording) -> Self {
+        let slot = |run: &EmissionRun| usize::try_from(run.request).unwrap_or(usize::MAX);
+        let mut starts = vec![0u32; recording.requests.len() + 1];
+        let (counts, _) = starts.split_at_mut(recording.requests.len());
+        for run in &recording.emissions {
+            if let Some(count) = counts.get_mut(slot(run)) {
+                *count += 1;
+            }
+        }
+        let mut total = 0;
+        for start in &mut starts {
+            total += core::mem::replace(start, total);
+        }
+        let mut next = starts.clone();
+        let mut runs = vec![0; usize::try_from(total).unwrap_or(0)];
+        for (index, run) in recording.emissions.iter().enumerate() {
+            let known = slot(run) < recording.requests.len();
+            if let Some(next) = next.get_mut(slot(run)).filter(|_| known) {
+                runs[usize::try_from(*next).unwrap_or(usize::MAX)] = math::usize_to_u32(index);
+                *next += 1;
+            }
+        }
+        Self {
+            recording,
+            runs,
+            starts,
+        }
+    }
+
+    /// When the client held each token of the request of index `request`.
+    pub fn delivery_times(&self, request: usize) -> impl Iterator<Item = SimTime> + '_ {
+        let start = |i: usize| self.starts.get(i).and_then(|&start| usize::try_from(start).ok());
+        let range = start(request)
+            .zip(start(request.saturating_add(1)))
+            .map(|(from, to)| from..to);
+        let runs = range.and_then(|range| self.runs.get(range)).unwrap_or_default();
+        runs.iter()
+            .filter_map(|&run| self.recording.emissions.get(usize::try_from(run).ok()?))
+            .flat_map(|run| {
+                (0..run.num_tokens).map(move |i| run.first_pass.saturating_add(i.saturating_mul(run.stride)))
+            })
+            .filter_map(|pass| Some(self.recording.pass(pass)?.delivery_time))
+    }
+
+    /// The inter-token latencies of the request of index `request`, in order.
+    pub fn itls(&self, request: usize) -> impl Iterator<Item = SimDuration> + '_ {
+        let mut previous = None;
+        self.delivery_times(request)
+            .filter_map(move |time| Some(time.saturating_since(previous.replace(time)?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(nanos: u64) -> SimTime {
+        SimTime::from_nanos(nanos)
+    }
+
+    /// Pass `i` of ten: scheduled at 100 i, put out at 100 i + 90, delivered at 100 i + 95.
+    fn recording(emissions: &[(u32, u32, u32, u32)]) -> Recording {
+        let passes = (0..10).map(|i| PassRecord {
+            schedule_time: at(100 * i),
+            start_time: at(100 * i + 10),
+            end_time: at(100 * i + 80),
+            output_time: at(100 * i + 90),
+            delivery_time: at(100 * i + 95),
+            num_tokens: 1,
+            num_prefill_tokens: 0,
+            num_reqs: 1,
+            num_outputs: 1,
+            num_running_reqs: 1,
+            num_waiting_reqs: 0,
+            num_free_blocks: 1,
+        });
+        let request = RequestRecord {
+            scheduled_send_time: at(1),
+            send_time: at(21),
+            queued_time: at(30),
+            first_scheduled_pass: 1,
+            first_token_pass: 2,
+            last_token_pass: 7,
+            num_prompt_tokens: 100,
+            num_output_tokens: 4,
+            num_cached_tokens: 0,
+            num_preemptions: 1,
+            num_passes: 6,
+            is_finished: true,
+        };
+        Recording {
+            passes: passes.collect(),
+            requests: vec![request; 3],
+            emissions: emissions
+                .iter()
+                .map(|&(request, first_pass, stride, num_tokens)| EmissionRun {
+                    request,
+                    first_pass,
+                    stride,
+                    num_tokens,
+                })
+                .collect(),
+            ..Recording::default()
+        }
+    }
+
+    #[test]
+    fn every_latency_is_a_difference_of_two_instants() {
+        let recording = recording(&[]);
+        let instants = recording.instants(&recording.requests[0]).expect("finished");
+        let spans = [
+            instants.client_queue_time(),
+            instants.ttft(),
+            instants.e2el(),
+            instants.queue_time(),
+            instants.prefill_time(),
+            instants.decode_time(),
+            instants.inference_time(),
+        ];
+        assert_eq!(
+            spans.map(SimDuration::as_nanos),
+            [20, 274, 774, 70, 190, 500, 690],
+            "in the order of the header"
+        );
+    }
+
+    #[test]
+    fn a_single_token_has_no_time_per_output_token() {
+        assert_eq!(
+            (tpot(2.0, 1.0, 1), tpot(2.0, 1.0, 3)),
+            (None, Some(0.5)),
+            "one token, three tokens"
+        );
+    }
+
+    #[test]
+    fn an_unfinished_request_has_no_instants() {
+        let mut recording = recording(&[]);
+        recording.requests[1].is_finished = false;
+        assert_eq!(recording.instants(&recording.requests[1]), None, "aborted");
+    }
+
+    #[test]
+    fn interleaved_runs_give_each_request_its_own_latencies() {
+        let recording = recording(&[
+            (2, 0, 1, 2),
+            (0, 2, 1, 2),
+            (2, 4, 2, 3),
+            (0, 7, 1, 1),
+            (9, 0, 1, 1),
+            (0, 9, 1, 1),
+        ]);
+        let index = EmissionIndex::new(&recording);
+        let itls = |request| index.itls(request).map(SimDuration::as_nanos).collect::<Vec<_>>();
+        assert_eq!(itls(0), [100, 400, 200], "request 0");
+        assert_eq!(itls(1), [], "request 1 has no tokens");
+        assert_eq!(itls(2), [100, 300, 200, 200], "request 2");
+        assert_eq!(itls(9), [], "no such request");
+    }
+}
