@@ -70,7 +70,11 @@ pub const fn usize_to_f64(x: usize) -> f64 {
 }
 
 /// `x` without its fraction; negative and NaN give 0, too large gives the maximum.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturation is the documented result")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturation is the documented result"
+)]
 #[must_use]
 pub const fn f64_to_u64(x: f64) -> u64 {
     x as u64
@@ -86,9 +90,49 @@ pub fn round_to_u64(x: f64) -> u64 {
 ///
 /// # Panics
 /// If it is not.
-#[expect(clippy::cast_possible_truncation, reason = "checked on the line above the cast")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "checked on the line above the cast"
+)]
 #[must_use]
 pub const fn usize_to_u32(x: usize) -> u32 {
     assert!(x <= u32::MAX as usize, "an index must fit in 32 bits");
+    x as u32
+}
+
+/// The lower half of `x`.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the lower half is what is asked for"
+)]
+#[must_use]
+pub const fn low_u32(x: u64) -> u32 {
+    x as u32
+}
+
+/// The lower half of `x`.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the lower half is what is asked for"
+)]
+#[must_use]
+pub const fn low_u64(x: u128) -> u64 {
+    x as u64
+}
+
+/// `x` as an index; exact, as every supported platform addresses at least 32 bits.
+#[must_use]
+pub const fn u32_to_usize(x: u32) -> usize {
+    x as usize
+}
+
+/// `x` without its fraction; negative and NaN give 0, too large gives the maximum.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturation is the documented result"
+)]
+#[must_use]
+pub const fn f64_to_u32(x: f64) -> u32 {
     x as u32
 }
