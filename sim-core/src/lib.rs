@@ -5,6 +5,7 @@ extern crate alloc;
 
 pub mod time;
 pub mod math;
+pub mod rng;
 pub mod config;
 pub mod batch;
 pub mod request;

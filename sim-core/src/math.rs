@@ -94,11 +94,7 @@ pub const fn usize_to_u64(x: usize) -> u64 {
 }
 
 /// `x` without its fraction; negative and NaN give 0, too large gives the maximum.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "saturation is the documented result"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturation is the documented result")]
 #[must_use]
 pub const fn f64_to_u64(x: f64) -> u64 {
     x as u64
@@ -132,8 +128,29 @@ pub const fn u64_to_u32(x: u64) -> u32 {
     x as u32
 }
 
-/// `x` as an index.
+/// The lower half of `x`.
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is what is asked for")]
+#[must_use]
+pub const fn low_u32(x: u64) -> u32 {
+    x as u32
+}
+
+/// The lower half of `x`.
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is what is asked for")]
+#[must_use]
+pub const fn low_u64(x: u128) -> u64 {
+    x as u64
+}
+
+/// `x` as an index; exact, as every supported platform addresses at least 32 bits.
 #[must_use]
 pub const fn u32_to_usize(x: u32) -> usize {
     x as usize
+}
+
+/// `x` without its fraction; negative and NaN give 0, too large gives the maximum.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturation is the documented result")]
+#[must_use]
+pub const fn f64_to_u32(x: f64) -> u32 {
+    x as u32
 }

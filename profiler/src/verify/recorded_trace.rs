@@ -129,11 +129,7 @@ impl RecordedEngine {
             1 << 26
         );
         ensure!(self.max_model_len > 1, "engine.max_model_len is {}; it must be at least 2", self.max_model_len);
-        ensure!(
-            (0.0..1.0).contains(&self.watermark),
-            "engine.watermark is {}; it must be in [0, 1)",
-            self.watermark
-        );
+        ensure!((0.0..1.0).contains(&self.watermark), "engine.watermark is {}; it must be in [0, 1)", self.watermark);
         ensure!(
             (1..=64).contains(&self.pipeline_parallel_size),
             "engine.pipeline_parallel_size is {}; it must be in 1..=64",
@@ -228,11 +224,7 @@ impl RecordedRequest {
         // What lies beyond max_model_len is never generated.
         for j in 0..self.max_tokens.min(max_model_len) {
             let listed = self.output_token_ids.as_ref().and_then(|ids| ids.get(j as usize));
-            let token = if self.stop_at == Some(j + 1) {
-                EOS
-            } else {
-                listed.copied().unwrap_or(base + u64::from(j))
-            };
+            let token = if self.stop_at == Some(j + 1) { EOS } else { listed.copied().unwrap_or(base + u64::from(j)) };
             runs.push(TokenRun { start: token, len: 1 });
             let is_eos = self.stop_at.is_some() && token == EOS;
             if is_eos || self.stop_token_ids.as_ref().is_some_and(|ids| ids.contains(&token)) {

@@ -77,8 +77,11 @@ pub(crate) fn verify_file(path: &Path) -> Result<Option<Difference>> {
     let place = || path.display().to_string();
     let mut bytes = vec![];
     let file = File::open(path).with_context(place)?;
-    let reader: Box<dyn Read> =
-        if path.extension().is_some_and(|extension| extension == "gz") { Box::new(GzDecoder::new(file)) } else { Box::new(file) };
+    let reader: Box<dyn Read> = if path.extension().is_some_and(|extension| extension == "gz") {
+        Box::new(GzDecoder::new(file))
+    } else {
+        Box::new(file)
+    };
     reader.take(MAX_TRACE_BYTES + 1).read_to_end(&mut bytes).with_context(place)?;
     if bytes.len() as u64 > MAX_TRACE_BYTES {
         bail!("{}: more than {MAX_TRACE_BYTES} bytes", path.display());
@@ -89,11 +92,7 @@ pub(crate) fn verify_file(path: &Path) -> Result<Option<Difference>> {
 /// Replays a recorded trace given as JSON.
 pub(crate) fn verify(json: &[u8]) -> Result<Option<Difference>> {
     let trace: RecordedTrace = serde_json::from_slice(json).context("not a recorded scheduler trace")?;
-    ensure!(
-        trace.vllm == VLLM_VERSION,
-        "recorded from vLLM {}; the simulator replays vLLM {VLLM_VERSION}",
-        trace.vllm
-    );
+    ensure!(trace.vllm == VLLM_VERSION, "recorded from vLLM {}; the simulator replays vLLM {VLLM_VERSION}", trace.vllm);
     let config = trace.engine.config()?;
     let (requests, ids) = trace.workload.requests(config.max_model_len)?;
     let usable_blocks = config.num_gpu_blocks - 1;
@@ -150,8 +149,7 @@ fn first_difference(expected: &Iteration, found: &Iteration) -> Option<Differenc
     let tokens = |iteration: &Iteration| scheduled(iteration).iter().map(|s| (s.0, s.1)).collect::<Vec<_>>();
     let computed = |iteration: &Iteration| scheduled(iteration).iter().map(|s| (s.0, s.2)).collect::<Vec<_>>();
     let just = |ids: &[u32]| ids.iter().map(|&id| (id, ())).collect::<Vec<_>>();
-    let finished =
-        |iteration: &Iteration| iteration.fin.iter().map(|f| (f.0, (f.1.clone(), f.2))).collect::<Vec<_>>();
+    let finished = |iteration: &Iteration| iteration.fin.iter().map(|f| (f.0, (f.1.clone(), f.2))).collect::<Vec<_>>();
     compare_value(i, "iteration number", &expected.i, &found.i)
         .or_else(|| compare_list(i, "requests added (add)", &just(&expected.add), &just(&found.add)))
         .or_else(|| compare_list(i, "requests aborted (abort)", &just(&expected.abort), &just(&found.abort)))

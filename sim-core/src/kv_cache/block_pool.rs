@@ -30,12 +30,8 @@ pub struct BlockPool {
 
 impl BlockPool {
     pub(super) fn new(num_gpu_blocks: u32, block_size: u32) -> Self {
-        let block = Block {
-            ref_cnt: 0,
-            key: BlockKey::NONE,
-            previous_duplicate: NULL_BLOCK,
-            next_duplicate: NULL_BLOCK,
-        };
+        let block =
+            Block { ref_cnt: 0, key: BlockKey::NONE, previous_duplicate: NULL_BLOCK, next_duplicate: NULL_BLOCK };
         Self {
             blocks: vec![block; num_gpu_blocks as usize],
             free: FreeBlockQueue::new(num_gpu_blocks),

@@ -148,8 +148,7 @@ impl KvCacheManager {
     ) -> bool {
         let num_hits = math::usize_to_u32(self.computed_blocks.len());
         let num_free_hits = self.computed_blocks.iter().filter(|&&block| self.pool.is_free(block)).count();
-        let reserved =
-            math::usize_to_u32(num_free_hits) + if keep_watermark { self.watermark_blocks } else { 0 };
+        let reserved = math::usize_to_u32(num_free_hits) + if keep_watermark { self.watermark_blocks } else { 0 };
         let available = self.pool.num_free_blocks();
         if reserve_full && self.num_blocks_for(num_tokens).saturating_sub(num_hits) + reserved > available {
             return false;

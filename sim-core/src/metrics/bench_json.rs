@@ -58,10 +58,7 @@ impl fmt::Display for ResultError {
                 "a detailed result needs the time of every token; run the simulation with emissions recorded",
             ),
             Self::ReservedMetadata { key } => {
-                write!(
-                    f,
-                    "metadata cannot set {key:?}; reserved are backend, endpoint_type, label and simulation"
-                )
+                write!(f, "metadata cannot set {key:?}; reserved are backend, endpoint_type, label and simulation")
             }
         }
     }
@@ -126,17 +123,10 @@ impl<'a, O: BenchOutputs> ResultJson<'a, O> {
             return Err(ResultError::NoEmissions);
         }
         let reserved = ["backend", "endpoint_type", "label", "simulation"];
-        if let Some((key, _)) = options
-            .metadata
-            .iter()
-            .find(|(key, _)| reserved.contains(&key.as_str()))
-        {
+        if let Some((key, _)) = options.metadata.iter().find(|(key, _)| reserved.contains(&key.as_str())) {
             return Err(ResultError::ReservedMetadata { key: key.clone() });
         }
-        let mut result = Self {
-            outputs,
-            entries: Vec::with_capacity(80),
-        };
+        let mut result = Self { outputs, entries: Vec::with_capacity(80) };
         result.setup(options, save.date);
         result.totals(metrics, options, save.save_detailed);
         for latency in &metrics.latencies {
@@ -159,30 +149,15 @@ impl<'a, O: BenchOutputs> ResultJson<'a, O> {
         self.set("backend", text(BACKEND));
         self.set("label", simulated_label(options).map_or(Value::Null, Value::Text));
         self.set("model_id", text(&options.model_id));
-        self.set(
-            "tokenizer_id",
-            options.tokenizer_id.as_deref().map_or(Value::Null, text),
-        );
-        self.set(
-            "num_prompts",
-            Value::Count(math::usize_to_u64(self.outputs.num_requests())),
-        );
+        self.set("tokenizer_id", options.tokenizer_id.as_deref().map_or(Value::Null, text));
+        self.set("num_prompts", Value::Count(math::usize_to_u64(self.outputs.num_requests())));
         for (key, value) in &options.metadata {
             self.set(key.as_str(), text(value));
         }
         let finite = options.request_rate < f64::INFINITY;
-        self.set(
-            "request_rate",
-            if finite {
-                Value::Number(options.request_rate)
-            } else {
-                text("inf")
-            },
-        );
+        self.set("request_rate", if finite { Value::Number(options.request_rate) } else { text("inf") });
         self.set("burstiness", Value::Number(options.burstiness));
-        let max_concurrency = options
-            .max_concurrency
-            .map_or(Value::Null, |max| Value::Count(u64::from(max)));
+        let max_concurrency = options.max_concurrency.map_or(Value::Null, |max| Value::Count(u64::from(max)));
         self.set("max_concurrency", max_concurrency);
         if let Some(ramp_up) = &options.ramp_up {
             self.set("ramp_up_strategy", text(&ramp_up.strategy));
@@ -198,11 +173,7 @@ impl<'a, O: BenchOutputs> ResultJson<'a, O> {
         self.set("total_input_tokens", Value::Count(metrics.total_input));
         self.set("total_output_tokens", Value::Count(metrics.total_output));
         self.set("request_throughput", Value::Number(metrics.request_throughput));
-        let goodput = if options.goodput.is_empty() {
-            Value::Null
-        } else {
-            Value::Number(metrics.request_goodput)
-        };
+        let goodput = if options.goodput.is_empty() { Value::Null } else { Value::Number(metrics.request_goodput) };
         self.set("request_goodput", goodput);
         self.set("output_throughput", Value::Number(metrics.output_throughput));
         self.set("total_token_throughput", Value::Number(metrics.total_token_throughput));
@@ -221,17 +192,10 @@ impl<'a, O: BenchOutputs> ResultJson<'a, O> {
                 self.set(key, Value::Column(column));
             }
         }
-        self.set(
-            "max_output_tokens_per_s",
-            Value::Number(math::u64_to_f64(metrics.max_output_tokens_per_s)),
-        );
+        self.set("max_output_tokens_per_s", Value::Number(math::u64_to_f64(metrics.max_output_tokens_per_s)));
         self.set("max_concurrent_requests", Value::Count(metrics.max_concurrent_requests));
         self.set("rtfx", Value::Number(0.0));
-        if let Some(ramp_up) = options
-            .ramp_up
-            .as_ref()
-            .filter(|ramp_up| !ramp_up.rps_change_events.is_empty())
-        {
+        if let Some(ramp_up) = options.ramp_up.as_ref().filter(|ramp_up| !ramp_up.rps_change_events.is_empty()) {
             self.set("rps_change_events", Value::RpsChangeEvents(&ramp_up.rps_change_events));
         }
     }
@@ -307,11 +271,7 @@ impl Simulation<'_> {
             write_string(f, text)?;
         }
         let share = JsonFloat(self.extrapolated_share);
-        write!(
-            f,
-            ", \"extrapolated_share\": {share}, \"digest\": \"{:016x}\"}}",
-            self.digest
-        )
+        write!(f, ", \"extrapolated_share\": {share}, \"digest\": \"{:016x}\"}}", self.digest)
     }
 }
 
@@ -319,31 +279,18 @@ impl Simulation<'_> {
 fn simulated_label(options: &BenchServeOptions) -> Option<Cow<'_, str>> {
     let label = options.label.as_deref()?;
     let says_so = label.starts_with(BACKEND);
-    Some(if says_so {
-        Cow::Borrowed(label)
-    } else {
-        Cow::Owned(format!("{BACKEND}-{label}"))
-    })
+    Some(if says_so { Cow::Borrowed(label) } else { Cow::Owned(format!("{BACKEND}-{label}")) })
 }
 
 /// The name that vLLM gives the result file if none is asked for (`compute_result_filename`). Empty labels count as
 /// none.
 #[must_use]
 pub fn result_filename(options: &BenchServeOptions, date: &str) -> String {
-    let label = simulated_label(options)
-        .filter(|_| options.label.as_deref() != Some(""))
-        .unwrap_or(BACKEND.into());
+    let label = simulated_label(options).filter(|_| options.label.as_deref() != Some("")).unwrap_or(BACKEND.into());
     let base_model_id = options.model_id.rsplit('/').next().unwrap_or_default();
-    let concurrency = options
-        .max_concurrency
-        .map_or_else(String::new, |max| format!("-concurrency{max}"));
+    let concurrency = options.max_concurrency.map_or_else(String::new, |max| format!("-concurrency{max}"));
     let rate = match &options.ramp_up {
-        Some(RampUp {
-            strategy,
-            start_rps,
-            end_rps,
-            ..
-        }) => {
+        Some(RampUp { strategy, start_rps, end_rps, .. }) => {
             format!("ramp-up-{strategy}-{start_rps}qps-{end_rps}qps")
         }
         None => format!("{}qps", Repr(options.request_rate)),

@@ -89,10 +89,7 @@ impl<'a> RecordedOutputs<'a> {
     /// The same without the times of single tokens, even if they were recorded: cheaper where nobody asks for them.
     #[must_use]
     pub const fn without_itls(recording: &'a Recording) -> Self {
-        Self {
-            recording,
-            emissions: None,
-        }
+        Self { recording, emissions: None }
     }
 }
 
@@ -108,28 +105,17 @@ impl BenchOutputs for RecordedOutputs<'_> {
         RequestOutput {
             success: instants.is_some(),
             prompt_len: record.num_prompt_tokens,
-            output_len: if instants.is_some() {
-                record.num_output_tokens
-            } else {
-                0
-            },
+            output_len: if instants.is_some() { record.num_output_tokens } else { 0 },
             ttft: seconds(instants.map(|instants| instants.ttft())),
             latency: seconds(instants.map(|instants| instants.e2el())),
             start_time: record.send_time.as_secs_f64(),
-            client_queue_time: record
-                .send_time
-                .saturating_since(record.scheduled_send_time)
-                .as_secs_f64(),
+            client_queue_time: record.send_time.saturating_since(record.scheduled_send_time).as_secs_f64(),
             error: if instants.is_some() { "" } else { NOT_FINISHED },
         }
     }
 
     fn itls(&self, request: usize) -> Box<dyn Iterator<Item = f64> + '_> {
-        let success = self
-            .recording
-            .requests
-            .get(request)
-            .is_some_and(|request| request.is_finished);
+        let success = self.recording.requests.get(request).is_some_and(|request| request.is_finished);
         match &self.emissions {
             Some(emissions) if success => Box::new(emissions.itls(request).map(SimDuration::as_secs_f64)),
             _ => Box::new(core::iter::empty()),
@@ -145,11 +131,7 @@ impl BenchOutputs for RecordedOutputs<'_> {
     }
 
     fn peaks(&self) -> Peaks {
-        let spans = self
-            .recording
-            .requests
-            .iter()
-            .filter_map(|request| self.recording.instants(request));
+        let spans = self.recording.requests.iter().filter_map(|request| self.recording.instants(request));
         let Some(origin) = spans.clone().map(|span| span.send).min() else {
             return Peaks::default();
         };
@@ -164,23 +146,12 @@ impl BenchOutputs for RecordedOutputs<'_> {
             changes.add(second(span.send), 1);
             changes.add(second(span.last_delivery) + 1, -1);
         }
-        Peaks {
-            max_output_tokens_per_s: tokens.max(),
-            max_concurrent_requests: changes.max_of_running_sum(),
-        }
+        Peaks { max_output_tokens_per_s: tokens.max(), max_concurrent_requests: changes.max_of_running_sum() }
     }
 
     fn duration(&self) -> f64 {
-        let spans = self
-            .recording
-            .requests
-            .iter()
-            .filter_map(|request| self.recording.instants(request));
-        spans
-            .map(|span| span.last_delivery)
-            .max()
-            .unwrap_or(SimTime::ZERO)
-            .as_secs_f64()
+        let spans = self.recording.requests.iter().filter_map(|request| self.recording.instants(request));
+        spans.map(|span| span.last_delivery).max().unwrap_or(SimTime::ZERO).as_secs_f64()
     }
 }
 
@@ -260,12 +231,7 @@ impl BenchOutputs for MeasuredOutputs {
     }
 
     fn itls(&self, request: usize) -> Box<dyn Iterator<Item = f64> + '_> {
-        Box::new(
-            self.outputs
-                .get(request)
-                .into_iter()
-                .flat_map(|output| output.itl.iter().copied()),
-        )
+        Box::new(self.outputs.get(request).into_iter().flat_map(|output| output.itl.iter().copied()))
     }
 
     fn has_itls(&self) -> bool {
@@ -300,10 +266,7 @@ impl BenchOutputs for MeasuredOutputs {
             changes.add(math::f64_to_u64(output.start_time - origin), 1);
             changes.add(math::f64_to_u64((output.start_time + output.latency) - origin) + 1, -1);
         }
-        Peaks {
-            max_output_tokens_per_s: tokens.max(),
-            max_concurrent_requests: changes.max_of_running_sum(),
-        }
+        Peaks { max_output_tokens_per_s: tokens.max(), max_concurrent_requests: changes.max_of_running_sum() }
     }
 
     fn duration(&self) -> f64 {

@@ -30,14 +30,8 @@ pub enum LatencyMetric {
 
 impl LatencyMetric {
     /// All, in the order of the table.
-    pub const ALL: [Self; 6] = [
-        Self::Ttft,
-        Self::Tpot,
-        Self::Itl,
-        Self::E2el,
-        Self::ClientQueueTime,
-        Self::E2elIncludingClientQueue,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Ttft, Self::Tpot, Self::Itl, Self::E2el, Self::ClientQueueTime, Self::E2elIncludingClientQueue];
 
     /// Its name in options and in the keys of the result, such as `mean_ttft_ms`.
     #[must_use]
@@ -230,10 +224,7 @@ impl LatencyStatistics {
             mean_ms: distribution.mean() * 1000.0,
             median_ms: distribution.median() * 1000.0,
             std_ms: distribution.std() * 1000.0,
-            percentiles_ms: percentiles
-                .iter()
-                .map(|&p| (p, distribution.percentile(p) * 1000.0))
-                .collect(),
+            percentiles_ms: percentiles.iter().map(|&p| (p, distribution.percentile(p) * 1000.0)).collect(),
         }
     }
 }
@@ -272,10 +263,7 @@ impl BenchmarkMetrics {
     #[must_use]
     pub fn new(outputs: &impl BenchOutputs, latencies: &Latencies, options: &BenchServeOptions) -> Self {
         let (mut completed, mut good, mut total_input, mut total_output) = (0, 0, 0, 0);
-        for output in (0..outputs.num_requests())
-            .map(|i| outputs.output(i))
-            .filter(|output| output.success)
-        {
+        for output in (0..outputs.num_requests()).map(|i| outputs.output(i)).filter(|output| output.success) {
             completed += 1;
             good += u64::from(options.goodput.is_met(&output));
             total_input += u64::from(output.prompt_len);
@@ -283,11 +271,7 @@ impl BenchmarkMetrics {
         }
         let duration = outputs.duration();
         let per_second = |count: u64| {
-            if duration > 0.0 {
-                math::u64_to_f64(count) / duration
-            } else {
-                0.0
-            }
+            if duration > 0.0 { math::u64_to_f64(count) / duration } else { 0.0 }
         };
         let peaks = outputs.peaks();
         Self {

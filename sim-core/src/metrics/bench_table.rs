@@ -46,11 +46,7 @@ impl fmt::Display for Table<'_> {
             let peak = math::u64_to_f64(metrics.max_output_tokens_per_s);
             number(f, "Peak output token throughput (tok/s):", peak)?;
         }
-        number(
-            f,
-            "Peak concurrent requests:",
-            math::u64_to_f64(metrics.max_concurrent_requests),
-        )?;
+        number(f, "Peak concurrent requests:", math::u64_to_f64(metrics.max_concurrent_requests))?;
         // A row on audio follows in vLLM if the inputs have any.
         if has_tokenizer {
             number(f, "Total token throughput (tok/s):", metrics.total_token_throughput)?;

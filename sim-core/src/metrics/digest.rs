@@ -10,12 +10,7 @@ use crate::metrics::recorder::{EmissionRun, PassRecord, Recording, RequestRecord
 /// The digest of `recording`.
 #[must_use]
 pub fn digest(recording: &Recording) -> u64 {
-    let Recording {
-        passes,
-        requests,
-        gaps,
-        emissions,
-    } = recording;
+    let Recording { passes, requests, gaps, emissions } = recording;
     let mut hash = Fnv1a::new();
     hash.write(math::usize_to_u64(passes.len()));
     for pass in passes {
@@ -31,13 +26,7 @@ pub fn digest(recording: &Recording) -> u64 {
         hash.write(u64::from(count));
     }
     hash.write(math::usize_to_u64(emissions.len()));
-    for &EmissionRun {
-        request,
-        first_pass,
-        stride,
-        num_tokens,
-    } in emissions
-    {
+    for &EmissionRun { request, first_pass, stride, num_tokens } in emissions {
         hash.write_all([request, first_pass, stride, num_tokens]);
     }
     hash.0
@@ -118,9 +107,7 @@ mod tests {
         // FNV-1a of "foobar" is 0x85944171f73967e8; the rest is two zero bytes, which only multiply.
         let mut hash = Fnv1a::new();
         hash.write(u64::from_le_bytes(*b"foobar\0\0"));
-        let expect = 0x8594_4171_f739_67e8_u64
-            .wrapping_mul(0x0100_0000_01b3)
-            .wrapping_mul(0x0100_0000_01b3);
+        let expect = 0x8594_4171_f739_67e8_u64.wrapping_mul(0x0100_0000_01b3).wrapping_mul(0x0100_0000_01b3);
         assert_eq!(hash.0, expect, "FNV-1a of foobar and two zeros");
     }
 }

@@ -76,21 +76,14 @@ impl Distribution {
         let mean = pairwise_sum(&samples, &|x| x) / count;
         let variance = pairwise_sum(&samples, &|x| (x - mean) * (x - mean)) / count;
         samples.sort_unstable_by(f64::total_cmp);
-        Self {
-            ranked: Ranked::Plain(samples),
-            mean,
-            std: math::sqrt(variance),
-        }
+        Self { ranked: Ranked::Plain(samples), mean, std: math::sqrt(variance) }
     }
 
     /// The distribution of the gaps, each `count` times, in seconds.
     #[must_use]
     pub fn from_gaps(gaps: &[WeightedGap]) -> Self {
-        let mut pairs: Vec<(u64, u32)> = gaps
-            .iter()
-            .filter(|gap| gap.count > 0)
-            .map(|gap| (gap.gap.as_nanos(), gap.count))
-            .collect();
+        let mut pairs: Vec<(u64, u32)> =
+            gaps.iter().filter(|gap| gap.count > 0).map(|gap| (gap.gap.as_nanos(), gap.count)).collect();
         pairs.sort_unstable();
         let (mut nanos, mut cumulative) = (Vec::new(), Vec::new());
         let (mut total, mut sum) = (0u64, 0u128);
@@ -185,11 +178,7 @@ impl Distribution {
         let (a, b) = (self.sample(index), self.sample(index + 1));
         // From the nearer end, as NumPy: so that the result is exact at both.
         let t = rank - below;
-        if t >= 0.5 {
-            b - (b - a) * (1.0 - t)
-        } else {
-            a + (b - a) * t
-        }
+        if t >= 0.5 { b - (b - a) * (1.0 - t) } else { a + (b - a) * t }
     }
 
     /// Number of samples that are at most `limit`.
@@ -210,11 +199,7 @@ impl Distribution {
             Ranked::Plain(samples) => math::usize_to_u64(samples.partition_point(|&sample| holds(sample))),
             Ranked::Weighted { nanos, cumulative } => {
                 let different = nanos.partition_point(|&nanos| holds(math::u64_to_f64(nanos) / 1e9));
-                different
-                    .checked_sub(1)
-                    .and_then(|last| cumulative.get(last))
-                    .copied()
-                    .unwrap_or(0)
+                different.checked_sub(1).and_then(|last| cumulative.get(last)).copied().unwrap_or(0)
             }
         }
     }
@@ -223,11 +208,9 @@ impl Distribution {
     #[must_use]
     pub fn sample(&self, rank: u64) -> f64 {
         match &self.ranked {
-            Ranked::Plain(samples) => usize::try_from(rank)
-                .ok()
-                .and_then(|rank| samples.get(rank))
-                .copied()
-                .unwrap_or(0.0),
+            Ranked::Plain(samples) => {
+                usize::try_from(rank).ok().and_then(|rank| samples.get(rank)).copied().unwrap_or(0.0)
+            }
             Ranked::Weighted { nanos, cumulative } => {
                 let index = cumulative.partition_point(|&at_most| at_most <= rank);
                 nanos.get(index).map_or(0.0, |&nanos| math::u64_to_f64(nanos) / 1e9)
@@ -268,10 +251,7 @@ mod tests {
     use crate::time::SimDuration;
 
     fn gap(nanos: u64, count: u32) -> WeightedGap {
-        WeightedGap {
-            gap: SimDuration::from_nanos(nanos),
-            count,
-        }
+        WeightedGap { gap: SimDuration::from_nanos(nanos), count }
     }
 
     #[test]
@@ -293,11 +273,7 @@ mod tests {
             );
         }
         for limit in [0.0, 2e-9, 6e-9, 7e-9, 1.0, 2.0] {
-            assert_eq!(
-                weighted.count_at_most(limit),
-                plain.count_at_most(limit),
-                "at most {limit}"
-            );
+            assert_eq!(weighted.count_at_most(limit), plain.count_at_most(limit), "at most {limit}");
             assert_eq!(weighted.count_below(limit), plain.count_below(limit), "below {limit}");
         }
     }
@@ -313,20 +289,11 @@ mod tests {
 
     #[test]
     fn nothing_at_all_gives_zeros() {
-        for d in [
-            Distribution::from_samples(vec![]),
-            Distribution::from_gaps(&[]),
-            Distribution::from_gaps(&[gap(5, 0)]),
-        ] {
+        for d in
+            [Distribution::from_samples(vec![]), Distribution::from_gaps(&[]), Distribution::from_gaps(&[gap(5, 0)])]
+        {
             let percentile = Percentile::new(99.0).expect("in range");
-            let all = [
-                d.mean(),
-                d.std(),
-                d.median(),
-                d.min(),
-                d.max(),
-                d.percentile(percentile),
-            ];
+            let all = [d.mean(), d.std(), d.median(), d.min(), d.max(), d.percentile(percentile)];
             assert_eq!(all.map(f64::to_bits), [0; 6], "every statistic");
         }
     }

@@ -89,17 +89,11 @@ impl Goodput {
                 "tpot" => &mut goodput.tpot_ms,
                 "e2el" => &mut goodput.e2el_ms,
                 _ => {
-                    return Err(GoodputError::Name {
-                        name: name.to_string(),
-                        value,
-                    });
+                    return Err(GoodputError::Name { name: name.to_string(), value });
                 }
             };
             if value < 0.0 {
-                return Err(GoodputError::Negative {
-                    name: name.to_string(),
-                    value,
-                });
+                return Err(GoodputError::Negative { name: name.to_string(), value });
             }
             *bound = Some(value);
         }
@@ -118,10 +112,7 @@ impl Goodput {
         let within = |bound: Option<f64>, seconds: f64| bound.is_none_or(|bound| bound / 1000.0 >= seconds);
         output.success
             && within(self.ttft_ms, output.ttft)
-            && within(
-                self.tpot_ms,
-                tpot(output.latency, output.ttft, output.output_len).unwrap_or(0.0),
-            )
+            && within(self.tpot_ms, tpot(output.latency, output.ttft, output.output_len).unwrap_or(0.0))
             && within(self.e2el_ms, output.latency)
     }
 

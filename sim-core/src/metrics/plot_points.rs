@@ -38,10 +38,7 @@ impl Distribution {
             let rank = u128::from(i) * u128::from(num_samples - 1) / u128::from(num_points.max(2) - 1);
             let x = self.sample(u64::try_from(rank).unwrap_or(u64::MAX));
             if points.last().is_none_or(|&(last, _)| last < x) {
-                points.push((
-                    x,
-                    math::u64_to_f64(self.count_at_most(x)) / math::u64_to_f64(num_samples),
-                ));
+                points.push((x, math::u64_to_f64(self.count_at_most(x)) / math::u64_to_f64(num_samples)));
             }
         }
         points
@@ -50,21 +47,14 @@ impl Distribution {
     /// Share of samples that are at most `limit`; 0 without samples.
     #[must_use]
     pub fn fraction_at_most(&self, limit: f64) -> f64 {
-        if self.is_empty() {
-            0.0
-        } else {
-            math::u64_to_f64(self.count_at_most(limit)) / math::u64_to_f64(self.len())
-        }
+        if self.is_empty() { 0.0 } else { math::u64_to_f64(self.count_at_most(limit)) / math::u64_to_f64(self.len()) }
     }
 
     /// Counts between `edges`, which must be increasing.
     #[must_use]
     pub fn histogram(&self, edges: Vec<f64>) -> Histogram {
         let (Some(&first), Some(&last)) = (edges.first(), edges.last()) else {
-            return Histogram {
-                num_above: self.len(),
-                ..Histogram::default()
-            };
+            return Histogram { num_above: self.len(), ..Histogram::default() };
         };
         let mut below: Vec<u64> = edges.iter().map(|&edge| self.count_below(edge)).collect();
         if let Some(total) = below.last_mut() {
@@ -72,12 +62,7 @@ impl Distribution {
         }
         let counts = below.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).collect();
         let (num_below, num_above) = (self.count_below(first), self.len() - self.count_at_most(last));
-        Histogram {
-            edges,
-            counts,
-            num_below,
-            num_above,
-        }
+        Histogram { edges, counts, num_below, num_above }
     }
 
     /// Counts in `num_bins` bins of equal width from the smallest sample to the largest; one bin if these are equal,
@@ -96,9 +81,8 @@ impl Distribution {
         let (min, max) = (self.sample(num_not_positive), self.max());
         let none = num_not_positive == self.len();
         let (ln_min, ln_max) = (math::ln(min), math::ln(max));
-        let mut histogram = self.histogram(edges(min, max, num_bins, none, |t| {
-            math::exp(ln_min + (ln_max - ln_min) * t)
-        }));
+        let mut histogram =
+            self.histogram(edges(min, max, num_bins, none, |t| math::exp(ln_min + (ln_max - ln_min) * t)));
         if none {
             (histogram.num_below, histogram.num_above) = (self.len(), 0);
         }
@@ -113,10 +97,7 @@ fn edges(min: f64, max: f64, num_bins: u32, none: bool, between: impl Fn(f64) ->
     }
     let num_bins = if min < max { num_bins } else { 1 };
     let inner = (1..num_bins).map(|i| between(math::u32_to_f64(i) / math::u32_to_f64(num_bins)));
-    core::iter::once(min)
-        .chain(inner)
-        .chain(core::iter::once(max))
-        .collect()
+    core::iter::once(min).chain(inner).chain(core::iter::once(max)).collect()
 }
 
 /// Reduces a curve to at most `max_points` points (at least 4): of each of equally many neighbours the lowest and the
@@ -165,11 +146,7 @@ mod tests {
 
     #[test]
     fn an_ecdf_ends_at_the_largest_sample_and_at_one() {
-        assert_eq!(
-            samples(&[3, 1, 1, 2]).ecdf(10),
-            [(1.0, 0.5), (2.0, 0.75), (3.0, 1.0)],
-            "every sample"
-        );
+        assert_eq!(samples(&[3, 1, 1, 2]).ecdf(10), [(1.0, 0.5), (2.0, 0.75), (3.0, 1.0)], "every sample");
         assert_eq!(
             samples(&[0, 1, 2, 3, 4, 5, 6, 7, 8]).ecdf(3),
             [(0.0, 1.0 / 9.0), (4.0, 5.0 / 9.0), (8.0, 1.0)],
@@ -183,11 +160,7 @@ mod tests {
     fn check(histogram: &Histogram, edges: &[f64], counts: &[u64], outside: (u64, u64)) {
         assert!(
             histogram.edges.len() == edges.len()
-                && histogram
-                    .edges
-                    .iter()
-                    .zip(edges)
-                    .all(|(a, b)| (a - b).abs() <= 1e-12 * b.abs()),
+                && histogram.edges.iter().zip(edges).all(|(a, b)| (a - b).abs() <= 1e-12 * b.abs()),
             "edges {:?}, not {edges:?}",
             histogram.edges
         );
@@ -197,27 +170,12 @@ mod tests {
 
     #[test]
     fn histograms_lose_no_sample() {
-        check(
-            &samples(&[0, 1, 2, 3, 4]).linear_histogram(2),
-            &[0.0, 2.0, 4.0],
-            &[2, 3],
-            (0, 0),
-        );
+        check(&samples(&[0, 1, 2, 3, 4]).linear_histogram(2), &[0.0, 2.0, 4.0], &[2, 3], (0, 0));
         check(&samples(&[7, 7]).linear_histogram(5), &[7.0, 7.0], &[2], (0, 0));
         check(&samples(&[]).linear_histogram(5), &[], &[], (0, 0));
-        check(
-            &samples(&[0, 1, 10, 100, 1000]).log_histogram(3),
-            &[1.0, 10.0, 100.0, 1000.0],
-            &[1, 1, 2],
-            (1, 0),
-        );
+        check(&samples(&[0, 1, 10, 100, 1000]).log_histogram(3), &[1.0, 10.0, 100.0, 1000.0], &[1, 1, 2], (1, 0));
         check(&samples(&[0, 0]).log_histogram(3), &[], &[], (2, 0));
-        check(
-            &samples(&[1, 5, 9]).histogram(vec![2.0, 6.0]),
-            &[2.0, 6.0],
-            &[1],
-            (1, 1),
-        );
+        check(&samples(&[1, 5, 9]).histogram(vec![2.0, 6.0]), &[2.0, 6.0], &[1], (1, 1));
     }
 
     #[test]

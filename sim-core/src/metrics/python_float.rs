@@ -53,11 +53,7 @@ impl fmt::Display for JsonFloat {
 
 impl fmt::Display for Fixed2 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_finite() {
-            write!(f, "{:.2}", self.0)
-        } else {
-            Repr(self.0).fmt(f)
-        }
+        if self.0.is_finite() { write!(f, "{:.2}", self.0) } else { Repr(self.0).fmt(f) }
     }
 }
 
@@ -74,11 +70,7 @@ pub fn parse(text: &str) -> Option<f64> {
     let bytes = text.as_bytes();
     let is_digit = |i: usize| bytes.get(i).is_some_and(u8::is_ascii_digit);
     let between_digits = |i: usize| i > 0 && is_digit(i - 1) && is_digit(i + 1);
-    if text
-        .bytes()
-        .enumerate()
-        .any(|(i, byte)| byte == b'_' && !between_digits(i))
-    {
+    if text.bytes().enumerate().any(|(i, byte)| byte == b'_' && !between_digits(i)) {
         return None;
     }
     text.replace('_', "").parse().ok()

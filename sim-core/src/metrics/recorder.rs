@@ -163,13 +163,7 @@ impl Recorder {
     }
 
     /// The results of pass `pass` were taken in: a token for each of `tokens`.
-    pub(crate) fn processed(
-        &mut self,
-        pass: u32,
-        tokens: &[RequestId],
-        output_time: SimTime,
-        delivery_time: SimTime,
-    ) {
+    pub(crate) fn processed(&mut self, pass: u32, tokens: &[RequestId], output_time: SimTime, delivery_time: SimTime) {
         let record = &mut self.recording.passes[pass as usize];
         record.output_time = output_time;
         record.delivery_time = delivery_time;

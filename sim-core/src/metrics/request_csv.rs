@@ -50,24 +50,11 @@ pub fn write_request_csv(out: &mut impl Write, recording: &Recording, goodput: &
         let at = |time: fn(&RequestInstants) -> SimTime| Seconds(instants.as_ref().map(time));
         let span = |span: fn(&RequestInstants) -> SimDuration| Millis(instants.as_ref().map(span));
         let status = if instants.is_some() { "finished" } else { "unfinished" };
-        let (scheduled_send, send) = (
-            Seconds(Some(request.scheduled_send_time)),
-            Seconds(Some(request.send_time)),
-        );
+        let (scheduled_send, send) = (Seconds(Some(request.scheduled_send_time)), Seconds(Some(request.send_time)));
         let queued = Seconds(Some(request.queued_time));
         write!(out, "{number},{status},{scheduled_send},{send},{queued},")?;
-        write!(
-            out,
-            "{},{},{},",
-            at(|i| i.first_scheduled),
-            at(|i| i.first_delivery),
-            at(|i| i.last_delivery)
-        )?;
-        write!(
-            out,
-            "{},{},{},",
-            request.num_prompt_tokens, request.num_output_tokens, request.num_cached_tokens
-        )?;
+        write!(out, "{},{},{},", at(|i| i.first_scheduled), at(|i| i.first_delivery), at(|i| i.last_delivery))?;
+        write!(out, "{},{},{},", request.num_prompt_tokens, request.num_output_tokens, request.num_cached_tokens)?;
         write!(out, "{},{},", request.num_preemptions, request.num_passes)?;
         write!(out, "{},{},", span(|i| i.client_queue_time()), span(|i| i.ttft()))?;
         let output = outputs.output(number);
@@ -90,12 +77,7 @@ struct Seconds(Option<SimTime>);
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(time) = self.0 else { return Ok(()) };
-        write!(
-            f,
-            "{}.{:09}",
-            time.as_nanos() / 1_000_000_000,
-            time.as_nanos() % 1_000_000_000
-        )
+        write!(f, "{}.{:09}", time.as_nanos() / 1_000_000_000, time.as_nanos() % 1_000_000_000)
     }
 }
 

@@ -170,19 +170,13 @@ impl<'a> EmissionIndex<'a> {
                 *next += 1;
             }
         }
-        Self {
-            recording,
-            runs,
-            starts,
-        }
+        Self { recording, runs, starts }
     }
 
     /// When the client held each token of the request of index `request`.
     pub fn delivery_times(&self, request: usize) -> impl Iterator<Item = SimTime> + '_ {
         let start = |i: usize| self.starts.get(i).and_then(|&start| usize::try_from(start).ok());
-        let range = start(request)
-            .zip(start(request.saturating_add(1)))
-            .map(|(from, to)| from..to);
+        let range = start(request).zip(start(request.saturating_add(1))).map(|(from, to)| from..to);
         let runs = range.and_then(|range| self.runs.get(range)).unwrap_or_default();
         runs.iter()
             .filter_map(|&run| self.recording.emissions.get(usize::try_from(run).ok()?))
@@ -195,8 +189,7 @@ impl<'a> EmissionIndex<'a> {
     /// The inter-token latencies of the request of index `request`, in order.
     pub fn itls(&self, request: usize) -> impl Iterator<Item = SimDuration> + '_ {
         let mut previous = None;
-        self.delivery_times(request)
-            .filter_map(move |time| Some(time.saturating_since(previous.replace(time)?)))
+        self.delivery_times(request).filter_map(move |time| Some(time.saturating_since(previous.replace(time)?)))
     }
 }
 
@@ -267,20 +260,12 @@ mod tests {
             instants.decode_time(),
             instants.inference_time(),
         ];
-        assert_eq!(
-            spans.map(SimDuration::as_nanos),
-            [20, 274, 774, 70, 190, 500, 690],
-            "in the order of the header"
-        );
+        assert_eq!(spans.map(SimDuration::as_nanos), [20, 274, 774, 70, 190, 500, 690], "in the order of the header");
     }
 
     #[test]
     fn a_single_token_has_no_time_per_output_token() {
-        assert_eq!(
-            (tpot(2.0, 1.0, 1), tpot(2.0, 1.0, 3)),
-            (None, Some(0.5)),
-            "one token, three tokens"
-        );
+        assert_eq!((tpot(2.0, 1.0, 1), tpot(2.0, 1.0, 3)), (None, Some(0.5)), "one token, three tokens");
     }
 
     #[test]
@@ -292,14 +277,8 @@ mod tests {
 
     #[test]
     fn interleaved_runs_give_each_request_its_own_latencies() {
-        let recording = recording(&[
-            (2, 0, 1, 2),
-            (0, 2, 1, 2),
-            (2, 4, 2, 3),
-            (0, 7, 1, 1),
-            (9, 0, 1, 1),
-            (0, 9, 1, 1),
-        ]);
+        let recording =
+            recording(&[(2, 0, 1, 2), (0, 2, 1, 2), (2, 4, 2, 3), (0, 7, 1, 1), (9, 0, 1, 1), (0, 9, 1, 1)]);
         let index = EmissionIndex::new(&recording);
         let itls = |request| index.itls(request).map(SimDuration::as_nanos).collect::<Vec<_>>();
         assert_eq!(itls(0), [100, 400, 200], "request 0");

@@ -74,10 +74,7 @@ impl EngineSummary {
     /// Sums up `recording`. The run lasts from time zero to the last output.
     #[must_use]
     pub fn new(recording: &Recording, totals: EngineTotals, num_gpu_blocks: u32) -> Self {
-        let mut summary = Self {
-            totals,
-            ..Self::default()
-        };
+        let mut summary = Self { totals, ..Self::default() };
         let (mut end, mut device_time) = (SimTime::ZERO, SimDuration::ZERO);
         for pass in &recording.passes {
             summary.num_tokens += u64::from(pass.num_tokens);
@@ -129,10 +126,7 @@ impl EngineLatencies {
     #[must_use]
     pub fn new(recording: &Recording) -> Self {
         let samples = |latency: fn(&RequestInstants) -> SimDuration| {
-            let instants = recording
-                .requests
-                .iter()
-                .filter_map(|request| recording.instants(request));
+            let instants = recording.requests.iter().filter_map(|request| recording.instants(request));
             Distribution::from_samples(instants.map(|instants| latency(&instants).as_secs_f64()).collect())
         };
         Self {

@@ -53,13 +53,7 @@ impl Recording {
     /// passes has none are left out. Exact: `min` and `max` miss nothing, however short.
     #[must_use]
     pub fn time_series(&self, series: Series, num_gpu_blocks: u32, num_points: u32) -> Vec<SeriesPoint> {
-        let end = self
-            .passes
-            .iter()
-            .map(|pass| pass.output_time)
-            .max()
-            .unwrap_or(SimTime::ZERO)
-            .as_nanos();
+        let end = self.passes.iter().map(|pass| pass.output_time).max().unwrap_or(SimTime::ZERO).as_nanos();
         if num_points == 0 || end == 0 {
             return Vec::new();
         }
@@ -74,14 +68,9 @@ impl Recording {
             Series::KvCacheUsage => self.for_each_state(|from, to, pass| {
                 spans.add_state(from, to, pass.map_or(0.0, |pass| kv_cache_usage(pass, num_gpu_blocks)));
             }),
-            Series::TokensPerPass => self
-                .passes
-                .iter()
-                .for_each(|p| spans.add_event(p.schedule_time, p.num_tokens)),
+            Series::TokensPerPass => self.passes.iter().for_each(|p| spans.add_event(p.schedule_time, p.num_tokens)),
             Series::PrefillTokensPerPass => {
-                self.passes
-                    .iter()
-                    .for_each(|p| spans.add_event(p.schedule_time, p.num_prefill_tokens));
+                self.passes.iter().for_each(|p| spans.add_event(p.schedule_time, p.num_prefill_tokens));
             }
         }
         spans.points()
@@ -98,10 +87,7 @@ impl Recording {
             if now < from {
                 visit(now, from, None);
             }
-            let next = self
-                .passes
-                .get(i + 1)
-                .map_or(u64::MAX, |next| next.schedule_time.as_nanos());
+            let next = self.passes.get(i + 1).map_or(u64::MAX, |next| next.schedule_time.as_nanos());
             while busy.next_if(|&end| end < pass.output_time.as_nanos()).is_some() {}
             let empty = busy.peek().copied().unwrap_or(pass.output_time.as_nanos());
             now = next.min(empty).max(from);
@@ -150,11 +136,7 @@ struct Span {
 impl Spans {
     fn new(end: u64, num_points: u32) -> Self {
         let num_spans = usize::try_from(num_points).unwrap_or(0);
-        Self {
-            end,
-            num_points,
-            spans: vec![Span::default(); num_spans],
-        }
+        Self { end, num_points, spans: vec![Span::default(); num_spans] }
     }
 
     /// Where span `index` begins, in nanoseconds.
@@ -168,20 +150,13 @@ impl Spans {
         let index = u128::from(time) * u128::from(self.num_points) / u128::from(self.end);
         let index = usize::try_from(index).unwrap_or(usize::MAX).min(self.spans.len() - 1);
         // Starts are rounded down, so the division above can be one short.
-        if index + 1 < self.spans.len() && self.start(index + 1) <= time {
-            index + 1
-        } else {
-            index
-        }
+        if index + 1 < self.spans.len() && self.start(index + 1) <= time { index + 1 } else { index }
     }
 
     fn add(&mut self, index: usize, value: f64, weight: f64) {
         let span = &mut self.spans[index];
         let (min, max) = span.bounds.unwrap_or((value, value));
-        span.bounds = Some((
-            if value < min { value } else { min },
-            if value > max { value } else { max },
-        ));
+        span.bounds = Some((if value < min { value } else { min }, if value > max { value } else { max }));
         span.weight += weight;
         span.sum += value * weight;
     }
@@ -195,33 +170,20 @@ impl Spans {
         let to = to.min(self.end);
         while from < to {
             let index = self.index(from);
-            let until = if index + 1 < self.spans.len() {
-                self.start(index + 1).min(to)
-            } else {
-                to
-            };
+            let until = if index + 1 < self.spans.len() { self.start(index + 1).min(to) } else { to };
             self.add(index, value, math::u64_to_f64(until - from));
             from = until;
         }
     }
 
     fn points(&self) -> Vec<SeriesPoint> {
-        let middle = |index: usize| {
-            (
-                SimTime::from_nanos(self.start(index)),
-                SimTime::from_nanos(self.start(index + 1)),
-            )
-        };
+        let middle =
+            |index: usize| (SimTime::from_nanos(self.start(index)), SimTime::from_nanos(self.start(index + 1)));
         let point = |(index, span): (usize, &Span)| {
             let (min, max) = span.bounds?;
             let (start, end) = middle(index);
             let time_s = (start.as_secs_f64() + end.as_secs_f64()) / 2.0;
-            Some(SeriesPoint {
-                time_s,
-                min,
-                mean: span.sum / span.weight,
-                max,
-            })
+            Some(SeriesPoint { time_s, min, mean: span.sum / span.weight, max })
         };
         self.spans.iter().enumerate().filter_map(point).collect()
     }

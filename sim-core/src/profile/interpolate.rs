@@ -48,10 +48,7 @@ pub(super) struct Reading {
 /// The cell of `axis` that holds `x`, and how far into it `x` lies, from 0 to 1.
 fn locate(axis: &[f64], x: f64) -> (usize, f64) {
     let last_cell = axis.len() - 2;
-    let cell = axis
-        .partition_point(|&start| start <= x)
-        .saturating_sub(1)
-        .min(last_cell);
+    let cell = axis.partition_point(|&start| start <= x).saturating_sub(1).min(last_cell);
     let (start, end) = (axis[cell], axis[cell + 1]);
     // Held below the first point; the guard point is above every argument.
     (cell, math::max(0.0, (x - start) / (end - start)))
@@ -69,11 +66,7 @@ impl Curve {
         let value_us = blend(self.values[cell], self.values[cell + 1], weight);
         let num_samples = self.values.len() - 1;
         let outside = x < self.axis[0] || cell + usize::from(weight > 0.0) >= num_samples;
-        Reading {
-            value_us,
-            on_sample: !outside && weight <= 0.0,
-            outside,
-        }
+        Reading { value_us, on_sample: !outside && weight <= 0.0, outside }
     }
 }
 
@@ -99,11 +92,7 @@ impl Grid {
         let outside = row < self.rows[0]
             || column < self.columns[0]
             || column_cell + usize::from(column_weight > 0.0) >= num_measured;
-        Reading {
-            value_us,
-            on_sample: !outside && row_weight <= 0.0 && column_weight <= 0.0,
-            outside,
-        }
+        Reading { value_us, on_sample: !outside && row_weight <= 0.0 && column_weight <= 0.0, outside }
     }
 }
 
@@ -119,14 +108,7 @@ mod tests {
 
     #[track_caller]
     fn check(reading: Reading, value_us: f64, [on_sample, outside]: [bool; 2]) {
-        assert_eq!(
-            reading,
-            Reading {
-                value_us,
-                on_sample,
-                outside
-            }
-        );
+        assert_eq!(reading, Reading { value_us, on_sample, outside });
     }
 
     #[test]
@@ -157,9 +139,6 @@ mod tests {
         let grid = Grid::new(&[2, 4], &[0, 1], &times, Blend::SquareRoot);
         check(grid.at(3.0, 0.0), 9.0, [false, false]);
         let beyond = grid.at(8.0, 0.0);
-        assert!(
-            beyond.outside && (beyond.value_us / 64.0 - 1.0).abs() < 1e-4,
-            "{beyond:?}"
-        );
+        assert!(beyond.outside && (beyond.value_us / 64.0 - 1.0).abs() < 1e-4, "{beyond:?}");
     }
 }

@@ -53,10 +53,7 @@ impl StepTimeSettings {
         } else {
             CaptureSizes::vllm_default(max_num_seqs, max_num_batched_tokens, ceiling)
         };
-        Self {
-            capture_sizes,
-            pipeline_parallel_size: profile.engine.pipeline_parallel_size,
-        }
+        Self { capture_sizes, pipeline_parallel_size: profile.engine.pipeline_parallel_size }
     }
 }
 
@@ -69,10 +66,7 @@ struct Affine {
 
 impl Affine {
     const fn new(once: &Cost, each: &Cost) -> Self {
-        Self {
-            once_us: once.time_us,
-            each_us: each.time_us,
-        }
+        Self { once_us: once.time_us, each_us: each.time_us }
     }
 
     const fn of_pass(cost: &PassCost) -> Self {
@@ -136,10 +130,7 @@ impl StepTimeModel {
         let num_hidden_layers = profile.model.num_hidden_layers;
         if pipeline_parallel_size == 0 || pipeline_parallel_size > num_hidden_layers {
             let message = format!("{pipeline_parallel_size} must be from 1 to {num_hidden_layers}, the model's layers");
-            return Err(ProfileError::Settings {
-                setting: "pipeline_parallel_size",
-                message,
-            });
+            return Err(ProfileError::Settings { setting: "pipeline_parallel_size", message });
         }
         let enforce_eager = settings.capture_sizes.as_slice().is_empty();
         let holds = pipeline_parallel_size == profile.engine.pipeline_parallel_size
@@ -153,11 +144,7 @@ impl StepTimeModel {
         let (request, output) = (&front_end.request_latency, &front_end.output_latency);
         Ok(Self {
             prefill_launch_us: tables.prefill_attention.at(0.0, 0.0).value_us,
-            shorter_term_factor: profile
-                .step_time
-                .mixed_batch
-                .as_ref()
-                .map_or(1.0, |mixed| mixed.shorter_term_factor),
+            shorter_term_factor: profile.step_time.mixed_batch.as_ref().map_or(1.0, |mixed| mixed.shorter_term_factor),
             tables,
             capture_sizes: settings.capture_sizes.clone(),
             best_evidence,
@@ -184,11 +171,7 @@ impl StepTimeModel {
                 extrapolated: SimDuration::ZERO,
             };
         }
-        let mut sum = Sum {
-            total_us: 0.0,
-            extrapolated_us: 0.0,
-            evidence: self.best_evidence,
-        };
+        let mut sum = Sum { total_us: 0.0, extrapolated_us: 0.0, evidence: self.best_evidence };
         let padded = self.capture_sizes.padded(num_tokens);
         sum.add(self.tables.non_attention.at(math::u32_to_f64(padded)));
         sum.add(self.tables.head.at(math::u32_to_f64(batch.num_reqs())));
@@ -199,11 +182,8 @@ impl StepTimeModel {
         } else {
             self.add_mixed_attention(batch, &mut sum);
         }
-        let extrapolated_us = if self.best_evidence == Evidence::Extrapolated {
-            sum.total_us
-        } else {
-            sum.extrapolated_us
-        };
+        let extrapolated_us =
+            if self.best_evidence == Evidence::Extrapolated { sum.total_us } else { sum.extrapolated_us };
         StepTime {
             duration: SimDuration::from_micros_f64(sum.total_us),
             evidence: sum.evidence,
@@ -213,9 +193,7 @@ impl StepTimeModel {
 
     fn decode_attention(&self, num_decodes: u32, context_tokens: u64) -> Reading {
         let num_seqs = math::u32_to_f64(num_decodes);
-        self.tables
-            .decode_attention
-            .at(num_seqs, math::u64_to_f64(context_tokens) / num_seqs)
+        self.tables.decode_attention.at(num_seqs, math::u64_to_f64(context_tokens) / num_seqs)
     }
 
     /// Adds `factor` × the attention of all prompt parts.
@@ -225,10 +203,7 @@ impl StepTimeModel {
     fn add_prefill_attention(&self, batch: &BatchComposition, factor: f64, sum: &mut Sum) {
         let mut launch_us = 0.0;
         for chunk in &batch.prefill_chunks {
-            let (new, earlier) = (
-                math::u32_to_f64(chunk.num_tokens),
-                math::u32_to_f64(chunk.num_computed_tokens),
-            );
+            let (new, earlier) = (math::u32_to_f64(chunk.num_tokens), math::u32_to_f64(chunk.num_computed_tokens));
             let mut term = self.tables.prefill_attention.at(new, earlier);
             term.value_us = math::max(0.0, term.value_us - launch_us) * factor;
             sum.add(term);
@@ -239,17 +214,9 @@ impl StepTimeModel {
     /// Adds the attention of a pass with decodes and prompt parts: the longer term and its share of the shorter.
     fn add_mixed_attention(&self, batch: &BatchComposition, sum: &mut Sum) {
         let mut decode = self.decode_attention(batch.num_decodes, batch.decode_context_tokens);
-        let mut prefill = Sum {
-            total_us: 0.0,
-            extrapolated_us: 0.0,
-            evidence: self.best_mixed_evidence,
-        };
+        let mut prefill = Sum { total_us: 0.0, extrapolated_us: 0.0, evidence: self.best_mixed_evidence };
         self.add_prefill_attention(batch, 1.0, &mut prefill);
-        let prefill_factor = if prefill.total_us < decode.value_us {
-            self.shorter_term_factor
-        } else {
-            1.0
-        };
+        let prefill_factor = if prefill.total_us < decode.value_us { self.shorter_term_factor } else { 1.0 };
         if prefill.total_us >= decode.value_us {
             decode.value_us *= self.shorter_term_factor;
         }
@@ -262,12 +229,7 @@ impl StepTimeModel {
     /// How long a pass holds one pipeline stage: its device time divided evenly, rounded up. With one stage, all of it.
     #[must_use]
     pub fn stage_time(&self, step_time: &StepTime) -> SimDuration {
-        SimDuration::from_nanos(
-            step_time
-                .duration
-                .as_nanos()
-                .div_ceil(u64::from(self.pipeline_parallel_size)),
-        )
+        SimDuration::from_nanos(step_time.duration.as_nanos().div_ceil(u64::from(self.pipeline_parallel_size)))
     }
 
     /// Host time from the start of `schedule()` until the device can begin a pass of `num_reqs` requests.

@@ -80,13 +80,7 @@ impl Grid {
         }
         rows.push(FAR);
         num_measured.push(0);
-        Self {
-            rows,
-            columns,
-            values: filled.concat(),
-            num_measured,
-            blend,
-        }
+        Self { rows, columns, values: filled.concat(), num_measured, blend }
     }
 }
 

@@ -1,6 +1,19 @@
 //! What is asked of the engine: requests, and when they come.
 
+pub mod arrival;
+mod csv;
+pub mod dataset;
+pub mod error;
+pub mod lengths;
+pub mod random;
+pub mod text;
+pub mod timed_trace;
+pub mod trace;
+
 use alloc::vec::Vec;
+
+pub use dataset::build;
+pub use error::WorkloadError;
 
 use crate::request::{RequestId, RequestSet};
 use crate::time::SimTime;

@@ -19,9 +19,7 @@ use sim_core::time::SimDuration;
 const DATE: &str = "20260102-030405";
 
 fn read(name: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("data/bench_serve_table")
-        .join(name);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data/bench_serve_table").join(name);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -52,10 +50,7 @@ fn optional<T>(value: &Value, read: impl Fn(&Value) -> T) -> Option<T> {
 }
 
 fn texts(value: &Value) -> Vec<&str> {
-    value
-        .as_array()
-        .map(|list| list.iter().map(text).collect())
-        .unwrap_or_default()
+    value.as_array().map(|list| list.iter().map(text).collect()).unwrap_or_default()
 }
 
 fn float_of_bits(value: &Value) -> f64 {
@@ -77,10 +72,7 @@ fn options(recorded: &Value) -> BenchServeOptions {
     options.burstiness = parse(text(&recorded["burstiness"])).expect("a number");
     options.max_concurrency = optional(&recorded["max_concurrency"], count);
     options.ramp_up = optional(&recorded["ramp_up_strategy"], |strategy| {
-        let (start_rps, end_rps) = (
-            count(&recorded["ramp_up_start_rps"]),
-            count(&recorded["ramp_up_end_rps"]),
-        );
+        let (start_rps, end_rps) = (count(&recorded["ramp_up_start_rps"]), count(&recorded["ramp_up_end_rps"]));
         RampUp {
             strategy: text(strategy).to_owned(),
             start_rps,
@@ -92,10 +84,8 @@ fn options(recorded: &Value) -> BenchServeOptions {
         }
     });
     if let Some(metrics) = recorded["percentile_metrics"].as_str() {
-        options.percentile_metrics = metrics
-            .split(',')
-            .map(|key| LatencyMetric::from_key(key).expect("a metric"))
-            .collect();
+        options.percentile_metrics =
+            metrics.split(',').map(|key| LatencyMetric::from_key(key).expect("a metric")).collect();
     }
     options.metric_percentiles = text(&recorded["metric_percentiles"])
         .split(',')
@@ -118,12 +108,7 @@ fn outputs(recorded: &Value) -> MeasuredOutputs {
         error: text(&output["error"]).to_owned(),
     };
     MeasuredOutputs {
-        outputs: recorded["outputs"]
-            .as_array()
-            .expect("a list")
-            .iter()
-            .map(output)
-            .collect(),
+        outputs: recorded["outputs"].as_array().expect("a list").iter().map(output).collect(),
         duration: number(&recorded["duration"]),
     }
 }
@@ -133,16 +118,9 @@ fn outputs(recorded: &Value) -> MeasuredOutputs {
 fn check_text(what: &str, got: &str, expect: &str) {
     if let Some(at) = got.bytes().zip(expect.bytes()).position(|(a, b)| a != b) {
         let around = |text: &str| {
-            String::from_utf8_lossy(&text.as_bytes()[at.saturating_sub(60)..])
-                .chars()
-                .take(120)
-                .collect::<String>()
+            String::from_utf8_lossy(&text.as_bytes()[at.saturating_sub(60)..]).chars().take(120).collect::<String>()
         };
-        panic!(
-            "{what} differs at byte {at}:\n   got …{}…\nexpect …{}…",
-            around(got),
-            around(expect)
-        );
+        panic!("{what} differs at byte {at}:\n   got …{}…\nexpect …{}…", around(got), around(expect));
     }
     assert_eq!(got.len(), expect.len(), "{what} is complete");
 }
@@ -152,11 +130,7 @@ fn check_case(name: &str) {
     let recorded = read_json(&format!("{name}.input.json"));
     let (options, outputs) = (options(&recorded["options"]), outputs(&recorded));
     let metrics = BenchmarkMetrics::new(&outputs, &Latencies::new(&outputs), &options);
-    check_text(
-        &format!("{name}: table"),
-        &table(&metrics, &options),
-        &read(&format!("{name}.table.txt")),
-    );
+    check_text(&format!("{name}: table"), &table(&metrics, &options), &read(&format!("{name}.table.txt")));
     let simulation = Simulation {
         version: "0.1.0",
         vllm_version: "0.32.0",
@@ -166,28 +140,16 @@ fn check_case(name: &str) {
         digest: 0x1f,
     };
     for (save_detailed, file) in [(false, "result"), (true, "detailed")] {
-        let save = SaveResult {
-            date: DATE,
-            save_detailed,
-        };
-        let json = ResultJson::new(&outputs, &metrics, &options, &simulation, save)
-            .expect("a result")
-            .to_string();
+        let save = SaveResult { date: DATE, save_detailed };
+        let json = ResultJson::new(&outputs, &metrics, &options, &simulation, save).expect("a result").to_string();
         // Ours is vLLM's object with one more key at its end.
-        let expect = read(&format!("{name}.{file}.json"))
-            .strip_suffix('}')
-            .expect("an object")
-            .to_owned()
+        let expect = read(&format!("{name}.{file}.json")).strip_suffix('}').expect("an object").to_owned()
             + ", \"simulation\": {\"simulator\": \"VllmSimulator\", \"version\": \"0.1.0\", \"vllm_version\": \"0.32.0\", \
                \"profile\": \"a \\\"profile\\\"\", \"provenance\": \"measured\", \"extrapolated_share\": 0.25, \
                \"digest\": \"000000000000001f\"}}";
         check_text(&format!("{name}: {file}"), &json, &expect);
     }
-    assert_eq!(
-        result_filename(&options, DATE),
-        text(&recorded["file_name"]),
-        "{name}: file name"
-    );
+    assert_eq!(result_filename(&options, DATE), text(&recorded["file_name"]), "{name}: file name");
 }
 
 #[test]
@@ -213,25 +175,13 @@ fn goodput_arguments_are_read_and_refused_as_by_vllm() {
         let arguments = texts(&row["arguments"]);
         let got = Goodput::parse(arguments.iter().copied());
         if let Some(error) = row["error"].as_str() {
-            assert_eq!(
-                got.map_err(|error| error.to_string()),
-                Err(error.to_owned()),
-                "{arguments:?}"
-            );
+            assert_eq!(got.map_err(|error| error.to_string()), Err(error.to_owned()), "{arguments:?}");
             continue;
         }
         let goodput = got.unwrap_or_else(|error| panic!("{arguments:?}: {error}"));
-        for (key, bound) in [
-            ("ttft", goodput.ttft_ms),
-            ("tpot", goodput.tpot_ms),
-            ("e2el", goodput.e2el_ms),
-        ] {
+        for (key, bound) in [("ttft", goodput.ttft_ms), ("tpot", goodput.tpot_ms), ("e2el", goodput.e2el_ms)] {
             let expect = row["parsed"].get(key).map(|value| text(value).to_owned());
-            assert_eq!(
-                bound.map(|bound| Repr(bound).to_string()),
-                expect,
-                "{key} of {arguments:?}"
-            );
+            assert_eq!(bound.map(|bound| Repr(bound).to_string()), expect, "{key} of {arguments:?}");
         }
     }
 }
@@ -241,11 +191,7 @@ fn floats_are_written_as_by_python() {
     for row in rows("python_floats.json") {
         let value = float_of_bits(&row["bits"]);
         assert_eq!(Repr(value).to_string(), text(&row["repr"]), "repr of {value:e}");
-        assert_eq!(
-            Fixed2(value).to_string(),
-            text(&row["fixed"]),
-            "two decimals of {value:e}"
-        );
+        assert_eq!(Fixed2(value).to_string(), text(&row["fixed"]), "two decimals of {value:e}");
         let read = parse(text(&row["repr"])).expect("a number");
         assert!(
             read.to_bits() == value.to_bits() || read.is_nan() && value.is_nan(),
@@ -269,9 +215,7 @@ fn statistics(distribution: &Distribution, percentiles: &Value) -> Vec<f64> {
 fn generated_samples(seed: u64, n: u64) -> Vec<f64> {
     let mut state = seed;
     let sample = |_| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let u = (state >> 11) as f64 / (1u64 << 53) as f64;
         u * u * u
     };
@@ -282,16 +226,8 @@ fn generated_samples(seed: u64, n: u64) -> Vec<f64> {
 fn plain_statistics_have_the_bits_of_numpy() {
     for row in rows("numpy_statistics.json") {
         let n = row["n"].as_u64().expect("a count");
-        let got = statistics(
-            &Distribution::from_samples(generated_samples(n, n)),
-            &row["percentiles"],
-        );
-        let expect: Vec<f64> = row["plain"]
-            .as_array()
-            .expect("a list")
-            .iter()
-            .map(float_of_bits)
-            .collect();
+        let got = statistics(&Distribution::from_samples(generated_samples(n, n)), &row["percentiles"]);
+        let expect: Vec<f64> = row["plain"].as_array().expect("a list").iter().map(float_of_bits).collect();
         let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&got), bits(&expect), "n={n}: {got:?}, not {expect:?}");
     }
@@ -306,29 +242,14 @@ fn plain_statistics_have_the_bits_of_numpy() {
 fn weighted_statistics_are_those_of_numpy_on_the_expansion() {
     for row in rows("numpy_statistics.json") {
         let n = row["n"].as_u64().expect("a count");
-        let nanos = generated_samples(n, n)
-            .into_iter()
-            .map(|x| (x * 300.0) as u64 * 1_000_003);
-        let gaps: Vec<_> = nanos
-            .map(|nanos| WeightedGap {
-                gap: SimDuration::from_nanos(nanos),
-                count: 1,
-            })
-            .collect();
+        let nanos = generated_samples(n, n).into_iter().map(|x| (x * 300.0) as u64 * 1_000_003);
+        let gaps: Vec<_> = nanos.map(|nanos| WeightedGap { gap: SimDuration::from_nanos(nanos), count: 1 }).collect();
         let got = statistics(&Distribution::from_gaps(&gaps), &row["percentiles"]);
-        let expect: Vec<f64> = row["weighted"]
-            .as_array()
-            .expect("a list")
-            .iter()
-            .map(float_of_bits)
-            .collect();
+        let expect: Vec<f64> = row["weighted"].as_array().expect("a list").iter().map(float_of_bits).collect();
         for (i, (got, expect)) in got.iter().zip(&expect).enumerate() {
             // Mean and deviation are rounded once here and at every step there; everything else is the same number.
             let tolerance = if i < 2 { 1e-14 * expect.abs() } else { 0.0 };
-            assert!(
-                (got - expect).abs() <= tolerance,
-                "n={n}, statistic {i}: {got:e}, not {expect:e}"
-            );
+            assert!((got - expect).abs() <= tolerance, "n={n}, statistic {i}: {got:e}, not {expect:e}");
         }
     }
 }

@@ -19,10 +19,7 @@ struct Lcg(u64);
 impl Lcg {
     /// A number below `limit`.
     fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
     }
 
@@ -58,10 +55,7 @@ fn recording(seed: u64, num_passes: u32) -> Recording {
             num_free_blocks: random.small(101),
         }
     });
-    let mut recording = Recording {
-        passes: passes.collect(),
-        ..Recording::default()
-    };
+    let mut recording = Recording { passes: passes.collect(), ..Recording::default() };
     for request in 0..num_passes / 3 {
         add_request(&mut recording, request, &mut random);
     }
@@ -83,18 +77,10 @@ fn add_request(recording: &mut Recording, request: u32, random: &mut Lcg) {
     }
     for &pass in &tokens {
         recording.passes[pass as usize].num_outputs += 1;
-        recording.emissions.push(EmissionRun {
-            request,
-            first_pass: pass,
-            stride: 7,
-            num_tokens: 1,
-        });
+        recording.emissions.push(EmissionRun { request, first_pass: pass, stride: 7, num_tokens: 1 });
     }
     let delivery = |pass: u32| recording.passes[pass as usize].delivery_time;
-    let gaps = tokens.windows(2).map(|pair| WeightedGap {
-        gap: delivery(pair[1]) - delivery(pair[0]),
-        count: 1,
-    });
+    let gaps = tokens.windows(2).map(|pair| WeightedGap { gap: delivery(pair[1]) - delivery(pair[0]), count: 1 });
     let gaps: Vec<_> = gaps.collect();
     recording.gaps.extend(gaps);
     recording.requests.push(RequestRecord {
@@ -130,10 +116,7 @@ fn measured(recording: &Recording) -> MeasuredOutputs {
             error: output.error.to_owned(),
         }
     });
-    MeasuredOutputs {
-        outputs: outputs.collect(),
-        duration: recorded.duration(),
-    }
+    MeasuredOutputs { outputs: outputs.collect(), duration: recorded.duration() }
 }
 
 fn all_metrics() -> BenchServeOptions {
@@ -163,28 +146,13 @@ fn a_recording_and_its_expansion_give_the_same_report() {
         let recording = recording(seed, 300);
         let (recorded, measured, options) = (RecordedOutputs::new(&recording), measured(&recording), all_metrics());
         let (ours, theirs) = (report(&recorded, &options), report(&measured, &options));
-        assert!(
-            ours.failed > 0 && ours.max_output_tokens_per_s > 10,
-            "the run of seed {seed} is too dull"
-        );
+        assert!(ours.failed > 0 && ours.max_output_tokens_per_s > 10, "the run of seed {seed} is too dull");
         assert_eq!(table(&ours, &options), table(&theirs, &options), "seed {seed}");
-        let save = SaveResult {
-            date: "d",
-            save_detailed: true,
-        };
+        let save = SaveResult { date: "d", save_detailed: true };
         // The mean and deviation of weighted gaps are rounded differently: not part of the detailed lists.
-        let lists = |json: String| {
-            json.split("\"max_output_tokens_per_s\"")
-                .next()
-                .expect("a part")
-                .to_owned()
-        };
-        let json = ResultJson::new(&recorded, &ours, &options, &SIMULATION, save)
-            .expect("a result")
-            .to_string();
-        let expect = ResultJson::new(&measured, &theirs, &options, &SIMULATION, save)
-            .expect("a result")
-            .to_string();
+        let lists = |json: String| json.split("\"max_output_tokens_per_s\"").next().expect("a part").to_owned();
+        let json = ResultJson::new(&recorded, &ours, &options, &SIMULATION, save).expect("a result").to_string();
+        let expect = ResultJson::new(&measured, &theirs, &options, &SIMULATION, save).expect("a result").to_string();
         assert_eq!(lists(json), lists(expect), "seed {seed}");
     }
 }
@@ -195,16 +163,9 @@ fn goodput_share_counts_every_request() {
     let outputs = RecordedOutputs::new(&recording);
     let everything = Goodput::parse(["e2el:inf"]).expect("a good objective");
     let num_finished = recording.requests.iter().filter(|request| request.is_finished).count();
-    assert_eq!(
-        everything.attainment(&outputs).filter(|&met| met).count(),
-        num_finished,
-        "finished requests meet it"
-    );
+    assert_eq!(everything.attainment(&outputs).filter(|&met| met).count(), num_finished, "finished requests meet it");
     let share = f64::from(u32::try_from(num_finished).expect("few")) / 100.0;
-    assert!(
-        (everything.share_met(&outputs) - share).abs() < 1e-15,
-        "of 100 requests"
-    );
+    assert!((everything.share_met(&outputs) - share).abs() < 1e-15, "of 100 requests");
 }
 
 #[test]
@@ -214,17 +175,7 @@ fn a_result_without_token_times_refuses_details() {
     let (outputs, options) = (RecordedOutputs::new(&recording), all_metrics());
     let metrics = report(&outputs, &options);
     let result = |save_detailed| {
-        ResultJson::new(
-            &outputs,
-            &metrics,
-            &options,
-            &SIMULATION,
-            SaveResult {
-                date: "d",
-                save_detailed,
-            },
-        )
-        .err()
+        ResultJson::new(&outputs, &metrics, &options, &SIMULATION, SaveResult { date: "d", save_detailed }).err()
     };
     assert_eq!(result(true), Some(ResultError::NoEmissions), "detailed");
     assert_eq!(result(false), None, "not detailed");
@@ -234,33 +185,21 @@ fn a_result_without_token_times_refuses_details() {
 fn no_option_hides_that_a_result_is_simulated() {
     let (recording, mut options) = (recording(1, 60), all_metrics());
     let outputs = RecordedOutputs::new(&recording);
-    let save = SaveResult {
-        date: "20260102-030405",
-        save_detailed: false,
-    };
+    let save = SaveResult { date: "20260102-030405", save_detailed: false };
     let metrics = report(&outputs, &options);
     for key in ["backend", "endpoint_type", "label", "simulation"] {
         options.metadata = vec![(key.to_owned(), "vllm".to_owned())];
         let got = ResultJson::new(&outputs, &metrics, &options, &SIMULATION, save).err();
-        assert_eq!(
-            got,
-            Some(ResultError::ReservedMetadata { key: key.to_owned() }),
-            "{key}"
-        );
+        assert_eq!(got, Some(ResultError::ReservedMetadata { key: key.to_owned() }), "{key}");
     }
     options.metadata.clear();
     options.label = Some("h100".to_owned());
-    let json = ResultJson::new(&outputs, &metrics, &options, &SIMULATION, save)
-        .expect("a result")
-        .to_string();
+    let json = ResultJson::new(&outputs, &metrics, &options, &SIMULATION, save).expect("a result").to_string();
     let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(value["label"], "simulated-h100", "label");
     assert_eq!(value["backend"], "simulated", "backend");
     let name = result_filename(&options, save.date);
-    assert_eq!(
-        name, "simulated-h100-12.5qps-concurrency7-model-20260102-030405.json",
-        "file name"
-    );
+    assert_eq!(name, "simulated-h100-12.5qps-concurrency7-model-20260102-030405.json", "file name");
 }
 
 #[test]
@@ -286,11 +225,7 @@ fn every_request_has_one_csv_row() {
         let seconds: f64 = fields[7].parse().expect("a number");
         assert!((seconds - instants.last_delivery.as_secs_f64()).abs() < 1e-12, "{line}");
     }
-    assert_eq!(
-        latencies.decode_time.len(),
-        num_finished,
-        "the engine's own latencies are of the finished requests"
-    );
+    assert_eq!(latencies.decode_time.len(), num_finished, "the engine's own latencies are of the finished requests");
 }
 
 /// Three passes of 10 s, the third after 10 s without any request.
@@ -329,10 +264,7 @@ fn three_passes() -> Recording {
 #[track_caller]
 fn check_series(series: Series, num_points: u32, expect: &[(f64, f64, f64, f64)]) {
     let points = three_passes().time_series(series, NUM_GPU_BLOCKS, num_points);
-    let got: Vec<_> = points
-        .iter()
-        .map(|point| (point.time_s, point.min, point.mean, point.max))
-        .collect();
+    let got: Vec<_> = points.iter().map(|point| (point.time_s, point.min, point.mean, point.max)).collect();
     let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
     let same = got.len() == expect.len()
         && got
@@ -347,44 +279,23 @@ fn a_series_falls_to_zero_while_the_engine_is_empty() {
     check_series(
         Series::Running,
         4,
-        &[
-            (5.0, 4.0, 4.0, 4.0),
-            (15.0, 2.0, 2.0, 2.0),
-            (25.0, 0.0, 0.0, 0.0),
-            (35.0, 1.0, 1.0, 1.0),
-        ],
+        &[(5.0, 4.0, 4.0, 4.0), (15.0, 2.0, 2.0, 2.0), (25.0, 0.0, 0.0, 0.0), (35.0, 1.0, 1.0, 1.0)],
     );
     check_series(Series::Running, 1, &[(20.0, 0.0, 1.75, 4.0)]);
-    check_series(
-        Series::KvCacheUsage,
-        2,
-        &[(10.0, 0.5, 0.75, 1.0), (30.0, 0.0, 0.05, 0.1)],
-    );
+    check_series(Series::KvCacheUsage, 2, &[(10.0, 0.5, 0.75, 1.0), (30.0, 0.0, 0.05, 0.1)]);
     check_series(
         Series::TokensPerPass,
         4,
-        &[
-            (5.0, 100.0, 100.0, 100.0),
-            (15.0, 10.0, 10.0, 10.0),
-            (35.0, 1.0, 1.0, 1.0),
-        ],
+        &[(5.0, 100.0, 100.0, 100.0), (15.0, 10.0, 10.0, 10.0), (35.0, 1.0, 1.0, 1.0)],
     );
     check_series(Series::Running, 0, &[]);
 }
 
 #[test]
 fn the_engine_summary_averages_over_the_whole_run() {
-    let totals = EngineTotals {
-        prefix_cache_queries: 8,
-        prefix_cache_hits: 2,
-        ..EngineTotals::default()
-    };
+    let totals = EngineTotals { prefix_cache_queries: 8, prefix_cache_hits: 2, ..EngineTotals::default() };
     let summary = EngineSummary::new(&three_passes(), totals, NUM_GPU_BLOCKS);
-    assert_eq!(
-        (summary.num_tokens, summary.max_running),
-        (111, 4),
-        "tokens and most running requests"
-    );
+    assert_eq!((summary.num_tokens, summary.max_running), (111, 4), "tokens and most running requests");
     for (what, got, expect) in [
         ("mean_running", summary.mean_running, 1.75),
         ("mean_kv_cache_usage", summary.mean_kv_cache_usage, 0.4),

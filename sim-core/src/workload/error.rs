@@ -1,0 +1,124 @@
+//! Why a workload cannot be built.
+
+use alloc::string::{String, ToString};
+use core::fmt;
+
+use crate::request::RequestError;
+
+/// Why a workload cannot be built. Each variant's doc is its exact predicate.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum WorkloadError {
+    /// An option is outside its range, or contradicts another.
+    Option {
+        /// The option, with vLLM's name where it has one.
+        field: &'static str,
+        /// What was given.
+        value: String,
+        /// What is allowed.
+        need: &'static str,
+    },
+    /// A field of a file is absent or not what it must be.
+    Row {
+        /// Line of the file, from 1.
+        line: u64,
+        /// Column or key.
+        field: String,
+        /// What stands there, shortened.
+        value: String,
+        /// What must stand there.
+        need: &'static str,
+    },
+    /// A file is not JSON, JSON Lines or CSV of the expected shape.
+    Syntax {
+        /// Line of the file, from 1.
+        line: u64,
+        /// What is wrong.
+        message: String,
+    },
+    /// A file or a request is larger than this reader accepts.
+    TooLarge {
+        /// What is counted.
+        what: &'static str,
+        /// How many there are.
+        value: u64,
+        /// Most that are accepted.
+        limit: u64,
+    },
+    /// The dataset yields no request at all.
+    NoRequests,
+    /// A send time is not a number or later than [`super::arrival::MAX_SEND_SECONDS`].
+    SendTime {
+        /// Index of the request.
+        index: usize,
+        /// Its time in seconds.
+        seconds: f64,
+    },
+    /// A request is refused.
+    Request {
+        /// Index of the request.
+        index: usize,
+        /// Why.
+        error: RequestError,
+    },
+}
+
+impl WorkloadError {
+    pub(super) fn option(field: &'static str, value: impl ToString, need: &'static str) -> Self {
+        Self::Option { field, value: value.to_string(), need }
+    }
+
+    pub(super) fn row(line: u64, field: &str, value: impl ToString, need: &'static str) -> Self {
+        Self::Row { line, field: excerpt(field), value: excerpt(&value.to_string()), need }
+    }
+
+    pub(super) fn json(first_line: u64, error: &serde_json::Error) -> Self {
+        let line = first_line + u64::try_from(error.line().saturating_sub(1)).unwrap_or(0);
+        Self::Syntax { line, message: excerpt(&error.to_string()) }
+    }
+}
+
+/// The first characters of a text that may be anything.
+fn excerpt(text: &str) -> String {
+    const MAX_CHARS: usize = 120;
+    match text.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => alloc::format!("{}…", &text[..end]),
+        None => text.into(),
+    }
+}
+
+impl fmt::Display for WorkloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Option { field, value, need } => {
+                write!(f, "{field} is {value}; it must be {need}")
+            }
+            Self::Row { line, field, value, need } => {
+                write!(f, "line {line}: {field} is {value}; it must be {need}")
+            }
+            Self::Syntax { line, message } => write!(f, "line {line}: {message}"),
+            Self::TooLarge { what, value, limit } => {
+                write!(f, "{value} {what}; the limit is {limit}")
+            }
+            Self::NoRequests => {
+                write!(f, "the dataset yields no request: it is empty, or every entry was filtered out")
+            }
+            Self::SendTime { index, seconds } => write!(
+                f,
+                "request {index} would be sent after {seconds} s; the limit is {} s: see request_rate, burstiness and \
+                 the trace's timestamps",
+                super::arrival::MAX_SEND_SECONDS
+            ),
+            Self::Request { index, error } => write!(f, "request {index}: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for WorkloadError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Request { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
