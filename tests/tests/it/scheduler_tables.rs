@@ -109,19 +109,35 @@ fn run(drawing: &str, config: &EngineConfig) -> String {
 
 #[test]
 fn decodes_and_prefill_chunks_share_one_budget() {
-    insta::assert_snapshot!(run("a: prompt=6 output=3\nb: prompt=5 output=1", &config()), @"");
+    insta::assert_snapshot!(run("a: prompt=6 output=3\nb: prompt=5 output=1", &config()), @"
+    iter  pass                  preempted  running waiting free  tokens  finished
+    0     a6 b2                            2       0       7     a
+    1     a1 b3                            2       0       6     ab      b Length
+    2     a1                               1       0       8     a       a Length
+    3     empty                            0       0       10
+    ");
 }
 
 #[test]
 fn a_prompt_of_whole_cached_blocks_recomputes_its_last_block() {
     let drawing = "a: prompt=8 output=1 text=s\nb: prompt=8 output=1 text=s join=1\nc: prompt=9 output=1 text=s join=2";
-    insta::assert_snapshot!(run(drawing, &config()), @"");
+    insta::assert_snapshot!(run(drawing, &config()), @"
+    iter  pass                  preempted  running waiting free  tokens  finished
+    0     a8                               1       0       8     a       a Length
+    1     b4@4                             1       0       8     b       b Length
+    2     c1@8                             1       0       7     c       c Length
+    3     empty                            0       0       10
+    ");
 }
 
 #[test]
 fn blocks_can_be_found_in_the_pass_that_computes_them() {
     let config = EngineConfig { max_num_scheduled_tokens: 16, max_num_batched_tokens: 16, ..config() };
-    insta::assert_snapshot!(run("a: prompt=9 output=1 text=s\nb: prompt=9 output=1 text=s", &config), @"");
+    insta::assert_snapshot!(run("a: prompt=9 output=1 text=s\nb: prompt=9 output=1 text=s", &config), @"
+    iter  pass                  preempted  running waiting free  tokens  finished
+    0     a9 b1@8                          2       0       6     ab      a Length, b Length
+    1     empty                            0       0       10
+    ");
 }
 
 #[test]
@@ -129,7 +145,20 @@ fn the_last_admitted_is_preempted_and_nobody_is_admitted_in_that_pass() {
     let config =
         EngineConfig { num_gpu_blocks: 6, max_num_scheduled_tokens: 16, max_num_batched_tokens: 16, ..config() };
     let drawing = "a: prompt=7 output=6\nb: prompt=7 output=6\nc: prompt=1 output=1 join=2";
-    insta::assert_snapshot!(run(drawing, &config), @"");
+    insta::assert_snapshot!(run(drawing, &config), @"
+    iter  pass                  preempted  running waiting free  tokens  finished
+    0     a7 b7                            2       0       1     ab
+    1     a1 b1                            2       0       1     ab
+    2     a1                    b          1       2       2     a
+    3     a1                               1       2       2     a
+    4     a1                               1       2       2     a
+    5     a1                               1       2       2     a       a Length
+    6     b1@8 c1                          2       0       1     bc      c Length
+    7     b1                               1       0       2     b
+    8     b1                               1       0       2     b
+    9     b1                               1       0       2     b       b Length
+    10    empty                            0       0       5
+    ");
 }
 
 #[test]
@@ -142,53 +171,130 @@ fn the_least_urgent_is_preempted_under_priority_even_if_scheduled_already() {
         ..config()
     };
     let drawing = "a: prompt=7 output=6 priority=5\nb: prompt=7 output=6 priority=1 join=1";
-    insta::assert_snapshot!(run(drawing, &config), @"");
+    insta::assert_snapshot!(run(drawing, &config), @"
+    iter  pass                  preempted  running waiting free  tokens  finished
+    0     a7                               1       0       3     a
+    1     a1 b7                            2       0       1     ab
+    2     a1 b1                            2       0       0     ab
+    3     b1                    a          1       1       2     b
+    4     b1                               1       1       2     b
+    5     b1                               1       1       2     b
+    6     b1                               1       1       2     b       b Length
+    7     a2@8                             1       0       2     a
+    8     a1                               1       0       2     a
+    9     a1                               1       0       2     a       a Length
+    10    empty                            0       0       5
+    ");
 }
 
 #[test]
 fn the_head_of_the_queue_blocks_those_behind_it() {
     let config = EngineConfig { num_gpu_blocks: 6, ..config() };
     let drawing = "a: prompt=7 output=2\nb: prompt=16 output=1\nc: prompt=1 output=1";
-    insta::assert_snapshot!(run(drawing, &config), @"");
+    insta::assert_snapshot!(run(drawing, &config), @"
+    iter  pass                  preempted  running waiting free  tokens  finished
+    0     a7                               1       2       3     a
+    1     a1                               1       2       3     a       a Length
+    2     b8                               1       1       3
+    3     b8                               1       1       1     b       b Length
+    4     c1                               1       0       4     c       c Length
+    5     empty                            0       0       5
+    ");
 }
 
 #[test]
 fn without_chunked_prefill_a_prompt_waits_for_a_pass_with_room() {
     let config = EngineConfig { enable_chunked_prefill: false, ..config() };
-    insta::assert_snapshot!(run("a: prompt=5 output=2\nb: prompt=8 output=1", &config), @"");
+    insta::assert_snapshot!(run("a: prompt=5 output=2\nb: prompt=8 output=1", &config), @"
+    iter  pass                  preempted  running waiting free  tokens  finished
+    0     a5                               1       1       8     a
+    1     a1                               1       1       8     a       a Length
+    2     b8                               1       0       8     b       b Length
+    3     empty                            0       0       10
+    ");
 }
 
 #[test]
 fn the_long_prefill_cap_is_lifted_for_a_request_alone() {
     let config = EngineConfig { long_prefill_token_threshold: 3, ..config() };
-    insta::assert_snapshot!(run("a: prompt=8 output=1\nb: prompt=8 output=1 join=2\nc: prompt=4 output=1 join=2", &config), @"");
+    insta::assert_snapshot!(run("a: prompt=8 output=1\nb: prompt=8 output=1 join=2\nc: prompt=4 output=1 join=2", &config), @"
+    iter  pass                  preempted  running waiting free  tokens  finished
+    0     a8                               1       0       8     a       a Length
+    1     empty                            0       0       10
+    2     b3 c3                            2       0       8
+    3     b3 c1                            2       0       7     c       c Length
+    4     b2                               1       0       8     b       b Length
+    5     empty                            0       0       10
+    ");
 }
 
 #[test]
 fn the_watermark_holds_blocks_back_while_anything_runs() {
     let config = EngineConfig { num_gpu_blocks: 6, watermark_blocks: 2, ..config() };
-    insta::assert_snapshot!(run("a: prompt=8 output=2\nb: prompt=5 output=1", &config), @"");
+    insta::assert_snapshot!(run("a: prompt=8 output=2\nb: prompt=5 output=1", &config), @"
+    iter  pass                  preempted  running waiting free  tokens  finished
+    0     a8                               1       1       3     a
+    1     a1                               1       1       2     a       a Length
+    2     b5                               1       0       3     b       b Length
+    3     empty                            0       0       5
+    ");
 }
 
 #[test]
 fn a_sequence_ends_at_max_model_len() {
-    insta::assert_snapshot!(run("a: prompt=17 output=9", &config()), @"");
+    insta::assert_snapshot!(run("a: prompt=17 output=9", &config()), @"
+    iter  pass                  preempted  running waiting free  tokens  finished
+    0     a8                               1       0       8
+    1     a8                               1       0       6
+    2     a1                               1       0       5     a
+    3     a1                               1       0       5     a
+    4     a1                               1       0       5     a       a Length
+    5     empty                            0       0       10
+    ");
 }
 
 #[test]
 fn asynchronous_length_stops_cost_no_token_but_hold_the_slot_one_pass_longer() {
     let config = EngineConfig { async_scheduling: true, max_num_active_seqs: 1, ..config() };
-    insta::assert_snapshot!(run("a: prompt=6 output=3\nb: prompt=2 output=1", &config), @"");
+    insta::assert_snapshot!(run("a: prompt=6 output=3\nb: prompt=2 output=1", &config), @"
+    iter  pass                  preempted  running waiting free  tokens  finished
+    0     a6                               1       1       8
+    1     a1                               1       1       8     a
+    2     a1                               1       1       8     a
+    3     empty                            1       1       8     a       a Length
+    4     b2                               1       0       9
+    5     empty                            1       0       9     b       b Length
+    6     empty                            0       0       10
+    7     -                     -          -       -       -
+    ");
 }
 
 #[test]
 fn asynchronous_end_of_sequence_is_noticed_one_pass_late() {
     let config = EngineConfig { async_scheduling: true, ..config() };
-    insta::assert_snapshot!(run("a: prompt=6 output=9 eos=2", &config), @"");
+    insta::assert_snapshot!(run("a: prompt=6 output=9 eos=2", &config), @"
+    iter  pass                  preempted  running waiting free  tokens  finished
+    0     a6                               1       0       8
+    1     a1                               1       0       8     a
+    2     a1                               1       0       8     a       a Stop
+    3     empty                            0       0       10
+    4     -                     -          -       -       -
+    ");
 }
 
 #[test]
 fn pipeline_stages_split_the_running_list() {
     let config = EngineConfig { pipeline_parallel_size: 2, ..config() };
-    insta::assert_snapshot!(run("a: prompt=8 output=3\nb: prompt=8 output=3", &config), @"");
+    insta::assert_snapshot!(run("a: prompt=8 output=3\nb: prompt=8 output=3", &config), @"
+    iter  pass                  preempted  running waiting free  tokens  finished
+    0     a8                               1       1       8
+    1     b8                               2       0       6     a
+    2     a1                               2       0       5     b
+    3     b1                               2       0       4     a
+    4     a1                               2       0       4     b
+    5     b1                               2       0       4     a       a Length
+    6     empty                            1       0       7     b       b Length
+    7     empty                            0       0       10
+    8     -                     -          -       -       -
+    ");
 }
