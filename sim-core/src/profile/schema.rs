@@ -13,6 +13,15 @@ pub(super) fn explicit<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deseriali
     Option::deserialize(deserializer)
 }
 
+/// For the JSON schema, too, every field must be written out.
+#[cfg(feature = "schema")]
+pub(super) fn require_all(schema: &mut schemars::Schema) {
+    if let Some(properties) = schema.get("properties").and_then(serde_json::Value::as_object) {
+        let names: Vec<serde_json::Value> = properties.keys().map(|name| name.as_str().into()).collect();
+        schema.insert("required".into(), names.into());
+    }
+}
+
 /// A whole profile file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -57,7 +66,7 @@ pub enum ProvenanceKind {
 
 /// Where the numbers come from; shown wherever results are shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = require_all))]
 #[serde(deny_unknown_fields)]
 pub struct Provenance {
     /// How the step times were obtained.
@@ -121,7 +130,7 @@ pub struct Model {
 
 /// The devices of one engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = require_all))]
 #[serde(deny_unknown_fields)]
 pub struct Hardware {
     /// Name of the device as its driver reports it.
@@ -137,7 +146,7 @@ pub struct Hardware {
 
 /// The engine arguments the tables hold for, with vLLM's names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = require_all))]
 #[serde(deny_unknown_fields)]
 pub struct Engine {
     /// Version of vLLM that was measured.
@@ -211,7 +220,7 @@ pub struct Cost {
 
 /// What the number of KV blocks follows from; all amounts are those of one rank.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = require_all))]
 #[serde(deny_unknown_fields)]
 pub struct Memory {
     /// Weights.

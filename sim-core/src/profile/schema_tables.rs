@@ -8,11 +8,13 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "schema")]
+use super::schema::require_all;
 use super::schema::{Cost, explicit};
 
 /// Device time of a forward pass, as a sum of four terms; collectives are inside them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = require_all))]
 #[serde(deny_unknown_fields)]
 pub struct StepTimeTables {
     /// Everything but attention and the head.
@@ -30,7 +32,7 @@ pub struct StepTimeTables {
 
 /// Device time of everything but attention and the head, over the tokens of the pass.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = require_all))]
 #[serde(deny_unknown_fields)]
 pub struct NonAttention {
     /// Tokens the device computes: those of the pass, padded to the CUDA graph.
@@ -47,7 +49,7 @@ pub struct NonAttention {
 
 /// Device time of logits and sampling, over the requests of the pass.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = require_all))]
 #[serde(deny_unknown_fields)]
 pub struct Head {
     /// Requests of the pass.
@@ -64,7 +66,7 @@ pub struct Head {
 
 /// Device time of attention, all layers, for requests with one new token each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = require_all))]
 #[serde(deny_unknown_fields)]
 pub struct DecodeAttention {
     /// Requests: one row of the table each.
@@ -83,7 +85,7 @@ pub struct DecodeAttention {
 
 /// Device time of attention, all layers, for one prompt part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = require_all))]
 #[serde(deny_unknown_fields)]
 pub struct PrefillAttention {
     /// New tokens: one row of the table each.

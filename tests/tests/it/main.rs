@@ -2,6 +2,11 @@
 
 mod scheduler_tables;
 mod workload_golden;
+mod profile_fixture;
+mod profile_format;
+mod profile_schema;
+mod step_time_model;
+mod profile_properties;
 mod metrics_golden;
 mod metrics_recording;
 mod tidy;
