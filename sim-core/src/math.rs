@@ -82,11 +82,7 @@ pub const fn usize_to_f64(x: usize) -> f64 {
 }
 
 /// `x` without its fraction; negative and NaN give 0, too large gives the maximum.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "saturation is the documented result"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturation is the documented result")]
 #[must_use]
 pub const fn f64_to_u64(x: f64) -> u64 {
     x as u64

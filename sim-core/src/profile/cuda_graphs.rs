@@ -33,10 +33,7 @@ impl CaptureSizes {
     /// No graphs: `enforce_eager`.
     #[must_use]
     pub const fn none() -> Self {
-        Self {
-            sizes: Vec::new(),
-            padded: Vec::new(),
-        }
+        Self { sizes: Vec::new(), padded: Vec::new() }
     }
 
     /// vLLM's sizes when nobody chose any. `ceiling` is [`Self::ceiling`] of the device.
@@ -66,27 +63,14 @@ impl CaptureSizes {
             let message = format!("{size} must be at least 1 and at most {}", Self::MAX_SIZE);
             return Err(ProfileError::Settings { setting, message });
         }
-        Ok(Self::from_sizes(
-            sizes
-                .iter()
-                .copied()
-                .filter(|&size| size <= max_num_batched_tokens)
-                .collect(),
-        ))
+        Ok(Self::from_sizes(sizes.iter().copied().filter(|&size| size <= max_num_batched_tokens).collect()))
     }
 
     /// Largest default size on a device.
     #[must_use]
     pub fn ceiling(hardware: &Hardware) -> u32 {
-        let is_blackwell = hardware
-            .compute_capability
-            .as_ref()
-            .is_some_and(|version| version.starts_with("10."));
-        if is_blackwell {
-            Self::BLACKWELL_CEILING
-        } else {
-            Self::DEFAULT_CEILING
-        }
+        let is_blackwell = hardware.compute_capability.as_ref().is_some_and(|version| version.starts_with("10."));
+        if is_blackwell { Self::BLACKWELL_CEILING } else { Self::DEFAULT_CEILING }
     }
 
     fn spaced(small: &[u32], max_num_seqs: u32, max_num_batched_tokens: u32, ceiling: u32) -> Self {
@@ -130,10 +114,7 @@ impl CaptureSizes {
     /// does.
     #[must_use]
     pub fn padded(&self, num_tokens: u32) -> u32 {
-        self.padded
-            .get(math::u32_to_usize(num_tokens))
-            .copied()
-            .unwrap_or(num_tokens)
+        self.padded.get(math::u32_to_usize(num_tokens)).copied().unwrap_or(num_tokens)
     }
 }
 
@@ -144,10 +125,7 @@ mod tests {
     #[track_caller]
     fn check(max_num_seqs: u32, max_num_batched_tokens: u32, count: usize, largest: u32) {
         let sizes = CaptureSizes::vllm_default(max_num_seqs, max_num_batched_tokens, 512);
-        assert_eq!(
-            (sizes.as_slice().len(), sizes.as_slice().last()),
-            (count, Some(&largest))
-        );
+        assert_eq!((sizes.as_slice().len(), sizes.as_slice().last()), (count, Some(&largest)));
     }
 
     #[test]
@@ -168,10 +146,7 @@ mod tests {
     #[test]
     fn a_pass_larger_than_every_graph_is_not_padded() {
         let sizes = CaptureSizes::vllm_default(256, 8192, 512);
-        assert_eq!(
-            [0, 1, 3, 5, 255, 257, 512, 513].map(|n| sizes.padded(n)),
-            [0, 1, 4, 8, 256, 272, 512, 513]
-        );
+        assert_eq!([0, 1, 3, 5, 255, 257, 512, 513].map(|n| sizes.padded(n)), [0, 1, 4, 8, 256, 272, 512, 513]);
         assert_eq!(CaptureSizes::none().padded(3), 3);
     }
 }

@@ -64,11 +64,7 @@ impl fmt::Display for ProfileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge { num_bytes } => {
-                write!(
-                    f,
-                    "the profile has {num_bytes} bytes; the limit is {}",
-                    super::Profile::MAX_BYTES
-                )
+                write!(f, "the profile has {num_bytes} bytes; the limit is {}", super::Profile::MAX_BYTES)
             }
             Self::NotJson { message } => write!(f, "the profile is not JSON: {message}"),
             Self::NoVersion => write!(
@@ -84,19 +80,11 @@ impl fmt::Display for ProfileError {
                 super::Profile::VERSION
             ),
             Self::NotUpgradable { from, fault } => {
-                write!(
-                    f,
-                    "the profile has format version {from} and cannot be upgraded: {fault}"
-                )
+                write!(f, "the profile has format version {from} and cannot be upgraded: {fault}")
             }
             Self::Shape(fault) => write!(f, "{fault}"),
             Self::Values(faults) => {
-                write!(
-                    f,
-                    "the profile has {} fault{}",
-                    faults.len(),
-                    if faults.len() == 1 { "" } else { "s" }
-                )?;
+                write!(f, "the profile has {} fault{}", faults.len(), if faults.len() == 1 { "" } else { "s" })?;
                 for fault in faults {
                     write!(f, "\n  {fault}")?;
                 }

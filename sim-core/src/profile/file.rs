@@ -23,20 +23,12 @@ impl Profile {
         if bytes.len() > Self::MAX_BYTES {
             return Err(ProfileError::TooLarge { num_bytes: bytes.len() });
         }
-        let value = serde_json::from_slice(bytes).map_err(|error| ProfileError::NotJson {
-            message: error.to_string(),
-        })?;
+        let value =
+            serde_json::from_slice(bytes).map_err(|error| ProfileError::NotJson { message: error.to_string() })?;
         let profile: Self = serde_path_to_error::deserialize(version::upgrade(value)?).map_err(|error| {
             let path = error.path().to_string();
-            let path = if path == "." {
-                "$".to_string()
-            } else {
-                format!("$.{path}")
-            };
-            ProfileError::Shape(Fault {
-                path,
-                message: error.into_inner().to_string(),
-            })
+            let path = if path == "." { "$".to_string() } else { format!("$.{path}") };
+            ProfileError::Shape(Fault { path, message: error.into_inner().to_string() })
         })?;
         profile.validate()?;
         Ok(profile)
@@ -49,12 +41,8 @@ impl Profile {
     /// [`ProfileError::Values`] if the profile is not one that [`Self::from_json`] would accept.
     pub fn to_json(&self) -> Result<String, ProfileError> {
         self.validate()?;
-        let compact = serde_json::to_string(self).map_err(|error| {
-            ProfileError::Shape(Fault {
-                path: "$".to_string(),
-                message: error.to_string(),
-            })
-        })?;
+        let compact = serde_json::to_string(self)
+            .map_err(|error| ProfileError::Shape(Fault { path: "$".to_string(), message: error.to_string() }))?;
         Ok(layout::lay_out(&compact))
     }
 
@@ -64,10 +52,6 @@ impl Profile {
     /// [`ProfileError::Values`] with all faults.
     pub fn validate(&self) -> Result<(), ProfileError> {
         let faults = validate::faults(self);
-        if faults.is_empty() {
-            Ok(())
-        } else {
-            Err(ProfileError::Values(faults))
-        }
+        if faults.is_empty() { Ok(()) } else { Err(ProfileError::Values(faults)) }
     }
 }

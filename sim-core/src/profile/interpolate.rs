@@ -82,14 +82,8 @@ impl Axis {
     /// At least two points, growing.
     pub(super) fn new(points: Vec<f64>) -> Self {
         let inverse_widths = points.windows(2).map(|cell| 1.0 / (cell[1] - cell[0])).collect();
-        let mut axis = Self {
-            points,
-            inverse_widths,
-            small: Vec::new(),
-        };
-        axis.small = (0..Self::NUM_SMALL)
-            .map(|count| axis.place(math::u32_to_f64(count)))
-            .collect();
+        let mut axis = Self { points, inverse_widths, small: Vec::new() };
+        axis.small = (0..Self::NUM_SMALL).map(|count| axis.place(math::u32_to_f64(count))).collect();
         axis
     }
 
@@ -101,17 +95,9 @@ impl Axis {
     /// The place of any argument.
     fn place(&self, x: f64) -> Place {
         let last_cell = self.inverse_widths.len() - 1;
-        let cell = self
-            .points
-            .partition_point(|&start| start <= x)
-            .saturating_sub(1)
-            .min(last_cell);
+        let cell = self.points.partition_point(|&start| start <= x).saturating_sub(1).min(last_cell);
         let into = x - self.points[cell];
-        Place {
-            cell,
-            weight: math::max(0.0, into * self.inverse_widths[cell]),
-            is_below: into < 0.0,
-        }
+        Place { cell, weight: math::max(0.0, into * self.inverse_widths[cell]), is_below: into < 0.0 }
     }
 
     /// The place of a count.
@@ -134,11 +120,7 @@ impl Curve {
         let place = self.axis.place_of_count(count);
         let value_us = blend(self.values[place.cell], self.values[place.cell + 1], place.weight);
         let outside = place.is_below || place.last_point() + 1 >= self.values.len();
-        Reading {
-            value_us,
-            on_sample: !outside && place.weight <= 0.0,
-            outside,
-        }
+        Reading { value_us, on_sample: !outside && place.weight <= 0.0, outside }
     }
 }
 
@@ -160,11 +142,7 @@ impl Grid {
         };
         // Rows get shorter downwards, so the lower row's end decides.
         let outside = row.is_below || column.is_below || column.last_point() >= self.num_measured[row.last_point()];
-        Reading {
-            value_us,
-            on_sample: !outside && row.weight <= 0.0 && column.weight <= 0.0,
-            outside,
-        }
+        Reading { value_us, on_sample: !outside && row.weight <= 0.0 && column.weight <= 0.0, outside }
     }
 }
 
@@ -180,14 +158,7 @@ mod tests {
 
     #[track_caller]
     fn check(reading: Reading, value_us: f64, [on_sample, outside]: [bool; 2]) {
-        assert_eq!(
-            reading,
-            Reading {
-                value_us,
-                on_sample,
-                outside
-            }
-        );
+        assert_eq!(reading, Reading { value_us, on_sample, outside });
     }
 
     #[test]
@@ -218,9 +189,6 @@ mod tests {
         let grid = Grid::new(&[2, 4], &[0, 1], &times, Blend::SquareRoot);
         check(grid.at(3, 0.0), 9.0, [false, false]);
         let beyond = grid.at(8, 0.0);
-        assert!(
-            beyond.outside && (beyond.value_us / 64.0 - 1.0).abs() < 1e-4,
-            "{beyond:?}"
-        );
+        assert!(beyond.outside && (beyond.value_us / 64.0 - 1.0).abs() < 1e-4, "{beyond:?}");
     }
 }

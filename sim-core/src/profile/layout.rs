@@ -72,19 +72,14 @@ mod tests {
     #[track_caller]
     fn check(compact: &str, expect: &str) {
         assert_eq!(lay_out(compact), expect);
-        let (left, right): (serde_json::Value, serde_json::Value) = (
-            serde_json::from_str(compact).unwrap(),
-            serde_json::from_str(expect).unwrap(),
-        );
+        let (left, right): (serde_json::Value, serde_json::Value) =
+            (serde_json::from_str(compact).unwrap(), serde_json::from_str(expect).unwrap());
         assert_eq!(left, right, "layout changes no value");
     }
 
     #[test]
     fn a_row_of_a_table_is_one_line() {
-        check(
-            r#"{"a":[[1,2],[3,null]]}"#,
-            "{\n \"a\": [\n  [1, 2],\n  [3, null]\n ]\n}\n",
-        );
+        check(r#"{"a":[[1,2],[3,null]]}"#, "{\n \"a\": [\n  [1, 2],\n  [3, null]\n ]\n}\n");
         check("[]", "[]\n");
     }
 

@@ -45,19 +45,12 @@ impl MemoryRequest {
 /// [`ProfileError::Settings`]: a setting outside its limits, or no memory left for a single block.
 pub fn num_gpu_blocks(profile: &Profile, request: &MemoryRequest) -> Result<u32, ProfileError> {
     let refuse = |setting, message: String| Err(ProfileError::Settings { setting, message });
-    let MemoryRequest {
-        block_size,
-        gpu_memory_utilization,
-        ..
-    } = *request;
+    let MemoryRequest { block_size, gpu_memory_utilization, .. } = *request;
     if block_size == 0 {
         return refuse("block_size", "0 must be at least 1".into());
     }
     if !(gpu_memory_utilization > 0.0 && gpu_memory_utilization <= 1.0) {
-        return refuse(
-            "gpu_memory_utilization",
-            format!("{gpu_memory_utilization} must be above 0 and at most 1"),
-        );
+        return refuse("gpu_memory_utilization", format!("{gpu_memory_utilization} must be above 0 and at most 1"));
     }
     match request.num_gpu_blocks_override {
         Some(0) => return refuse("num_gpu_blocks_override", "0 must be at least 1".into()),
@@ -70,22 +63,14 @@ pub fn num_gpu_blocks(profile: &Profile, request: &MemoryRequest) -> Result<u32,
     {
         return Ok(reported.num_gpu_blocks);
     }
-    let block_bytes = profile
-        .memory
-        .kv_cache_per_token
-        .bytes
-        .saturating_mul(u64::from(block_size))
-        .max(1);
+    let block_bytes = profile.memory.kv_cache_per_token.bytes.saturating_mul(u64::from(block_size)).max(1);
     let kv_bytes = match request.kv_cache_memory_bytes {
         Some(bytes) => bytes,
         None => available_bytes(profile, gpu_memory_utilization)?,
     };
     let blocks = kv_bytes / block_bytes;
     if blocks == 0 {
-        return refuse(
-            "kv_cache_memory_bytes",
-            format!("{kv_bytes} bytes hold no block of {block_bytes} bytes"),
-        );
+        return refuse("kv_cache_memory_bytes", format!("{kv_bytes} bytes hold no block of {block_bytes} bytes"));
     }
     // More than 4 billion blocks are no engine's.
     Ok(u32::try_from(blocks).unwrap_or(u32::MAX))
@@ -96,14 +81,9 @@ fn available_bytes(profile: &Profile, gpu_memory_utilization: f64) -> Result<u64
     let memory = &profile.memory;
     let total = profile.hardware.total_memory.bytes;
     let requested = math::f64_to_u64(math::ceil(math::u64_to_f64(total) * gpu_memory_utilization));
-    let used = [
-        &memory.weights,
-        &memory.other_resident,
-        &memory.activation_peak,
-        &memory.cuda_graphs,
-    ]
-    .iter()
-    .fold(0_u64, |sum, part| sum.saturating_add(part.bytes));
+    let used = [&memory.weights, &memory.other_resident, &memory.activation_peak, &memory.cuda_graphs]
+        .iter()
+        .fold(0_u64, |sum, part| sum.saturating_add(part.bytes));
     requested.checked_sub(used).filter(|&left| left > 0).ok_or_else(|| ProfileError::Settings {
         setting: "gpu_memory_utilization",
         message: format!(

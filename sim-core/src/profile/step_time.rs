@@ -53,10 +53,7 @@ impl StepTimeSettings {
         } else {
             CaptureSizes::vllm_default(max_num_seqs, max_num_batched_tokens, ceiling)
         };
-        Self {
-            capture_sizes,
-            pipeline_parallel_size: profile.engine.pipeline_parallel_size,
-        }
+        Self { capture_sizes, pipeline_parallel_size: profile.engine.pipeline_parallel_size }
     }
 }
 
@@ -69,10 +66,7 @@ struct Affine {
 
 impl Affine {
     const fn new(once: &Cost, each: &Cost) -> Self {
-        Self {
-            once_us: once.time_us,
-            each_us: each.time_us,
-        }
+        Self { once_us: once.time_us, each_us: each.time_us }
     }
 
     const fn of_pass(cost: &PassCost) -> Self {
@@ -113,11 +107,7 @@ struct Sum {
 
 impl Sum {
     const fn new(best_evidence: Evidence) -> Self {
-        Self {
-            total_us: 0.0,
-            extrapolated_us: 0.0,
-            evidence: best_evidence,
-        }
+        Self { total_us: 0.0, extrapolated_us: 0.0, evidence: best_evidence }
     }
 
     fn add(&mut self, term: Reading) {
@@ -150,10 +140,7 @@ impl StepTimeModel {
         let num_hidden_layers = profile.model.num_hidden_layers;
         if pipeline_parallel_size == 0 || pipeline_parallel_size > num_hidden_layers {
             let message = format!("{pipeline_parallel_size} must be from 1 to {num_hidden_layers}, the model's layers");
-            return Err(ProfileError::Settings {
-                setting: "pipeline_parallel_size",
-                message,
-            });
+            return Err(ProfileError::Settings { setting: "pipeline_parallel_size", message });
         }
         let enforce_eager = settings.capture_sizes.as_slice().is_empty();
         let holds = pipeline_parallel_size == profile.engine.pipeline_parallel_size
@@ -167,11 +154,7 @@ impl StepTimeModel {
         let (request, output) = (&front_end.request_latency, &front_end.output_latency);
         Ok(Self {
             prefill_launch_us: tables.prefill_attention.at(0, 0.0).value_us,
-            shorter_term_factor: profile
-                .step_time
-                .mixed_batch
-                .as_ref()
-                .map_or(1.0, |mixed| mixed.shorter_term_factor),
+            shorter_term_factor: profile.step_time.mixed_batch.as_ref().map_or(1.0, |mixed| mixed.shorter_term_factor),
             tables,
             capture_sizes: settings.capture_sizes.clone(),
             best_evidence,
@@ -209,11 +192,8 @@ impl StepTimeModel {
         } else {
             self.add_mixed_attention(batch, &mut sum);
         }
-        let extrapolated_us = if self.best_evidence == Evidence::Extrapolated {
-            sum.total_us
-        } else {
-            sum.extrapolated_us
-        };
+        let extrapolated_us =
+            if self.best_evidence == Evidence::Extrapolated { sum.total_us } else { sum.extrapolated_us };
         StepTime {
             duration: SimDuration::from_micros_f64(sum.total_us),
             evidence: sum.evidence,
@@ -247,11 +227,7 @@ impl StepTimeModel {
         decode.add(self.decode_attention(batch.num_decodes, batch.decode_context_tokens));
         let mut prefill = Sum::new(self.best_mixed_evidence);
         self.add_prefill_attention(batch, &mut prefill);
-        let (longer, shorter) = if prefill.total_us < decode.total_us {
-            (decode, prefill)
-        } else {
-            (prefill, decode)
-        };
+        let (longer, shorter) = if prefill.total_us < decode.total_us { (decode, prefill) } else { (prefill, decode) };
         sum.add_scaled(&longer, 1.0);
         sum.add_scaled(&shorter, self.shorter_term_factor);
     }
@@ -259,12 +235,7 @@ impl StepTimeModel {
     /// How long a pass holds one pipeline stage: its device time divided evenly, rounded up. With one stage, all of it.
     #[must_use]
     pub fn stage_time(&self, step_time: &StepTime) -> SimDuration {
-        SimDuration::from_nanos(
-            step_time
-                .duration
-                .as_nanos()
-                .div_ceil(u64::from(self.pipeline_parallel_size)),
-        )
+        SimDuration::from_nanos(step_time.duration.as_nanos().div_ceil(u64::from(self.pipeline_parallel_size)))
     }
 
     /// Host time from the start of `schedule()` until the device can begin a pass of `num_reqs` requests.

@@ -62,19 +62,11 @@ impl Default for SyntheticCosts {
 }
 
 fn cost(time_us: f64) -> Cost {
-    Cost {
-        time_us,
-        basis: Basis::Estimate,
-        reason: "From a formula.".to_string(),
-    }
+    Cost { time_us, basis: Basis::Estimate, reason: "From a formula.".to_string() }
 }
 
 fn bytes(bytes: u64) -> Bytes {
-    Bytes {
-        bytes,
-        basis: Basis::Estimate,
-        reason: "From a formula.".to_string(),
-    }
+    Bytes { bytes, basis: Basis::Estimate, reason: "From a formula.".to_string() }
 }
 
 /// The line `start_us + each_us × x` at the ends of the axis.
@@ -119,24 +111,15 @@ impl SyntheticCosts {
             },
             step_time: self.step_time(),
             host: Host {
-                schedule: PassCost {
-                    per_pass: cost(self.schedule_us),
-                    per_request: cost(0.0),
-                },
-                update: PassCost {
-                    per_pass: cost(self.update_us),
-                    per_request: cost(0.0),
-                },
+                schedule: PassCost { per_pass: cost(self.schedule_us), per_request: cost(0.0) },
+                update: PassCost { per_pass: cost(self.update_us), per_request: cost(0.0) },
             },
             front_end: FrontEnd {
                 request_latency: RequestLatency {
                     per_request: cost(self.request_latency_us),
                     per_prompt_token: cost(0.0),
                 },
-                output_latency: OutputLatency {
-                    per_pass: cost(self.output_latency_us),
-                    per_token: cost(0.0),
-                },
+                output_latency: OutputLatency { per_pass: cost(self.output_latency_us), per_token: cost(0.0) },
             },
             validation: Validation::default(),
             smoothing: Vec::new(),
@@ -166,9 +149,7 @@ impl SyntheticCosts {
         let axis = || vec![1, LARGEST];
         let largest = math::u32_to_f64(LARGEST);
         let context = |num_seqs: f64| -> Vec<Option<f64>> {
-            [1.0, largest]
-                .map(|context| Some(self.decode_context_token_us * num_seqs * context))
-                .to_vec()
+            [1.0, largest].map(|context| Some(self.decode_context_token_us * num_seqs * context)).to_vec()
         };
         StepTimeTables {
             non_attention: NonAttention {
@@ -177,12 +158,7 @@ impl SyntheticCosts {
                 num_samples: None,
                 spread_us: None,
             },
-            head: Head {
-                num_seqs: axis(),
-                time_us: ends(0.0, self.request_us),
-                num_samples: None,
-                spread_us: None,
-            },
+            head: Head { num_seqs: axis(), time_us: ends(0.0, self.request_us), num_samples: None, spread_us: None },
             decode_attention: DecodeAttention {
                 // The product of requests and context is straight along both axes, so four corners give it exactly.
                 num_seqs: vec![1, 1024],

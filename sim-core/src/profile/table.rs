@@ -46,10 +46,7 @@ impl Curve {
         let guard = beyond(&axis, &values, 0.0).0;
         axis.push(FAR);
         values.push(guard);
-        Self {
-            axis: Axis::new(axis),
-            values,
-        }
+        Self { axis: Axis::new(axis), values }
     }
 }
 
@@ -83,13 +80,7 @@ impl Grid {
         }
         rows.push(FAR);
         num_measured.push(0);
-        Self {
-            rows: Axis::new(rows),
-            columns: Axis::new(columns),
-            values: filled.concat(),
-            num_measured,
-            blend,
-        }
+        Self { rows: Axis::new(rows), columns: Axis::new(columns), values: filled.concat(), num_measured, blend }
     }
 }
 

@@ -35,21 +35,14 @@ impl Faults {
         } else {
             message.to_string()
         };
-        self.list.push(Fault {
-            path: path.to_string(),
-            message,
-        });
+        self.list.push(Fault { path: path.to_string(), message });
     }
 
     /// A time in microseconds: finite, above 0 (or at least 0 if `may_be_zero`), at most [`MAX_TIME_US`].
     pub(super) fn time(&mut self, time_us: f64, may_be_zero: bool, path: fmt::Arguments<'_>) {
         let bound = if may_be_zero { "at least 0" } else { "above 0" };
         let holds = time_us <= MAX_TIME_US && (time_us > 0.0 || may_be_zero && time_us >= 0.0);
-        self.require(
-            holds,
-            path,
-            format_args!("{time_us:?} must be {bound} and at most {MAX_TIME_US:?} microseconds"),
-        );
+        self.require(holds, path, format_args!("{time_us:?} must be {bound} and at most {MAX_TIME_US:?} microseconds"));
     }
 
     /// A count: from `min` to [`MAX_COUNT`].
@@ -65,22 +58,14 @@ impl Faults {
     fn bytes(&mut self, amount: &Bytes, min: u64, path: &str) {
         let bytes = amount.bytes;
         let holds = (min..=MAX_BYTES).contains(&bytes);
-        self.require(
-            holds,
-            format_args!("{path}.bytes"),
-            format_args!("{bytes} must be from {min} to {MAX_BYTES}"),
-        );
+        self.require(holds, format_args!("{path}.bytes"), format_args!("{bytes} must be from {min} to {MAX_BYTES}"));
         self.text(&amount.reason, format_args!("{path}.reason"));
     }
 
     fn cost(&mut self, cost: &Cost, path: &str) {
         self.time(cost.time_us, true, format_args!("{path}.time_us"));
         let has_reason = cost.basis == Basis::Measured || !cost.reason.trim().is_empty();
-        self.require(
-            has_reason,
-            format_args!("{path}.reason"),
-            format_args!("must say why, as nobody measured it"),
-        );
+        self.require(has_reason, format_args!("{path}.reason"), format_args!("must say why, as nobody measured it"));
     }
 }
 
@@ -109,11 +94,7 @@ fn provenance(provenance: &Provenance, faults: &mut Faults) {
     faults.text(&provenance.tool, format_args!("$.provenance.tool"));
     faults.text(&provenance.tool_version, format_args!("$.provenance.tool_version"));
     let date = &provenance.date;
-    faults.require(
-        is_date(date),
-        format_args!("$.provenance.date"),
-        format_args!("{date:?} must be YYYY-MM-DD"),
-    );
+    faults.require(is_date(date), format_args!("$.provenance.date"), format_args!("{date:?} must be YYYY-MM-DD"));
     faults.require(
         provenance.kind != ProvenanceKind::Derived || !provenance.sources.is_empty(),
         format_args!("$.provenance.sources"),
@@ -129,13 +110,7 @@ fn provenance(provenance: &Provenance, faults: &mut Faults) {
 
 fn is_date(date: &str) -> bool {
     date.len() == 10
-        && date.bytes().enumerate().all(|(i, byte)| {
-            if i == 4 || i == 7 {
-                byte == b'-'
-            } else {
-                byte.is_ascii_digit()
-            }
-        })
+        && date.bytes().enumerate().all(|(i, byte)| if i == 4 || i == 7 { byte == b'-' } else { byte.is_ascii_digit() })
         && date.get(5..7).is_some_and(|month| ("01"..="12").contains(&month))
         && date.get(8..10).is_some_and(|day| ("01"..="31").contains(&day))
 }
@@ -145,24 +120,12 @@ fn model(model: &Model, faults: &mut Faults) {
     faults.count(model.num_hidden_layers, 1, format_args!("$.model.num_hidden_layers"));
     faults.count(model.hidden_size, 1, format_args!("$.model.hidden_size"));
     faults.count(model.intermediate_size, 1, format_args!("$.model.intermediate_size"));
-    faults.count(
-        model.num_attention_heads,
-        1,
-        format_args!("$.model.num_attention_heads"),
-    );
-    faults.count(
-        model.num_key_value_heads,
-        1,
-        format_args!("$.model.num_key_value_heads"),
-    );
+    faults.count(model.num_attention_heads, 1, format_args!("$.model.num_attention_heads"));
+    faults.count(model.num_key_value_heads, 1, format_args!("$.model.num_key_value_heads"));
     faults.count(model.head_dim, 1, format_args!("$.model.head_dim"));
     faults.count(model.vocab_size, 1, format_args!("$.model.vocab_size"));
     faults.text(&model.dtype, format_args!("$.model.dtype"));
-    faults.count(
-        model.max_position_embeddings,
-        1,
-        format_args!("$.model.max_position_embeddings"),
-    );
+    faults.count(model.max_position_embeddings, 1, format_args!("$.model.max_position_embeddings"));
 }
 
 fn hardware(hardware: &Hardware, engine: &Engine, faults: &mut Faults) {
@@ -178,9 +141,7 @@ fn hardware(hardware: &Hardware, engine: &Engine, faults: &mut Faults) {
     if let Some(version) = &hardware.compute_capability {
         let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         faults.require(
-            version
-                .split_once('.')
-                .is_some_and(|(major, minor)| is_digits(major) && is_digits(minor)),
+            version.split_once('.').is_some_and(|(major, minor)| is_digits(major) && is_digits(minor)),
             format_args!("$.hardware.compute_capability"),
             format_args!("{version:?} must be like \"9.0\""),
         );
@@ -191,37 +152,17 @@ fn engine(engine: &Engine, faults: &mut Faults) {
     faults.text(&engine.vllm_version, format_args!("$.engine.vllm_version"));
     faults.text(&engine.dtype, format_args!("$.engine.dtype"));
     faults.text(&engine.kv_cache_dtype, format_args!("$.engine.kv_cache_dtype"));
-    faults.count(
-        engine.tensor_parallel_size,
-        1,
-        format_args!("$.engine.tensor_parallel_size"),
-    );
-    faults.count(
-        engine.pipeline_parallel_size,
-        1,
-        format_args!("$.engine.pipeline_parallel_size"),
-    );
+    faults.count(engine.tensor_parallel_size, 1, format_args!("$.engine.tensor_parallel_size"));
+    faults.count(engine.pipeline_parallel_size, 1, format_args!("$.engine.pipeline_parallel_size"));
     faults.count(engine.block_size, 1, format_args!("$.engine.block_size"));
     faults.count(engine.max_model_len, 1, format_args!("$.engine.max_model_len"));
-    utilization(
-        engine.gpu_memory_utilization,
-        format_args!("$.engine.gpu_memory_utilization"),
-        faults,
-    );
+    utilization(engine.gpu_memory_utilization, format_args!("$.engine.gpu_memory_utilization"), faults);
     faults.count(engine.max_num_seqs, 1, format_args!("$.engine.max_num_seqs"));
-    faults.count(
-        engine.max_num_batched_tokens,
-        1,
-        format_args!("$.engine.max_num_batched_tokens"),
-    );
+    faults.count(engine.max_num_batched_tokens, 1, format_args!("$.engine.max_num_batched_tokens"));
 }
 
 fn utilization(share: f64, path: fmt::Arguments<'_>, faults: &mut Faults) {
-    faults.require(
-        share > 0.0 && share <= 1.0,
-        path,
-        format_args!("{share:?} must be above 0 and at most 1"),
-    );
+    faults.require(share > 0.0 && share <= 1.0, path, format_args!("{share:?} must be above 0 and at most 1"));
 }
 
 fn memory(memory: &Memory, faults: &mut Faults) {
@@ -238,11 +179,7 @@ fn memory(memory: &Memory, faults: &mut Faults) {
             format_args!("{} must be at least 2: one is the null block", reported.num_gpu_blocks),
         );
         faults.count(reported.block_size, 1, format_args!("{path}.block_size"));
-        utilization(
-            reported.gpu_memory_utilization,
-            format_args!("{path}.gpu_memory_utilization"),
-            faults,
-        );
+        utilization(reported.gpu_memory_utilization, format_args!("{path}.gpu_memory_utilization"), faults);
     }
 }
 
@@ -254,10 +191,7 @@ fn costs(profile: &Profile, faults: &mut Faults) {
     faults.cost(&host.update.per_request, "$.host.update.per_request");
     let (request, output) = (&front_end.request_latency, &front_end.output_latency);
     faults.cost(&request.per_request, "$.front_end.request_latency.per_request");
-    faults.cost(
-        &request.per_prompt_token,
-        "$.front_end.request_latency.per_prompt_token",
-    );
+    faults.cost(&request.per_prompt_token, "$.front_end.request_latency.per_prompt_token");
     faults.cost(&output.per_pass, "$.front_end.output_latency.per_pass");
     faults.cost(&output.per_token, "$.front_end.output_latency.per_token");
 }

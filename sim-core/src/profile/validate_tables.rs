@@ -42,11 +42,7 @@ pub(super) fn step_time(profile: &Profile, faults: &mut Faults) {
     let table = &tables.non_attention;
     let curve = Curve {
         path: "$.step_time.non_attention",
-        axis: Axis {
-            name: "num_tokens",
-            points: &table.num_tokens,
-            min: 1,
-        },
+        axis: Axis { name: "num_tokens", points: &table.num_tokens, min: 1 },
         times: &table.time_us,
         num_samples: table.num_samples.as_ref(),
         spreads: table.spread_us.as_ref(),
@@ -55,11 +51,7 @@ pub(super) fn step_time(profile: &Profile, faults: &mut Faults) {
     let table = &tables.head;
     let curve = Curve {
         path: "$.step_time.head",
-        axis: Axis {
-            name: "num_seqs",
-            points: &table.num_seqs,
-            min: 1,
-        },
+        axis: Axis { name: "num_seqs", points: &table.num_seqs, min: 1 },
         times: &table.time_us,
         num_samples: table.num_samples.as_ref(),
         spreads: table.spread_us.as_ref(),
@@ -68,16 +60,8 @@ pub(super) fn step_time(profile: &Profile, faults: &mut Faults) {
     let table = &tables.decode_attention;
     let grid = Grid {
         path: "$.step_time.decode_attention",
-        rows: Axis {
-            name: "num_seqs",
-            points: &table.num_seqs,
-            min: 1,
-        },
-        columns: Axis {
-            name: "context_tokens",
-            points: &table.context_tokens,
-            min: 1,
-        },
+        rows: Axis { name: "num_seqs", points: &table.num_seqs, min: 1 },
+        columns: Axis { name: "context_tokens", points: &table.context_tokens, min: 1 },
         times: &table.time_us,
         num_samples: table.num_samples.as_ref(),
         spreads: table.spread_us.as_ref(),
@@ -86,16 +70,8 @@ pub(super) fn step_time(profile: &Profile, faults: &mut Faults) {
     let table = &tables.prefill_attention;
     let grid = Grid {
         path: "$.step_time.prefill_attention",
-        rows: Axis {
-            name: "chunk_tokens",
-            points: &table.chunk_tokens,
-            min: 1,
-        },
-        columns: Axis {
-            name: "prefix_tokens",
-            points: &table.prefix_tokens,
-            min: 0,
-        },
+        rows: Axis { name: "chunk_tokens", points: &table.chunk_tokens, min: 1 },
+        columns: Axis { name: "prefix_tokens", points: &table.prefix_tokens, min: 0 },
         times: &table.time_us,
         num_samples: table.num_samples.as_ref(),
         spreads: table.spread_us.as_ref(),
@@ -111,17 +87,10 @@ impl Axis<'_> {
         faults.require(
             (2..=Profile::MAX_AXIS_POINTS).contains(&num_points),
             format_args!("{path}.{name}"),
-            format_args!(
-                "{num_points} points; an axis has from 2 to {}",
-                Profile::MAX_AXIS_POINTS
-            ),
+            format_args!("{num_points} points; an axis has from 2 to {}", Profile::MAX_AXIS_POINTS),
         );
         for (i, &point) in points.iter().enumerate() {
-            let min = if i == 0 {
-                self.min
-            } else {
-                points[i - 1].saturating_add(1)
-            };
+            let min = if i == 0 { self.min } else { points[i - 1].saturating_add(1) };
             faults.require(
                 point >= min && point <= MAX_COUNT,
                 format_args!("{path}.{name}[{i}]"),
@@ -144,12 +113,7 @@ impl Curve<'_> {
             }
         }
         if let Some(num_samples) = self.num_samples {
-            length(
-                num_samples.len(),
-                &self.axis,
-                format_args!("{path}.num_samples"),
-                faults,
-            );
+            length(num_samples.len(), &self.axis, format_args!("{path}.num_samples"), faults);
             for (i, &count) in num_samples.iter().enumerate() {
                 at_least_one(count, format_args!("{path}.num_samples[{i}]"), faults);
             }
@@ -179,19 +143,9 @@ impl Grid<'_> {
             }
         }
         if let Some(num_samples) = self.num_samples {
-            length(
-                num_samples.len(),
-                &self.rows,
-                format_args!("{path}.num_samples"),
-                faults,
-            );
+            length(num_samples.len(), &self.rows, format_args!("{path}.num_samples"), faults);
             for (r, row) in num_samples.iter().enumerate() {
-                length(
-                    row.len(),
-                    &self.columns,
-                    format_args!("{path}.num_samples[{r}]"),
-                    faults,
-                );
+                length(row.len(), &self.columns, format_args!("{path}.num_samples[{r}]"), faults);
                 for (c, &count) in row.iter().enumerate().filter(|&(c, _)| self.time(r, c).is_some()) {
                     at_least_one(count, format_args!("{path}.num_samples[{r}][{c}]"), faults);
                 }
@@ -216,22 +170,10 @@ impl Grid<'_> {
         let path = self.path;
         faults.time(time, may_be_zero, format_args!("{path}.time_us[{row}][{column}]"));
         if let Some(before) = column.checked_sub(1).and_then(|before| self.time(row, before)) {
-            not_less(
-                time,
-                before,
-                self.columns.name,
-                format_args!("{path}.time_us[{row}][{column}]"),
-                faults,
-            );
+            not_less(time, before, self.columns.name, format_args!("{path}.time_us[{row}][{column}]"), faults);
         }
         if let Some(above) = row.checked_sub(1).and_then(|above| self.time(above, column)) {
-            not_less(
-                time,
-                above,
-                self.rows.name,
-                format_args!("{path}.time_us[{row}][{column}]"),
-                faults,
-            );
+            not_less(time, above, self.rows.name, format_args!("{path}.time_us[{row}][{column}]"), faults);
         }
     }
 
@@ -247,10 +189,8 @@ impl Grid<'_> {
                 format_args!("stands after a null; only the end of a row may be null"),
             );
         }
-        let above = r
-            .checked_sub(1)
-            .and_then(|above| self.times.get(above))
-            .map_or(usize::MAX, |row| num_measured(row));
+        let above =
+            r.checked_sub(1).and_then(|above| self.times.get(above)).map_or(usize::MAX, |row| num_measured(row));
         faults.require(
             measured >= 2 && measured <= above,
             format_args!("{path}.time_us[{r}]"),
@@ -263,11 +203,7 @@ impl Grid<'_> {
 
 fn length(got: usize, axis: &Axis<'_>, path: fmt::Arguments<'_>, faults: &mut Faults) {
     let (wanted, name) = (axis.points.len(), axis.name);
-    faults.require(
-        got == wanted,
-        path,
-        format_args!("{got} entries; {name} has {wanted} points"),
-    );
+    faults.require(got == wanted, path, format_args!("{got} entries; {name} has {wanted} points"));
 }
 
 fn not_less(time: f64, before: f64, axis: &str, path: fmt::Arguments<'_>, faults: &mut Faults) {
@@ -276,11 +212,7 @@ fn not_less(time: f64, before: f64, axis: &str, path: fmt::Arguments<'_>, faults
 }
 
 fn at_least_one(count: u32, path: fmt::Arguments<'_>, faults: &mut Faults) {
-    faults.require(
-        count >= 1,
-        path,
-        format_args!("0 must be at least 1; write null for the table if unknown"),
-    );
+    faults.require(count >= 1, path, format_args!("0 must be at least 1; write null for the table if unknown"));
 }
 
 fn mixed_batch(profile: &Profile, faults: &mut Faults) {
@@ -301,27 +233,15 @@ fn mixed_batch(profile: &Profile, faults: &mut Faults) {
             format_args!("must hold decodes and prompt parts"),
         );
         faults.time(sample.time_us, false, format_args!("{path}.samples[{i}].time_us"));
-        at_least_one(
-            sample.num_samples,
-            format_args!("{path}.samples[{i}].num_samples"),
-            faults,
-        );
+        at_least_one(sample.num_samples, format_args!("{path}.samples[{i}].num_samples"), faults);
         faults.time(sample.spread_us, true, format_args!("{path}.samples[{i}].spread_us"));
     }
 }
 
 pub(super) fn validation(validation: &Validation, faults: &mut Faults) {
     for (i, step) in validation.steps.iter().enumerate() {
-        faults.time(
-            step.measured_us,
-            false,
-            format_args!("$.validation.steps[{i}].measured_us"),
-        );
-        faults.time(
-            step.predicted_us,
-            false,
-            format_args!("$.validation.steps[{i}].predicted_us"),
-        );
+        faults.time(step.measured_us, false, format_args!("$.validation.steps[{i}].measured_us"));
+        faults.time(step.predicted_us, false, format_args!("$.validation.steps[{i}].predicted_us"));
     }
     for (i, run) in validation.runs.iter().enumerate() {
         for (name, value) in [("measured", run.measured), ("predicted", run.predicted)] {

@@ -49,12 +49,7 @@ pub(super) fn upgrade(mut value: Value) -> Result<Value, ProfileError> {
 fn from_version_0(root: &mut Object) -> Result<(), Fault> {
     let (per_pass_us, per_request_us) = (host_cost(root, "per_pass_us")?, host_cost(root, "per_request_us")?);
     let cost = |time_us: Value, reason: &str| json!({"time_us": time_us, "basis": "estimate", "reason": reason});
-    let unknown = || {
-        cost(
-            json!(0.0),
-            "Format version 0 did not hold this cost; counted as nothing.",
-        )
-    };
+    let unknown = || cost(json!(0.0), "Format version 0 did not hold this cost; counted as nothing.");
     let lumped = "Format version 0 held one host cost for the whole pass; counted before it.";
     let host = json!({
         "schedule": {"per_pass": cost(per_pass_us, lumped), "per_request": cost(per_request_us, lumped)},
@@ -91,14 +86,9 @@ fn host_cost(root: &Object, field: &str) -> Result<Value, Fault> {
 
 /// The object `$.<field>`.
 fn object<'a>(root: &'a mut Object, field: &str) -> Result<&'a mut Object, Fault> {
-    root.get_mut(field)
-        .and_then(Value::as_object_mut)
-        .ok_or_else(|| missing(&format!("$.{field}"), "an object"))
+    root.get_mut(field).and_then(Value::as_object_mut).ok_or_else(|| missing(&format!("$.{field}"), "an object"))
 }
 
 fn missing(path: &str, wanted: &str) -> Fault {
-    Fault {
-        path: path.to_string(),
-        message: format!("missing or not {wanted}"),
-    }
+    Fault { path: path.to_string(), message: format!("missing or not {wanted}") }
 }

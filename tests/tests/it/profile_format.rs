@@ -45,13 +45,7 @@ fn version_0_is_upgraded_and_its_one_host_cost_comes_before_the_pass() {
     assert_eq!(model.schedule_time(10), SimDuration::from_nanos(1_000_000));
     assert_eq!(model.update_time(10), SimDuration::ZERO);
     assert_eq!(model.request_latency(1000), SimDuration::ZERO);
-    assert!(
-        profile
-            .provenance
-            .notes
-            .iter()
-            .any(|note| note.contains("format version 0"))
-    );
+    assert!(profile.provenance.notes.iter().any(|note| note.contains("format version 0")));
 }
 
 #[test]
@@ -76,14 +70,8 @@ fn a_file_of_no_version_or_a_newer_one_is_refused_with_advice() {
         "$.version: 7 is newer than 1, the newest this program reads; update the program, or write the profile with an \
          older profiler",
     );
-    check_refused(
-        b"{",
-        "the profile is not JSON: EOF while parsing an object at line 1 column 1",
-    );
-    check_refused(
-        &vec![b' '; Profile::MAX_BYTES + 1],
-        "the profile has 16777217 bytes; the limit is 16777216",
-    );
+    check_refused(b"{", "the profile is not JSON: EOF while parsing an object at line 1 column 1");
+    check_refused(&vec![b' '; Profile::MAX_BYTES + 1], "the profile has 16777217 bytes; the limit is 16777216");
 }
 
 #[test]
@@ -93,10 +81,7 @@ fn a_wrong_type_or_name_is_refused_with_its_path() {
         "$.step_time.decode_attention.time_us[3][2]: invalid type: string \"fast\", expected f64",
     );
     check_refused(
-        &changed(
-            "/front_end/output_latency",
-            json!({"per_pass": {"time_us": 1.0, "basis": "guess", "reason": "-"}}),
-        ),
+        &changed("/front_end/output_latency", json!({"per_pass": {"time_us": 1.0, "basis": "guess", "reason": "-"}})),
         "$.front_end.output_latency.per_pass.basis: unknown variant `guess`, expected one of `measured`, `derived`, \
          `estimate`",
     );
@@ -106,10 +91,7 @@ fn a_wrong_type_or_name_is_refused_with_its_path() {
     );
     // Unknown must be said, not left out.
     check_refused(
-        &changed(
-            "/step_time/head",
-            json!({"num_seqs": [1, 2], "time_us": [1.0, 2.0], "num_samples": null}),
-        ),
+        &changed("/step_time/head", json!({"num_seqs": [1, 2], "time_us": [1.0, 2.0], "num_samples": null})),
         "$.step_time.head: missing field `spread_us`",
     );
 }
@@ -125,9 +107,7 @@ fn every_fault_is_listed_with_its_path() {
     root["step_time"]["prefill_attention"]["time_us"][0][3] = json!(null);
     root["host"]["update"]["per_pass"]["reason"] = json!("");
     let error = Profile::from_json(&serde_json::to_vec(&root).unwrap()).expect_err("must be refused");
-    let ProfileError::Values(faults) = &error else {
-        panic!("{error}")
-    };
+    let ProfileError::Values(faults) = &error else { panic!("{error}") };
     let got: Vec<String> = faults.iter().map(ToString::to_string).collect();
     let time = "$.step_time.decode_attention.time_us";
     let prefill = "$.step_time.prefill_attention.time_us";
@@ -148,9 +128,5 @@ fn every_fault_is_listed_with_its_path() {
         "$.host.update.per_pass.reason: must say why, as nobody measured it".to_string(),
     ];
     assert_eq!(got, expect);
-    assert!(
-        error
-            .to_string()
-            .starts_with("the profile has 13 faults\n  $.provenance.date")
-    );
+    assert!(error.to_string().starts_with("the profile has 13 faults\n  $.provenance.date"));
 }

@@ -24,38 +24,17 @@ fn check_monotone(model: &StepTimeModel, num_seqs: u32, context: u32, chunk: u32
     let nanos = |requests: Vec<(u32, u32)>| model.predict(&batch(requests)).duration.as_nanos();
     let decodes = |num_seqs: u32, context: u32| vec![(1, context); num_seqs as usize];
     let base = nanos(decodes(num_seqs, context));
-    assert!(
-        base > 0 && base < u64::MAX,
-        "{num_seqs} decodes at {context}: {base} ns"
-    );
-    assert!(
-        nanos(decodes(num_seqs, context + 1)) >= base,
-        "context {context} with {num_seqs} decodes"
-    );
-    assert!(
-        nanos(decodes(num_seqs + 1, context)) >= base,
-        "{num_seqs} decodes at {context}"
-    );
+    assert!(base > 0 && base < u64::MAX, "{num_seqs} decodes at {context}: {base} ns");
+    assert!(nanos(decodes(num_seqs, context + 1)) >= base, "context {context} with {num_seqs} decodes");
+    assert!(nanos(decodes(num_seqs + 1, context)) >= base, "{num_seqs} decodes at {context}");
     let part = nanos(vec![(chunk, prefix)]);
     assert!(part > 0 && part < u64::MAX, "{chunk} tokens after {prefix}: {part} ns");
-    assert!(
-        nanos(vec![(chunk + 1, prefix)]) >= part,
-        "{chunk} tokens after {prefix}: chunk"
-    );
-    assert!(
-        nanos(vec![(chunk, prefix + 1)]) >= part,
-        "{chunk} tokens after {prefix}: prefix"
-    );
-    assert!(
-        nanos(vec![(chunk, prefix), (chunk, prefix)]) >= part,
-        "{chunk} tokens after {prefix}: twice"
-    );
+    assert!(nanos(vec![(chunk + 1, prefix)]) >= part, "{chunk} tokens after {prefix}: chunk");
+    assert!(nanos(vec![(chunk, prefix + 1)]) >= part, "{chunk} tokens after {prefix}: prefix");
+    assert!(nanos(vec![(chunk, prefix), (chunk, prefix)]) >= part, "{chunk} tokens after {prefix}: twice");
     let mut mixed = decodes(num_seqs, context);
     mixed.push((chunk, prefix));
-    assert!(
-        nanos(mixed) >= base.max(part),
-        "{num_seqs} decodes at {context} with {chunk} tokens after {prefix}"
-    );
+    assert!(nanos(mixed) >= base.max(part), "{num_seqs} decodes at {context} with {chunk} tokens after {prefix}");
 }
 
 proptest! {

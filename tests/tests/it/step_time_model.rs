@@ -9,14 +9,7 @@ use sim_core::time::SimDuration;
 use crate::profile_fixture::{batch, h100, unpadded, v0};
 
 /// The source's own figures for these passes, in milliseconds.
-const SOURCE_DECODE_MS: [(u32, f64); 6] = [
-    (1, 6.18),
-    (8, 6.60),
-    (32, 8.32),
-    (64, 10.35),
-    (128, 12.83),
-    (256, 19.56),
-];
+const SOURCE_DECODE_MS: [(u32, f64); 6] = [(1, 6.18), (8, 6.60), (32, 8.32), (64, 10.35), (128, 12.83), (256, 19.56)];
 const SOURCE_PREFILL_MS: [(u32, f64); 3] = [(512, 12.02), (2048, 43.51), (8192, 199.7)];
 
 #[test]
@@ -26,10 +19,7 @@ fn smoothing_leaves_the_shipped_profile_within_3_percent_of_its_source() {
     let prefills = SOURCE_PREFILL_MS.map(|(num_tokens, ms)| (batch([(num_tokens, 0)]), ms));
     for (batch, ms) in decodes.into_iter().chain(prefills) {
         let predicted = model.predict(&batch).duration.as_millis_f64();
-        assert!(
-            (predicted / ms - 1.0).abs() < 0.03,
-            "{batch:?}: {predicted} ms, source {ms} ms"
-        );
+        assert!((predicted / ms - 1.0).abs() < 0.03, "{batch:?}: {predicted} ms, source {ms} ms");
     }
 }
 
@@ -40,64 +30,21 @@ fn number_of_kv_blocks_follows_vllm() {
     let blocks = |request: MemoryRequest| num_gpu_blocks(&profile, &request);
     // ceil(85061827297 × 0.92) less 16060522496, 536870912, 1352914698 and 644245094, divided by 16 × 131072.
     assert_eq!(blocks(request), Ok(28_449));
-    assert_eq!(
-        blocks(MemoryRequest {
-            block_size: 32,
-            ..request
-        }),
-        Ok(14_224)
-    );
-    assert_eq!(
-        blocks(MemoryRequest {
-            num_gpu_blocks_override: Some(7),
-            ..request
-        }),
-        Ok(7)
-    );
-    assert_eq!(
-        blocks(MemoryRequest {
-            kv_cache_memory_bytes: Some(5 << 21),
-            ..request
-        }),
-        Ok(5)
-    );
-    let error = blocks(MemoryRequest {
-        gpu_memory_utilization: 0.2,
-        ..request
-    })
-    .expect_err("no room");
+    assert_eq!(blocks(MemoryRequest { block_size: 32, ..request }), Ok(14_224));
+    assert_eq!(blocks(MemoryRequest { num_gpu_blocks_override: Some(7), ..request }), Ok(7));
+    assert_eq!(blocks(MemoryRequest { kv_cache_memory_bytes: Some(5 << 21), ..request }), Ok(5));
+    let error = blocks(MemoryRequest { gpu_memory_utilization: 0.2, ..request }).expect_err("no room");
     assert!(
-        error
-            .to_string()
-            .starts_with("gpu_memory_utilization: no available memory for the cache blocks"),
+        error.to_string().starts_with("gpu_memory_utilization: no available memory for the cache blocks"),
         "{error}"
     );
-    let error = blocks(MemoryRequest {
-        gpu_memory_utilization: f64::NAN,
-        ..request
-    })
-    .expect_err("not a share");
-    assert_eq!(
-        error.to_string(),
-        "gpu_memory_utilization: NaN must be above 0 and at most 1"
-    );
+    let error = blocks(MemoryRequest { gpu_memory_utilization: f64::NAN, ..request }).expect_err("not a share");
+    assert_eq!(error.to_string(), "gpu_memory_utilization: NaN must be above 0 and at most 1");
     // What an engine reported wins, but only under its own settings.
     let reported = v0();
-    let request = MemoryRequest {
-        gpu_memory_utilization: 0.9,
-        ..MemoryRequest::of_profile(&reported)
-    };
+    let request = MemoryRequest { gpu_memory_utilization: 0.9, ..MemoryRequest::of_profile(&reported) };
     assert_eq!(num_gpu_blocks(&reported, &request), Ok(27_000));
-    assert_eq!(
-        num_gpu_blocks(
-            &reported,
-            &MemoryRequest {
-                block_size: 32,
-                ..request
-            }
-        ),
-        Ok(14_080)
-    );
+    assert_eq!(num_gpu_blocks(&reported, &MemoryRequest { block_size: 32, ..request }), Ok(14_080));
 }
 
 #[test]
@@ -106,23 +53,14 @@ fn a_pass_is_the_sum_of_its_terms() {
     #[track_caller]
     fn check(model: &StepTimeModel, requests: &[(u32, u32)], expect_us: f64, evidence: Evidence) {
         let step_time = model.predict(&batch(requests.iter().copied()));
-        assert_eq!(
-            step_time.duration,
-            SimDuration::from_micros_f64(expect_us),
-            "{requests:?}"
-        );
+        assert_eq!(step_time.duration, SimDuration::from_micros_f64(expect_us), "{requests:?}");
         assert_eq!(step_time.evidence, evidence, "{requests:?}");
     }
     // Without graphs, a profile made with them extrapolates; the values are those of the tables all the same.
     let extrapolated = Evidence::Extrapolated;
     check(&model, &[], 0.0, extrapolated);
     check(&model, &[(1, 1023)], 5000.0 + 350.0 + 400.0, extrapolated);
-    check(
-        &model,
-        &vec![(1, 1023); 64],
-        6000.0 + (350.0 + 50.0 * 63.0 / 255.0) + 3500.0,
-        extrapolated,
-    );
+    check(&model, &vec![(1, 1023); 64], 6000.0 + (350.0 + 50.0 * 63.0 / 255.0) + 3500.0, extrapolated);
     check(&model, &[(512, 0)], 10_000.0 + 350.0 + 1100.0, extrapolated);
     let two_heads = 350.0 + 50.0 / 255.0;
     // Two prompt parts share one launch, which costs what 16 tokens cost.
@@ -133,12 +71,7 @@ fn a_pass_is_the_sum_of_its_terms() {
         10_000.0 * 2.0 + 512.0 * 4000.0 / 448.0 - 10_000.0 + two_heads + two_parts,
         extrapolated,
     );
-    check(
-        &model,
-        &[(512, 0), (1, 1023)],
-        10_000.0 + 4000.0 / 448.0 + two_heads + 1100.0 + 400.0,
-        extrapolated,
-    );
+    check(&model, &[(512, 0), (1, 1023)], 10_000.0 + 4000.0 / 448.0 + two_heads + 1100.0 + 400.0, extrapolated);
 }
 
 #[test]
@@ -153,17 +86,11 @@ fn evidence_and_extrapolated_time_say_what_was_read_outside_the_samples() {
         "a formula's sample"
     );
     let short = model.predict(&batch([(1, 3)]));
-    assert_eq!(
-        (short.evidence, short.extrapolated),
-        (Evidence::Extrapolated, SimDuration::from_micros_f64(300.0))
-    );
+    assert_eq!((short.evidence, short.extrapolated), (Evidence::Extrapolated, SimDuration::from_micros_f64(300.0)));
     // 64 requests of 4096 tokens could not be measured: 3500 goes on as from 700.
     let gap = model.predict(&batch(vec![(1, 4095); 64]));
     let expect = 3500.0 + 3072.0 * (2800.0 / 1008.0);
-    assert_eq!(
-        (gap.evidence, gap.extrapolated),
-        (Evidence::Extrapolated, SimDuration::from_micros_f64(expect))
-    );
+    assert_eq!((gap.evidence, gap.extrapolated), (Evidence::Extrapolated, SimDuration::from_micros_f64(expect)));
 
     let mut measured = profile.clone();
     measured.provenance.kind = ProvenanceKind::Measured;
@@ -174,14 +101,8 @@ fn evidence_and_extrapolated_time_say_what_was_read_outside_the_samples() {
     two_stages.pipeline_parallel_size = 2;
     let model = StepTimeModel::new(&measured, &two_stages).unwrap();
     let step_time = model.predict(&batch([(1, 1023)]));
-    assert_eq!(
-        (step_time.evidence, step_time.extrapolated),
-        (Evidence::Extrapolated, step_time.duration)
-    );
-    assert_eq!(
-        model.stage_time(&step_time).as_nanos() * 2,
-        step_time.duration.as_nanos()
-    );
+    assert_eq!((step_time.evidence, step_time.extrapolated), (Evidence::Extrapolated, step_time.duration));
+    assert_eq!(model.stage_time(&step_time).as_nanos() * 2, step_time.duration.as_nanos());
 }
 
 #[test]
@@ -191,10 +112,7 @@ fn mixed_attention_is_the_longer_term_and_its_share_of_the_shorter() {
     let at = |profile: &Profile| unpadded(profile).predict(&pass).duration.as_nanos();
     let sum = at(&profile);
     for (factor, expect_ns) in [(0.0, -400_000), (0.5, -200_000), (1.0, 0), (1.5, 200_000)] {
-        profile.step_time.mixed_batch = Some(MixedBatch {
-            shorter_term_factor: factor,
-            samples: Vec::new(),
-        });
+        profile.step_time.mixed_batch = Some(MixedBatch { shorter_term_factor: factor, samples: Vec::new() });
         let change = i128::from(at(&profile)) - i128::from(sum);
         assert_eq!(change, expect_ns, "factor {factor}");
     }
@@ -231,8 +149,5 @@ fn a_synthetic_profile_follows_its_formula_exactly() {
         assert_eq!(step_time.duration, SimDuration::from_micros_f64(expect_us));
         assert_eq!(step_time.evidence, Evidence::Interpolated);
     }
-    assert_eq!(
-        num_gpu_blocks(&profile, &MemoryRequest::of_profile(&profile)),
-        Ok(10_001)
-    );
+    assert_eq!(num_gpu_blocks(&profile, &MemoryRequest::of_profile(&profile)), Ok(10_001));
 }
