@@ -1,5 +1,4 @@
 //! How long one question to the profile takes. A simulation asks once per pass, so this bounds passes per second.
-#![expect(missing_docs, reason = "criterion's macro makes an undocumented function")]
 
 use std::hint::black_box;
 
@@ -18,7 +17,9 @@ fn predict(criterion: &mut Criterion) {
     for i in 0..100 {
         decode.push(1, 1500 + 7 * i);
     }
-    criterion.bench_function("predict, 100 decodes", |bencher| bencher.iter(|| model.predict(black_box(&decode))));
+    criterion.bench_function("predict, 100 decodes", |bencher| {
+        bencher.iter(|| model.predict(black_box(&decode)));
+    });
 
     let mut mixed = decode.clone();
     mixed.push(1500, 0);

@@ -4,6 +4,8 @@
 //! prefix tokens), so that a run of decode passes that differ only in context has a closed-form sum. Below the first
 //! sample the first value holds; beyond the last the last cell's line goes on ([`super::table`]). Both are flagged.
 
+use alloc::vec::Vec;
+
 use super::table::{Curve, Grid};
 use crate::math;
 
@@ -45,13 +47,66 @@ pub(super) struct Reading {
     pub(super) outside: bool,
 }
 
-/// The cell of `axis` that holds `x`, and how far into it `x` lies, from 0 to 1.
-fn locate(axis: &[f64], x: f64) -> (usize, f64) {
-    let last_cell = axis.len() - 2;
-    let cell = axis.partition_point(|&start| start <= x).saturating_sub(1).min(last_cell);
-    let (start, end) = (axis[cell], axis[cell + 1]);
-    // Held below the first point; the guard point is above every argument.
-    (cell, math::max(0.0, (x - start) / (end - start)))
+/// Where an argument lies on an axis.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Place {
+    /// Index of the last point that is not above the argument; the first cell for everything below the first point.
+    cell: usize,
+    /// How far into the cell, from 0 to 1; 0 below the first point, so that its value holds.
+    weight: f64,
+    /// Whether the argument is below the first point.
+    is_below: bool,
+}
+
+impl Place {
+    /// Index of the last point the argument needs.
+    fn last_point(self) -> usize {
+        self.cell + usize::from(self.weight > 0.0)
+    }
+}
+
+/// The points of one axis, the guard included, prepared for lookups.
+#[derive(Debug, Clone)]
+pub(super) struct Axis {
+    points: Vec<f64>,
+    /// 1 / width of each cell: a multiplication is cheaper than a division.
+    inverse_widths: Vec<f64>,
+    /// The places of 0, 1, 2, …: most lookups are of a count of requests or tokens that is small, and skip the search.
+    small: Vec<Place>,
+}
+
+impl Axis {
+    /// Counts whose places are kept: vLLM's largest CUDA graph and default number of requests.
+    const NUM_SMALL: u32 = 1025;
+
+    /// At least two points, growing.
+    pub(super) fn new(points: Vec<f64>) -> Self {
+        let inverse_widths = points.windows(2).map(|cell| 1.0 / (cell[1] - cell[0])).collect();
+        let mut axis = Self { points, inverse_widths, small: Vec::new() };
+        axis.small = (0..Self::NUM_SMALL).map(|count| axis.place(math::u32_to_f64(count))).collect();
+        axis
+    }
+
+    /// Points, the guard included.
+    pub(super) fn len(&self) -> usize {
+        self.points.len()
+    }
+
+    /// The place of any argument.
+    fn place(&self, x: f64) -> Place {
+        let last_cell = self.inverse_widths.len() - 1;
+        let cell = self.points.partition_point(|&start| start <= x).saturating_sub(1).min(last_cell);
+        let into = x - self.points[cell];
+        Place { cell, weight: math::max(0.0, into * self.inverse_widths[cell]), is_below: into < 0.0 }
+    }
+
+    /// The place of a count.
+    fn place_of_count(&self, count: u32) -> Place {
+        match self.small.get(math::u32_to_usize(count)) {
+            Some(&place) => place,
+            None => self.place(math::u32_to_f64(count)),
+        }
+    }
 }
 
 /// `a` at `weight` 0, `b` at 1, and growing in `a` and in `b` also after rounding. `a <= b`.
@@ -60,39 +115,34 @@ fn blend(a: f64, b: f64, weight: f64) -> f64 {
 }
 
 impl Curve {
-    /// The value at `x`.
-    pub(super) fn at(&self, x: f64) -> Reading {
-        let (cell, weight) = locate(&self.axis, x);
-        let value_us = blend(self.values[cell], self.values[cell + 1], weight);
-        let num_samples = self.values.len() - 1;
-        let outside = x < self.axis[0] || cell + usize::from(weight > 0.0) >= num_samples;
-        Reading { value_us, on_sample: !outside && weight <= 0.0, outside }
+    /// The value at a count.
+    pub(super) fn at(&self, count: u32) -> Reading {
+        let place = self.axis.place_of_count(count);
+        let value_us = blend(self.values[place.cell], self.values[place.cell + 1], place.weight);
+        let outside = place.is_below || place.last_point() + 1 >= self.values.len();
+        Reading { value_us, on_sample: !outside && place.weight <= 0.0, outside }
     }
 }
 
 impl Grid {
-    /// The value at `row`, `column`.
-    pub(super) fn at(&self, row: f64, column: f64) -> Reading {
-        let (row_cell, row_weight) = locate(&self.rows, row);
-        let (column_cell, column_weight) = locate(&self.columns, column);
+    /// The value at a count of requests or tokens and a context, which may be a mean.
+    pub(super) fn at(&self, row: u32, column: f64) -> Reading {
+        let (row, column) = (self.rows.place_of_count(row), self.columns.place(column));
         let along = |row: usize| {
-            let at = row * self.columns.len() + column_cell;
-            blend(self.values[at], self.values[at + 1], column_weight)
+            let at = row * self.columns.len() + column.cell;
+            blend(self.values[at], self.values[at + 1], column.weight)
         };
-        let upper = along(row_cell);
-        let value_us = if row_weight > 0.0 {
-            let lower = along(row_cell + 1);
-            let straight = blend(self.blend.straighten(upper), self.blend.straighten(lower), row_weight);
+        let upper = along(row.cell);
+        let value_us = if row.weight > 0.0 {
+            let lower = along(row.cell + 1);
+            let straight = blend(self.blend.straighten(upper), self.blend.straighten(lower), row.weight);
             math::min(math::max(self.blend.unstraighten(straight), upper), lower)
         } else {
             upper
         };
         // Rows get shorter downwards, so the lower row's end decides.
-        let num_measured = self.num_measured[row_cell + usize::from(row_weight > 0.0)];
-        let outside = row < self.rows[0]
-            || column < self.columns[0]
-            || column_cell + usize::from(column_weight > 0.0) >= num_measured;
-        Reading { value_us, on_sample: !outside && row_weight <= 0.0 && column_weight <= 0.0, outside }
+        let outside = row.is_below || column.is_below || column.last_point() >= self.num_measured[row.last_point()];
+        Reading { value_us, on_sample: !outside && row.weight <= 0.0 && column.weight <= 0.0, outside }
     }
 }
 
@@ -113,11 +163,11 @@ mod tests {
 
     #[test]
     fn curve_is_exact_on_samples_straight_between_and_flagged_outside() {
-        check(curve().at(1.0), 10.0, [true, false]);
-        check(curve().at(4.0), 60.0, [true, false]);
-        check(curve().at(3.0), 40.0, [false, false]);
-        check(curve().at(0.0), 10.0, [false, true]);
-        let beyond = curve().at(5.0);
+        check(curve().at(1), 10.0, [true, false]);
+        check(curve().at(4), 60.0, [true, false]);
+        check(curve().at(3), 40.0, [false, false]);
+        check(curve().at(0), 10.0, [false, true]);
+        let beyond = curve().at(5);
         assert!(beyond.outside && (beyond.value_us - 80.0).abs() < 1e-4, "{beyond:?}");
     }
 
@@ -125,20 +175,20 @@ mod tests {
     fn grid_continues_a_row_that_could_not_be_measured_to_its_end() {
         let times = [vec![Some(1.0), Some(2.0), Some(4.0)], vec![Some(2.0), Some(5.0), None]];
         let grid = Grid::new(&[1, 3], &[10, 20, 40], &times, Blend::Linear);
-        check(grid.at(1.0, 30.0), 3.0, [false, false]);
-        check(grid.at(3.0, 20.0), 5.0, [true, false]);
-        check(grid.at(2.0, 20.0), 3.5, [false, false]);
-        check(grid.at(3.0, 40.0), 11.0, [false, true]);
-        check(grid.at(2.0, 40.0), 7.5, [false, true]);
-        check(grid.at(1.0, 5.0), 1.0, [false, true]);
+        check(grid.at(1, 30.0), 3.0, [false, false]);
+        check(grid.at(3, 20.0), 5.0, [true, false]);
+        check(grid.at(2, 20.0), 3.5, [false, false]);
+        check(grid.at(3, 40.0), 11.0, [false, true]);
+        check(grid.at(2, 40.0), 7.5, [false, true]);
+        check(grid.at(1, 5.0), 1.0, [false, true]);
     }
 
     #[test]
     fn square_root_blend_is_exact_for_squares() {
         let times = [vec![Some(4.0), Some(8.0)], vec![Some(16.0), Some(32.0)]];
         let grid = Grid::new(&[2, 4], &[0, 1], &times, Blend::SquareRoot);
-        check(grid.at(3.0, 0.0), 9.0, [false, false]);
-        let beyond = grid.at(8.0, 0.0);
+        check(grid.at(3, 0.0), 9.0, [false, false]);
+        let beyond = grid.at(8, 0.0);
         assert!(beyond.outside && (beyond.value_us / 64.0 - 1.0).abs() < 1e-4, "{beyond:?}");
     }
 }

@@ -106,6 +106,10 @@ struct Sum {
 }
 
 impl Sum {
+    const fn new(best_evidence: Evidence) -> Self {
+        Self { total_us: 0.0, extrapolated_us: 0.0, evidence: best_evidence }
+    }
+
     fn add(&mut self, term: Reading) {
         self.total_us += term.value_us;
         if term.outside {
@@ -114,6 +118,12 @@ impl Sum {
         } else if !term.on_sample {
             self.evidence = self.evidence.max(Evidence::Interpolated);
         }
+    }
+
+    fn add_scaled(&mut self, other: &Self, factor: f64) {
+        self.total_us += factor * other.total_us;
+        self.extrapolated_us += factor * other.extrapolated_us;
+        self.evidence = self.evidence.max(other.evidence);
     }
 }
 
@@ -143,7 +153,7 @@ impl StepTimeModel {
         let (host, front_end) = (&profile.host, &profile.front_end);
         let (request, output) = (&front_end.request_latency, &front_end.output_latency);
         Ok(Self {
-            prefill_launch_us: tables.prefill_attention.at(0.0, 0.0).value_us,
+            prefill_launch_us: tables.prefill_attention.at(0, 0.0).value_us,
             shorter_term_factor: profile.step_time.mixed_batch.as_ref().map_or(1.0, |mixed| mixed.shorter_term_factor),
             tables,
             capture_sizes: settings.capture_sizes.clone(),
@@ -171,14 +181,14 @@ impl StepTimeModel {
                 extrapolated: SimDuration::ZERO,
             };
         }
-        let mut sum = Sum { total_us: 0.0, extrapolated_us: 0.0, evidence: self.best_evidence };
+        let mut sum = Sum::new(self.best_evidence);
         let padded = self.capture_sizes.padded(num_tokens);
-        sum.add(self.tables.non_attention.at(math::u32_to_f64(padded)));
-        sum.add(self.tables.head.at(math::u32_to_f64(batch.num_reqs())));
+        sum.add(self.tables.non_attention.at(padded));
+        sum.add(self.tables.head.at(batch.num_reqs()));
         if batch.prefill_chunks.is_empty() {
             sum.add(self.decode_attention(num_decodes, batch.decode_context_tokens));
         } else if num_decodes == 0 {
-            self.add_prefill_attention(batch, 1.0, &mut sum);
+            self.add_prefill_attention(batch, &mut sum);
         } else {
             self.add_mixed_attention(batch, &mut sum);
         }
@@ -192,20 +202,20 @@ impl StepTimeModel {
     }
 
     fn decode_attention(&self, num_decodes: u32, context_tokens: u64) -> Reading {
-        let num_seqs = math::u32_to_f64(num_decodes);
-        self.tables.decode_attention.at(num_seqs, math::u64_to_f64(context_tokens) / num_seqs)
+        let mean_context = math::u64_to_f64(context_tokens) / math::u32_to_f64(num_decodes);
+        self.tables.decode_attention.at(num_decodes, mean_context)
     }
 
-    /// Adds `factor` × the attention of all prompt parts.
+    /// Adds the attention of all prompt parts.
     ///
     /// A part was measured alone, so its time holds the launch of one kernel per layer. One launch serves a whole pass:
     /// all parts but one are counted without it. What remains adds up, as the parts compete for the same units.
-    fn add_prefill_attention(&self, batch: &BatchComposition, factor: f64, sum: &mut Sum) {
+    fn add_prefill_attention(&self, batch: &BatchComposition, sum: &mut Sum) {
         let mut launch_us = 0.0;
         for chunk in &batch.prefill_chunks {
-            let (new, earlier) = (math::u32_to_f64(chunk.num_tokens), math::u32_to_f64(chunk.num_computed_tokens));
-            let mut term = self.tables.prefill_attention.at(new, earlier);
-            term.value_us = math::max(0.0, term.value_us - launch_us) * factor;
+            let earlier = math::u32_to_f64(chunk.num_computed_tokens);
+            let mut term = self.tables.prefill_attention.at(chunk.num_tokens, earlier);
+            term.value_us = math::max(0.0, term.value_us - launch_us);
             sum.add(term);
             launch_us = self.prefill_launch_us;
         }
@@ -213,17 +223,13 @@ impl StepTimeModel {
 
     /// Adds the attention of a pass with decodes and prompt parts: the longer term and its share of the shorter.
     fn add_mixed_attention(&self, batch: &BatchComposition, sum: &mut Sum) {
-        let mut decode = self.decode_attention(batch.num_decodes, batch.decode_context_tokens);
-        let mut prefill = Sum { total_us: 0.0, extrapolated_us: 0.0, evidence: self.best_mixed_evidence };
-        self.add_prefill_attention(batch, 1.0, &mut prefill);
-        let prefill_factor = if prefill.total_us < decode.value_us { self.shorter_term_factor } else { 1.0 };
-        if prefill.total_us >= decode.value_us {
-            decode.value_us *= self.shorter_term_factor;
-        }
-        sum.add(decode);
-        sum.total_us += prefill.total_us * prefill_factor;
-        sum.extrapolated_us += prefill.extrapolated_us * prefill_factor;
-        sum.evidence = sum.evidence.max(prefill.evidence);
+        let mut decode = Sum::new(self.best_mixed_evidence);
+        decode.add(self.decode_attention(batch.num_decodes, batch.decode_context_tokens));
+        let mut prefill = Sum::new(self.best_mixed_evidence);
+        self.add_prefill_attention(batch, &mut prefill);
+        let (longer, shorter) = if prefill.total_us < decode.total_us { (decode, prefill) } else { (prefill, decode) };
+        sum.add_scaled(&longer, 1.0);
+        sum.add_scaled(&shorter, self.shorter_term_factor);
     }
 
     /// How long a pass holds one pipeline stage: its device time divided evenly, rounded up. With one stage, all of it.

@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 
 use super::error::ProfileError;
-use super::interpolate::Blend;
+use super::interpolate::{Axis, Blend};
 use super::schema::Profile;
 use crate::math;
 
@@ -18,7 +18,7 @@ const FAR: f64 = 4_294_967_296.0;
 #[derive(Debug, Clone)]
 pub(super) struct Curve {
     /// Sample positions and the guard.
-    pub(super) axis: Vec<f64>,
+    pub(super) axis: Axis,
     /// Value at each.
     pub(super) values: Vec<f64>,
 }
@@ -27,9 +27,9 @@ pub(super) struct Curve {
 #[derive(Debug, Clone)]
 pub(super) struct Grid {
     /// Sample positions of the rows, and the guard.
-    pub(super) rows: Vec<f64>,
+    pub(super) rows: Axis,
     /// Sample positions of the columns, and the guard.
-    pub(super) columns: Vec<f64>,
+    pub(super) columns: Axis,
     /// `values[row * columns.len() + column]`.
     pub(super) values: Vec<f64>,
     /// How many of a row's values were measured; none of the guard row's. Not growing from row to row.
@@ -46,7 +46,7 @@ impl Curve {
         let guard = beyond(&axis, &values, 0.0).0;
         axis.push(FAR);
         values.push(guard);
-        Self { axis, values }
+        Self { axis: Axis::new(axis), values }
     }
 }
 
@@ -80,7 +80,7 @@ impl Grid {
         }
         rows.push(FAR);
         num_measured.push(0);
-        Self { rows, columns, values: filled.concat(), num_measured, blend }
+        Self { rows: Axis::new(rows), columns: Axis::new(columns), values: filled.concat(), num_measured, blend }
     }
 }
 
