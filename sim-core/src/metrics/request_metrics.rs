@@ -282,7 +282,7 @@ mod tests {
         let index = EmissionIndex::new(&recording);
         let itls = |request| index.itls(request).map(SimDuration::as_nanos).collect::<Vec<_>>();
         assert_eq!(itls(0), [100, 400, 200], "request 0");
-        assert_eq!(itls(1), [], "request 1 has no tokens");
+        assert!(itls(1).is_empty(), "request 1 has no tokens");
         assert_eq!(itls(2), [100, 300, 200, 200], "request 2");
         assert_eq!(itls(9), [], "no such request");
     }
