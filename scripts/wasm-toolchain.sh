@@ -132,6 +132,7 @@ libllvm_file=$(find "$usr/lib" -path '*lib/libLLVM*' -name '*.so*' -type f | hea
 # The linker of both targets is called "rust-lld": with it in place no setting is needed.
 cp -L "$usr/lib/llvm-${libllvm#libllvm}/bin/lld" "$new/libexec/rust-lld"
 wrap() { # Debian's programs do not know where their libraries are: a wrapper at $1 tells program $2.
+    # shellcheck disable=SC2016 # expanded when the wrapper runs
     printf '#!/bin/sh\nLD_LIBRARY_PATH="%s/toolchain/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"\nexport LD_LIBRARY_PATH\nexec "%s/toolchain/libexec/%s" "$@"\n' \
         "$DIR" "$DIR" "$2" >"$1"
     chmod 755 "$1"
