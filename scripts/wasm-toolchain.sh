@@ -70,7 +70,7 @@ command -v rustup >/dev/null 2>&1 ||
     die "$(rustc -V) lacks the target $TARGET and there is no rustup to add it; install it with your system's packages"
 if [ -z "${WASM_TOOLCHAIN_FORCE_FALLBACK:-}" ] && [ "${WASM_TOOLCHAIN_RUSTUP:-1}" != 0 ]; then
     say "rustup target add $TARGET"
-    if RUSTUP_MAX_RETRIES=1 bounded "$RUSTUP_TIMEOUT" rustup target add "$TARGET" >&2 && has_target; then
+    if RUST_BACKTRACE=0 RUSTUP_MAX_RETRIES=1 bounded "$RUSTUP_TIMEOUT" rustup target add "$TARGET" >&2 && has_target; then
         active_name
         exit 0
     fi
