@@ -11,8 +11,9 @@ purpose=${1:-run}
 oldest=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 get_rust="https://rustup.rs installs Rust: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
 
-command -v cargo >/dev/null 2>&1 && command -v rustc >/dev/null 2>&1 ||
-    die "there is no Rust toolchain. $get_rust"
+for program in cargo rustc; do
+    command -v "$program" >/dev/null 2>&1 || die "there is no Rust toolchain ($program is missing). $get_rust"
+done
 have=$(rustc --version | awk '{print $2}')
 printf '%s %s\n' "$have" "$oldest" | awk '{split($1, a, "."); split($2, b, "."); exit !(a[1] > b[1] || a[1] == b[1] && a[2] + 0 >= b[2] + 0)}' ||
     die "rustc is $have, the project needs $oldest or newer: rustup update stable (no rustup? $get_rust)"

@@ -70,7 +70,7 @@ command -v rustup >/dev/null 2>&1 ||
     die "$(rustc -V) lacks the target $TARGET and there is no rustup to add it; install it with your system's packages"
 if [ -z "${WASM_TOOLCHAIN_FORCE_FALLBACK:-}" ] && [ "${WASM_TOOLCHAIN_RUSTUP:-1}" != 0 ]; then
     say "rustup target add $TARGET"
-    if RUSTUP_MAX_RETRIES=1 bounded "$RUSTUP_TIMEOUT" rustup target add "$TARGET" >&2 && has_target; then
+    if RUST_BACKTRACE=0 RUSTUP_MAX_RETRIES=1 bounded "$RUSTUP_TIMEOUT" rustup target add "$TARGET" >&2 && has_target; then
         active_name
         exit 0
     fi
@@ -132,6 +132,7 @@ libllvm_file=$(find "$usr/lib" -path '*lib/libLLVM*' -name '*.so*' -type f | hea
 # The linker of both targets is called "rust-lld": with it in place no setting is needed.
 cp -L "$usr/lib/llvm-${libllvm#libllvm}/bin/lld" "$new/libexec/rust-lld"
 wrap() { # Debian's programs do not know where their libraries are: a wrapper at $1 tells program $2.
+    # shellcheck disable=SC2016 # expanded when the wrapper runs
     printf '#!/bin/sh\nLD_LIBRARY_PATH="%s/toolchain/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"\nexport LD_LIBRARY_PATH\nexec "%s/toolchain/libexec/%s" "$@"\n' \
         "$DIR" "$DIR" "$2" >"$1"
     chmod 755 "$1"
