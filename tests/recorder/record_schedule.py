@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from workload import read_json, write_json
+from workload import WorkloadError, read_json, write_json
 
 
 def main() -> int:
@@ -32,7 +32,10 @@ def main() -> int:
 
     for path in arguments.files:
         document = read_json(path)
-        trace = record(document.get("workload", document), arguments.blocks).trace
+        try:
+            trace = record(document.get("workload", document), arguments.blocks).trace
+        except WorkloadError as error:
+            sys.exit(f"{path}: {error}")
         target = (arguments.out or path.parent) / f"{path.name.split('.')[0]}.json.gz"
         if target == path:
             parser.error(f"{path}: would overwrite its own input; give -o")
