@@ -19,14 +19,9 @@ impl Mt19937 {
         let mut word = seed;
         for (number, slot) in (1..).zip(&mut words) {
             *slot = word;
-            word = 1_812_433_253_u32
-                .wrapping_mul(word ^ (word >> 30))
-                .wrapping_add(number);
+            word = 1_812_433_253_u32.wrapping_mul(word ^ (word >> 30)).wrapping_add(number);
         }
-        Self {
-            words,
-            position: STATE_LEN,
-        }
+        Self { words, position: STATE_LEN }
     }
 
     /// `init_by_array` with the one word `key`: `random.seed(key)`.
@@ -36,15 +31,13 @@ impl Mt19937 {
         let mut index = 1;
         for _ in 0..STATE_LEN {
             let previous = words[index - 1];
-            words[index] = (words[index] ^ (previous ^ (previous >> 30)).wrapping_mul(1_664_525))
-                .wrapping_add(key);
+            words[index] = (words[index] ^ (previous ^ (previous >> 30)).wrapping_mul(1_664_525)).wrapping_add(key);
             index = next_index(words, index);
         }
         for _ in 1..STATE_LEN {
             let previous = words[index - 1];
-            words[index] = (words[index]
-                ^ (previous ^ (previous >> 30)).wrapping_mul(1_566_083_941))
-            .wrapping_sub(math::usize_to_u32(index));
+            words[index] = (words[index] ^ (previous ^ (previous >> 30)).wrapping_mul(1_566_083_941))
+                .wrapping_sub(math::usize_to_u32(index));
             index = next_index(words, index);
         }
         words[0] = 0x8000_0000;
@@ -72,14 +65,22 @@ impl Mt19937 {
     }
 
     fn refill(&mut self) {
-        for index in 0..STATE_LEN {
-            let next = self.words[(index + 1) % STATE_LEN];
-            let mixed = (self.words[index] & 0x8000_0000) | (next & 0x7fff_ffff);
-            let twist = if mixed & 1 == 0 { 0 } else { 0x9908_b0df };
-            self.words[index] = self.words[(index + SHIFT_LEN) % STATE_LEN] ^ (mixed >> 1) ^ twist;
+        let words = &mut self.words;
+        // Three stretches instead of indices modulo the length: this is where long workloads spend their time.
+        for index in 0..STATE_LEN - SHIFT_LEN {
+            words[index] = words[index + SHIFT_LEN] ^ twist(words[index], words[index + 1]);
         }
+        for index in STATE_LEN - SHIFT_LEN..STATE_LEN - 1 {
+            words[index] = words[index + SHIFT_LEN - STATE_LEN] ^ twist(words[index], words[index + 1]);
+        }
+        words[STATE_LEN - 1] = words[SHIFT_LEN - 1] ^ twist(words[STATE_LEN - 1], words[0]);
         self.position = 0;
     }
+}
+
+const fn twist(word: u32, next: u32) -> u32 {
+    let mixed = (word & 0x8000_0000) | (next & 0x7fff_ffff);
+    (mixed >> 1) ^ ((mixed & 1) * 0x9908_b0df)
 }
 
 /// The index after `index`; past the end it is 1 again, and the first word repeats the last.

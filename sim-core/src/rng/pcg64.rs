@@ -30,14 +30,9 @@ impl Pcg64 {
     }
 
     fn from_seed_sequence(seed_sequence: &SeedSequence) -> Self {
-        let [state_high, state_low, stream_high, stream_low] =
-            seed_sequence.generate_state().map(u128::from);
+        let [state_high, state_low, stream_high, stream_low] = seed_sequence.generate_state().map(u128::from);
         let increment = (((stream_high << 64) | stream_low) << 1) | 1;
-        let mut rng = Self {
-            state: 0,
-            increment,
-            spare: None,
-        };
+        let mut rng = Self { state: 0, increment, spare: None };
         rng.step();
         rng.state = rng.state.wrapping_add((state_high << 64) | state_low);
         rng.step();
@@ -45,10 +40,7 @@ impl Pcg64 {
     }
 
     const fn step(&mut self) {
-        self.state = self
-            .state
-            .wrapping_mul(MULTIPLIER)
-            .wrapping_add(self.increment);
+        self.state = self.state.wrapping_mul(MULTIPLIER).wrapping_add(self.increment);
     }
 
     /// The next 64 bits.

@@ -20,10 +20,7 @@ impl RandomState {
     /// `numpy.random.RandomState(seed)`.
     #[must_use]
     pub fn new(seed: u32) -> Self {
-        Self {
-            bits: Mt19937::from_seed(seed),
-            spare_gauss: None,
-        }
+        Self { bits: Mt19937::from_seed(seed), spare_gauss: None }
     }
 
     /// `random_sample()`: uniform in [0, 1).

@@ -32,19 +32,14 @@ impl Hash {
 }
 
 const fn combine(x: u32, y: u32) -> u32 {
-    let result = MIX_MULT_L
-        .wrapping_mul(x)
-        .wrapping_sub(MIX_MULT_R.wrapping_mul(y));
+    let result = MIX_MULT_L.wrapping_mul(x).wrapping_sub(MIX_MULT_R.wrapping_mul(y));
     result ^ (result >> 16)
 }
 
 impl SeedSequence {
     /// `SeedSequence(seed, spawn_key=tuple(spawn_key))`.
     pub(super) fn new(seed: u64, spawn_key: &[u8]) -> Self {
-        let mut hash = Hash {
-            constant: INIT_A,
-            multiplier: MULT_A,
-        };
+        let mut hash = Hash { constant: INIT_A, multiplier: MULT_A };
         let entropy = [math::low_u32(seed), math::low_u32(seed >> 32), 0, 0];
         let mut pool = entropy.map(|word| hash.mix(word));
         for source in 0..POOL_SIZE {
@@ -64,15 +59,8 @@ impl SeedSequence {
 
     /// `generate_state(4, numpy.uint64)`.
     pub(super) fn generate_state(&self) -> [u64; 4] {
-        let mut hash = Hash {
-            constant: INIT_B,
-            multiplier: MULT_B,
-        };
-        let mut words = self
-            .pool
-            .iter()
-            .cycle()
-            .map(|&word| u64::from(hash.mix(word)));
+        let mut hash = Hash { constant: INIT_B, multiplier: MULT_B };
+        let mut words = self.pool.iter().cycle().map(|&word| u64::from(hash.mix(word)));
         core::array::from_fn(|_| {
             let low = words.next().unwrap_or(0);
             let high = words.next().unwrap_or(0);

@@ -56,11 +56,7 @@ impl Default for TrafficOptions {
 #[derive(Debug, Clone, Copy)]
 enum Rate {
     Constant(f64),
-    RampUp {
-        strategy: RampUpStrategy,
-        start: f64,
-        end: f64,
-    },
+    RampUp { strategy: RampUpStrategy, start: f64, end: f64 },
 }
 
 impl Rate {
@@ -68,13 +64,8 @@ impl Rate {
     fn at(self, index: usize, count: usize) -> f64 {
         match self {
             Self::Constant(rate) => rate,
-            Self::RampUp {
-                strategy,
-                start,
-                end,
-            } => {
-                let progress =
-                    math::usize_to_f64(index) / math::usize_to_f64(count.saturating_sub(1).max(1));
+            Self::RampUp { strategy, start, end } => {
+                let progress = math::usize_to_f64(index) / math::usize_to_f64(count.saturating_sub(1).max(1));
                 match strategy {
                     RampUpStrategy::Linear => start + (end - start) * progress,
                     RampUpStrategy::Exponential => start * math::pow(end / start, progress),
@@ -91,74 +82,38 @@ impl TrafficOptions {
     /// [`WorkloadError::Option`], naming the first option outside its range.
     pub fn check(&self) -> Result<(), WorkloadError> {
         if self.max_concurrency == Some(0) {
-            return Err(WorkloadError::option(
-                "max_concurrency",
-                0,
-                "at least 1, or absent for no limit",
-            ));
+            return Err(WorkloadError::option("max_concurrency", 0, "at least 1, or absent for no limit"));
         }
         self.rate().map(|_| ())
     }
 
     fn rate(&self) -> Result<Rate, WorkloadError> {
         if self.burstiness.is_nan() || self.burstiness <= 0.0 {
-            return Err(WorkloadError::option(
-                "burstiness",
-                self.burstiness,
-                "above 0 (inf for constant gaps)",
-            ));
+            return Err(WorkloadError::option("burstiness", self.burstiness, "above 0 (inf for constant gaps)"));
         }
         if self.request_rate.is_nan() || self.request_rate <= 0.0 {
-            return Err(WorkloadError::option(
-                "request_rate",
-                self.request_rate,
-                "above 0 (inf for all at once)",
-            ));
+            return Err(WorkloadError::option("request_rate", self.request_rate, "above 0 (inf for all at once)"));
         }
         let Some(strategy) = self.ramp_up_strategy else {
             return Ok(Rate::Constant(self.request_rate));
         };
         if self.request_rate.is_finite() {
-            return Err(WorkloadError::option(
-                "request_rate",
-                self.request_rate,
-                "left out with ramp_up_strategy",
-            ));
+            return Err(WorkloadError::option("request_rate", self.request_rate, "left out with ramp_up_strategy"));
         }
         let Some(start) = self.ramp_up_start_rps else {
-            return Err(WorkloadError::option(
-                "ramp_up_start_rps",
-                "absent",
-                "given with ramp_up_strategy",
-            ));
+            return Err(WorkloadError::option("ramp_up_start_rps", "absent", "given with ramp_up_strategy"));
         };
         let Some(end) = self.ramp_up_end_rps else {
-            return Err(WorkloadError::option(
-                "ramp_up_end_rps",
-                "absent",
-                "given with ramp_up_strategy",
-            ));
+            return Err(WorkloadError::option("ramp_up_end_rps", "absent", "given with ramp_up_strategy"));
         };
         // vLLM accepts 0 for a linear ramp-up and then stops at the first request, whose rate is 0.
         if start == 0 {
-            return Err(WorkloadError::option(
-                "ramp_up_start_rps",
-                start,
-                "at least 1",
-            ));
+            return Err(WorkloadError::option("ramp_up_start_rps", start, "at least 1"));
         }
         if end < start {
-            return Err(WorkloadError::option(
-                "ramp_up_end_rps",
-                end,
-                "at least ramp_up_start_rps",
-            ));
+            return Err(WorkloadError::option("ramp_up_end_rps", end, "at least ramp_up_start_rps"));
         }
-        Ok(Rate::RampUp {
-            strategy,
-            start: f64::from(start),
-            end: f64::from(end),
-        })
+        Ok(Rate::RampUp { strategy, start: f64::from(start), end: f64::from(end) })
     }
 }
 
@@ -177,11 +132,7 @@ pub fn send_times(
     let mut delay = 0.0;
     let mut delays: Vec<f64> = (0..num_requests)
         .map(|index| {
-            delay += gap(
-                rate.at(index, num_requests),
-                options.burstiness,
-                random_state,
-            );
+            delay += gap(rate.at(index, num_requests), options.burstiness, random_state);
             delay
         })
         .collect();
@@ -194,11 +145,7 @@ pub fn send_times(
             *delay *= normalize_factor;
         }
     }
-    delays
-        .iter()
-        .enumerate()
-        .map(|(index, &seconds)| send_time(index, seconds))
-        .collect()
+    delays.iter().enumerate().map(|(index, &seconds)| send_time(index, seconds)).collect()
 }
 
 /// Seconds between one request and the next.
@@ -264,21 +211,14 @@ mod tests {
     #[test]
     fn infinite_burstiness_is_a_constant_gap_before_each_request() {
         check(
-            TrafficOptions {
-                request_rate: 4.0,
-                burstiness: f64::INFINITY,
-                ..Default::default()
-            },
+            TrafficOptions { request_rate: 4.0, burstiness: f64::INFINITY, ..Default::default() },
             &[0.25, 0.5, 0.75, 1.0],
         );
     }
 
     #[test]
     fn the_last_request_of_a_poisson_process_comes_at_n_over_rate() {
-        let options = TrafficOptions {
-            request_rate: 8.0,
-            ..Default::default()
-        };
+        let options = TrafficOptions { request_rate: 8.0, ..Default::default() };
         let times = send_times(&options, 100, &mut RandomState::new(3)).unwrap();
         assert_eq!(times.last().copied(), Some(SimTime::from_secs_f64(12.5)));
         assert!(times.is_sorted(), "send times must not decrease");
@@ -289,57 +229,32 @@ mod tests {
         let times = recorded_send_times(&[-1.0, 2.0, 1.0, 3.0]).unwrap();
         assert_eq!(times, [0.0, 2.0, 2.0, 3.0].map(SimTime::from_secs_f64));
         let refused = recorded_send_times(&[0.0, f64::NAN]);
-        assert!(
-            matches!(refused, Err(WorkloadError::SendTime { index: 1, .. })),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Err(WorkloadError::SendTime { index: 1, .. })), "{refused:?}");
     }
 
     #[test]
     fn options_out_of_range_are_refused_by_name() {
         let default = TrafficOptions::default();
-        let ramp = TrafficOptions {
-            ramp_up_strategy: Some(RampUpStrategy::Linear),
-            ..default
-        };
+        let ramp = TrafficOptions { ramp_up_strategy: Some(RampUpStrategy::Linear), ..default };
         check_refused(
-            TrafficOptions {
-                request_rate: 0.0,
-                ..default
-            },
+            TrafficOptions { request_rate: 0.0, ..default },
             "request_rate is 0; it must be above 0 (inf for all at once)",
         );
         check_refused(
-            TrafficOptions {
-                burstiness: f64::NAN,
-                ..default
-            },
+            TrafficOptions { burstiness: f64::NAN, ..default },
             "burstiness is NaN; it must be above 0 (inf for constant gaps)",
         );
         check_refused(
-            TrafficOptions {
-                max_concurrency: Some(0),
-                ..default
-            },
+            TrafficOptions { max_concurrency: Some(0), ..default },
             "max_concurrency is 0; it must be at least 1, or absent for no limit",
         );
+        check_refused(ramp, "ramp_up_start_rps is absent; it must be given with ramp_up_strategy");
         check_refused(
-            ramp,
-            "ramp_up_start_rps is absent; it must be given with ramp_up_strategy",
-        );
-        check_refused(
-            TrafficOptions {
-                ramp_up_start_rps: Some(5),
-                ramp_up_end_rps: Some(4),
-                ..ramp
-            },
+            TrafficOptions { ramp_up_start_rps: Some(5), ramp_up_end_rps: Some(4), ..ramp },
             "ramp_up_end_rps is 4; it must be at least ramp_up_start_rps",
         );
         check_refused(
-            TrafficOptions {
-                request_rate: 3.0,
-                ..ramp
-            },
+            TrafficOptions { request_rate: 3.0, ..ramp },
             "request_rate is 3; it must be left out with ramp_up_strategy",
         );
     }

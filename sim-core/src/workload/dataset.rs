@@ -49,11 +49,7 @@ pub struct Tokenizer {
 impl Default for Tokenizer {
     /// Llama 3's vocabulary without special tokens: prompts are as long as the options say.
     fn default() -> Self {
-        Self {
-            vocab_size: 128_000,
-            num_special_ids: 0,
-            num_special_tokens_to_add: 0,
-        }
+        Self { vocab_size: 128_000, num_special_ids: 0, num_special_tokens_to_add: 0 }
     }
 }
 
@@ -88,18 +84,17 @@ impl SampleOptions {
     /// `num_prompts`, from 1 to [`RequestSet::MAX_REQUESTS`].
     pub(super) fn num_prompts(&self) -> Result<Option<u32>, WorkloadError> {
         match self.num_prompts {
-            Some(num_prompts) if !(1..=RequestSet::MAX_REQUESTS).contains(&num_prompts) => Err(
-                WorkloadError::option("num_prompts", num_prompts, "from 1 to 10000000"),
-            ),
+            Some(num_prompts) if !(1..=RequestSet::MAX_REQUESTS).contains(&num_prompts) => {
+                Err(WorkloadError::option("num_prompts", num_prompts, "from 1 to 10000000"))
+            }
             num_prompts => Ok(num_prompts),
         }
     }
 
     /// `num_prompts` for a generator, which has no other way to know when to stop.
     pub(super) fn num_prompts_to_generate(&self) -> Result<u32, WorkloadError> {
-        self.num_prompts()?.ok_or_else(|| {
-            WorkloadError::option("num_prompts", "absent", "given for a generated dataset")
-        })
+        self.num_prompts()?
+            .ok_or_else(|| WorkloadError::option("num_prompts", "absent", "given for a generated dataset"))
     }
 }
 
@@ -126,11 +121,7 @@ pub(super) struct GlobalState {
 
 impl GlobalState {
     pub(super) const fn seeded(seed: u32) -> Self {
-        Self {
-            seed,
-            max_value: 0,
-            num_draws: 0,
-        }
+        Self { seed, max_value: 0, num_draws: 0 }
     }
 
     fn random_state(self) -> RandomState {
@@ -159,32 +150,17 @@ impl Sample {
         let send_times = match recorded {
             Some(send_times) => send_times,
             None if traffic.self_timed == Some(true) => {
-                return Err(WorkloadError::option(
-                    "self_timed",
-                    true,
-                    "left out: this dataset has no timestamps",
-                ));
+                return Err(WorkloadError::option("self_timed", true, "left out: this dataset has no timestamps"));
             }
             None => {
                 // Without random gaps the state is not needed, and reaching it can take long.
-                let draws_gaps =
-                    traffic.ramp_up_strategy.is_some() || traffic.request_rate.is_finite();
-                let state = if draws_gaps {
-                    self.random_state
-                } else {
-                    GlobalState::seeded(0)
-                };
+                let draws_gaps = traffic.ramp_up_strategy.is_some() || traffic.request_rate.is_finite();
+                let state = if draws_gaps { self.random_state } else { GlobalState::seeded(0) };
                 arrival::send_times(traffic, self.requests.len(), &mut state.random_state())?
             }
         };
-        let traffic = Traffic::Timed {
-            send_times,
-            max_concurrency: traffic.max_concurrency,
-        };
-        Ok(Workload {
-            requests: self.requests,
-            traffic,
-        })
+        let traffic = Traffic::Timed { send_times, max_concurrency: traffic.max_concurrency };
+        Ok(Workload { requests: self.requests, traffic })
     }
 }
 
@@ -236,11 +212,7 @@ impl RequestBuilder {
 
     pub(super) fn with_capacity(num_requests: u32) -> Self {
         let requests = RequestSet::with_capacity(crate::math::u32_to_usize(num_requests));
-        Self {
-            requests,
-            next_token: 0,
-            num_runs: 0,
-        }
+        Self { requests, next_token: 0, num_runs: 0 }
     }
 
     /// `len` tokens that nobody has had.
@@ -251,20 +223,12 @@ impl RequestBuilder {
     }
 
     /// Appends a request that gets `prompt` and generates `num_output_tokens` tokens of its own, its limit.
-    pub(super) fn push(
-        &mut self,
-        prompt: &[TokenRun],
-        num_output_tokens: u32,
-    ) -> Result<(), WorkloadError> {
+    pub(super) fn push(&mut self, prompt: &[TokenRun], num_output_tokens: u32) -> Result<(), WorkloadError> {
         let index = self.requests.len();
         self.num_runs += prompt.len() + 1;
         if self.num_runs > crate::math::u32_to_usize(Self::MAX_RUNS) {
             let limit = u64::from(Self::MAX_RUNS);
-            return Err(WorkloadError::TooLarge {
-                what: "runs of tokens",
-                value: limit + 1,
-                limit,
-            });
+            return Err(WorkloadError::TooLarge { what: "runs of tokens", value: limit + 1, limit });
         }
         let output = [self.fresh(num_output_tokens)];
         let order = u32::try_from(index).unwrap_or(u32::MAX);
@@ -290,11 +254,6 @@ impl RequestBuilder {
             return Err(WorkloadError::NoRequests);
         }
         let random_state = GlobalState::seeded(seed);
-        Ok(Sample {
-            requests: self.requests,
-            send_times: None,
-            num_skipped: 0,
-            random_state,
-        })
+        Ok(Sample { requests: self.requests, send_times: None, num_skipped: 0, random_state })
     }
 }

@@ -65,28 +65,21 @@ pub enum WorkloadError {
 
 impl WorkloadError {
     pub(super) fn option(field: &'static str, value: impl ToString, need: &'static str) -> Self {
-        Self::Option {
-            field,
-            value: value.to_string(),
-            need,
-        }
+        Self::Option { field, value: value.to_string(), need }
     }
 
     pub(super) fn row(line: u64, field: &str, value: impl ToString, need: &'static str) -> Self {
-        Self::Row {
-            line,
-            field: excerpt(field),
-            value: excerpt(&value.to_string()),
-            need,
-        }
+        Self::Row { line, field: excerpt(field), value: excerpt(&value.to_string()), need }
     }
 
+    /// The error of a JSON text that begins on line `first_line` of its file.
     pub(super) fn json(first_line: u64, error: &serde_json::Error) -> Self {
         let line = first_line + u64::try_from(error.line().saturating_sub(1)).unwrap_or(0);
-        Self::Syntax {
-            line,
-            message: excerpt(&error.to_string()),
-        }
+        let (column, message) = (error.column(), error.to_string());
+        // Where the text is one line of many, its own line number would mislead.
+        let place = alloc::format!(" at line {} column {column}", error.line());
+        let message = message.strip_suffix(&place).unwrap_or(&message);
+        Self::Syntax { line, message: alloc::format!("{} (column {column})", excerpt(message)) }
     }
 }
 
@@ -105,12 +98,7 @@ impl fmt::Display for WorkloadError {
             Self::Option { field, value, need } => {
                 write!(f, "{field} is {value}; it must be {need}")
             }
-            Self::Row {
-                line,
-                field,
-                value,
-                need,
-            } => {
+            Self::Row { line, field, value, need } => {
                 write!(f, "line {line}: {field} is {value}; it must be {need}")
             }
             Self::Syntax { line, message } => write!(f, "line {line}: {message}"),
@@ -118,10 +106,7 @@ impl fmt::Display for WorkloadError {
                 write!(f, "{value} {what}; the limit is {limit}")
             }
             Self::NoRequests => {
-                write!(
-                    f,
-                    "the dataset yields no request: it is empty, or every entry was filtered out"
-                )
+                write!(f, "the dataset yields no request: it is empty, or every entry was filtered out")
             }
             Self::SendTime { index, seconds } => write!(
                 f,

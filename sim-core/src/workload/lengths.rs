@@ -29,10 +29,7 @@ impl RangeRatio {
         }
         const NEED: &str = "a number in [0, 1), or {\"input\": number, \"output\": number}";
         let ratio = match text.trim().parse::<f64>() {
-            Ok(ratio) => Self {
-                input: ratio,
-                output: ratio,
-            },
+            Ok(ratio) => Self { input: ratio, output: ratio },
             Err(_) => match serde_json::from_str(text) {
                 Ok(Object { input, output }) => Self { input, output },
                 Err(_) => return Err(WorkloadError::option("random_range_ratio", text, NEED)),
@@ -47,10 +44,7 @@ impl RangeRatio {
     /// # Errors
     /// [`WorkloadError::Option`] if one is outside [0, 1).
     pub fn check(&self) -> Result<(), WorkloadError> {
-        for (field, ratio) in [
-            ("random_range_ratio.input", self.input),
-            ("random_range_ratio.output", self.output),
-        ] {
+        for (field, ratio) in [("random_range_ratio.input", self.input), ("random_range_ratio.output", self.output)] {
             if !(0.0..1.0).contains(&ratio) {
                 return Err(WorkloadError::option(field, ratio, "in [0, 1)"));
             }
@@ -64,10 +58,7 @@ impl RangeRatio {
 #[must_use]
 pub fn range_around(mean: u32, ratio: f64) -> (u32, u32) {
     let mean = f64::from(mean);
-    (
-        math::f64_to_u32(math::floor(mean * (1.0 - ratio))),
-        math::f64_to_u32(math::ceil(mean * (1.0 + ratio))),
-    )
+    (math::f64_to_u32(math::floor(mean * (1.0 - ratio))), math::f64_to_u32(math::ceil(mean * (1.0 + ratio))))
 }
 
 /// A distribution of lengths in tokens. Every length it yields is from 1 to [`RequestSet::MAX_SEQUENCE_TOKENS`].
@@ -108,24 +99,14 @@ impl Lengths {
     /// A log-normal distribution given by its mean (before rounding and clamping) instead of its median.
     #[must_use]
     pub fn log_normal_with_mean(mean: f64, sigma: f64, min: u32, max: u32) -> Self {
-        Self::LogNormal {
-            median: mean * math::exp(-0.5 * sigma * sigma),
-            sigma,
-            min,
-            max,
-        }
+        Self::LogNormal { median: mean * math::exp(-0.5 * sigma * sigma), sigma, min, max }
     }
 
     /// Draws `count` lengths for the purpose `field`, which errors name.
     ///
     /// # Errors
     /// [`WorkloadError::Option`] if a parameter is outside its range, or a list has fewer than `count` values.
-    pub fn sample(
-        &self,
-        count: usize,
-        field: &'static str,
-        rng: &mut Pcg64,
-    ) -> Result<Vec<u32>, WorkloadError> {
+    pub fn sample(&self, count: usize, field: &'static str, rng: &mut Pcg64) -> Result<Vec<u32>, WorkloadError> {
         match self {
             &Self::Fixed(length) => {
                 check_length(field, length)?;
@@ -135,46 +116,23 @@ impl Lengths {
                 check_range(field, low, high)?;
                 Ok((0..count).map(|_| rng.integers(low, high)).collect())
             }
-            &Self::LogNormal {
-                median,
-                sigma,
-                min,
-                max,
-            } => {
+            &Self::LogNormal { median, sigma, min, max } => {
                 check_range(field, min, max)?;
                 if !(median > 0.0 && median.is_finite()) {
-                    return Err(WorkloadError::option(
-                        field,
-                        median,
-                        "log-normal with a finite median above 0",
-                    ));
+                    return Err(WorkloadError::option(field, median, "log-normal with a finite median above 0"));
                 }
                 if !(sigma >= 0.0 && sigma.is_finite()) {
-                    return Err(WorkloadError::option(
-                        field,
-                        sigma,
-                        "log-normal with a finite sigma of at least 0",
-                    ));
+                    return Err(WorkloadError::option(field, sigma, "log-normal with a finite sigma of at least 0"));
                 }
                 let mut draw = || median * math::exp(sigma * rng.standard_normal());
-                Ok((0..count)
-                    .map(|_| math::f64_to_u32(math::round(draw())).clamp(min, max))
-                    .collect())
+                Ok((0..count).map(|_| math::f64_to_u32(math::round(draw())).clamp(min, max)).collect())
             }
-            Self::Empirical { values, weights } => {
-                sample_empirical(values, weights, count, field, rng)
-            }
+            Self::Empirical { values, weights } => sample_empirical(values, weights, count, field, rng),
             Self::List(values) => {
                 let Some(values) = values.get(..count) else {
-                    return Err(WorkloadError::option(
-                        field,
-                        values.len(),
-                        "a list of at least num_prompts lengths",
-                    ));
+                    return Err(WorkloadError::option(field, values.len(), "a list of at least num_prompts lengths"));
                 };
-                values
-                    .iter()
-                    .try_for_each(|&length| check_length(field, length))?;
+                values.iter().try_for_each(|&length| check_length(field, length))?;
                 Ok(values.into())
             }
         }
@@ -188,36 +146,22 @@ fn sample_empirical(
     field: &'static str,
     rng: &mut Pcg64,
 ) -> Result<Vec<u32>, WorkloadError> {
-    values
-        .iter()
-        .try_for_each(|&length| check_length(field, length))?;
+    values.iter().try_for_each(|&length| check_length(field, length))?;
     if values.len() != weights.len() {
-        return Err(WorkloadError::option(
-            field,
-            weights.len(),
-            "a list of as many weights as values",
-        ));
+        return Err(WorkloadError::option(field, weights.len(), "a list of as many weights as values"));
     }
     let mut total = 0.0;
     let mut cumulative = Vec::with_capacity(weights.len());
     for &weight in weights {
         if !(weight >= 0.0 && weight.is_finite()) {
-            return Err(WorkloadError::option(
-                field,
-                weight,
-                "weighted by finite numbers of at least 0",
-            ));
+            return Err(WorkloadError::option(field, weight, "weighted by finite numbers of at least 0"));
         }
         total += weight;
         cumulative.push(total);
     }
     let last_weighted = weights.iter().rposition(|&weight| weight > 0.0);
     let (Some(last), true) = (last_weighted, total.is_finite()) else {
-        return Err(WorkloadError::option(
-            field,
-            total,
-            "weighted by numbers with a finite sum above 0",
-        ));
+        return Err(WorkloadError::option(field, total, "weighted by numbers with a finite sum above 0"));
     };
     let mut draw = || {
         let target = rng.random() * total;
@@ -231,11 +175,7 @@ fn check_length(field: &'static str, length: u32) -> Result<(), WorkloadError> {
     if (1..=RequestSet::MAX_SEQUENCE_TOKENS).contains(&length) {
         Ok(())
     } else {
-        Err(WorkloadError::option(
-            field,
-            length,
-            "from 1 to 67108864 tokens",
-        ))
+        Err(WorkloadError::option(field, length, "from 1 to 67108864 tokens"))
     }
 }
 
@@ -243,11 +183,7 @@ fn check_range(field: &'static str, low: u32, high: u32) -> Result<(), WorkloadE
     check_length(field, low)?;
     check_length(field, high)?;
     if low > high {
-        return Err(WorkloadError::option(
-            field,
-            low,
-            "a range whose low end is not above its high end",
-        ));
+        return Err(WorkloadError::option(field, low, "a range whose low end is not above its high end"));
     }
     Ok(())
 }
@@ -258,67 +194,32 @@ mod tests {
 
     #[track_caller]
     fn check(lengths: &Lengths, expect: &[u32]) {
-        assert_eq!(
-            lengths
-                .sample(expect.len(), "output_len", &mut Pcg64::new(0))
-                .unwrap(),
-            expect
-        );
+        assert_eq!(lengths.sample(expect.len(), "output_len", &mut Pcg64::new(0)).unwrap(), expect);
     }
 
     /// Values must not change: whoever shares a workload by its seed relies on them.
     #[test]
     fn a_seed_always_gives_the_same_lengths() {
         check(&Lengths::Fixed(7), &[7, 7, 7]);
-        check(
-            &Lengths::Uniform { low: 10, high: 20 },
-            &[19, 17, 15, 12, 13, 10, 10, 10],
-        );
-        check(
-            &Lengths::LogNormal {
-                median: 100.0,
-                sigma: 1.0,
-                min: 1,
-                max: 4096,
-            },
-            &[],
-        );
-        check(
-            &Lengths::Empirical {
-                values: alloc::vec![5, 6, 7],
-                weights: alloc::vec![1.0, 0.0, 3.0],
-            },
-            &[],
-        );
+        check(&Lengths::Uniform { low: 10, high: 20 }, &[19, 17, 15, 12, 13, 10, 10, 10]);
+        let log_normal = Lengths::LogNormal { median: 100.0, sigma: 1.0, min: 1, max: 200 };
+        check(&log_normal, &[200, 200, 108, 174, 200, 18, 200, 200]);
+        let empirical = Lengths::Empirical { values: alloc::vec![5, 6, 7], weights: alloc::vec![1.0, 0.0, 3.0] };
+        check(&empirical, &[7, 7, 5, 5, 7, 7, 7, 7]);
         check(&Lengths::List(alloc::vec![3, 1, 4, 1]), &[3, 1]);
     }
 
     #[test]
     fn a_value_of_no_weight_is_never_drawn() {
-        let lengths = Lengths::Empirical {
-            values: alloc::vec![1, 2, 3],
-            weights: alloc::vec![0.0, 1.0, 0.0],
-        };
+        let lengths = Lengths::Empirical { values: alloc::vec![1, 2, 3], weights: alloc::vec![0.0, 1.0, 0.0] };
         check(&lengths, &[2; 100]);
     }
 
     #[test]
     fn a_range_ratio_is_a_number_or_an_object() {
-        assert_eq!(
-            RangeRatio::parse("0.5"),
-            Ok(RangeRatio {
-                input: 0.5,
-                output: 0.5
-            })
-        );
+        assert_eq!(RangeRatio::parse("0.5"), Ok(RangeRatio { input: 0.5, output: 0.5 }));
         let both = RangeRatio::parse(r#"{"input": 0.25, "output": 0}"#);
-        assert_eq!(
-            both,
-            Ok(RangeRatio {
-                input: 0.25,
-                output: 0.0
-            })
-        );
+        assert_eq!(both, Ok(RangeRatio { input: 0.25, output: 0.0 }));
         for refused in ["1", "-0.1", "nan", "", "{}", "[0.1]"] {
             assert!(RangeRatio::parse(refused).is_err(), "{refused}");
         }

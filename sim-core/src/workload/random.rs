@@ -40,11 +40,7 @@ impl Default for Random {
 
 fn check_length(field: &'static str, length: u32) -> Result<(), WorkloadError> {
     if length > RequestSet::MAX_SEQUENCE_TOKENS {
-        return Err(WorkloadError::option(
-            field,
-            length,
-            "at most 67108864 tokens",
-        ));
+        return Err(WorkloadError::option(field, length, "at most 67108864 tokens"));
     }
     Ok(())
 }
@@ -66,32 +62,18 @@ impl Random {
         let input_len = self.random_input_len.saturating_sub(num_special);
         let (input_low, input_high) = range_around(input_len, self.random_range_ratio.input);
         if self.random_prefix_len + input_low == 0 {
-            const NEED: &str =
-                "longer: without the tokenizer's special tokens, a prompt could be empty";
-            return Err(WorkloadError::option(
-                "random_input_len",
-                self.random_input_len,
-                NEED,
-            ));
+            const NEED: &str = "longer: without the tokenizer's special tokens, a prompt could be empty";
+            return Err(WorkloadError::option("random_input_len", self.random_input_len, NEED));
         }
-        let (output_low, output_high) =
-            range_around(self.random_output_len, self.random_range_ratio.output);
-        let num_allowed = tokenizer
-            .vocab_size
-            .saturating_sub(tokenizer.num_special_ids);
+        let (output_low, output_high) = range_around(self.random_output_len, self.random_range_ratio.output);
+        let num_allowed = tokenizer.vocab_size.saturating_sub(tokenizer.num_special_ids);
         if num_allowed == 0 || input_high / num_allowed > MAX_VOCABULARY_ROUNDS {
-            const NEED: &str =
-                "larger than num_special_ids, and at least 1/64 of the prompt length";
-            return Err(WorkloadError::option(
-                "vocab_size",
-                tokenizer.vocab_size,
-                NEED,
-            ));
+            const NEED: &str = "larger than num_special_ids, and at least 1/64 of the prompt length";
+            return Err(WorkloadError::option("vocab_size", tokenizer.vocab_size, NEED));
         }
 
         let mut rng = Pcg64::new(u64::from(options.seed));
-        let mut draw =
-            |low, high| -> Vec<u32> { (0..num_prompts).map(|_| rng.integers(low, high)).collect() };
+        let mut draw = |low, high| -> Vec<u32> { (0..num_prompts).map(|_| rng.integers(low, high)).collect() };
         let input_lens = draw(input_low, input_high);
         let output_lens = draw(output_low.max(1), output_high.max(1));
         let offsets = draw(0, tokenizer.vocab_size - 1);
@@ -101,9 +83,7 @@ impl Random {
         let prefix = builder.fresh(self.random_prefix_len);
         let vocabulary = builder.fresh(num_allowed);
         let mut prompt = Vec::new();
-        for (index, ((&len, &output_len), &offset)) in
-            (0..).zip(input_lens.iter().zip(&output_lens).zip(&offsets))
-        {
+        for (index, ((&len, &output_len), &offset)) in (0..).zip(input_lens.iter().zip(&output_lens).zip(&offsets)) {
             prompt.clear();
             prompt.extend([special, prefix]);
             push_stretch(&mut prompt, vocabulary, u64::from(offset) + index, len);
@@ -120,10 +100,7 @@ pub(super) fn push_stretch(prompt: &mut Vec<TokenRun>, vocabulary: TokenRun, fir
     let mut rest = len;
     while rest > 0 {
         let len = rest.min(size - offset);
-        prompt.push(TokenRun {
-            start: vocabulary.start + u64::from(offset),
-            len,
-        });
+        prompt.push(TokenRun { start: vocabulary.start + u64::from(offset), len });
         rest -= len;
         offset = 0;
     }
@@ -158,17 +135,11 @@ impl PrefixRepetition {
     /// Draws the requests.
     pub(super) fn sample(&self, options: &SampleOptions) -> Result<Sample, WorkloadError> {
         let num_prompts = options.num_prompts_to_generate()?;
-        let (prefix_len, suffix_len) = (
-            self.prefix_repetition_prefix_len,
-            self.prefix_repetition_suffix_len,
-        );
+        let (prefix_len, suffix_len) = (self.prefix_repetition_prefix_len, self.prefix_repetition_suffix_len);
         let num_special = options.tokenizer.num_special_tokens_to_add;
         check_length("prefix_repetition_prefix_len", prefix_len)?;
         check_length("prefix_repetition_suffix_len", suffix_len)?;
-        check_length(
-            "prefix_repetition_output_len",
-            self.prefix_repetition_output_len,
-        )?;
+        check_length("prefix_repetition_output_len", self.prefix_repetition_output_len)?;
         check_length("num_special_tokens_to_add", num_special)?;
         let num_prefixes = self.prefix_repetition_num_prefixes;
         if num_prefixes == 0 || num_prefixes > num_prompts {
@@ -182,39 +153,27 @@ impl PrefixRepetition {
             return Err(WorkloadError::option("vocab_size", 0, "at least 1"));
         };
         let prompts_per_prefix = num_prompts / num_prefixes;
-        let num_draws = u64::from(num_prefixes)
-            * (u64::from(prefix_len) + u64::from(prompts_per_prefix) * u64::from(suffix_len));
+        let num_draws =
+            u64::from(num_prefixes) * (u64::from(prefix_len) + u64::from(prompts_per_prefix) * u64::from(suffix_len));
         if num_draws > MAX_TOKEN_DRAWS {
             let what = "random tokens in all prefixes and suffixes together";
-            return Err(WorkloadError::TooLarge {
-                what,
-                value: num_draws,
-                limit: MAX_TOKEN_DRAWS,
-            });
+            return Err(WorkloadError::TooLarge { what, value: num_draws, limit: MAX_TOKEN_DRAWS });
         }
 
-        let mut order: Vec<u32> = (0..num_prefixes * prompts_per_prefix)
-            .map(|i| i / prompts_per_prefix)
-            .collect();
+        let mut order: Vec<u32> = (0..num_prefixes * prompts_per_prefix).map(|i| i / prompts_per_prefix).collect();
         if !options.disable_shuffle {
             PythonRandom::new(options.seed).shuffle(&mut order);
         }
         let mut builder = RequestBuilder::with_capacity(num_prompts);
         let special = builder.fresh(num_special);
-        let prefixes: Vec<TokenRun> = (0..num_prefixes)
-            .map(|_| builder.fresh(prefix_len))
-            .collect();
+        let prefixes: Vec<TokenRun> = (0..num_prefixes).map(|_| builder.fresh(prefix_len)).collect();
         for &prefix in &order {
             let suffix = builder.fresh(suffix_len);
             let prompt = [special, prefixes[crate::math::u32_to_usize(prefix)], suffix];
             builder.push(&prompt, self.prefix_repetition_output_len)?;
         }
         let mut sample = builder.finish(options.seed)?;
-        sample.random_state = GlobalState {
-            seed: options.seed,
-            max_value: max_token,
-            num_draws,
-        };
+        sample.random_state = GlobalState { seed: options.seed, max_value: max_token, num_draws };
         Ok(sample)
     }
 }
@@ -222,9 +181,9 @@ impl PrefixRepetition {
 /// Private prompts and outputs with lengths from any distribution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Synthetic {
-    /// Prompt lengths without the shared prefix, drawn from the stream "input_len".
+    /// Prompt lengths without the shared prefix, drawn from the stream `input_len`.
     pub input_len: Lengths,
-    /// Output lengths, drawn from the stream "output_len".
+    /// Output lengths, drawn from the stream `output_len`.
     pub output_len: Lengths,
     /// Tokens at the beginning of every prompt.
     pub prefix_len: u32,
@@ -236,13 +195,8 @@ impl Synthetic {
         let num_prompts = options.num_prompts_to_generate()?;
         check_length("prefix_len", self.prefix_len)?;
         let count = crate::math::u32_to_usize(num_prompts);
-        let draw = |lengths: &Lengths, field| {
-            lengths.sample(
-                count,
-                field,
-                &mut Pcg64::stream(u64::from(options.seed), field),
-            )
-        };
+        let draw =
+            |lengths: &Lengths, field| lengths.sample(count, field, &mut Pcg64::stream(u64::from(options.seed), field));
         let input_lens = draw(&self.input_len, "input_len")?;
         let output_lens = draw(&self.output_len, "output_len")?;
         let mut builder = RequestBuilder::with_capacity(num_prompts);

@@ -103,10 +103,8 @@ impl ShareGpt<'_> {
             Ok(entries) => entries,
             Err(error) => return Err(WorkloadError::json(1, &error)),
         };
-        let mut conversations: Vec<[Turn<'_>; 2]> = entries
-            .into_iter()
-            .filter_map(|entry| entry.conversations?.0)
-            .collect();
+        let mut conversations: Vec<[Turn<'_>; 2]> =
+            entries.into_iter().filter_map(|entry| entry.conversations?.0).collect();
         if !options.disable_shuffle {
             PythonRandom::new(options.seed).shuffle(&mut conversations);
         }
@@ -115,13 +113,8 @@ impl ShareGpt<'_> {
             if Some(lengths.len()) == num_prompts.map(crate::math::u32_to_usize) {
                 break;
             }
-            let (Some(Text(prompt)), Some(Text(completion))) = (&prompt.value, &completion.value)
-            else {
-                return Err(WorkloadError::option(
-                    "value",
-                    "absent",
-                    "in both first turns of every conversation",
-                ));
+            let (Some(Text(prompt)), Some(Text(completion))) = (&prompt.value, &completion.value) else {
+                return Err(WorkloadError::option("value", "absent", "in both first turns of every conversation"));
             };
             let prompt_len = self.counter.count(index, prompt)?;
             let output_len = match self.sharegpt_output_len {
@@ -137,11 +130,7 @@ impl ShareGpt<'_> {
 }
 
 /// `vllm/benchmarks/datasets/datasets.py::is_valid_sequence` with its default limits.
-const fn is_valid_sequence(
-    prompt_len: u32,
-    output_len: u32,
-    skip_min_output_len_check: bool,
-) -> bool {
+const fn is_valid_sequence(prompt_len: u32, output_len: u32, skip_min_output_len_check: bool) -> bool {
     prompt_len >= 4
         && (skip_min_output_len_check || output_len >= 4)
         && prompt_len <= 1024
@@ -177,9 +166,7 @@ impl CustomEntry<'_> {
             _ => None,
         };
         match parsed {
-            Some(length)
-                if (1.0..=f64::from(RequestSet::MAX_SEQUENCE_TOKENS)).contains(&length) =>
-            {
+            Some(length) if (1.0..=f64::from(RequestSet::MAX_SEQUENCE_TOKENS)).contains(&length) => {
                 Ok(crate::math::f64_to_u32(length))
             }
             _ => {
@@ -230,10 +217,7 @@ fn finish(lengths: &[(u32, u32)], options: &SampleOptions) -> Result<Sample, Wor
         return Err(WorkloadError::NoRequests);
     }
     let mut builder = RequestBuilder::with_capacity(num_entries);
-    let prompts: Vec<TokenRun> = lengths
-        .iter()
-        .map(|&(prompt_len, _)| builder.fresh(prompt_len))
-        .collect();
+    let prompts: Vec<TokenRun> = lengths.iter().map(|&(prompt_len, _)| builder.fresh(prompt_len)).collect();
     for (&prompt, &(_, output_len)) in prompts.iter().zip(lengths) {
         builder.push(&[prompt], output_len)?;
     }

@@ -59,11 +59,7 @@ impl TimedTraceOptions {
     /// For Mooncake's traces: milliseconds, and 512 tokens per hash.
     #[must_use]
     pub fn mooncake() -> Self {
-        Self {
-            timed_trace_chunk_hash_size: 512,
-            timed_trace_sec_multiplier: 0.001,
-            ..Self::default()
-        }
+        Self { timed_trace_chunk_hash_size: 512, timed_trace_sec_multiplier: 0.001, ..Self::default() }
     }
 }
 
@@ -112,20 +108,50 @@ impl<'de> Visitor<'de> for EntryReader<'_> {
     }
 }
 
+/// The chunks met so far.
+struct Chunks {
+    chunk_size: u32,
+    /// First token of each hash's chunk, by hash and length: vLLM fills chunks of different lengths with different text.
+    starts: BTreeMap<(i128, u32), u64>,
+}
+
+impl Chunks {
+    /// Appends the chunks of `hash_ids`, `input_length` tokens at most; without hashes, that many private tokens.
+    ///
+    /// New chunks are numbered in a row, so that a run of them that comes again is one run of tokens.
+    fn push_prompt(
+        &mut self,
+        prompt: &mut Vec<TokenRun>,
+        hash_ids: &[i128],
+        input_length: u32,
+        builder: &mut RequestBuilder,
+    ) {
+        if hash_ids.is_empty() {
+            prompt.push(builder.fresh(input_length));
+        }
+        let mut rest = input_length;
+        for &hash in hash_ids {
+            let len = rest.min(self.chunk_size);
+            if len == 0 {
+                break;
+            }
+            let start = *self.starts.entry((hash, len)).or_insert_with(|| builder.fresh(len).start);
+            rest -= len;
+            match prompt.last_mut() {
+                Some(last) if last.start + u64::from(last.len) == start => last.len += len,
+                _ => prompt.push(TokenRun { start, len }),
+            }
+        }
+    }
+}
+
 fn length(line: u64, field: &str, value: Option<&serde_json::Value>) -> Result<u32, WorkloadError> {
-    let length = value
-        .and_then(serde_json::Value::as_u64)
-        .and_then(|length| u32::try_from(length).ok());
+    let length = value.and_then(serde_json::Value::as_u64).and_then(|length| u32::try_from(length).ok());
     match length {
         Some(length) if length <= RequestSet::MAX_SEQUENCE_TOKENS => Ok(length),
         _ => {
             let value = value.cloned().unwrap_or_default();
-            Err(WorkloadError::row(
-                line,
-                field,
-                value,
-                "a whole number up to 67108864",
-            ))
+            Err(WorkloadError::row(line, field, value, "a whole number up to 67108864"))
         }
     }
 }
@@ -138,70 +164,34 @@ impl TimedTrace<'_> {
     /// short ones of the same hash only, as in vLLM. Entries without an output or a prompt token are left out.
     pub(super) fn sample(&self, options: &SampleOptions) -> Result<Sample, WorkloadError> {
         check_size(self.jsonl, MAX_TRACE_BYTES)?;
-        let num_prompts = options
-            .num_prompts()?
-            .map_or(usize::MAX, crate::math::u32_to_usize);
+        let num_prompts = options.num_prompts()?.map_or(usize::MAX, crate::math::u32_to_usize);
         let TimedTraceOptions {
-            timed_trace_chunk_hash_size: chunk_size,
-            timed_trace_sec_multiplier: multiplier,
-            ..
+            timed_trace_chunk_hash_size: chunk_size, timed_trace_sec_multiplier: multiplier, ..
         } = self.options;
         if !(1..=RequestSet::MAX_SEQUENCE_TOKENS).contains(&chunk_size) {
-            return Err(WorkloadError::option(
-                "timed_trace_chunk_hash_size",
-                chunk_size,
-                "from 1 to 67108864",
-            ));
+            return Err(WorkloadError::option("timed_trace_chunk_hash_size", chunk_size, "from 1 to 67108864"));
         }
         if !(multiplier > 0.0 && multiplier.is_finite()) {
-            return Err(WorkloadError::option(
-                "timed_trace_sec_multiplier",
-                multiplier,
-                "finite and above 0",
-            ));
+            return Err(WorkloadError::option("timed_trace_sec_multiplier", multiplier, "finite and above 0"));
         }
 
         let mut builder = RequestBuilder::with_capacity(0);
-        let mut chunks = BTreeMap::new();
+        let mut chunks = Chunks { chunk_size, starts: BTreeMap::new() };
         let mut timestamps = Vec::new();
         let mut prompt = Vec::new();
         let mut num_skipped = 0;
         for (line, text) in lines(self.jsonl).take(num_prompts) {
             let entry = self.entry(line, text)?;
             let label = &self.options;
-            let input_length = length(
-                line,
-                &label.timed_trace_label_input_length,
-                entry.input_length.as_ref(),
-            )?;
-            let output_length = length(
-                line,
-                &label.timed_trace_label_output_length,
-                entry.output_length.as_ref(),
-            )?;
+            let input_length = length(line, &label.timed_trace_label_input_length, entry.input_length.as_ref())?;
+            let output_length = length(line, &label.timed_trace_label_output_length, entry.output_length.as_ref())?;
             let timestamp = self.timestamp(line, entry.timestamp.as_ref())?;
             if input_length == 0 || output_length == 0 {
                 num_skipped += 1;
                 continue;
             }
             prompt.clear();
-            match entry.hash_ids {
-                Some(hashes) if !hashes.is_empty() => {
-                    let mut rest = input_length;
-                    for hash in hashes {
-                        let len = rest.min(chunk_size);
-                        if len == 0 {
-                            break;
-                        }
-                        let start = *chunks
-                            .entry((hash, len))
-                            .or_insert_with(|| builder.fresh(len).start);
-                        prompt.push(TokenRun { start, len });
-                        rest -= len;
-                    }
-                }
-                _ => prompt.push(builder.fresh(input_length)),
-            }
+            chunks.push_prompt(&mut prompt, entry.hash_ids.as_deref().unwrap_or_default(), input_length, &mut builder);
             builder.push(&prompt, output_length)?;
             timestamps.push(timestamp);
         }
@@ -221,11 +211,7 @@ impl TimedTrace<'_> {
     }
 
     /// Seconds after the start.
-    fn timestamp(
-        &self,
-        line: u64,
-        value: Option<&serde_json::Value>,
-    ) -> Result<f64, WorkloadError> {
+    fn timestamp(&self, line: u64, value: Option<&serde_json::Value>) -> Result<f64, WorkloadError> {
         let number = match value {
             Some(serde_json::Value::Number(number)) => number.as_f64(),
             Some(serde_json::Value::String(text)) => text.trim().parse().ok(),
@@ -233,12 +219,7 @@ impl TimedTrace<'_> {
         };
         let Some(number) = number else {
             let value = value.cloned().unwrap_or_default();
-            return Err(WorkloadError::row(
-                line,
-                &self.options.timed_trace_label_timestamp,
-                value,
-                "a number",
-            ));
+            return Err(WorkloadError::row(line, &self.options.timed_trace_label_timestamp, value, "a number"));
         };
         Ok(number * self.options.timed_trace_sec_multiplier)
     }

@@ -4,13 +4,14 @@ use alloc::vec::Vec;
 
 use super::csv::{Row, read_csv};
 use super::dataset::{RequestBuilder, Sample, SampleOptions};
+use super::date_time::parse_date_time;
 use super::error::WorkloadError;
 use super::random::push_stretch;
 use super::timed_trace::{EntryReader, TimedTraceOptions};
 use crate::math;
 use crate::request::RequestSet;
 use crate::rng::RandomState;
-use crate::time::{SimDuration, SimTime};
+use crate::time::SimTime;
 
 /// Most bytes of a trace.
 pub const MAX_TRACE_BYTES: usize = 1 << 28;
@@ -45,26 +46,14 @@ impl RecordedTrace {
         check_size(csv, MAX_TRACE_BYTES)?;
         let mut rows = Vec::new();
         let mut num_skipped = 0;
-        read_csv(
-            csv,
-            ["TIMESTAMP", "ContextTokens", "GeneratedTokens"],
-            |row| {
-                let Some(time) = parse_date_time(row.fields[0]) else {
-                    return Err(row.error(0, "a date and time such as 2023-11-16 18:15:46.6805900"));
-                };
-                keep(
-                    &mut rows,
-                    &mut num_skipped,
-                    time,
-                    (row.length(1)?, row.length(2)?),
-                );
-                Ok(())
-            },
-        )?;
-        Ok(Self {
-            requests: from_first(rows),
-            num_skipped,
-        })
+        read_csv(csv, ["TIMESTAMP", "ContextTokens", "GeneratedTokens"], |row| {
+            let Some(time) = parse_date_time(row.fields[0]) else {
+                return Err(row.error(0, "a date and time such as 2023-11-16 18:15:46.6805900"));
+            };
+            keep(&mut rows, &mut num_skipped, time, (row.length(1)?, row.length(2)?));
+            Ok(())
+        })?;
+        Ok(Self { requests: from_first(rows), num_skipped })
     }
 
     /// Reads a BurstGPT trace, times included: columns `Timestamp` (seconds), `Model`, `Request tokens` and
@@ -76,39 +65,25 @@ impl RecordedTrace {
         check_size(csv, MAX_TRACE_BYTES)?;
         let mut rows = Vec::new();
         let mut num_skipped = 0;
-        read_csv(
-            csv,
-            ["Timestamp", "Model", "Request tokens", "Response tokens"],
-            |row| {
-                if model.is_some_and(|model| model != row.fields[1]) {
-                    return Ok(());
+        read_csv(csv, ["Timestamp", "Model", "Request tokens", "Response tokens"], |row| {
+            if model.is_some_and(|model| model != row.fields[1]) {
+                return Ok(());
+            }
+            let time = match row.fields[0].trim().parse::<f64>() {
+                Ok(seconds) if (0.0..=super::arrival::MAX_SEND_SECONDS).contains(&seconds) => {
+                    SimTime::from_secs_f64(seconds)
                 }
-                let time = match row.fields[0].trim().parse::<f64>() {
-                    Ok(seconds) if (0.0..=super::arrival::MAX_SEND_SECONDS).contains(&seconds) => {
-                        SimTime::from_secs_f64(seconds)
-                    }
-                    _ => return Err(row.error(0, "seconds, from 0 to 1e9")),
-                };
-                keep(
-                    &mut rows,
-                    &mut num_skipped,
-                    time,
-                    (row.length(2)?, row.length(3)?),
-                );
-                Ok(())
-            },
-        )?;
-        Ok(Self {
-            requests: from_first(rows),
-            num_skipped,
-        })
+                _ => return Err(row.error(0, "seconds, from 0 to 1e9")),
+            };
+            keep(&mut rows, &mut num_skipped, time, (row.length(2)?, row.length(3)?));
+            Ok(())
+        })?;
+        Ok(Self { requests: from_first(rows), num_skipped })
     }
 
     /// The first `num_prompts` requests.
     pub(super) fn sample(&self, options: &SampleOptions) -> Result<Sample, WorkloadError> {
-        let count = options
-            .num_prompts()?
-            .map_or(self.requests.len(), math::u32_to_usize);
+        let count = options.num_prompts()?.map_or(self.requests.len(), math::u32_to_usize);
         let requests = self.requests.get(..count).unwrap_or(&self.requests);
         let mut builder = RequestBuilder::with_capacity(math::usize_to_u32(requests.len()));
         let mut latest = SimTime::ZERO;
@@ -119,10 +94,7 @@ impl RecordedTrace {
             latest = latest.max(request.send_time);
             let seconds = latest.as_secs_f64();
             if seconds > super::arrival::MAX_SEND_SECONDS {
-                return Err(WorkloadError::SendTime {
-                    index: send_times.len(),
-                    seconds,
-                });
+                return Err(WorkloadError::SendTime { index: send_times.len(), seconds });
             }
             send_times.push(latest);
         }
@@ -133,30 +105,19 @@ impl RecordedTrace {
     }
 }
 
-fn keep(
-    rows: &mut Vec<RecordedRequest>,
-    num_skipped: &mut u32,
-    send_time: SimTime,
-    lengths: (u32, u32),
-) {
+fn keep(rows: &mut Vec<RecordedRequest>, num_skipped: &mut u32, send_time: SimTime, lengths: (u32, u32)) {
     let (num_prompt_tokens, num_output_tokens) = lengths;
     if num_prompt_tokens == 0 || num_output_tokens == 0 {
         *num_skipped += 1;
     } else {
-        rows.push(RecordedRequest {
-            send_time,
-            num_prompt_tokens,
-            num_output_tokens,
-        });
+        rows.push(RecordedRequest { send_time, num_prompt_tokens, num_output_tokens });
     }
 }
 
 /// In order of time, and with the first at the start.
 fn from_first(mut requests: Vec<RecordedRequest>) -> Vec<RecordedRequest> {
     requests.sort_by_key(|request| request.send_time);
-    let first = requests
-        .first()
-        .map_or(SimTime::ZERO, |request| request.send_time);
+    let first = requests.first().map_or(SimTime::ZERO, |request| request.send_time);
     for request in &mut requests {
         request.send_time = SimTime::ZERO + request.send_time.saturating_since(first);
     }
@@ -200,17 +161,11 @@ impl BurstGpt {
         let rows: Vec<u32> = if num_prompts <= num_rows {
             random_state.permutation(num_rows)
         } else {
-            (0..num_prompts)
-                .map(|_| random_state.randint(last_row))
-                .collect()
+            (0..num_prompts).map(|_| random_state.randint(last_row)).collect()
         };
         let tokenizer = options.tokenizer;
         if tokenizer.vocab_size < 1024 {
-            return Err(WorkloadError::option(
-                "vocab_size",
-                tokenizer.vocab_size,
-                "at least 1024",
-            ));
+            return Err(WorkloadError::option("vocab_size", tokenizer.vocab_size, "at least 1024"));
         }
         let mut builder = RequestBuilder::with_capacity(num_prompts);
         let special = builder.fresh(tokenizer.num_special_tokens_to_add);
@@ -244,14 +199,8 @@ pub fn recognise(bytes: &[u8]) -> Option<TraceKind> {
     /// More than the first line of any trace with hashes.
     const MAX_FIRST_LINE: usize = 1 << 20;
     let (_, first_line) = lines(bytes.get(..MAX_FIRST_LINE).unwrap_or(bytes)).next()?;
-    let header = first_line
-        .strip_prefix(b"\xef\xbb\xbf")
-        .unwrap_or(first_line);
-    let has = |name: &[u8]| {
-        header
-            .split(|&byte| byte == b',')
-            .any(|column| column.trim_ascii() == name)
-    };
+    let header = first_line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(first_line);
+    let has = |name: &[u8]| header.split(|&byte| byte == b',').any(|column| column.trim_ascii() == name);
     if has(b"TIMESTAMP") && has(b"ContextTokens") && has(b"GeneratedTokens") {
         return Some(TraceKind::Azure);
     }
@@ -260,108 +209,25 @@ pub fn recognise(bytes: &[u8]) -> Option<TraceKind> {
     }
     let options = TimedTraceOptions::default();
     let mut deserializer = serde_json::Deserializer::from_slice(first_line);
-    let entry =
-        serde::de::DeserializeSeed::deserialize(EntryReader(&options), &mut deserializer).ok()?;
+    let entry = serde::de::DeserializeSeed::deserialize(EntryReader(&options), &mut deserializer).ok()?;
     let input_length = entry.input_length?.as_u64()?;
     let num_hashes = u64::try_from(entry.hash_ids.map_or(0, |hash_ids| hash_ids.len())).ok()?;
     // Mooncake's hashes stand for 512 tokens each, Bailian's for 16.
     let is_mooncake = num_hashes > 0 && num_hashes * 16 < input_length;
-    Some(TraceKind::TimedTrace(if is_mooncake {
-        TimedTraceOptions::mooncake()
-    } else {
-        options
-    }))
+    Some(TraceKind::TimedTrace(if is_mooncake { TimedTraceOptions::mooncake() } else { options }))
 }
 
 pub(super) fn check_size(bytes: &[u8], limit: usize) -> Result<(), WorkloadError> {
     let as_u64 = |size| u64::try_from(size).unwrap_or(u64::MAX);
     if bytes.len() > limit {
-        return Err(WorkloadError::TooLarge {
-            what: "bytes",
-            value: as_u64(bytes.len()),
-            limit: as_u64(limit),
-        });
+        return Err(WorkloadError::TooLarge { what: "bytes", value: as_u64(bytes.len()), limit: as_u64(limit) });
     }
     Ok(())
 }
 
 /// The lines that are not blank, each with its number from 1.
 pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
-    (1..)
-        .zip(bytes.split(|&byte| byte == b'\n'))
-        .filter(|(_, line)| !line.trim_ascii().is_empty())
-}
-
-/// `2023-11-16 18:15:46.6805900`, also with `T`, with fewer decimals or none, and with an offset from UTC; as time
-/// since the year 0, which only differences are taken of.
-fn parse_date_time(text: &str) -> Option<SimTime> {
-    let text = text.trim();
-    let (date, time) = text.split_once([' ', 'T'])?;
-    let mut date = date.splitn(3, '-').map(digits);
-    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
-    let (clock, offset_minutes) = split_offset(time)?;
-    let mut clock = clock.splitn(3, ':');
-    let (hour, minute, second) = (
-        digits(clock.next()?)?,
-        digits(clock.next()?)?,
-        clock.next()?,
-    );
-    let (second, decimals) = second.split_once('.').unwrap_or((second, "0"));
-    let second = digits(second)?;
-    let in_range = (1..=9999).contains(&year)
-        && (1..=12).contains(&month)
-        && (1..=31).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second <= 60;
-    if !in_range || decimals.len() > 9 {
-        return None;
-    }
-    let nanos = digits(decimals)? * 10_u64.pow(9 - u32::try_from(decimals.len()).ok()?);
-    // Years begin in March, so that the leap day is the last: Neri and Schneider's arithmetic.
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
-    let minutes = (days * 24 + hour) * 60 + minute;
-    // An offset can make the first day of the count negative; a day more keeps it positive.
-    let minutes = (minutes + 24 * 60).checked_add_signed(-offset_minutes)?;
-    // Seconds since 1970 or so, as nanoseconds since the year 0 exceed 64 bits.
-    let seconds = (minutes * 60 + second).checked_sub(SECONDS_BEFORE_1970)?;
-    Some(SimTime::from_nanos(seconds.checked_mul(1_000_000_000)?) + SimDuration::from_nanos(nanos))
-}
-
-/// Seconds of the count above on the first day of 1970.
-const SECONDS_BEFORE_1970: u64 = 719_469 * 24 * 60 * 60;
-
-/// Splits `18:15:46+02:00` into the clock and the offset in minutes.
-fn split_offset(time: &str) -> Option<(&str, i64)> {
-    if let Some(clock) = time.strip_suffix('Z') {
-        return Some((clock, 0));
-    }
-    let Some(at) = time.find(['+', '-']) else {
-        return Some((time, 0));
-    };
-    let (clock, offset) = time.split_at(at);
-    let (hours, minutes) = offset[1..].split_once(':')?;
-    let minutes = i64::try_from(digits(hours)? * 60 + digits(minutes)?).ok()?;
-    let limit = 24 * 60;
-    (minutes < limit).then_some((
-        clock,
-        if offset.starts_with('-') {
-            -minutes
-        } else {
-            minutes
-        },
-    ))
-}
-
-/// A number of at most nine digits and nothing else.
-fn digits(text: &str) -> Option<u64> {
-    let is_number = (1..=9).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number { text.parse().ok() } else { None }
+    (1..).zip(bytes.split(|&byte| byte == b'\n')).filter(|(_, line)| !line.trim_ascii().is_empty())
 }
 
 impl Row<'_> {
