@@ -65,14 +65,22 @@ impl Mt19937 {
     }
 
     fn refill(&mut self) {
-        for index in 0..STATE_LEN {
-            let next = self.words[(index + 1) % STATE_LEN];
-            let mixed = (self.words[index] & 0x8000_0000) | (next & 0x7fff_ffff);
-            let twist = if mixed & 1 == 0 { 0 } else { 0x9908_b0df };
-            self.words[index] = self.words[(index + SHIFT_LEN) % STATE_LEN] ^ (mixed >> 1) ^ twist;
+        let words = &mut self.words;
+        // Three stretches instead of indices modulo the length: this is where long workloads spend their time.
+        for index in 0..STATE_LEN - SHIFT_LEN {
+            words[index] = words[index + SHIFT_LEN] ^ twist(words[index], words[index + 1]);
         }
+        for index in STATE_LEN - SHIFT_LEN..STATE_LEN - 1 {
+            words[index] = words[index + SHIFT_LEN - STATE_LEN] ^ twist(words[index], words[index + 1]);
+        }
+        words[STATE_LEN - 1] = words[SHIFT_LEN - 1] ^ twist(words[STATE_LEN - 1], words[0]);
         self.position = 0;
     }
+}
+
+const fn twist(word: u32, next: u32) -> u32 {
+    let mixed = (word & 0x8000_0000) | (next & 0x7fff_ffff);
+    (mixed >> 1) ^ ((mixed & 1) * 0x9908_b0df)
 }
 
 /// The index after `index`; past the end it is 1 again, and the first word repeats the last.

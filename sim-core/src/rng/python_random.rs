@@ -1,4 +1,4 @@
-//! Python's `random` module (`Lib/random.py`, CPython 3.11).
+//! Python's `random` module (`Lib/random.py`, Python 3.11).
 
 use super::mt19937::Mt19937;
 use crate::math;

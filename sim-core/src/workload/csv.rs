@@ -34,52 +34,19 @@ pub(super) fn read_csv<const N: usize>(
     columns: [&'static str; N],
     mut each: impl FnMut(&Row<'_>) -> Result<(), WorkloadError>,
 ) -> Result<(), WorkloadError> {
-    let mut rest = csv.strip_prefix(b"\xef\xbb\xbf").unwrap_or(csv);
-    let mut reader = Reader::new();
-    let mut text = vec![0; MAX_ROW_BYTES];
-    let mut ends = vec![0; MAX_COLUMNS];
-    let mut positions: Option<[usize; N]> = None;
+    let mut records = Records::new(csv);
+    let Some((line, header)) = records.next()? else {
+        return Err(WorkloadError::NoRequests);
+    };
+    let mut positions = [0; N];
+    for (position, column) in positions.iter_mut().zip(columns) {
+        let Some(found) = header.iter().position(|field| field.trim() == column) else {
+            return Err(WorkloadError::Syntax { line, message: alloc::format!("the header names no column {column}") });
+        };
+        *position = found;
+    }
     let mut num_rows = 0;
-    loop {
-        let line = reader.line();
-        let syntax = |message: &str| WorkloadError::Syntax { line, message: message.into() };
-        // The whole input is at hand, so a record never waits for more of it: an empty rest ends the last one.
-        let (mut num_bytes, mut num_fields) = (0, 0);
-        let result = loop {
-            let (result, read, written, ended) =
-                reader.read_record(rest, &mut text[num_bytes..], &mut ends[num_fields..]);
-            rest = &rest[read..];
-            num_bytes += written;
-            num_fields += ended;
-            if result != ReadRecordResult::InputEmpty {
-                break result;
-            }
-        };
-        match result {
-            ReadRecordResult::OutputFull => {
-                return Err(syntax("the row has more than 65536 bytes"));
-            }
-            ReadRecordResult::OutputEndsFull => {
-                return Err(syntax("the row has more than 256 columns"));
-            }
-            ReadRecordResult::End => break,
-            ReadRecordResult::Record | ReadRecordResult::InputEmpty => {}
-        }
-        let Ok(text) = core::str::from_utf8(&text[..num_bytes]) else {
-            return Err(syntax("the row is not UTF-8"));
-        };
-        let fields = split(text, &ends[..num_fields]);
-        let Some(positions) = positions else {
-            let mut found = [0; N];
-            for (position, column) in found.iter_mut().zip(columns) {
-                let Some(at) = fields.iter().position(|field| field.trim() == column) else {
-                    return Err(syntax(&alloc::format!("the header names no column {column}")));
-                };
-                *position = at;
-            }
-            positions = Some(found);
-            continue;
-        };
+    while let Some((line, fields)) = records.next()? {
         num_rows += 1;
         if num_rows > RequestSet::MAX_REQUESTS {
             let limit = u64::from(RequestSet::MAX_REQUESTS);
@@ -88,16 +55,57 @@ pub(super) fn read_csv<const N: usize>(
         let wanted = positions.map(|position| fields.get(position).copied().unwrap_or(""));
         each(&Row { line, columns: &columns, fields: &wanted })?;
     }
-    if positions.is_none() { Err(WorkloadError::NoRequests) } else { Ok(()) }
+    Ok(())
 }
 
-fn split<'a>(text: &'a str, ends: &[usize]) -> Vec<&'a str> {
-    let mut start = 0;
-    ends.iter()
-        .map(|&end| {
+/// A file's records, one at a time.
+struct Records<'a> {
+    reader: Reader,
+    rest: &'a [u8],
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl<'a> Records<'a> {
+    fn new(csv: &'a [u8]) -> Self {
+        Self {
+            reader: Reader::new(),
+            rest: csv.strip_prefix(b"\xef\xbb\xbf").unwrap_or(csv),
+            text: vec![0; MAX_ROW_BYTES],
+            ends: vec![0; MAX_COLUMNS],
+        }
+    }
+
+    /// The next record that is not blank, and the line on which it begins.
+    fn next(&mut self) -> Result<Option<(u64, Vec<&str>)>, WorkloadError> {
+        let (line, mut num_bytes, mut num_fields) = (self.reader.line(), 0, 0);
+        let syntax = |message: &str| Err(WorkloadError::Syntax { line, message: message.into() });
+        // All input is at hand: where it ends within a record, reading on with nothing more ends the record.
+        let result = loop {
+            let (text, ends) = (&mut self.text[num_bytes..], &mut self.ends[num_fields..]);
+            let (result, read, written, ended) = self.reader.read_record(self.rest, text, ends);
+            self.rest = &self.rest[read..];
+            num_bytes += written;
+            num_fields += ended;
+            if result != ReadRecordResult::InputEmpty {
+                break result;
+            }
+        };
+        match result {
+            ReadRecordResult::OutputFull => return syntax("the row has more than 65536 bytes"),
+            ReadRecordResult::OutputEndsFull => return syntax("the row has more than 256 columns"),
+            ReadRecordResult::End => return Ok(None),
+            ReadRecordResult::Record | ReadRecordResult::InputEmpty => {}
+        }
+        let Ok(text) = core::str::from_utf8(&self.text[..num_bytes]) else {
+            return syntax("the row is not UTF-8");
+        };
+        let mut start = 0;
+        let fields = self.ends[..num_fields].iter().map(|&end| {
             let field = text.get(start..end).unwrap_or("");
             start = end;
             field
-        })
-        .collect()
+        });
+        Ok(Some((line, fields.collect())))
+    }
 }

@@ -72,9 +72,14 @@ impl WorkloadError {
         Self::Row { line, field: excerpt(field), value: excerpt(&value.to_string()), need }
     }
 
+    /// The error of a JSON text that begins on line `first_line` of its file.
     pub(super) fn json(first_line: u64, error: &serde_json::Error) -> Self {
         let line = first_line + u64::try_from(error.line().saturating_sub(1)).unwrap_or(0);
-        Self::Syntax { line, message: excerpt(&error.to_string()) }
+        let (column, message) = (error.column(), error.to_string());
+        // Where the text is one line of many, its own line number would mislead.
+        let place = alloc::format!(" at line {} column {column}", error.line());
+        let message = message.strip_suffix(&place).unwrap_or(&message);
+        Self::Syntax { line, message: alloc::format!("{} (column {column})", excerpt(message)) }
     }
 }
 

@@ -202,8 +202,10 @@ mod tests {
     fn a_seed_always_gives_the_same_lengths() {
         check(&Lengths::Fixed(7), &[7, 7, 7]);
         check(&Lengths::Uniform { low: 10, high: 20 }, &[19, 17, 15, 12, 13, 10, 10, 10]);
-        check(&Lengths::LogNormal { median: 100.0, sigma: 1.0, min: 1, max: 4096 }, &[]);
-        check(&Lengths::Empirical { values: alloc::vec![5, 6, 7], weights: alloc::vec![1.0, 0.0, 3.0] }, &[]);
+        let log_normal = Lengths::LogNormal { median: 100.0, sigma: 1.0, min: 1, max: 200 };
+        check(&log_normal, &[200, 200, 108, 174, 200, 18, 200, 200]);
+        let empirical = Lengths::Empirical { values: alloc::vec![5, 6, 7], weights: alloc::vec![1.0, 0.0, 3.0] };
+        check(&empirical, &[7, 7, 5, 5, 7, 7, 7, 7]);
         check(&Lengths::List(alloc::vec![3, 1, 4, 1]), &[3, 1]);
     }
 

@@ -3,6 +3,7 @@
 pub mod arrival;
 mod csv;
 pub mod dataset;
+mod date_time;
 pub mod error;
 pub mod lengths;
 pub mod random;

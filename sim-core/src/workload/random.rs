@@ -181,9 +181,9 @@ impl PrefixRepetition {
 /// Private prompts and outputs with lengths from any distribution.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Synthetic {
-    /// Prompt lengths without the shared prefix, drawn from the stream "input_len".
+    /// Prompt lengths without the shared prefix, drawn from the stream `input_len`.
     pub input_len: Lengths,
-    /// Output lengths, drawn from the stream "output_len".
+    /// Output lengths, drawn from the stream `output_len`.
     pub output_len: Lengths,
     /// Tokens at the beginning of every prompt.
     pub prefix_len: u32,

@@ -108,6 +108,43 @@ impl<'de> Visitor<'de> for EntryReader<'_> {
     }
 }
 
+/// The chunks met so far.
+struct Chunks {
+    chunk_size: u32,
+    /// First token of each hash's chunk, by hash and length: vLLM fills chunks of different lengths with different text.
+    starts: BTreeMap<(i128, u32), u64>,
+}
+
+impl Chunks {
+    /// Appends the chunks of `hash_ids`, `input_length` tokens at most; without hashes, that many private tokens.
+    ///
+    /// New chunks are numbered in a row, so that a run of them that comes again is one run of tokens.
+    fn push_prompt(
+        &mut self,
+        prompt: &mut Vec<TokenRun>,
+        hash_ids: &[i128],
+        input_length: u32,
+        builder: &mut RequestBuilder,
+    ) {
+        if hash_ids.is_empty() {
+            prompt.push(builder.fresh(input_length));
+        }
+        let mut rest = input_length;
+        for &hash in hash_ids {
+            let len = rest.min(self.chunk_size);
+            if len == 0 {
+                break;
+            }
+            let start = *self.starts.entry((hash, len)).or_insert_with(|| builder.fresh(len).start);
+            rest -= len;
+            match prompt.last_mut() {
+                Some(last) if last.start + u64::from(last.len) == start => last.len += len,
+                _ => prompt.push(TokenRun { start, len }),
+            }
+        }
+    }
+}
+
 fn length(line: u64, field: &str, value: Option<&serde_json::Value>) -> Result<u32, WorkloadError> {
     let length = value.and_then(serde_json::Value::as_u64).and_then(|length| u32::try_from(length).ok());
     match length {
@@ -139,7 +176,7 @@ impl TimedTrace<'_> {
         }
 
         let mut builder = RequestBuilder::with_capacity(0);
-        let mut chunks = BTreeMap::new();
+        let mut chunks = Chunks { chunk_size, starts: BTreeMap::new() };
         let mut timestamps = Vec::new();
         let mut prompt = Vec::new();
         let mut num_skipped = 0;
@@ -154,21 +191,7 @@ impl TimedTrace<'_> {
                 continue;
             }
             prompt.clear();
-            match entry.hash_ids {
-                Some(hashes) if !hashes.is_empty() => {
-                    let mut rest = input_length;
-                    for hash in hashes {
-                        let len = rest.min(chunk_size);
-                        if len == 0 {
-                            break;
-                        }
-                        let start = *chunks.entry((hash, len)).or_insert_with(|| builder.fresh(len).start);
-                        prompt.push(TokenRun { start, len });
-                        rest -= len;
-                    }
-                }
-                _ => prompt.push(builder.fresh(input_length)),
-            }
+            chunks.push_prompt(&mut prompt, entry.hash_ids.as_deref().unwrap_or_default(), input_length, &mut builder);
             builder.push(&prompt, output_length)?;
             timestamps.push(timestamp);
         }

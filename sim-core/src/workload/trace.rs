@@ -4,13 +4,14 @@ use alloc::vec::Vec;
 
 use super::csv::{Row, read_csv};
 use super::dataset::{RequestBuilder, Sample, SampleOptions};
+use super::date_time::parse_date_time;
 use super::error::WorkloadError;
 use super::random::push_stretch;
 use super::timed_trace::{EntryReader, TimedTraceOptions};
 use crate::math;
 use crate::request::RequestSet;
 use crate::rng::RandomState;
-use crate::time::{SimDuration, SimTime};
+use crate::time::SimTime;
 
 /// Most bytes of a trace.
 pub const MAX_TRACE_BYTES: usize = 1 << 28;
@@ -227,63 +228,6 @@ pub(super) fn check_size(bytes: &[u8], limit: usize) -> Result<(), WorkloadError
 /// The lines that are not blank, each with its number from 1.
 pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
     (1..).zip(bytes.split(|&byte| byte == b'\n')).filter(|(_, line)| !line.trim_ascii().is_empty())
-}
-
-/// `2023-11-16 18:15:46.6805900`, also with `T`, with fewer decimals or none, and with an offset from UTC; as time
-/// since the year 0, which only differences are taken of.
-fn parse_date_time(text: &str) -> Option<SimTime> {
-    let text = text.trim();
-    let (date, time) = text.split_once([' ', 'T'])?;
-    let mut date = date.splitn(3, '-').map(digits);
-    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
-    let (clock, offset_minutes) = split_offset(time)?;
-    let mut clock = clock.splitn(3, ':');
-    let (hour, minute, second) = (digits(clock.next()?)?, digits(clock.next()?)?, clock.next()?);
-    let (second, decimals) = second.split_once('.').unwrap_or((second, "0"));
-    let second = digits(second)?;
-    let in_range = (1..=9999).contains(&year)
-        && (1..=12).contains(&month)
-        && (1..=31).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second <= 60;
-    if !in_range || decimals.len() > 9 {
-        return None;
-    }
-    let nanos = digits(decimals)? * 10_u64.pow(9 - u32::try_from(decimals.len()).ok()?);
-    // Years begin in March, so that the leap day is the last: Neri and Schneider's arithmetic.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
-    let minutes = (days * 24 + hour) * 60 + minute;
-    // An offset can make the first day of the count negative; a day more keeps it positive.
-    let minutes = (minutes + 24 * 60).checked_add_signed(-offset_minutes)?;
-    // Seconds since 1970 or so, as nanoseconds since the year 0 exceed 64 bits.
-    let seconds = (minutes * 60 + second).checked_sub(SECONDS_BEFORE_1970)?;
-    Some(SimTime::from_nanos(seconds.checked_mul(1_000_000_000)?) + SimDuration::from_nanos(nanos))
-}
-
-/// Seconds of the count above on the first day of 1970.
-const SECONDS_BEFORE_1970: u64 = 719_469 * 24 * 60 * 60;
-
-/// Splits `18:15:46+02:00` into the clock and the offset in minutes.
-fn split_offset(time: &str) -> Option<(&str, i64)> {
-    if let Some(clock) = time.strip_suffix('Z') {
-        return Some((clock, 0));
-    }
-    let Some(at) = time.find(['+', '-']) else {
-        return Some((time, 0));
-    };
-    let (clock, offset) = time.split_at(at);
-    let (hours, minutes) = offset[1..].split_once(':')?;
-    let minutes = i64::try_from(digits(hours)? * 60 + digits(minutes)?).ok()?;
-    let limit = 24 * 60;
-    (minutes < limit).then_some((clock, if offset.starts_with('-') { -minutes } else { minutes }))
-}
-
-/// A number of at most nine digits and nothing else.
-fn digits(text: &str) -> Option<u64> {
-    let is_number = (1..=9).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number { text.parse().ok() } else { None }
 }
 
 impl Row<'_> {

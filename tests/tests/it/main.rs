@@ -1,7 +1,11 @@
 //! Tests of the whole product, in one binary.
 
 mod scheduler_tables;
+mod rng_golden;
 mod workload_golden;
+mod workload_distributions;
+mod workload_inputs;
+mod workload_options;
 mod profile_fixture;
 mod profile_format;
 mod profile_schema;

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sim_core::rng::{Pcg64, PythonRandom, RandomState};
+use sim_core::rng::RandomState;
+use sim_core::time::SimTime;
 use sim_core::workload::arrival::{RampUpStrategy, TrafficOptions, send_times};
 use sim_core::workload::dataset::{Dataset, SampleOptions, Tokenizer, build};
 use sim_core::workload::lengths::RangeRatio;
@@ -25,13 +26,17 @@ fn path(name: &str) -> PathBuf {
 }
 
 fn file(name: &str) -> Vec<u8> {
-    std::fs::read(path(name)).unwrap()
+    std::fs::read(path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 fn golden<T: DeserializeOwned>(name: &str) -> Vec<T> {
-    let cases: Vec<T> = serde_json::from_slice(&file(&format!("{name}.golden.json"))).unwrap();
+    let cases: Vec<T> = serde_json::from_slice(&file(&format!("{name}.golden.json"))).expect("cases");
     assert!(!cases.is_empty(), "{name} holds no case");
     cases
+}
+
+fn count(value: &Value) -> u32 {
+    u32::try_from(value.as_u64().expect("a count")).expect("32 bits")
 }
 
 /// A case of any dataset; `options` differ.
@@ -71,18 +76,17 @@ impl Case {
     }
 
     fn u32(&self, key: &str, default: u32) -> u32 {
-        self.options.get(key).map_or(default, |value| value.as_u64().unwrap().try_into().unwrap())
+        self.options.get(key).map_or(default, count)
     }
 
     /// `num_added` tokens are put before a prompt by the server, not by the client that was recorded.
     #[track_caller]
     fn check(&self, dataset: &Dataset<'_>, traffic: &TrafficOptions, num_added: u32) {
-        let workload = build(dataset, &self.sample_options(), traffic).unwrap();
+        let workload = build(dataset, &self.sample_options(), traffic).expect("a workload");
         let requests = workload.requests.as_slice();
         let prompt_lens: Vec<u32> = requests.iter().map(|r| r.num_prompt_tokens - num_added).collect();
         assert_eq!(prompt_lens, self.prompt_lens, "prompt lengths, seed {}", self.seed);
         let output_lens: Vec<u32> = requests.iter().map(|r| r.num_output_tokens).collect();
-        // A server refuses 0 tokens; the recorded client does not send them in these cases.
         assert_eq!(output_lens, self.output_lens, "output lengths, seed {}", self.seed);
         assert!(requests.iter().all(|r| r.max_tokens == r.num_output_tokens && !r.stops), "limits are the lengths");
         assert_eq!(shared_prefixes(&workload, num_added), self.shared_prefixes, "shared prefixes, seed {}", self.seed);
@@ -107,7 +111,7 @@ fn shared_prefixes(workload: &Workload, num_added: u32) -> Vec<(usize, usize, u3
         for (i, left) in prompts[..j].iter().enumerate() {
             let shared = left.iter().zip(right).take_while(|(a, b)| a == b).count();
             if shared > 0 {
-                rows.push((i, j, shared.try_into().unwrap()));
+                rows.push((i, j, shared.try_into().expect("32 bits")));
             }
         }
     }
@@ -122,81 +126,15 @@ fn check_times(workload: &Workload, expect: &[f64]) {
 
 #[track_caller]
 fn check_seconds(nanos: &[u64], expect: &[f64]) {
-    assert_eq!(nanos.len(), expect.len());
+    assert_eq!(nanos.len(), expect.len(), "number of send times");
     for (index, (&nanos, seconds)) in nanos.iter().zip(expect).enumerate() {
-        let expect = (seconds.max(0.0) * 1e9).round() as u64;
+        let expect = SimTime::from_secs_f64(*seconds).as_nanos();
         assert!(nanos.abs_diff(expect) <= 1, "send time {index}: {nanos} ns, vLLM {expect} ns");
     }
 }
 
 fn at_5_per_second() -> TrafficOptions {
     TrafficOptions { request_rate: 5.0, self_timed: Some(false), ..Default::default() }
-}
-
-#[derive(Deserialize)]
-struct RngCase {
-    seed: u32,
-    generator_integers: Vec<(u32, u32, Vec<u32>)>,
-    generator_random: Vec<f64>,
-    stream_random: Vec<f64>,
-    state_random_sample: Vec<f64>,
-    state_randint: Vec<(u32, Vec<u32>)>,
-    state_permutation: Vec<u32>,
-    state_standard_exponential: Vec<f64>,
-    state_standard_normal: Vec<f64>,
-    state_gamma: Vec<(f64, Vec<f64>)>,
-    python_shuffle: Vec<u32>,
-    python_choice: Vec<u32>,
-    python_random: Vec<f64>,
-}
-
-/// Equal but for the last bits, which logarithms may differ in.
-#[track_caller]
-fn check_close(got: f64, expect: f64) {
-    let tolerance = 1e-13 * expect.abs();
-    assert!((got - expect).abs() <= tolerance, "{got} instead of {expect}");
-}
-
-#[test]
-fn generators_give_the_numbers_of_numpy_and_python() {
-    for case in golden::<RngCase>("rng") {
-        let mut generator = Pcg64::new(case.seed.into());
-        for (low, high, expect) in &case.generator_integers {
-            let got: Vec<u32> = expect.iter().map(|_| generator.integers(*low, *high)).collect();
-            assert_eq!(&got, expect, "integers from {low} to {high}, seed {}", case.seed);
-        }
-        // Equality of floats is meant: these are the same operations.
-        assert_eq!([(); 5].map(|()| generator.random()).to_vec(), case.generator_random);
-        let mut stream = Pcg64::stream(case.seed.into(), "input_len");
-        assert_eq!([(); 5].map(|()| stream.random()).to_vec(), case.stream_random);
-
-        let mut state = RandomState::new(case.seed);
-        assert_eq!([(); 5].map(|()| state.random_sample()).to_vec(), case.state_random_sample);
-        for (max, expect) in &case.state_randint {
-            let got: Vec<u32> = expect.iter().map(|_| state.randint(*max)).collect();
-            assert_eq!(&got, expect, "randint up to {max}, seed {}", case.seed);
-        }
-        assert_eq!(state.permutation(40), case.state_permutation);
-        for expect in case.state_standard_exponential {
-            check_close(state.standard_exponential(), expect);
-        }
-        for expect in case.state_standard_normal {
-            check_close(state.standard_normal(), expect);
-        }
-        for (shape, values) in case.state_gamma {
-            for expect in values {
-                check_close(state.gamma(shape, 0.5), expect);
-            }
-        }
-
-        let mut python = PythonRandom::new(case.seed);
-        let mut items: Vec<u32> = (0..50).collect();
-        python.shuffle(&mut items);
-        assert_eq!(items, case.python_shuffle, "shuffle, seed {}", case.seed);
-        let counts = [1, 2, 3, 1000, 70_000].into_iter().flat_map(|count| [count; 4]);
-        assert_eq!(counts.map(|count| python.randrange(count)).collect::<Vec<_>>(), case.python_choice);
-        assert_eq!([(); 5].map(|()| python.random()).to_vec(), case.python_random);
-    }
 }
 
 #[derive(Deserialize)]
