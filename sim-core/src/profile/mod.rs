@@ -16,12 +16,11 @@ mod table;
 mod interpolate;
 pub mod cuda_graphs;
 pub mod step_time;
-pub mod memory;
+mod platform;
 pub mod synthetic;
 
 pub use cuda_graphs::CaptureSizes;
 pub use error::{Fault, ProfileError};
-pub use memory::{MemoryRequest, num_gpu_blocks};
 pub use schema::Profile;
 pub use step_time::{Evidence, StepTime, StepTimeModel, StepTimeSettings};
 pub use synthetic::SyntheticCosts;

@@ -1,0 +1,68 @@
+//! The command line: one file a subcommand, and the exit codes.
+
+mod simulate;
+mod verify_tokens;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Exit codes: 0 all is well, 1 a check failed (an objective missed, a trace that differs), 2 a wrong command line or
+/// input.
+const CHECK_FAILED: u8 = 1;
+const USAGE: u8 = 2;
+
+#[derive(Debug, Parser)]
+#[command(name = "profiler", version, about = "What latency will my vLLM deployment have? Simulated, without a GPU.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Simulate a workload on a profile and print what `vllm bench serve` would print.
+    Simulate(Box<simulate::Args>),
+    /// Compare the simulator's schedule with recordings of vLLM's, pass by pass.
+    VerifyTokens(verify_tokens::Args),
+    /// Print the JSON schema of profile files.
+    Schema,
+}
+
+/// Parses, runs, and says what went wrong in one line.
+#[expect(clippy::print_stderr, reason = "the place where errors are printed")]
+pub(crate) fn run() -> ExitCode {
+    match try_run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(CHECK_FAILED),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// Whether every check passed.
+fn try_run() -> Result<bool> {
+    let arguments = simulate::take_vllm_flags(std::env::args_os().collect())?;
+    match Cli::parse_from(arguments).command {
+        Command::Simulate(args) => args.run(),
+        Command::VerifyTokens(args) => args.run(),
+        Command::Schema => schema(),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the result of the command")]
+fn schema() -> Result<bool> {
+    let schema = schemars::schema_for!(sim_core::profile::Profile);
+    println!("{}", serde_json::to_string_pretty(&schema)?);
+    Ok(true)
+}
+
+/// Whether the reader of our output went away, as `head` does.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+}

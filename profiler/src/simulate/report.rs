@@ -1,0 +1,232 @@
+//! What a run is told as: the table of `vllm bench serve`, what stands around it, and files.
+
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use sim_core::config::{EngineConfig, Reason, ResolvedEngine};
+use sim_core::metrics::bench_outputs::RecordedOutputs;
+use sim_core::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics, Latencies};
+use sim_core::metrics::bench_json::{ResultJson, SaveResult, Simulation, result_filename};
+use sim_core::metrics::bench_table::table;
+use sim_core::metrics::chrome_trace::write_chrome_trace;
+use sim_core::metrics::digest::digest;
+use sim_core::metrics::request_csv::write_request_csv;
+use sim_core::metrics::summary::{EngineSummary, EngineTotals};
+use sim_core::profile::Profile;
+use sim_core::profile::schema::ProvenanceKind;
+use sim_core::simulator::SimulationResult;
+
+use super::report_flags::ReportFlags;
+use crate::verify::tokens::VLLM_VERSION;
+
+/// A run and what it was made of.
+#[derive(Debug)]
+pub(crate) struct Report<'a> {
+    pub(crate) profile: &'a Profile,
+    pub(crate) profile_name: &'a str,
+    pub(crate) engine: &'a ResolvedEngine,
+    pub(crate) workload_name: &'a str,
+    pub(crate) options: &'a BenchServeOptions,
+    pub(crate) result: &'a SimulationResult,
+}
+
+impl Report<'_> {
+    /// Where the numbers come from: what a reader must know before the table.
+    pub(crate) fn heading(&self) -> String {
+        let provenance = &self.profile.provenance;
+        let kind = provenance_kind(self.profile);
+        let sources = provenance.sources.iter().map(|source| format!("{} {}", source.name, source.version));
+        let sources = sources.collect::<Vec<_>>().join(", ");
+        let accuracy = if self.profile.validation.runs.is_empty() {
+            "never compared with a running engine"
+        } else {
+            "see its validation"
+        };
+        let (model, hardware) = (&self.profile.model.name, &self.profile.hardware.name);
+        let of = if sources.is_empty() { String::new() } else { format!(" from {sources}") };
+        format!(
+            "SIMULATED, not measured. Schedule: vLLM {VLLM_VERSION}, exact. Times: profile {}\n\
+             ({model} on {hardware}; {kind}{of}; {accuracy}).\n\
+             Workload: {}.\n",
+            self.profile_name, self.workload_name
+        )
+    }
+
+    /// vLLM's table, then what the engine did.
+    pub(crate) fn body(&self, quiet: bool) -> String {
+        let outputs = RecordedOutputs::new(&self.result.recording);
+        let metrics = BenchmarkMetrics::new(&outputs, &Latencies::new(&outputs), self.options);
+        let mut text = table(&metrics, self.options);
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        if !quiet {
+            text.push_str(&self.engine_lines());
+        }
+        text
+    }
+
+    fn engine_lines(&self) -> String {
+        let summary = self.engine_summary();
+        let mut text = String::new();
+        let mut line = |name: &str, value: String| {
+            text.push_str(&format!("{name:<40} {value}\n"));
+        };
+        line("Forward passes:", summary.totals.num_passes.to_string());
+        line("Preemptions:", summary.totals.num_preemptions.to_string());
+        line("Prefix cache hit rate:", format!("{:.1} %", 100.0 * summary.totals.prefix_cache_hit_rate()));
+        line(
+            "Running requests, mean / most:",
+            format!("{:.1} / {}", summary.mean_running, summary.max_running),
+        );
+        line(
+            "Waiting requests, mean / most:",
+            format!("{:.1} / {}", summary.mean_waiting, summary.max_waiting),
+        );
+        line(
+            "KV cache usage, mean / most:",
+            format!("{:.1} % / {:.1} %", 100.0 * summary.mean_kv_cache_usage, 100.0 * summary.max_kv_cache_usage),
+        );
+        line("Device busy:", format!("{:.1} %", 100.0 * summary.device_busy_share));
+        line("Device time beyond the profile's samples:", format!("{:.1} %", 100.0 * self.extrapolated_share()));
+        text
+    }
+
+    fn engine_summary(&self) -> EngineSummary {
+        let stats = self.result.stats;
+        let totals = EngineTotals {
+            num_passes: self.result.recording.passes.len() as u64,
+            num_preemptions: stats.num_preemptions,
+            prefix_cache_queries: stats.prefix_cache_queries,
+            prefix_cache_hits: stats.prefix_cache_hits,
+            preempted_queries: stats.preempted_queries,
+            preempted_hits: stats.preempted_hits,
+            num_evictions: self.result.num_evictions,
+        };
+        EngineSummary::new(&self.result.recording, totals, self.engine.config.num_gpu_blocks)
+    }
+
+    fn extrapolated_share(&self) -> f64 {
+        let time = self.result.device_time;
+        if time.total.as_nanos() == 0 { 0.0 } else { time.extrapolated.as_secs_f64() / time.total.as_secs_f64() }
+    }
+
+    /// Share of the requests that meet every objective.
+    pub(crate) fn goodput_share(&self) -> f64 {
+        self.options.goodput.share_met(&RecordedOutputs::without_itls(&self.result.recording))
+    }
+
+    /// Writes the files that were asked for, and says on stderr where they are.
+    pub(crate) fn write_files(&self, flags: &ReportFlags) -> Result<()> {
+        if flags.saves_result() {
+            self.save_result(flags)?;
+        }
+        if let Some(path) = &flags.per_request_csv {
+            let mut text = String::new();
+            write_request_csv(&mut text, &self.result.recording, &self.options.goodput)?;
+            write_file(path, |out| out.write_all(text.as_bytes()))?;
+        }
+        if let Some(path) = &flags.chrome_trace {
+            let title = format!("vLLM {VLLM_VERSION} engine, simulated");
+            let mut text = String::new();
+            write_chrome_trace(&mut text, &self.result.recording, &title, self.engine.config.num_gpu_blocks - 1)?;
+            write_file(path, |out| out.write_all(text.as_bytes()))?;
+        }
+        if let Some(path) = &flags.queries_per_iter {
+            write_file(path, |out| writeln!(out, "{}", serde_json::json!(self.result.queries_per_iter)))?;
+        }
+        Ok(())
+    }
+
+    fn save_result(&self, flags: &ReportFlags) -> Result<()> {
+        let date = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
+        let name = flags.result_filename.clone().unwrap_or_else(|| result_filename(self.options, &date));
+        let path = flags.result_dir.as_ref().map_or_else(|| name.clone().into(), |folder| folder.join(&name));
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        }
+        let outputs = if flags.save_detailed {
+            RecordedOutputs::new(&self.result.recording)
+        } else {
+            RecordedOutputs::without_itls(&self.result.recording)
+        };
+        let metrics = BenchmarkMetrics::new(&outputs, &Latencies::new(&outputs), self.options);
+        let simulation = Simulation {
+            version: env!("CARGO_PKG_VERSION"),
+            vllm_version: VLLM_VERSION,
+            profile: self.profile_name,
+            provenance: provenance_kind(self.profile),
+            extrapolated_share: self.extrapolated_share(),
+            digest: digest(&self.result.recording),
+        };
+        let save = SaveResult { date: &date, save_detailed: flags.save_detailed };
+        let json = ResultJson::new(&outputs, &metrics, self.options, &simulation, save)?;
+        if flags.append_result {
+            let place = || path.display().to_string();
+            let file = OpenOptions::new().append(true).create(true).open(&path).with_context(place)?;
+            let has_lines = file.metadata().with_context(place)?.len() > 0;
+            let mut out = BufWriter::new(file);
+            write!(out, "{}{json}", if has_lines { "\n" } else { "" }).with_context(place)?;
+            return out.flush().with_context(place);
+        }
+        write_file(&path, |out| write!(out, "{json}"))
+    }
+}
+
+/// The engine's settings, each with the reason for its value.
+pub(crate) fn explain(engine: &ResolvedEngine) -> String {
+    let fields = field_values(&engine.config);
+    let mut text = String::new();
+    for (field, value) in fields {
+        let reason = match engine.reason(field) {
+            Some(Reason::Given) => "given".to_owned(),
+            Some(Reason::Default { why } | Reason::Overridden { why }) => why.clone(),
+            None => String::new(),
+        };
+        // Writing to a String cannot fail.
+        writeln!(text, "{field:<38} {value:>8}  {reason}").unwrap_or_default();
+    }
+    text
+}
+
+fn field_values(config: &EngineConfig) -> [(&'static str, String); 16] {
+    [
+        ("max_num_seqs", config.max_num_seqs.to_string()),
+        ("max_num_active_seqs", config.max_num_active_seqs.to_string()),
+        ("max_num_batched_tokens", config.max_num_batched_tokens.to_string()),
+        ("max_num_scheduled_tokens", config.max_num_scheduled_tokens.to_string()),
+        ("max_model_len", config.max_model_len.to_string()),
+        ("block_size", config.block_size.to_string()),
+        ("num_gpu_blocks", config.num_gpu_blocks.to_string()),
+        ("enable_prefix_caching", config.enable_prefix_caching.to_string()),
+        ("enable_chunked_prefill", config.enable_chunked_prefill.to_string()),
+        ("long_prefill_token_threshold", config.long_prefill_token_threshold.to_string()),
+        ("long_prefill_token_threshold_adaptive", config.long_prefill_token_threshold_adaptive.to_string()),
+        ("policy", format!("{:?}", config.policy).to_lowercase()),
+        ("scheduler_reserve_full_isl", config.scheduler_reserve_full_isl.to_string()),
+        ("watermark_blocks", config.watermark_blocks.to_string()),
+        ("async_scheduling", config.async_scheduling.to_string()),
+        ("pipeline_parallel_size", config.pipeline_parallel_size.to_string()),
+    ]
+}
+
+const fn provenance_kind(profile: &Profile) -> &'static str {
+    match profile.provenance.kind {
+        ProvenanceKind::Measured => "measured",
+        ProvenanceKind::Derived => "derived",
+        ProvenanceKind::Synthetic => "synthetic",
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "tells where the result is")]
+fn write_file(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<()> {
+    let place = || path.display().to_string();
+    let mut out = BufWriter::new(File::create(path).with_context(place)?);
+    write(&mut out).with_context(place)?;
+    out.flush().with_context(place)?;
+    eprintln!("wrote {}", path.display());
+    Ok(())
+}
