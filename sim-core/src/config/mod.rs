@@ -1,7 +1,35 @@
 //! The engine's configuration, with vLLM's names and vLLM's resolved values.
+//!
+//! [`EngineArgs`] is what a user gives, every field optional; a [`Platform`] is what vLLM would find out about the
+//! device and the model. [`EngineArgs::resolve`] makes an [`EngineConfig`] of both, in vLLM's order, with a [`Reason`]
+//! for every field, or refuses with a [`ConfigError`] where vLLM would not start. [`admit`] then decides about each
+//! request as vLLM's front end does, before the scheduler sees it. [`flags`] knows every flag there is, simulated or not.
+//!
+//! The reference is vLLM 0.32.0: `vllm/engine/arg_utils.py`, `vllm/config/*.py`, `vllm/v1/core/kv_cache_utils.py`.
+
+mod admit;
+mod defaults;
+mod engine_args;
+pub mod flags;
+mod human_readable;
+mod kv_fit;
+mod platform;
+mod reasons;
+mod refusals;
+mod resolve;
+
+pub use admit::{EntryPoint, RequestRefusal, admit};
+pub use engine_args::{EngineArgs, PerformanceMode};
+pub use human_readable::{NotAnInteger, human_readable_int, human_readable_int_or_auto};
+pub use platform::{Device, KvCacheMemory, Platform, UsageContext};
+pub use reasons::{ConfigWarning, FieldReason, Reason, ResolvedEngine};
+pub use refusals::ConfigError;
+
+use serde::{Deserialize, Serialize};
 
 /// Order of the waiting queue and choice of the preemption victim (`vllm/config/scheduler.py::SchedulerConfig.policy`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum SchedulingPolicy {
     /// First come, first served.
     #[default]
