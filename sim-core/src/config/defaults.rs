@@ -117,5 +117,5 @@ fn device_row(platform: &Platform) -> Row {
             }
         }
     };
-    Row { max_num_batched_tokens: tokens, max_num_seqs: seqs, why: format!("default of {who} on {device}") }
+    Row { max_num_batched_tokens: tokens, max_num_seqs: seqs, why: format!("{who} on {device}") }
 }

@@ -7,7 +7,7 @@ use alloc::string::String;
 use super::engine_args::EngineArgs;
 use super::platform::{KvCacheMemory, Platform};
 use super::reasons::{Reason, Resolved};
-use super::refusals::ConfigError;
+use super::refusals::{ConfigError, gib};
 use crate::math;
 
 /// vLLM's default of `gpu_memory_utilization`.
@@ -22,6 +22,8 @@ struct Room {
     /// Whether the two above are bytes.
     in_bytes: bool,
     reason: Reason,
+    /// The argument that decides about it.
+    raise: &'static str,
 }
 
 /// The blocks, and the length they are checked for.
@@ -46,7 +48,7 @@ pub(super) fn fit(
     let mut length = max_model_len;
     if args.max_model_len == Some(-1) {
         length = match u32::try_from(fitting) {
-            Ok(0) | Err(_) => return Err(ConfigError::NothingFits { num_gpu_blocks }),
+            Ok(0) | Err(_) => return Err(ConfigError::NothingFits { num_gpu_blocks, raise: room.raise }),
             Ok(fitting) if fitting == length.value => {
                 Resolved::overridden(fitting, "-1 asks for the longest that fits, and all of the model's length does")
             }
@@ -63,6 +65,7 @@ pub(super) fn fit(
         return Err(ConfigError::NoKvCacheMemory {
             num_gpu_blocks: num_gpu_blocks.max(0),
             available_bytes: room.in_bytes.then_some(room.available_bytes),
+            raise: room.raise,
         });
     }
     let needed_blocks = i64::from(length.value.div_ceil(block_size));
@@ -74,6 +77,7 @@ pub(super) fn fit(
             bytes_per_block: room.in_bytes.then_some(room.bytes_per_block),
             usable_bytes: room.in_bytes.then_some(usable_bytes),
             estimated_max_model_len: fitting,
+            raise: room.raise,
         });
     }
     let num_gpu_blocks = Resolved { value: num_gpu_blocks, reason: room.reason };
@@ -89,11 +93,11 @@ fn room(args: &EngineArgs, platform: &Platform, block_size: u32) -> Result<Room,
         }
         KvCacheMemory::Blocks { .. } => (1, false),
     };
-    let (available_bytes, reason) = match args.num_gpu_blocks_override {
-        Some(blocks) => (blocks.saturating_mul(bytes_per_block), Reason::Given),
+    let (available_bytes, reason, raise) = match args.num_gpu_blocks_override {
+        Some(blocks) => (blocks.saturating_mul(bytes_per_block), Reason::Given, "num_gpu_blocks_override"),
         None => available(args, platform, block_size, bytes_per_block)?,
     };
-    Ok(Room { bytes_per_block, available_bytes, in_bytes, reason })
+    Ok(Room { bytes_per_block, available_bytes, in_bytes, reason, raise })
 }
 
 /// What the worker finds for the KV cache (`gpu_worker.py` and `cpu_worker.py`, `determine_available_memory`).
@@ -102,16 +106,17 @@ fn available(
     platform: &Platform,
     block_size: u32,
     bytes_per_block: i64,
-) -> Result<(i64, Reason), ConfigError> {
+) -> Result<(i64, Reason, &'static str), ConfigError> {
     // The GPU worker takes 0 for nothing given.
     let bytes = args.kv_cache_memory_bytes.filter(|bytes| platform.device.is_cpu() || *bytes != 0);
     match platform.kv_cache {
-        KvCacheMemory::Blocks { num_gpu_blocks, block_size: counted_size } => {
-            for (field, given) in [
-                ("kv_cache_memory_bytes", bytes.is_some()),
-                ("gpu_memory_utilization", args.gpu_memory_utilization.is_some()),
-            ] {
-                if given {
+        KvCacheMemory::Blocks { num_gpu_blocks, block_size: counted_size, gpu_memory_utilization } => {
+            let other_share =
+                args.gpu_memory_utilization.is_some_and(|share| share.to_bits() != gpu_memory_utilization.to_bits());
+            for (field, changed) in
+                [("kv_cache_memory_bytes", bytes.is_some()), ("gpu_memory_utilization", other_share)]
+            {
+                if changed {
                     return Err(ConfigError::MemoryNotInProfile { field });
                 }
             }
@@ -123,22 +128,24 @@ fn available(
                     "the {num_gpu_blocks} blocks of {counted_size} tokens of the profile, in blocks of {block_size}"
                 )
             };
-            Ok((tokens / i64::from(block_size), Reason::Default { why }))
+            Ok((tokens / i64::from(block_size), Reason::Default { why }, "num_gpu_blocks_override"))
         }
         KvCacheMemory::Measured { non_kv_cache_bytes, .. } => {
             if let Some(bytes) = bytes {
                 let why = format!("kv_cache_memory_bytes = {bytes} in blocks of {bytes_per_block} bytes");
-                return Ok((bytes, Reason::Default { why }));
+                return Ok((bytes, Reason::Default { why }, "kv_cache_memory_bytes"));
             }
             let share = args.gpu_memory_utilization.unwrap_or(GPU_MEMORY_UTILIZATION);
             let total = platform.device.total_memory_bytes();
             let requested = math::f64_to_u64(math::ceil(math::u64_to_f64(total) * share));
             let available = i64::try_from(i128::from(requested) - i128::from(non_kv_cache_bytes)).unwrap_or(i64::MAX);
             let why = format!(
-                "gpu_memory_utilization = {share} of {total} bytes, less {non_kv_cache_bytes} for weights and work, in \
-                 blocks of {bytes_per_block} bytes"
+                "gpu_memory_utilization = {share} of {:.2} GiB, less {:.2} GiB for weights and work, in blocks of \
+                 {bytes_per_block} bytes",
+                gib(i64::try_from(total).unwrap_or(i64::MAX)),
+                gib(i64::try_from(non_kv_cache_bytes).unwrap_or(i64::MAX)),
             );
-            Ok((available, Reason::Default { why }))
+            Ok((available, Reason::Default { why }, "gpu_memory_utilization"))
         }
     }
 }

@@ -48,7 +48,7 @@ pub enum UsageContext {
 }
 
 /// What the KV cache can be made of, on the rank that has room for the fewest blocks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum KvCacheMemory {
     /// The parts of the memory are known, so that `gpu_memory_utilization`, `kv_cache_memory_bytes` and `block_size`
     /// can change.
@@ -67,11 +67,13 @@ pub enum KvCacheMemory {
         num_gpu_blocks: u32,
         /// Tokens per block when they were counted.
         block_size: NonZeroU32,
+        /// `gpu_memory_utilization` when they were counted; giving another one is refused.
+        gpu_memory_utilization: f64,
     },
 }
 
 /// Everything [`EngineArgs::resolve`](super::EngineArgs::resolve) needs beside the arguments.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Platform {
     /// The device one worker runs on.
     pub device: Device,

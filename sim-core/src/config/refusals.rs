@@ -71,6 +71,8 @@ pub enum ConfigError {
         num_gpu_blocks: i64,
         /// Bytes for the KV cache; `None` if they come from a block count.
         available_bytes: Option<i64>,
+        /// The argument that decides how many there are.
+        raise: &'static str,
     },
     /// The usable blocks, which are all but the null block, cannot hold one sequence of `max_model_len` tokens (same
     /// function).
@@ -87,11 +89,15 @@ pub enum ConfigError {
         usable_bytes: Option<i64>,
         /// The longest sequence that would fit; 0 for none.
         estimated_max_model_len: i64,
+        /// The argument that decides how many blocks there are.
+        raise: &'static str,
     },
     /// `max_model_len` is -1 and not even one token fits (`kv_cache_utils.py::_auto_fit_max_model_len`).
     NothingFits {
         /// Blocks there would be, the null block included.
         num_gpu_blocks: i64,
+        /// The argument that decides how many there are.
+        raise: &'static str,
     },
     /// Prefix caching is on and `prefix_match_unit` is not the block size, in a model with one kind of layer
     /// (`kv_cache_utils.py::resolve_kv_cache_block_sizes`).
@@ -184,17 +190,17 @@ impl ConfigError {
     /// The three messages about room in the KV cache.
     fn fmt_kv(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoKvCacheMemory { num_gpu_blocks, available_bytes } => {
-                write!(f, "no memory is left for the KV cache: {num_gpu_blocks} blocks")?;
+            Self::NoKvCacheMemory { num_gpu_blocks, available_bytes, raise } => {
+                write!(f, "nothing is left for the KV cache: its number of blocks is {num_gpu_blocks}")?;
                 if let Some(bytes) = available_bytes {
                     write!(f, " ({:.2} GiB)", gib(*bytes))?;
                 }
-                f.write_str(", of which vLLM keeps one for itself: ")
+                write!(f, ", and vLLM keeps one block for itself: raise {raise}")
             }
-            Self::NothingFits { num_gpu_blocks } => write!(
+            Self::NothingFits { num_gpu_blocks, raise } => write!(
                 f,
-                "max_model_len = -1 finds no length that fits: there are {num_gpu_blocks} KV blocks, of which vLLM \
-                 keeps one for itself: "
+                "max_model_len = -1 finds no length that fits: the number of KV blocks is {num_gpu_blocks}, and vLLM \
+                 keeps one block for itself: raise {raise}"
             ),
             Self::KvCacheTooSmall {
                 max_model_len,
@@ -203,6 +209,7 @@ impl ConfigError {
                 bytes_per_block,
                 usable_bytes,
                 estimated_max_model_len,
+                raise,
             } => {
                 write!(f, "one request of max_model_len = {max_model_len} tokens needs {needed_blocks} KV blocks")?;
                 if let (Some(per_block), Some(usable)) = (bytes_per_block, usable_bytes) {
@@ -211,23 +218,20 @@ impl ConfigError {
                 } else {
                     write!(f, ", of {usable_blocks} usable: ")?;
                 }
-                match estimated_max_model_len {
-                    0 => Ok(()),
-                    length => write!(f, "lower max_model_len to {length} or less, or "),
+                if *estimated_max_model_len > 0 {
+                    write!(f, "lower max_model_len to {estimated_max_model_len} or less, or ")?;
                 }
+                write!(f, "raise {raise}")
             }
             _ => Ok(()),
-        }?;
-        f.write_str(
-            "raise gpu_memory_utilization, kv_cache_memory_bytes or num_gpu_blocks_override, whichever is in use",
-        )
+        }
     }
 }
 
 impl core::error::Error for ConfigError {}
 
 /// Bytes as GiB.
-fn gib(bytes: i64) -> f64 {
+pub(super) fn gib(bytes: i64) -> f64 {
     let size = math::u64_to_f64(bytes.unsigned_abs()) / 1_073_741_824.0;
     if bytes < 0 { -size } else { size }
 }

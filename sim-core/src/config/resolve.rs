@@ -121,8 +121,8 @@ impl EngineArgs {
         }
         Ok(match platform.default_block_size {
             Some(size) => Resolved::default(size, "what the attention backend of the profile asks for"),
-            None if platform.device.is_cpu() => Resolved::default(CPU_BLOCK_SIZE, "default of the CPU backend"),
-            None => Resolved::default(GPU_BLOCK_SIZE, "default on GPUs"),
+            None if platform.device.is_cpu() => Resolved::default(CPU_BLOCK_SIZE, "the CPU backend's"),
+            None => Resolved::default(GPU_BLOCK_SIZE, "what GPUs have unless the attention backend asks for another"),
         })
     }
 

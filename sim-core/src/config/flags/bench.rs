@@ -67,7 +67,7 @@ pub const BENCH_SERVE: &[FlagGroup] = &[
         flags: &[
             "--custom-output-len=256", "--spec-bench-output-len=256", "--spec-bench-category", "--sharegpt-output-len",
             "--hf-subset", "--hf-split", "--hf-name", "--hf-output-len", "--bfcl-categories",
-            "--blazedit-min-distance=0.0", "--blazedit-max-distance=1.0", "--speed-bench-dataset-subset",
+            "--blazedit-min-distance=0.0", "--blazedit-max-distance=1.0", "--speed-bench-dataset-subset=qualitative",
             "--speed-bench-output-len=4096", "--speed-bench-category",
         ],
     },
