@@ -9,8 +9,7 @@ use super::EngineConfig;
 pub enum EntryPoint {
     /// Python's `LLM.generate`: without `max_tokens`, `SamplingParams` has 16.
     Llm,
-    /// `POST /v1/completions`: without `max_tokens`, the request has 16. (JSON `null` is what
-    /// [`EntryPoint::ChatCompletions`] has.)
+    /// `POST /v1/completions`: without `max_tokens`, or with JSON `null`, the request has 16.
     Completions,
     /// `POST /v1/chat/completions`: without `max_tokens`, all that is left of `max_model_len`.
     ChatCompletions,

@@ -220,7 +220,6 @@ fn requests_are_admitted_as_by_vllm() {
             "chat" => EntryPoint::ChatCompletions,
             other => panic!("unknown door {other}"),
         };
-        // `"max_tokens": null` to /v1/completions was recorded as the field left out: 16.
         let max_tokens = case["max_tokens"].as_u64().map(|given| u32::try_from(given).expect("32 bits"));
         let prompt = count(&case["num_prompt_tokens"]);
         let admitted = match admit(&config, entry_point, prompt, max_tokens) {
