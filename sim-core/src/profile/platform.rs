@@ -37,7 +37,11 @@ impl Profile {
             && same_share(reported.gpu_memory_utilization)
         {
             let block_size = NonZeroU32::new(reported.block_size).ok_or_else(|| zero("memory.reported.block_size"))?;
-            return Ok(KvCacheMemory::Blocks { num_gpu_blocks: reported.num_gpu_blocks, block_size });
+            return Ok(KvCacheMemory::Blocks {
+                num_gpu_blocks: reported.num_gpu_blocks,
+                block_size,
+                gpu_memory_utilization: reported.gpu_memory_utilization,
+            });
         }
         let parts = [&memory.weights, &memory.other_resident, &memory.activation_peak, &memory.cuda_graphs];
         Ok(KvCacheMemory::Measured {

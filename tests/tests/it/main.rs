@@ -1,6 +1,8 @@
 //! Tests of the whole product, in one binary.
 
 mod scheduler_tables;
+mod config;
+mod config_texts;
 mod rng_golden;
 mod workload_golden;
 mod workload_distributions;
@@ -13,4 +15,5 @@ mod step_time_model;
 mod profile_properties;
 mod metrics_golden;
 mod metrics_recording;
+mod hostile_inputs;
 mod tidy;

@@ -1,0 +1,155 @@
+//! Every flag of `vllm serve` and `vllm bench serve`, and what giving it means here.
+//!
+//! No flag is dropped in silence: it is simulated, or known to change nothing that is simulated, or decided when the
+//! profile was measured, or refused by name with the reason.
+
+use alloc::string::{String, ToString};
+use core::fmt;
+
+mod bench;
+mod serve;
+
+pub use bench::BENCH_SERVE;
+pub use serve::SERVE;
+
+/// What giving a flag means for the simulation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlagEffect {
+    /// It does what it does in vLLM.
+    Simulated,
+    /// It is accepted and ignored: nothing that is simulated depends on it.
+    NoEffect,
+    /// The step times or the memory in the profile hold for one value of it. Another value needs another profile.
+    FixedByProfile,
+    /// It changes results in a way that is not simulated.
+    NotSimulated,
+}
+
+/// Flags with the same effect for the same reason.
+#[derive(Debug, Clone, Copy)]
+pub struct FlagGroup {
+    /// What giving one of them means.
+    pub effect: FlagEffect,
+    /// Why, as a sentence that reads on after the flag's name and a colon.
+    pub why: &'static str,
+    /// Names as in `vllm --help=all`, aliases too, switches without their `--no-` form. `--flag=value` stands for a
+    /// flag that changes nothing with that value, which is vLLM's default.
+    pub flags: &'static [&'static str],
+}
+
+/// Why a flag was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FlagError {
+    /// vLLM 0.32.0 has no flag of that name.
+    Unknown {
+        /// The name as looked up.
+        flag: String,
+    },
+    /// The flag's effect is [`FlagEffect::NotSimulated`] and the value is not its harmless one.
+    NotSimulated {
+        /// The name as looked up.
+        flag: String,
+        /// Why it is not.
+        why: &'static str,
+    },
+    /// A setter was asked for a flag that has no field, its effect being [`FlagEffect::NoEffect`] or
+    /// [`FlagEffect::FixedByProfile`], or a `--no-` form of something that is no switch.
+    NotHere {
+        /// The name as looked up.
+        flag: String,
+        /// What the flag means instead.
+        why: &'static str,
+    },
+    /// The value is missing, superfluous or of the wrong type.
+    Value {
+        /// The name as looked up.
+        flag: String,
+        /// The value as given; empty if there was none.
+        value: String,
+        /// What would be right.
+        expected: &'static str,
+    },
+}
+
+impl FlagError {
+    pub(super) fn value(flag: &str, value: &str, expected: &'static str) -> Self {
+        Self::Value { flag: flag.to_string(), value: value.to_string(), expected }
+    }
+}
+
+impl fmt::Display for FlagError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown { flag } => write!(f, "{flag}: vLLM 0.32.0 has no such flag"),
+            Self::NotSimulated { flag, why } => write!(f, "{flag} is not simulated: {why}"),
+            Self::NotHere { flag, why } => write!(f, "{flag} cannot be set here: {why}"),
+            Self::Value { flag, value, expected } => write!(f, "{flag} {value:?}: {expected}"),
+        }
+    }
+}
+
+impl core::error::Error for FlagError {}
+
+/// What a flag of `vllm serve` means here, and why. `flag` may be written with `_` for `-`, as `--no-...`, with a
+/// dotted key (`--compilation-config.mode`) or with its value (`--flag=value`); `value` is its value if that stands
+/// apart.
+///
+/// # Errors
+/// [`FlagError::Unknown`], or [`FlagError::NotSimulated`] unless the value is vLLM's default.
+pub fn serve_flag(flag: &str, value: Option<&str>) -> Result<(FlagEffect, &'static str), FlagError> {
+    look_up(SERVE, flag, value)
+}
+
+/// As [`serve_flag`], for `vllm bench serve`.
+///
+/// # Errors
+/// [`FlagError::Unknown`], or [`FlagError::NotSimulated`] unless the value is vLLM's default.
+pub fn bench_serve_flag(flag: &str, value: Option<&str>) -> Result<(FlagEffect, &'static str), FlagError> {
+    look_up(BENCH_SERVE, flag, value)
+}
+
+fn look_up(groups: &[FlagGroup], flag: &str, value: Option<&str>) -> Result<(FlagEffect, &'static str), FlagError> {
+    let (written, value) = match flag.split_once('=') {
+        Some((name, inline)) => (name, Some(inline)),
+        None => (flag, value),
+    };
+    let name = normalised(written);
+    let found = find(groups, &name).map(|entry| (entry, value.unwrap_or("true")));
+    let negated = || {
+        let positive = name.strip_prefix("--no-")?;
+        find(groups, &alloc::format!("--{positive}")).map(|entry| (entry, "false"))
+    };
+    let Some(((group, harmless), value)) = found.or_else(negated) else {
+        return Err(FlagError::Unknown { flag: name });
+    };
+    if group.effect == FlagEffect::NotSimulated && harmless != Some(value) {
+        return Err(FlagError::NotSimulated { flag: name, why: group.why });
+    }
+    Ok((group.effect, group.why))
+}
+
+/// The group a flag is in, and the value with which it changes nothing.
+fn find<'a>(groups: &'a [FlagGroup], name: &str) -> Option<(&'a FlagGroup, Option<&'static str>)> {
+    groups.iter().find_map(|group| {
+        group.flags.iter().find_map(|entry| {
+            let (flag, harmless) = entry.split_once('=').map_or((*entry, None), |(flag, value)| (flag, Some(value)));
+            (flag == name).then_some((group, harmless))
+        })
+    })
+}
+
+/// The name with `-` for `_`, without `=value` and without a dotted key.
+pub(super) fn normalised(flag: &str) -> String {
+    let name = flag.split_once(['=', '.']).map_or(flag, |(name, _)| name);
+    name.replace('_', "-")
+}
+
+/// Why `EngineArgs::set` has no field for `flag`.
+pub(super) fn not_settable(flag: &str, value: Option<&str>) -> FlagError {
+    match serve_flag(flag, value) {
+        Err(error) => error,
+        Ok((FlagEffect::Simulated, _)) => FlagError::value(flag, value.unwrap_or(""), "it is not a switch"),
+        Ok((_, why)) => FlagError::NotHere { flag: flag.to_string(), why },
+    }
+}
