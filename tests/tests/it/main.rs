@@ -13,4 +13,5 @@ mod step_time_model;
 mod profile_properties;
 mod metrics_golden;
 mod metrics_recording;
+mod hostile_inputs;
 mod tidy;
