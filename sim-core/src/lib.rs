@@ -16,4 +16,5 @@ pub mod engine_core;
 pub mod profile;
 pub mod metrics;
 mod client;
+mod json_message;
 pub mod simulator;

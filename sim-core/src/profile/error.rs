@@ -64,12 +64,16 @@ impl fmt::Display for ProfileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge { num_bytes } => {
-                write!(f, "the profile has {num_bytes} bytes; the limit is {}", super::Profile::MAX_BYTES)
+                write!(
+                    f,
+                    "the profile has {num_bytes} bytes; the limit is {} (is this another kind of file?)",
+                    super::Profile::MAX_BYTES
+                )
             }
             Self::NotJson { message } => write!(f, "the profile is not JSON: {message}"),
             Self::NoVersion => write!(
                 f,
-                "$.version: missing or not an integer; a profile is a JSON object with \"version\": {} (is this \
+                "$.version: missing or not a whole number of at least 0; a profile is a JSON object with \"version\": {} (is this \
                  another kind of file?)",
                 super::Profile::VERSION
             ),

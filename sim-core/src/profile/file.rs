@@ -6,6 +6,7 @@ use alloc::string::{String, ToString};
 use super::error::{Fault, ProfileError};
 use super::schema::Profile;
 use super::{layout, validate, version};
+use crate::json_message;
 
 impl Profile {
     /// The newest format version, the only one [`super::schema`] describes.
@@ -24,11 +25,12 @@ impl Profile {
             return Err(ProfileError::TooLarge { num_bytes: bytes.len() });
         }
         let value =
-            serde_json::from_slice(bytes).map_err(|error| ProfileError::NotJson { message: error.to_string() })?;
+            serde_json::from_slice(bytes).map_err(|error| ProfileError::NotJson { message: not_json(&error) })?;
         let profile: Self = serde_path_to_error::deserialize(version::upgrade(value)?).map_err(|error| {
             let path = error.path().to_string();
             let path = if path == "." { "$".to_string() } else { format!("$.{path}") };
-            ProfileError::Shape(Fault { path, message: error.into_inner().to_string() })
+            let message = json_message::for_people(&error.into_inner().to_string()).into_owned();
+            ProfileError::Shape(Fault { path, message })
         })?;
         profile.validate()?;
         Ok(profile)
@@ -54,4 +56,12 @@ impl Profile {
         let faults = validate::faults(self);
         if faults.is_empty() { Ok(()) } else { Err(ProfileError::Values(faults)) }
     }
+}
+
+/// The JSON parser's message with its place.
+fn not_json(error: &serde_json::Error) -> String {
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let message = error.to_string();
+    let message = message.strip_suffix(&place).unwrap_or(&message);
+    format!("{}{place}", json_message::for_people(message))
 }

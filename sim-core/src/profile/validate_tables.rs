@@ -87,7 +87,7 @@ impl Axis<'_> {
         faults.require(
             (2..=Profile::MAX_AXIS_POINTS).contains(&num_points),
             format_args!("{path}.{name}"),
-            format_args!("{num_points} points; an axis has from 2 to {}", Profile::MAX_AXIS_POINTS),
+            format_args!("number of points is {num_points}; an axis has from 2 to {}", Profile::MAX_AXIS_POINTS),
         );
         for (i, &point) in points.iter().enumerate() {
             let min = if i == 0 { self.min } else { points[i - 1].saturating_add(1) };

@@ -41,7 +41,11 @@ pub(super) fn read_csv<const N: usize>(
     let mut positions = [0; N];
     for (position, column) in positions.iter_mut().zip(columns) {
         let Some(found) = header.iter().position(|field| field.trim() == column) else {
-            return Err(WorkloadError::Syntax { line, message: alloc::format!("the header names no column {column}") });
+            let message = alloc::format!(
+                "the header names no column {column}; it must name {}, separated by commas",
+                columns.join(", ")
+            );
+            return Err(WorkloadError::Syntax { line, message });
         };
         *position = found;
     }
@@ -50,7 +54,7 @@ pub(super) fn read_csv<const N: usize>(
         num_rows += 1;
         if num_rows > RequestSet::MAX_REQUESTS {
             let limit = u64::from(RequestSet::MAX_REQUESTS);
-            return Err(WorkloadError::TooLarge { what: "rows", value: u64::from(num_rows), limit });
+            return Err(WorkloadError::TooLarge { what: "rows in the file", value: u64::from(num_rows), limit });
         }
         let wanted = positions.map(|position| fields.get(position).copied().unwrap_or(""));
         each(&Row { line, columns: &columns, fields: &wanted })?;
@@ -92,7 +96,7 @@ impl<'a> Records<'a> {
             }
         };
         match result {
-            ReadRecordResult::OutputFull => return syntax("the row has more than 65536 bytes"),
+            ReadRecordResult::OutputFull => return syntax("the row has more than 65536 bytes (is a quote left open?)"),
             ReadRecordResult::OutputEndsFull => return syntax("the row has more than 256 columns"),
             ReadRecordResult::End => return Ok(None),
             ReadRecordResult::Record | ReadRecordResult::InputEmpty => {}

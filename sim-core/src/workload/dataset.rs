@@ -228,7 +228,11 @@ impl RequestBuilder {
         self.num_runs += prompt.len() + 1;
         if self.num_runs > crate::math::u32_to_usize(Self::MAX_RUNS) {
             let limit = u64::from(Self::MAX_RUNS);
-            return Err(WorkloadError::TooLarge { what: "runs of tokens", value: limit + 1, limit });
+            return Err(WorkloadError::TooLarge {
+                what: "runs of tokens in all prompts and outputs together (see num_prompts)",
+                value: limit + 1,
+                limit,
+            });
         }
         let output = [self.fresh(num_output_tokens)];
         let order = u32::try_from(index).unwrap_or(u32::MAX);

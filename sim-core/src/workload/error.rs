@@ -3,6 +3,7 @@
 use alloc::string::{String, ToString};
 use core::fmt;
 
+use crate::json_message;
 use crate::request::RequestError;
 
 /// Why a workload cannot be built. Each variant's doc is its exact predicate.
@@ -65,7 +66,7 @@ pub enum WorkloadError {
 
 impl WorkloadError {
     pub(super) fn option(field: &'static str, value: impl ToString, need: &'static str) -> Self {
-        Self::Option { field, value: value.to_string(), need }
+        Self::Option { field, value: excerpt(&value.to_string()), need }
     }
 
     pub(super) fn row(line: u64, field: &str, value: impl ToString, need: &'static str) -> Self {
@@ -79,27 +80,40 @@ impl WorkloadError {
         // Where the text is one line of many, its own line number would mislead.
         let place = alloc::format!(" at line {} column {column}", error.line());
         let message = message.strip_suffix(&place).unwrap_or(&message);
-        Self::Syntax { line, message: alloc::format!("{} (column {column})", excerpt(message)) }
+        let message = excerpt(&json_message::for_people(message));
+        // Column 0 is the parser's for a whole value.
+        let column = if column == 0 { String::new() } else { alloc::format!(" (column {column})") };
+        Self::Syntax { line, message: message + &column }
     }
 }
 
-/// The first characters of a text that may be anything.
+/// The first characters of a text that may be anything, on one line.
 fn excerpt(text: &str) -> String {
     const MAX_CHARS: usize = 120;
-    match text.char_indices().nth(MAX_CHARS) {
-        Some((end, _)) => alloc::format!("{}…", &text[..end]),
-        None => text.into(),
+    let mut excerpt = String::new();
+    for (index, char) in text.chars().enumerate() {
+        if index == MAX_CHARS {
+            excerpt.push('…');
+            break;
+        }
+        if char.is_control() { excerpt.extend(char.escape_debug()) } else { excerpt.push(char) }
     }
+    excerpt
+}
+
+/// A value as it stands in a sentence.
+fn shown(value: &str) -> &str {
+    if value.trim().is_empty() { "empty" } else { value }
 }
 
 impl fmt::Display for WorkloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Option { field, value, need } => {
-                write!(f, "{field} is {value}; it must be {need}")
+                write!(f, "{field} is {}; it must be {need}", shown(value))
             }
             Self::Row { line, field, value, need } => {
-                write!(f, "line {line}: {field} is {value}; it must be {need}")
+                write!(f, "line {line}: {field} is {}; it must be {need}", shown(value))
             }
             Self::Syntax { line, message } => write!(f, "line {line}: {message}"),
             Self::TooLarge { what, value, limit } => {
@@ -110,7 +124,7 @@ impl fmt::Display for WorkloadError {
             }
             Self::SendTime { index, seconds } => write!(
                 f,
-                "request {index} would be sent after {seconds} s; the limit is {} s: see request_rate, burstiness and \
+                "request {index} would be sent after {seconds:?} s; the limit is {} s: see request_rate, burstiness and \
                  the trace's timestamps",
                 super::arrival::MAX_SEND_SECONDS
             ),
@@ -119,11 +133,5 @@ impl fmt::Display for WorkloadError {
     }
 }
 
-impl core::error::Error for WorkloadError {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Request { error, .. } => Some(error),
-            _ => None,
-        }
-    }
-}
+/// No error has a source: the text of [`WorkloadError::Request`] holds its error's.
+impl core::error::Error for WorkloadError {}

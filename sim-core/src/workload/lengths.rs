@@ -1,5 +1,6 @@
 //! How long prompts and outputs are.
 
+use alloc::format;
 use alloc::vec::Vec;
 
 use super::error::WorkloadError;
@@ -117,12 +118,14 @@ impl Lengths {
                 Ok((0..count).map(|_| rng.integers(low, high)).collect())
             }
             &Self::LogNormal { median, sigma, min, max } => {
+                const MEDIAN: &str = "log-normal with a finite median above 0";
+                const SIGMA: &str = "log-normal with a finite sigma of at least 0";
                 check_range(field, min, max)?;
                 if !(median > 0.0 && median.is_finite()) {
-                    return Err(WorkloadError::option(field, median, "log-normal with a finite median above 0"));
+                    return Err(WorkloadError::option(field, format!("log-normal with median {median}"), MEDIAN));
                 }
                 if !(sigma >= 0.0 && sigma.is_finite()) {
-                    return Err(WorkloadError::option(field, sigma, "log-normal with a finite sigma of at least 0"));
+                    return Err(WorkloadError::option(field, format!("log-normal with sigma {sigma}"), SIGMA));
                 }
                 let mut draw = || median * math::exp(sigma * rng.standard_normal());
                 Ok((0..count).map(|_| math::f64_to_u32(math::round(draw())).clamp(min, max)).collect())
@@ -130,7 +133,8 @@ impl Lengths {
             Self::Empirical { values, weights } => sample_empirical(values, weights, count, field, rng),
             Self::List(values) => {
                 let Some(values) = values.get(..count) else {
-                    return Err(WorkloadError::option(field, values.len(), "a list of at least num_prompts lengths"));
+                    let value = format!("a list of {} lengths", values.len());
+                    return Err(WorkloadError::option(field, value, "a list of at least num_prompts lengths"));
                 };
                 values.iter().try_for_each(|&length| check_length(field, length))?;
                 Ok(values.into())
@@ -148,20 +152,29 @@ fn sample_empirical(
 ) -> Result<Vec<u32>, WorkloadError> {
     values.iter().try_for_each(|&length| check_length(field, length))?;
     if values.len() != weights.len() {
-        return Err(WorkloadError::option(field, weights.len(), "a list of as many weights as values"));
+        let value = format!("a list of {} values with {} weights", values.len(), weights.len());
+        return Err(WorkloadError::option(field, value, "a list of as many weights as values"));
     }
     let mut total = 0.0;
     let mut cumulative = Vec::with_capacity(weights.len());
     for &weight in weights {
         if !(weight >= 0.0 && weight.is_finite()) {
-            return Err(WorkloadError::option(field, weight, "weighted by finite numbers of at least 0"));
+            return Err(WorkloadError::option(
+                field,
+                format!("weighted by {weight}"),
+                "weighted by finite numbers of at least 0",
+            ));
         }
         total += weight;
         cumulative.push(total);
     }
     let last_weighted = weights.iter().rposition(|&weight| weight > 0.0);
     let (Some(last), true) = (last_weighted, total.is_finite()) else {
-        return Err(WorkloadError::option(field, total, "weighted by numbers with a finite sum above 0"));
+        return Err(WorkloadError::option(
+            field,
+            format!("weighted by numbers with sum {total}"),
+            "weighted by numbers with a finite sum above 0",
+        ));
     };
     let mut draw = || {
         let target = rng.random() * total;
@@ -183,7 +196,8 @@ fn check_range(field: &'static str, low: u32, high: u32) -> Result<(), WorkloadE
     check_length(field, low)?;
     check_length(field, high)?;
     if low > high {
-        return Err(WorkloadError::option(field, low, "a range whose low end is not above its high end"));
+        let value = format!("a range from {low} to {high}");
+        return Err(WorkloadError::option(field, value, "a range whose low end is not above its high end"));
     }
     Ok(())
 }

@@ -156,7 +156,8 @@ impl PrefixRepetition {
         let num_draws =
             u64::from(num_prefixes) * (u64::from(prefix_len) + u64::from(prompts_per_prefix) * u64::from(suffix_len));
         if num_draws > MAX_TOKEN_DRAWS {
-            let what = "random tokens in all prefixes and suffixes together";
+            let what = "random tokens in all prefixes and suffixes together (see num_prompts, prefix_repetition_prefix_len \
+                        and prefix_repetition_suffix_len)";
             return Err(WorkloadError::TooLarge { what, value: num_draws, limit: MAX_TOKEN_DRAWS });
         }
 

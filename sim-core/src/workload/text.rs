@@ -2,6 +2,7 @@
 //! no tokenizer.
 
 use alloc::borrow::Cow;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -114,7 +115,8 @@ impl ShareGpt<'_> {
                 break;
             }
             let (Some(Text(prompt)), Some(Text(completion))) = (&prompt.value, &completion.value) else {
-                return Err(WorkloadError::option("value", "absent", "in both first turns of every conversation"));
+                let value = alloc::format!("absent in entry {index} after shuffling");
+                return Err(WorkloadError::option("value", value, "in both first turns of every conversation"));
             };
             let prompt_len = self.counter.count(index, prompt)?;
             let output_len = match self.sharegpt_output_len {
@@ -170,7 +172,8 @@ impl CustomEntry<'_> {
                 Ok(crate::math::f64_to_u32(length))
             }
             _ => {
-                let value = self.output_tokens.clone().unwrap_or_default();
+                // An `Option` reads null as nothing, too.
+                let value = self.output_tokens.as_ref().map_or_else(|| "absent or null".into(), ToString::to_string);
                 const NEED: &str = "from 1 to 67108864, or custom_output_len be given";
                 Err(WorkloadError::row(line, "output_tokens", value, NEED))
             }

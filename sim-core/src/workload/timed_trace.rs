@@ -3,7 +3,7 @@
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -145,14 +145,15 @@ impl Chunks {
     }
 }
 
+fn shown(value: Option<&serde_json::Value>) -> String {
+    value.map_or_else(|| "absent".into(), ToString::to_string)
+}
+
 fn length(line: u64, field: &str, value: Option<&serde_json::Value>) -> Result<u32, WorkloadError> {
     let length = value.and_then(serde_json::Value::as_u64).and_then(|length| u32::try_from(length).ok());
     match length {
         Some(length) if length <= RequestSet::MAX_SEQUENCE_TOKENS => Ok(length),
-        _ => {
-            let value = value.cloned().unwrap_or_default();
-            Err(WorkloadError::row(line, field, value, "a whole number up to 67108864"))
-        }
+        _ => Err(WorkloadError::row(line, field, shown(value), "a whole number up to 67108864")),
     }
 }
 
@@ -218,8 +219,7 @@ impl TimedTrace<'_> {
             _ => None,
         };
         let Some(number) = number else {
-            let value = value.cloned().unwrap_or_default();
-            return Err(WorkloadError::row(line, &self.options.timed_trace_label_timestamp, value, "a number"));
+            return Err(WorkloadError::row(line, &self.options.timed_trace_label_timestamp, shown(value), "a number"));
         };
         Ok(number * self.options.timed_trace_sec_multiplier)
     }

@@ -220,7 +220,11 @@ pub fn recognise(bytes: &[u8]) -> Option<TraceKind> {
 pub(super) fn check_size(bytes: &[u8], limit: usize) -> Result<(), WorkloadError> {
     let as_u64 = |size| u64::try_from(size).unwrap_or(u64::MAX);
     if bytes.len() > limit {
-        return Err(WorkloadError::TooLarge { what: "bytes", value: as_u64(bytes.len()), limit: as_u64(limit) });
+        return Err(WorkloadError::TooLarge {
+            what: "bytes in the file",
+            value: as_u64(bytes.len()),
+            limit: as_u64(limit),
+        });
     }
     Ok(())
 }

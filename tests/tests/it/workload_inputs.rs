@@ -92,7 +92,10 @@ fn traces_are_recognised_by_their_first_line() {
 fn a_bad_row_is_named_by_line_field_and_value() {
     let azure = |csv: &str| RecordedTrace::from_azure_csv(csv.as_bytes());
     check(azure(""), "the dataset yields no request: it is empty, or every entry was filtered out");
-    check(azure("TIMESTAMP,GeneratedTokens\n"), "line 1: the header names no column ContextTokens");
+    check(
+        azure("TIMESTAMP,GeneratedTokens\n"),
+        "line 1: the header names no column ContextTokens; it must name TIMESTAMP, ContextTokens, GeneratedTokens, separated by commas",
+    );
     check(
         azure(&AZURE.replace("396", "39x")),
         "line 3: ContextTokens is 39x; it must be a whole number up to 67108864",
@@ -105,10 +108,13 @@ fn a_bad_row_is_named_by_line_field_and_value() {
         azure(&AZURE.replace("2023-11-16 18:15:51", "noon")),
         "line 4: TIMESTAMP is noon.2220000; it must be a date and time such as 2023-11-16 18:15:46.6805900",
     );
-    check(azure(&AZURE.replace(",109", "")), "line 3: GeneratedTokens is ; it must be a whole number up to 67108864");
+    check(
+        azure(&AZURE.replace(",109", "")),
+        "line 3: GeneratedTokens is empty; it must be a whole number up to 67108864",
+    );
     check(
         azure(&format!("{}x", AZURE.replace("374", &"9".repeat(70_000)))),
-        "line 2: the row has more than 65536 bytes",
+        "line 2: the row has more than 65536 bytes (is a quote left open?)",
     );
     check(azure(&AZURE.replace("374", &",".repeat(300))), "line 2: the row has more than 256 columns");
     check(
@@ -125,34 +131,31 @@ fn a_bad_line_of_a_timed_trace_is_named() {
     check(of(&good.replace("5", "-5")), "line 2: input_length is -5; it must be a whole number up to 67108864");
     check(
         of(&good.replace("output_length", "x")),
-        "line 2: output_length is null; it must be a whole number up to 67108864",
+        "line 2: output_length is absent; it must be a whole number up to 67108864",
     );
     check(of(&good.replace("1,", "\"soon\",")), "line 2: timestamp is \"soon\"; it must be a number");
-    check(of(&good.replace("[7]", "7")), "line 2: invalid type: integer `7`, expected a sequence (column 69)");
+    check(of(&good.replace("[7]", "7")), "line 2: found number `7`; it must be an array (column 69)");
     check(
         of(&good.replace("1,", "1e300,")),
-        &format!(
-            "request 0 would be sent after 1{} s; the limit is 1000000000 s: see request_rate, burstiness and the trace's \
+        "request 0 would be sent after 1e297 s; the limit is 1000000000 s: see request_rate, burstiness and the trace's \
          timestamps",
-            "0".repeat(297)
-        ),
     );
-    check(of("[1]"), "line 2: invalid type: sequence, expected an object (column 0)");
-    check(of(&"[".repeat(100_000)), "line 2: invalid type: sequence, expected an object (column 0)");
+    check(of("[1]"), "line 2: found an array; it must be an object");
+    check(of(&"[".repeat(100_000)), "line 2: found an array; it must be an object");
     let nothing_to_generate = sample(&timed_trace(&format!("{good}\n{}", good.replace("2,", "0,"))), &all()).unwrap();
     assert_eq!((nothing_to_generate.requests.len(), nothing_to_generate.num_skipped), (1, 1));
 }
 
 #[test]
 fn bad_texts_are_named() {
-    check(sample(&sharegpt("{}"), &all()), "line 1: invalid type: map, expected a sequence (column 0)");
+    check(sample(&sharegpt("{}"), &all()), "line 1: found an object; it must be an array");
     check(
         sample(&sharegpt("[\n{\"conversations\": 1}]"), &all()),
-        "line 2: invalid type: integer `1`, expected an array of turns (column 19)",
+        "line 2: found number `1`; it must be an array of turns (column 19)",
     );
     check(
         sample(&sharegpt(r#"[{"conversations": [{"from": "x"}, {"value": "a b c d"}]}]"#), &all()),
-        "value is absent; it must be in both first turns of every conversation",
+        "value is absent in entry 0 after shuffling; it must be in both first turns of every conversation",
     );
     check(
         sample(&sharegpt("[]"), &all()),

@@ -55,7 +55,8 @@ fn bad_options_are_named() {
     );
     check(
         repetition(1, 1 << 26),
-        "67108864256 random tokens in all prefixes and suffixes together; the limit is 2147483648",
+        "67108864256 random tokens in all prefixes and suffixes together (see num_prompts, \
+         prefix_repetition_prefix_len and prefix_repetition_suffix_len); the limit is 2147483648",
     );
     let synthetic = |input_len| {
         let dataset = Synthetic { input_len, output_len: Lengths::Fixed(1), prefix_len: 0 };
@@ -64,11 +65,11 @@ fn bad_options_are_named() {
     check(synthetic(Lengths::Fixed(0)), "input_len is 0; it must be from 1 to 67108864 tokens");
     check(
         synthetic(Lengths::List(vec![1; 999])),
-        "input_len is 999; it must be a list of at least num_prompts lengths",
+        "input_len is a list of 999 lengths; it must be a list of at least num_prompts lengths",
     );
     check(
         synthetic(Lengths::LogNormal { median: f64::NAN, sigma: 1.0, min: 1, max: 2 }),
-        "input_len is NaN; it must be log-normal with a finite median above 0",
+        "input_len is log-normal with median NaN; it must be log-normal with a finite median above 0",
     );
     let self_timed = TrafficOptions { self_timed: Some(true), ..Default::default() };
     check(
