@@ -17,4 +17,5 @@ pub mod profile;
 pub mod metrics;
 mod client;
 mod json_message;
+mod simulation_error;
 pub mod simulator;

@@ -92,7 +92,10 @@ impl Args {
         write!(out, "{}", report.body(self.report.quiet))?;
         report.write_files(&self.report)?;
         let num_unfinished = result.recording.requests.iter().filter(|request| !request.is_finished).count();
-        ensure!(num_unfinished == 0, "{num_unfinished} requests can never be scheduled: their prefill exceeds the budget");
+        ensure!(
+            num_unfinished == 0,
+            "{num_unfinished} requests can never be scheduled: their prefill exceeds the budget"
+        );
         let Some(required) = self.report.require_goodput else { return Ok(true) };
         let share = report.goodput_share();
         writeln!(out, "Requests that meet every objective: {share:.4} (required: {required})")?;

@@ -54,7 +54,8 @@ impl clap::Args for EngineFlags {
             Arg::new(name).long(name).help(help).help_heading(heading).value_name("N").allow_hyphen_values(true)
         });
         let switches = SWITCHES.iter().flat_map(|&(name, negated, help)| {
-            let switch = |name: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help_heading(heading);
+            let switch =
+                |name: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help_heading(heading);
             [switch(name).help(format!("{help} [or --{negated}]")).overrides_with(negated), switch(negated).hide(true)]
         });
         command.args(values).args(switches)

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use sim_core::config::{EngineConfig, Reason, ResolvedEngine};
+use sim_core::metrics::bench_json::{ResultJson, SaveResult, Simulation, result_filename};
 use sim_core::metrics::bench_outputs::RecordedOutputs;
 use sim_core::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics, Latencies};
-use sim_core::metrics::bench_json::{ResultJson, SaveResult, Simulation, result_filename};
 use sim_core::metrics::bench_table::table;
 use sim_core::metrics::chrome_trace::write_chrome_trace;
 use sim_core::metrics::digest::digest;
@@ -78,14 +78,8 @@ impl Report<'_> {
         line("Forward passes:", summary.totals.num_passes.to_string());
         line("Preemptions:", summary.totals.num_preemptions.to_string());
         line("Prefix cache hit rate:", format!("{:.1} %", 100.0 * summary.totals.prefix_cache_hit_rate()));
-        line(
-            "Running requests, mean / most:",
-            format!("{:.1} / {}", summary.mean_running, summary.max_running),
-        );
-        line(
-            "Waiting requests, mean / most:",
-            format!("{:.1} / {}", summary.mean_waiting, summary.max_waiting),
-        );
+        line("Running requests, mean / most:", format!("{:.1} / {}", summary.mean_running, summary.max_running));
+        line("Waiting requests, mean / most:", format!("{:.1} / {}", summary.mean_waiting, summary.max_waiting));
         line(
             "KV cache usage, mean / most:",
             format!("{:.1} % / {:.1} %", 100.0 * summary.mean_kv_cache_usage, 100.0 * summary.max_kv_cache_usage),

@@ -190,7 +190,8 @@ impl WorkloadFlags {
         let file = self.read_dataset()?;
         let counter = self.tokenizer.as_deref().map(load_token_counter).transpose()?;
         let count = |text: &str| counter.as_ref().map_or(0, |count| count(text));
-        let name = self.dataset_name.unwrap_or(if self.is_default() { DatasetName::Azure } else { DatasetName::Random });
+        let name =
+            self.dataset_name.unwrap_or(if self.is_default() { DatasetName::Azure } else { DatasetName::Random });
         let dataset = match name {
             DatasetName::Random => Dataset::Random(self.random()?),
             DatasetName::PrefixRepetition => Dataset::PrefixRepetition(self.prefix_repetition()),
@@ -211,9 +212,7 @@ impl WorkloadFlags {
                 }
             }
             DatasetName::Burstgpt => Dataset::BurstGpt(BurstGpt::from_csv(&file)?),
-            DatasetName::TimedTrace => {
-                Dataset::TimedTrace(TimedTrace { jsonl: &file, options: self.timed_trace() })
-            }
+            DatasetName::TimedTrace => Dataset::TimedTrace(TimedTrace { jsonl: &file, options: self.timed_trace() }),
             DatasetName::Azure => Dataset::Recorded(RecordedTrace::from_azure_csv(&file)?),
             DatasetName::BurstgptTimed => Dataset::Recorded(RecordedTrace::from_burstgpt_csv(&file, None)?),
         };
@@ -256,9 +255,7 @@ impl WorkloadFlags {
             prefix_repetition_prefix_len: prefix.unwrap_or(defaults.prefix_repetition_prefix_len),
             prefix_repetition_suffix_len: suffix.unwrap_or(defaults.prefix_repetition_suffix_len),
             prefix_repetition_num_prefixes: count.unwrap_or(defaults.prefix_repetition_num_prefixes),
-            prefix_repetition_output_len: output
-                .or(self.output_len)
-                .unwrap_or(defaults.prefix_repetition_output_len),
+            prefix_repetition_output_len: output.or(self.output_len).unwrap_or(defaults.prefix_repetition_output_len),
         }
     }
 

@@ -29,6 +29,9 @@ struct Link {
 
 impl FreeBlockQueue {
     /// All blocks but the null block, in the order of their numbers. `num_blocks` counts the null block.
+    ///
+    /// # Panics
+    /// If `num_blocks` is 0.
     #[must_use]
     pub fn new(num_blocks: u32) -> Self {
         assert!(num_blocks > 0, "the pool has at least the null block");
@@ -97,6 +100,9 @@ impl FreeBlockQueue {
     }
 
     /// All free blocks, first to be reused first. For tests and invariants: costs a walk.
+    ///
+    /// # Panics
+    /// If the list and its count disagree.
     #[must_use]
     pub fn to_vec(&self) -> Vec<BlockId> {
         let mut blocks = vec![];

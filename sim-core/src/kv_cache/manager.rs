@@ -25,6 +25,15 @@ pub struct RequestBlocks {
     keys: KeyPath,
 }
 
+/// What an admission has to leave free.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AdmissionLimits {
+    /// Admit only if all known tokens would fit now (`scheduler_reserve_full_isl`).
+    pub(crate) reserve_full: bool,
+    /// Hold the watermark's blocks back.
+    pub(crate) keep_watermark: bool,
+}
+
 /// Gives out blocks and remembers their content. Hides the pool from the scheduler.
 #[doc(alias = "KVCacheManager")]
 #[derive(Debug)]
@@ -143,14 +152,14 @@ impl KvCacheManager {
         blocks: &mut RequestBlocks,
         num_new_tokens: u32,
         num_tokens: u32,
-        reserve_full: bool,
-        keep_watermark: bool,
+        limits: AdmissionLimits,
     ) -> bool {
         let num_hits = math::usize_to_u32(self.computed_blocks.len());
         let num_free_hits = self.computed_blocks.iter().filter(|&&block| self.pool.is_free(block)).count();
-        let reserved = math::usize_to_u32(num_free_hits) + if keep_watermark { self.watermark_blocks } else { 0 };
+        let reserved =
+            math::usize_to_u32(num_free_hits) + if limits.keep_watermark { self.watermark_blocks } else { 0 };
         let available = self.pool.num_free_blocks();
-        if reserve_full && self.num_blocks_for(num_tokens).saturating_sub(num_hits) + reserved > available {
+        if limits.reserve_full && self.num_blocks_for(num_tokens).saturating_sub(num_hits) + reserved > available {
             return false;
         }
         let end = num_hits * self.block_size + num_new_tokens;

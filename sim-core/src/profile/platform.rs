@@ -31,7 +31,8 @@ impl Profile {
     fn kv_cache_memory(&self, args: &EngineArgs) -> Result<KvCacheMemory, ProfileError> {
         let memory = &self.memory;
         let zero = |setting| ProfileError::Settings { setting, message: "0 must be at least 1".into() };
-        let same_share = |reported: f64| args.gpu_memory_utilization.is_none_or(|share| share.to_bits() == reported.to_bits());
+        let same_share =
+            |reported: f64| args.gpu_memory_utilization.is_none_or(|share| share.to_bits() == reported.to_bits());
         if let Some(reported) = &memory.reported
             && args.kv_cache_memory_bytes.is_none()
             && same_share(reported.gpu_memory_utilization)

@@ -6,10 +6,10 @@
 use alloc::vec::Vec;
 
 use super::live_request::{LiveRequest, LiveRequests, Place};
-use super::output::{Admission, EngineCoreOutputs, FinishedRequest, ScheduledRequest, SchedulerOutput};
+use super::output::{Admission, ScheduledRequest, SchedulerOutput};
 use super::request_queue::RequestQueue;
 use crate::config::{EngineConfig, SchedulingPolicy};
-use crate::kv_cache::manager::{KvCacheManager, RequestBlocks};
+use crate::kv_cache::manager::{AdmissionLimits, KvCacheManager, RequestBlocks};
 use crate::math;
 use crate::request::{FinishReason, RequestId, RequestSet};
 
@@ -31,19 +31,19 @@ pub struct SchedulerStats {
 /// Decides passes and takes in their results.
 #[derive(Debug)]
 pub struct Scheduler<'a> {
-    config: &'a EngineConfig,
-    requests: &'a RequestSet,
-    kv_cache: KvCacheManager,
-    live: LiveRequests,
-    waiting: RequestQueue,
+    pub(super) config: &'a EngineConfig,
+    pub(super) requests: &'a RequestSet,
+    pub(super) kv_cache: KvCacheManager,
+    pub(super) live: LiveRequests,
+    pub(super) waiting: RequestQueue,
     /// Slots in order of admission; never sorted otherwise.
-    running: Vec<u32>,
+    pub(super) running: Vec<u32>,
     /// Whether a request finished since the last pass: the worker has to hear of it, if by an empty pass.
-    has_finished_ids: bool,
-    pass_number: u64,
-    stats: SchedulerStats,
+    pub(super) has_finished_ids: bool,
+    pub(super) pass_number: u64,
+    pub(super) stats: SchedulerStats,
     /// Scratch: requests passed over in the waiting loop.
-    skipped: Vec<RequestId>,
+    pub(super) skipped: Vec<RequestId>,
 }
 
 /// What is left to give out in the pass being decided.
@@ -299,8 +299,10 @@ impl<'a> Scheduler<'a> {
             &mut request.blocks,
             num_new_tokens,
             num_tokens,
-            self.config.scheduler_reserve_full_isl,
-            !self.running.is_empty(),
+            AdmissionLimits {
+                reserve_full: self.config.scheduler_reserve_full_isl,
+                keep_watermark: !self.running.is_empty(),
+            },
         );
         if !fits {
             return false;
@@ -379,82 +381,6 @@ impl<'a> Scheduler<'a> {
                 request.num_output_placeholders += 1;
                 request.eligible_pass = next_eligible_pass;
             }
-        }
-    }
-
-    /// Takes in the results of a pass: a token for each request that it served to the end.
-    pub(crate) fn update_from_output(&mut self, output: &SchedulerOutput, outputs: &mut EngineCoreOutputs) {
-        outputs.clear();
-        let is_async = self.config.async_scheduling;
-        let mut any_running_finished = false;
-        for scheduled in &output.scheduled {
-            // Aborted or finished since the pass was issued.
-            if !self.live.holds(scheduled.slot, scheduled.id) {
-                continue;
-            }
-            let request = self.live.get_mut(scheduled.slot);
-            request.num_in_flight_tokens -= scheduled.num_scheduled_tokens;
-            let is_stale = request.num_stale_tokens > 0;
-            if is_stale {
-                request.num_stale_tokens -= scheduled.num_scheduled_tokens;
-            }
-            if !scheduled.emits {
-                continue;
-            }
-            request.num_tokens += 1;
-            outputs.tokens.push(scheduled.id);
-            if is_async {
-                if !is_stale {
-                    request.num_output_placeholders -= 1;
-                }
-                if request.is_running {
-                    let num_known = request.num_computed_tokens - request.num_output_placeholders;
-                    self.kv_cache.cache_blocks(&mut request.blocks, num_known);
-                }
-            }
-            if request.num_tokens == request.final_num_tokens {
-                any_running_finished |= request.is_running;
-                outputs.finished.push(FinishedRequest {
-                    id: scheduled.id,
-                    reason: request.finish_reason,
-                    num_output_tokens: request.num_tokens - request.num_prompt_tokens,
-                    num_preemptions: request.num_preemptions,
-                    num_passes: request.num_passes,
-                });
-                self.finish(scheduled.slot);
-            }
-        }
-        if any_running_finished {
-            let live = &self.live;
-            self.running.retain(|&slot| live.get(slot).is_running);
-        }
-    }
-
-    /// Ends a request. Its blocks are free before the next result is looked at; the running list is swept later.
-    fn finish(&mut self, slot: u32) {
-        let id = self.live.get(slot).id;
-        if self.live.get(slot).is_running {
-            self.live.get_mut(slot).is_running = false;
-        } else {
-            self.waiting.remove_request(id, self.requests.get(id));
-        }
-        self.release_blocks(slot);
-        self.live.remove(id);
-        self.has_finished_ids = true;
-    }
-
-    fn release_blocks(&mut self, slot: u32) {
-        let request = self.live.get_mut(slot);
-        self.kv_cache.free(&mut request.blocks);
-        self.kv_cache.forget_content(&mut request.blocks);
-    }
-
-    fn leave_queues(&mut self, slot: u32) {
-        let request = self.live.get(slot);
-        if request.is_running {
-            self.running.retain(|&running| running != slot);
-        } else {
-            self.waiting.remove_request(request.id, self.requests.get(request.id));
         }
     }
 }

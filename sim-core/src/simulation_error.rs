@@ -1,0 +1,145 @@
+//! The simulator's door: what has to hold before a run starts, so that nothing can fail inside.
+
+use core::fmt;
+
+use crate::config::EngineConfig;
+use crate::workload::{Traffic, Workload};
+
+/// Why a run cannot start. Each variant's doc is its exact predicate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SimulationError {
+    /// A field that must be at least 1 is 0.
+    ZeroField {
+        /// Its name.
+        field: &'static str,
+    },
+    /// `num_gpu_blocks - 1` blocks hold fewer than `max_model_len` tokens: vLLM refuses to start.
+    TooFewBlocks {
+        /// Blocks that can be used.
+        num_usable_blocks: u32,
+        /// Blocks that one request of `max_model_len` tokens takes.
+        num_needed_blocks: u32,
+    },
+    /// A prompt has at least `max_model_len` tokens: no room for an output token.
+    PromptTooLong {
+        /// Index of the request.
+        request: u32,
+        /// Its prompt's length.
+        num_prompt_tokens: u32,
+        /// The limit that it must stay below.
+        max_model_len: u32,
+    },
+    /// Chunked prefill is off, no long-prefill threshold cuts the prompt, and it exceeds the pass's token budget:
+    /// vLLM accepts such a request and never runs it.
+    PrefillNeverFits {
+        /// Index of the request.
+        request: u32,
+        /// Its prompt's length.
+        num_prompt_tokens: u32,
+        /// The budget.
+        token_budget: u32,
+    },
+    /// The numbers of send times, or the sum of `queries_per_iter`, and of requests differ.
+    TrafficLength {
+        /// Requests that the traffic brings.
+        num_sent: u64,
+        /// Requests in the set.
+        num_requests: u64,
+    },
+    /// `send_times` decreases at this index.
+    SendTimesDecrease {
+        /// Index of the request.
+        request: u32,
+    },
+}
+
+impl fmt::Display for SimulationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::ZeroField { field } => write!(f, "{field} is 0; it must be at least 1"),
+            Self::TooFewBlocks { num_usable_blocks, num_needed_blocks } => write!(
+                f,
+                "one request of max_model_len tokens needs {num_needed_blocks} KV blocks, but only \
+                 {num_usable_blocks} can be used; increase gpu_memory_utilization or decrease max_model_len"
+            ),
+            Self::PromptTooLong { request, num_prompt_tokens, max_model_len } => write!(
+                f,
+                "request {request}: the prompt has {num_prompt_tokens} tokens; with max_model_len={max_model_len} at \
+                 most {} leave room for an output token",
+                max_model_len.saturating_sub(1)
+            ),
+            Self::PrefillNeverFits { request, num_prompt_tokens, token_budget } => write!(
+                f,
+                "request {request}: its prefill of {num_prompt_tokens} tokens can never fit the budget of \
+                 {token_budget} tokens per pass while enable_chunked_prefill is off; vLLM would accept it and never \
+                 run it"
+            ),
+            Self::TrafficLength { num_sent, num_requests } => {
+                write!(f, "the traffic brings {num_sent} requests, but the workload has {num_requests}")
+            }
+            Self::SendTimesDecrease { request } => {
+                write!(f, "request {request} is to be sent before the request in front of it")
+            }
+        }
+    }
+}
+
+impl core::error::Error for SimulationError {}
+
+pub(crate) fn check_config(config: &EngineConfig) -> Result<(), SimulationError> {
+    let at_least_one = [
+        ("max_num_seqs", config.max_num_seqs),
+        ("max_num_active_seqs", config.max_num_active_seqs),
+        ("max_num_batched_tokens", config.max_num_batched_tokens),
+        ("max_num_scheduled_tokens", config.max_num_scheduled_tokens),
+        ("max_model_len", config.max_model_len),
+        ("block_size", config.block_size),
+        ("num_gpu_blocks", config.num_gpu_blocks),
+        ("pipeline_parallel_size", config.pipeline_parallel_size),
+    ];
+    for (field, value) in at_least_one {
+        if value == 0 {
+            return Err(SimulationError::ZeroField { field });
+        }
+    }
+    let num_usable_blocks = config.num_gpu_blocks - 1;
+    let num_needed_blocks = config.max_model_len.div_ceil(config.block_size);
+    if num_usable_blocks < num_needed_blocks {
+        return Err(SimulationError::TooFewBlocks { num_usable_blocks, num_needed_blocks });
+    }
+    Ok(())
+}
+
+pub(crate) fn check_requests(workload: &Workload, config: &EngineConfig) -> Result<(), SimulationError> {
+    let token_budget = config.max_num_scheduled_tokens.min(config.max_num_batched_tokens);
+    let is_never_cut = !config.enable_chunked_prefill && config.long_prefill_token_threshold == 0;
+    let max_model_len = config.max_model_len;
+    for (request, asked) in (0..).zip(workload.requests.as_slice()) {
+        let num_prompt_tokens = asked.num_prompt_tokens;
+        if num_prompt_tokens >= max_model_len {
+            return Err(SimulationError::PromptTooLong { request, num_prompt_tokens, max_model_len });
+        }
+        if is_never_cut && num_prompt_tokens > token_budget {
+            return Err(SimulationError::PrefillNeverFits { request, num_prompt_tokens, token_budget });
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn check_traffic(workload: &Workload) -> Result<(), SimulationError> {
+    let num_requests = workload.requests.len() as u64;
+    let num_sent = match &workload.traffic {
+        Traffic::Timed { send_times, .. } => {
+            if let Some(index) = send_times.windows(2).position(|pair| pair[0] > pair[1]) {
+                let request = u32::try_from(index + 1).unwrap_or(u32::MAX);
+                return Err(SimulationError::SendTimesDecrease { request });
+            }
+            send_times.len() as u64
+        }
+        Traffic::QueriesPerIter { queries_per_iter, .. } => {
+            queries_per_iter.iter().map(|&joining| u64::from(joining)).sum()
+        }
+    };
+    if num_sent == num_requests { Ok(()) } else { Err(SimulationError::TrafficLength { num_sent, num_requests }) }
+}
