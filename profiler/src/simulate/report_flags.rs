@@ -10,6 +10,7 @@ use sim_core::metrics::python_float;
 
 /// What is reported and where to.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::doc_markdown, reason = "these comments are the help text, shown as they stand")]
 #[command(next_help_heading = "Report (flags of vllm bench serve, and ours)")]
 pub(crate) struct ReportFlags {
     /// Name of the run; results are labelled as simulated anyway

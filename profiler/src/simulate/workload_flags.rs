@@ -52,6 +52,7 @@ enum RampUp {
 
 /// What is sent and when.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::doc_markdown, reason = "these comments are the help text, shown as they stand")]
 #[command(next_help_heading = "Workload (flags of vllm bench serve)")]
 pub(crate) struct WorkloadFlags {
     /// Where requests come from [default: random; without any workload flag, a sample of a real Azure trace]

@@ -1,9 +1,8 @@
 //! What a profile answers: step times, what they rest on, and KV blocks.
 
+use sim_core::config::{EngineArgs, UsageContext};
 use sim_core::profile::schema::{MixedBatch, ProvenanceKind};
-use sim_core::profile::{
-    Evidence, MemoryRequest, Profile, StepTimeModel, StepTimeSettings, SyntheticCosts, num_gpu_blocks,
-};
+use sim_core::profile::{Evidence, Profile, StepTimeModel, StepTimeSettings, SyntheticCosts};
 use sim_core::time::SimDuration;
 
 use crate::profile_fixture::{batch, h100, unpadded, v0};
@@ -23,28 +22,27 @@ fn smoothing_leaves_the_shipped_profile_within_3_percent_of_its_source() {
     }
 }
 
+/// The blocks that vLLM would start with, or why it would not.
+fn num_gpu_blocks(profile: &Profile, args: &EngineArgs) -> Result<u32, String> {
+    let platform = profile.platform(UsageContext::OpenAiApiServer, args).map_err(|error| error.to_string())?;
+    args.resolve(&platform).map(|engine| engine.config.num_gpu_blocks).map_err(|error| error.to_string())
+}
+
 #[test]
 fn number_of_kv_blocks_follows_vllm() {
-    let profile = h100();
-    let request = MemoryRequest::of_profile(&profile);
-    let blocks = |request: MemoryRequest| num_gpu_blocks(&profile, &request);
+    let short = EngineArgs { max_model_len: Some(32), ..EngineArgs::default() };
+    let blocks = |args: EngineArgs| num_gpu_blocks(&h100(), &args);
     // ceil(85061827297 × 0.92) less 16060522496, 536870912, 1352914698 and 644245094, divided by 16 × 131072.
-    assert_eq!(blocks(request), Ok(28_449));
-    assert_eq!(blocks(MemoryRequest { block_size: 32, ..request }), Ok(14_224));
-    assert_eq!(blocks(MemoryRequest { num_gpu_blocks_override: Some(7), ..request }), Ok(7));
-    assert_eq!(blocks(MemoryRequest { kv_cache_memory_bytes: Some(5 << 21), ..request }), Ok(5));
-    let error = blocks(MemoryRequest { gpu_memory_utilization: 0.2, ..request }).expect_err("no room");
-    assert!(
-        error.to_string().starts_with("gpu_memory_utilization: no available memory for the cache blocks"),
-        "{error}"
-    );
-    let error = blocks(MemoryRequest { gpu_memory_utilization: f64::NAN, ..request }).expect_err("not a share");
-    assert_eq!(error.to_string(), "gpu_memory_utilization: NaN must be above 0 and at most 1");
-    // What an engine reported wins, but only under its own settings.
-    let reported = v0();
-    let request = MemoryRequest { gpu_memory_utilization: 0.9, ..MemoryRequest::of_profile(&reported) };
-    assert_eq!(num_gpu_blocks(&reported, &request), Ok(27_000));
-    assert_eq!(num_gpu_blocks(&reported, &MemoryRequest { block_size: 32, ..request }), Ok(14_080));
+    assert_eq!(blocks(short.clone()), Ok(28_449));
+    assert_eq!(blocks(EngineArgs { block_size: Some(32), ..short.clone() }), Ok(14_224));
+    assert_eq!(blocks(EngineArgs { num_gpu_blocks_override: Some(7), ..short.clone() }), Ok(7));
+    assert_eq!(blocks(EngineArgs { kv_cache_memory_bytes: Some(5 << 21), ..short.clone() }), Ok(5));
+    assert!(blocks(EngineArgs { gpu_memory_utilization: Some(0.2), ..short.clone() }).is_err());
+    assert!(blocks(EngineArgs { gpu_memory_utilization: Some(f64::NAN), ..short.clone() }).is_err());
+    // What an engine reported wins, but only for the memory that it had.
+    let share = |share| EngineArgs { gpu_memory_utilization: Some(share), ..short.clone() };
+    assert_eq!(num_gpu_blocks(&v0(), &share(0.9)), Ok(27_000));
+    assert_ne!(num_gpu_blocks(&v0(), &share(0.8)), Ok(27_000));
 }
 
 #[test]
@@ -149,5 +147,5 @@ fn a_synthetic_profile_follows_its_formula_exactly() {
         assert_eq!(step_time.duration, SimDuration::from_micros_f64(expect_us));
         assert_eq!(step_time.evidence, Evidence::Interpolated);
     }
-    assert_eq!(num_gpu_blocks(&profile, &MemoryRequest::of_profile(&profile)), Ok(10_001));
+    assert_eq!(num_gpu_blocks(&profile, &EngineArgs::default()), Ok(10_001));
 }
