@@ -13,4 +13,6 @@ mod step_time_model;
 mod profile_properties;
 mod metrics_golden;
 mod metrics_recording;
+mod properties;
+mod oracles;
 mod tidy;
