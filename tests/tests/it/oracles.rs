@@ -97,7 +97,6 @@ fn check_md1(rho: f64, num_requests: usize, tolerance: f64) {
     let expect = 10.0 * rho / (2.0 * (1.0 - rho));
     let (got, standard_error) = (mean(&waits), standard_error(&waits));
     assert!(4.0 * standard_error < tolerance * expect, "too few requests: {standard_error} ms is the standard error");
-    println!("rho {rho}: mean wait {got:.4} ms, {expect:.4} ms expected, standard error {standard_error:.4} ms");
     assert!((got / expect - 1.0).abs() < tolerance, "mean wait {got} ms, {expect} ms expected, error {standard_error}");
 }
 
