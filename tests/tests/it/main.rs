@@ -16,4 +16,6 @@ mod profile_properties;
 mod metrics_golden;
 mod metrics_recording;
 mod hostile_inputs;
+mod properties;
+mod oracles;
 mod tidy;

@@ -3,44 +3,45 @@
 //! `scripts/test-wasm.sh` builds this crate as a Wasm module, calls [`exports`] from node (`run.mjs`) and compares with
 //! the output of the native program `digests`. No `wasm-bindgen`: numbers go in, numbers come out.
 
-use sim_core::math;
+use sim_core::metrics::digest;
+use sim_core::sched::scheduler::SchedulerStats;
+use sim_core::simulator::{DeviceTime, SimulationResult};
 
 pub mod exports;
+pub mod scenarios;
 
 /// Workloads, numbered from 0.
-pub const NUM_WORKLOADS: u32 = 60;
+pub const NUM_WORKLOADS: u32 = scenarios::NUM_SCENARIOS;
 
-/// Digest of workload `index`; of no meaning but that it is the same on every platform.
+/// Digest of everything that came of the run of workload `index`.
+///
+/// # Panics
+/// If the workload is not one that can run.
 #[must_use]
 pub fn digest(index: u32) -> u64 {
-    let mut random = SplitMix64(u64::from(index));
-    let mut digest = Fnv1a::new();
-    for _ in 0..1_000 {
-        let x = random.next_unit();
-        let y = math::u64_to_f64(random.next_u64() >> 40);
-        for value in [math::ln(x), math::ln_1p(x), math::exp(x), math::pow(y, x), math::sqrt(y), math::round(x * y)] {
-            digest.write(value.to_bits());
-        }
-    }
-    digest.0
+    digest_of(&scenarios::Scenario::new(index).run())
 }
 
-/// Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014).
-struct SplitMix64(u64);
-
-impl SplitMix64 {
-    fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+fn digest_of(result: &SimulationResult) -> u64 {
+    // Every field is named, so that a new one cannot be forgotten here.
+    let SimulationResult { recording, queries_per_iter, stats, num_evictions, device_time, end_time } = result;
+    let mut hash = Fnv1a::new();
+    hash.write(digest::digest(recording));
+    for &num_joining in queries_per_iter {
+        hash.write(u64::from(num_joining));
     }
-
-    /// Uniform in (0, 1].
-    fn next_unit(&mut self) -> f64 {
-        math::u64_to_f64((self.next_u64() >> 11) + 1) / 9_007_199_254_740_992.0
+    let &SchedulerStats { num_preemptions, prefix_cache_queries, prefix_cache_hits, preempted_queries, preempted_hits } =
+        stats;
+    for count in [num_preemptions, prefix_cache_queries, prefix_cache_hits, preempted_queries, preempted_hits] {
+        hash.write(count);
     }
+    hash.write(*num_evictions);
+    let &DeviceTime { total, measured, extrapolated } = device_time;
+    for time in [total, measured, extrapolated] {
+        hash.write(time.as_nanos());
+    }
+    hash.write(end_time.as_nanos());
+    hash.finish()
 }
 
 /// The hash of Fowler, Noll and Vo, variant 1a, over 64-bit words in little-endian order.
@@ -81,6 +82,8 @@ impl Default for Fnv1a {
 mod tests {
     use std::collections::BTreeMap;
 
+    use scenarios::{Scenario, Setting};
+
     use super::*;
 
     #[test]
@@ -90,6 +93,28 @@ mod tests {
             if let Some(twin) = seen.insert(digest(index), index) {
                 panic!("workloads {twin} and {index} have the same digest: one of them tests nothing");
             }
+        }
+    }
+
+    #[test]
+    fn every_workload_does_what_it_is_there_for() {
+        for index in 0..NUM_WORKLOADS {
+            let scenario = Scenario::new(index);
+            let result = scenario.run();
+            let (stats, setting) = (result.stats, scenario.setting);
+            let num_finished = result.recording.requests.iter().filter(|request| request.is_finished).count();
+            assert!(num_finished >= 240, "workload {index}, {setting:?}: {num_finished} finished");
+            // Requests trickle in under some traffic, and then memory suffices.
+            let is_crowded = index < 12;
+            let is_tight =
+                matches!(setting, Setting::TightMemory | Setting::PriorityTightMemory | Setting::ThreeStages);
+            if is_tight && is_crowded {
+                assert!(stats.num_preemptions > 0, "workload {index}, {setting:?}: no preemption");
+            }
+            let is_cached = stats.prefix_cache_hits > 0;
+            let expect_cached =
+                !matches!(setting, Setting::NoPrefixCaching | Setting::WholePrompts | Setting::LongPrefillThreshold);
+            assert_eq!(is_cached, expect_cached, "workload {index}, {setting:?}: prefix cache hits");
         }
     }
 
