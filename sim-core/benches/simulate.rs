@@ -13,9 +13,9 @@ use std::env;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use sim_core::config::{EngineConfig, SchedulingPolicy};
+use sim_core::config::{EngineArgs, EngineConfig, UsageContext};
 use sim_core::metrics::digest::digest;
-use sim_core::profile::{MemoryRequest, Profile, StepTimeModel, StepTimeSettings, num_gpu_blocks};
+use sim_core::profile::{Profile, StepTimeModel, StepTimeSettings};
 use sim_core::simulator::{SimulationOptions, simulate};
 use sim_core::workload::arrival::TrafficOptions;
 use sim_core::workload::dataset::{Dataset, SampleOptions};
@@ -24,25 +24,11 @@ use sim_core::workload::{Workload, build};
 
 const PROFILE: &[u8] = include_bytes!("../../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json");
 
+/// What vLLM's server would start with, but for fewer requests at once.
 fn config(profile: &Profile) -> EngineConfig {
-    EngineConfig {
-        max_num_seqs: 256,
-        max_num_active_seqs: 256,
-        max_num_batched_tokens: 8192,
-        max_num_scheduled_tokens: 8192,
-        max_model_len: profile.engine.max_model_len,
-        block_size: profile.engine.block_size,
-        num_gpu_blocks: num_gpu_blocks(profile, &MemoryRequest::of_profile(profile)).expect("blocks"),
-        enable_prefix_caching: true,
-        enable_chunked_prefill: true,
-        long_prefill_token_threshold: 0,
-        long_prefill_token_threshold_adaptive: false,
-        policy: SchedulingPolicy::Fcfs,
-        scheduler_reserve_full_isl: true,
-        watermark_blocks: 0,
-        async_scheduling: true,
-        pipeline_parallel_size: 1,
-    }
+    let args = EngineArgs { max_num_seqs: Some(256), ..EngineArgs::default() };
+    let platform = profile.platform(UsageContext::OpenAiApiServer, &args).expect("the shipped profile is valid");
+    args.resolve(&platform).expect("vLLM would start").config
 }
 
 fn workload(num_prompts: u32, traffic: TrafficOptions) -> Workload {
