@@ -1,7 +1,7 @@
 //! What node sees of the module.
 #![expect(unsafe_code, reason = "an export must be unmangled, and that attribute is unsafe; no block here is")]
 
-/// See [`crate::digest`].
+/// See [`crate::digest()`].
 #[unsafe(no_mangle)]
 pub extern "C" fn digest(index: u32) -> u64 {
     crate::digest(index)
