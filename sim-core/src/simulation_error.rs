@@ -1,8 +1,10 @@
 //! The simulator's door: what has to hold before a run starts, so that nothing can fail inside.
 
+use alloc::vec;
 use core::fmt;
 
 use crate::config::EngineConfig;
+use crate::request::RequestId;
 use crate::workload::{Traffic, Workload};
 
 /// Why a run cannot start. Each variant's doc is its exact predicate.
@@ -30,8 +32,9 @@ pub enum SimulationError {
         /// The limit that it must stay below.
         max_model_len: u32,
     },
-    /// Chunked prefill is off, no long-prefill threshold cuts the prompt, and it exceeds the pass's token budget:
-    /// vLLM accepts such a request and never runs it.
+    /// Chunked prefill is off, there is no long-prefill threshold, and the prompt exceeds the pass's token budget:
+    /// vLLM accepts such a request and never runs it. With a threshold it runs only while it is not alone, which is
+    /// seen in the run: a run that can go no further ends with requests that are not finished.
     PrefillNeverFits {
         /// Index of the request.
         request: u32,
@@ -46,6 +49,11 @@ pub enum SimulationError {
         num_sent: u64,
         /// Requests in the set.
         num_requests: u64,
+    },
+    /// `join_order` is not empty and does not name every request once.
+    JoinOrder {
+        /// First place that names a request out of range or a second time, or that is missing or too many.
+        place: u32,
     },
     /// `send_times` decreases at this index.
     SendTimesDecrease {
@@ -77,6 +85,9 @@ impl fmt::Display for SimulationError {
             ),
             Self::TrafficLength { num_sent, num_requests } => {
                 write!(f, "the traffic brings {num_sent} requests, but the workload has {num_requests}")
+            }
+            Self::JoinOrder { place } => {
+                write!(f, "join_order[{place}]: the list must name every request once, or be empty")
             }
             Self::SendTimesDecrease { request } => {
                 write!(f, "request {request} is to be sent before the request in front of it")
@@ -137,9 +148,27 @@ pub(crate) fn check_traffic(workload: &Workload) -> Result<(), SimulationError> 
             }
             send_times.len() as u64
         }
-        Traffic::QueriesPerIter { queries_per_iter, .. } => {
+        Traffic::QueriesPerIter { queries_per_iter, join_order, .. } => {
+            check_join_order(join_order, workload.requests.len())?;
             queries_per_iter.iter().map(|&joining| u64::from(joining)).sum()
         }
     };
     if num_sent == num_requests { Ok(()) } else { Err(SimulationError::TrafficLength { num_sent, num_requests }) }
+}
+
+fn check_join_order(join_order: &[RequestId], num_requests: usize) -> Result<(), SimulationError> {
+    if join_order.is_empty() {
+        return Ok(());
+    }
+    let mut is_named = vec![false; num_requests];
+    for (place, id) in (0..).zip(join_order) {
+        match is_named.get_mut(id.index()) {
+            Some(named) if !*named => *named = true,
+            _ => return Err(SimulationError::JoinOrder { place }),
+        }
+    }
+    if join_order.len() == num_requests {
+        return Ok(());
+    }
+    Err(SimulationError::JoinOrder { place: u32::try_from(join_order.len()).unwrap_or(u32::MAX) })
 }

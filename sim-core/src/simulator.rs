@@ -51,6 +51,8 @@ pub struct SimulationResult {
     pub recording: Recording,
     /// Requests that joined before each iteration of the engine's loop: the run's input as the engine saw it.
     pub queries_per_iter: Vec<u32>,
+    /// The order in which they joined. Together the two replay the run with [`Traffic::QueriesPerIter`].
+    pub join_order: Vec<RequestId>,
     /// The scheduler's counters.
     pub stats: SchedulerStats,
     /// Cached blocks that were reused for something else.
@@ -93,6 +95,7 @@ pub struct Simulation<'a> {
     in_flight: VecDeque<InFlight>,
     last_delivery_time: SimTime,
     queries_per_iter: Vec<u32>,
+    join_order: Vec<RequestId>,
     device_time: DeviceTime,
     num_finished: usize,
     /// Steps in a row after which requests waited although nothing ran.
@@ -102,6 +105,7 @@ pub struct Simulation<'a> {
 #[derive(Debug)]
 struct Script<'a> {
     queries_per_iter: &'a [u32],
+    join_order: &'a [RequestId],
     aborts: &'a [(u32, RequestId)],
     num_added: u32,
 }
@@ -154,8 +158,8 @@ impl<'a> Simulation<'a> {
         check_traffic(workload)?;
         let (client, script) = match &workload.traffic {
             Traffic::Timed { send_times, max_concurrency } => (Client::new(send_times, *max_concurrency), None),
-            Traffic::QueriesPerIter { queries_per_iter, aborts } => {
-                (Client::new(&[], None), Some(Script { queries_per_iter, aborts, num_added: 0 }))
+            Traffic::QueriesPerIter { queries_per_iter, join_order, aborts } => {
+                (Client::new(&[], None), Some(Script { queries_per_iter, join_order, aborts, num_added: 0 }))
             }
         };
         Ok(Self {
@@ -171,6 +175,7 @@ impl<'a> Simulation<'a> {
             in_flight: VecDeque::new(),
             last_delivery_time: SimTime::ZERO,
             queries_per_iter: Vec::new(),
+            join_order: Vec::with_capacity(workload.requests.len()),
             device_time: DeviceTime::default(),
             num_finished: 0,
             num_stuck_steps: 0,
@@ -220,6 +225,7 @@ impl<'a> Simulation<'a> {
             num_evictions: scheduler.kv_cache().pool().num_evictions(),
             recording: self.recorder.finish(),
             queries_per_iter: self.queries_per_iter,
+            join_order: self.join_order,
             device_time: self.device_time,
             end_time: self.now,
         }
@@ -249,6 +255,7 @@ impl<'a> Simulation<'a> {
         while let Some(id) = self.client.arrive(self.now) {
             self.engine.add_request(id);
             self.recorder.queued(id, self.now);
+            self.join_order.push(id);
             num_joining += 1;
         }
         Some(num_joining)
@@ -281,7 +288,9 @@ impl<'a> Simulation<'a> {
             return None;
         }
         let num_joining = num_joining.unwrap_or(0);
-        for id in (script.num_added..script.num_added + num_joining).map(RequestId) {
+        for place in script.num_added..script.num_added + num_joining {
+            let id = script.join_order.get(place as usize).copied().unwrap_or(RequestId(place));
+            self.join_order.push(id);
             self.engine.add_request(id);
             self.recorder.sent(id, self.now, self.now);
             self.recorder.queued(id, self.now);

@@ -130,7 +130,12 @@ impl Report<'_> {
             write_file(path, |out| out.write_all(text.as_bytes()))?;
         }
         if let Some(path) = &flags.queries_per_iter {
-            write_file(path, |out| writeln!(out, "{}", serde_json::json!(self.result.queries_per_iter)))?;
+            let join_order: Vec<u32> = self.result.join_order.iter().map(|id| id.0).collect();
+            let input = serde_json::json!({
+                "queries_per_iter": self.result.queries_per_iter,
+                "join_order": join_order,
+            });
+            write_file(path, |out| writeln!(out, "{input}"))?;
         }
         Ok(())
     }

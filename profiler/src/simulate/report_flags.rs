@@ -52,7 +52,7 @@ pub(crate) struct ReportFlags {
     /// Write passes, requests and KV usage for ui.perfetto.dev (ours)
     #[arg(long, value_name = "PATH")]
     pub(crate) chrome_trace: Option<PathBuf>,
-    /// Write how many requests joined before each iteration, as JSON: replays the run on a real engine (ours)
+    /// Write which requests joined before each iteration, as JSON: replays the run on a real engine (ours)
     #[arg(long, value_name = "PATH")]
     pub(crate) queries_per_iter: Option<PathBuf>,
     /// Print every engine setting with the reason for its value (ours)

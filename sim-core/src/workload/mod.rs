@@ -44,6 +44,9 @@ pub enum Traffic {
     QueriesPerIter {
         /// Requests added before each iteration; they sum to the number of requests.
         queries_per_iter: Vec<u32>,
+        /// The order in which they join: every request once, or empty for the order of their numbers. It matters
+        /// where a short prompt overtook a longer one in the front end.
+        join_order: Vec<RequestId>,
         /// Requests aborted before an iteration's additions, ordered by iteration.
         aborts: Vec<(u32, RequestId)>,
     },

@@ -36,6 +36,8 @@ struct Case {
     max_concurrency: Option<u32>,
     /// Host and front end cost something.
     has_host_costs: bool,
+    /// Front-end time of a prompt token; long prompts are then overtaken by short ones.
+    prompt_token_us: f64,
 }
 
 fn drawn() -> impl Strategy<Value = Drawn> {
@@ -96,7 +98,7 @@ prop_compose! {
         max_concurrency in prop::option::of(1_u32..6),
         has_host_costs in any::<bool>(),
     ) -> Case {
-        Case { requests, config, max_concurrency, has_host_costs }
+        Case { requests, config, max_concurrency, has_host_costs, prompt_token_us: 0.0 }
     }
 }
 
@@ -138,7 +140,8 @@ impl Case {
             output_latency_us: 100.1 * host,
             ..SyntheticCosts::default()
         };
-        let profile = costs.profile();
+        let mut profile = costs.profile();
+        profile.front_end.request_latency.per_prompt_token.time_us = self.prompt_token_us;
         let mut settings = StepTimeSettings::vllm_default(&profile, 8, 64);
         settings.pipeline_parallel_size = self.config.pipeline_parallel_size;
         StepTimeModel::new(&profile, &settings).expect("valid settings")
@@ -301,11 +304,13 @@ proptest! {
     }
 
     #[test]
-    fn a_run_that_is_recorded_and_replayed_has_the_same_passes(case in case()) {
+    fn a_run_that_is_recorded_and_replayed_has_the_same_passes(mut case in case(), prompt_token_us in 0_u32..400) {
+        case.prompt_token_us = prompt_token_us.into();
         let mut workload = case.workload();
         let timed = case.run(&workload);
         let queries_per_iter = timed.queries_per_iter.clone();
-        workload.traffic = Traffic::QueriesPerIter { queries_per_iter, aborts: vec![] };
+        let join_order = timed.join_order.clone();
+        workload.traffic = Traffic::QueriesPerIter { queries_per_iter, join_order, aborts: vec![] };
         let replayed = simulate(&workload, &case.config, &case.step_time(), SimulationOptions::default());
         let replayed = replayed.expect("a possible run");
         prop_assert_eq!(schedule(&timed.recording), schedule(&replayed.recording));

@@ -24,11 +24,15 @@ pub fn digest(index: u32) -> u64 {
 
 fn digest_of(result: &SimulationResult) -> u64 {
     // Every field is named, so that a new one cannot be forgotten here.
-    let SimulationResult { recording, queries_per_iter, stats, num_evictions, device_time, end_time } = result;
+    let SimulationResult { recording, queries_per_iter, join_order, stats, num_evictions, device_time, end_time } =
+        result;
     let mut hash = Fnv1a::new();
     hash.write(digest::digest(recording));
     for &num_joining in queries_per_iter {
         hash.write(u64::from(num_joining));
+    }
+    for id in join_order {
+        hash.write(u64::from(id.0));
     }
     let &SchedulerStats { num_preemptions, prefix_cache_queries, prefix_cache_hits, preempted_queries, preempted_hits } =
         stats;

@@ -244,7 +244,7 @@ fn traffic(arrivals: Arrivals, index: u32, random: &mut Pcg64) -> Traffic {
                 .map(|_| (random.integers(0, num_iterations), RequestId(random.integers(0, NUM_REQUESTS - 1))))
                 .collect();
             aborts.sort_unstable();
-            Traffic::QueriesPerIter { queries_per_iter, aborts }
+            Traffic::QueriesPerIter { queries_per_iter, join_order: Vec::new(), aborts }
         }
     }
 }

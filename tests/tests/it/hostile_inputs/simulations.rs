@@ -2,7 +2,7 @@
 
 use sim_core::config::{EngineConfig, SchedulingPolicy};
 use sim_core::profile::{CaptureSizes, Profile, StepTimeModel, StepTimeSettings};
-use sim_core::request::{NewRequest, RequestSet, TokenRun};
+use sim_core::request::{NewRequest, RequestId, RequestSet, TokenRun};
 use sim_core::simulator::{SimulationOptions, simulate};
 use sim_core::time::SimTime;
 use sim_core::workload::{Traffic, Workload};
@@ -95,11 +95,20 @@ fn traffic_that_does_not_fit_its_requests_is_refused() {
     };
     let per_iter = |queries_per_iter: &[u32]| Traffic::QueriesPerIter {
         queries_per_iter: queries_per_iter.to_vec(),
+        join_order: Vec::new(),
+        aborts: Vec::new(),
+    };
+    let in_order = |join_order: &[u32]| Traffic::QueriesPerIter {
+        queries_per_iter: vec![3],
+        join_order: join_order.iter().copied().map(RequestId).collect(),
         aborts: Vec::new(),
     };
     check("too_few_send_times", &config(), &with(seconds(&[0.0, 1.0])));
     check("send_times_decrease", &config(), &with(seconds(&[0.0, 2.0, 1.0])));
     check("too_few_queries", &config(), &with(per_iter(&[1, 0, 1])));
+    check("join_order_names_one_twice", &config(), &with(in_order(&[0, 2, 2])));
+    check("join_order_names_nobody", &config(), &with(in_order(&[0, 1, 3])));
+    check("join_order_too_short", &config(), &with(in_order(&[1, 0])));
     check("too_many_queries", &config(), &with(per_iter(&[u32::MAX, u32::MAX])));
 }
 
