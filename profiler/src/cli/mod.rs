@@ -23,6 +23,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Simulate a workload on a profile and print what `vllm bench serve` would print.
+    // As in vLLM, the last of a flag given twice counts.
+    #[command(args_override_self = true)]
     Simulate(Box<simulate::Args>),
     /// Compare the simulator's schedule with recordings of vLLM's, pass by pass.
     VerifyTokens(verify_tokens::Args),

@@ -44,14 +44,14 @@ enum DatasetName {
     BurstgptTimed,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum RampUp {
     Linear,
     Exponential,
 }
 
 /// What is sent and when.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, PartialEq, clap::Args)]
 #[expect(clippy::doc_markdown, reason = "these comments are the help text, shown as they stand")]
 #[command(next_help_heading = "Workload (flags of vllm bench serve)")]
 pub(crate) struct WorkloadFlags {
@@ -68,10 +68,10 @@ pub(crate) struct WorkloadFlags {
     #[arg(long, value_name = "N")]
     seed: Option<u32>,
     /// Requests per second; inf for all at once [default: inf]
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     request_rate: Option<f64>,
     /// Shape of the gaps: 1 is a Poisson process, inf is constant [default: 1]
-    #[arg(long, value_name = "SHAPE")]
+    #[arg(long, value_name = "SHAPE", allow_negative_numbers = true)]
     burstiness: Option<f64>,
     /// Most requests under way
     #[arg(long, value_name = "N")]
@@ -159,7 +159,53 @@ pub(crate) struct WorkloadFlags {
 impl WorkloadFlags {
     /// Whether the built-in workload is asked for: no flag says otherwise.
     pub(crate) fn is_default(&self) -> bool {
-        self.dataset_name.is_none() && self.dataset_path.is_none() && self.num_prompts.is_none()
+        *self == Self::default()
+    }
+
+    /// Refuses flags that the chosen dataset would not look at: what is given and does nothing misleads.
+    fn check_used(&self, name: DatasetName) -> Result<()> {
+        use DatasetName::{Azure, Burstgpt, BurstgptTimed, Custom, PrefixRepetition, Random, Sharegpt, TimedTrace};
+        let flags: [(&str, bool, &[DatasetName]); 18] = [
+            (
+                "--dataset-path",
+                self.dataset_path.is_some(),
+                &[Sharegpt, Custom, Burstgpt, TimedTrace, Azure, BurstgptTimed],
+            ),
+            ("--input-len", self.input_len.is_some(), &[Random]),
+            ("--output-len", self.output_len.is_some(), &[Random, PrefixRepetition, Sharegpt, Custom]),
+            ("--random-input-len", self.random_input_len.is_some(), &[Random]),
+            ("--random-output-len", self.random_output_len.is_some(), &[Random]),
+            ("--random-range-ratio", self.random_range_ratio.is_some(), &[Random]),
+            ("--random-prefix-len", self.random_prefix_len.is_some(), &[Random]),
+            ("--prefix-repetition-prefix-len", self.prefix_repetition_prefix_len.is_some(), &[PrefixRepetition]),
+            ("--prefix-repetition-suffix-len", self.prefix_repetition_suffix_len.is_some(), &[PrefixRepetition]),
+            ("--prefix-repetition-num-prefixes", self.prefix_repetition_num_prefixes.is_some(), &[PrefixRepetition]),
+            ("--prefix-repetition-output-len", self.prefix_repetition_output_len.is_some(), &[PrefixRepetition]),
+            ("--sharegpt-output-len", self.sharegpt_output_len.is_some(), &[Sharegpt]),
+            ("--custom-output-len", self.custom_output_len.is_some(), &[Custom]),
+            ("--tokenizer", self.tokenizer.is_some(), &[Sharegpt, Custom]),
+            ("--timed-trace-chunk-hash-size", self.timed_trace_chunk_hash_size.is_some(), &[TimedTrace]),
+            ("--timed-trace-sec-multiplier", self.timed_trace_sec_multiplier.is_some(), &[TimedTrace]),
+            ("--timed-trace-label-hash-ids", self.timed_trace_label_hash_ids.is_some(), &[TimedTrace]),
+            ("--timed-trace-label-timestamp", self.timed_trace_label_timestamp.is_some(), &[TimedTrace]),
+        ];
+        let shown =
+            |name: DatasetName| name.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+        for (flag, is_given, datasets) in flags {
+            if is_given && !datasets.contains(&name) {
+                let users = datasets.iter().map(|&name| shown(name)).collect::<Vec<_>>().join(", ");
+                bail!("{flag} does nothing with --dataset-name {}; it is for {users}", shown(name));
+            }
+        }
+        let has_times = matches!(name, Azure | BurstgptTimed | TimedTrace);
+        let paced = self.request_rate.is_some() || self.burstiness.is_some() || self.ramp_up_strategy.is_some();
+        ensure!(
+            !(has_times && paced && !self.no_self_timed),
+            "--dataset-name {} has its own times, so --request-rate, --burstiness and --ramp-up-strategy do nothing; \
+             give --no-self-timed to use them instead",
+            shown(name)
+        );
+        Ok(())
     }
 
     /// When requests are sent.
@@ -188,6 +234,9 @@ impl WorkloadFlags {
             no_oversample: self.no_oversample,
             tokenizer: Tokenizer::default(),
         };
+        let name =
+            self.dataset_name.unwrap_or(if self.is_default() { DatasetName::Azure } else { DatasetName::Random });
+        self.check_used(name)?;
         let file = self.read_dataset()?;
         let counter = self.tokenizer.as_deref().map(load_token_counter).transpose()?;
         let count = |text: &str| counter.as_ref().map_or(0, |count| count(text));
