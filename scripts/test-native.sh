@@ -8,5 +8,3 @@ if cargo nextest --version >/dev/null 2>&1; then
 else
     cargo test --locked --workspace --lib --bins --tests -- "$@"
 fi
-# The schedule is vLLM's: every recorded pass, every field.
-cargo run --locked --quiet -p profiler -- verify-tokens --recorded tests/data/traces

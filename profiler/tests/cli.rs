@@ -277,3 +277,19 @@ fn a_changed_recording_is_named_with_its_first_difference() {
         format!("iteration 1, free blocks after scheduling (free): expected Some({}), found Some({free})", free + 1);
     assert!(text(&output.stdout).contains(&expect), "{}", text(&output.stdout));
 }
+
+#[test]
+fn texts_are_counted_with_the_models_tokenizer() {
+    let (tokenizer, prompts) = (scratch("tokenizer.json"), scratch("prompts.jsonl"));
+    // Whole words are tokens; those unknown are one, too.
+    let words = r#"{"version":"1.0","added_tokens":[],"pre_tokenizer":{"type":"Whitespace"},
+        "model":{"type":"WordLevel","vocab":{"[UNK]":0},"unk_token":"[UNK]"}}"#;
+    fs::write(&tokenizer, words).expect("a file of ours");
+    fs::write(&prompts, "{\"prompt\": \"one two three\"}\n{\"prompt\": \"four five\"}\n").expect("a file of ours");
+    let (tokenizer, prompts) = (tokenizer.to_str().expect("UTF-8"), prompts.to_str().expect("UTF-8"));
+    let dataset = ["--dataset-name", "custom", "--dataset-path", prompts, "--num-prompts", "2"];
+    let output = simulate(&[&dataset[..], &["--tokenizer", tokenizer, "--custom-output-len", "7"]].concat());
+    let stdout = text(&output.stdout);
+    assert!(stdout.contains("Total input tokens:                      5 "), "{stdout}{}", text(&output.stderr));
+    assert!(stdout.contains("Total generated tokens:                  14 "), "{stdout}");
+}
