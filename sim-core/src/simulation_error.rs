@@ -84,13 +84,17 @@ impl fmt::Display for SimulationError {
                  run it"
             ),
             Self::TrafficLength { num_sent, num_requests } => {
-                write!(f, "the traffic brings {num_sent} requests, but the workload has {num_requests}")
+                write!(
+                    f,
+                    "send_times has an entry for, or queries_per_iter adds up to, {num_sent} requests; the workload has \
+                     {num_requests}"
+                )
             }
             Self::JoinOrder { place } => {
                 write!(f, "join_order[{place}]: the list must name every request once, or be empty")
             }
             Self::SendTimesDecrease { request } => {
-                write!(f, "request {request} is to be sent before the request in front of it")
+                write!(f, "send_times[{request}] is before the time in front of it; the times must not decrease")
             }
         }
     }

@@ -48,9 +48,8 @@ fn names_a_place(text: &str) -> bool {
     let numbered =
         |word: &str| text.split(word).skip(1).any(|rest| rest.starts_with(|first: char| first.is_ascii_digit()));
     let is_name = |word: &str| word.contains('_') && word.chars().all(|c| c.is_ascii_lowercase() || "_.".contains(c));
-    let names_a_field = text.split(|c: char| c.is_whitespace() || ",:;=()".contains(c)).any(is_name);
-    let whole =
-        ["the profile has", "in the file;", "the dataset yields", "the traffic brings", "service level objective"];
+    let names_a_field = text.split(|c: char| c.is_whitespace() || ",:;=()[]".contains(c)).any(is_name);
+    let whole = ["the profile has", "in the file;", "the dataset yields", "service level objective"];
     text.contains("$.")
         || text.starts_with("$: ")
         || numbered("line ")
