@@ -293,3 +293,17 @@ fn texts_are_counted_with_the_models_tokenizer() {
     assert!(stdout.contains("Total input tokens:                      5 "), "{stdout}{}", text(&output.stderr));
     assert!(stdout.contains("Total generated tokens:                  14 "), "{stdout}");
 }
+
+#[test]
+fn a_ramp_up_reports_each_whole_rate_that_it_passes() {
+    let path = scratch("ramp.json");
+    let ramp = ["--ramp-up-strategy", "linear", "--ramp-up-start-rps", "2", "--ramp-up-end-rps", "5"];
+    let output =
+        simulate(&[&ramp[..], &["--save-result", "--result-filename", path.to_str().expect("UTF-8")]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let result: Value = serde_json::from_str(&read(&path)).expect("JSON");
+    let events = result["rps_change_events"].as_array().expect("a list");
+    let of = |key: &str| events.iter().map(|event| event[key].clone()).collect::<Vec<_>>();
+    assert_eq!(of("rps"), [2, 3, 4, 5]);
+    assert!(of("timestamp").iter().map(Value::as_str).is_sorted(), "{events:?}");
+}

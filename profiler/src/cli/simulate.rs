@@ -6,11 +6,14 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use clap::{CommandFactory as _, ValueEnum};
+use jiff::Zoned;
 use sim_core::config::UsageContext;
 use sim_core::config::flags::{FlagEffect, FlagError, bench_serve_flag, serve_flag};
 use sim_core::metrics::bench_serve::{BenchServeOptions, RampUp};
 use sim_core::simulator::SimulationOptions;
+use sim_core::time::SimTime;
 use sim_core::workload::arrival::{RampUpStrategy, TrafficOptions};
+use sim_core::workload::{Traffic, Workload};
 
 use crate::simulate::engine_flags::EngineFlags;
 use crate::simulate::report::{Report, explain};
@@ -57,7 +60,6 @@ impl Args {
         };
         let engine = resolve(&self.engine.args, &profile, usage_context)?;
         let options = self.report.options(&profile.model.name)?;
-        let options = with_traffic(options, &self.workload.traffic());
         let mut out = io::stdout().lock();
         if self.report.explain {
             write!(out, "{}", explain(&engine))?;
@@ -66,6 +68,7 @@ impl Args {
             eprintln!("warning: {warning}");
         }
         let (workload, num_skipped) = self.workload.build()?;
+        let options = with_traffic(options, &self.workload.traffic(), &workload)?;
         if num_skipped > 0 {
             eprintln!("warning: {num_skipped} entries of the dataset ask for no token and are left out");
         }
@@ -108,7 +111,19 @@ impl Args {
     }
 }
 
-fn with_traffic(options: BenchServeOptions, traffic: &TrafficOptions) -> BenchServeOptions {
+fn with_traffic(
+    options: BenchServeOptions,
+    traffic: &TrafficOptions,
+    workload: &Workload,
+) -> Result<BenchServeOptions> {
+    let changes = traffic.rps_changes(workload.requests.len())?;
+    let start = Zoned::now();
+    let events = changes.iter().map(|&(rps, request)| {
+        // A simulated run has no date of its own: as if it had begun now.
+        let sent = start.saturating_add(std::time::Duration::from_nanos(send_time(workload, request).as_nanos()));
+        (rps, sent.strftime("%Y-%m-%dT%H:%M:%S%.6f").to_string())
+    });
+    let rps_change_events = events.collect();
     let ramp_up = traffic.ramp_up_strategy.map(|strategy| RampUp {
         strategy: match strategy {
             RampUpStrategy::Linear => "linear".to_owned(),
@@ -116,14 +131,22 @@ fn with_traffic(options: BenchServeOptions, traffic: &TrafficOptions) -> BenchSe
         },
         start_rps: traffic.ramp_up_start_rps.unwrap_or(0),
         end_rps: traffic.ramp_up_end_rps.unwrap_or(0),
-        rps_change_events: vec![],
+        rps_change_events,
     });
-    BenchServeOptions {
+    Ok(BenchServeOptions {
         request_rate: traffic.request_rate,
         burstiness: traffic.burstiness,
         max_concurrency: traffic.max_concurrency,
         ramp_up,
         ..options
+    })
+}
+
+/// When the client means to send a request.
+fn send_time(workload: &Workload, request: usize) -> SimTime {
+    match &workload.traffic {
+        Traffic::Timed { send_times, .. } => send_times.get(request).copied().unwrap_or_default(),
+        Traffic::QueriesPerIter { .. } => SimTime::ZERO,
     }
 }
 

@@ -1,5 +1,6 @@
 //! When requests are sent: `vllm bench serve`'s traffic (`vllm/benchmarks/serve.py::get_request`), or recorded times.
 
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::error::WorkloadError;
@@ -85,6 +86,24 @@ impl TrafficOptions {
             return Err(WorkloadError::option("max_concurrency", 0, "at least 1, or absent for no limit"));
         }
         self.rate().map(|_| ())
+    }
+
+    /// The whole numbers of requests per second that a ramp-up passes, each with the index of the request at which it
+    /// is reached: what `vllm bench serve` reports as `rps_change_events`. Empty without a ramp-up.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn rps_changes(&self, num_requests: usize) -> Result<Vec<(u32, usize)>, WorkloadError> {
+        let rate = self.rate()?;
+        let (Rate::RampUp { .. }, Some(start)) = (rate, self.ramp_up_start_rps) else { return Ok(Vec::new()) };
+        let mut changes = vec![(start, 0)];
+        let mut last = start;
+        for index in 0..num_requests {
+            let reached = math::f64_to_u32(rate.at(index, num_requests));
+            changes.extend((last.saturating_add(1)..=reached).map(|rps| (rps, index)));
+            last = last.max(reached);
+        }
+        Ok(changes)
     }
 
     fn rate(&self) -> Result<Rate, WorkloadError> {
