@@ -117,6 +117,7 @@ impl KvCacheManager {
     /// Blocks for the next `num_new_tokens` of a running request with `num_computed_tokens`; `num_tokens` are known.
     /// False and no change if there are not enough.
     #[must_use]
+    #[inline]
     pub(crate) fn allocate_slots(
         &mut self,
         blocks: &mut RequestBlocks,

@@ -103,14 +103,17 @@ impl LiveRequests {
     }
 
     /// Whether `slot` still belongs to `id`.
+    #[inline]
     pub(super) fn holds(&self, slot: u32, id: RequestId) -> bool {
         self.places[id.index()] == slot
     }
 
+    #[inline]
     pub(super) fn get(&self, slot: u32) -> &LiveRequest {
         &self.slots[slot as usize]
     }
 
+    #[inline]
     pub(super) fn get_mut(&mut self, slot: u32) -> &mut LiveRequest {
         &mut self.slots[slot as usize]
     }

@@ -167,6 +167,7 @@ impl<'a> Scheduler<'a> {
     }
 
     fn schedule_running(&mut self, budget: &mut Budget, output: &mut SchedulerOutput) {
+        output.scheduled.reserve(self.running.len());
         let mut index = 0;
         while index < self.running.len() && budget.num_tokens > 0 {
             let slot = self.running[index];
@@ -202,6 +203,7 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Tokens that a running request can use now.
+    #[inline]
     fn num_new_tokens_running(&self, slot: u32, budget: &Budget) -> u32 {
         let request = self.live.get(slot);
         // Its last token is being computed already.
@@ -218,6 +220,7 @@ impl<'a> Scheduler<'a> {
         budget.capped(wanted).min(budget.num_tokens).min(room)
     }
 
+    #[inline]
     fn allocate_running(&mut self, slot: u32, num_new_tokens: u32) -> bool {
         let request = self.live.get_mut(slot);
         self.kv_cache.allocate_slots(
