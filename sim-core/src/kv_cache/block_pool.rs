@@ -61,11 +61,11 @@ impl BlockPool {
     /// Appends `num_blocks` fresh blocks to `table`; what they held is forgotten. The caller has made sure that there
     /// are as many.
     pub(super) fn get_new_blocks(&mut self, num_blocks: u32, table: &mut Vec<BlockId>) {
-        for _ in 0..num_blocks {
-            let block = self.free.popleft();
+        let held = table.len();
+        self.free.popleft_n(num_blocks, table);
+        for &block in &table[held..] {
             self.maybe_evict_cached_block(block);
             self.blocks[block as usize].ref_cnt = 1;
-            table.push(block);
         }
     }
 
@@ -130,11 +130,14 @@ impl BlockPool {
         }
         self.num_evictions += 1;
         self.blocks[block as usize].key = BlockKey::NONE;
-        if self.keys.registered(key.chain, key.index) == block {
-            let heir = if next_duplicate == block { NULL_BLOCK } else { next_duplicate };
-            self.keys.set_registered(key, heir);
+        if next_duplicate == block {
+            self.keys.set_registered(key, NULL_BLOCK);
+        } else {
+            if self.keys.registered(key.chain, key.index) == block {
+                self.keys.set_registered(key, next_duplicate);
+            }
+            self.link_duplicates(previous_duplicate, next_duplicate);
         }
-        self.link_duplicates(previous_duplicate, next_duplicate);
         self.keys.count_eviction(key);
     }
 

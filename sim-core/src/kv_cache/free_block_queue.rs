@@ -57,18 +57,21 @@ impl FreeBlockQueue {
         self.num_free_blocks == 0
     }
 
-    /// Takes the first block.
+    /// Takes the first `num_blocks` blocks and appends them to `taken`.
     ///
     /// # Panics
-    /// If the queue is empty: callers ask [`Self::len`] first.
-    pub fn popleft(&mut self) -> BlockId {
-        let block = self.links[0].next;
-        assert!(block != NULL_BLOCK, "popleft needs a free block");
-        let next = self.links[block as usize].next;
+    /// If there are fewer: callers ask [`Self::len`] first.
+    pub fn popleft_n(&mut self, num_blocks: u32, taken: &mut Vec<BlockId>) {
+        assert!(num_blocks <= self.num_free_blocks, "popleft_n needs as many free blocks");
+        let mut next = self.links[0].next;
+        taken.extend((0..num_blocks).map(|_| {
+            let block = next;
+            next = self.links[block as usize].next;
+            block
+        }));
         self.links[0].next = next;
         self.links[next as usize].previous = 0;
-        self.num_free_blocks -= 1;
-        block
+        self.num_free_blocks -= num_blocks;
     }
 
     /// Takes `block`, which must be free, out of its place.
@@ -133,17 +136,21 @@ mod tests {
     }
 
     #[test]
-    fn popleft_takes_the_first() {
-        check(|queue| assert_eq!(queue.popleft(), 1), &[2, 3, 4, 5]);
+    fn popleft_n_takes_the_first_in_order() {
+        let mut taken = vec![9];
+        check(|queue| queue.popleft_n(3, &mut taken), &[4, 5]);
+        assert_eq!(taken, [9, 1, 2, 3]);
+        check(|queue| queue.popleft_n(0, &mut taken), &[1, 2, 3, 4, 5]);
+        check(|queue| queue.popleft_n(5, &mut taken), &[]);
     }
 
     #[test]
     fn blocks_come_back_at_either_end() {
         check(
             |queue| {
-                let (one, two) = (queue.popleft(), queue.popleft());
-                queue.append(one);
-                queue.prepend(two);
+                queue.popleft_n(2, &mut Vec::new());
+                queue.append(1);
+                queue.prepend(2);
             },
             &[2, 3, 4, 5, 1],
         );
@@ -158,9 +165,7 @@ mod tests {
     fn a_queue_emptied_and_refilled_keeps_its_order() {
         check(
             |queue| {
-                for _ in 0..5 {
-                    queue.popleft();
-                }
+                queue.popleft_n(5, &mut Vec::new());
                 assert!(queue.is_empty());
                 [3, 1, 2].into_iter().for_each(|block| queue.append(block));
             },

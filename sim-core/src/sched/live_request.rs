@@ -37,6 +37,15 @@ pub(super) struct LiveRequest {
     pub(super) blocks: RequestBlocks,
 }
 
+impl LiveRequest {
+    /// Whether a pass already issued computes the last token that `max_tokens` allows.
+    #[inline]
+    pub(super) const fn has_last_token_under_way(&self) -> bool {
+        self.num_output_placeholders > 0
+            && self.num_computed_tokens + 2 - self.num_output_placeholders >= self.max_num_tokens
+    }
+}
+
 /// Where a request of the workload stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {

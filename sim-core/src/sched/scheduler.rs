@@ -206,18 +206,13 @@ impl<'a> Scheduler<'a> {
     #[inline]
     fn num_new_tokens_running(&self, slot: u32, budget: &Budget) -> u32 {
         let request = self.live.get(slot);
-        // Its last token is being computed already.
-        if request.num_output_placeholders > 0
-            && request.num_computed_tokens + 2 - request.num_output_placeholders >= request.max_num_tokens
-        {
-            return 0;
-        }
-        if self.pass_number < request.eligible_pass {
+        if self.pass_number < request.eligible_pass || request.has_last_token_under_way() {
             return 0;
         }
         let wanted = request.num_tokens + request.num_output_placeholders - request.num_computed_tokens;
         let room = (self.config.max_model_len - 1).saturating_sub(request.num_computed_tokens);
-        budget.capped(wanted).min(budget.num_tokens).min(room)
+        // No cap and no budget is below one token, and nearly every request is a decode.
+        if wanted <= 1 { wanted.min(room) } else { budget.capped(wanted).min(budget.num_tokens).min(room) }
     }
 
     #[inline]
