@@ -58,7 +58,7 @@ pub(crate) fn run(
         ProgressBar::hidden()
     } else {
         ProgressBar::new(workload.requests.len() as u64).with_style(
-            ProgressStyle::with_template("simulating {wide_bar} {pos}/{len} requests, {msg}, {eta} left")
+            ProgressStyle::with_template("{bar:20} {pos}/{len} requests, {msg}, {eta} left")
                 .unwrap_or_else(|_| ProgressStyle::default_bar()),
         )
     };

@@ -14,9 +14,9 @@ pub const BENCH_SERVE: &[FlagGroup] = &[
             "--ramp-up-start-rps", "--ramp-up-end-rps", "--dataset-name", "--dataset-path", "--input-len",
             "--output-len", "--random-input-len", "--random-output-len", "--random-range-ratio", "--random-prefix-len",
             "--prefix-repetition-prefix-len", "--prefix-repetition-suffix-len", "--prefix-repetition-num-prefixes",
-            "--prefix-repetition-output-len", "--timed-trace-chunk-hash-size", "--timed-trace-sec-multiplier",
+            "--prefix-repetition-output-len", "--sharegpt-output-len", "--custom-output-len", "--timed-trace-chunk-hash-size", "--timed-trace-sec-multiplier",
             "--timed-trace-label-timestamp", "--timed-trace-label-input-length", "--timed-trace-label-output-length",
-            "--timed-trace-label-hash-ids", "--self-timed", "--disable-shuffle", "--no-oversample",
+            "--timed-trace-label-hash-ids", "--self-timed", "--disable-shuffle", "--no-oversample", "--tokenizer",
         ],
     },
     FlagGroup {
@@ -65,7 +65,7 @@ pub const BENCH_SERVE: &[FlagGroup] = &[
         why: "prompt and output lengths of this data set come from a tokenizer; give them as a trace of lengths",
         #[rustfmt::skip]
         flags: &[
-            "--custom-output-len=256", "--spec-bench-output-len=256", "--spec-bench-category", "--sharegpt-output-len",
+            "--spec-bench-output-len=256", "--spec-bench-category",
             "--hf-subset", "--hf-split", "--hf-name", "--hf-output-len", "--bfcl-categories",
             "--blazedit-min-distance=0.0", "--blazedit-max-distance=1.0", "--speed-bench-dataset-subset=qualitative",
             "--speed-bench-output-len=4096", "--speed-bench-category",
@@ -95,7 +95,7 @@ pub const BENCH_SERVE: &[FlagGroup] = &[
         why: "it changes texts, and the workload gives the number of tokens of a prompt",
         #[rustfmt::skip]
         flags: &[
-            "--tokenizer", "--tokenizer-mode", "--trust-remote-code", "--skip-tokenizer-init", "--skip-chat-template",
+            "--tokenizer-mode", "--trust-remote-code", "--skip-tokenizer-init", "--skip-chat-template",
             "--chat-template-kwargs", "--custom-ensure-client-side-data",
         ],
     },
