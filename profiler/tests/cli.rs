@@ -123,6 +123,18 @@ fn wrong_workload_flags_name_the_field_and_the_value() {
         (&["--random-input-len", "0"], "random_input_len"),
         (&["--random-range-ratio", "1.5"], "range"),
         (&["--random-input-len", "200000"], "max_model_len"),
+        (&["--random-output-len", "200", "--max-model-len", "100", "--random-input-len", "9"], "request 0: max_tokens"),
+        (&["--random-input-len", "100", "--max-model-len", "100"], "request 0: "),
+        (
+            &[
+                "--no-enable-chunked-prefill",
+                "--max-num-scheduled-tokens",
+                "512",
+                "--long-prefill-token-threshold",
+                "99",
+            ],
+            "request 0: ",
+        ),
         (&["--dataset-name", "sharegpt"], "--dataset-path"),
         (&["--dataset-name", "custom", "--dataset-path", "Cargo.toml"], "--tokenizer"),
         (&["--dataset-name", "timed_trace", "--dataset-path", "no/such/file"], "no/such/file"),

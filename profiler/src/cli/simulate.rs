@@ -18,7 +18,7 @@ use sim_core::workload::{Traffic, Workload};
 use crate::simulate::engine_flags::EngineFlags;
 use crate::simulate::report::{Report, explain};
 use crate::simulate::report_flags::ReportFlags;
-use crate::simulate::run::{load_profile, resolve, run, step_time_model};
+use crate::simulate::run::{check_admission, load_profile, resolve, run, step_time_model};
 use crate::simulate::workload_flags::WorkloadFlags;
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -78,6 +78,7 @@ impl Args {
         } else {
             format!("{} requests, seed and flags as given", workload.requests.len())
         };
+        check_admission(&workload, &engine.config, usage_context)?;
         let step_time = step_time_model(&profile, &engine.config, self.enforce_eager)?;
         let keep = SimulationOptions { record_emissions: self.report.save_detailed };
         let result = run(&workload, &engine.config, &step_time, keep, self.report.quiet)?;

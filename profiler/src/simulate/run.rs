@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use sim_core::config::{EngineArgs, EngineConfig, ResolvedEngine, UsageContext};
+use sim_core::config::{EngineArgs, EngineConfig, EntryPoint, ResolvedEngine, UsageContext, admit};
 use sim_core::profile::{CaptureSizes, Profile, StepTimeModel, StepTimeSettings};
 use sim_core::simulator::{Simulation, SimulationOptions, SimulationResult};
 use sim_core::workload::Workload;
@@ -43,6 +43,16 @@ pub(crate) fn step_time_model(profile: &Profile, config: &EngineConfig, enforce_
     }
     settings.pipeline_parallel_size = config.pipeline_parallel_size;
     Ok(StepTimeModel::new(profile, &settings)?)
+}
+
+/// Refuses a workload with a request that vLLM's front end would refuse, and says which.
+pub(crate) fn check_admission(workload: &Workload, config: &EngineConfig, context: UsageContext) -> Result<()> {
+    let entry_point = if context == UsageContext::LlmClass { EntryPoint::Llm } else { EntryPoint::Completions };
+    for (index, request) in workload.requests.as_slice().iter().enumerate() {
+        admit(config, entry_point, request.num_prompt_tokens, Some(request.max_tokens))
+            .with_context(|| format!("request {index}"))?;
+    }
+    Ok(())
 }
 
 /// Runs `workload` to its end, with a progress bar on a terminal unless `quiet`.
