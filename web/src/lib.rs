@@ -1,1 +1,28 @@
-//! The page. Filled by its own issue.
+//! The page: what is asked, the simulation in a worker, what is answered.
+//!
+//! One Wasm module serves two threads. On the page, `mount` shows the interface; in the worker, `WorkerSide` simulates.
+//! They speak through the messages of `protocol.rs`.
+
+mod actions;
+mod answer;
+mod app;
+mod components;
+mod files;
+mod format;
+mod gallery;
+mod opening;
+mod plot;
+mod presets;
+mod protocol;
+mod share;
+mod state;
+mod worker;
+mod worker_handle;
+
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// Shows the interface in the element `app`. `module` is this module, compiled; `worker` a worker that has it already.
+#[wasm_bindgen]
+pub fn mount(module: wasm_bindgen::JsValue, worker: web_sys::Worker) {
+    app::mount(module, worker);
+}

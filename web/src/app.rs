@@ -1,0 +1,171 @@
+//! The page as a whole: its state, what follows from a change, and what the window hears.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use leptos::prelude::*;
+use sim_core::scenario::Scenario;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{ClipboardEvent, HtmlElement, Worker};
+
+use crate::components::inputs::{DropLayer, Header, Notices, Panels};
+use crate::components::results::Results;
+use crate::files;
+use crate::share::link_of;
+use crate::state::{AppState, RunState};
+
+/// Pause after an edit before a run starts and the address changes.
+const PAUSE: Duration = Duration::from_millis(150);
+
+/// Shows the page in the element `app`.
+pub(crate) fn mount(module: JsValue, worker: Worker) {
+    let document = web_sys::window().and_then(|window| window.document());
+    let root = document.and_then(|document| document.get_element_by_id("app"));
+    let Some(root) = root.and_then(|root| root.dyn_into::<HtmlElement>().ok()) else { return };
+    root.set_inner_html("");
+    leptos::mount::mount_to(root, move || view! { <App module=module worker=worker/> }).forget();
+}
+
+impl AppState {
+    /// A page on which nothing has happened.
+    fn new() -> Self {
+        let scenario = RwSignal::new(Scenario::default());
+        let profile = RwSignal::new(None::<crate::state::ProfileChoice>);
+        let dataset = RwSignal::new(None);
+        let current = RwSignal::new(None::<crate::state::Run>);
+        let engine = Memo::new(move |_| {
+            profile.with(|choice| {
+                let choice = choice.as_ref()?;
+                let engine = scenario.with(|scenario| scenario.resolve(&choice.profile));
+                Some(engine.map(Arc::new).map_err(|error| error.to_string()))
+            })
+        });
+        let is_stale = Memo::new(move |_| {
+            current.with(|run| {
+                let Some(run) = run else { return true };
+                let needs_file = run.scenario.workload().dataset_name().needs_file();
+                scenario.with(|scenario| *scenario != run.scenario)
+                    || profile.with(|profile| profile.as_ref() != Some(&run.profile))
+                    || (needs_file && dataset.with(|dataset| *dataset != run.dataset))
+            })
+        });
+        Self {
+            scenario,
+            set_aside: RwSignal::default(),
+            profile,
+            dataset,
+            gallery: RwSignal::default(),
+            engine,
+            run_state: RwSignal::new(RunState::Idle),
+            current,
+            is_stale,
+            pinned: RwSignal::new(None),
+            measured: RwSignal::new(None),
+            is_example: RwSignal::new(false),
+            rows: RwSignal::default(),
+            gantt: RwSignal::new(None),
+            notices: RwSignal::default(),
+        }
+    }
+}
+
+#[component]
+fn App(module: JsValue, worker: Worker) -> impl IntoView {
+    let state = AppState::new();
+    provide_context(state);
+    if let Err(error) = state.connect(module, worker) {
+        state.run_state.set(RunState::Failed(format!("The worker cannot be used: {}", files::message(&error))));
+    }
+    follow_edits(state);
+    listen(state);
+    leptos::task::spawn_local(state.open_first());
+    view! {
+        <a class="skip-link" href="#results-title">"Skip to the results"</a>
+        <Header/>
+        <Notices/>
+        <main class="app-main">
+            <Panels/>
+            <Results/>
+        </main>
+        <DropLayer/>
+    }
+}
+
+/// A change of the form starts a run and changes the address, after a pause in which others may follow.
+fn follow_edits(state: AppState) {
+    let pending = StoredValue::new(None::<TimeoutHandle>);
+    Effect::new(move |has_run: Option<bool>| {
+        let (_, _, _) = (state.scenario.track(), state.dataset.track(), state.profile.track());
+        if state.profile.with_untracked(Option::is_none) {
+            return false;
+        }
+        if let Some(handle) = pending.get_value() {
+            handle.clear();
+        }
+        // The first run waits for nothing.
+        let pause = if has_run == Some(true) { PAUSE } else { Duration::ZERO };
+        let handle = set_timeout_with_handle(
+            move || {
+                state.run_if_quick();
+                if !state.is_example.get_untracked() {
+                    files::set_page_fragment(&untrack(|| link_of(state)).fragment);
+                }
+            },
+            pause,
+        );
+        pending.set_value(handle.ok());
+        true
+    });
+}
+
+/// Pasted text outside the fields, keys, and a link that is put into the address bar.
+fn listen(state: AppState) {
+    let paste = window_event_listener_untyped("paste", move |event| {
+        let Some(event) = event.dyn_ref::<ClipboardEvent>() else { return };
+        let Some(data) = event.clipboard_data().filter(|_| !is_typing(event)) else { return };
+        let num_files = data.files().map_or(0, |files| files.length());
+        for place in 0..num_files {
+            if let Some(file) = data.files().and_then(|files| files.get(place)) {
+                state.open_file(file);
+            }
+        }
+        if num_files == 0
+            && let Ok(text) = data.get_data("text")
+            && !text.trim().is_empty()
+        {
+            state.open_text("pasted text", &text);
+        }
+    });
+    let keys = window_event_listener(leptos::ev::keydown, move |event| {
+        let with_control = event.ctrl_key() || event.meta_key();
+        match event.key().as_str() {
+            "Enter" if with_control => {
+                event.prevent_default();
+                state.run();
+            }
+            "Escape" if matches!(state.run_state.get_untracked(), RunState::Running { .. }) => state.cancel(),
+            _ => {}
+        }
+    });
+    let hash = window_event_listener(leptos::ev::hashchange, move |_| {
+        let fragment = files::page_fragment();
+        if fragment.starts_with("#v=") && fragment != untrack(|| link_of(state)).fragment {
+            leptos::task::spawn_local(async move {
+                state.load_link(&fragment).await;
+            });
+        }
+    });
+    on_cleanup(move || {
+        paste.remove();
+        keys.remove();
+        hash.remove();
+    });
+}
+
+/// Whether the event belongs to a field.
+pub(crate) fn is_typing(event: &web_sys::Event) -> bool {
+    let target = event.target().and_then(|target| target.dyn_into::<HtmlElement>().ok());
+    target.is_some_and(|target| {
+        matches!(target.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT") || target.is_content_editable()
+    })
+}

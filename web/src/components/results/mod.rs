@@ -1,0 +1,6 @@
+//! What is answered.
+
+use leptos::prelude::*;
+
+#[component]
+pub(crate) fn Results() -> impl IntoView {}

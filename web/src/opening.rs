@@ -1,0 +1,251 @@
+//! What comes in: files, pasted text, links, profiles of the gallery.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use sim_core::profile::Profile;
+use sim_core::scenario::link::{Link, fingerprint, is_profile_name};
+use sim_core::scenario::{ModelConfig, Part};
+use web_sys::File;
+
+use crate::files;
+use crate::gallery::{self, DEFAULT_PROFILE};
+use crate::presets::EXAMPLE;
+use crate::protocol::Found;
+use crate::state::{AppState, DatasetFile, NoticeKind, Origin, ProfileChoice};
+
+impl AppState {
+    /// Loads what the address asks for, or the example, and then the gallery.
+    pub(crate) async fn open_first(self) {
+        let fragment = files::page_fragment();
+        let is_opened = fragment.len() > 1 && self.load_link(&fragment).await;
+        if !is_opened {
+            self.load_profile(DEFAULT_PROFILE, None).await;
+            self.load_preset(&EXAMPLE);
+            self.is_example.set(true);
+        }
+        match files::fetch("profiles/index.json").await {
+            Ok(json) => match gallery::parse(&String::from_utf8_lossy(&json)) {
+                Ok(entries) => self.gallery.set(entries),
+                Err(fault) => self.notify(NoticeKind::Error, &fault),
+            },
+            Err(fault) => self.notify(NoticeKind::Error, &fault),
+        }
+    }
+
+    /// Takes a profile of the gallery.
+    pub(crate) fn choose_profile(self, name: &str) {
+        let name = name.to_owned();
+        leptos::task::spawn_local(async move {
+            if self.load_profile(&name, None).await {
+                self.is_example.set(false);
+            }
+        });
+    }
+
+    /// Takes any file that the user gives; what it is, its content says.
+    pub(crate) fn open_file(self, file: File) {
+        leptos::task::spawn_local(async move {
+            match files::content(&file).await {
+                Ok(content) => self.ask_reader(file.name(), content),
+                Err(fault) => self.notify(NoticeKind::Error, &fault),
+            }
+        });
+    }
+
+    /// As [`Self::open_file`], of a pasted text.
+    pub(crate) fn open_text(self, name: &str, text: &str) {
+        self.ask_reader(name.to_owned(), text.as_bytes().to_vec());
+    }
+
+    /// Takes what the reader made of a file.
+    pub(crate) fn open_found(self, name: String, found: Found, content: Vec<u8>) {
+        match found {
+            Found::Profile { card } => match Profile::from_json(&content) {
+                Ok(profile) => {
+                    let told = format!("Read {name} as a profile: {} on {}, {}.", card.model, card.hardware, card.kind);
+                    let choice = ProfileChoice {
+                        name: profile_name(&name),
+                        file: Arc::new(content),
+                        profile: Arc::new(profile),
+                        origin: Origin::Dropped(name),
+                    };
+                    self.profile.set(Some(choice));
+                    self.is_example.set(false);
+                    self.notify(NoticeKind::Info, &told);
+                }
+                Err(error) => self.notify(NoticeKind::Error, &format!("{name}: {error}")),
+            },
+            Found::Trace { flags, summary } => self.open_trace(name, &flags, summary, content),
+            Found::Measured(run) => {
+                let told = format!(
+                    "Read {name} as a result of vllm bench serve: {} requests, laid over the prediction as \"measured\".",
+                    run.completed
+                );
+                self.measured.set(Some(Arc::new(*run)));
+                self.notify(NoticeKind::Info, &told);
+            }
+            Found::ModelConfig { model } => self.open_model_config(&name, &model),
+            Found::Command { text } => match self.apply_command(&text) {
+                Ok(told) => self.notify(NoticeKind::Info, &format!("Read {name} as a command. {told}")),
+                Err(fault) => {
+                    self.notify(NoticeKind::Error, &format!("Read {name} as a command; nothing was changed.\n{fault}"));
+                }
+            },
+            Found::Link { fragment } => leptos::task::spawn_local(async move {
+                if self.load_link(&fragment).await {
+                    self.notify(NoticeKind::Info, &format!("Read {name} as a scenario."));
+                }
+            }),
+        }
+    }
+
+    /// Takes a dataset, in place of the one there is.
+    fn open_trace(self, name: String, flags: &[(String, Option<String>)], summary: String, content: Vec<u8>) {
+        let mut scenario = self.scenario.get_untracked();
+        let old: Vec<&str> = scenario
+            .given()
+            .filter(|(flag, _)| flag.part == Part::Workload && flag.name != "max-concurrency")
+            .map(|(flag, _)| flag.name)
+            .collect();
+        old.into_iter().for_each(|flag| scenario.unset(flag));
+        let path = [("dataset-path".to_owned(), Some(name.clone()))];
+        for (flag, value) in flags.iter().chain(&path) {
+            if let Err(error) = scenario.set(flag, value.as_deref()) {
+                return self.notify(NoticeKind::Error, &format!("{name}: {error}"));
+            }
+        }
+        self.notify(NoticeKind::Info, &format!("Read {name} as {summary}."));
+        self.dataset.set(Some(DatasetFile { name, content: Arc::new(content), summary }));
+        self.set_scenario(scenario);
+    }
+
+    /// Gives the dataset's file up, and the flags that need it.
+    pub(crate) fn clear_dataset(self) {
+        self.dataset.set(None);
+        let mut scenario = self.scenario.get_untracked();
+        for flag in ["dataset-path", "dataset-name"] {
+            scenario.unset(flag);
+        }
+        self.set_scenario(scenario);
+    }
+
+    /// Looks for a profile of this model.
+    fn open_model_config(self, name: &str, model: &ModelConfig) {
+        let current = self.profile.get_untracked();
+        let Some(current) = current else { return };
+        let differences = model.differences(&current.profile.model);
+        if differences.is_empty() {
+            let told = format!("Read {name} as a model's config.json: the profile in use holds for it.");
+            return self.notify(NoticeKind::Info, &told);
+        }
+        let listed: Vec<String> = differences
+            .iter()
+            .map(|(field, config, profile)| format!("{field}: {config}, the profile's {profile}"))
+            .collect();
+        let told = format!(
+            "Read {name} as a model's config.json, but the profile in use is of another model, and step times cannot be \
+             made up; nothing was changed. Choose or drop a profile of this model.\n{}",
+            listed.join("\n")
+        );
+        self.notify(NoticeKind::Warn, &told);
+    }
+
+    /// Loads everything that a link carries or names; false if it cannot be read, and then nothing has changed.
+    pub(crate) async fn load_link(self, fragment: &str) -> bool {
+        let link = match Link::from_fragment(fragment) {
+            Ok(link) => link,
+            Err(error) => {
+                self.notify(NoticeKind::Error, &format!("{error}. What was there before stays."));
+                return false;
+            }
+        };
+        let name = link.profile.clone().unwrap_or_else(|| DEFAULT_PROFILE.to_owned());
+        let is_loaded = match &link.profile_file {
+            Some(file) => self.take_profile(name, file.clone(), Origin::Link),
+            None => self.load_profile(&name, link.profile_hash).await,
+        };
+        if !is_loaded {
+            return false;
+        }
+        self.load_link_dataset(&link);
+        if link.made_by.as_deref().is_some_and(|version| version != env!("CARGO_PKG_VERSION")) {
+            let told = format!(
+                "The link was made by version {}, this is {}: results may differ.",
+                link.made_by.as_deref().unwrap_or_default(),
+                env!("CARGO_PKG_VERSION")
+            );
+            self.notify(NoticeKind::Warn, &told);
+        }
+        self.set_aside.set(Vec::new());
+        self.is_example.set(false);
+        self.scenario.set(link.scenario);
+        true
+    }
+
+    fn load_link_dataset(self, link: &Link) {
+        let named = link.scenario.workload().dataset_path.clone();
+        let is_there = |file: &DatasetFile| link.dataset_hash.is_none_or(|hash| hash == fingerprint(&file.content));
+        match (&link.dataset_file, named) {
+            (Some(content), name) => self.dataset.set(Some(DatasetFile {
+                name: name.unwrap_or_else(|| "dataset".to_owned()),
+                content: Arc::new(content.clone()),
+                summary: "the dataset that the link carries".to_owned(),
+            })),
+            (None, Some(name)) => {
+                if !self.dataset.with_untracked(|file| file.as_ref().is_some_and(is_there)) {
+                    self.dataset.set(None);
+                    self.notify(
+                        NoticeKind::Warn,
+                        &format!("The link needs the file {name}, which it does not carry: drop it here."),
+                    );
+                }
+            }
+            (None, None) => self.dataset.set(None),
+        }
+    }
+
+    /// Loads a profile of the site.
+    async fn load_profile(self, name: &str, hash: Option<u64>) -> bool {
+        let is_there = |choice: &ProfileChoice| choice.name == name && choice.origin == Origin::Gallery;
+        if self.profile.with_untracked(|choice| choice.as_ref().is_some_and(is_there)) {
+            return true;
+        }
+        match files::fetch(&format!("profiles/{name}.json")).await {
+            Ok(file) => {
+                if hash.is_some_and(|hash| hash != fingerprint(&file)) {
+                    let told = format!("The link was made with another version of profile {name}: results differ.");
+                    self.notify(NoticeKind::Warn, &told);
+                }
+                self.take_profile(name.to_owned(), file, Origin::Gallery)
+            }
+            Err(fault) => {
+                self.notify(NoticeKind::Error, &format!("Profile {name}: {fault}. What was there before stays."));
+                false
+            }
+        }
+    }
+
+    fn take_profile(self, name: String, file: Vec<u8>, origin: Origin) -> bool {
+        match Profile::from_json(&file) {
+            Ok(profile) => {
+                let (file, profile) = (Arc::new(file), Arc::new(profile));
+                self.profile.set(Some(ProfileChoice { name, file, profile, origin }));
+                true
+            }
+            Err(error) => {
+                self.notify(NoticeKind::Error, &format!("Profile {name}: {error}. What was there before stays."));
+                false
+            }
+        }
+    }
+}
+
+/// A file's name as a profile may have it.
+fn profile_name(file_name: &str) -> String {
+    let stem = file_name.strip_suffix(".json").unwrap_or(file_name);
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let name: String = stem.chars().map(|c| if is_allowed(c) { c } else { '-' }).take(80).collect();
+    let name = name.trim_start_matches('.').to_owned();
+    if is_profile_name(&name) { name } else { "profile".to_owned() }
+}
