@@ -1,5 +1,6 @@
 //! Tests of the whole product, in one binary.
 
+mod scenario;
 mod scheduler_tables;
 mod config;
 mod config_texts;
