@@ -136,6 +136,12 @@ pub(super) fn take_vllm_flags(arguments: Vec<OsString>) -> Result<Vec<OsString>>
     let mut rest = arguments.into_iter().peekable();
     while let Some(argument) = rest.next() {
         let text = argument.to_string_lossy().into_owned();
+        // vLLM's two short names; a parser of one-letter options would read them as `-t p`.
+        let text = match text.split_at_checked(3) {
+            Some(("-tp", rest)) => format!("--tensor-parallel-size{rest}"),
+            Some(("-pp", rest)) => format!("--pipeline-parallel-size{rest}"),
+            _ => text,
+        };
         let name = text.split_once('=').map_or(text.as_str(), |(name, _)| name).replace('_', "-");
         if !name.starts_with("--") || name == "--" || name == "--help" || own.contains(&name) {
             let inline = text.split_once('=').map(|(_, value)| format!("={value}")).unwrap_or_default();
