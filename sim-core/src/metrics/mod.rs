@@ -14,5 +14,7 @@ pub mod python_float;
 mod python_json;
 pub mod time_series;
 pub mod summary;
+pub mod limits;
+pub mod json_measured;
 pub mod request_csv;
 pub mod digest;
