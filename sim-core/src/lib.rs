@@ -45,3 +45,4 @@ mod client;
 mod json_message;
 mod simulation_error;
 pub mod simulator;
+pub mod scenario;

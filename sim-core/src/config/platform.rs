@@ -37,11 +37,12 @@ impl Device {
 }
 
 /// Who started the engine; some defaults depend on it (`vllm/usage/usage_lib.py::UsageContext`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UsageContext {
     /// The Python class `LLM`: everything is there at the start, so large batches are preferred.
     LlmClass,
     /// `vllm serve`.
+    #[default]
     OpenAiApiServer,
     /// Anything else: the batch runner, a bare engine.
     Other,

@@ -73,7 +73,7 @@ pub enum FlagError {
 }
 
 impl FlagError {
-    pub(super) fn value(flag: &str, value: &str, expected: &'static str) -> Self {
+    pub(crate) fn value(flag: &str, value: &str, expected: &'static str) -> Self {
         Self::Value { flag: flag.to_string(), value: value.to_string(), expected }
     }
 }

@@ -1,0 +1,132 @@
+//! Why a scenario cannot be read or run.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::DatasetName;
+use super::link::LinkError;
+use crate::config::flags::FlagError;
+use crate::config::{ConfigError, RequestRefusal};
+use crate::metrics::goodput::GoodputError;
+use crate::profile::ProfileError;
+use crate::workload::WorkloadError;
+
+/// Why a scenario cannot be read or run. Each variant's doc is its exact predicate.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ScenarioError {
+    /// A flag is unknown, not simulated, or has a value of the wrong type.
+    Flag(FlagError),
+    /// A value is longer than [`super::MAX_VALUE_BYTES`].
+    TooLong {
+        /// The flag, without dashes.
+        flag: &'static str,
+        /// Bytes of the value.
+        length: usize,
+    },
+    /// A value is none that the flag takes.
+    Value {
+        /// The flag, without dashes.
+        flag: &'static str,
+        /// The value.
+        value: String,
+        /// What it must be.
+        need: String,
+    },
+    /// `--goodput` is not as vLLM wants it.
+    Goodput(GoodputError),
+    /// A flag was given that the dataset does not look at.
+    Unused {
+        /// The flag, without dashes.
+        flag: &'static str,
+        /// The dataset.
+        dataset: DatasetName,
+        /// The datasets that do.
+        users: Vec<DatasetName>,
+    },
+    /// A dataset with times was given a rate too, without `--no-self-timed`.
+    HasTimes {
+        /// The dataset.
+        dataset: DatasetName,
+    },
+    /// The dataset needs a file and there is none.
+    NoFile {
+        /// The dataset.
+        dataset: DatasetName,
+    },
+    /// The dataset needs a tokenizer and there is none.
+    NoTokenizer {
+        /// The dataset.
+        dataset: DatasetName,
+    },
+    /// The profile does not hold for these engine arguments.
+    Profile(ProfileError),
+    /// vLLM would not start.
+    Config(ConfigError),
+    /// The workload cannot be built.
+    Workload(WorkloadError),
+    /// vLLM's front end would refuse a request.
+    Refused {
+        /// Its number, from 0.
+        index: usize,
+        /// Why.
+        refusal: RequestRefusal,
+    },
+    /// A share link cannot be read.
+    Link(LinkError),
+}
+
+impl fmt::Display for ScenarioError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(error) => error.fmt(f),
+            Self::TooLong { flag, length } => {
+                write!(f, "--{flag}: its value has {length} bytes; the limit is {}", super::MAX_VALUE_BYTES)
+            }
+            Self::Value { flag, value, need } => write!(f, "--{flag}: {value:?} is not {need}"),
+            Self::Goodput(error) => write!(f, "--goodput: {error}"),
+            Self::Unused { flag, dataset, users } => {
+                write!(f, "--{flag} does nothing with --dataset-name {dataset}; it is for ")?;
+                for (place, user) in users.iter().enumerate() {
+                    write!(f, "{}{user}", if place == 0 { "" } else { ", " })?;
+                }
+                Ok(())
+            }
+            Self::HasTimes { dataset } => write!(
+                f,
+                "--dataset-name {dataset} has its own times, so --request-rate, --burstiness and --ramp-up-strategy do \
+                 nothing; give --no-self-timed to use them instead"
+            ),
+            Self::NoFile { dataset } => write!(
+                f,
+                "--dataset-name {dataset} needs a file: give --dataset-path PATH (on the page, drop the file)"
+            ),
+            Self::NoTokenizer { dataset } => write!(
+                f,
+                "--dataset-name {dataset}: its prompts are texts, and counting their tokens needs the model's \
+                 tokenizer; give --tokenizer PATH/tokenizer.json to `profiler simulate` (the page cannot)"
+            ),
+            Self::Profile(error) => error.fmt(f),
+            Self::Config(error) => write!(f, "vLLM would not start with these engine arguments: {error}"),
+            Self::Workload(error) => error.fmt(f),
+            Self::Refused { index, refusal } => write!(f, "request {index}: {refusal}"),
+            Self::Link(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for ScenarioError {}
+
+macro_rules! from {
+    ($($error:ty => $variant:ident),*) => {
+        $(impl From<$error> for ScenarioError {
+            fn from(error: $error) -> Self {
+                Self::$variant(error)
+            }
+        })*
+    };
+}
+
+from!(FlagError => Flag, GoodputError => Goodput, ProfileError => Profile, ConfigError => Config,
+      WorkloadError => Workload, LinkError => Link);

@@ -1,0 +1,187 @@
+//! The flags a scenario is made of, with the form of their values.
+
+use alloc::string::{String, ToString};
+
+/// How the value of a flag is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A whole number, with vLLM's suffixes where vLLM takes them.
+    Integer,
+    /// A number.
+    Number,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// No value; `--no-` in front turns it off.
+    Switch,
+    /// Any text.
+    Text,
+    /// Words, separated by spaces.
+    List,
+}
+
+/// What a flag belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// `vllm serve`.
+    Engine,
+    /// `vllm bench serve`: what is sent and when.
+    Workload,
+    /// `vllm bench serve`: what is reported.
+    Report,
+}
+
+/// A flag of a scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flag {
+    /// Its name without dashes.
+    pub name: &'static str,
+    /// What it belongs to.
+    pub part: Part,
+    /// How its value is written.
+    pub form: Form,
+    /// What it does: a phrase without full stop.
+    pub help: &'static str,
+    /// What holds if it is not given, for people; empty where that is the engine's to resolve, or nothing.
+    pub default: &'static str,
+    /// Whether vLLM has it; the others are ours.
+    pub is_vllms: bool,
+}
+
+impl Flag {
+    /// The flag with its value as [`super::Scenario::set`] reads it: name without dashes, no value for a switch.
+    #[must_use]
+    pub fn written(&self, value: &str) -> (String, Option<String>) {
+        match self.form {
+            Form::Switch if value == "false" => (alloc::format!("no-{}", self.name), None),
+            Form::Switch => (self.name.to_string(), None),
+            _ => (self.name.to_string(), Some(value.to_string())),
+        }
+    }
+}
+
+const fn engine(name: &'static str, form: Form, help: &'static str) -> Flag {
+    Flag { name, part: Part::Engine, form, help, default: "", is_vllms: true }
+}
+
+const fn workload(name: &'static str, form: Form, default: &'static str, help: &'static str) -> Flag {
+    Flag { name, part: Part::Workload, form, help, default, is_vllms: true }
+}
+
+const fn report(name: &'static str, form: Form, default: &'static str, help: &'static str) -> Flag {
+    Flag { name, part: Part::Report, form, help, default, is_vllms: true }
+}
+
+/// Every flag of a scenario, in the order in which it is written out.
+pub const FLAGS: &[Flag] = &[
+    engine(
+        "max-model-len",
+        Form::Integer,
+        "Longest sequence, prompt and output together; -1 or auto for the largest that fits",
+    ),
+    engine("max-num-batched-tokens", Form::Integer, "Most input tokens of one pass"),
+    engine("max-num-scheduled-tokens", Form::Integer, "Token budget of one pass, where it is to be smaller"),
+    engine("max-num-seqs", Form::Integer, "Most requests of one pass"),
+    engine("max-num-active-seqs", Form::Integer, "Most requests in the running list, where it is to be smaller"),
+    engine("long-prefill-token-threshold", Form::Integer, "Most tokens of one request in one pass; 0 for no limit"),
+    engine("long-prefill-token-threshold-adaptive", Form::Switch, "Raise that threshold to a fair share of the budget"),
+    engine("scheduling-policy", Form::Choice(&["fcfs", "priority"]), "Order of the waiting queue: fcfs or priority"),
+    engine("enable-chunked-prefill", Form::Switch, "Compute a prompt in several passes where it must be"),
+    engine("enable-prefix-caching", Form::Switch, "Keep full blocks and find them again by content"),
+    engine(
+        "scheduler-reserve-full-isl",
+        Form::Switch,
+        "Admit a request only if its whole known sequence would fit now",
+    ),
+    engine("watermark", Form::Number, "Share of the blocks kept free at admission, in [0, 1)"),
+    engine("async-scheduling", Form::Switch, "Prepare a pass while another runs"),
+    engine("block-size", Form::Integer, "Tokens per KV block"),
+    engine("prefix-match-unit", Form::Integer, "Must be the block size"),
+    engine("gpu-memory-utilization", Form::Number, "Share of the GPU's memory that the engine may use"),
+    engine("kv-cache-memory-bytes", Form::Integer, "Memory of the KV cache, instead of what the share leaves"),
+    engine(
+        "num-gpu-blocks-override",
+        Form::Integer,
+        "KV blocks, instead of what the memory holds; the null block counts",
+    ),
+    engine("tensor-parallel-size", Form::Integer, "Must be the profile's"),
+    engine("pipeline-parallel-size", Form::Integer, "Must be the profile's"),
+    engine(
+        "performance-mode",
+        Form::Choice(&["balanced", "throughput"]),
+        "What the defaults are tuned for: balanced or throughput",
+    ),
+    engine("enforce-eager", Form::Switch, "Run without CUDA graphs"),
+    Flag {
+        is_vllms: false,
+        default: "server",
+        ..engine(
+            "usage-context",
+            Form::Choice(&["server", "llm"]),
+            "Whose defaults the engine has: vllm serve, or Python's LLM",
+        )
+    },
+    workload("dataset-name", Form::Choice(super::DatasetName::NAMES), "random", "Where requests come from"),
+    workload("dataset-path", Form::Text, "", "File of the dataset"),
+    workload("num-prompts", Form::Integer, "1000; of a recorded trace all", "Requests to send"),
+    workload("seed", Form::Integer, "0", "Seed of everything random"),
+    workload("request-rate", Form::Number, "inf", "Requests per second; inf for all at once"),
+    workload("burstiness", Form::Number, "1", "Shape of the gaps: 1 is a Poisson process, inf is constant"),
+    workload("max-concurrency", Form::Integer, "no limit", "Most requests under way"),
+    workload(
+        "ramp-up-strategy",
+        Form::Choice(&["linear", "exponential"]),
+        "",
+        "Let the rate grow from the start's to the end's",
+    ),
+    workload("ramp-up-start-rps", Form::Integer, "", "Requests per second at the first request"),
+    workload("ramp-up-end-rps", Form::Integer, "", "Requests per second at the last request"),
+    workload("self-timed", Form::Switch, "if the dataset has times", "Use the dataset's own times"),
+    workload("input-len", Form::Integer, "", "Prompt tokens, for any dataset that makes its own"),
+    workload("output-len", Form::Integer, "", "Output tokens, for any dataset that can be told"),
+    workload("random-input-len", Form::Integer, "1024", "Prompt tokens of random requests"),
+    workload("random-output-len", Form::Integer, "128", "Output tokens of random requests"),
+    workload(
+        "random-range-ratio",
+        Form::Text,
+        "0.0",
+        "Lengths vary by this share: a number in [0, 1) or {\"input\": R, \"output\": R}",
+    ),
+    workload("random-prefix-len", Form::Integer, "0", "Tokens in front of every random prompt, the same for all"),
+    workload("prefix-repetition-prefix-len", Form::Integer, "256", "Tokens of a shared prefix"),
+    workload("prefix-repetition-suffix-len", Form::Integer, "256", "Tokens behind it"),
+    workload("prefix-repetition-num-prefixes", Form::Integer, "10", "Different prefixes"),
+    workload("prefix-repetition-output-len", Form::Integer, "128", "Output tokens"),
+    workload(
+        "sharegpt-output-len",
+        Form::Integer,
+        "",
+        "Output tokens of a ShareGPT request, instead of the recorded answer's",
+    ),
+    workload("custom-output-len", Form::Integer, "256", "Output tokens of a custom request; -1 for each line's own"),
+    workload(
+        "timed-trace-chunk-hash-size",
+        Form::Integer,
+        "16",
+        "Tokens per entry of hash_ids: 16 for Bailian, 512 for Mooncake",
+    ),
+    workload(
+        "timed-trace-sec-multiplier",
+        Form::Number,
+        "1",
+        "Seconds per unit of a timed trace's clock: 0.001 for milliseconds",
+    ),
+    workload("timed-trace-label-timestamp", Form::Text, "timestamp", "Name of the time"),
+    workload("timed-trace-label-input-length", Form::Text, "input_length", "Name of the prompt's length"),
+    workload("timed-trace-label-output-length", Form::Text, "output_length", "Name of the output's length"),
+    workload("timed-trace-label-hash-ids", Form::Text, "hash_ids", "Name of the block hashes"),
+    workload("disable-shuffle", Form::Switch, "", "Keep the order of the file"),
+    workload("no-oversample", Form::Switch, "", "Send fewer requests rather than some twice"),
+    report("goodput", Form::List, "", "Objectives, such as ttft:500 tpot:50 e2el:10000 (milliseconds)"),
+    report(
+        "percentile-metrics",
+        Form::Text,
+        "ttft,tpot,itl",
+        "Metrics to report: ttft, tpot, itl, e2el, client_queue_time, e2el_including_client_queue",
+    ),
+    report("metric-percentiles", Form::Text, "99", "Percentiles to report"),
+];

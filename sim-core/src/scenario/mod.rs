@@ -1,0 +1,231 @@
+//! A run as text: the flags of `vllm serve` and `vllm bench serve` that say what is simulated.
+//!
+//! A [`Scenario`] is what the command line, the page's form, a pasted command and a share link have in common: each
+//! flag that was given, once, under vLLM's name. [`prepare()`] turns it into what the simulator takes, so that the same
+//! flags are the same run wherever they were typed. [`link`] writes it as the fragment of a URL, [`command`] as
+//! commands.
+
+pub mod command;
+mod dataset_name;
+mod error;
+mod flag_table;
+pub mod link;
+mod prepare;
+mod report_args;
+mod workload_args;
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+pub use dataset_name::DatasetName;
+pub use error::ScenarioError;
+pub use flag_table::{FLAGS, Flag, Form, Part};
+pub use prepare::{Prepared, TextTokens, check_admission, prepare, step_time_model};
+pub use report_args::ReportArgs;
+pub use workload_args::WorkloadArgs;
+
+use crate::config::flags::{FlagEffect, FlagError, bench_serve_flag, serve_flag};
+use crate::config::{EngineArgs, UsageContext};
+
+/// Longest value of a flag, in bytes.
+pub const MAX_VALUE_BYTES: usize = 4096;
+
+/// The flags of a run, checked one by one. Two scenarios are equal if the same flags were given.
+#[derive(Debug, Clone, Default)]
+pub struct Scenario {
+    /// By place in [`FLAGS`]; a switch has the value `true` or `false`.
+    values: BTreeMap<usize, String>,
+    engine: EngineArgs,
+    workload: WorkloadArgs,
+    report: ReportArgs,
+    usage_context: UsageContext,
+    enforce_eager: bool,
+}
+
+impl PartialEq for Scenario {
+    fn eq(&self, other: &Self) -> bool {
+        self.values == other.values
+    }
+}
+
+impl Scenario {
+    /// The scenario of these flags; see [`Self::set`].
+    ///
+    /// # Errors
+    /// Those of [`Self::set`], for the first flag that has one.
+    pub fn from_flags<'a>(flags: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> Result<Self, ScenarioError> {
+        let mut scenario = Self::default();
+        for (flag, value) in flags {
+            scenario.set(flag, value)?;
+        }
+        Ok(scenario)
+    }
+
+    /// Sets a flag, written as on a command line (`--max-num-seqs`, `--no-enable-prefix-caching`, `-tp`) or without its
+    /// dashes, with `_` or `-`. On an error nothing has changed.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Flag`] if vLLM has no such flag, it is not simulated, it needs no simulation
+    /// ([`FlagError::NotHere`]), or the value is not of its type; [`ScenarioError::TooLong`].
+    pub fn set(&mut self, flag: &str, value: Option<&str>) -> Result<(), ScenarioError> {
+        let (place, is_negated) = find(flag).ok_or_else(|| refusal(flag, value))?;
+        let spec = &FLAGS[place];
+        if let Some(value) = value.filter(|value| value.len() > MAX_VALUE_BYTES) {
+            return Err(ScenarioError::TooLong { flag: spec.name, length: value.len() });
+        }
+        let value = match (spec.form, value) {
+            (Form::Switch, None) => if is_negated { "false" } else { "true" }.to_string(),
+            (Form::Switch, Some(value @ ("true" | "false"))) if !is_negated => value.to_string(),
+            (Form::Switch, Some(value)) => {
+                return Err(FlagError::value(&dashed(spec.name), value, "a switch takes no value").into());
+            }
+            (_, value) => value
+                .filter(|_| !is_negated)
+                .ok_or_else(|| FlagError::value(&dashed(flag), value.unwrap_or(""), "a value is needed"))?
+                .trim()
+                .to_string(),
+        };
+        self.set_typed(spec, &value)?;
+        self.values.insert(place, value);
+        Ok(())
+    }
+
+    /// Forgets a flag, however it was set; vLLM's default holds again.
+    pub fn unset(&mut self, flag: &str) {
+        let Some((place, _)) = find(flag) else { return };
+        if self.values.remove(&place).is_some() {
+            let values = core::mem::take(self).values;
+            for (place, value) in values {
+                // Each was taken before, and what one means does not depend on the others.
+                if self.set_typed(&FLAGS[place], &value).is_ok() {
+                    self.values.insert(place, value);
+                }
+            }
+        }
+    }
+
+    /// The value of a flag as it was given; of a switch `true` or `false`.
+    #[must_use]
+    pub fn get(&self, flag: &str) -> Option<&str> {
+        let (place, _) = find(flag)?;
+        self.values.get(&place).map(String::as_str)
+    }
+
+    /// Every flag that was given, in the order of [`FLAGS`], as [`Self::set`] reads it: names without dashes, a switch
+    /// that is off with `no-` in front.
+    #[must_use]
+    pub fn flags(&self) -> Vec<(String, Option<String>)> {
+        self.given().map(|(flag, value)| flag.written(value)).collect()
+    }
+
+    /// Every flag that was given, with its value.
+    pub fn given(&self) -> impl Iterator<Item = (&'static Flag, &str)> {
+        self.values.iter().map(|(&place, value)| (&FLAGS[place], value.as_str()))
+    }
+
+    /// Whether no flag of `part` was given.
+    #[must_use]
+    pub fn is_default(&self, part: Part) -> bool {
+        self.given().all(|(flag, _)| flag.part != part)
+    }
+
+    /// The engine arguments.
+    #[must_use]
+    pub const fn engine(&self) -> &EngineArgs {
+        &self.engine
+    }
+
+    /// What is sent and when.
+    #[must_use]
+    pub const fn workload(&self) -> &WorkloadArgs {
+        &self.workload
+    }
+
+    /// What is reported.
+    #[must_use]
+    pub const fn report(&self) -> &ReportArgs {
+        &self.report
+    }
+
+    /// Whose defaults the engine has.
+    #[must_use]
+    pub const fn usage_context(&self) -> UsageContext {
+        self.usage_context
+    }
+
+    /// Whether CUDA graphs are off.
+    #[must_use]
+    pub const fn enforce_eager(&self) -> bool {
+        self.enforce_eager
+    }
+
+    /// Sets the field that `spec` stands for.
+    fn set_typed(&mut self, spec: &'static Flag, value: &str) -> Result<(), ScenarioError> {
+        match spec.part {
+            Part::Engine => self.set_engine(spec, value),
+            Part::Workload => self.workload.set(spec.name, value),
+            Part::Report => self.report.set(spec.name, value),
+        }
+    }
+
+    fn set_engine(&mut self, spec: &'static Flag, value: &str) -> Result<(), ScenarioError> {
+        match spec.name {
+            "usage-context" => {
+                self.usage_context = match value {
+                    "server" => UsageContext::OpenAiApiServer,
+                    "llm" => UsageContext::LlmClass,
+                    _ => return Err(FlagError::value("--usage-context", value, "one of server, llm").into()),
+                };
+            }
+            "enforce-eager" => self.enforce_eager = value == "true",
+            name if spec.form == Form::Switch => {
+                let switch = if value == "true" { dashed(name) } else { alloc::format!("--no-{name}") };
+                self.engine.set(&switch, None)?;
+            }
+            name => self.engine.set(&dashed(name), Some(value))?,
+        }
+        Ok(())
+    }
+}
+
+/// The place of a flag in [`FLAGS`], and whether it is written with `--no-`.
+fn find(flag: &str) -> Option<(usize, bool)> {
+    let name = flag.trim_start_matches('-').replace('_', "-");
+    let name = match name.as_str() {
+        "tp" => "tensor-parallel-size",
+        "pp" => "pipeline-parallel-size",
+        "device-memory-utilization" => "gpu-memory-utilization",
+        name => name,
+    };
+    let place = |name: &str| FLAGS.iter().position(|flag| flag.name == name);
+    place(name).map(|place| (place, false)).or_else(|| {
+        let place = place(name.strip_prefix("no-")?)?;
+        (FLAGS[place].form == Form::Switch).then_some((place, true))
+    })
+}
+
+/// The flag as a command line has it.
+fn dashed(name: &str) -> String {
+    alloc::format!("--{}", name.trim_start_matches('-').replace('_', "-"))
+}
+
+/// Why a flag that is not in [`FLAGS`] cannot be set.
+fn refusal(flag: &str, value: Option<&str>) -> ScenarioError {
+    match meaning(flag, value) {
+        Ok((_, why)) => FlagError::NotHere { flag: dashed(flag), why }.into(),
+        Err(error) => error.into(),
+    }
+}
+
+/// What a flag of either command means here, and why; see [`serve_flag`].
+///
+/// # Errors
+/// Those of [`serve_flag`].
+pub fn meaning(flag: &str, value: Option<&str>) -> Result<(FlagEffect, &'static str), FlagError> {
+    let written = if flag.starts_with('-') { flag.to_string() } else { dashed(flag) };
+    match serve_flag(&written, value) {
+        Err(FlagError::Unknown { .. }) => bench_serve_flag(&written, value),
+        found => found,
+    }
+}

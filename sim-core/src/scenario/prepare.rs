@@ -1,0 +1,138 @@
+//! From a scenario to what the simulator takes.
+
+use alloc::string::String;
+
+use super::{Scenario, ScenarioError};
+use crate::config::{EngineConfig, EntryPoint, ResolvedEngine, UsageContext, admit};
+use crate::metrics::bench_serve::{BenchServeOptions, RampUp};
+use crate::profile::{CaptureSizes, Profile, StepTimeModel, StepTimeSettings};
+use crate::time::SimTime;
+use crate::workload::arrival::{RampUpStrategy, TrafficOptions};
+use crate::workload::{Traffic, Workload};
+
+/// Counts the tokens of a text, as the model's tokenizer does.
+pub type TextTokens<'a> = &'a dyn Fn(&str) -> usize;
+
+/// Everything a run needs.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The engine, with the reason for every value.
+    pub engine: ResolvedEngine,
+    /// What is sent and when.
+    pub workload: Workload,
+    /// Entries of the dataset that ask for no token and are left out.
+    pub num_skipped: u32,
+    /// How long passes take.
+    pub step_time: StepTimeModel,
+    /// What the report shows and depends on.
+    pub options: BenchServeOptions,
+}
+
+/// Makes everything a run of `scenario` on `profile` needs. `dataset` is the dataset's file, where it has one;
+/// `counter` counts the tokens of its texts, where it has those.
+///
+/// # Errors
+/// See [`ScenarioError`]: what vLLM would refuse is refused here.
+pub fn prepare(
+    scenario: &Scenario,
+    profile: &Profile,
+    dataset: Option<&[u8]>,
+    counter: Option<TextTokens<'_>>,
+) -> Result<Prepared, ScenarioError> {
+    let engine = scenario.resolve(profile)?;
+    let sample = scenario.workload().sample(dataset, counter)?;
+    let num_skipped = sample.num_skipped;
+    let traffic = scenario.workload().traffic();
+    let workload = sample.into_workload(&traffic)?;
+    check_admission(&workload, &engine.config, scenario.usage_context())?;
+    let step_time = step_time_model(profile, &engine.config, scenario.enforce_eager())?;
+    let options = with_traffic(scenario.report().options(profile.model.name.clone()), &traffic);
+    Ok(Prepared { engine, workload, num_skipped, step_time, options })
+}
+
+impl Scenario {
+    /// The engine that vLLM would start with on the profile's device.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Profile`], [`ScenarioError::Config`].
+    pub fn resolve(&self, profile: &Profile) -> Result<ResolvedEngine, ScenarioError> {
+        let platform = profile.platform(self.usage_context(), self.engine())?;
+        Ok(self.engine().resolve(&platform)?)
+    }
+}
+
+impl Prepared {
+    /// Gives the report the date and time at which a ramp-up reached each whole rate, which vLLM writes down:
+    /// `iso_date` tells it for a time of the run. Without a ramp-up nothing happens.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Workload`] if the traffic is not in order, which [`prepare`] has checked.
+    pub fn date_rate_changes(
+        &mut self,
+        traffic: &TrafficOptions,
+        iso_date: impl Fn(SimTime) -> String,
+    ) -> Result<(), ScenarioError> {
+        let Some(ramp_up) = &mut self.options.ramp_up else { return Ok(()) };
+        let send_time = |request: usize| match &self.workload.traffic {
+            Traffic::Timed { send_times, .. } => send_times.get(request).copied().unwrap_or_default(),
+            Traffic::QueriesPerIter { .. } => SimTime::ZERO,
+        };
+        let changes = traffic.rps_changes(self.workload.requests.len())?;
+        ramp_up.rps_change_events =
+            changes.into_iter().map(|(rps, request)| (rps, iso_date(send_time(request)))).collect();
+        Ok(())
+    }
+}
+
+/// The profile's step times under `config`.
+///
+/// # Errors
+/// [`ScenarioError::Profile`] if the profile does not hold for it.
+pub fn step_time_model(
+    profile: &Profile,
+    config: &EngineConfig,
+    enforce_eager: bool,
+) -> Result<StepTimeModel, ScenarioError> {
+    let mut settings = StepTimeSettings::vllm_default(profile, config.max_num_seqs, config.max_num_batched_tokens);
+    if enforce_eager {
+        settings.capture_sizes = CaptureSizes::none();
+    }
+    settings.pipeline_parallel_size = config.pipeline_parallel_size;
+    Ok(StepTimeModel::new(profile, &settings)?)
+}
+
+/// Refuses a workload with a request that vLLM's front end would refuse, and says which.
+///
+/// # Errors
+/// [`ScenarioError::Refused`], for the first such request.
+pub fn check_admission(
+    workload: &Workload,
+    config: &EngineConfig,
+    usage_context: UsageContext,
+) -> Result<(), ScenarioError> {
+    let entry_point = if usage_context == UsageContext::LlmClass { EntryPoint::Llm } else { EntryPoint::Completions };
+    for (index, request) in workload.requests.as_slice().iter().enumerate() {
+        admit(config, entry_point, request.num_prompt_tokens, Some(request.max_tokens))
+            .map_err(|refusal| ScenarioError::Refused { index, refusal })?;
+    }
+    Ok(())
+}
+
+fn with_traffic(options: BenchServeOptions, traffic: &TrafficOptions) -> BenchServeOptions {
+    let ramp_up = traffic.ramp_up_strategy.map(|strategy| RampUp {
+        strategy: match strategy {
+            RampUpStrategy::Linear => "linear".into(),
+            RampUpStrategy::Exponential => "exponential".into(),
+        },
+        start_rps: traffic.ramp_up_start_rps.unwrap_or(0),
+        end_rps: traffic.ramp_up_end_rps.unwrap_or(0),
+        rps_change_events: alloc::vec::Vec::new(),
+    });
+    BenchServeOptions {
+        request_rate: traffic.request_rate,
+        burstiness: traffic.burstiness,
+        max_concurrency: traffic.max_concurrency,
+        ramp_up,
+        ..options
+    }
+}
