@@ -163,7 +163,8 @@ impl MeasuredResult {
         result.is_simulated |= result.texts.get("backend").is_some_and(|backend| backend == BACKEND);
         let because = "which every result has";
         let duration = result.non_negative("duration")?.ok_or(MeasuredError::Missing { key: "duration", because })?;
-        let completed = result.non_negative("completed")?.ok_or(MeasuredError::Missing { key: "completed", because })?;
+        let completed =
+            result.non_negative("completed")?.ok_or(MeasuredError::Missing { key: "completed", because })?;
         result.completed = math::round_to_u64(completed);
         // Older files do not count the failed.
         let num_prompts = result.non_negative("num_prompts")?.unwrap_or(completed);
@@ -196,9 +197,9 @@ fn quote_bare_words(text: &str) -> Cow<'_, str> {
     let mut quoted = String::new();
     let (mut copied, mut at, mut in_string) = (0, 0, false);
     while let Some(&byte) = bytes.get(at) {
-        let word = WORDS.into_iter().find(|word| {
-            matches!(byte, b'N' | b'I' | b'-') && !in_string && bytes[at..].starts_with(word.as_bytes())
-        });
+        let word = WORDS
+            .into_iter()
+            .find(|word| matches!(byte, b'N' | b'I' | b'-') && !in_string && bytes[at..].starts_with(word.as_bytes()));
         if let Some(word) = word {
             quoted.push_str(&text[copied..at]);
             quoted.extend(["\"", word, "\""]);

@@ -130,9 +130,8 @@ impl<'a> Judge<'a> {
 
 /// Time in which at least one request waited for `max_concurrency`.
 fn client_waiting_nanos(recording: &Recording) -> u64 {
-    let spans = recording.requests.iter().map(|request| {
-        (request.scheduled_send_time.as_nanos(), request.send_time.as_nanos())
-    });
+    let spans =
+        recording.requests.iter().map(|request| (request.scheduled_send_time.as_nanos(), request.send_time.as_nanos()));
     let mut spans: Vec<(u64, u64)> = spans.filter(|&(from, to)| from < to).collect();
     spans.sort_unstable();
     let (mut total, mut until) = (0, 0);

@@ -94,9 +94,8 @@ impl Columns {
 /// Some failures have an empty text, and old files have no texts: what produced nothing has then failed, if the file
 /// counts fewer answers than that leaves.
 fn settle_failures(outputs: &mut [MeasuredOutput], completed: u64, notes: &mut Vec<String>) {
-    let succeeded = |outputs: &[MeasuredOutput]| {
-        math::usize_to_u64(outputs.iter().filter(|output| output.success).count())
-    };
+    let succeeded =
+        |outputs: &[MeasuredOutput]| math::usize_to_u64(outputs.iter().filter(|output| output.success).count());
     if succeeded(outputs) > completed {
         for output in outputs.iter_mut().filter(|output| output.output_len == 0) {
             output.success = false;
