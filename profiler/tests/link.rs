@@ -40,20 +40,22 @@ fn check(arguments: &[&str], expect: &str) {
 #[test]
 fn a_link_runs_as_the_flags_it_was_made_from() {
     check(&[], "&dataset-name=azure");
-    check(&["--num-prompts", "50", "--request-rate", "8", "--goodput", "ttft:500", "tpot:50"], "goodput=ttft:500,tpot:50");
+    check(
+        &["--num-prompts", "50", "--request-rate", "8", "--goodput", "ttft:500", "tpot:50"],
+        "goodput=ttft:500,tpot:50",
+    );
     check(&["--num-prompts", "50", "--no-enable-prefix-caching", "-tp=1"], "&no-enable-prefix-caching");
     check(&["--num-prompts", "50", "--uvicorn-log-level", "info"], "num-prompts=50");
 }
 
 #[test]
 fn own_files_travel_inside() {
-    let profile = fs::read_to_string(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json"
-    ));
+    let profile =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json"));
     let profile = profile.expect("the built-in profile").replace("NVIDIA H100 80GB HBM3", "My GPU");
     let profile = scratch("my-gpu.json", profile.as_bytes());
-    let trace = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.68,374,44\n2023-11-16 18:15:50.9,396,109\n";
+    let trace =
+        "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.68,374,44\n2023-11-16 18:15:50.9,396,109\n";
     let trace = scratch("two.csv", trace.as_bytes());
     let (profile, trace) = (profile.to_str().expect("UTF-8"), trace.to_str().expect("UTF-8"));
     check(&["--profile", profile, "--dataset-name", "azure", "--dataset-path", trace], "&profile-z=");
