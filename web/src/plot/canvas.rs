@@ -139,21 +139,20 @@ impl Canvas<'_> {
         let colour = look.colour(self.frame.theme);
         match look.fill {
             Fill::Solid => self.rect(area, colour, 1.0),
-            Fill::Pale => self.rect(area, colour, 0.5),
+            Fill::Pale => self.rect(area, colour, 0.4),
             Fill::Hatched => {
-                self.rect(area, colour, 0.25);
+                self.rect(area, colour, 0.2);
                 self.hatch(area, 4.0, Stroke::solid(colour, 1.2));
             }
-            Fill::Hollow => {
-                let Area { left, top, right, bottom } = area;
-                let inside = Area {
-                    left: left + 0.5,
-                    top: top + 0.5,
-                    right: (right - 0.5).max(left + 0.5),
-                    bottom: bottom - 0.5,
-                };
-                self.outline(inside, Stroke::solid(colour, 1.0));
-            }
+            Fill::Hollow => {}
+        }
+        if look.fill != Fill::Solid && area.width() > 2.0 && area.height() > 2.0 {
+            // The border has the contrast that a pale filling lacks.
+            let Area { left, top, right, bottom } = area;
+            let inside = Area { left: left + 0.5, top: top + 0.5, right: right - 0.5, bottom: bottom - 0.5 };
+            self.outline(inside, Stroke::solid(colour, 1.0));
+        } else if look.fill != Fill::Solid {
+            self.rect(area, colour, 0.8);
         }
     }
 

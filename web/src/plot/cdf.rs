@@ -1,6 +1,6 @@
 //! Cumulative distributions: which share of the requests was at most so slow, or slower.
 
-use super::axis::{self, Scale};
+use super::axis::{self, Area, Scale};
 use super::canvas::{Canvas, HPos, Stroke, Type, VPos, text_width};
 use super::clip::Point;
 use super::scaffold::{self, AxisSpec, Scaffold, Spec, Swatch, Vertical};
@@ -143,13 +143,13 @@ impl CdfPlot {
 fn label_mark(scaffold: &Scaffold<'_>, canvas: &mut Canvas<'_>, at: Point, text: &str, falls: bool) {
     let (x, y) = at;
     let (y, v) = if falls { (y - 5.0, VPos::Bottom) } else { (y + 5.0, VPos::Top) };
-    let room = scaffold.area.right - x - 8.0;
-    let colour = canvas.colours().text;
-    if text_width(text) <= room {
-        canvas.text(text, (x + 7.0, y), Type::new(colour, HPos::Left, v));
-    } else {
-        canvas.text(text, (scaffold.area.right, y), Type::new(colour, HPos::Right, v));
-    }
+    let length = text_width(text);
+    let left = if length <= scaffold.area.right - x - 8.0 { x + 7.0 } else { scaffold.area.right - length };
+    // Over another curve or the limit, the words need a ground.
+    let (top, bottom) = if falls { (y - 11.0, y + 1.0) } else { (y - 1.0, y + 11.0) };
+    let ground = Area { left: left - 2.0, top, right: left + length, bottom };
+    canvas.rect(ground, canvas.colours().surface, 0.8);
+    canvas.text(text, (left, y), Type::new(canvas.colours().text, HPos::Left, v));
 }
 
 /// Everything, from zero if that is not far, and the limit if that is near.

@@ -163,17 +163,25 @@ impl<'a> Scaffold<'a> {
         }
     }
 
-    /// The limit itself, with its label above the data.
+    /// The limit itself, with its label above the data; an arrow to it if it is not visible.
     pub(super) fn draw_slo(&self, canvas: &mut Canvas<'_>, slo: Option<&Slo>) {
-        let Some(slo) = slo.filter(|slo| self.x.contains(slo.limit)) else {
+        let Some(slo) = slo.filter(|slo| !slo.limit.is_nan()) else {
             return;
         };
-        let Area { top, bottom, .. } = self.area;
-        let x = self.x.to_pixel_within(slo.limit);
+        let Area { left, top, right, bottom } = self.area;
         let colour = canvas.colours().limit;
-        canvas.line(&[(x, top - 3.0), (x, bottom)], Stroke { colour, width: 1.5, dash: Dash::Dashed });
-        let at = (x, top - 6.0);
-        canvas.text(&slo.label, at, Type::new(colour, HPos::Center, VPos::Bottom).bold());
+        let label = |canvas: &mut Canvas<'_>, text: &str, x, anchor| {
+            canvas.text(text, (x, top - 6.0), Type::new(colour, anchor, VPos::Bottom).bold());
+        };
+        if self.x.contains(slo.limit) {
+            let x = self.x.to_pixel_within(slo.limit);
+            canvas.line(&[(x, top - 3.0), (x, bottom)], Stroke { colour, width: 1.5, dash: Dash::Dashed });
+            label(canvas, &slo.label, x, HPos::Center);
+        } else if slo.limit > self.x.range().1 {
+            label(canvas, &format!("{} →", slo.label), right, HPos::Right);
+        } else {
+            label(canvas, &format!("← {}", slo.label), left, HPos::Left);
+        }
     }
 
     /// The plot with what `draw` puts between grid and words.
@@ -201,8 +209,8 @@ fn vertical(y: &Vertical<'_>, pixels: (f64, f64)) -> (Axis, Vec<Tick>) {
     match y {
         Vertical::Values(spec) => {
             let axis = Axis::new(spec.scale, spec.unit, spec.range, pixels);
-            // One name each 30 pixels or so.
-            let room = sim_core::math::f64_to_u32((pixels.0 - pixels.1) / 30.0).clamp(2, 6);
+            // One name each 24 pixels or so.
+            let room = sim_core::math::f64_to_u32((pixels.0 - pixels.1) / 24.0).clamp(2, 6);
             (axis, ticks::ticks(&axis, sim_core::math::u32_to_usize(room)))
         }
         Vertical::Rows(names) => {
@@ -225,7 +233,8 @@ fn fitting_ticks(axis: &Axis, most: usize) -> Vec<Tick> {
             // The last name must not be cut off, nor moved away from its value by more than the eye forgives.
             let inside = |tick: &Tick| {
                 let x = axis.to_pixel(tick.value);
-                x - text_width(&tick.label) / 2.0 >= from - 40.0 && x + text_width(&tick.label) / 2.0 <= to + 14.0
+                x - text_width(&tick.label) / 2.0 >= from - 40.0
+                    && x + text_width(&tick.label) / 2.0 <= to + 2.0 * EDGE_PX + 4.0
             };
             return if ticks.len() > 2 { ticks.into_iter().filter(inside).collect() } else { ticks };
         }

@@ -71,8 +71,12 @@ fn steps(unit: Unit, span: f64) -> Vec<f64> {
     let mut decade = 10f64.powf((span / 1000.0).log10().floor());
     let mut steps = Vec::new();
     while decade <= span * 10.0 {
-        for step in [decade, decade * 2.0, decade * 5.0] {
+        for factor in [1.0, 2.0, 2.5, 5.0] {
+            let step = decade * factor;
+            let is_quarter = factor > 2.0 && factor < 5.0;
             let allowed = match unit {
+                // Quarters of a whole, and no other steps that need one digit more.
+                _ if is_quarter => unit == Unit::Share && (0.2..0.3).contains(&step),
                 Unit::Seconds => step <= 10.0,
                 Unit::Count => step >= 1.0 - 1e-9,
                 Unit::Share => true,
@@ -298,6 +302,7 @@ mod tests {
         check(Linear, Unit::Seconds, (0.0, 1e9), 4, "0 | 5000 d | 10000 d");
         check(Linear, Unit::Seconds, (0.0, 4e-9), 5, "0 | 1 ns | 2 ns | 3 ns | 4 ns");
         check(Linear, Unit::Share, (0.0, 1.0), 6, "0 | 20% | 40% | 60% | 80% | 100%");
+        check(Linear, Unit::Share, (0.0, 1.0), 5, "0 | 25% | 50% | 75% | 100%");
         check(Linear, Unit::Count, (0.0, 2.0), 8, "0 | 1 | 2");
         check(Linear, Unit::Count, (0.0, 12_000.0), 4, "0 | 5k | 10k");
         check(Linear, Unit::Count, (0.0, 1e6), 3, "0 | 0.5M | 1M");

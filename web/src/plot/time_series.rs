@@ -1,7 +1,7 @@
 //! Quantities over time: a line, and the band between the lowest and the highest value that it leaves out.
 
 use super::axis::{self, Scale};
-use super::canvas::{Canvas, HPos, Stroke, Type, VPos};
+use super::canvas::{Canvas, HPos, Stroke, Type, VPos, fitted, text_width};
 use super::clip::Point;
 use super::palette::{Dash, Look};
 use super::scaffold::{self, AxisSpec, Scaffold, Spec, Swatch, Vertical};
@@ -109,7 +109,7 @@ impl TimeSeriesPlot {
                 }
             }
             if let Some(limit) = limit {
-                draw_limit(scaffold, canvas, limit);
+                draw_limit(scaffold, canvas, limit, &self.y_title);
             }
             scaffold.draw_above(canvas);
         })
@@ -126,13 +126,15 @@ fn draw_band(scaffold: &Scaffold<'_>, canvas: &mut Canvas<'_>, series: &TimeSeri
     canvas.polygon(&band, series.look.colour(canvas.frame.theme), 0.2);
 }
 
-fn draw_limit(scaffold: &Scaffold<'_>, canvas: &mut Canvas<'_>, limit: &Limit) {
+fn draw_limit(scaffold: &Scaffold<'_>, canvas: &mut Canvas<'_>, limit: &Limit, title: &str) {
     let y = scaffold.y.to_pixel_within(limit.value);
     let colour = canvas.colours().limit;
     let line = [(scaffold.area.left, y), (scaffold.area.right, y)];
     canvas.line(&line, Stroke { colour, width: 1.2, dash: Dash::Dashed });
     let words = Type::new(colour, HPos::Right, VPos::Top);
-    canvas.text(&limit.label, (scaffold.area.right, scaffold.area.top - 17.0), words);
+    // The y axis' name stands in the same row.
+    let label = fitted(&limit.label, (scaffold.area.right - text_width(title) - 24.0).max(0.0));
+    canvas.text(&label, (scaffold.area.right, scaffold.area.top - 17.0), words);
 }
 
 #[cfg(test)]
