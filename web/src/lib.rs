@@ -2,5 +2,5 @@
 
 #[cfg_attr(not(test), expect(dead_code, reason = "nothing mounts the page yet"))]
 mod plot;
-#[cfg_attr(not(test), expect(dead_code, reason = "nothing mounts the page yet"))]
+#[expect(dead_code, reason = "nothing mounts the page yet")]
 mod components;

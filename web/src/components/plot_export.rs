@@ -133,8 +133,9 @@ async fn png(svg: String, name: String) -> Result<(), JsValue> {
             reject.call1(&JsValue::UNDEFINED, &error).ok();
         }
     });
-    let blob = JsFuture::from(encoded).await?.dyn_into::<web_sys::Blob>();
-    save(&name, &blob.map_err(|_| missing("PNG encoder"))?)
+    // Null if the canvas is larger than the browser can encode.
+    let blob: Option<web_sys::Blob> = JsFuture::from(encoded).await?.dyn_into().ok();
+    save(&name, &blob.ok_or_else(|| missing("room for so large a PNG"))?)
 }
 
 async fn rasterized(url: &str) -> Result<web_sys::HtmlCanvasElement, JsValue> {

@@ -261,7 +261,8 @@ fn key_class(look: Option<Look>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plot::{Scale, Unit};
+    use crate::plot::axis::Scale;
+    use crate::plot::ticks::Unit;
 
     #[track_caller]
     fn check(cursor: Option<f64>, key: &str, far: bool, expect: Option<f64>) {

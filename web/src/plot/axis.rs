@@ -71,36 +71,31 @@ impl Axis {
         Self { scale, unit, low, high, low_px: pixels.0, high_px: pixels.1 }
     }
 
-    /// The same values over other pixels.
-    pub(super) fn over(self, pixels: (f64, f64)) -> Self {
-        Self { low_px: pixels.0, high_px: pixels.1, ..self }
-    }
-
     /// Least and largest value.
-    pub(crate) fn range(&self) -> (f64, f64) {
+    pub(crate) fn range(self) -> (f64, f64) {
         (self.low, self.high)
     }
 
-    pub(crate) fn scale(&self) -> Scale {
+    pub(crate) fn scale(self) -> Scale {
         self.scale
     }
 
-    pub(crate) fn unit(&self) -> Unit {
+    pub(crate) fn unit(self) -> Unit {
         self.unit
     }
 
     /// Pixels of the least and of the largest value.
-    pub(crate) fn pixels(&self) -> (f64, f64) {
+    pub(crate) fn pixels(self) -> (f64, f64) {
         (self.low_px, self.high_px)
     }
 
     /// Whether the value lies within the range.
-    pub(crate) fn contains(&self, value: f64) -> bool {
+    pub(crate) fn contains(self, value: f64) -> bool {
         (self.low..=self.high).contains(&value)
     }
 
     /// Where a value is: beyond the ends if it is outside the range, but never infinitely far.
-    pub(crate) fn to_pixel(&self, value: f64) -> f64 {
+    pub(crate) fn to_pixel(self, value: f64) -> f64 {
         let share = match self.scale {
             Scale::Linear => (value - self.low) / (self.high - self.low),
             Scale::Log if value > 0.0 => (value / self.low).ln() / (self.high / self.low).ln(),
@@ -112,12 +107,12 @@ impl Axis {
     }
 
     /// The same, moved to the nearer end if it is outside.
-    pub(crate) fn to_pixel_within(&self, value: f64) -> f64 {
+    pub(crate) fn to_pixel_within(self, value: f64) -> f64 {
         self.to_pixel(value).clamp(self.low_px.min(self.high_px), self.low_px.max(self.high_px))
     }
 
     /// The value at a pixel; the nearer end's if it is outside.
-    pub(crate) fn to_value(&self, pixel: f64) -> f64 {
+    pub(crate) fn to_value(self, pixel: f64) -> f64 {
         let share = (pixel - self.low_px) / (self.high_px - self.low_px);
         let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
         let value = match self.scale {

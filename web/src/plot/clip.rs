@@ -57,8 +57,8 @@ fn clipped_segment(from: Point, to: Point, area: Area) -> Option<(Point, Point)>
     }
     let at = |t: f64| (from.0 + t * dx, from.1 + t * dy);
     // The ends stay exactly what they were: pieces are joined by equality.
-    let start = if enter == 0.0 { from } else { at(enter) };
-    let end = if leave == 1.0 { to } else { at(leave) };
+    let start = if enter <= 0.0 { from } else { at(enter) };
+    let end = if leave >= 1.0 { to } else { at(leave) };
     (enter <= leave).then_some((start, end))
 }
 

@@ -4,7 +4,7 @@
 //! measure text, for in a browser each measurement is a layout of the page.
 
 mod palette;
-mod axis;
+pub(crate) mod axis;
 pub(crate) mod ticks;
 mod canvas;
 mod clip;
@@ -17,9 +17,8 @@ pub(crate) mod gantt;
 #[cfg(test)]
 mod properties;
 
-pub(crate) use axis::{Area, Axis, Scale};
+pub(crate) use axis::{Area, Axis};
 pub(crate) use palette::{Dash, Look, Theme};
-pub(crate) use ticks::Unit;
 
 /// What is drawn into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,8 +7,9 @@ use super::gantt::{GanttPlot, GanttRow, PassBlock, PassKind, SpanKind};
 use super::histogram::{HistogramPlot, HistogramSeries};
 use super::palette::BarLook;
 use super::split::{SplitPlot, SplitRow, TTFT_PARTS};
+use super::ticks::Unit;
 use super::time_series::{BandPoint, Limit, TimeSeries, TimeSeriesPlot};
-use super::{Drawing, Frame, SeriesStyle, Slo, Theme, Unit};
+use super::{Drawing, Frame, SeriesStyle, Slo, Theme};
 
 /// Latencies, and what arithmetic makes of them at its worst.
 fn value() -> impl Strategy<Value = f64> {
@@ -178,6 +179,7 @@ proptest! {
             PassBlock { start_s: span[0], end_s: span[1], kind }
         });
         let plot = GanttPlot { rows: rows.collect(), passes: passes.collect(), x_range };
+        let frame = Frame { height: if frame.height < 300 { plot.height() } else { frame.height }, ..frame };
         check(frame, &plot.draw(frame));
     }
 }
@@ -228,4 +230,14 @@ fn names_cannot_become_markup() {
     for tag in ["<script", "<b>", "<i>", "<u>"] {
         assert!(!svg.contains(tag), "{tag} is markup");
     }
+}
+
+#[test]
+fn a_file_has_the_surface_that_its_colours_are_for() {
+    let frame = Frame { width: 760, height: 360, theme: Theme::Dark };
+    let drawing = SplitPlot::ttft(Vec::new()).draw(frame);
+    let file = drawing.svg_on_surface(frame.theme);
+    let start = "<svg width=\"760\" height=\"360\" viewBox=\"0 0 7600 3600\" xmlns=\"http://www.w3.org/2000/svg\">";
+    assert!(drawing.svg.starts_with(start), "{}", drawing.svg);
+    assert!(file.starts_with(&format!("{start}<rect width=\"100%\" height=\"100%\" fill=\"#15191F\"/>")), "{file}");
 }

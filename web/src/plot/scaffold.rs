@@ -243,7 +243,7 @@ fn fitting_ticks(axis: &Axis, most: usize) -> Vec<Tick> {
 }
 
 /// Entries side by side, then in further rows; and the number of rows. One entry needs no legend.
-fn place_legend<'a>(entries: &[(&'a str, Swatch)], width: f64) -> (Vec<(Point, String, Swatch)>, f64) {
+fn place_legend(entries: &[(&str, Swatch)], width: f64) -> (Vec<(Point, String, Swatch)>, f64) {
     if entries.len() < 2 {
         return (Vec::new(), 0.0);
     }

@@ -237,7 +237,7 @@ pub(crate) fn text(unit: Unit, value: f64) -> String {
         return "–".to_owned();
     }
     match unit {
-        Unit::Share => format!("{}%", significant(value * 100.0, if value >= 0.99 && value < 1.0 { 4 } else { 3 })),
+        Unit::Share => format!("{}%", significant(value * 100.0, if (0.99..1.0).contains(&value) { 4 } else { 3 })),
         Unit::Count if value.abs() < 1e15 => grouped(value),
         Unit::Seconds if (2.0 * MINUTE..1e12).contains(&value) => minutes(value),
         Unit::Count => format!("{value:e}"),
