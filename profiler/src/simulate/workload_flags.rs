@@ -18,7 +18,7 @@ use super::token_counter::load_token_counter;
 
 /// The trace that is simulated when nothing else is asked for: the first 1,000 requests of the Azure conversation
 /// trace of 2023 (Microsoft, CC-BY-4.0).
-const DEFAULT_TRACE: &[u8] = include_bytes!("../../data/azure_llm_2023_conv_first_1000.csv");
+const DEFAULT_TRACE: &[u8] = include_bytes!("../../../www/datasets/azure_llm_2023_conv_first_1000.csv");
 
 /// Largest dataset file read.
 const MAX_DATASET_BYTES: u64 = 1 << 30;
