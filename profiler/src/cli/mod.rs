@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, and the exit codes.
 
+mod serve;
 mod simulate;
 mod verify_tokens;
 
@@ -28,6 +29,8 @@ enum Command {
     Simulate(Box<simulate::Args>),
     /// Compare the simulator's schedule with recordings of vLLM's, pass by pass.
     VerifyTokens(verify_tokens::Args),
+    /// Serve the page on this machine, with a profile of your own if you like.
+    Serve(serve::Args),
     /// Print the JSON schema of profile files.
     Schema,
 }
@@ -52,6 +55,7 @@ fn try_run() -> Result<bool> {
     match Cli::parse_from(arguments).command {
         Command::Simulate(args) => args.run(),
         Command::VerifyTokens(args) => args.run(),
+        Command::Serve(args) => args.run(),
         Command::Schema => schema(),
     }
 }
