@@ -18,7 +18,7 @@ stamp=$(cat "$module" web/Cargo.toml scripts/wasm-tools.sh Cargo.lock | cksum)
 if [ ! -e www/pkg/web_bg.wasm ] || [ "$stamp" != "$(cat target/web-built.txt 2>/dev/null)" ]; then
     # Always no-install: the normal mode calls rustup by itself.
     wasm-pack --quiet build web --mode no-install --target web --no-typescript --no-pack --out-dir ../www/pkg \
-        --out-name web --profile web -- --quiet --locked
+        --out-name web --profile web -- --locked
     echo "$stamp" >target/web-built.txt
 fi
 node scripts/first-load.mjs write

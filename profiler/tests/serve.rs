@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
 const PROFILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json");
@@ -36,6 +36,8 @@ fn command(arguments: &[&str]) -> Command {
 /// A running server; ended with its test.
 struct Server {
     process: Child,
+    /// Kept open: a program whose reader has gone ends.
+    _stdout: BufReader<ChildStdout>,
     url: String,
     port: u16,
 }
@@ -48,10 +50,11 @@ impl Server {
             .spawn()
             .expect("the program starts");
         let mut url = String::new();
-        BufReader::new(process.stdout.take().expect("piped")).read_line(&mut url).expect("its first line");
+        let mut stdout = BufReader::new(process.stdout.take().expect("piped"));
+        stdout.read_line(&mut url).expect("its first line");
         let port = url.trim().strip_prefix("http://127.0.0.1:").and_then(|rest| rest.strip_suffix('/'));
         let port = port.and_then(|port| port.parse().ok()).unwrap_or_else(|| panic!("the first line is {url:?}"));
-        Self { process, url: url.trim().to_owned(), port }
+        Self { process, _stdout: stdout, url: url.trim().to_owned(), port }
     }
 
     /// The head, in lower case, and the body of what is answered to a request of this head.
