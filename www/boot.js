@@ -19,6 +19,7 @@ function showFailure(title, what, detail) {
     [`vLLM Simulator: ${title}`, detail, `Page: ${location.href}`, `Browser: ${navigator.userAgent}`].join("\n\n");
   $("failure-reload").onclick = () => location.reload();
   $("failure-copy").onclick = copyReport;
+  $("skeleton-status")?.remove(); // It would still say that something is simulated.
   $("app").inert = true;
   $("failure").hidden = false;
   $("failure-reload").focus();

@@ -32,7 +32,7 @@ const CONTROL = 3;
 const PAIRS = [
   ...["text", "text-muted"].flatMap((text) => ["bg", "surface", "surface-2"].map((ground) => [text, ground, TEXT])),
   ...["text", "text-muted"].flatMap((text) => ["accent-soft", "good-soft", "warn-soft", "bad-soft"].map((ground) => [text, ground, TEXT])),
-  ...["accent", "good", "warn", "bad"].flatMap((hue) => [hue, "surface", "surface-2", "bg"].slice(1).map((ground) => [hue, ground, TEXT])),
+  ...["accent", "good", "warn", "bad"].flatMap((hue) => ["surface", "surface-2", "bg"].map((ground) => [hue, ground, TEXT])),
   ...["accent", "good", "warn", "bad"].map((hue) => [hue, `${hue}-soft`, TEXT]),
   ["accent-text", "accent", TEXT],
   ["accent-text", "accent-hover", TEXT],

@@ -6,7 +6,8 @@
 //   server.count("pkg/web.js")       how often it was asked for; server.requests: all, in order, relative to the prefix
 //   const release = server.hold("pkg/web_bg.wasm")    answers to it wait until release() is called
 //   server.replace("index.html", text)                what is served instead of a file; undefined: 404
-//   await server.close()             from here on there is no network
+//   server.unplug()                  from here on there is no network
+//   server.restore()                 undoes replace and unplug; done after each test
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
@@ -26,8 +27,10 @@ export async function serve(folder, { prefix = "/" } = {}) {
   const requests = [];
   const held = new Map();
   const replaced = new Map();
+  let isUnplugged = false;
 
   async function answer(request, response) {
+    if (isUnplugged) return request.socket.destroy();
     const path = normalize(decodeURIComponent(new URL(request.url, "http://host").pathname));
     if (!path.startsWith(prefix)) return response.writeHead(404).end("not found");
     const file = path.slice(prefix.length).replace(/(^|\/)$/, "$1index.html");
@@ -45,7 +48,8 @@ export async function serve(folder, { prefix = "/" } = {}) {
 
   const server = createServer(answer);
   await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
-  const at = (host) => `http://${host}:${server.address().port}${prefix}`;
+  const { port } = server.address();
+  const at = (host) => `http://${host}:${port}${prefix}`;
   return {
     url: at("127.0.0.1"),
     at,
@@ -61,8 +65,14 @@ export async function serve(folder, { prefix = "/" } = {}) {
       };
     },
     replace: (file, body) => replaced.set(file, body),
-    /** Serves the files as they are again. */
-    restore: () => replaced.clear(),
+    unplug() {
+      isUnplugged = true;
+      server.closeAllConnections();
+    },
+    restore() {
+      isUnplugged = false;
+      replaced.clear();
+    },
     close: () =>
       new Promise((closed) => {
         server.close(closed);
