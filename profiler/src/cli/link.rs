@@ -3,8 +3,8 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
-use sim_core::scenario::link::{COMFORTABLE_BYTES, MAX_FRAGMENT_BYTES, MAX_INFLATED_BYTES};
+use anyhow::Result;
+use sim_core::scenario::link::COMFORTABLE_BYTES;
 
 use crate::simulate::inputs::Inputs;
 use crate::simulate::scenario_flags::ScenarioFlags;
@@ -32,20 +32,8 @@ impl Args {
         let inputs = Inputs::new(&self.scenario.scenario, self.link.as_deref(), self.profile.as_deref())?;
         // What the page would refuse is refused here.
         inputs.scenario.resolve(&inputs.profile)?;
-        let link = inputs.link();
-        for (what, file) in [("profile", &link.profile_file), ("dataset", &link.dataset_file)] {
-            let length = file.as_ref().map_or(0, Vec::len);
-            ensure!(
-                length <= MAX_INFLATED_BYTES,
-                "the {what} has {length} bytes, a link carries at most {MAX_INFLATED_BYTES}: send the file instead"
-            );
-        }
-        let fragment = link.to_fragment();
+        let fragment = inputs.fragment(false)?;
         let length = fragment.len() - 1;
-        ensure!(
-            length <= MAX_FRAGMENT_BYTES,
-            "the link would have {length} bytes, the limit is {MAX_FRAGMENT_BYTES}: send profile and dataset as files"
-        );
         if length > COMFORTABLE_BYTES {
             eprintln!("warning: {length} bytes; chats and mail programs may cut it off");
         }

@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, and the exit codes.
 
 mod link;
+mod serve;
 mod simulate;
 mod verify_tokens;
 
@@ -32,6 +33,9 @@ enum Command {
     Link(Box<link::Args>),
     /// Compare the simulator's schedule with recordings of vLLM's, pass by pass.
     VerifyTokens(verify_tokens::Args),
+    /// Serve the page on this machine, with a profile and flags of your own if you like.
+    #[command(args_override_self = true)]
+    Serve(Box<serve::Args>),
     /// Print the JSON schema of profile files.
     Schema,
 }
@@ -57,6 +61,7 @@ fn try_run() -> Result<bool> {
         Command::Simulate(args) => args.run(),
         Command::Link(args) => args.run(),
         Command::VerifyTokens(args) => args.run(),
+        Command::Serve(args) => args.run(),
         Command::Schema => schema(),
     }
 }

@@ -20,7 +20,7 @@ use crate::simulate::scenario_flags::ScenarioFlags;
 use crate::simulate::token_counter::load_token_counter;
 
 /// Subcommands that take the flags of vLLM.
-const WITH_VLLM_FLAGS: [&str; 2] = ["simulate", "link"];
+const WITH_VLLM_FLAGS: [&str; 3] = ["simulate", "link", "serve"];
 
 /// What is simulated, and what is reported.
 #[derive(Debug, clap::Args)]
@@ -119,7 +119,7 @@ impl Args {
     }
 }
 
-/// Takes those flags of vLLM out of a command line of `simulate` or `link` that change nothing here, with a note, and refuses by
+/// Takes those flags of vLLM out of a command line of `simulate`, `link` or `serve` that change nothing here, with a note, and refuses by
 /// name those that are not simulated. What is left is for the parser.
 #[expect(clippy::print_stderr, reason = "a flag that changes nothing is said so")]
 pub(super) fn take_vllm_flags(arguments: Vec<OsString>) -> Result<Vec<OsString>> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use sim_core::profile::Profile;
-use sim_core::scenario::link::{Link, fingerprint};
+use sim_core::scenario::link::{Link, MAX_FRAGMENT_BYTES, MAX_INFLATED_BYTES, fingerprint, is_profile_name};
 use sim_core::scenario::{DatasetName, Part, Scenario};
 
 /// The profile that is used when no other is asked for, and its name.
@@ -14,7 +14,7 @@ pub(crate) const DEFAULT_PROFILE_NAME: &str = "h100-sxm_llama-3.1-8b_bf16_tp1";
 
 /// The trace that is simulated when nothing else is asked for: the first 1,000 requests of the Azure conversation
 /// trace of 2023 (Microsoft, CC-BY-4.0).
-const DEFAULT_TRACE: &[u8] = include_bytes!("../../data/azure_llm_2023_conv_first_1000.csv");
+const DEFAULT_TRACE: &[u8] = include_bytes!("../../../www/datasets/azure_llm_2023_conv_first_1000.csv");
 
 /// Largest dataset file read.
 const MAX_DATASET_BYTES: u64 = 1 << 30;
@@ -58,13 +58,42 @@ impl Inputs {
         let own_dataset = self.dataset.as_ref().filter(|_| !self.is_default_trace);
         Link {
             scenario: self.scenario.clone(),
-            profile: (!self.is_default_profile).then(|| self.profile_name.clone()),
+            profile: (!self.is_default_profile).then(|| name_for_link(&self.profile_name)),
             profile_hash: Some(fingerprint(&self.profile_file)),
             profile_file: (!self.is_default_profile).then(|| self.profile_file.clone()),
             dataset_hash: own_dataset.map(|file| fingerprint(file)),
             dataset_file: own_dataset.cloned(),
             made_by: Some(env!("CARGO_PKG_VERSION").to_owned()),
         }
+    }
+}
+
+impl Inputs {
+    /// That link as the end of an address. With `is_profile_served` a profile that does not fit stays out of it.
+    ///
+    /// # Errors
+    /// If it, or a file in it, is longer than a link may be.
+    pub(crate) fn fragment(&self, is_profile_served: bool) -> Result<String> {
+        let mut link = self.link();
+        let is_too_long = |fragment: &str| fragment.len() - 1 > MAX_FRAGMENT_BYTES;
+        let fits = |file: &Option<Vec<u8>>| file.as_ref().is_none_or(|file| file.len() <= MAX_INFLATED_BYTES);
+        if is_profile_served && (!fits(&link.profile_file) || is_too_long(&link.to_fragment())) {
+            link.profile_file = None;
+        }
+        for (what, file) in [("profile", &link.profile_file), ("dataset", &link.dataset_file)] {
+            let length = file.as_ref().map_or(0, Vec::len);
+            ensure!(
+                fits(file),
+                "the {what} has {length} bytes, a link carries at most {MAX_INFLATED_BYTES}: send the file instead"
+            );
+        }
+        let fragment = link.to_fragment();
+        ensure!(
+            !is_too_long(&fragment),
+            "the link would have {} bytes, the limit is {MAX_FRAGMENT_BYTES}: send profile and dataset as files",
+            fragment.len() - 1
+        );
+        Ok(fragment)
     }
 }
 
@@ -112,6 +141,13 @@ fn dataset_file(link: &Link, flags: &Scenario, scenario: &Scenario) -> Result<(O
         bail!("{path} is not the file that the link was made with: their contents differ");
     }
     Ok((Some(file), false))
+}
+
+/// A file's name as a link may have it.
+fn name_for_link(name: &str) -> String {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let name: String = name.chars().map(|c| if is_allowed(c) { c } else { '-' }).take(80).collect();
+    if is_profile_name(&name) { name } else { "profile".to_owned() }
 }
 
 /// A file of at most `max_bytes`.
