@@ -247,11 +247,8 @@ mod tests {
 
     fn picture(num_sources: usize, kind: Kind) -> Picture {
         let styles = [SeriesStyle::Current, SeriesStyle::Pinned];
-        let source = |style: SeriesStyle| Source {
-            name: format!("{style:?}"),
-            style,
-            metric: answer().metrics.swap_remove(0),
-        };
+        let source =
+            |style: SeriesStyle| Source { name: format!("{style:?}"), style, metric: answer().metrics.swap_remove(0) };
         Picture {
             sources: styles.into_iter().take(num_sources).map(source).collect(),
             kind,

@@ -18,10 +18,7 @@ pub(crate) fn plot(window: &GanttWindow) -> GanttPlot {
             (SpanKind::Prefill, first, delivered),
             (SpanKind::Decode, delivered, last),
         ];
-        GanttRow {
-            label: index.to_string(),
-            spans: spans.into_iter().filter(|(_, from, to)| from < to).collect(),
-        }
+        GanttRow { label: index.to_string(), spans: spans.into_iter().filter(|(_, from, to)| from < to).collect() }
     };
     let pass = |&(start_s, end_s, all, prefill, _): &(f64, f64, u32, u32, u32)| {
         let kind = match prefill {
@@ -69,10 +66,7 @@ pub(crate) fn table(window: &GanttWindow) -> Table {
         let cells = times.iter().skip(1).map(|time| format!("{time:.4} s"));
         std::iter::once(index.to_string()).chain(cells).collect()
     };
-    Table {
-        columns: columns.map(str::to_owned).to_vec(),
-        rows: window.requests.iter().map(row).collect(),
-    }
+    Table { columns: columns.map(str::to_owned).to_vec(), rows: window.requests.iter().map(row).collect() }
 }
 
 /// Passes, then requests, with all digits.

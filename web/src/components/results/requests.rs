@@ -37,7 +37,8 @@ struct Sight {
 impl Sight {
     /// A click on a heading: the other way if it is sorted by that already; what is large first, but for numbers.
     fn sorted_by(self, column: &'static str) -> Self {
-        let descending = if self.sort_by == column { !self.descending } else { !matches!(column, "index" | "send" | "is_good") };
+        let descending =
+            if self.sort_by == column { !self.descending } else { !matches!(column, "index" | "send" | "is_good") };
         Self { sort_by: column, descending, page: 0 }
     }
 }

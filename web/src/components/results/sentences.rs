@@ -84,12 +84,15 @@ pub(crate) fn limits(verdict: &Verdict) -> String {
     };
     match (verdict.limit, engine.is_empty()) {
         (Limit::ClientConcurrency, true) => {
-            "The client's own max_concurrency held requests back; in the engine none waited longer than a pass.".to_owned()
+            "The client's own max_concurrency held requests back; in the engine none waited longer than a pass."
+                .to_owned()
         }
         (Limit::ClientConcurrency, false) => {
             format!("The client's own max_concurrency held requests back most. {}", engine_part())
         }
-        (Limit::Nothing, true) => "Nothing held requests back: none waited in the engine for longer than a pass.".to_owned(),
+        (Limit::Nothing, true) => {
+            "Nothing held requests back: none waited in the engine for longer than a pass.".to_owned()
+        }
         (limit, true) => format!("Requests waited {waiting} of the run; the limit was {}.", limit_name(limit)),
         (_, false) => engine_part(),
     }
@@ -230,7 +233,10 @@ mod tests {
         verdict.limit = Limit::KvBlocks;
         verdict.waiting_share = 0.34;
         verdict.limits = vec![(Limit::KvBlocks, 0.98)];
-        check(&limits(&verdict), "While requests waited (34.0 % of the run), the KV cache was the limit 98.0 % of the time.");
+        check(
+            &limits(&verdict),
+            "While requests waited (34.0 % of the run), the KV cache was the limit 98.0 % of the time.",
+        );
         verdict.overload = Some(Overload { offered: 20.0, answered: 11.4 });
         check(
             &overload(&verdict).unwrap_or_default(),
