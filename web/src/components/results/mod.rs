@@ -1,6 +1,163 @@
-//! What is answered.
+//! What is answered: the verdict and what it rests on, numbers, plots, tables, comparisons.
+
+mod compare;
+mod compare_data;
+mod definitions;
+mod distribution;
+mod distribution_data;
+mod measured;
+mod over_time;
+mod parts;
+mod passes;
+mod passes_data;
+mod report;
+mod requests;
+#[cfg(test)]
+mod sample;
+mod sentences;
+mod split;
+mod tiles;
+mod verdict;
 
 use leptos::prelude::*;
 
+use self::compare::{CompareCard, PinButton};
+use self::distribution::{Choice, DistributionCard, TABS};
+use self::measured::MeasuredCard;
+use self::over_time::OverTimeCard;
+use self::parts::Shown;
+use self::passes::PassesCard;
+use self::report::ReportCard;
+use self::requests::RequestsCard;
+use self::split::SplitCard;
+use self::tiles::Tiles;
+use self::verdict::{Provenance, VerdictCard};
+use crate::app::is_typing;
+use crate::state::{AppState, RunState};
+
+/// Everything that answers.
 #[component]
-pub(crate) fn Results() -> impl IntoView {}
+pub(crate) fn Results() -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let shown = Shown::new(state);
+    let choice = Choice::new();
+    listen(state, choice);
+    let has_answer = Memo::new(move |_| state.current.with(Option::is_some));
+    let is_old = Memo::new(move |_| has_answer.get() && state.is_stale.get());
+    view! {
+        <section class="results" aria-labelledby="results-title" data-testid="results">
+            <div class="results-head">
+                <h2 id="results-title" tabindex="-1">"Results"</h2>
+                <Example/>
+                <div class="toolbar">
+                    <Show when=move || has_answer.get()><PinButton/></Show>
+                </div>
+            </div>
+            <Stale is_old/>
+            <Show when=move || has_answer.get() fallback=|| view! { <Skeleton/> }>
+                <div class="results-body" class:results-old=move || is_old.get() data-testid="results-body">
+                    <section class="card" aria-label="Verdict">
+                        <div class="card-body answer">
+                            <VerdictCard shown/>
+                            <Provenance shown/>
+                        </div>
+                    </section>
+                    <Tiles shown/>
+                    <CompareCard shown/>
+                    <MeasuredCard shown/>
+                    <DistributionCard shown choice/>
+                    <SplitCard shown/>
+                    <OverTimeCard shown/>
+                    <PassesCard shown/>
+                    <RequestsCard shown/>
+                    <ReportCard shown/>
+                </div>
+            </Show>
+        </section>
+    }
+}
+
+/// On the first visit: that it is an example, and what to do about it.
+#[component]
+fn Example() -> impl IntoView {
+    let state = expect_context::<AppState>();
+    view! {
+        <Show when=move || state.is_example.get()>
+            <p class="muted results-example" data-testid="example-line">
+                <span class="chip">"Example data"</span>
+                " Drop your own profile anywhere, or paste your "
+                <code class="mono">"vllm serve"</code> " command."
+            </p>
+        </Show>
+    }
+}
+
+/// That the results are of other settings than those in the form.
+#[component]
+fn Stale(is_old: Memo<bool>) -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let is_running = Memo::new(move |_| state.run_state.with(|run| matches!(run, RunState::Running { .. })));
+    view! {
+        <div role="status" class="results-status">
+            <Show when=move || is_old.get()>
+                <p class="notice notice-warn" data-testid="stale-line">
+                    {move || if is_running.get() {
+                        "Settings changed: the new run is under way, these results are of the run before."
+                    } else {
+                        "Settings changed, press Run: these results are of the run before."
+                    }}
+                </p>
+            </Show>
+        </div>
+    }
+}
+
+/// What is seen before the first answer.
+#[component]
+fn Skeleton() -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let said = move || {
+        state.run_state.with(|run| match run {
+            RunState::Failed(_) => {
+                "No results: the run could not be made. What is wrong is said beside the Run button."
+            }
+            RunState::Cancelled => "No results: the run was cancelled.",
+            RunState::Idle | RunState::Running { .. } => "Simulating…",
+        })
+    };
+    let is_waiting = move || state.run_state.with(|run| matches!(run, RunState::Idle | RunState::Running { .. }));
+    view! {
+        <section class="card" aria-label="Results to come" data-testid="results-skeleton">
+            <div class="card-body">
+                <p class:skeleton-status=is_waiting role="status">{said}</p>
+                <div class="skeleton-tiles" aria-hidden="true">
+                    {[(); 6].map(|()| view! { <i class="skeleton-tile"></i> }).collect_view()}
+                </div>
+                <div class="skeleton-plot" aria-hidden="true"></div>
+            </div>
+        </section>
+    }
+}
+
+/// Keys: 1 to 4 choose the latency, l the axis, c pins. Off while typing.
+fn listen(state: AppState, choice: Choice) {
+    let keys = window_event_listener(leptos::ev::keydown, move |event| {
+        if event.ctrl_key() || event.alt_key() || event.meta_key() || event.default_prevented() || is_typing(&event) {
+            return;
+        }
+        if state.current.with_untracked(Option::is_none) {
+            return;
+        }
+        match event.key().as_str() {
+            "l" => choice.toggle_log(),
+            "c" => state.pin(),
+            key => {
+                let place = key.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+                if let Some(place) = place.filter(|place| *place < TABS.len()) {
+                    choice.show(place);
+                }
+            }
+        }
+    });
+    on_cleanup(move || keys.remove());
+}
