@@ -285,7 +285,7 @@ pub struct GanttWindow {
     /// End of the run.
     pub end: f64,
     /// Passes: start, end, all tokens, prefill tokens, requests. Thinned: neighbours are joined where they would
-    /// be narrower than a pixel.
+    /// be narrower than a pixel; each number is then the largest of theirs.
     pub passes: Vec<(f64, f64, u32, u32, u32)>,
     /// Requests under way: index, scheduled send, send, queued, first scheduled, first delivery, last delivery.
     pub requests: Vec<(u32, [f64; 6])>,
@@ -308,8 +308,11 @@ pub struct MeasuredRun {
     pub settings: Vec<(String, String)>,
     /// Totals.
     pub totals: Totals,
-    /// Distributions if the file is detailed; else only the statistics it has (empty `ecdf`, missing percentiles left out).
+    /// Distributions if the file is detailed; else only the statistics it has (empty `ecdf`, missing percentiles left
+    /// out, `min` and `max` 0).
     pub metrics: Vec<Metric>,
     /// Whether the file says that it was simulated.
     pub is_simulated: bool,
+    /// What was concluded instead of read: sentences.
+    pub notes: Vec<String>,
 }

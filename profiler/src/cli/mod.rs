@@ -1,5 +1,7 @@
 //! The command line: one file a subcommand, and the exit codes.
 
+mod link;
+mod serve;
 mod simulate;
 mod verify_tokens;
 
@@ -26,8 +28,14 @@ enum Command {
     // As in vLLM, the last of a flag given twice counts.
     #[command(args_override_self = true)]
     Simulate(Box<simulate::Args>),
+    /// Print a share link for the page that says what `simulate` would run with the same flags.
+    #[command(args_override_self = true)]
+    Link(Box<link::Args>),
     /// Compare the simulator's schedule with recordings of vLLM's, pass by pass.
     VerifyTokens(verify_tokens::Args),
+    /// Serve the page on this machine, with a profile and flags of your own if you like.
+    #[command(args_override_self = true)]
+    Serve(Box<serve::Args>),
     /// Print the JSON schema of profile files.
     Schema,
 }
@@ -51,7 +59,9 @@ fn try_run() -> Result<bool> {
     let arguments = simulate::take_vllm_flags(std::env::args_os().collect())?;
     match Cli::parse_from(arguments).command {
         Command::Simulate(args) => args.run(),
+        Command::Link(args) => args.run(),
         Command::VerifyTokens(args) => args.run(),
+        Command::Serve(args) => args.run(),
         Command::Schema => schema(),
     }
 }

@@ -3,31 +3,24 @@
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use clap::{CommandFactory as _, ValueEnum};
+use anyhow::{Context, Result, ensure};
+use clap::CommandFactory as _;
 use jiff::Zoned;
-use sim_core::config::UsageContext;
-use sim_core::config::flags::{FlagEffect, FlagError, bench_serve_flag, serve_flag};
-use sim_core::metrics::bench_serve::{BenchServeOptions, RampUp};
+use sim_core::config::flags::{FlagEffect, FlagError};
+use sim_core::scenario::{Prepared, TextTokens, meaning, prepare};
 use sim_core::simulator::SimulationOptions;
-use sim_core::time::SimTime;
-use sim_core::workload::arrival::{RampUpStrategy, TrafficOptions};
-use sim_core::workload::{Traffic, Workload};
 
-use crate::simulate::engine_flags::EngineFlags;
+use crate::simulate::inputs::Inputs;
 use crate::simulate::report::{Report, explain};
 use crate::simulate::report_flags::ReportFlags;
-use crate::simulate::run::{check_admission, load_profile, resolve, run, step_time_model};
-use crate::simulate::workload_flags::WorkloadFlags;
+use crate::simulate::run::run;
+use crate::simulate::scenario_flags::ScenarioFlags;
+use crate::simulate::token_counter::load_token_counter;
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Context {
-    /// `vllm serve`
-    Server,
-    /// Python's `LLM`
-    Llm,
-}
+/// Subcommands that take the flags of vLLM.
+const WITH_VLLM_FLAGS: [&str; 3] = ["simulate", "link", "serve"];
 
 /// What is simulated, and what is reported.
 #[derive(Debug, clap::Args)]
@@ -35,16 +28,14 @@ pub(super) struct Args {
     /// Profile of the step times [default: built in, Llama-3.1-8B bf16 on one H100, derived]
     #[arg(long, value_name = "PATH")]
     profile: Option<PathBuf>,
-    /// Whose defaults the engine has
-    #[arg(long, value_enum, default_value = "server")]
-    usage_context: Context,
-    /// Run without CUDA graphs
-    #[arg(long)]
-    enforce_eager: bool,
+    /// Run what a share link of the page says; flags given besides come on top
+    #[arg(long, value_name = "LINK")]
+    link: Option<String>,
     #[command(flatten)]
-    engine: EngineFlags,
-    #[command(flatten)]
-    workload: WorkloadFlags,
+    scenario: ScenarioFlags,
+    /// The model's tokenizer.json: counts the tokens of sharegpt and custom prompts
+    #[arg(long, value_name = "PATH")]
+    tokenizer: Option<PathBuf>,
     #[command(flatten)]
     report: ReportFlags,
 }
@@ -53,13 +44,8 @@ impl Args {
     /// True unless a required goodput is missed.
     #[expect(clippy::print_stderr, reason = "doubts go to stderr, the result to stdout")]
     pub(super) fn run(&self) -> Result<bool> {
-        let profile = load_profile(self.profile.as_deref())?;
-        let usage_context = match self.usage_context {
-            Context::Server => UsageContext::OpenAiApiServer,
-            Context::Llm => UsageContext::LlmClass,
-        };
-        let engine = resolve(&self.engine.args, &profile, usage_context)?;
-        let options = self.report.options(&profile.model.name)?;
+        let inputs = Inputs::new(&self.scenario.scenario, self.link.as_deref(), self.profile.as_deref())?;
+        let engine = inputs.scenario.resolve(&inputs.profile)?;
         let mut out = io::stdout().lock();
         if self.report.explain {
             write!(out, "{}", explain(&engine))?;
@@ -67,26 +53,24 @@ impl Args {
         for warning in &engine.warnings {
             eprintln!("warning: {warning}");
         }
-        let (workload, num_skipped) = self.workload.build()?;
-        let options = with_traffic(options, &self.workload.traffic(), &workload)?;
+        let Prepared { engine, workload, num_skipped, step_time, options } = self.prepare(&inputs)?;
+        let options = self.report.on_top_of(options)?;
         if num_skipped > 0 {
             eprintln!("warning: {num_skipped} entries of the dataset ask for no token and are left out");
         }
-        let workload_name = if self.workload.is_default() {
+        let workload_name = if inputs.is_default_trace {
             "first 1,000 requests of the Azure conversation trace of 2023 (Microsoft, CC-BY-4.0), at its own times"
                 .to_owned()
         } else {
             format!("{} requests, seed and flags as given", workload.requests.len())
         };
-        check_admission(&workload, &engine.config, usage_context)?;
-        let step_time = step_time_model(&profile, &engine.config, self.enforce_eager)?;
         let keep = SimulationOptions { record_emissions: self.report.save_detailed };
         let result = run(&workload, &engine.config, &step_time, keep, self.report.quiet)?;
         // A million requests are 90 MB that the report does not need.
         drop(workload);
         let report = Report {
-            profile: &profile,
-            profile_name: &self.profile_name(),
+            profile: &inputs.profile,
+            profile_name: &inputs.profile_name,
             engine: &engine,
             workload_name: &workload_name,
             options: &options,
@@ -108,60 +92,43 @@ impl Args {
         Ok(share >= required)
     }
 
-    fn profile_name(&self) -> String {
-        let stem = self.profile.as_ref().and_then(|path| path.file_stem());
-        stem.map_or_else(|| "h100-sxm_llama-3.1-8b_bf16_tp1".to_owned(), |stem| stem.to_string_lossy().into_owned())
-    }
-}
-
-fn with_traffic(
-    options: BenchServeOptions,
-    traffic: &TrafficOptions,
-    workload: &Workload,
-) -> Result<BenchServeOptions> {
-    let changes = traffic.rps_changes(workload.requests.len())?;
-    let start = (!changes.is_empty()).then(Zoned::now).unwrap_or_default();
-    let events = changes.iter().map(|&(rps, request)| {
+    fn prepare(&self, inputs: &Inputs) -> Result<Prepared> {
+        let needs_tokenizer = inputs.scenario.workload().dataset_name().needs_tokenizer();
+        ensure!(
+            self.tokenizer.is_none() || needs_tokenizer,
+            "--tokenizer does nothing with --dataset-name {}; it is for sharegpt, custom",
+            inputs.scenario.workload().dataset_name()
+        );
+        let counter = self.tokenizer.as_deref().map(load_token_counter).transpose()?;
+        let counter = counter.as_ref().map(|count| count as TextTokens<'_>);
+        let dataset = inputs.dataset.as_deref();
+        let prepared = prepare(&inputs.scenario, &inputs.profile, dataset, counter);
+        let path = inputs.scenario.workload().dataset_path.clone();
+        let mut prepared =
+            match path.filter(|_| matches!(prepared, Err(sim_core::scenario::ScenarioError::Workload(_)))) {
+                Some(path) => prepared.context(path)?,
+                None => prepared?,
+            };
         // A simulated run has no date of its own: as if it had begun now.
-        let sent = start.saturating_add(std::time::Duration::from_nanos(send_time(workload, request).as_nanos()));
-        (rps, sent.strftime("%Y-%m-%dT%H:%M:%S%.6f").to_string())
-    });
-    let rps_change_events = events.collect();
-    let ramp_up = traffic.ramp_up_strategy.map(|strategy| RampUp {
-        strategy: match strategy {
-            RampUpStrategy::Linear => "linear".to_owned(),
-            RampUpStrategy::Exponential => "exponential".to_owned(),
-        },
-        start_rps: traffic.ramp_up_start_rps.unwrap_or(0),
-        end_rps: traffic.ramp_up_end_rps.unwrap_or(0),
-        rps_change_events,
-    });
-    Ok(BenchServeOptions {
-        request_rate: traffic.request_rate,
-        burstiness: traffic.burstiness,
-        max_concurrency: traffic.max_concurrency,
-        ramp_up,
-        ..options
-    })
-}
-
-/// When the client means to send a request.
-fn send_time(workload: &Workload, request: usize) -> SimTime {
-    match &workload.traffic {
-        Traffic::Timed { send_times, .. } => send_times.get(request).copied().unwrap_or_default(),
-        Traffic::QueriesPerIter { .. } => SimTime::ZERO,
+        let start = Zoned::now();
+        prepared.date_rate_changes(&inputs.scenario.workload().traffic(), |time| {
+            let time = start.saturating_add(Duration::from_nanos(time.as_nanos()));
+            time.strftime("%Y-%m-%dT%H:%M:%S%.6f").to_string()
+        })?;
+        Ok(prepared)
     }
 }
 
-/// Takes those flags of vLLM out of a `simulate` command line that change nothing here, with a note, and refuses by
+/// Takes those flags of vLLM out of a command line of `simulate`, `link` or `serve` that change nothing here, with a note, and refuses by
 /// name those that are not simulated. What is left is for the parser.
 #[expect(clippy::print_stderr, reason = "a flag that changes nothing is said so")]
 pub(super) fn take_vllm_flags(arguments: Vec<OsString>) -> Result<Vec<OsString>> {
-    if arguments.get(1).is_none_or(|command| command != "simulate") {
+    let command = arguments.get(1).map(|command| command.to_string_lossy().into_owned()).unwrap_or_default();
+    if !WITH_VLLM_FLAGS.contains(&command.as_str()) {
         return Ok(arguments);
     }
     let cli = super::Cli::command();
-    let own = cli.find_subcommand("simulate").map(|command| {
+    let own = cli.find_subcommand(&command).map(|command| {
         command.get_arguments().filter_map(clap::Arg::get_long).map(|name| format!("--{name}")).collect::<Vec<_>>()
     });
     let own = own.unwrap_or_default();
@@ -169,6 +136,12 @@ pub(super) fn take_vllm_flags(arguments: Vec<OsString>) -> Result<Vec<OsString>>
     let mut rest = arguments.into_iter().peekable();
     while let Some(argument) = rest.next() {
         let text = argument.to_string_lossy().into_owned();
+        // vLLM's two short names; a parser of one-letter options would read them as `-t p`.
+        let text = match text.split_at_checked(3) {
+            Some(("-tp", rest)) => format!("--tensor-parallel-size{rest}"),
+            Some(("-pp", rest)) => format!("--pipeline-parallel-size{rest}"),
+            _ => text,
+        };
         let name = text.split_once('=').map_or(text.as_str(), |(name, _)| name).replace('_', "-");
         if !name.starts_with("--") || name == "--" || name == "--help" || own.contains(&name) {
             let inline = text.split_once('=').map(|(_, value)| format!("={value}")).unwrap_or_default();
@@ -177,12 +150,15 @@ pub(super) fn take_vllm_flags(arguments: Vec<OsString>) -> Result<Vec<OsString>>
         }
         let value = rest.peek().map(|next| next.to_string_lossy().into_owned());
         let value = value.filter(|next| !next.starts_with("--") && !text.contains('='));
-        match look_up(&text, value.as_deref()) {
+        match meaning(&text, value.as_deref()) {
             // The parser says what it does not know, and what is near.
             Err(FlagError::Unknown { .. }) => kept.push(argument),
             Err(error) => return Err(error.into()),
             Ok((effect, why)) => {
-                ensure!(effect != FlagEffect::Simulated, "{name}: this flag of vLLM has no use in `profiler simulate`");
+                ensure!(
+                    effect != FlagEffect::Simulated,
+                    "{name}: this flag of vLLM has no use in `profiler {command}`"
+                );
                 eprintln!("note: {name} is set aside: {why}");
                 if value.is_some() {
                     rest.next();
@@ -191,12 +167,4 @@ pub(super) fn take_vllm_flags(arguments: Vec<OsString>) -> Result<Vec<OsString>>
         }
     }
     Ok(kept)
-}
-
-/// What a flag of either command means here.
-fn look_up(flag: &str, value: Option<&str>) -> Result<(FlagEffect, &'static str), FlagError> {
-    match serve_flag(flag, value) {
-        Err(FlagError::Unknown { .. }) => bench_serve_flag(flag, value),
-        found => found,
-    }
 }

@@ -1,8 +1,8 @@
 //! From flags to a run, and from a run to a report.
 
-pub(crate) mod engine_flags;
-mod token_counter;
-pub(crate) mod workload_flags;
+pub(crate) mod scenario_flags;
+pub(crate) mod inputs;
+pub(crate) mod token_counter;
 pub(crate) mod report_flags;
 pub(crate) mod run;
 pub(crate) mod report;

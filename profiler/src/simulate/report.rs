@@ -86,6 +86,7 @@ impl Report<'_> {
         );
         line("Device busy:", format!("{:.1} %", 100.0 * summary.device_busy_share));
         line("Device time beyond the profile's samples:", format!("{:.1} %", 100.0 * self.extrapolated_share()));
+        line("Digest of the run:", format!("{:016x}", digest(&self.result.recording)));
         text
     }
 

@@ -2,15 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail, ensure};
-use sim_core::metrics::bench_serve::{BenchServeOptions, LatencyMetric};
-use sim_core::metrics::distribution::Percentile;
-use sim_core::metrics::goodput::Goodput;
-use sim_core::metrics::python_float;
+use anyhow::{Context, Result, ensure};
+use sim_core::metrics::bench_serve::BenchServeOptions;
 
 /// What is reported and where to.
 #[derive(Debug, clap::Args)]
-#[expect(clippy::doc_markdown, reason = "these comments are the help text, shown as they stand")]
 #[command(next_help_heading = "Report (flags of vllm bench serve, and ours)")]
 pub(crate) struct ReportFlags {
     /// Name of the run; results are labelled as simulated anyway
@@ -19,15 +15,6 @@ pub(crate) struct ReportFlags {
     /// KEY=VALUE pairs for the result file
     #[arg(long, num_args = 1.., value_name = "KEY=VALUE")]
     metadata: Vec<String>,
-    /// Metrics to report: ttft, tpot, itl, e2el, client_queue_time, e2el_including_client_queue
-    #[arg(long, value_name = "LIST", default_value = "ttft,tpot,itl")]
-    percentile_metrics: String,
-    /// Percentiles to report
-    #[arg(long, value_name = "LIST", default_value = "99")]
-    metric_percentiles: String,
-    /// Objectives, such as ttft:500 tpot:50 e2el:10000 (milliseconds)
-    #[arg(long, num_args = 1.., value_name = "METRIC:MS")]
-    goodput: Vec<String>,
     /// Exit with 1 if fewer than this share of the requests meets every objective (ours)
     #[arg(long, value_name = "SHARE", requires = "goodput")]
     pub(crate) require_goodput: Option<f64>,
@@ -69,9 +56,8 @@ impl ReportFlags {
         self.save_result || self.append_result
     }
 
-    /// The options the report depends on; traffic is filled in by the caller.
-    pub(crate) fn options(&self, model_id: &str) -> Result<BenchServeOptions> {
-        let goodput = Goodput::parse(self.goodput.iter().map(String::as_str))?;
+    /// `options` with what these flags add to them.
+    pub(crate) fn on_top_of(&self, options: BenchServeOptions) -> Result<BenchServeOptions> {
         if let Some(share) = self.require_goodput {
             ensure!((0.0..=1.0).contains(&share), "--require-goodput {share}: it must be from 0 to 1");
         }
@@ -80,34 +66,7 @@ impl ReportFlags {
                 pair.split_once('=').with_context(|| format!("--metadata {pair:?}: it must be KEY=VALUE"))?;
             Ok((key.trim().to_owned(), value.trim().to_owned()))
         });
-        Ok(BenchServeOptions {
-            label: self.label.clone(),
-            metadata: metadata.collect::<Result<_>>()?,
-            percentile_metrics: metrics(&self.percentile_metrics)?,
-            metric_percentiles: percentiles(&self.metric_percentiles)?,
-            goodput,
-            ..BenchServeOptions::new(model_id.to_owned())
-        })
+        let metadata = metadata.collect::<Result<_>>()?;
+        Ok(BenchServeOptions { label: self.label.clone(), metadata, ..options })
     }
-}
-
-fn metrics(list: &str) -> Result<Vec<LatencyMetric>> {
-    let metric = |key: &str| {
-        LatencyMetric::from_key(key).with_context(|| {
-            let known = LatencyMetric::ALL.map(LatencyMetric::key).join(", ");
-            format!("--percentile-metrics: {key:?} is none of {known}")
-        })
-    };
-    list.split(',').map(str::trim).map(metric).collect()
-}
-
-fn percentiles(list: &str) -> Result<Vec<Percentile>> {
-    let mut percentiles = vec![];
-    for text in list.split(',').map(str::trim) {
-        let Some(percentile) = python_float::parse(text).and_then(Percentile::new) else {
-            bail!("--metric-percentiles: {text:?} is not a number from 0 to 100");
-        };
-        percentiles.push(percentile);
-    }
-    Ok(percentiles)
 }

@@ -14,5 +14,8 @@ pub mod python_float;
 mod python_json;
 pub mod time_series;
 pub mod summary;
+pub mod limits;
+pub mod ttft_split;
+pub mod json_measured;
 pub mod request_csv;
 pub mod digest;

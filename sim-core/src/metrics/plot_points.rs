@@ -31,14 +31,28 @@ impl Distribution {
     /// spaced in rank, the smallest and the largest sample among them (if `max_points` is at least 2).
     #[must_use]
     pub fn ecdf(&self, max_points: u32) -> Vec<(f64, f64)> {
-        let num_samples = self.len();
-        let num_points = num_samples.min(u64::from(max_points));
+        self.ecdf_at(even_ranks(0, self.len(), max_points))
+    }
+
+    /// As [`Self::ecdf`], and of the highest hundredth of the samples at most `max_tail_points` more: a logarithmic
+    /// tail shows single samples.
+    #[must_use]
+    pub fn ecdf_with_tail(&self, max_points: u32, max_tail_points: u32) -> Vec<(f64, f64)> {
+        let tail = self.len() - self.len() / 100;
+        let mut ranks: Vec<u64> = even_ranks(0, self.len(), max_points).collect();
+        ranks.extend(even_ranks(tail, self.len(), max_tail_points));
+        ranks.sort_unstable();
+        self.ecdf_at(ranks)
+    }
+
+    /// The points of these ranks, which must not decrease.
+    fn ecdf_at(&self, ranks: impl IntoIterator<Item = u64>) -> Vec<(f64, f64)> {
+        let num_samples = math::u64_to_f64(self.len());
         let mut points: Vec<(f64, f64)> = Vec::new();
-        for i in 0..num_points {
-            let rank = u128::from(i) * u128::from(num_samples - 1) / u128::from(num_points.max(2) - 1);
-            let x = self.sample(u64::try_from(rank).unwrap_or(u64::MAX));
+        for rank in ranks {
+            let x = self.sample(rank);
             if points.last().is_none_or(|&(last, _)| last < x) {
-                points.push((x, math::u64_to_f64(self.count_at_most(x)) / math::u64_to_f64(num_samples)));
+                points.push((x, math::u64_to_f64(self.count_at_most(x)) / num_samples));
             }
         }
         points
@@ -88,6 +102,15 @@ impl Distribution {
         }
         histogram
     }
+}
+
+/// At most `max_ranks` ranks from `from` to the last below `to`, evenly spaced.
+fn even_ranks(from: u64, to: u64, max_ranks: u32) -> impl Iterator<Item = u64> {
+    let num_ranks = (to - from).min(u64::from(max_ranks));
+    (0..num_ranks).map(move |i| {
+        let rank = u128::from(i) * u128::from(to - from - 1) / u128::from(num_ranks.max(2) - 1);
+        from + math::low_u64(rank)
+    })
 }
 
 /// The edges of `num_bins` bins from `min` to `max`, both exact; `between` gives the inner ones.

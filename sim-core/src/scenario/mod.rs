@@ -12,6 +12,7 @@ mod flag_table;
 pub mod link;
 mod model_config;
 mod prepare;
+mod recognise;
 mod report_args;
 mod workload_args;
 
@@ -22,8 +23,9 @@ use alloc::vec::Vec;
 pub use dataset_name::DatasetName;
 pub use error::ScenarioError;
 pub use flag_table::{FLAGS, Flag, Form, Part};
-pub use model_config::ModelConfig;
+pub use model_config::{ModelConfig, ModelConfigError};
 pub use prepare::{Prepared, TextTokens, check_admission, prepare, step_time_model};
+pub use recognise::{RecogniseError, Recognised, recognise};
 pub use report_args::ReportArgs;
 pub use workload_args::WorkloadArgs;
 

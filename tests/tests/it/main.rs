@@ -1,5 +1,6 @@
 //! Tests of the whole product, in one binary.
 
+mod scenario;
 mod scheduler_tables;
 mod config;
 mod config_texts;
@@ -15,6 +16,10 @@ mod step_time_model;
 mod profile_properties;
 mod metrics_golden;
 mod metrics_recording;
+mod measured_results;
+mod limits;
+mod ttft_split;
+mod recognise;
 mod hostile_inputs;
 mod properties;
 mod oracles;

@@ -1,1 +1,20 @@
-//! In the worker.
+//! What happens inside the page's worker: a scenario becomes an answer, and a file what it is good for.
+//!
+//! [`session`] answers every [`crate::protocol::Request`] and knows no JavaScript; [`side`] is the thin shell around
+//! it that does. Statistics are `sim_core`'s; what stands here puts them together.
+
+mod advice;
+mod cards;
+mod export;
+mod gantt;
+mod measured;
+mod metric;
+mod read;
+mod rows;
+mod run;
+pub mod session;
+pub mod side;
+mod summary;
+
+/// Version of vLLM whose scheduler is simulated.
+pub(crate) const VLLM_VERSION: &str = "0.32.0";

@@ -1,0 +1,43 @@
+//! `profiler link`.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use anyhow::Result;
+use sim_core::scenario::link::COMFORTABLE_BYTES;
+
+use crate::simulate::inputs::Inputs;
+use crate::simulate::scenario_flags::ScenarioFlags;
+
+/// What the link is to say.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Profile of the step times; travels inside the link [default: the built-in one, by name]
+    #[arg(long, value_name = "PATH")]
+    profile: Option<PathBuf>,
+    /// Change this link instead of beginning with nothing
+    #[arg(long, value_name = "LINK")]
+    link: Option<String>,
+    /// Address of the page, which goes in front
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000/")]
+    page: String,
+    #[command(flatten)]
+    scenario: ScenarioFlags,
+}
+
+impl Args {
+    /// Prints the link.
+    #[expect(clippy::print_stderr, reason = "doubts go to stderr, the link to stdout")]
+    pub(super) fn run(&self) -> Result<bool> {
+        let inputs = Inputs::new(&self.scenario.scenario, self.link.as_deref(), self.profile.as_deref())?;
+        // What the page would refuse is refused here.
+        inputs.scenario.resolve(&inputs.profile)?;
+        let fragment = inputs.fragment(false)?;
+        let length = fragment.len() - 1;
+        if length > COMFORTABLE_BYTES {
+            eprintln!("warning: {length} bytes; chats and mail programs may cut it off");
+        }
+        writeln!(io::stdout().lock(), "{}{fragment}", self.page.split('#').next().unwrap_or_default())?;
+        Ok(true)
+    }
+}

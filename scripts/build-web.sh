@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Builds the page: www/ is then a folder that any static host can serve. Only www/pkg is generated.
+#
+#   scripts/build-web.sh           tools and toolchain too, if they are missing (once, some minutes); fast if nothing changed
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/report.sh
+
+RUSTUP_TOOLCHAIN=$(scripts/wasm-toolchain.sh)
+export RUSTUP_TOOLCHAIN
+scripts/wasm-tools.sh
+export PATH="$PWD/.tools/bin:$PWD/.tools/node_modules/.bin:$PATH"
+
+# The compiler knows what has changed; the two programs after it would do their work again each time.
+cargo build --quiet --locked -p web --lib --target wasm32-unknown-unknown --profile web
+module=${CARGO_TARGET_DIR:-target}/wasm32-unknown-unknown/web/web.wasm
+stamp=$(cat "$module" web/Cargo.toml scripts/wasm-tools.sh Cargo.lock | cksum)
+if [ ! -e www/pkg/web_bg.wasm ] || [ "$stamp" != "$(cat target/web-built.txt 2>/dev/null)" ]; then
+    # Always no-install: the normal mode calls rustup by itself.
+    wasm-pack --quiet build web --mode no-install --target web --no-typescript --no-pack --out-dir ../www/pkg \
+        --out-name web --profile web -- --locked
+    echo "$stamp" >target/web-built.txt
+fi
+node scripts/first-load.mjs write

@@ -1,0 +1,52 @@
+// What a first visit loads: the list for the offline copy, and how much it weighs.
+//
+//   node scripts/first-load.mjs write         writes www/pkg/precache.js: the list, and a version made of the contents
+//   node scripts/first-load.mjs check BYTES   prints each file gzipped, as hosts send it; fails above BYTES together
+import { createHash } from "node:crypto";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+
+const www = fileURLToPath(new URL("../www/", import.meta.url));
+const read = (file) => readFileSync(www + file);
+
+/** What the profile of the first visit is called: the first of the gallery. */
+const example = `profiles/${JSON.parse(read("profiles/index.json"))[0].file}`;
+const kept = [
+  "index.html",
+  ...readdirSync(www).filter((file) => /\.(js|svg|webmanifest)$/.test(file) && file !== "service-worker.js"),
+  ...readdirSync(www + "style").map((file) => `style/${file}`),
+  "pkg/web.js",
+  "pkg/web_bg.wasm",
+  ...readdirSync(www + "pkg", { recursive: true }).map(String).filter((file) => /^snippets.*\.js$/.test(file)).map((file) => `pkg/${file}`),
+  "profiles/index.json",
+  example,
+];
+
+const [command, limit] = process.argv.slice(2);
+if (command === "write") {
+  const hash = createHash("sha256");
+  for (const file of kept) hash.update(`${file}\0${createHash("sha256").update(read(file)).digest("hex")}\n`);
+  const precache = { version: hash.digest("hex").slice(0, 16), files: kept };
+  writeFileSync(`${www}pkg/precache.js`, `// Written by scripts/build-web.sh.\nconst PRECACHE = ${JSON.stringify(precache, null, 1)};\n`);
+}
+if (command !== "write" && command !== "check") throw new Error("write, or check BYTES");
+
+let raw = 0;
+let zipped = 0;
+for (const file of [...kept, "service-worker.js", "pkg/precache.js"]) {
+  const bytes = read(file);
+  const gzip = gzipSync(bytes, { level: 9 }).length;
+  raw += bytes.length;
+  zipped += gzip;
+  line(bytes.length, gzip, file);
+}
+line(raw, zipped, "together");
+if (command === "check" && !(zipped <= Number(limit))) {
+  console.error(`check-size: error: a first visit loads ${zipped} bytes, more than ${limit}`);
+  process.exitCode = 1;
+}
+
+function line(raw, gzip, name) {
+  console.log(`${String(raw).padStart(9)} bytes ${String(gzip).padStart(8)} gzipped  ${name}`);
+}

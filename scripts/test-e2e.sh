@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# The built page in a real browser (tests/e2e). Arguments are files of tests: scripts/test-e2e.sh tests/e2e/shell.test.mjs
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/report.sh
+. scripts/find-browser.sh
+what="the page in a browser"
+
+need_wasm "$what" || exit 0
+need_browser "$what" || exit 0
+[ "${E2E_BUILD:-1}" = 0 ] || scripts/build-web.sh >/dev/null
+# Once for each lock file.
+if ! cmp -s tests/e2e/package-lock.json tests/e2e/node_modules/.installed-lock.json; then
+    npm ci --prefix tests/e2e --ignore-scripts --no-audit --no-fund >&2
+    cp tests/e2e/package-lock.json tests/e2e/node_modules/.installed-lock.json
+fi
+[ $# -gt 0 ] || set -- tests/e2e/*.test.mjs
+# One file after the other: times are measured, and two browsers at once would be measured, too.
+node --test --test-concurrency=1 "$@"

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# The unit tests of `web` that need a browser, in headless Chromium. Arguments go on to the runner: a part of a name.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/report.sh
+. scripts/find-browser.sh
+what="unit tests in a browser"
+
+need_wasm "$what" || exit 0
+need_browser "$what" || exit 0
+scripts/wasm-tools.sh
+export RUSTUP_TOOLCHAIN PATH="$PWD/.tools/bin:$PATH"
+export WASM_BINDGEN_TEST_TIMEOUT=${WASM_BINDGEN_TEST_TIMEOUT:-120}
+# Flags of Chromium: web/webdriver.json.
+wasm-pack --quiet test --headless --chrome --chromedriver "$CHROMEDRIVER" --mode no-install web --locked ${1:+-- "$@"}

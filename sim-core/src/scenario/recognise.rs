@@ -1,0 +1,253 @@
+//! What a file or text is that somebody drops or pastes, by its content.
+//!
+//! Only recognised, not checked: a file that is damaged is still what it was meant to be, and its reader says what is
+//! wrong with it. Names play no part; they are wrong too often.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::command::MAX_COMMAND_BYTES;
+use super::link::MAX_FRAGMENT_BYTES;
+use crate::metrics::json_measured::MeasuredResult;
+use crate::profile::Profile;
+use crate::workload::trace::{self, MAX_TRACE_BYTES, TraceKind};
+
+use super::model_config::ModelConfig;
+
+/// What it is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Recognised {
+    /// A profile, for [`Profile::from_json`].
+    Profile,
+    /// A model's `config.json`, for [`ModelConfig::from_json`].
+    ModelConfig,
+    /// A result of `vllm bench serve`, for [`MeasuredResult::from_json`].
+    BenchResult,
+    /// A trace.
+    Trace(TraceKind),
+    /// A share link, for [`super::link::Link::from_fragment`].
+    Link {
+        /// The text, without white space around it.
+        text: String,
+    },
+    /// Commands, for [`super::command::read`].
+    Command {
+        /// The text.
+        text: String,
+    },
+}
+
+/// Why it is nothing that can be used. Each variant's doc is its exact predicate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecogniseError {
+    /// Nothing, or white space only.
+    Empty,
+    /// It is known by its content and longer than its reader takes.
+    TooLarge {
+        /// What it is.
+        what: &'static str,
+        /// Its length.
+        num_bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// UTF-16, with or without a byte order mark.
+    Utf16,
+    /// It begins as files of this kind do.
+    Packed {
+        /// The kind.
+        kind: &'static str,
+    },
+    /// A dataset of texts, whose lengths only the model's tokenizer knows.
+    Texts {
+        /// The kind.
+        kind: &'static str,
+        /// Name of the dataset on the command line.
+        dataset_name: &'static str,
+    },
+    /// None of the kinds that are known.
+    Unknown {
+        /// Its first characters, or what else is telling.
+        begins: String,
+    },
+}
+
+impl fmt::Display for RecogniseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("there is nothing in it"),
+            Self::TooLarge { what, num_bytes, limit } => {
+                write!(f, "{what} of {num_bytes} bytes; the limit is {limit}")
+            }
+            Self::Utf16 => f.write_str("the text is UTF-16; save it as UTF-8"),
+            Self::Packed { kind } => write!(f, "this is a {kind} file; unpack it first"),
+            Self::Texts { kind, dataset_name } => write!(
+                f,
+                "{kind}: its prompts are texts, and counting their tokens needs the model's tokenizer; use `profiler \
+                 simulate --dataset-name {dataset_name} --tokenizer PATH/tokenizer.json`"
+            ),
+            Self::Unknown { begins } => write!(
+                f,
+                "{begins} is none of what can be read here: a profile; a model's config.json; a result of vllm bench \
+                 serve (--save-result); a trace of Mooncake, Qwen-Bailian, Azure or BurstGPT; a vllm serve, vllm bench \
+                 serve or profiler simulate command; a share link"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for RecogniseError {}
+
+/// Recognises `bytes`.
+///
+/// # Errors
+/// See [`RecogniseError`].
+pub fn recognise(bytes: &[u8]) -> Result<Recognised, RecogniseError> {
+    let bytes = without_mark(bytes)?;
+    let Some(first) = bytes.trim_ascii_start().first() else {
+        return Err(RecogniseError::Empty);
+    };
+    if matches!(first, b'{' | b'[')
+        && let Some(kind) = of_json(bytes)
+    {
+        return kind;
+    }
+    if let Some(kind) = trace::recognise(bytes) {
+        return limited("a trace", bytes, MAX_TRACE_BYTES).map(|()| Recognised::Trace(kind));
+    }
+    of_text(bytes)
+}
+
+/// The bytes without UTF-8's byte order mark, unless they show that they are no text in UTF-8.
+fn without_mark(bytes: &[u8]) -> Result<&[u8], RecogniseError> {
+    const PACKED: [(&[u8], &str); 6] = [
+        (b"\x1f\x8b", "gzip"),
+        (b"PK\x03\x04", "zip"),
+        (b"\x28\xb5\x2f\xfd", "zstandard"),
+        (b"BZh", "bzip2"),
+        (b"\xfd7zXZ\x00", "xz"),
+        (b"PAR1", "Parquet"),
+    ];
+    if let Some((_, kind)) = PACKED.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+        return Err(RecogniseError::Packed { kind });
+    }
+    // In UTF-16, every other byte of ASCII is zero.
+    let has_mark = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
+    let alternates = matches!(bytes, [0, 1..=255, 0, 1..=255, ..] | [1..=255, 0, 1..=255, 0, ..]);
+    if has_mark || alternates {
+        return Err(RecogniseError::Utf16);
+    }
+    Ok(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))
+}
+
+fn limited(what: &'static str, bytes: &[u8], limit: usize) -> Result<(), RecogniseError> {
+    if bytes.len() > limit {
+        return Err(RecogniseError::TooLarge { what, num_bytes: bytes.len(), limit });
+    }
+    Ok(())
+}
+
+/// The kind of a JSON text; `None` if its keys do not tell.
+fn of_json(bytes: &[u8]) -> Option<Result<Recognised, RecogniseError>> {
+    let keys = first_keys(bytes);
+    let has = |name: &[u8]| keys.contains(&name);
+    let all = |names: &[&[u8]]| names.iter().all(|name| has(name));
+    let any = |names: &[&[u8]]| names.iter().any(|name| has(name));
+    if has(b"step_time") || all(&[b"provenance", b"hardware"]) {
+        return Some(limited("a profile", bytes, Profile::MAX_BYTES).map(|()| Recognised::Profile));
+    }
+    if all(&[b"duration", b"completed"]) || any(&[b"request_throughput", b"mean_ttft_ms", b"ttfts"]) {
+        let limited = limited("a result of vllm bench serve", bytes, MeasuredResult::MAX_BYTES);
+        return Some(limited.map(|()| Recognised::BenchResult));
+    }
+    if any(&[b"architectures", b"model_type", b"num_hidden_layers", b"text_config"]) {
+        let limited = limited("a model's config.json", bytes, ModelConfig::MAX_BYTES);
+        return Some(limited.map(|()| Recognised::ModelConfig));
+    }
+    if any(&[b"conversations", b"conversation"]) {
+        return Some(Err(RecogniseError::Texts { kind: "a ShareGPT dataset", dataset_name: "sharegpt" }));
+    }
+    if has(b"prompt") {
+        return Some(Err(RecogniseError::Texts { kind: "a dataset of prompts", dataset_name: "custom" }));
+    }
+    None
+}
+
+/// The keys of the first object of a JSON text: itself, or the first element of a list. Read without a parser, so that
+/// a damaged file is known, too. No key that matters has an escape in it.
+fn first_keys(bytes: &[u8]) -> Vec<&[u8]> {
+    const MAX_KEYS: usize = 1000;
+    let mut keys = Vec::new();
+    let start = bytes.iter().position(|&byte| byte == b'{').unwrap_or(bytes.len());
+    let (mut depth, mut at) = (0u32, start);
+    let mut last_string: &[u8] = b"";
+    while let Some(&byte) = bytes.get(at) {
+        at += 1;
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' if depth <= 1 => break,
+            b'}' | b']' => depth -= 1,
+            b':' if depth == 1 && keys.len() < MAX_KEYS => keys.push(last_string),
+            b'"' => {
+                let begin = at;
+                while let Some(&byte) = bytes.get(at) {
+                    at += 1;
+                    match byte {
+                        b'\\' => at += 1,
+                        b'"' => break,
+                        _ => {}
+                    }
+                }
+                last_string = bytes.get(begin..at.saturating_sub(1)).unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+    keys
+}
+
+fn of_text(bytes: &[u8]) -> Result<Recognised, RecogniseError> {
+    const CALLS: [&str; 5] = ["vllm serve", "vllm bench", "vllm.entrypoints.", "vllm-openai", "profiler simulate"];
+    let Some(head) = head(bytes) else {
+        return Err(RecogniseError::Unknown { begins: "a binary file".to_string() });
+    };
+    let begins = head.trim_start();
+    let is_one_word = !begins.trim_end().contains(char::is_whitespace);
+    let is_link = begins.starts_with("v=") || begins.starts_with("#v=") || begins.contains("#v=") && is_one_word;
+    let words = begins.split_whitespace().collect::<Vec<_>>().join(" ");
+    let is_command = CALLS.iter().any(|call| words.contains(call));
+    if !is_link && !is_command {
+        return Err(RecogniseError::Unknown { begins: excerpt(begins) });
+    }
+    let (what, limit) = if is_link { ("a share link", MAX_FRAGMENT_BYTES) } else { ("a command", MAX_COMMAND_BYTES) };
+    limited(what, bytes, limit)?;
+    let Ok(text) = core::str::from_utf8(bytes) else {
+        return Err(RecogniseError::Unknown { begins: "a text that is not UTF-8".to_string() });
+    };
+    if is_link {
+        Ok(Recognised::Link { text: text.trim().to_string() })
+    } else {
+        Ok(Recognised::Command { text: text.to_string() })
+    }
+}
+
+/// As much of the beginning as a link or command may be long; `None` if it is no text.
+fn head(bytes: &[u8]) -> Option<&str> {
+    let head = bytes.get(..MAX_COMMAND_BYTES).unwrap_or(bytes);
+    let text = match core::str::from_utf8(head) {
+        Ok(text) => text,
+        // The cut may have parted a character, but no other byte may be wrong.
+        Err(error) if error.error_len().is_none() => core::str::from_utf8(head.get(..error.valid_up_to())?).ok()?,
+        Err(_) => return None,
+    };
+    (!text.contains('\0')).then_some(text)
+}
+
+/// The beginning of a text, quoted, on one line.
+fn excerpt(text: &str) -> String {
+    const MAX_CHARS: usize = 40;
+    let end = if text.chars().nth(MAX_CHARS).is_some() { "…" } else { "" };
+    alloc::format!("{:?}{end}", text.chars().take(MAX_CHARS).collect::<String>().trim_end())
+}

@@ -1,0 +1,256 @@
+//! A run as text: the same flags are the same run, whether typed, linked or pasted; and nothing is dropped in silence.
+
+use proptest::prelude::*;
+use sim_core::config::flags::{BENCH_SERVE, FlagEffect, SERVE};
+use sim_core::scenario::command::{self, CommandError, Program};
+use sim_core::scenario::link::{Link, MAX_FRAGMENT_BYTES, MAX_INFLATED_BYTES};
+use sim_core::scenario::{FLAGS, Flag, Form, Part, Scenario};
+
+fn scenario(flags: &[(&str, &str)]) -> Scenario {
+    Scenario::from_flags(flags.iter().map(|&(flag, value)| (flag, Some(value)))).expect("flags of a test")
+}
+
+/// A value that the flag takes.
+fn value(flag: &Flag, number: u32) -> String {
+    match (flag.form, flag.name) {
+        (Form::Integer, _) => number.to_string(),
+        (Form::Number, _) => format!("{number}.5"),
+        (Form::Choice(choices), _) => choices[number as usize % choices.len()].to_owned(),
+        (Form::Switch, _) => (number.is_multiple_of(2)).to_string(),
+        (Form::List, _) => format!("ttft:{number} tpot:{}.25", number / 7),
+        (Form::Text, "random-range-ratio") => "{\"input\": 0.25, \"output\": 0.5}".to_owned(),
+        (Form::Text, "percentile-metrics") => "ttft,e2el".to_owned(),
+        (Form::Text, "metric-percentiles") => "50,99.9".to_owned(),
+        (Form::Text, _) => format!("fünf & sechs=7 #%+'\"{number}"),
+    }
+}
+
+fn scenarios() -> impl Strategy<Value = Scenario> {
+    let flags = proptest::collection::vec((0..FLAGS.len(), 0..10_000_u32), 0..20);
+    flags.prop_map(|flags| {
+        let mut scenario = Scenario::default();
+        for (place, number) in flags {
+            let flag = &FLAGS[place];
+            scenario.set(flag.name, Some(&value(flag, number))).expect("a value the flag takes");
+        }
+        scenario
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_link_says_what_was_put_into_it(
+        scenario in scenarios(),
+        profile_hash in proptest::option::of(any::<u64>()),
+        profile_file in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..500)),
+        dataset_file in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..500)),
+    ) {
+        let link = Link {
+            scenario,
+            profile: Some("my-gpu_8b.v2".to_owned()),
+            profile_hash,
+            profile_file,
+            dataset_hash: profile_hash,
+            dataset_file,
+            made_by: Some("1.2.3".to_owned()),
+        };
+        let fragment = link.to_fragment();
+        prop_assert!(fragment.starts_with("#v=1&"), "{fragment}");
+        prop_assert!(fragment.bytes().all(|b| b.is_ascii_graphic() && !b"\"'<>()\\`".contains(&b)), "{fragment}");
+        prop_assert_eq!(Link::from_fragment(&fragment), Ok(link.clone()));
+        let behind_an_address = format!("https://example.org/page/{fragment}");
+        prop_assert_eq!(Link::from_fragment(&behind_an_address), Ok(link));
+    }
+
+    #[test]
+    fn commands_say_what_was_put_into_them(scenario in scenarios()) {
+        let both = [Program::Serve, Program::BenchServe].map(|program| command::write(program, &scenario, "a/model", &[]));
+        let ours = command::write(Program::Simulate, &scenario, "", &[]);
+        let read = command::read(&both.join("\n"), &Scenario::default());
+        let read = read.expect("commands of ours");
+        prop_assert_eq!(&read.refused, &Vec::<String>::new());
+        prop_assert_eq!(read.model.as_deref(), Some("a/model"));
+        let mut without_ours = scenario.clone();
+        for flag in FLAGS.iter().filter(|flag| !flag.is_vllms) {
+            without_ours.unset(flag.name);
+        }
+        prop_assert_eq!(read.scenario.flags(), without_ours.flags());
+        let read = command::read(&ours, &Scenario::default()).expect("a command of ours");
+        prop_assert_eq!(read.scenario.flags(), scenario.flags());
+    }
+
+    #[test]
+    fn forgetting_a_flag_leaves_the_others(scenario in scenarios(), place in 0..FLAGS.len()) {
+        let mut less = scenario.clone();
+        less.unset(FLAGS[place].name);
+        let expect: Vec<_> = scenario.given().filter(|(flag, _)| flag.name != FLAGS[place].name).collect();
+        prop_assert_eq!(less.given().collect::<Vec<_>>(), expect);
+        let again = Scenario::from_flags(less.flags().iter().map(|(flag, value)| (flag.as_str(), value.as_deref())));
+        let again = again.expect("flags that were taken before");
+        prop_assert_eq!((again.engine(), again.workload(), again.report()), (less.engine(), less.workload(), less.report()));
+    }
+
+    #[test]
+    fn no_text_makes_a_reader_fail(text in "\\PC{0,200}") {
+        // The answer does not matter here, that there is one does.
+        let _: Option<Link> = Link::from_fragment(&text).ok();
+        let _: Option<Link> = Link::from_fragment(&format!("#v=1&{text}")).ok();
+        let _: Result<_, CommandError> = command::read(&format!("vllm serve {text}"), &Scenario::default());
+    }
+}
+
+#[test]
+fn every_simulated_flag_of_vllm_is_a_flag_of_the_scenario() {
+    // Read by the command line alone; other names of flags that are there.
+    let elsewhere = ["tokenizer", "device-memory-utilization", "tp", "pp"];
+    let simulated = SERVE.iter().chain(BENCH_SERVE).filter(|group| group.effect == FlagEffect::Simulated);
+    let names: Vec<&str> = simulated.flat_map(|group| group.flags).map(|flag| flag.trim_start_matches('-')).collect();
+    let missing: Vec<&&str> = names
+        .iter()
+        .filter(|name| !elsewhere.contains(name) && !FLAGS.iter().any(|flag| flag.name == **name))
+        .collect();
+    assert!(missing.is_empty(), "vLLM has them, they are said to be simulated, and nobody can set them: {missing:?}");
+    let unknown: Vec<&str> = FLAGS
+        .iter()
+        .filter(|flag| flag.is_vllms && flag.name != "enforce-eager" && !names.contains(&flag.name))
+        .map(|flag| flag.name)
+        .collect();
+    assert!(unknown.is_empty(), "said to be vLLM's: {unknown:?}");
+}
+
+/// `text` is refused, with a message that contains `expect`.
+#[track_caller]
+fn check_link(text: &str, expect: &str) {
+    match Link::from_fragment(text) {
+        Ok(link) => panic!("{text:.60} was taken as {link:?}"),
+        Err(error) => assert!(error.to_string().contains(expect), "{text:.60} says {error:?} without {expect:?}"),
+    }
+}
+
+#[test]
+fn hostile_links_are_refused_by_name() {
+    check_link("", "#v=1");
+    check_link("#request-rate=8", "#v=1");
+    check_link("#v=0", "#v=1");
+    check_link("#v=x", "#v=1");
+    check_link("#v=99999999999", "#v=1");
+    check_link("#v=2", "newer version (format 2, this one knows 1)");
+    check_link("#v=1&v=1", "--v");
+    check_link("#v=1&max-num-seqs=64&max-num-seqs=64", "max-num-seqs comes twice");
+    check_link("#v=1&enable-prefix-caching&no-enable-prefix-caching", "no-enable-prefix-caching comes twice");
+    check_link("#v=1&max-num-seqs=many", "--max-num-seqs");
+    check_link("#v=1&max-num-seqs", "--max-num-seqs");
+    check_link("#v=1&speculative-config={}", "--speculative-config is not simulated");
+    check_link("#v=1&no-such-flag=1", "no such flag");
+    check_link("#v=1&goodput=ttft", "goodput");
+    check_link("#v=1&profile=../../secret", "profile: it must be a name");
+    check_link("#v=1&profile=https://example.org/x", "profile: it must be a name");
+    check_link("#v=1&profile-hash=12", "profile-hash");
+    check_link("#v=1&profile-z=%00", "profile-z");
+    check_link("#v=1&profile-z=AAAA", "profile-z");
+    check_link("#v=1&seed=%zz", "seed: broken percent-encoding");
+    check_link("#v=1&seed=%ff%fe", "seed: broken percent-encoding");
+    check_link("#v=1&seed=%", "seed: broken percent-encoding");
+    check_link(&format!("#v=1&dataset-path={}", "x".repeat(5_000)), "limit is 4096");
+    check_link(&format!("#v=1&sim={}", "x".repeat(MAX_FRAGMENT_BYTES)), "limit is 65536");
+    check_link(&format!("#v=1{}", "&a=1".repeat(300)), "more than 200 settings");
+}
+
+#[test]
+fn a_file_that_inflates_without_end_is_refused() {
+    let bomb = Link { profile_file: Some(vec![0; MAX_INFLATED_BYTES + 1]), ..Link::default() }.to_fragment();
+    assert!(bomb.len() < 10_000, "it is small as long as it is deflated: {} bytes", bomb.len());
+    check_link(&bomb, "more than 1048576 bytes when inflated");
+    let largest = Link { profile_file: Some(vec![0; MAX_INFLATED_BYTES]), ..Link::default() };
+    assert_eq!(Link::from_fragment(&largest.to_fragment()), Ok(largest), "the limit itself");
+}
+
+#[test]
+fn links_of_every_version_are_read_for_ever() {
+    let text = include_str!("../../data/links/v1.txt").trim();
+    let link = Link::from_fragment(text).expect("a link that was handed out");
+    let expect = scenario(&[
+        ("max-num-seqs", "64"),
+        ("enable-prefix-caching", "false"),
+        ("gpu-memory-utilization", "0.85"),
+        ("num-prompts", "500"),
+        ("request-rate", "8"),
+        ("random-range-ratio", "{\"input\": 0.25, \"output\": 0.5}"),
+        ("goodput", "ttft:500 tpot:50"),
+    ]);
+    assert_eq!(link.scenario, expect);
+    assert_eq!(link.profile.as_deref(), Some("h100-sxm_llama-3.1-8b_bf16_tp1"));
+    assert_eq!(link.profile_hash, Some(0x0123_4567_89ab_cdef));
+    assert_eq!(link.profile_file.as_deref(), Some(&b"{\"a\": \"profile\"}"[..]));
+}
+
+/// `text` is read; its flags, those set aside and those refused are `expect`.
+#[track_caller]
+fn check_command(text: &str, flags: &[(&str, &str)], set_aside: &[&str], refused: &[&str]) {
+    let read = command::read(text, &Scenario::default()).unwrap_or_else(|error| panic!("{text}: {error}"));
+    assert_eq!(read.scenario, scenario(flags), "{text}");
+    assert_eq!(read.set_aside.iter().map(|flag| flag.flag.as_str()).collect::<Vec<_>>(), set_aside, "{text}");
+    assert_eq!(read.refused.len(), refused.len(), "{text}: {:?}", read.refused);
+    for (got, expect) in read.refused.iter().zip(refused) {
+        assert!(got.contains(expect), "{text}: {got:?} lacks {expect:?}");
+    }
+}
+
+#[test]
+fn pasted_commands_are_taken_flag_by_flag() {
+    let seqs = [("max-num-seqs", "64")];
+    check_command("vllm serve meta-llama/Llama-3.1-8B --max-num-seqs 64", &seqs, &[], &[]);
+    check_command("vllm serve m --max_num_seqs=64 --host 0.0.0.0 --port 80", &seqs, &["--host", "--port"], &[]);
+    check_command("VLLM_USE_V1=1 ~/bin/vllm serve m \\\n  --max-num-seqs 64 && echo done", &seqs, &[], &[]);
+    check_command("python3 -m vllm.entrypoints.openai.api_server --model m --max-num-seqs 64", &seqs, &[], &[]);
+    check_command("docker run --gpus all vllm/vllm-openai:v0.32.0 --model m --max-num-seqs 64", &seqs, &[], &[]);
+    check_command("# a comment\n\nvllm serve m -tp 1", &[("tensor-parallel-size", "1")], &[], &[]);
+    check_command("vllm serve m --no-enable-prefix-caching", &[("enable-prefix-caching", "false")], &[], &[]);
+    check_command("vllm serve m --quantization fp8 --max-num-seqs 64", &seqs, &["--quantization"], &[]);
+    check_command("vllm serve m --speculative-config '{}'", &[], &[], &["--speculative-config is not simulated"]);
+    check_command("vllm serve m --max-nun-seqs 64", &[], &[], &["--max-nun-seqs: vLLM 0.32.0 has no such flag"]);
+    check_command("vllm serve m --request-rate 5", &[], &[], &["--request-rate: this command has no such flag"]);
+    check_command("vllm serve m stray", &[], &[], &["\"stray\" belongs to no flag"]);
+    let bench = [("num-prompts", "200"), ("request-rate", "inf"), ("goodput", "ttft:500 tpot:50")];
+    check_command(
+        "vllm bench serve --model m --goodput ttft:500 tpot:50 --num-prompts 200 --request-rate inf --save-result",
+        &bench,
+        &["--save-result"],
+        &[],
+    );
+    check_command(
+        "vllm serve m --max-num-seqs 64\nvllm bench serve --num-prompts 200",
+        &[("max-num-seqs", "64"), ("num-prompts", "200")],
+        &[],
+        &[],
+    );
+}
+
+#[test]
+fn a_command_replaces_what_it_is_about_and_nothing_else() {
+    let before = scenario(&[("max-num-seqs", "64"), ("block-size", "32"), ("request-rate", "5")]);
+    let read = command::read("vllm serve m --max-num-seqs 8", &before).expect("a command");
+    assert_eq!(read.scenario, scenario(&[("max-num-seqs", "8"), ("request-rate", "5")]));
+    let read = command::read("vllm bench serve --seed 3", &before).expect("a command");
+    assert_eq!(read.scenario, scenario(&[("max-num-seqs", "64"), ("block-size", "32"), ("seed", "3")]));
+}
+
+#[test]
+fn what_is_no_command_is_said_so() {
+    let read = |text: &str| command::read(text, &Scenario::default()).expect_err("no command").to_string();
+    assert!(read("").contains("vllm serve"), "{}", read(""));
+    assert!(read("rm -rf /").contains("vllm serve"));
+    assert!(read("vllm serve 'm").contains("not closed"));
+    assert!(read(&"x".repeat(100_000)).contains("limit is 65536"));
+}
+
+#[test]
+fn each_part_of_a_scenario_is_of_one_program() {
+    for flag in FLAGS {
+        let read = command::write(Program::Serve, &scenario(&[(flag.name, &value(flag, 4))]), "m", &[]);
+        let is_served = read.contains(&format!("--{}", flag.name)) || read.contains(&format!("--no-{}", flag.name));
+        assert_eq!(is_served, flag.part == Part::Engine && flag.is_vllms, "{}: {read}", flag.name);
+    }
+}

@@ -1,0 +1,89 @@
+//! What was dropped or pasted, and what it is good for.
+
+use sim_core::math;
+use sim_core::metrics::json_measured::MeasuredResult;
+use sim_core::profile::Profile;
+use sim_core::scenario::{ModelConfig, Recognised, Scenario, recognise};
+use sim_core::simulator::DeviceTime;
+use sim_core::time::SimTime;
+use sim_core::workload::dataset::Sample;
+use sim_core::workload::timed_trace::TimedTraceOptions;
+use sim_core::workload::trace::TraceKind;
+
+use super::{cards, measured};
+use crate::protocol::Found;
+
+/// Reads `content`, a file or text of this name.
+///
+/// # Errors
+/// A message: what is wrong with it, or what could be read instead.
+pub(crate) fn read(name: &str, content: &[u8]) -> Result<Found, String> {
+    let found = match recognise(content).map_err(|error| error.to_string())? {
+        Recognised::Profile => {
+            let bytes = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
+            let profile = Profile::from_json(bytes).map_err(|error| error.to_string())?;
+            let stem = name.strip_suffix(".json").unwrap_or(name);
+            let card = cards::profile_card(&profile, stem, &DeviceTime::default());
+            Found::Profile { card: Box::new(card) }
+        }
+        Recognised::ModelConfig => {
+            let model = ModelConfig::from_json(content).map_err(|error| error.to_string())?;
+            Found::ModelConfig { model }
+        }
+        Recognised::BenchResult => {
+            let result = MeasuredResult::from_json(content).map_err(|error| error.to_string())?;
+            Found::Measured(Box::new(measured::measured_run(&result, name)))
+        }
+        Recognised::Trace(kind) => trace(&kind, content)?,
+        Recognised::Link { text } => {
+            let fragment = text.split_once('#').map_or(text.as_str(), |(_, fragment)| fragment);
+            Found::Link { fragment: fragment.to_owned() }
+        }
+        Recognised::Command { text } => Found::Command { text },
+    };
+    Ok(found)
+}
+
+/// A trace, read through once by the flags that a run will read it with.
+fn trace(kind: &TraceKind, content: &[u8]) -> Result<Found, String> {
+    let (format, flags) = match kind {
+        TraceKind::Azure => ("Azure trace", flags("azure", None)),
+        TraceKind::BurstGpt => ("BurstGPT trace", flags("burstgpt_timed", None)),
+        TraceKind::TimedTrace(options) if *options == TimedTraceOptions::default() => {
+            ("timed trace", flags("timed_trace", None))
+        }
+        TraceKind::TimedTrace(options) => ("Mooncake trace", flags("timed_trace", Some(options))),
+    };
+    let given = flags.iter().map(|(flag, value)| (flag.as_str(), value.as_deref()));
+    let scenario = Scenario::from_flags(given).map_err(|error| error.to_string())?;
+    let sample = scenario.workload().sample(Some(content), None).map_err(|error| error.to_string())?;
+    Ok(Found::Trace { summary: summary(format, &sample), flags })
+}
+
+fn flags(dataset: &str, options: Option<&TimedTraceOptions>) -> Vec<(String, Option<String>)> {
+    let flag = |name: &str, value: String| (name.to_owned(), Some(value));
+    let mut flags = vec![flag("dataset-name", dataset.to_owned())];
+    if let Some(options) = options {
+        flags.push(flag("timed-trace-chunk-hash-size", options.timed_trace_chunk_hash_size.to_string()));
+        flags.push(flag("timed-trace-sec-multiplier", options.timed_trace_sec_multiplier.to_string()));
+    }
+    flags
+}
+
+fn summary(format: &str, sample: &Sample) -> String {
+    let requests = sample.requests.as_slice();
+    let count = math::usize_to_f64(requests.len().max(1));
+    let mean = |sum: u64| math::u64_to_f64(sum) / count;
+    let prompt = mean(requests.iter().map(|request| u64::from(request.num_prompt_tokens)).sum());
+    let output = mean(requests.iter().map(|request| u64::from(request.num_output_tokens)).sum());
+    let last = sample.send_times.as_ref().and_then(|times| times.last()).copied().unwrap_or(SimTime::ZERO);
+    let skipped = match sample.num_skipped {
+        0 => String::new(),
+        count => format!("; {count} entries without tokens are left out"),
+    };
+    format!(
+        "{format}: {} requests over {:.1} s, in the mean {prompt:.0} prompt and {output:.0} output tokens{skipped}",
+        requests.len(),
+        last.as_secs_f64()
+    )
+}

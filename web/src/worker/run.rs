@@ -1,0 +1,69 @@
+//! A run, from flags to everything that was recorded.
+
+use sim_core::config::ResolvedEngine;
+use sim_core::math;
+use sim_core::metrics::bench_serve::BenchServeOptions;
+use sim_core::profile::Profile;
+use sim_core::scenario::{Prepared, Scenario, prepare};
+use sim_core::simulator::{Simulation, SimulationOptions, SimulationResult};
+
+use crate::protocol::RunInput;
+
+/// Iterations between two calls of [`Host::progress`].
+const ITERATIONS_PER_TICK: u32 = 4_000;
+
+/// What a run needs of the place it runs at.
+pub trait Host {
+    /// Milliseconds of a clock that never goes back.
+    fn now_ms(&self) -> f64;
+
+    /// A run goes on: requests that ended, requests in all, simulated seconds. Called often; showing it is up to the
+    /// host.
+    fn progress(&mut self, done: u32, total: u32, sim_time: f64);
+}
+
+/// A run that is over, and what it was made of. The workload is gone: a million requests are 90 MB.
+#[derive(Debug)]
+pub(crate) struct FinishedRun {
+    pub(crate) input: RunInput,
+    pub(crate) profile: Profile,
+    pub(crate) engine: ResolvedEngine,
+    pub(crate) options: BenchServeOptions,
+    pub(crate) num_skipped: u32,
+    pub(crate) result: SimulationResult,
+    pub(crate) wall_ms: f64,
+}
+
+impl FinishedRun {
+    /// Simulates `input` to its end.
+    ///
+    /// # Errors
+    /// The message of whatever refuses it: profile, flags, dataset, or the simulator.
+    pub(crate) fn new(input: RunInput, keep: SimulationOptions, host: &mut dyn Host) -> Result<Self, String> {
+        let profile = Profile::from_json(&input.profile).map_err(|error| format!("{}: {error}", input.profile_name))?;
+        let flags = input.flags.iter().map(|(flag, value)| (flag.as_str(), value.as_deref()));
+        let scenario = Scenario::from_flags(flags).map_err(|error| error.to_string())?;
+        let dataset = input.dataset.as_ref().map(|dataset| dataset.as_slice());
+        let prepared = prepare(&scenario, &profile, dataset, None).map_err(|error| error.to_string())?;
+        let Prepared { engine, workload, num_skipped, step_time, options } = prepared;
+        let start = host.now_ms();
+        let mut simulation =
+            Simulation::new(&workload, &engine.config, &step_time, keep).map_err(|error| error.to_string())?;
+        let total = math::usize_to_u32(workload.requests.len());
+        let mut iterations = 0;
+        while simulation.advance() {
+            iterations += 1;
+            if iterations == ITERATIONS_PER_TICK {
+                iterations = 0;
+                let done = math::usize_to_u32(simulation.num_finished());
+                host.progress(done, total, simulation.now().as_secs_f64());
+            }
+        }
+        let mut result = simulation.finish();
+        let wall_ms = host.now_ms() - start;
+        drop(workload);
+        // Only a replay on a real engine needs these.
+        (result.queries_per_iter, result.join_order) = (Vec::new(), Vec::new());
+        Ok(Self { input, profile, engine, options, num_skipped, result, wall_ms })
+    }
+}
