@@ -164,7 +164,7 @@ fn the_verdict_names_the_limit_and_what_to_change() {
     let light = [("num-prompts", "50"), ("request-rate", "1"), ("goodput", "ttft:1000")];
     let verdict = answer(&mut Session::default(), &light).verdict;
     assert_eq!((verdict.limit, verdict.meets, verdict.advice), (Limit::Nothing, Some(true), None));
-    let heavy = [("num-prompts", "2000"), ("request-rate", "100")];
+    let heavy = [("num-prompts", "4000"), ("request-rate", "45")];
     let verdict = answer(&mut Session::default(), &heavy).verdict;
     assert!(verdict.overload.is_some() && verdict.meets.is_none(), "{verdict:?}");
     assert!(verdict.advice.unwrap_or_default().contains("lower --request-rate below"), "what to do about overload");
