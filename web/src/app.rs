@@ -8,7 +8,7 @@ use sim_core::scenario::Scenario;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{ClipboardEvent, HtmlElement, Worker};
 
-use crate::components::inputs::{DropLayer, Header, Notices, Panels};
+use crate::components::inputs::{DropLayer, Header, Notices, Panels, provide_theme};
 use crate::components::results::Results;
 use crate::files;
 use crate::share::link_of;
@@ -73,6 +73,7 @@ impl AppState {
 fn App(module: JsValue, worker: Worker) -> impl IntoView {
     let state = AppState::new();
     provide_context(state);
+    provide_theme();
     if let Err(error) = state.connect(module, worker) {
         state.run_state.set(RunState::Failed(format!("The worker cannot be used: {}", files::message(&error))));
     }

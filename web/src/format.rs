@@ -39,6 +39,12 @@ pub(crate) fn three_digits(value: f64) -> String {
 /// A whole number with thin groups of three: `12,345`.
 pub(crate) fn grouped(value: f64) -> String {
     let digits = format!("{:.0}", value.abs());
+    let text = with_groups(&digits);
+    if value < 0.0 && digits != "0" { format!("−{text}") } else { text }
+}
+
+/// The digits of a whole number in groups of three.
+pub(crate) fn with_groups(digits: &str) -> String {
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place) % 3 == 0 {
@@ -46,7 +52,7 @@ pub(crate) fn grouped(value: f64) -> String {
         }
         text.push(digit);
     }
-    if value < 0.0 && digits != "0" { format!("−{text}") } else { text }
+    text
 }
 
 /// A share as a percentage: `99.3 %`.

@@ -4,7 +4,7 @@
 //! it that does. Statistics are `sim_core`'s; what stands here puts them together.
 
 mod advice;
-mod cards;
+pub(crate) mod cards;
 mod export;
 mod gantt;
 mod measured;

@@ -1,12 +1,30 @@
 //! What is asked: the header, the panels, what comes in.
 
-use leptos::prelude::*;
+mod choice_field;
+mod command_box;
+mod dialog;
+mod drop_layer;
+mod engine_card;
+mod engine_values;
+mod export_menu;
+mod field;
+mod header;
+mod help;
+mod icons;
+mod model_card;
+mod notices;
+mod objectives;
+mod objectives_row;
+mod panels;
+mod run_bar;
+mod share_dialog;
+mod theme;
+mod words;
+mod workload_card;
+mod workload_fields;
 
-#[component]
-pub(crate) fn Header() -> impl IntoView {}
-#[component]
-pub(crate) fn Panels() -> impl IntoView {}
-#[component]
-pub(crate) fn Notices() -> impl IntoView {}
-#[component]
-pub(crate) fn DropLayer() -> impl IntoView {}
+pub(crate) use drop_layer::DropLayer;
+pub(crate) use header::Header;
+pub(crate) use notices::Notices;
+pub(crate) use panels::Panels;
+pub(crate) use theme::provide_theme;

@@ -2,7 +2,7 @@
 
 mod compare;
 mod compare_data;
-mod definitions;
+pub(crate) mod definitions;
 mod distribution;
 mod distribution_data;
 mod measured;

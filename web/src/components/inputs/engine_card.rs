@@ -1,0 +1,115 @@
+//! Engine: the arguments of `vllm serve`.
+
+use leptos::prelude::*;
+use sim_core::scenario::{FLAGS, Part};
+
+use super::field::{FlagField, Refill};
+use super::panels::Card;
+use crate::state::AppState;
+
+/// What is seen without asking.
+const BASIC: [&str; 6] = [
+    "max-num-seqs",
+    "max-num-batched-tokens",
+    "max-model-len",
+    "gpu-memory-utilization",
+    "enable-prefix-caching",
+    "enable-chunked-prefill",
+];
+
+/// The other engine arguments, in the order of [`FLAGS`].
+fn rest() -> impl Iterator<Item = &'static str> {
+    FLAGS.iter().filter(|flag| flag.part == Part::Engine && !BASIC.contains(&flag.name)).map(|flag| flag.name)
+}
+
+/// The card.
+#[component]
+pub(super) fn EngineCard() -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let num_changed = Memo::new(move |_| {
+        state.scenario.with(|scenario| scenario.given().filter(|(flag, _)| flag.part == Part::Engine).count())
+    });
+    let num_changed_rest =
+        Memo::new(move |_| state.scenario.with(|scenario| rest().filter(|name| scenario.get(name).is_some()).count()));
+    let aside = move || view! { <Changed count=num_changed/> };
+    view! {
+        <Card title="Engine" testid="card-engine" aside>
+            <Refusal/>
+            {BASIC.map(|name| view! { <FlagField name/> }).collect_view()}
+            <details class="more" data-testid="engine-more">
+                <summary>"More engine arguments" <Changed count=num_changed_rest/></summary>
+                <div class="settings">{rest().map(|name| view! { <FlagField name/> }).collect_view()}</div>
+            </details>
+            <ResetAll part=Part::Engine count=num_changed/>
+        </Card>
+    }
+}
+
+/// How many flags are changed; nothing if none is.
+#[component]
+pub(super) fn Changed(count: Memo<usize>) -> impl IntoView {
+    move || {
+        let count = count.get();
+        (count > 0).then(|| view! { <span class="chip chip-accent">{format!("{count} changed")}</span> })
+    }
+}
+
+/// Takes everything of a part back.
+#[component]
+pub(super) fn ResetAll(part: Part, count: Memo<usize>) -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let refill = expect_context::<Refill>();
+    let testid = if part == Part::Engine { "reset-engine" } else { "reset-workload" };
+    let reset = move |_| {
+        state.reset_part(part);
+        if part == Part::Workload {
+            state.dataset.set(None);
+            state.reset_part(Part::Report);
+        }
+        refill.all();
+    };
+    view! {
+        <Show when=move || { count.get() > 0 }>
+            <button type="button" class="btn btn-ghost reset-all" data-testid=testid on:click=reset>
+                "Reset all to vLLM's defaults"
+            </button>
+        </Show>
+    }
+}
+
+/// Why vLLM would not start, or what it would warn of.
+#[component]
+fn Refusal() -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let refusal = move || state.engine.with(|engine| engine.as_ref().and_then(|engine| engine.as_ref().err().cloned()));
+    let warnings = move || {
+        state.engine.with(|engine| {
+            let engine = engine.as_ref().and_then(|engine| engine.as_ref().ok());
+            engine.map(|engine| engine.warnings.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap_or_default()
+        })
+    };
+    view! {
+        <div aria-live="polite" class="engine-said">
+            {move || refusal().map(|refusal| view! {
+                <div class="notice notice-error" data-testid="engine-refusal">
+                    <strong>"The engine would not start. "</strong>
+                    <span class="notice-text">{refusal}</span>
+                </div>
+            })}
+            {move || warnings().into_iter().map(|warning| view! {
+                <p class="notice notice-warn" data-testid="engine-warning">{warning}"."</p>
+            }).collect_view()}
+        </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_engine_argument_has_a_field() {
+        let num_flags = FLAGS.iter().filter(|flag| flag.part == Part::Engine).count();
+        assert_eq!(BASIC.len() + rest().count(), num_flags, "a basic field is no engine argument");
+    }
+}

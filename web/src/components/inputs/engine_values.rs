@@ -1,0 +1,135 @@
+//! What an engine argument would be if nobody gave it, and why.
+
+use sim_core::config::{EngineConfig, Reason, ResolvedEngine, SchedulingPolicy};
+use sim_core::profile::Profile;
+use sim_core::scenario::Scenario;
+
+/// A value as text with its reason in words.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Told {
+    /// As the flag would have it; empty if there is none.
+    pub(super) value: String,
+    /// A phrase without full stop; may be empty.
+    pub(super) why: String,
+}
+
+/// What holds for `flag` if it is not given: resolved with everything else as it stands, or `None` if that is refused.
+pub(super) fn default_of(flag: &str, scenario: &Scenario, profile: &Profile) -> Option<Told> {
+    let mut without = scenario.clone();
+    without.unset(flag);
+    let engine = without.resolve(profile).ok()?;
+    Some(told(flag, &engine, profile))
+}
+
+/// What became of a given value, if it was set aside or led to another.
+pub(super) fn overridden(flag: &str, engine: &ResolvedEngine) -> Option<String> {
+    match engine.reason(&field(flag)) {
+        Some(Reason::Overridden { why }) => {
+            let value = value_of(flag, &engine.config).unwrap_or_default();
+            Some(if value.is_empty() { why.clone() } else { format!("Runs with {value}: {why}") })
+        }
+        _ => None,
+    }
+}
+
+/// Value and reason of a flag in a resolved engine.
+fn told(flag: &str, engine: &ResolvedEngine, profile: &Profile) -> Told {
+    let (value, why) = match flag {
+        "gpu-memory-utilization" => ("0.92".to_owned(), "vLLM's default"),
+        "kv-cache-memory-bytes" => (String::new(), "what the memory share leaves"),
+        "watermark" => ("0.0".to_owned(), "no blocks are kept free"),
+        "tensor-parallel-size" => (profile.engine.tensor_parallel_size.to_string(), "what the profile was made with"),
+        "prefix-match-unit" => (engine.config.block_size.to_string(), "the block size"),
+        "performance-mode" => ("balanced".to_owned(), "vLLM's default"),
+        "enforce-eager" => ("off".to_owned(), "vLLM's default"),
+        "usage-context" => ("server".to_owned(), "vllm serve"),
+        _ => {
+            let why = match engine.reason(&field(flag)) {
+                Some(Reason::Default { why } | Reason::Overridden { why }) => why.clone(),
+                Some(Reason::Given) | None => String::new(),
+            };
+            return Told { value: value_of(flag, &engine.config).unwrap_or_default(), why };
+        }
+    };
+    Told { value, why: why.to_owned() }
+}
+
+/// The field of [`EngineConfig`] that a flag sets.
+fn field(flag: &str) -> String {
+    match flag {
+        "scheduling-policy" => "policy".to_owned(),
+        "num-gpu-blocks-override" => "num_gpu_blocks".to_owned(),
+        "watermark" => "watermark_blocks".to_owned(),
+        _ => flag.replace('-', "_"),
+    }
+}
+
+/// The value of that field.
+fn value_of(flag: &str, config: &EngineConfig) -> Option<String> {
+    let switch = |is_on: bool| Some(if is_on { "on" } else { "off" }.to_owned());
+    let count = match flag {
+        "max-num-seqs" => config.max_num_seqs,
+        "max-num-active-seqs" => config.max_num_active_seqs,
+        "max-num-batched-tokens" => config.max_num_batched_tokens,
+        "max-num-scheduled-tokens" => config.max_num_scheduled_tokens,
+        "max-model-len" => config.max_model_len,
+        "block-size" => config.block_size,
+        "num-gpu-blocks-override" => config.num_gpu_blocks,
+        "long-prefill-token-threshold" => config.long_prefill_token_threshold,
+        "pipeline-parallel-size" => config.pipeline_parallel_size,
+        "watermark" => return Some(format!("{} blocks", config.watermark_blocks)),
+        "enable-prefix-caching" => return switch(config.enable_prefix_caching),
+        "enable-chunked-prefill" => return switch(config.enable_chunked_prefill),
+        "long-prefill-token-threshold-adaptive" => return switch(config.long_prefill_token_threshold_adaptive),
+        "scheduler-reserve-full-isl" => return switch(config.scheduler_reserve_full_isl),
+        "async-scheduling" => return switch(config.async_scheduling),
+        "scheduling-policy" => {
+            let name = if config.policy == SchedulingPolicy::Priority { "priority" } else { "fcfs" };
+            return Some(name.to_owned());
+        }
+        _ => return None,
+    };
+    Some(count.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sim_core::scenario::{FLAGS, Part};
+
+    fn profile() -> Profile {
+        let file = include_bytes!("../../../../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json");
+        Profile::from_json(file).expect("the site's own profile")
+    }
+
+    #[test]
+    fn every_engine_argument_tells_its_default_and_why() {
+        let (profile, scenario) = (profile(), Scenario::default());
+        for flag in FLAGS.iter().filter(|flag| flag.part == Part::Engine) {
+            let told = default_of(flag.name, &scenario, &profile).expect("an engine that starts");
+            assert!(!told.why.is_empty(), "{}: no reason", flag.name);
+            assert!(!told.value.is_empty() || flag.name == "kv-cache-memory-bytes", "{}: no value", flag.name);
+        }
+    }
+
+    #[test]
+    fn a_default_is_that_of_the_form_without_the_flag() {
+        let profile = profile();
+        let mut scenario = Scenario::default();
+        scenario.set("max-num-seqs", Some("16")).expect("a valid flag");
+        scenario.set("max-num-batched-tokens", Some("512")).expect("a valid flag");
+        let told = default_of("max-num-seqs", &scenario, &profile).expect("an engine that starts");
+        assert_eq!(told.value, "512", "lowered to the tokens of a pass: {}", told.why);
+    }
+
+    #[test]
+    fn what_became_of_a_given_value_is_told() {
+        let profile = profile();
+        let mut scenario = Scenario::default();
+        scenario.set("watermark", Some("0.01")).expect("a valid flag");
+        let engine = scenario.resolve(&profile).expect("an engine that starts");
+        let said = overridden("watermark", &engine).expect("it is turned into blocks");
+        assert!(said.starts_with("Runs with ") && said.contains("blocks"), "{said}");
+        assert_eq!(overridden("max-num-seqs", &engine), None, "nobody gave it");
+    }
+}

@@ -1,0 +1,92 @@
+//! Help: keys, what the numbers mean, what is modelled.
+
+use leptos::prelude::*;
+
+use super::dialog::Dialog;
+use crate::components::results::definitions::definition;
+use crate::worker::VLLM_VERSION;
+
+/// A key and what it does.
+const KEYS: [(&[&str], &str); 9] = [
+    (&["Ctrl", "Enter"], "Run; in the command box, apply"),
+    (&["Esc"], "Cancel the run, close what is open"),
+    (&["Ctrl", "O"], "Open files"),
+    (&["Ctrl", "V"], "Paste a command, a link or a file, outside the fields"),
+    (&["Ctrl", "S"], "Save the scenario as a file"),
+    (&["1", "2", "3", "4"], "TTFT, TPOT, ITL, E2EL"),
+    (&["L"], "Logarithmic axis"),
+    (&["C"], "Pin the run to compare with"),
+    (&["?"], "This help"),
+];
+
+/// What can be opened.
+const FILES: [(&str, &str); 6] = [
+    ("Profile", "step times of a GPU and a model, as profiler writes it"),
+    ("Trace", "Azure, BurstGPT, Mooncake and other timed traces: becomes the dataset"),
+    ("vllm bench serve result", "JSON of --save-result: laid over the prediction as \"measured\""),
+    ("config.json", "of a model: checked against the profile"),
+    ("Command", "vllm serve, vllm bench serve or profiler simulate: fills the form"),
+    ("Scenario", "a link or a saved scenario"),
+];
+
+const MODELLED: [&str; 4] = [
+    "Exactly: the scheduler's passes, preemption, the KV block pool and prefix cache, chunked prefill, async scheduling, \
+     vLLM's defaults and refusals, and the load that vllm bench serve sends.",
+    "From the profile: the time of each pass, read between measured points. How far to trust it stands beside the results.",
+    "Simplified: requests reach the client without network jitter, and the API server's front end is a time per request \
+     and per token without a queue of its own.",
+    "Not simulated, and refused by name: speculative decoding, LoRA, structured output, KV transfer and offloading, \
+     multimodal input, data parallelism.",
+];
+
+/// The dialog.
+#[component]
+pub(super) fn HelpDialog(is_open: RwSignal<bool>) -> impl IntoView {
+    view! {
+        <Dialog is_open id="help-dialog" title="Help">
+            <section class="help-part">
+                <h3>"What the numbers mean"</h3>
+                <dl class="help-terms">
+                    {["ttft", "tpot", "itl", "e2el", "request_goodput"].into_iter().filter_map(term).collect_view()}
+                </dl>
+            </section>
+            <section class="help-part">
+                <h3>{format!("What is modelled (vLLM {VLLM_VERSION}, V1 engine)")}</h3>
+                <ul class="help-list">{MODELLED.map(|line| view! { <li>{line}</li> }).collect_view()}</ul>
+                <p class="muted">"The whole list, with vLLM's own files, is in FIDELITY.md of the source."</p>
+            </section>
+            <section class="help-part">
+                <h3>"What can be opened, dropped or pasted"</h3>
+                <dl class="help-pairs">
+                    {FILES.map(|(name, what)| view! { <dt>{name}</dt><dd>{what}</dd> }).collect_view()}
+                </dl>
+                <p class="muted">"Everything stays in this browser: the page sends nothing anywhere."</p>
+            </section>
+            <section class="help-part">
+                <h3>"Keys"</h3>
+                <dl class="help-pairs">
+                    {KEYS.map(|(keys, what)| view! {
+                        <dt>{keys.iter().map(|key| view! { <kbd class="kbd">{*key}</kbd>" " }).collect_view()}</dt>
+                        <dd>{what}</dd>
+                    }).collect_view()}
+                </dl>
+                <p class="muted">"Single letters are off while you type. On a Mac, Cmd is Ctrl."</p>
+            </section>
+        </Dialog>
+    }
+}
+
+fn term(key: &'static str) -> Option<impl IntoView> {
+    let definition = definition(key)?;
+    let name = match key {
+        "request_goodput" => "Goodput".to_owned(),
+        key => key.to_uppercase(),
+    };
+    Some(view! {
+        <dt>{name}<span class="muted">" "{definition.header}</span></dt>
+        <dd>
+            <code class="mono help-formula">{definition.formula}</code>
+            <span>{definition.meaning}</span>
+        </dd>
+    })
+}

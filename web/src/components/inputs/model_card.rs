@@ -1,0 +1,200 @@
+//! Model & GPU: the profile, and what it says of itself.
+
+use leptos::prelude::*;
+use sim_core::config::ResolvedEngine;
+use sim_core::profile::Profile;
+
+use super::panels::Card;
+use crate::format::with_groups;
+use crate::state::{AppState, Origin, ProfileChoice};
+use crate::worker::cards::{kv_cache, provenance_kind};
+
+/// The card.
+#[component]
+pub(super) fn ModelCard() -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let kind = move || state.profile.with(|choice| choice.as_ref().map(|choice| provenance_kind(&choice.profile)));
+    let aside =
+        move || kind().map(|kind| view! { <span class=kind_class(kind) data-testid="profile-kind">{kind}</span> });
+    view! {
+        <Card title="Model & GPU" testid="card-model" aside>
+            <ProfilePicker/>
+            {move || state.profile.get().map(|choice| view! { <Facts choice/> })}
+            <KvLine/>
+        </Card>
+    }
+}
+
+/// How a kind of profile is coloured; it is a word as well.
+fn kind_class(kind: &str) -> &'static str {
+    match kind {
+        "measured" => "chip chip-good",
+        "synthetic" => "chip chip-bad",
+        _ => "chip chip-warn",
+    }
+}
+
+/// The site's profiles, and the user's own if there is one.
+#[component]
+fn ProfilePicker() -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let own = move || {
+        state.profile.with(|choice| {
+            let choice = choice.as_ref().filter(|choice| choice.origin != Origin::Gallery)?;
+            let whence = if choice.origin == Origin::Link { "from the link" } else { "your file" };
+            Some(format!("{} ({whence})", choice.name))
+        })
+    };
+    let is_chosen = move |name: &str| {
+        state.profile.with(|choice| {
+            choice.as_ref().is_some_and(|choice| choice.origin == Origin::Gallery && choice.name == name)
+        })
+    };
+    let changed = move |event: leptos::ev::Event| {
+        let name = event_target_value(&event);
+        if !name.is_empty() {
+            state.choose_profile(&name);
+        }
+    };
+    let note = move || {
+        state.gallery.with(|gallery| {
+            gallery.iter().find(|entry| is_chosen(&entry.name)).map(|entry| entry.note.clone()).unwrap_or_default()
+        })
+    };
+    view! {
+        <div class="field">
+            <label class="field-label" for="profile-select">"Profile"</label>
+            <select id="profile-select" data-testid="profile-select" aria-describedby="profile-note" on:change=changed>
+                {move || own().map(|own| view! { <option value="" selected>{own}</option> })}
+                <For each=move || state.gallery.get() key=|entry| entry.name.clone() let:entry>
+                    {
+                        let name = entry.name.clone();
+                        view! {
+                            <option value=entry.name.clone() prop:selected=move || is_chosen(&name)>
+                                {format!("{} · {} ({})", short(&entry.model), short_gpu(&entry.hardware), entry.kind)}
+                            </option>
+                        }
+                    }
+                </For>
+            </select>
+            <p class="field-help" id="profile-note">
+                {note}
+                " Your own: drop the file anywhere on the page, or press Open."
+            </p>
+        </div>
+    }
+}
+
+/// A model's name without its owner.
+fn short(model: &str) -> &str {
+    model.rsplit('/').next().unwrap_or(model)
+}
+
+/// A device's name without its maker.
+fn short_gpu(hardware: &str) -> &str {
+    hardware.strip_prefix("NVIDIA ").unwrap_or(hardware)
+}
+
+/// What the profile is of.
+#[component]
+fn Facts(choice: ProfileChoice) -> impl IntoView {
+    let profile = choice.profile;
+    let facts = facts(&profile);
+    let provenance = profile.provenance.clone();
+    let sources = provenance.sources.into_iter().map(|source| {
+        let name = format!("{} {} ({})", source.name, source.version, source.licence);
+        // A dropped profile may name any address: only what a browser fetches over a safe connection is a link.
+        let is_link = source.url.starts_with("https://");
+        view! {
+            <li>
+                {if is_link {
+                    view! { <a href=source.url target="_blank" rel="noopener noreferrer">{name}</a> }.into_any()
+                } else {
+                    name.into_any()
+                }}
+            </li>
+        }
+    });
+    let notes = provenance.notes.into_iter().map(|note| view! { <li>{note}</li> });
+    view! {
+        <dl class="facts" data-testid="profile-facts">
+            {facts.into_iter().map(|(name, value)| view! { <dt>{name}</dt><dd>{value}</dd> }).collect_view()}
+        </dl>
+        <details class="more" data-testid="profile-notes">
+            <summary>"Where the figures come from"</summary>
+            <ul class="help-list">{notes.collect_view()}</ul>
+            <p class="muted">{format!("Made by {} on {} from:", provenance.tool, provenance.date)}</p>
+            <ul class="help-list">{sources.collect_view()}</ul>
+            {provenance.host.map(|host| view! { <p class="muted">{format!("On {host}")}</p> })}
+        </details>
+    }
+}
+
+fn facts(profile: &Profile) -> Vec<(&'static str, String)> {
+    let (hardware, engine) = (&profile.hardware, &profile.engine);
+    let count = if hardware.num_devices == 1 { String::new() } else { format!("{} × ", hardware.num_devices) };
+    let quantization = engine.quantization.as_ref().map(|name| format!(", {name}")).unwrap_or_default();
+    vec![
+        ("Model", profile.model.name.clone()),
+        ("GPU", format!("{count}{}", hardware.name)),
+        ("Number format", format!("{}{quantization}, KV cache {}", engine.dtype, engine.kv_cache_dtype)),
+        ("Parallel", format!("tp {}, pp {}", engine.tensor_parallel_size, engine.pipeline_parallel_size)),
+        ("Timed with", format!("vLLM {}", engine.vllm_version)),
+    ]
+}
+
+/// The KV cache in the words of vLLM's log.
+#[component]
+fn KvLine() -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let line = move || {
+        state
+            .engine
+            .with(|engine| engine.as_ref().and_then(|engine| engine.as_ref().ok()).map(|engine| kv_line(engine)))
+    };
+    view! {
+        {move || line().map(|line| view! {
+            <p class="kv-line mono" data-testid="kv-line" aria-label="As vLLM logs it">{line}</p>
+        })}
+    }
+}
+
+fn kv_line(engine: &ResolvedEngine) -> String {
+    let cache = kv_cache(&engine.config);
+    format!(
+        "GPU KV cache size: {} tokens, Maximum concurrency for {} tokens per request: {:.2}x",
+        with_groups(&cache.num_tokens.to_string()),
+        with_groups(&engine.config.max_model_len.to_string()),
+        cache.max_concurrency
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sim_core::scenario::Scenario;
+
+    fn profile() -> Profile {
+        let file = include_bytes!("../../../../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json");
+        Profile::from_json(file).expect("the site's own profile")
+    }
+
+    #[test]
+    fn the_kv_cache_is_told_as_vllm_logs_it() {
+        let mut scenario = Scenario::default();
+        for (flag, value) in [("num-gpu-blocks-override", "1000"), ("max-model-len", "1024")] {
+            scenario.set(flag, Some(value)).expect("a valid flag");
+        }
+        let engine = scenario.resolve(&profile()).expect("an engine that starts");
+        let expect = "GPU KV cache size: 16,000 tokens, Maximum concurrency for 1,024 tokens per request: 15.62x";
+        assert_eq!(kv_line(&engine), expect);
+    }
+
+    #[test]
+    fn a_profile_says_what_it_is_of() {
+        let facts = facts(&profile());
+        let text: Vec<String> = facts.into_iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        assert!(text.contains(&"GPU: NVIDIA H100 80GB HBM3".to_owned()), "{text:?}");
+        assert!(text.contains(&"Parallel: tp 1, pp 1".to_owned()), "{text:?}");
+    }
+}

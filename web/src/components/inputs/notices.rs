@@ -1,0 +1,67 @@
+//! What the user is told: on top of the page until it is dismissed.
+
+use std::time::Duration;
+
+use leptos::prelude::*;
+
+use super::icons::{CLOSE, Icon};
+use crate::state::{AppState, Notice, NoticeKind};
+
+/// How long that something was done is told.
+const INFO_STAYS: Duration = Duration::from_secs(8);
+
+/// All notices, the newest last.
+#[component]
+pub(crate) fn Notices() -> impl IntoView {
+    let state = expect_context::<AppState>();
+    view! {
+        <div class="notices" data-testid="notices">
+            <For each=move || state.notices.get() key=|notice| notice.id let:notice>
+                <NoticeCard notice/>
+            </For>
+        </div>
+    }
+}
+
+#[component]
+fn NoticeCard(notice: Notice) -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let Notice { id, kind, text } = notice;
+    let is_held = RwSignal::new(false);
+    if kind == NoticeKind::Info {
+        let pending = StoredValue::new(None::<TimeoutHandle>);
+        let stop = move || {
+            if let Some(Some(handle)) = pending.try_update_value(Option::take) {
+                handle.clear();
+            }
+        };
+        Effect::new(move |_| {
+            stop();
+            if !is_held.get() {
+                pending.set_value(set_timeout_with_handle(move || state.dismiss(id), INFO_STAYS).ok());
+            }
+        });
+        on_cleanup(stop);
+    }
+    let (class, role, what) = match kind {
+        NoticeKind::Info => ("notice", "status", "Done"),
+        NoticeKind::Warn => ("notice notice-warn", "status", "Note"),
+        NoticeKind::Error => ("notice notice-error", "alert", "Error"),
+    };
+    view! {
+        <div
+            class=class role=role data-testid="notice" on:pointerenter=move |_| is_held.set(true)
+            on:pointerleave=move |_| is_held.set(false) on:focusin=move |_| is_held.set(true)
+            on:focusout=move |_| is_held.set(false)
+        >
+            <button
+                type="button" class="btn btn-ghost btn-icon" aria-label="Dismiss" data-testid="notice-dismiss"
+                on:click=move |_| state.dismiss(id)
+            >
+                <Icon shape=CLOSE/>
+            </button>
+            <span class="visually-hidden">{what}": "</span>
+            <span class="notice-text">{text}</span>
+        </div>
+    }
+}

@@ -1,0 +1,55 @@
+//! The column of what is asked.
+
+use leptos::prelude::*;
+
+use super::command_box::CommandBox;
+use super::engine_card::EngineCard;
+use super::field::Refill;
+use super::model_card::ModelCard;
+use super::run_bar::RunBar;
+use super::workload_card::WorkloadCard;
+
+/// Below this width the cards are closed at first and the results stand above them: the same as in `base.css`.
+const IS_WIDE: &str = "(min-width: 900px)";
+
+/// Whether there is room for open cards.
+fn is_wide() -> bool {
+    window().match_media(IS_WIDE).ok().flatten().is_none_or(|query| query.matches())
+}
+
+/// Model, engine, workload, commands, and what starts a run.
+#[component]
+pub(crate) fn Panels() -> impl IntoView {
+    provide_context(Refill(RwSignal::new(0)));
+    view! {
+        <div class="panels" id="settings" role="group" aria-label="Settings" data-testid="panels">
+            <ModelCard/>
+            <EngineCard/>
+            <WorkloadCard/>
+            <CommandBox/>
+            <RunBar/>
+        </div>
+    }
+}
+
+/// A card that folds.
+#[component]
+pub(super) fn Card(
+    title: &'static str,
+    /// The test's name for it.
+    testid: &'static str,
+    /// Stands at the right of the title.
+    #[prop(optional, into)]
+    aside: ViewFn,
+    children: Children,
+) -> impl IntoView {
+    view! {
+        <details class="card panel" open=is_wide() data-testid=testid>
+            <summary class="card-title">
+                <h2 class="panel-title">{title}</h2>
+                {move || aside.run()}
+            </summary>
+            <div class="card-body">{children()}</div>
+        </details>
+    }
+}

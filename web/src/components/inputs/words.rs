@@ -1,0 +1,85 @@
+//! Plain names of the flags: what stands above vLLM's name in the form.
+
+/// Names as people say them. A flag that is not here goes by vLLM's name.
+const NAMES: &[(&str, &str)] = &[
+    ("max-model-len", "Context length"),
+    ("max-num-batched-tokens", "Tokens per pass"),
+    ("max-num-scheduled-tokens", "Scheduled tokens per pass"),
+    ("max-num-seqs", "Requests per pass"),
+    ("max-num-active-seqs", "Running requests"),
+    ("long-prefill-token-threshold", "Long-prompt limit per pass"),
+    ("long-prefill-token-threshold-adaptive", "Adaptive long-prompt limit"),
+    ("scheduling-policy", "Queue order"),
+    ("enable-chunked-prefill", "Chunked prefill"),
+    ("enable-prefix-caching", "Prefix caching"),
+    ("scheduler-reserve-full-isl", "Admit whole prompts only"),
+    ("watermark", "Blocks kept free"),
+    ("async-scheduling", "Async scheduling"),
+    ("block-size", "Block size"),
+    ("prefix-match-unit", "Prefix match unit"),
+    ("gpu-memory-utilization", "GPU memory share"),
+    ("kv-cache-memory-bytes", "KV cache memory"),
+    ("num-gpu-blocks-override", "KV blocks"),
+    ("tensor-parallel-size", "Tensor parallel"),
+    ("pipeline-parallel-size", "Pipeline parallel"),
+    ("performance-mode", "Performance mode"),
+    ("enforce-eager", "Without CUDA graphs"),
+    ("usage-context", "Defaults of"),
+    ("dataset-name", "Dataset"),
+    ("dataset-path", "Dataset file"),
+    ("num-prompts", "Requests"),
+    ("seed", "Seed"),
+    ("request-rate", "Requests per second"),
+    ("burstiness", "Burstiness"),
+    ("max-concurrency", "Concurrency limit"),
+    ("ramp-up-strategy", "Ramp-up"),
+    ("ramp-up-start-rps", "Ramp-up start"),
+    ("ramp-up-end-rps", "Ramp-up end"),
+    ("self-timed", "Dataset's own times"),
+    ("input-len", "Prompt tokens"),
+    ("output-len", "Output tokens"),
+    ("random-input-len", "Prompt tokens"),
+    ("random-output-len", "Output tokens"),
+    ("random-range-ratio", "Length variation"),
+    ("random-prefix-len", "Shared prefix tokens"),
+    ("prefix-repetition-prefix-len", "Prefix tokens"),
+    ("prefix-repetition-suffix-len", "Suffix tokens"),
+    ("prefix-repetition-num-prefixes", "Different prefixes"),
+    ("prefix-repetition-output-len", "Output tokens"),
+    ("sharegpt-output-len", "Output tokens"),
+    ("custom-output-len", "Output tokens"),
+    ("timed-trace-chunk-hash-size", "Tokens per hash"),
+    ("timed-trace-sec-multiplier", "Seconds per time unit"),
+    ("timed-trace-label-timestamp", "Name of the time"),
+    ("timed-trace-label-input-length", "Name of the prompt length"),
+    ("timed-trace-label-output-length", "Name of the output length"),
+    ("timed-trace-label-hash-ids", "Name of the hashes"),
+    ("disable-shuffle", "Keep the file's order"),
+    ("no-oversample", "Send nothing twice"),
+    ("percentile-metrics", "Metrics in the report"),
+    ("metric-percentiles", "Percentiles in the report"),
+];
+
+/// The plain name of a flag.
+pub(super) fn plain_name(flag: &'static str) -> &'static str {
+    NAMES.iter().find(|(name, _)| *name == flag).map_or(flag, |(_, plain)| plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sim_core::scenario::FLAGS;
+
+    #[test]
+    fn every_flag_of_the_form_has_a_plain_name_and_every_name_a_flag() {
+        let nameless: Vec<&str> = FLAGS
+            .iter()
+            .filter(|flag| flag.name != "goodput" && plain_name(flag.name) == flag.name)
+            .map(|flag| flag.name)
+            .collect();
+        assert!(nameless.is_empty(), "without a plain name: {nameless:?}");
+        let gone: Vec<&str> =
+            NAMES.iter().map(|(name, _)| *name).filter(|name| FLAGS.iter().all(|flag| flag.name != *name)).collect();
+        assert!(gone.is_empty(), "no flags any longer: {gone:?}");
+    }
+}
