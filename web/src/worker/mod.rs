@@ -12,8 +12,8 @@ mod metric;
 mod read;
 mod rows;
 mod run;
-pub mod session;
-pub mod side;
+mod session;
+mod side;
 mod summary;
 #[cfg(test)]
 mod tests;
