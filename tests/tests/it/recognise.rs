@@ -40,7 +40,7 @@ fn files_are_known_by_their_content() {
     check("Bailian", bailian, &timed(TimedTraceOptions::default()));
     check("Mooncake", &file("data/bench_serve/timed_trace_mooncake.jsonl"), &timed(TimedTraceOptions::mooncake()));
     check("BurstGPT", &file("data/bench_serve/burstgpt.csv"), &Recognised::Trace(TraceKind::BurstGpt));
-    let azure = file("../profiler/data/azure_llm_2023_conv_first_1000.csv");
+    let azure = file("../www/datasets/azure_llm_2023_conv_first_1000.csv");
     check("Azure", &azure, &Recognised::Trace(TraceKind::Azure));
 }
 
