@@ -1,4 +1,6 @@
-# make run    build the command-line tool and simulate (ARGS="…" replaces the arguments)
+# make run    build the command-line tool and simulate (ARGS="…" replaces the arguments); at a terminal then serve the page
+# make web    build the page into www
+# make serve  build the page and serve it on this machine (ARGS="…" goes to profiler serve)
 # make test   everything that needs no GPU; the checks that this machine could not run are listed last
 # make lint   formatting and clippy
 # make bench  benchmarks, with times
@@ -13,7 +15,7 @@ ARGS ?=
 # A heading on stderr, where cargo writes too.
 step = @printf '\n\033[1m== %s\033[0m\n' "$(1)" >&2
 
-.PHONY: help run test lint bench setup-run setup-test begin report fmt clippy native doctest doc bench-once no-std wasm fuzz-check deny
+.PHONY: help run test lint bench web serve setup-run setup-test begin report fmt clippy native doctest doc bench-once no-std wasm fuzz-check deny page-size page-unit page-e2e
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -21,8 +23,18 @@ help:
 run: setup-run
 	$(call step,profiler simulate)
 	cargo run --locked --release -p profiler -- simulate $(ARGS)
+	$(call step,the page)
+	@scripts/serve.sh --if-asked
 
-test: begin setup-test fmt clippy native doctest doc bench-once no-std wasm fuzz-check deny report
+web: setup-run
+	$(call step,the page)
+	@scripts/build-web.sh
+
+serve: setup-run
+	$(call step,the page)
+	@scripts/serve.sh $(ARGS)
+
+test: begin setup-test fmt clippy native doctest doc bench-once no-std wasm fuzz-check deny page-size page-unit page-e2e report
 
 lint: setup-test fmt clippy
 
@@ -84,3 +96,15 @@ fuzz-check:
 deny:
 	$(call step,licences and sources of the dependencies)
 	@scripts/deny.sh
+
+page-size:
+	$(call step,weight of the page)
+	@scripts/check-size.sh
+
+page-unit:
+	$(call step,unit tests in a browser)
+	@scripts/test-web.sh
+
+page-e2e:
+	$(call step,the page in a browser)
+	@scripts/test-e2e.sh

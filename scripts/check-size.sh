@@ -3,10 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/report.sh
+. scripts/find-browser.sh
 LIMIT=300000
 
-if [ ! -e www/pkg/precache.js ]; then
-    not_run "weight of a first visit" "the page is not built: make web"
-    exit 0
-fi
+need_wasm "weight of a first visit" || exit 0
+scripts/build-web.sh >/dev/null
 node scripts/first-load.mjs check "$LIMIT"

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 if [ "${1:-}" = --if-asked ]; then
     shift
-    if [ ! -t 0 ] || [ "${SERVE:-1}" = 0 ] || { [ -n "${CI:-}" ] && [ "$CI" != false ]; }; then
+    if [ ! -t 0 ] || [ ! -t 1 ] || [ "${SERVE:-1}" = 0 ] || { [ -n "${CI:-}" ] && [ "$CI" != false ]; }; then
         say "the same in your browser: make serve"
         exit 0
     fi

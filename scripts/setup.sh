@@ -28,5 +28,9 @@ for component in clippy rustfmt; do
         die "$component is missing: rustup component add $component (or your system's package)"
 done
 cargo nextest --version >/dev/null 2>&1 || say "cargo-nextest is not installed: cargo test runs the tests, a little slower"
-command -v node >/dev/null 2>&1 || say "node is not installed: the comparison of Wasm with native results will not run"
+command -v node >/dev/null 2>&1 || say "node is not installed: the page, and the comparison of Wasm with native results, will not be tested"
+if [ "${INSTALL_TOOLS:-0}" = 0 ]; then
+    . scripts/find-browser.sh
+    find_chromium && find_chromedriver || say "Chromium or its driver is not installed: the page will not be tested in a browser"
+fi
 say "rustc $have"

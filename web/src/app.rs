@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use leptos::mount::mount_to;
 use leptos::prelude::*;
 use sim_core::scenario::Scenario;
 use wasm_bindgen::{JsCast, JsValue};
@@ -23,7 +24,7 @@ pub(crate) fn mount(module: JsValue, worker: Worker) {
     let root = document.and_then(|document| document.get_element_by_id("app"));
     let Some(root) = root.and_then(|root| root.dyn_into::<HtmlElement>().ok()) else { return };
     root.set_inner_html("");
-    leptos::mount::mount_to(root, move || view! { <App module=module worker=worker/> }).forget();
+    mount_to(root, move || view! { <App module=module worker=worker/> }).forget();
 }
 
 impl AppState {

@@ -35,7 +35,7 @@ pub(crate) async fn content(file: &File) -> Result<Vec<u8>, String> {
     }
     let buffer = JsFuture::from(file.array_buffer()).await;
     let buffer = buffer.map_err(|error| format!("{name} cannot be read: {}", message(&error)))?;
-    let buffer: ArrayBuffer = buffer.dyn_into().map_err(|_| format!("{name} cannot be read"))?;
+    let buffer: ArrayBuffer = buffer.dyn_into().map_err(|other| format!("{name} cannot be read: {}", message(&other)))?;
     Ok(Uint8Array::new(&buffer).to_vec())
 }
 

@@ -6,21 +6,21 @@ use crate::answer::{Answer, GanttWindow, MeasuredRun, RequestRow};
 
 /// A run to be made: everything it depends on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunInput {
+pub(crate) struct RunInput {
     /// The scenario's flags, as [`sim_core::scenario::Scenario::flags`] gives them.
-    pub flags: Vec<(String, Option<String>)>,
+    pub(crate) flags: Vec<(String, Option<String>)>,
     /// Name of the profile.
-    pub profile_name: String,
+    pub(crate) profile_name: String,
     /// The profile file.
     #[serde(with = "serde_bytes")]
-    pub profile: Vec<u8>,
+    pub(crate) profile: Vec<u8>,
     /// The dataset's file, where it needs one.
-    pub dataset: Option<serde_bytes::ByteBuf>,
+    pub(crate) dataset: Option<serde_bytes::ByteBuf>,
 }
 
 /// What the page asks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Request {
+pub(crate) enum Request {
     /// Simulate; answered by any number of [`Reply::Progress`], then [`Reply::Answer`] or [`Reply::Fault`].
     Run {
         /// Comes back with every reply to this message.
@@ -75,7 +75,7 @@ pub enum Request {
 
 /// Files of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ExportKind {
+pub(crate) enum ExportKind {
     /// `vllm bench serve --save-result`.
     BenchJson,
     /// `--save-result --save-detailed`.
@@ -88,7 +88,7 @@ pub enum ExportKind {
 
 /// What was dropped, and what it is good for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Found {
+pub(crate) enum Found {
     /// A profile, valid.
     Profile {
         /// What it says of itself.
@@ -122,7 +122,7 @@ pub enum Found {
 
 /// What the worker says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// A run goes on.
     Progress {
         /// That of the request.

@@ -56,7 +56,7 @@ pub enum MeasuredError {
     },
     /// Two lists have different lengths.
     Lengths {
-        /// The list of [`LENGTH_KEY`](columns::LENGTH_KEY).
+        /// Length of the list `ttfts`.
         num_requests: usize,
         /// The other.
         key: &'static str,
@@ -179,7 +179,7 @@ impl MeasuredResult {
 
     fn non_negative(&self, key: &str) -> Result<Option<f64>, MeasuredError> {
         match self.numbers.get(key) {
-            Some(&number) if !(number.is_finite() && number >= 0.0) => Err(MeasuredError::Value {
+            Some(&number) if !scalar::is_measurable(number) => Err(MeasuredError::Value {
                 place: key.to_string(),
                 value: format!("{number:?}"),
                 need: scalar::NEED_NUMBER,

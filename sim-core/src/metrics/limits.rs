@@ -157,13 +157,16 @@ pub struct Overload {
 /// It was if the requests that were sent and not yet in any pass became more through both last quarters of the time
 /// from the first to the last send, each time by more than chance does (the square root of the requests sent in that
 /// quarter), and fewer requests were answered than sent. A burst is not overload: the sending must last at least twice
-/// the median time from a request's first pass to its last token. Nor are requests that a client holds back.
+/// the time from first pass to last token, which is the median of the first tenth of the requests, as later ones share
+/// the engine with more others. Nor are requests that a client holds back.
 #[must_use]
 pub fn overload(recording: &Recording) -> Option<Overload> {
     let instants = || recording.requests.iter().filter_map(|request| recording.instants(request));
     let first = instants().map(|request| request.send).min()?.as_nanos();
     let last = instants().map(|request| request.send).max()?.as_nanos();
-    let mut service: Vec<u64> = instants().map(|request| request.inference_time().as_nanos()).collect();
+    let num_requests = instants().count();
+    let early = instants().take(num_requests.div_ceil(10));
+    let mut service: Vec<u64> = early.map(|request| request.inference_time().as_nanos()).collect();
     let middle = service.len() / 2;
     let (_, &mut median, _) = service.select_nth_unstable(middle);
     let span = last - first;

@@ -17,7 +17,7 @@ use crate::math;
 use crate::metrics::distribution::Percentile;
 use crate::metrics::recorder::Recording;
 use crate::metrics::request_metrics::RequestInstants;
-use crate::time::{SimDuration, SimTime};
+use crate::time::SimDuration;
 
 /// Parts of a time to first token, in seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -40,53 +40,71 @@ impl TtftParts {
     }
 
     /// The means over `requests`; zeros without any.
-    fn mean<'a>(requests: impl ExactSizeIterator<Item = &'a RequestInstants> + Clone) -> Self {
-        let count = math::usize_to_f64(requests.len().max(1));
-        let mean = |part: fn(&RequestInstants) -> SimDuration| {
-            // 64 bits hold the sum: a million requests of three hours each.
-            let sum = requests.clone().map(|request| part(request).as_nanos()).fold(0, u64::saturating_add);
-            math::u64_to_f64(sum) / count / 1e9
-        };
-        Self {
-            front_end: mean(|request| request.queued.saturating_since(request.send)),
-            queue: mean(RequestInstants::queue_time),
-            prefill: mean(RequestInstants::prefill_time),
-            delivery: mean(|request| request.first_delivery.saturating_since(request.first_output)),
+    fn mean(requests: impl Iterator<Item = RequestInstants>) -> Self {
+        let parts: [fn(&RequestInstants) -> SimDuration; 4] = [
+            |request| request.queued.saturating_since(request.send),
+            RequestInstants::queue_time,
+            RequestInstants::prefill_time,
+            |request| request.first_delivery.saturating_since(request.first_output),
+        ];
+        let (mut sums, mut count) = ([0u64; 4], 0u64);
+        for request in requests {
+            count += 1;
+            for (sum, part) in sums.iter_mut().zip(parts) {
+                // 64 bits hold the sum: a million requests of five hours each.
+                *sum = sum.saturating_add(part(&request).as_nanos());
+            }
         }
+        let [front_end, queue, prefill, delivery] =
+            sums.map(|sum| math::u64_to_f64(sum) / math::u64_to_f64(count.max(1)) / 1e9);
+        Self { front_end, queue, prefill, delivery }
     }
 }
 
 /// Finished requests in the order of their TTFT.
 #[derive(Debug, Clone)]
-pub struct TtftSplit {
-    requests: Vec<RequestInstants>,
+pub struct TtftSplit<'a> {
+    recording: &'a Recording,
+    /// TTFT and index of each.
+    ranked: Vec<(SimDuration, u32)>,
 }
 
-impl TtftSplit {
-    /// Ranks the finished requests of `recording`.
+impl<'a> TtftSplit<'a> {
+    /// Ranks the finished requests of `recording`; equal ones stay in their order.
     #[must_use]
-    pub fn new(recording: &Recording) -> Self {
-        let instants = recording.requests.iter().filter_map(|request| recording.instants(request));
-        let mut requests: Vec<RequestInstants> = instants.collect();
-        let key = |request: &RequestInstants| -> (SimDuration, SimTime) { (request.ttft(), request.send) };
-        requests.sort_by_key(key);
-        Self { requests }
+    pub fn new(recording: &'a Recording) -> Self {
+        let finished = recording
+            .requests
+            .iter()
+            .zip(0..)
+            .filter_map(|(request, index)| Some((recording.instants(request)?.ttft(), index)));
+        let mut ranked: Vec<(SimDuration, u32)> = finished.collect();
+        ranked.sort_unstable();
+        Self { recording, ranked }
     }
 
     /// The mean over all requests.
     #[must_use]
     pub fn mean(&self) -> TtftParts {
-        TtftParts::mean(self.requests.iter())
+        self.mean_of(&self.ranked)
     }
 
     /// The mean over the requests within 0.5 % of all ranks around that of the percentile, at least the one that is
     /// there. Near the ends there are fewer, so that they stay around it.
     #[must_use]
     pub fn percentile(&self, percentile: Percentile) -> TtftParts {
-        let Some(last) = self.requests.len().checked_sub(1) else { return TtftParts::default() };
+        let Some(last) = self.ranked.len().checked_sub(1) else { return TtftParts::default() };
         let rank = math::round_to_u64(math::usize_to_f64(last) * percentile.percent() / 100.0);
         let rank = usize::try_from(rank).unwrap_or(last).min(last);
-        let width = (self.requests.len() / 200).min(rank).min(last - rank);
-        TtftParts::mean(self.requests.get(rank - width..=rank + width).unwrap_or_default().iter())
+        let width = (self.ranked.len() / 200).min(rank).min(last - rank);
+        self.mean_of(self.ranked.get(rank - width..=rank + width).unwrap_or_default())
+    }
+
+    fn mean_of(&self, ranked: &[(SimDuration, u32)]) -> TtftParts {
+        let request = |&(_, index): &(SimDuration, u32)| {
+            let request = self.recording.requests.get(math::u32_to_usize(index))?;
+            self.recording.instants(request)
+        };
+        TtftParts::mean(ranked.iter().filter_map(request))
     }
 }

@@ -151,7 +151,7 @@ fn limited(what: &'static str, bytes: &[u8], limit: usize) -> Result<(), Recogni
 
 /// The kind of a JSON text; `None` if its keys do not tell.
 fn of_json(bytes: &[u8]) -> Option<Result<Recognised, RecogniseError>> {
-    let keys = first_keys(bytes);
+    let keys = leading_keys(bytes);
     let has = |name: &[u8]| keys.contains(&name);
     let all = |names: &[&[u8]]| names.iter().all(|name| has(name));
     let any = |names: &[&[u8]]| names.iter().any(|name| has(name));
@@ -175,21 +175,21 @@ fn of_json(bytes: &[u8]) -> Option<Result<Recognised, RecogniseError>> {
     None
 }
 
-/// The keys of the first object of a JSON text: itself, or the first element of a list. Read without a parser, so that
-/// a damaged file is known, too. No key that matters has an escape in it.
-fn first_keys(bytes: &[u8]) -> Vec<&[u8]> {
+/// The keys of the object that a JSON text begins with, or of those in the list that it begins with. Read without a
+/// parser, so that a damaged file is known, too. No key that matters has an escape in it.
+fn leading_keys(bytes: &[u8]) -> Vec<&[u8]> {
     const MAX_KEYS: usize = 1000;
     let mut keys = Vec::new();
-    let start = bytes.iter().position(|&byte| byte == b'{').unwrap_or(bytes.len());
-    let (mut depth, mut at) = (0u32, start);
+    let depth_of_keys = if bytes.trim_ascii_start().starts_with(b"[") { 2 } else { 1 };
+    let (mut depth, mut at) = (0u32, 0);
     let mut last_string: &[u8] = b"";
-    while let Some(&byte) = bytes.get(at) {
+    while let Some(&byte) = bytes.get(at).filter(|_| keys.len() < MAX_KEYS) {
         at += 1;
         match byte {
             b'{' | b'[' => depth += 1,
             b'}' | b']' if depth <= 1 => break,
             b'}' | b']' => depth -= 1,
-            b':' if depth == 1 && keys.len() < MAX_KEYS => keys.push(last_string),
+            b':' if depth == depth_of_keys => keys.push(last_string),
             b'"' => {
                 let begin = at;
                 while let Some(&byte) = bytes.get(at) {

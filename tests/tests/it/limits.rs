@@ -76,12 +76,12 @@ fn check_only(config: &EngineConfig, lengths: (u32, u32), expect: Limit) {
 #[test]
 fn few_blocks_are_the_limit_where_there_is_room_for_everything_else() {
     // A request takes 13 blocks at its end; 30 are two of them.
-    check_only(&EngineConfig { num_gpu_blocks: 31, ..config() }, (160, 40), Limit::KvBlocks);
+    check_only(&EngineConfig { num_gpu_blocks: 31, max_model_len: 480, ..config() }, (160, 40), Limit::KvBlocks);
 }
 
 #[test]
 fn preempted_requests_wait_for_blocks_too() {
-    let config = EngineConfig { num_gpu_blocks: 31, scheduler_reserve_full_isl: false, ..config() };
+    let config = EngineConfig { num_gpu_blocks: 31, max_model_len: 480, scheduler_reserve_full_isl: false, ..config() };
     let recording = run(&config, 10, (16, 200), &at_rate(f64::INFINITY));
     assert!(recording.requests.iter().any(|request| request.num_preemptions > 0), "nobody was preempted");
     assert_eq!(WaitingLimits::new(&recording, &config).limits, [(Limit::KvBlocks, 1.0)]);
@@ -103,7 +103,7 @@ fn a_small_budget_is_the_limit_where_there_is_room_for_everything_else() {
 fn without_chunked_prefill_a_prompt_longer_than_the_rest_waits_for_the_budget() {
     let whole_prompts = EngineConfig { enable_chunked_prefill: false, ..config() };
     check_only(&EngineConfig { max_num_batched_tokens: 1500, ..whole_prompts.clone() }, (1000, 2), Limit::TokenBudget);
-    check_only(&EngineConfig { num_gpu_blocks: 31, ..whole_prompts }, (160, 40), Limit::KvBlocks);
+    check_only(&EngineConfig { num_gpu_blocks: 31, max_model_len: 480, ..whole_prompts }, (160, 40), Limit::KvBlocks);
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod workload_options;
 mod profile_fixture;
 mod profile_format;
 mod profile_schema;
+mod gallery;
 mod step_time_model;
 mod profile_properties;
 mod metrics_golden;

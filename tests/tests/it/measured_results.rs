@@ -176,17 +176,18 @@ fn what_older_files_lack_is_concluded_and_said() {
 fn check_refused(bytes: &[u8], expect: &str) {
     match MeasuredResult::from_json(bytes) {
         Ok(result) => panic!("read as {result:?}, not refused with {expect}"),
-        Err(error) => assert_eq!(error.to_string(), expect),
+        Err(error) => assert_eq!(error.to_string(), expect, "the fault"),
     }
 }
 
 #[test]
 fn faults_name_key_index_value_and_limit() {
-    let number = "it must be a finite number of at least 0";
+    let number = "it must be a number from 0 to 1e10";
     check_refused(&changed("[0.1, 0.2, 0.0]", "[0.1, NaN, 0.0]"), &format!("ttfts[1] is NaN; {number}"));
     check_refused(&changed("[[0.25, 0.5]", "[[0.25, -0.5]"), &format!("itls[0][1] is -0.5; {number}"));
     check_refused(&changed("[[0.25, 0.5]", "[[0.25, null]"), &format!("itls[0][1] is null; {number}"));
     check_refused(&changed("[5.0, 5.5", "[5.0, Infinity"), &format!("start_times[1] is inf; {number}"));
+    check_refused(&changed("[5.0, 5.5", "[5.0, 1e200"), &format!("start_times[1] is 1e200; {number}"));
     check_refused(&changed("[0.0, 0.0, 0.0]", "[0.0, [], 0.0]"), &format!("queue_times[1] is a list; {number}"));
     check_refused(&changed("\"duration\": 2.0", "\"duration\": NaN"), &format!("duration is NaN; {number}"));
     check_refused(

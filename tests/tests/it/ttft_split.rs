@@ -1,7 +1,5 @@
 //! The parts of a time to first token add up to one.
 
-use sim_core::config::EngineArgs;
-use sim_core::config::UsageContext;
 use sim_core::metrics::distribution::Percentile;
 use sim_core::metrics::recorder::Recording;
 use sim_core::metrics::ttft_split::{TtftParts, TtftSplit};
@@ -15,8 +13,6 @@ fn recording(num_prompts: &str) -> Recording {
     let flags = [("num-prompts", num_prompts), ("request-rate", "40"), ("max-num-seqs", "32")];
     let scenario = Scenario::from_flags(flags.map(|(flag, value)| (flag, Some(value)))).expect("known flags");
     let prepared = prepare(&scenario, &h100(), None, None).expect("a possible run");
-    assert_eq!(scenario.usage_context(), UsageContext::OpenAiApiServer);
-    assert_ne!(*scenario.engine(), EngineArgs::default(), "a flag was lost");
     simulate(&prepared.workload, &prepared.engine.config, &prepared.step_time, SimulationOptions::default())
         .expect("a possible run")
         .recording

@@ -1,4 +1,4 @@
-//! What is on the page. Components show the state and call its methods; they compute no statistics.
+//! What is on the page. Components show the state and call its methods; they compute nothing.
 #![expect(unreachable_pub, reason = "the component macro writes its structs with pub")]
 
 pub(crate) mod inputs;

@@ -67,7 +67,7 @@ pub(super) fn ExportMenu(
     };
     view! {
         <details class="plot-menu" node_ref=menu on:keydown=escape on:focusout=left>
-            <summary class="btn btn-ghost" aria-label=move || format!("Save {} as a file", title.get())>"Export"</summary>
+            <summary class="btn btn-ghost" aria-label=move || format!("Export {}", title.get())>"Export"</summary>
             <div class="plot-menu-items">
                 <button type="button" class="btn btn-ghost" on:click=save_svg>"SVG"</button>
                 <button type="button" class="btn btn-ghost" on:click=save_png>"PNG"</button>

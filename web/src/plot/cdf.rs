@@ -30,6 +30,8 @@ pub(crate) struct CdfPlot {
     pub(crate) x_unit: Unit,
     /// Of the x axis, such as `TTFT`.
     pub(crate) x_title: String,
+    /// Of what: `requests`, or `gaps` of inter-token latencies.
+    pub(crate) noun: String,
     pub(crate) log_x: bool,
     /// `1 − CDF` on a logarithmic axis, where P99 and P99.9 are as far apart as P90 and P99.
     pub(crate) tail: bool,
@@ -60,11 +62,11 @@ impl CdfPlot {
             return scaffold::empty(frame, self.x_unit);
         };
         let range = self.x_range.unwrap_or_else(|| visible_range(scale, extent, self.slo.as_ref()));
-        let title = if self.tail { "share of requests above" } else { "share of requests at most" };
+        let title = format!("share of {} {}", self.noun, if self.tail { "above" } else { "at most" });
         let y = if self.tail {
-            AxisSpec { scale: Scale::Log, unit: Unit::Share, range: (self.least_tail(), 1.0), title }
+            AxisSpec { scale: Scale::Log, unit: Unit::Share, range: (self.least_tail(), 1.0), title: &title }
         } else {
-            AxisSpec { scale: Scale::Linear, unit: Unit::Share, range: (0.0, 1.0), title }
+            AxisSpec { scale: Scale::Linear, unit: Unit::Share, range: (0.0, 1.0), title: &title }
         };
         let spec = Spec {
             x: AxisSpec { scale, unit: self.x_unit, range, title: &self.x_title },

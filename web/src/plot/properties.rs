@@ -116,7 +116,7 @@ proptest! {
                         log_x in any::<bool>(), tail in any::<bool>(), x_range in range()) {
         let series = runs.into_iter().zip(STYLES).map(|(xs, style)| cdf_series(xs, style)).collect();
         let slo = slo.map(|limit| Slo { limit, label: "SLO 500 ms".to_owned() });
-        let plot = CdfPlot { series, x_unit: Unit::Seconds, x_title: "TTFT".to_owned(), log_x, tail, slo, x_range };
+        let plot = CdfPlot { series, x_unit: Unit::Seconds, x_title: "TTFT".to_owned(), noun: "requests".to_owned(), log_x, tail, slo, x_range };
         check(frame, &plot.draw(frame));
     }
 
@@ -191,6 +191,7 @@ fn nothing_to_draw_says_so() {
         series: vec![cdf_series(vec![f64::NAN], SeriesStyle::Current)],
         x_unit: Unit::Seconds,
         x_title: String::new(),
+        noun: String::new(),
         log_x: true,
         tail: false,
         slo: None,

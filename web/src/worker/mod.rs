@@ -12,9 +12,11 @@ mod metric;
 mod read;
 mod rows;
 mod run;
-pub mod session;
-pub mod side;
+mod session;
+mod side;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 /// Version of vLLM whose scheduler is simulated.
 pub(crate) const VLLM_VERSION: &str = "0.32.0";

@@ -13,7 +13,7 @@ use crate::protocol::RunInput;
 const ITERATIONS_PER_TICK: u32 = 4_000;
 
 /// What a run needs of the place it runs at.
-pub trait Host {
+pub(crate) trait Host {
     /// Milliseconds of a clock that never goes back.
     fn now_ms(&self) -> f64;
 

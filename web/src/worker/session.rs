@@ -7,12 +7,12 @@ use super::gantt;
 use super::read::read;
 use super::rows::{Order, rows};
 use super::run::FinishedRun;
-pub use super::run::Host;
+pub(crate) use super::run::Host;
 use crate::protocol::{Reply, Request};
 
 /// What is kept between messages: the last run that succeeded.
 #[derive(Debug, Default)]
-pub struct Session {
+pub(crate) struct Session {
     last: Option<FinishedRun>,
     order: Order,
 }
@@ -20,7 +20,7 @@ pub struct Session {
 impl Request {
     /// The number that every reply to this message has.
     #[must_use]
-    pub const fn id(&self) -> u32 {
+    pub(crate) const fn id(&self) -> u32 {
         match self {
             Self::Run { id, .. }
             | Self::Requests { id, .. }
@@ -33,7 +33,7 @@ impl Request {
 
 impl Session {
     /// Does what `request` asks. A fault leaves the last run as it was.
-    pub fn handle(&mut self, request: Request, host: &mut dyn Host) -> Reply {
+    pub(crate) fn handle(&mut self, request: Request, host: &mut dyn Host) -> Reply {
         let id = request.id();
         self.reply(request, host).unwrap_or_else(|message| Reply::Fault { id, message })
     }

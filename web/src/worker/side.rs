@@ -35,10 +35,11 @@ impl WorkerSide {
     pub fn new(post: Function) -> Self {
         POST.with_borrow_mut(|place| *place = Some(post.clone()));
         std::panic::set_hook(Box::new(|info| {
-            let id = CURRENT_ID.get();
-            let message = format!("internal error: {info}");
+            let fault = Reply::Fault { id: CURRENT_ID.get(), message: format!("internal error: {info}") };
             POST.with_borrow(|post| {
-                post.iter().for_each(|post| send(post, &Reply::Fault { id, message: message.clone() }))
+                if let Some(post) = post {
+                    send(post, &fault);
+                }
             });
         }));
         Self { post, session: Session::default() }

@@ -9,7 +9,7 @@ use core::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::scalar::{NEED_NUMBER, Scalar};
+use super::scalar::{NEED_NUMBER, Scalar, is_measurable};
 use super::{MeasuredError, MeasuredResult, output_rows};
 use crate::math;
 use crate::metrics::bench_outputs::MeasuredOutput;
@@ -205,7 +205,7 @@ fn is_allowed(number: f64, is_count: bool) -> bool {
     if is_count {
         (0.0..=67_108_864.0).contains(&number) && math::floor(number).to_bits() == number.to_bits()
     } else {
-        number.is_finite() && number >= 0.0
+        is_measurable(number)
     }
 }
 

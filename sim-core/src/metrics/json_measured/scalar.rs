@@ -5,8 +5,13 @@ use core::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// What a measured number must be.
-pub(super) const NEED_NUMBER: &str = "a finite number of at least 0";
+/// What a measured number must be; see [`is_measurable`].
+pub(super) const NEED_NUMBER: &str = "a number from 0 to 1e10";
+
+/// Whether somebody can have measured `number`: three hundred years in seconds, and later than any date in Unix time.
+pub(super) fn is_measurable(number: f64) -> bool {
+    (0.0..=1e10).contains(&number)
+}
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]

@@ -91,6 +91,7 @@ impl Picture {
             series: self.curves(),
             x_unit: Unit::Seconds,
             x_title: self.x_title(),
+            noun: self.noun().to_owned(),
             log_x: self.log_x,
             tail: self.kind == Kind::Tail,
             slo: self.slo(),

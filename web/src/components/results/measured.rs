@@ -75,6 +75,7 @@ fn against(measured: &MeasuredRun, run: &Run) -> impl IntoView + use<> {
         })}
         <p><b data-testid="measured-error">{error}</b></p>
         <p class="muted">{about}</p>
+        {measured.notes.iter().map(|note| view! { <p class="muted">{note.clone()}</p> }).collect_view()}
         {(!has_curves).then(|| view! {
             <p class="muted">"The file has statistics only, no curve can be drawn: save it with --save-detailed."</p>
         })}

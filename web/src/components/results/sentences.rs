@@ -165,7 +165,7 @@ pub(crate) fn validation(card: &ProfileCard) -> String {
 /// Number of comparisons and the median of their errors relative to the measurement.
 fn median_error(runs: &[(String, String, f64, f64)]) -> Option<(usize, f64)> {
     let errors = runs.iter().filter(|run| run.2 > 0.0 && run.3.is_finite()).map(|run| (run.3 / run.2 - 1.0).abs());
-    middle(errors.collect()).map(|(count, error)| (count, error))
+    middle(errors.collect())
 }
 
 /// Number of values and their median.

@@ -1,0 +1,23 @@
+//! A model's `config.json`: what is accepted is within its limits and can be compared with a profile.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sim_core::profile::SyntheticCosts;
+use sim_core::scenario::ModelConfig;
+
+fuzz_target!(|bytes: &[u8]| {
+    let model = match ModelConfig::from_json(bytes) {
+        Ok(model) => model,
+        Err(refused) => {
+            let text = refused.to_string();
+            assert!(!text.is_empty() && text.len() < 2_000, "{} bytes: {text}", text.len());
+            return;
+        }
+    };
+    for count in [model.hidden_size, model.num_hidden_layers, model.num_attention_heads, model.num_key_value_heads] {
+        assert!((1..=1 << 26).contains(&count), "{model:?}");
+    }
+    for (field, ours, theirs) in model.differences(&SyntheticCosts::default().profile().model) {
+        assert!(ours != theirs && ours.len() <= 400, "{field}: {ours} and {theirs}");
+    }
+});

@@ -1,0 +1,52 @@
+//! The page's gallery: its index says of each shipped profile what the profile says of itself.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::profile_fixture::file;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    file: String,
+    model: String,
+    hardware: String,
+    kind: String,
+    line: String,
+}
+
+fn index() -> Vec<Entry> {
+    serde_json::from_slice(&file("../www/profiles/index.json")).expect("a list of entries")
+}
+
+#[test]
+fn the_index_lists_every_profile_once() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../www/profiles");
+    let shipped: BTreeSet<String> = fs::read_dir(folder)
+        .expect("the gallery")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+        .filter(|name| name != "index.json")
+        .collect();
+    let listed: Vec<String> = index().into_iter().map(|entry| entry.file).collect();
+    assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), shipped);
+    assert_eq!(listed.len(), shipped.len(), "a profile is listed twice");
+}
+
+#[test]
+fn the_index_says_what_the_profile_says() {
+    for entry in index() {
+        let profile: Value = serde_json::from_slice(&file(&format!("../www/profiles/{}", entry.file))).expect("JSON");
+        for (said, pointer) in
+            [(&entry.model, "/model/name"), (&entry.hardware, "/hardware/name"), (&entry.kind, "/provenance/kind")]
+        {
+            assert_eq!(Some(said.as_str()), profile.pointer(pointer).and_then(Value::as_str), "{}", entry.file);
+        }
+        assert!((20..=160).contains(&entry.line.len()), "{}: one line: {:?}", entry.file, entry.line);
+        // A reader of the gallery must not take an estimate for a measurement.
+        assert!(entry.kind == "measured" || !entry.line.starts_with("Measured"), "{}", entry.file);
+    }
+}
