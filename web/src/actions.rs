@@ -185,7 +185,10 @@ impl AppState {
             links.is_rerun_wanted |= links.under_way.is_some();
             links.under_way.is_some()
         });
-        if is_quick && !is_busy && self.is_stale.get_untracked() {
+        if !is_busy && !self.is_stale.get_untracked() {
+            // The form is back at what the results were made from: what went wrong since then is past.
+            self.run_state.set(RunState::Idle);
+        } else if is_quick && !is_busy {
             self.run();
         }
     }

@@ -1,6 +1,7 @@
 //! The form as commands, which can be edited, pasted over and copied.
 
 use leptos::prelude::*;
+use sim_core::scenario::Scenario;
 use sim_core::scenario::command::Program;
 
 use super::dialog::CopyButton;
@@ -17,10 +18,11 @@ const TABS: [(Program, &str, &str); 3] = [
 ];
 
 /// What came of applying a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 enum Outcome {
     None,
-    Taken(String),
+    /// What is told, and the form as it was then.
+    Taken(String, Box<Scenario>),
     /// One fault a line.
     Refused(String),
 }
@@ -59,7 +61,7 @@ impl BoxState {
         match state.apply_command(&draft) {
             Ok(told) => {
                 self.set_draft(None);
-                self.outcome.set(Outcome::Taken(told));
+                self.outcome.set(Outcome::Taken(told, Box::new(state.scenario.get_untracked())));
                 refill.all();
             }
             Err(fault) => self.outcome.set(Outcome::Refused(fault)),
@@ -75,6 +77,15 @@ pub(super) fn CommandBox() -> impl IntoView {
         drafts: RwSignal::new([None, None, None]),
         outcome: RwSignal::new(Outcome::None),
     };
+    // What was told of a command does not outlive the form that it made.
+    let state = expect_context::<AppState>();
+    Effect::new(move |_| {
+        let now = state.scenario.get();
+        let is_past = inner.outcome.with(|outcome| matches!(outcome, Outcome::Taken(_, then) if **then != now));
+        if is_past {
+            inner.outcome.set(Outcome::None);
+        }
+    });
     view! {
         <Card title="Commands" testid="card-command">
             <Tabs inner/>
@@ -190,7 +201,7 @@ fn Said(inner: BoxState) -> impl IntoView {
     let said = move || {
         match inner.outcome.get() {
         Outcome::None => None,
-        Outcome::Taken(told) => Some(
+        Outcome::Taken(told, _) => Some(
             view! { <p class="notice notice-text" data-testid="command-taken">{told}</p> }.into_any(),
         ),
         Outcome::Refused(fault) => Some(

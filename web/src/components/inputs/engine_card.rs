@@ -91,10 +91,7 @@ fn Refusal() -> impl IntoView {
     view! {
         <div aria-live="polite" class="engine-said">
             {move || refusal().map(|refusal| view! {
-                <div class="notice notice-error" data-testid="engine-refusal">
-                    <strong>"The engine would not start. "</strong>
-                    <span class="notice-text">{refusal}</span>
-                </div>
+                <p class="notice notice-error notice-text" data-testid="engine-refusal">{refusal}"."</p>
             })}
             {move || warnings().into_iter().map(|warning| view! {
                 <p class="notice notice-warn" data-testid="engine-warning">{warning}"."</p>

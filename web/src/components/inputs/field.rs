@@ -1,7 +1,7 @@
 //! One flag of the form: plain name, vLLM's name, control, what it does, what holds without it, what is wrong.
 
 use leptos::prelude::*;
-use sim_core::scenario::{Flag, Form, Part};
+use sim_core::scenario::{Flag, Form, Part, Scenario};
 use wasm_bindgen::JsCast;
 
 use super::choice_field::ChoiceControl;
@@ -81,7 +81,7 @@ fn Field(flag: &'static Flag) -> impl IntoView {
         // The button is gone now.
         focus(&field.id());
     };
-    let is_wide = matches!(flag.form, Form::Text | Form::List);
+    let is_wide = flag.name.starts_with("timed-trace-label") || flag.name == "percentile-metrics";
     view! {
         <div class="field setting" class:setting-wide=is_wide class:setting-changed=is_changed>
             <label class="setting-name" for=field.id()>
@@ -123,7 +123,9 @@ fn default_told(state: AppState, flag: &'static Flag) -> Told {
     }
     state.profile.with(|choice| {
         let Some(choice) = choice else { return Told::default() };
-        state.scenario.with(|scenario| default_of(flag.name, scenario, &choice.profile)).unwrap_or_default()
+        let told = state.scenario.with(|scenario| default_of(flag.name, scenario, &choice.profile));
+        // While vLLM would not start, what it has when nothing is given.
+        told.or_else(|| default_of(flag.name, &Scenario::default(), &choice.profile)).unwrap_or_default()
     })
 }
 
@@ -182,11 +184,16 @@ fn TextControl(field: FieldState) -> impl IntoView {
     view! {
         <input
             type="text" id=field.id() data-testid=field.id() inputmode=mode autocomplete="off" autocapitalize="off"
-            spellcheck="false" prop:value=text placeholder=move || field.default.with(|told| told.value.clone())
+            spellcheck="false" prop:value=text placeholder=move || field.default.with(placeholder)
             aria-describedby=move || field.described_by()
             aria-invalid=move || field.error.with(Option::is_some).then_some("true") on:input=typed
         />
     }
+}
+
+/// The value that holds without the flag, without what is said about exceptions.
+fn placeholder(told: &Told) -> String {
+    told.value.split(';').next().unwrap_or_default().to_owned()
 }
 
 /// Gives the focus to the element of this id.

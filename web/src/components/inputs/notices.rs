@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use leptos::prelude::*;
+use wasm_bindgen::{JsCast, JsValue};
 
 use super::icons::{CLOSE, Icon};
 use crate::state::{AppState, Notice, NoticeKind};
@@ -16,10 +17,34 @@ pub(crate) fn Notices() -> impl IntoView {
     let state = expect_context::<AppState>();
     view! {
         <div class="notices" data-testid="notices">
+            <NewVersion/>
             <For each=move || state.notices.get() key=|notice| notice.id let:notice>
                 <NoticeCard notice/>
             </For>
         </div>
+    }
+}
+
+/// A newer version of the page waits; it never takes over by itself. `boot.js` says when.
+#[component]
+fn NewVersion() -> impl IntoView {
+    let apply = RwSignal::new_local(None::<js_sys::Function>);
+    let heard = window_event_listener_untyped("vllmsim:update", move |event| {
+        let member = |of: &JsValue, name: &str| js_sys::Reflect::get(of, &JsValue::from_str(name)).ok();
+        let function = member(&event, "detail").and_then(|detail| member(&detail, "apply"));
+        apply.set(function.and_then(|function| function.dyn_into().ok()));
+    });
+    on_cleanup(move || heard.remove());
+    let reload = move |_| {
+        apply.with_untracked(|apply| apply.as_ref().map(|apply| apply.call0(&JsValue::NULL).ok()));
+    };
+    view! {
+        <Show when=move || apply.with(Option::is_some)>
+            <div class="notice" role="status" data-testid="new-version">
+                <button type="button" class="btn" data-testid="new-version-reload" on:click=reload>"Reload"</button>
+                "A new version of this page is ready."
+            </div>
+        </Show>
     }
 }
 
