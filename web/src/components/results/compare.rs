@@ -59,7 +59,7 @@ fn comparison(a: &Run, b: &Run) -> impl IntoView + use<> {
     let is_same = a.answer.digest == b.answer.digest;
     let other = differences(a, b);
     let mut groups = latencies(&a.answer.metrics, &b.answer.metrics);
-    groups.push(Group { name: "Throughput and totals".to_owned(), lines: totals(&a.answer, &b.answer) });
+    groups.push(Group { name: "Totals".to_owned(), lines: totals(&a.answer, &b.answer) });
     view! {
         {is_same.then(|| view! {
             <p class="muted" data-testid="compare-same">"A and B are the same run: change a setting to see what it does."</p>
@@ -100,7 +100,7 @@ fn Differences(other: Vec<(String, String, String)>) -> impl IntoView {
     .into_any()
 }
 
-/// Lines in groups.
+/// A table for each group of lines.
 #[component]
 pub(crate) fn DeltaTable(
     /// A heading each.
@@ -113,21 +113,20 @@ pub(crate) fn DeltaTable(
     testid: &'static str,
 ) -> impl IntoView {
     view! {
-        <div class="table-scroll" tabindex="0" role="region" aria-label=label>
-            <table class="table deltas" data-testid=testid>
-                <thead>
-                    <tr>
-                        <th scope="col"><span class="visually-hidden">"Statistic"</span></th>
-                        {columns.map(|name| view! { <th scope="col">{name}</th> }).collect_view()}
-                    </tr>
-                </thead>
-                {groups.into_iter().map(|group| view! {
-                    <tbody>
-                        <tr class="deltas-group"><th scope="rowgroup" colspan="5">{group.name}</th></tr>
-                        {group.lines.into_iter().map(delta_row).collect_view()}
-                    </tbody>
-                }).collect_view()}
-            </table>
+        <div class="deltas-grid" role="group" aria-label=label data-testid=testid>
+            {groups.into_iter().map(|group| view! {
+                <div class="table-scroll" tabindex="0" role="region" aria-label=format!("{label}: {}", group.name)>
+                    <table class="table deltas">
+                        <thead>
+                            <tr>
+                                <th scope="col" class="deltas-name">{group.name.clone()}</th>
+                                {columns.map(|name| view! { <th scope="col">{name}</th> }).collect_view()}
+                            </tr>
+                        </thead>
+                        <tbody>{group.lines.into_iter().map(delta_row).collect_view()}</tbody>
+                    </table>
+                </div>
+            }).collect_view()}
         </div>
     }
 }

@@ -95,8 +95,9 @@ pub(crate) fn CopyButton(
         });
     };
     view! {
-        <button type="button" class="btn btn-ghost" data-testid=testid aria-label=format!("Copy {what}") on:click=copy>
+        <button type="button" class="btn btn-ghost" data-testid=testid on:click=copy>
             {move || if is_copied.get() { "Copied" } else { "Copy" }}
+            <span class="visually-hidden">{format!(" {what}")}</span>
         </button>
         <span class="visually-hidden" role="status">
             {move || is_copied.get().then(|| format!("Copied {what}"))}

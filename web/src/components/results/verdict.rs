@@ -90,14 +90,12 @@ pub(crate) fn Provenance(
                     </p>
                     <p>
                         <b>{card.model.clone()}</b> " on " <b>{card.hardware.clone()}</b>
-                        <span class="muted provenance-profile">
-                            {format!(
-                                "profile {}{}, vLLM {}{}",
-                                card.name,
-                                if is_own() { " (yours)" } else { "" },
-                                card.vllm_version,
-                                if card.date.is_empty() { String::new() } else { format!(", {}", card.date) }
-                            )}
+                        <span class="muted provenance-line">
+                            {format!("profile {}{}", card.name, if is_own() { " (yours)" } else { "" })}
+                        </span>
+                        <span class="muted provenance-line">
+                            {format!("step times of vLLM {}", card.vllm_version)}
+                            {(!card.date.is_empty()).then(|| view! { ", " <span class="nowrap">{card.date.clone()}</span> })}
                         </span>
                     </p>
                     <Evidence card=card.clone()/>
@@ -162,7 +160,7 @@ fn Details(card: ProfileCard) -> impl IntoView {
                 <ul>{notes.into_iter().map(|note| view! { <li>{note}</li> }).collect_view()}</ul>
             })}
             {(!sources.is_empty()).then(|| view! {
-                <h4>"Sources"</h4>
+                <p><b>"Sources"</b></p>
                 <ul>{sources.into_iter().map(source).collect_view()}</ul>
             })}
         </details>
