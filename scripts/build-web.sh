@@ -11,6 +11,9 @@ export RUSTUP_TOOLCHAIN
 scripts/wasm-tools.sh
 export PATH="$PWD/.tools/bin:$PWD/.tools/node_modules/.bin:$PATH"
 
+# Views of one type instead of one type per view: half the code.
+export RUSTFLAGS="--cfg erase_components ${RUSTFLAGS:-}"
+
 # The compiler knows what has changed; the two programs after it would do their work again each time.
 cargo build --quiet --locked -p web --lib --target wasm32-unknown-unknown --profile web
 module=${CARGO_TARGET_DIR:-target}/wasm32-unknown-unknown/web/web.wasm
