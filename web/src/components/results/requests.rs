@@ -160,9 +160,9 @@ fn Pager(sight: RwSignal<Sight>, num_rows: Memo<u32>) -> impl IntoView {
             <button type="button" class="btn" data-testid="requests-previous" disabled=move || page() == 0
                 on:click=move |_| turn(page().saturating_sub(1))>"Previous"</button>
             <span class="num" aria-live="polite" data-testid="requests-range">{said}</span>
-            <button type="button" class="btn" data-testid="requests-next" disabled=move || is_last()
+            <button type="button" class="btn" data-testid="requests-next" disabled=is_last
                 on:click=move |_| turn((page() + 1).min(last()))>"Next"</button>
-            <button type="button" class="btn" data-testid="requests-last" disabled=move || is_last()
+            <button type="button" class="btn" data-testid="requests-last" disabled=is_last
                 on:click=move |_| turn(last())>"Last"</button>
         </nav>
     }
