@@ -6,6 +6,8 @@
 mod actions;
 mod answer;
 mod app;
+#[cfg(test)]
+mod browser_tests;
 mod components;
 mod files;
 mod format;

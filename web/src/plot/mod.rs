@@ -14,7 +14,7 @@ pub(crate) mod histogram;
 pub(crate) mod split;
 pub(crate) mod time_series;
 pub(crate) mod gantt;
-#[cfg(test)]
+#[cfg(all(test, not(target_family = "wasm")))]
 mod properties;
 
 pub(crate) use axis::{Area, Axis};

@@ -12,8 +12,8 @@ mod metric;
 mod read;
 mod rows;
 mod run;
-mod session;
-mod side;
+pub(crate) mod session;
+pub(crate) mod side;
 mod summary;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,172 @@
+// Links: the same run for everybody who opens them and on the command line; and what links from anybody cannot do.
+import assert from "node:assert/strict";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { deflateRawSync } from "node:zlib";
+import { site } from "./browser.mjs";
+import { PROFILE, digestOf, digestOfProfiler, drop, edit, fileOf, finished, formOf, ownProfile, saved, shareLink, told } from "./app.mjs";
+
+const { pageTest } = site({ prefix: "/some/path/" });
+
+const mooncake = fileOf("tests/data/bench_serve/timed_trace_mooncake.jsonl");
+
+/** The link is opened by another user, who sees the very same run; and `profiler` simulates it. */
+async function isSameEverywhere({ page, newContext, open }) {
+  const digest = await digestOf(page);
+  const link = await shareLink(page);
+  assert.ok(link.startsWith(page.url().split("#")[0]), "the link is of this page");
+  const other = await (await newContext()).newPage();
+  await open(link.slice(link.indexOf("#")), { page: other });
+  assert.equal(await digestOf(other), digest, "opened by another user");
+  assert.equal(await other.getByTestId("example-line").count(), 0);
+  assert.deepEqual(await flagsOf(other), await flagsOf(page));
+  assert.equal(await digestOfProfiler(link), digest, "profiler simulate --link");
+  return link;
+}
+
+async function flagsOf(page) {
+  const form = await formOf(page);
+  // The option of an own profile is named after where it comes from.
+  return Object.fromEntries(Object.entries(form).filter(([name]) => name !== "profile-select"));
+}
+
+pageTest("the example's link is the same run for others and for the command line", async (all) => {
+  await all.open();
+  const link = await isSameEverywhere(all);
+  assert.match(link, /#v=1&.*request-rate=8/);
+});
+
+for (const fragment of [
+  "#v=1&request-rate=30&num-prompts=400&max-num-seqs=32&random-range-ratio=0.5&seed=7&burstiness=0.5",
+  "#v=1&dataset-name=azure&goodput=ttft:500,tpot:50",
+  "#v=1&dataset-name=prefix_repetition&prefix-repetition-num-prefixes=5&request-rate=inf&num-prompts=200&max-concurrency=16",
+  "#v=1&num-prompts=300&request-rate=inf&num-gpu-blocks-override=800&no-enable-prefix-caching&scheduling-policy=priority",
+]) {
+  pageTest(`${fragment} is the same run for others and for the command line`, async (all) => {
+    await all.open(fragment);
+    await isSameEverywhere(all);
+  });
+}
+
+pageTest("an own profile and a dropped trace travel inside the link", async (all) => {
+  await all.open();
+  const before = await digestOf(all.page);
+  await drop(all.page, ["mine.json", ownProfile()]);
+  await told(all.page, "Read mine.json as a profile");
+  const own = await digestOf(all.page, before);
+  await drop(all.page, ["mooncake.jsonl", mooncake]);
+  await told(all.page, "Mooncake trace");
+  await digestOf(all.page, own);
+  const link = await isSameEverywhere(all);
+  for (const part of ["profile-z=", "dataset-z=", "profile=mine", "dataset-path=mooncake.jsonl"]) assert.ok(link.includes(part), part);
+});
+
+pageTest("what does not fit into a link is said, and by whom it is needed", async ({ page, open }) => {
+  await open();
+  const before = await digestOf(page);
+  // Numbers that hardly deflate.
+  let state = 1;
+  const next = () => (state = (state * 48271) % 2147483647);
+  const rows = Array.from({ length: 30_000 }, (_, i) => `2023-11-16 18:${String(10 + Math.floor(i / 3000)).padStart(2, "0")}:${String(Math.floor((i % 3000) / 50)).padStart(2, "0")}.${String(1e6 + (i % 50) * 1e4).slice(1)}0,${next() % 1000},${1 + (next() % 20)}`);
+  await drop(page, ["large.csv", `TIMESTAMP,ContextTokens,GeneratedTokens\n${rows.join("\n")}\n`]);
+  await told(page, "Azure trace: 30000 requests");
+  await digestOf(page, before);
+  await page.getByTestId("share").click();
+  await page.getByTestId("share-incomplete").waitFor();
+  assert.match(await page.getByTestId("share-facts").innerText(), /too large for a link[^]*drop the file large\.csv/);
+});
+
+pageTest("a scenario file is the run again when it is dropped, and on the command line", async ({ page, open, newContext }) => {
+  await open("#v=1&request-rate=4&num-prompts=60");
+  const before = await digestOf(page);
+  await drop(page, ["mine.json", ownProfile(2)]);
+  await told(page, "Read mine.json");
+  await edit(page, "max-num-seqs", "6");
+  const digest = await digestOf(page, before);
+  await page.getByTestId("export").click();
+  const { name, content } = await saved(page, () => page.getByTestId("export-scenario").click());
+  assert.equal(name, "scenario.vllmsim.txt");
+  const other = await (await newContext()).newPage();
+  await open("", { page: other });
+  const example = await digestOf(other);
+  await drop(other, [name, content]);
+  await told(other, "as a scenario");
+  assert.equal(await digestOf(other, example), digest);
+  assert.equal(await digestOfProfiler(content.toString().trim()), digest);
+});
+
+pageTest("a profile that the command line reads from its file gives the page's digest", async ({ page, open }) => {
+  const file = join(mkdtempSync(join(tmpdir(), "page-test-")), "mine.json");
+  writeFileSync(file, ownProfile(3));
+  await open("#v=1&request-rate=4&num-prompts=60");
+  const before = await digestOf(page);
+  await drop(page, ["mine.json", ownProfile(3)]);
+  await told(page, "Read mine.json");
+  assert.equal(await digestOf(page, before), await digestOfProfiler("#v=1&request-rate=4&num-prompts=60", "--profile", file));
+});
+
+const bomb = deflateRawSync(Buffer.alloc(40 << 20)).toString("base64url");
+for (const [fragment, ...parts] of [
+  ["#v=2&request-rate=8", "newer version (format 2, this one knows 1)"],
+  ["#v=0", "it does not begin with v="],
+  ["#request-rate=8", "it does not begin with v="],
+  ["#v=1&frobnicate=3", "frobnicate"],
+  ["#v=1&request-rate=8&request-rate=9", "request-rate comes twice"],
+  ["#v=1&request-rate=%zz", "request-rate: broken percent-encoding"],
+  ["#v=1&max-num-seqs=%3Cscript%3Ealert(1)%3C/script%3E", "max-num-seqs", "<script>alert(1)</script>"],
+  ["#v=1&profile=../x", "profile: it must be a name"],
+  ["#v=1&profile=%2Fetc%2Fpasswd", "profile: it must be a name"],
+  [`#v=1&profile=mine&profile-z=${bomb}`, "profile-z: cut off, damaged, or more than 1048576 bytes"],
+  ["#v=1&profile=mine&profile-z=AAAA", "profile-z: cut off, damaged"],
+  [`#v=1&served-model-name=${"x".repeat(70_000)}`, "the limit is 65536"],
+  [`#v=1&profile=mine&profile-z=${deflateRawSync(ownProfile(1, (profile) => { profile.step_time.non_attention.time_us[3] = -5; })).toString("base64url")}`, "mine", "time_us[3]: -5"],
+]) {
+  pageTest(`the link ${fragment.slice(0, 60)} is refused, and the example is shown`, async ({ page, open }) => {
+    await open(fragment);
+    const notice = await told(page, ...parts);
+    assert.equal(await notice.getAttribute("role"), "alert");
+    await finished(page);
+    await page.getByTestId("example-line").waitFor();
+    assert.equal(await page.locator("#app script, #app img").count(), 0);
+    await notice.getByTestId("notice-dismiss").click();
+    const before = await digestOf(page);
+    await edit(page, "num-prompts", "40");
+    await digestOf(page, before);
+  });
+}
+
+pageTest("a link to a profile that the site has not is told, and the example is shown", async ({ page, open, allow }) => {
+  allow(/404/);
+  await open("#v=1&profile=nobody-has-this");
+  await told(page, "Profile nobody-has-this: profiles/nobody-has-this.json cannot be loaded: status 404");
+  await finished(page);
+  await page.getByTestId("example-line").waitFor();
+});
+
+pageTest("names in an own profile are text", async ({ page, open }) => {
+  const name = '<img src=x onerror="document.title=1">';
+  await open("#v=1&request-rate=4&num-prompts=60");
+  const before = await digestOf(page);
+  const profile = ownProfile(2, (profile) => {
+    profile.model.name = name;
+    profile.hardware.name = name;
+    profile.provenance.notes = [name];
+    profile.provenance.sources = [{ ...PROFILE.provenance.sources[0], name, url: "javascript:alert(1)" }];
+  });
+  await drop(page, ["<b>mine.json", profile]);
+  await told(page, "<b>mine.json as a profile", name);
+  await digestOf(page, before);
+  await finished(page);
+  assert.equal(await page.locator("#app img, #app b:text-is('mine.json')").count(), 0);
+  assert.equal(await page.locator('a[href^="javascript:"]').count(), 0);
+  assert.ok((await page.getByTestId("provenance").innerText()).includes(name));
+});
+
+pageTest("a link that is put into the address bar of the open page is run", async ({ page, open }) => {
+  await open();
+  const before = await digestOf(page);
+  await page.evaluate(() => { location.hash = "#v=1&request-rate=2&num-prompts=30"; });
+  await digestOf(page, before);
+  assert.equal(await page.getByTestId("field-num-prompts").inputValue(), "30");
+});
