@@ -62,7 +62,10 @@ impl Session {
                 let media_type = file.media_type.to_owned();
                 Ok(Reply::Export { id, file_name: file.name, media_type, content: file.content })
             }
-            Request::Read { id, name, content } => Ok(Reply::Found { id, found: read(&name, &content)?, name }),
+            Request::Read { id, name, content } => {
+                let found = read(&name, &content).map_err(|fault| format!("{name}: {fault}"))?;
+                Ok(Reply::Found { id, name, found })
+            }
         }
     }
 }

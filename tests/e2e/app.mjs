@@ -1,0 +1,128 @@
+// What the tests do on the page again and again: give it files, wait for the end of a run, read its digest.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+
+/** The simulator for the command line, which the page must agree with. */
+export const PROFILER = process.env.PROFILER ?? `${ROOT}target/debug/profiler`;
+
+/** A file of the repository. */
+export const fileOf = (path) => readFileSync(ROOT + path);
+
+export const PROFILE = JSON.parse(fileOf("www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json"));
+
+/** A profile that is none of the site's: what is not attention takes `factor` times as long. */
+export function ownProfile(factor = 1.5, change = () => {}) {
+  const profile = structuredClone(PROFILE);
+  const table = profile.step_time.non_attention;
+  table.time_us = table.time_us.map((time) => time * factor);
+  change(profile);
+  return Buffer.from(JSON.stringify(profile));
+}
+
+/** Drops files on the page as a browser does: `files` are [name, content]. */
+export async function drop(page, ...files) {
+  await page.locator("main").drop({ files: files.map(asFile) });
+}
+
+/** Chooses files as behind the button "Open". */
+export async function choose(page, ...files) {
+  await page.getByTestId("open-file").setInputFiles(files.map(asFile));
+}
+
+function asFile([name, content]) {
+  return { name, mimeType: "application/octet-stream", buffer: Buffer.from(content) };
+}
+
+/** Pastes a text where no field has the focus. */
+export async function paste(page, text) {
+  await page.evaluate((text) => {
+    const data = new DataTransfer();
+    data.setData("text/plain", text);
+    document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+  }, text);
+}
+
+/** The notice that says all of this. */
+export async function told(page, ...parts) {
+  let notice = page.getByTestId("notice");
+  for (const part of parts) notice = notice.filter({ hasText: part });
+  await notice.first().waitFor();
+  return notice.first();
+}
+
+/** Waits until what is shown is the run of what stands in the form. */
+export async function finished(page) {
+  await page.getByTestId("run-status").filter({ hasText: /^Simulated in/ }).waitFor();
+  assert.equal(await page.getByTestId("stale-line").count(), 0, "the results are of the form");
+}
+
+/** Opens a card that folds. */
+export async function unfold(page, testid) {
+  const card = page.getByTestId(testid);
+  if (!(await card.evaluate((card) => card.open))) await card.locator("summary").first().click();
+  return card;
+}
+
+/** The digest of the run that is shown; `after`: waits for another than this. */
+export async function digestOf(page, after) {
+  await finished(page);
+  return digestNow(page, after);
+}
+
+/** The same, whether or not the form has changed since. */
+export async function digestNow(page, after) {
+  await unfold(page, "report");
+  const shown = page.getByTestId("digest");
+  await shown.filter({ hasText: /^[0-9a-f]{16}$/, hasNotText: after }).waitFor();
+  return shown.textContent();
+}
+
+/** Every field of the form and every choice, by test name. */
+export function formOf(page) {
+  return page.evaluate(() =>
+    Object.fromEntries(
+      [...document.querySelectorAll("[data-testid=panels] :is(input, select, textarea)")].map((field) => [
+        field.dataset.testid,
+        field.tagName === "SELECT" ? field.selectedOptions[0]?.textContent : field.value,
+      ]),
+    ),
+  );
+}
+
+export const field = (page, flag) => page.getByTestId(`field-${flag}`);
+
+/** Types a value into the field of a flag, and waits for the run that follows. */
+export async function edit(page, flag, value) {
+  const control = field(page, flag);
+  if (!(await control.isVisible())) {
+    for (const more of await page.locator("details.more:not([open]) > summary").all()) if (await more.isVisible()) await more.click();
+  }
+  await control.fill(value);
+}
+
+/** What `profiler simulate` says is the digest of a link's run. */
+export async function digestOfProfiler(link, ...rest) {
+  const { stdout } = await promisify(execFile)(PROFILER, ["simulate", "--link", link, ...rest], { maxBuffer: 1 << 26 });
+  const [, digest] = stdout.match(/Digest of the run: +([0-9a-f]{16})/) ?? [];
+  assert.ok(digest, stdout);
+  return digest;
+}
+
+/** The share link, as the dialog has it. */
+export async function shareLink(page) {
+  await page.getByTestId("share").click();
+  const link = await page.getByTestId("share-link").inputValue();
+  await page.keyboard.press("Escape");
+  return link;
+}
+
+/** What the browser saves when `act` is done: its name and content. */
+export async function saved(page, act) {
+  const [download] = await Promise.all([page.waitForEvent("download"), act()]);
+  return { name: download.suggestedFilename(), content: readFileSync(await download.path()) };
+}
