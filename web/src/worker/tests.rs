@@ -167,7 +167,7 @@ fn the_verdict_names_the_limit_and_what_to_change() {
     let heavy = [("num-prompts", "4000"), ("request-rate", "45")];
     let verdict = answer(&mut Session::default(), &heavy).verdict;
     assert!(verdict.overload.is_some() && verdict.meets.is_none(), "{verdict:?}");
-    assert!(verdict.advice.unwrap_or_default().contains("lower --request-rate below"), "what to do about overload");
+    assert!(verdict.advice.unwrap_or_default().contains("Lower --request-rate below"), "what to do about overload");
 }
 
 #[test]
