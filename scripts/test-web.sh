@@ -12,4 +12,5 @@ scripts/wasm-tools.sh
 export RUSTUP_TOOLCHAIN PATH="$PWD/.tools/bin:$PATH"
 export WASM_BINDGEN_TEST_TIMEOUT=${WASM_BINDGEN_TEST_TIMEOUT:-120}
 # Flags of Chromium: web/webdriver.json.
-wasm-pack --quiet test --headless --chrome --chromedriver "$CHROMEDRIVER" --mode no-install web --locked ${1:+-- "$@"}
+# Not --quiet: it would go on to the runner, which does not know it.
+wasm-pack test --headless --chrome --chromedriver "$CHROMEDRIVER" --mode no-install web --locked ${1:+-- "$@"}
