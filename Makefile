@@ -5,7 +5,6 @@
 # make lint   formatting and clippy
 # make bench  benchmarks, with times
 #
-# page-unit, the unit tests inside a browser, is not in `test` yet: there are none.
 # Each step of `test` is a target of its own: make native, make wasm, …
 
 SHELL := /bin/bash
@@ -35,7 +34,7 @@ serve: setup-run
 	$(call step,the page)
 	@scripts/serve.sh $(ARGS)
 
-test: begin setup-test fmt clippy native doctest doc bench-once no-std wasm fuzz-check deny page-size page-e2e report
+test: begin setup-test fmt clippy native doctest doc bench-once no-std wasm fuzz-check deny page-size page-unit page-e2e report
 
 lint: setup-test fmt clippy
 
