@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
 # The built page in a real browser (tests/e2e). Arguments are files of tests: scripts/test-e2e.sh tests/e2e/shell.test.mjs
+#
+# Settings: E2E_BUILD=0         the page is built already
+#           PROFILER=PATH       the command-line tool to compare with, if it is built already
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/report.sh
@@ -9,6 +12,12 @@ what="the page in a browser"
 need_wasm "$what" || exit 0
 need_browser "$what" || exit 0
 [ "${E2E_BUILD:-1}" = 0 ] || scripts/build-web.sh >/dev/null
+# The page's runs are compared with those of the command line.
+if [ -z "${PROFILER:-}" ]; then
+    cargo build --quiet --locked -p profiler
+    PROFILER=${CARGO_TARGET_DIR:-$PWD/target}/debug/profiler
+fi
+export PROFILER
 # Once for each lock file.
 if ! cmp -s tests/e2e/package-lock.json tests/e2e/node_modules/.installed-lock.json; then
     npm ci --prefix tests/e2e --ignore-scripts --no-audit --no-fund >&2

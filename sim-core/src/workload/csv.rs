@@ -82,7 +82,10 @@ impl<'a> Records<'a> {
 
     /// The next record that is not blank, and the line on which it begins.
     fn next(&mut self) -> Result<Option<(u64, Vec<&str>)>, WorkloadError> {
-        let (line, mut num_bytes, mut num_fields) = (self.reader.line(), 0, 0);
+        // What is left of the line break before, the second byte of two, and blank lines are still to be passed over.
+        let breaks = self.rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+        let line = breaks.filter(|byte| **byte == b'\n').fold(self.reader.line(), |line, _| line + 1);
+        let (mut num_bytes, mut num_fields) = (0, 0);
         let syntax = |message: &str| Err(WorkloadError::Syntax { line, message: message.into() });
         // All input is at hand: where it ends within a record, reading on with nothing more ends the record.
         let result = loop {

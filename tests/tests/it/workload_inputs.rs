@@ -108,6 +108,13 @@ fn a_bad_row_is_named_by_line_field_and_value() {
         azure(&AZURE.replace("2023-11-16 18:15:51", "noon")),
         "line 4: TIMESTAMP is noon.2220000; it must be a date and time such as 2023-11-16 18:15:46.6805900",
     );
+    for end_of_line in ["\r\n", "\n\n", "\r\n\r\n"] {
+        let line = 1 + 2 * end_of_line.matches('\n').count();
+        check(
+            azure(&AZURE.replace("396", "39x").replace('\n', end_of_line)),
+            &format!("line {line}: ContextTokens is 39x; it must be a whole number up to 67108864"),
+        );
+    }
     check(
         azure(&AZURE.replace(",109", "")),
         "line 3: GeneratedTokens is empty; it must be a whole number up to 67108864",
