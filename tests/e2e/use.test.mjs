@@ -21,7 +21,6 @@ async function tabTo(page, testid) {
 pageTest("the keyboard alone edits, runs, compares and looks around", async ({ page, open }) => {
   await open(RUN);
   const before = await digestOf(page);
-  await page.evaluate(() => document.activeElement.blur());
   await page.keyboard.press("Tab");
   assert.match(await page.evaluate(() => document.activeElement.textContent), /Skip to the results/);
   await tabTo(page, "field-max-num-seqs");
