@@ -37,7 +37,7 @@ export const LAPTOP = { width: 1024, height: 768 };
 export const DESKTOP = { width: 1600, height: 1000 };
 export const TIMEOUT_MS = 90_000;
 const SHOTS = fileURLToPath(new URL("../../target/screenshots/", import.meta.url));
-const ARGUMENTS = [
+export const ARGUMENTS = [
   "--no-sandbox", // Containers' users are root.
   "--disable-gpu",
   "--disable-dev-shm-usage",
