@@ -72,7 +72,10 @@ impl AppState {
         if !read.refused.is_empty() {
             return Err(read.refused.join("\n"));
         }
-        let mut told = format!("Read {} flags.", read.scenario.given().count());
+        let mut told = match read.scenario.given().count() {
+            1 => "The form now gives 1 flag.".to_owned(),
+            count => format!("The form now gives {count} flags."),
+        };
         for flag in &read.set_aside {
             told.push_str(&format!("\n{}: set aside, for {}.", flag.flag, flag.why));
         }
