@@ -35,7 +35,8 @@ pub(crate) async fn content(file: &File) -> Result<Vec<u8>, String> {
     }
     let buffer = JsFuture::from(file.array_buffer()).await;
     let buffer = buffer.map_err(|error| format!("{name} cannot be read: {}", message(&error)))?;
-    let buffer: ArrayBuffer = buffer.dyn_into().map_err(|other| format!("{name} cannot be read: {}", message(&other)))?;
+    let buffer: ArrayBuffer =
+        buffer.dyn_into().map_err(|other| format!("{name} cannot be read: {}", message(&other)))?;
     Ok(Uint8Array::new(&buffer).to_vec())
 }
 
