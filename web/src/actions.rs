@@ -1,82 +1,15 @@
-//! What changes the state: the form, the run, comparing, exporting.
-
-use std::cell::RefCell;
-use std::sync::Arc;
+//! What changes the state: the form, comparing, telling.
 
 use leptos::prelude::*;
 use sim_core::scenario::command::{self, Program};
-use sim_core::scenario::{DatasetName, Part, Scenario};
-use wasm_bindgen::JsValue;
-use web_sys::Worker;
+use sim_core::scenario::{Part, Scenario};
 
 use crate::files;
 use crate::presets::Preset;
-use crate::protocol::{ExportKind, Reply, Request, RunInput};
-use crate::state::{AppState, DatasetFile, Notice, NoticeKind, ProfileChoice, Run, RunState};
-use crate::worker_handle::WorkerHandle;
-
-/// Runs that took less wall-clock time than this start by themselves after an edit.
-const QUICK_RUN_MS: f64 = 500.0;
-
-/// What the page holds that is no signal.
-#[derive(Default)]
-struct Links {
-    /// Simulates.
-    simulator: Option<WorkerHandle>,
-    /// Reads files, so that a long run does not hold them up.
-    reader: Option<WorkerHandle>,
-    module: JsValue,
-    /// Number of the last message.
-    last_id: u32,
-    /// Number and input of the run under way.
-    under_way: Option<(u32, Pending)>,
-    /// Files that the reader has not answered about.
-    unread: Vec<(u32, Vec<u8>)>,
-    /// The form changed while a run was under way.
-    is_rerun_wanted: bool,
-}
-
-/// What a run under way is made from.
-struct Pending {
-    scenario: Scenario,
-    profile: ProfileChoice,
-    dataset: Option<DatasetFile>,
-}
-
-thread_local! {
-    static LINKS: RefCell<Links> = RefCell::default();
-}
-
-fn next_id() -> u32 {
-    LINKS.with_borrow_mut(|links| {
-        links.last_id = links.last_id.wrapping_add(1);
-        links.last_id
-    })
-}
-
-/// The file that a message to the reader was about.
-fn take_unread(id: u32) -> Vec<u8> {
-    LINKS.with_borrow_mut(|links| {
-        let place = links.unread.iter().position(|(unread, _)| *unread == id);
-        place.map(|place| links.unread.swap_remove(place).1).unwrap_or_default()
-    })
-}
+use crate::simulation::next_id;
+use crate::state::{AppState, Notice, NoticeKind};
 
 impl AppState {
-    /// Takes over the worker that was started with the page.
-    pub(crate) fn connect(self, module: JsValue, worker: Worker) -> Result<(), JsValue> {
-        let simulator = self.new_handle(module.clone(), Some(worker))?;
-        LINKS.with_borrow_mut(|links| {
-            links.simulator = Some(simulator);
-            links.module = module;
-        });
-        Ok(())
-    }
-
-    fn new_handle(self, module: JsValue, worker: Option<Worker>) -> Result<WorkerHandle, JsValue> {
-        WorkerHandle::new(module, worker, move |reply| self.hear(reply), move |fault| self.worker_died(fault))
-    }
-
     /// Sets a flag of the form; an empty value forgets it.
     pub(crate) fn set_flag(self, name: &str, value: &str) -> Result<(), String> {
         let mut scenario = self.scenario.get_untracked();
@@ -170,165 +103,6 @@ impl AppState {
             .with(|scenario| self.set_aside.with(|set_aside| command::write(program, scenario, &target, set_aside)))
     }
 
-    /// Starts a run of what stands in the form; one under way is given up.
-    pub(crate) fn run(self) {
-        if LINKS.with_borrow(|links| links.under_way.is_some()) {
-            self.stop_worker();
-        }
-        leptos::task::spawn_local(async move { self.start_run().await });
-    }
-
-    /// Starts a run if runs are quick, or lets the results stand as stale.
-    pub(crate) fn run_if_quick(self) {
-        let is_quick = self.current.with_untracked(|run| run.as_ref().is_none_or(|r| r.answer.wall_ms < QUICK_RUN_MS));
-        let is_busy = LINKS.with_borrow_mut(|links| {
-            links.is_rerun_wanted |= links.under_way.is_some();
-            links.under_way.is_some()
-        });
-        if !is_busy && !self.is_stale.get_untracked() {
-            // The form is back at what the results were made from: what went wrong since then is past.
-            self.run_state.set(RunState::Idle);
-        } else if is_quick && !is_busy {
-            self.run();
-        }
-    }
-
-    async fn start_run(self) {
-        let Some(profile) = self.profile.get_untracked() else { return };
-        let scenario = self.scenario.get_untracked();
-        let dataset_name = scenario.workload().dataset_name();
-        let dataset = self.dataset.get_untracked().filter(|_| dataset_name.needs_file());
-        let content = match &dataset {
-            Some(file) => Some(file.content.to_vec()),
-            None if dataset_name == DatasetName::Azure && scenario.workload().dataset_path.is_none() => {
-                match files::fetch("datasets/azure_llm_2023_conv_first_1000.csv").await {
-                    Ok(content) => Some(content),
-                    Err(fault) => return self.run_state.set(RunState::Failed(fault)),
-                }
-            }
-            None => None,
-        };
-        let id = next_id();
-        let input = RunInput {
-            flags: scenario.flags(),
-            profile_name: profile.name.clone(),
-            profile: profile.file.to_vec(),
-            dataset: content,
-        };
-        let run = Pending { scenario, profile, dataset };
-        LINKS.with_borrow_mut(|links| {
-            links.under_way = Some((id, run));
-            links.is_rerun_wanted = false;
-        });
-        self.run_state.set(RunState::Running { done: 0, total: 0, sim_time: 0.0 });
-        self.ask(Request::Run { id, input });
-    }
-
-    /// Stops the run under way; the results of the one before stay.
-    pub(crate) fn cancel(self) {
-        if LINKS.with_borrow(|links| links.under_way.is_some()) {
-            self.stop_worker();
-            self.run_state.set(RunState::Cancelled);
-        }
-    }
-
-    /// A worker cannot be told to stop while it computes: it is ended and another takes its place.
-    fn stop_worker(self) {
-        let restarted = LINKS.with_borrow_mut(|links| {
-            links.under_way = None;
-            links.is_rerun_wanted = false;
-            links.simulator.as_mut().map_or(Ok(()), WorkerHandle::restart)
-        });
-        if let Err(error) = restarted {
-            self.notify(NoticeKind::Error, &format!("the worker cannot be started: {}", files::message(&error)));
-        }
-    }
-
-    fn worker_died(self, fault: String) {
-        let was_running = LINKS.with_borrow(|links| links.under_way.is_some());
-        self.stop_worker();
-        let text =
-            format!("The simulation stopped: {fault}. This is a fault of ours; the link in the address repeats it.");
-        if was_running {
-            self.run_state.set(RunState::Failed(text));
-        } else {
-            self.notify(NoticeKind::Error, &text);
-        }
-    }
-
-    fn ask(self, request: Request) {
-        let posted = LINKS.with_borrow(|links| links.simulator.as_ref().map(|worker| worker.post(request)));
-        if let Some(Err(error)) = posted {
-            self.notify(NoticeKind::Error, &format!("the worker cannot be asked: {}", files::message(&error)));
-        }
-    }
-
-    /// Lets the reader see what was dropped; it answers by [`Reply::Found`].
-    pub(crate) fn ask_reader(self, name: String, content: Vec<u8>) {
-        let asked = LINKS.with_borrow_mut(|links| {
-            if links.reader.is_none() {
-                links.reader = Some(self.new_handle(links.module.clone(), None)?);
-            }
-            links.last_id = links.last_id.wrapping_add(1);
-            let id = links.last_id;
-            links.unread.push((id, content.clone()));
-            links.reader.as_ref().map_or(Ok(()), |reader| reader.post(Request::Read { id, name, content }))
-        });
-        if let Err(error) = asked {
-            self.notify(NoticeKind::Error, &format!("the file cannot be read: {}", files::message(&error)));
-        }
-    }
-
-    fn hear(self, reply: Reply) {
-        let is_under_way =
-            |id: u32| LINKS.with_borrow(|links| links.under_way.as_ref().is_some_and(|(current, _)| *current == id));
-        match reply {
-            Reply::Progress { id, done, total, sim_time } if is_under_way(id) => {
-                self.run_state.set(RunState::Running { done, total, sim_time });
-            }
-            Reply::Answer { id, answer } if is_under_way(id) => self.finish_run(Arc::new(*answer)),
-            Reply::Fault { id, message } if is_under_way(id) => {
-                let is_rerun_wanted = LINKS.with_borrow_mut(|links| {
-                    links.under_way = None;
-                    std::mem::take(&mut links.is_rerun_wanted)
-                });
-                self.run_state.set(RunState::Failed(message));
-                if is_rerun_wanted {
-                    self.run_if_quick();
-                }
-            }
-            Reply::Fault { id, message } => {
-                take_unread(id);
-                self.notify(NoticeKind::Error, &message);
-            }
-            Reply::Requests { rows, .. } => self.rows.set(Arc::new(rows)),
-            Reply::Gantt { window, .. } => self.gantt.set(Some(Arc::new(*window))),
-            Reply::Export { file_name, media_type, content, .. } => {
-                if let Err(error) = files::download(&file_name, &media_type, &content) {
-                    self.notify(NoticeKind::Error, &format!("{file_name}: {}", files::message(&error)));
-                }
-            }
-            Reply::Found { id, name, found } => self.open_found(name, found, take_unread(id)),
-            // Of a run that was given up.
-            Reply::Progress { .. } | Reply::Answer { .. } => {}
-        }
-    }
-
-    fn finish_run(self, answer: Arc<crate::answer::Answer>) {
-        let (run, is_rerun_wanted) = LINKS.with_borrow_mut(|links| {
-            (links.under_way.take().map(|(_, run)| run), std::mem::take(&mut links.is_rerun_wanted))
-        });
-        let Some(run) = run else { return };
-        self.run_state.set(RunState::Idle);
-        self.gantt.set(None);
-        self.rows.set(Arc::default());
-        let Pending { scenario, profile, dataset } = run;
-        self.current.set(Some(Run { answer, scenario, profile, dataset }));
-        if is_rerun_wanted {
-            self.run_if_quick();
-        }
-    }
-
     /// Keeps the last run to compare with.
     pub(crate) fn pin(self) {
         self.pinned.set(self.current.get_untracked());
@@ -342,21 +116,6 @@ impl AppState {
     /// Compares with no measurement any longer.
     pub(crate) fn clear_measured(self) {
         self.measured.set(None);
-    }
-
-    /// Asks for rows of the request table; they come as [`AppState::rows`].
-    pub(crate) fn ask_rows(self, sort_by: &str, descending: bool, offset: u32, limit: u32) {
-        self.ask(Request::Requests { id: next_id(), sort_by: sort_by.to_owned(), descending, offset, limit });
-    }
-
-    /// Asks for a stretch of the run; it comes as [`AppState::gantt`].
-    pub(crate) fn ask_gantt(self, range: Option<(f64, f64)>, width: u32, max_requests: u32) {
-        self.ask(Request::Gantt { id: next_id(), range, width, max_requests });
-    }
-
-    /// Asks for a file of the last run, which is then downloaded.
-    pub(crate) fn export(self, kind: ExportKind) {
-        self.ask(Request::Export { id: next_id(), kind, date: date() });
     }
 
     /// Downloads what stands in the form as a file that can be dropped again: the share link's fragment.
@@ -383,18 +142,4 @@ impl AppState {
     pub(crate) fn dismiss(self, id: u32) {
         self.notices.update(|notices| notices.retain(|notice| notice.id != id));
     }
-}
-
-/// Now, as `vllm bench serve` writes it: `YYYYmmdd-HHMMSS`.
-fn date() -> String {
-    let now = js_sys::Date::new_0();
-    format!(
-        "{:04}{:02}{:02}-{:02}{:02}{:02}",
-        now.get_full_year(),
-        now.get_month() + 1,
-        now.get_date(),
-        now.get_hours(),
-        now.get_minutes(),
-        now.get_seconds()
-    )
 }

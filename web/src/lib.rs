@@ -16,6 +16,7 @@ mod plot;
 mod presets;
 mod protocol;
 mod share;
+mod simulation;
 mod state;
 mod worker;
 mod worker_handle;

@@ -69,11 +69,7 @@ fn advice(verdict: &Verdict, waiting: &WaitingLimits, run: &FinishedRun) -> Opti
     let raise = (waits >= WORTH_A_SENTENCE).then(|| raise(verdict.limit, run)).flatten();
     if let Some(overload) = verdict.overload {
         let or = raise.map_or_else(String::new, |raise| format!(", or {}", lower_first(&raise)));
-        return Some(format!(
-            "Of {:.2} requests per second that are sent, {:.2} are answered, so that latencies grow for as long as the \
-             run lasts: lower --request-rate below {:.2}{or}",
-            overload.offered, overload.answered, overload.answered
-        ));
+        return Some(format!("Lower --request-rate below {:.2}{or}", overload.answered));
     }
     if verdict.meets == Some(true) {
         return None;

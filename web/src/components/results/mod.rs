@@ -96,17 +96,21 @@ fn Example() -> impl IntoView {
 #[component]
 fn Stale(is_old: Memo<bool>) -> impl IntoView {
     let state = expect_context::<AppState>();
-    let is_running = Memo::new(move |_| state.run_state.with(|run| matches!(run, RunState::Running { .. })));
+    let said = move || {
+        state.run_state.with(|run| match run {
+            RunState::Running { .. } => {
+                "Settings changed: the new run is under way, these results are of the run before."
+            }
+            RunState::Failed(_) => {
+                "Settings changed, but the new run could not be made: these results are of the run before."
+            }
+            RunState::Idle | RunState::Cancelled => "Settings changed, press Run: these results are of the run before.",
+        })
+    };
     view! {
         <div role="status" class="results-status">
             <Show when=move || is_old.get()>
-                <p class="notice notice-warn" data-testid="stale-line">
-                    {move || if is_running.get() {
-                        "Settings changed: the new run is under way, these results are of the run before."
-                    } else {
-                        "Settings changed, press Run: these results are of the run before."
-                    }}
-                </p>
+                <p class="notice notice-warn" data-testid="stale-line">{said}</p>
             </Show>
         </div>
     }
@@ -130,10 +134,12 @@ fn Skeleton() -> impl IntoView {
         <section class="card" aria-label="Results to come" data-testid="results-skeleton">
             <div class="card-body">
                 <p class:skeleton-status=is_waiting role="status">{said}</p>
-                <div class="skeleton-tiles" aria-hidden="true">
-                    {[(); 6].map(|()| view! { <i class="skeleton-tile"></i> }).collect_view()}
-                </div>
-                <div class="skeleton-plot" aria-hidden="true"></div>
+                <Show when=is_waiting>
+                    <div class="skeleton-tiles" aria-hidden="true">
+                        {[(); 6].map(|()| view! { <i class="skeleton-tile"></i> }).collect_view()}
+                    </div>
+                    <div class="skeleton-plot" aria-hidden="true"></div>
+                </Show>
             </div>
         </section>
     }

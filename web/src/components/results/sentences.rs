@@ -77,8 +77,8 @@ pub(crate) fn limits(verdict: &Verdict) -> String {
     let engine: Vec<&(Limit, f64)> = verdict.limits.iter().filter(|limit| limit.1 >= 0.005).take(3).collect();
     let engine_part = || {
         let named = engine.iter().enumerate().map(|(place, (limit, share))| {
-            let verb = if place == 0 { " was the limit" } else { "" };
-            format!("{}{verb} {} of the time", limit_name(*limit), percent(*share))
+            let (name, share) = (limit_name(*limit), percent(*share));
+            if place == 0 { format!("{name} was the limit {share} of the time") } else { format!("{name} {share}") }
         });
         format!("While requests waited ({waiting} of the run), {}.", named.collect::<Vec<_>>().join(", "))
     };
@@ -120,6 +120,14 @@ pub(crate) fn sample_note(metric: &Metric) -> Option<String> {
         let number = if beyond == 1 { String::new() } else { format!("{beyond} ") };
         format!("P99 rests on {number}{samples} of {}", metric.count)
     })
+}
+
+/// What is to be known of a tile's numbers: that they grow with the run, or rest on little.
+pub(crate) fn tile_note(verdict: &Verdict, metric: &Metric) -> Option<String> {
+    let grows = verdict.overload.is_some() && matches!(metric.key.as_str(), "ttft" | "e2el") && metric.count > 0;
+    let grows = grows.then(|| "overload: grows with the length of the run".to_owned());
+    let notes: Vec<String> = grows.into_iter().chain(sample_note(metric)).collect();
+    (!notes.is_empty()).then(|| notes.join("; "))
 }
 
 /// Requests that are not in the numbers.
@@ -237,6 +245,12 @@ mod tests {
             &limits(&verdict),
             "While requests waited (34.0 % of the run), the KV cache was the limit 98.0 % of the time.",
         );
+        verdict.limits.push((Limit::BatchSize, 0.02));
+        check(
+            &limits(&verdict),
+            "While requests waited (34.0 % of the run), the KV cache was the limit 98.0 % of the time, the batch size \
+             (max_num_seqs) 2.0 %.",
+        );
         verdict.overload = Some(Overload { offered: 20.0, answered: 11.4 });
         check(
             &overload(&verdict).unwrap_or_default(),
@@ -251,6 +265,15 @@ mod tests {
         check(&note(80), "P99 rests on 1 sample of 80");
         check(&note(300), "P99 rests on 3 samples of 300");
         check(&note(1_000), "");
+    }
+
+    #[test]
+    fn an_overload_marks_what_grows_with_the_run() {
+        let mut run = answer();
+        run.verdict.overload = Some(Overload { offered: 20.0, answered: 11.4 });
+        let note = |key: &str| metric(&run.metrics, key).and_then(|metric| tile_note(&run.verdict, metric));
+        assert_eq!(note("ttft").as_deref(), Some("overload: grows with the length of the run"), "TTFT");
+        assert_eq!(note("tpot"), None, "TPOT");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::parts::{Shown, Term};
-use super::sentences::{metric, percentile, sample_note};
+use super::sentences::{metric, percentile, tile_note};
 use crate::answer::{Answer, Metric, Totals};
 use crate::format::{duration, grouped, percent, three_digits};
 
@@ -38,7 +38,7 @@ fn LatencyTile(shown: Shown, key: &'static str, name: &'static str) -> impl Into
         Metric { ecdf: Vec::new(), linear_histogram: <_>::default(), log_histogram: <_>::default(), ..found }
     });
     let met = shown.part(move |answer| objective(answer, key));
-    let note = move || values.with(sample_note);
+    let note = shown.part(move |answer| tile_note(&answer.verdict, metric(&answer.metrics, key)?));
     let at = move |percent: f64| {
         values.with(|metric| match percentile(metric, percent) {
             Some(value) if metric.count > 0 => duration(value),
@@ -71,7 +71,7 @@ fn LatencyTile(shown: Shown, key: &'static str, name: &'static str) -> impl Into
                 <div><dt>"P90"</dt><dd>{move || at(90.0)}</dd></div>
                 <div><dt>"P95"</dt><dd>{move || at(95.0)}</dd></div>
             </dl>
-            {move || note().map(|note| view! { <p class="tile-note muted" data-testid=format!("{key}-note")>{note}</p> })}
+            {move || note.get().map(|note| view! { <p class="tile-note muted" data-testid=format!("{key}-note")>{note}</p> })}
         </section>
     }
 }
