@@ -1,9 +1,9 @@
 //! What the worker says of a run: plain data, ready to be drawn. Times are in seconds unless a name says otherwise.
 
-use serde::{Deserialize, Serialize};
+use crate::parcel::{choices, records};
 
 /// Everything the page shows of a run without asking again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Answer {
     /// 16 hexadecimal digits: [`sim_core::metrics::digest::digest`], equal to that of `profiler simulate`.
     pub(crate) digest: String,
@@ -40,7 +40,7 @@ pub(crate) struct Answer {
 }
 
 /// The facts of a profile that belong beside every number made from it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct ProfileCard {
     /// Its name in the gallery, or the file's.
     pub(crate) name: String,
@@ -69,7 +69,7 @@ pub(crate) struct ProfileCard {
 }
 
 /// A resolved setting.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct EngineField {
     /// vLLM's name, with underscores.
     pub(crate) field: String,
@@ -82,7 +82,7 @@ pub(crate) struct EngineField {
 }
 
 /// The KV cache as vLLM's start-up log tells of it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct KvCache {
     /// Blocks, the null block included.
     pub(crate) num_gpu_blocks: u32,
@@ -93,7 +93,7 @@ pub(crate) struct KvCache {
 }
 
 /// What keeps a waiting request from running.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Limit {
     /// No request ever waited in the engine for longer than a pass.
     Nothing,
@@ -108,7 +108,7 @@ pub(crate) enum Limit {
 }
 
 /// The answer in a sentence's worth of facts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Verdict {
     /// Whether every objective that was asked for is met by [`Verdict::REQUIRED_SHARE`] of the requests; `None` without any.
     pub(crate) meets: Option<bool>,
@@ -136,7 +136,7 @@ impl Verdict {
 }
 
 /// Requests are sent faster than they are answered.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Overload {
     /// Requests per second that were sent.
     pub(crate) offered: f64,
@@ -145,7 +145,7 @@ pub(crate) struct Overload {
 }
 
 /// Totals, as `vllm bench serve` reports them.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Totals {
     /// From the first request to the last answer.
     pub(crate) duration: f64,
@@ -170,7 +170,7 @@ pub(crate) struct Totals {
 }
 
 /// A latency's distribution.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Metric {
     /// `ttft`, `tpot`, `itl`, `e2el`, `client_queue_time`.
     pub(crate) key: String,
@@ -201,7 +201,7 @@ pub(crate) struct Metric {
 }
 
 /// A histogram.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Bins {
     /// One more than bins.
     pub(crate) edges: Vec<f64>,
@@ -210,7 +210,7 @@ pub(crate) struct Bins {
 }
 
 /// The parts of TTFT, which add up to it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct SplitRow {
     /// `Mean`, `P50`, `P90`, `P95`, `P99`: of the requests around that rank of TTFT.
     pub(crate) label: String,
@@ -228,7 +228,7 @@ pub(crate) struct SplitRow {
 pub(crate) type SeriesPoints = Vec<(f64, f64, f64, f64)>;
 
 /// The engine over time.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct TimeSeries {
     /// Requests in the running list.
     pub(crate) running: SeriesPoints,
@@ -247,7 +247,7 @@ pub(crate) struct TimeSeries {
 }
 
 /// One request, in the order of the workload.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct RequestRow {
     /// Its number.
     pub(crate) index: u32,
@@ -278,7 +278,7 @@ pub(crate) struct RequestRow {
 }
 
 /// A stretch of the run in which each request and each pass is drawn.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct GanttWindow {
     /// Begin and end.
     pub(crate) range: (f64, f64),
@@ -294,7 +294,7 @@ pub(crate) struct GanttWindow {
 }
 
 /// A measured run of `vllm bench serve`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct MeasuredRun {
     /// The file.
     pub(crate) file: String,
@@ -315,4 +315,48 @@ pub(crate) struct MeasuredRun {
     pub(crate) is_simulated: bool,
     /// What was concluded instead of read: sentences.
     pub(crate) notes: Vec<String>,
+}
+
+records! {
+    Answer {
+        digest, num_requests, num_finished, num_skipped, wall_ms, profile, engine, kv_cache, warnings, verdict,
+        totals, metrics, ttft_split, series, bench_table, engine_lines,
+    }
+    ProfileCard {
+        name, kind, model, hardware, vllm_version, date, sources, notes, validation_runs, validation_steps,
+        measured_share, extrapolated_share,
+    }
+    EngineField { field, value, reason, is_given }
+    KvCache { num_gpu_blocks, num_tokens, max_concurrency }
+    Verdict { meets, share_met, goodput, objectives, limit, waiting_share, limits, overload, advice }
+    Overload { offered, answered }
+    Totals {
+        duration, request_throughput, output_throughput, total_token_throughput, max_output_tokens_per_s,
+        max_concurrent_requests, total_input_tokens, total_output_tokens, num_preemptions, prefix_cache_hit_rate,
+    }
+    Metric {
+        key, name, header, count, mean, std, min, max, percentiles, objective, ecdf, linear_histogram, log_histogram,
+    }
+    Bins { edges, counts }
+    SplitRow { label, front_end, queue, prefill, delivery }
+    TimeSeries {
+        running, waiting, kv_cache_usage, tokens_per_pass, prefill_tokens_per_pass, max_num_seqs,
+        max_num_batched_tokens,
+    }
+    RequestRow {
+        index, send, num_prompt_tokens, num_cached_tokens, num_output_tokens, client_queue, ttft, queue, tpot, e2el,
+        num_preemptions, is_good, is_finished,
+    }
+    GanttWindow { range, end, passes, requests, num_hidden }
+    MeasuredRun { file, title, completed, failed, settings, totals, metrics, is_simulated, notes }
+}
+
+choices! {
+    Limit {
+        0 Nothing {}
+        1 KvBlocks {}
+        2 BatchSize {}
+        3 TokenBudget {};
+        4 ClientConcurrency {}
+    }
 }

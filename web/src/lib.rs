@@ -13,6 +13,7 @@ mod files;
 mod format;
 mod gallery;
 mod opening;
+mod parcel;
 mod plot;
 mod presets;
 mod protocol;

@@ -1,25 +1,25 @@
-//! Messages between the page and its worker, through `serde-wasm-bindgen`.
+//! Messages between the page and its worker; each travels as a [`Parcel`](crate::parcel::Parcel).
 
-use serde::{Deserialize, Serialize};
+use sim_core::scenario::ModelConfig;
 
-use crate::answer::{Answer, GanttWindow, MeasuredRun, RequestRow};
+use crate::answer::{Answer, GanttWindow, MeasuredRun, ProfileCard, RequestRow};
+use crate::parcel::{choices, records};
 
 /// A run to be made: everything it depends on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RunInput {
     /// The scenario's flags, as [`sim_core::scenario::Scenario::flags`] gives them.
     pub(crate) flags: Vec<(String, Option<String>)>,
     /// Name of the profile.
     pub(crate) profile_name: String,
     /// The profile file.
-    #[serde(with = "serde_bytes")]
     pub(crate) profile: Vec<u8>,
     /// The dataset's file, where it needs one.
-    pub(crate) dataset: Option<serde_bytes::ByteBuf>,
+    pub(crate) dataset: Option<Vec<u8>>,
 }
 
 /// What the page asks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Request {
     /// Simulate; answered by any number of [`Reply::Progress`], then [`Reply::Answer`] or [`Reply::Fault`].
     Run {
@@ -68,13 +68,12 @@ pub(crate) enum Request {
         /// Its name.
         name: String,
         /// Its content.
-        #[serde(with = "serde_bytes")]
         content: Vec<u8>,
     },
 }
 
 /// Files of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExportKind {
     /// `vllm bench serve --save-result`.
     BenchJson,
@@ -87,17 +86,17 @@ pub(crate) enum ExportKind {
 }
 
 /// What was dropped, and what it is good for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Found {
     /// A profile, valid.
     Profile {
         /// What it says of itself.
-        card: Box<crate::answer::ProfileCard>,
+        card: Box<ProfileCard>,
     },
     /// A model's `config.json`.
     ModelConfig {
         /// The fields that profiles are matched by.
-        model: sim_core::scenario::ModelConfig,
+        model: ModelConfig,
     },
     /// A result of `vllm bench serve`.
     Measured(Box<MeasuredRun>),
@@ -121,7 +120,7 @@ pub(crate) enum Found {
 }
 
 /// What the worker says.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Reply {
     /// A run goes on.
     Progress {
@@ -164,7 +163,6 @@ pub(crate) enum Reply {
         /// Its media type.
         media_type: String,
         /// Its content.
-        #[serde(with = "serde_bytes")]
         content: Vec<u8>,
     },
     /// What a file was taken for.
@@ -183,4 +181,46 @@ pub(crate) enum Reply {
         /// What is wrong: field, value, limit, and where to look.
         message: String,
     },
+}
+
+records! {
+    RunInput { flags, profile_name, profile, dataset }
+    ModelConfig {
+        architectures, model_type, hidden_size, num_hidden_layers, intermediate_size, num_attention_heads,
+        num_key_value_heads, head_dim, vocab_size, dtype, max_position_embeddings, num_experts, kv_lora_rank,
+        quantization,
+    }
+}
+
+choices! {
+    Request {
+        0 Run { id id, input input }
+        1 Requests { id id, sort_by sort_by, descending descending, offset offset, limit limit }
+        2 Gantt { id id, range range, width width, max_requests max_requests }
+        3 Export { id id, kind kind, date date };
+        4 Read { id id, name name, content content }
+    }
+    ExportKind {
+        0 BenchJson {}
+        1 BenchJsonDetailed {}
+        2 RequestCsv {};
+        3 ChromeTrace {}
+    }
+    Found {
+        0 Profile { card card }
+        1 ModelConfig { model model }
+        2 Measured { 0 run }
+        3 Trace { flags flags, summary summary }
+        4 Command { text text };
+        5 Link { fragment fragment }
+    }
+    Reply {
+        0 Progress { id id, done done, total total, sim_time sim_time }
+        1 Answer { id id, answer answer }
+        2 Requests { id id, rows rows }
+        3 Gantt { id id, window window }
+        4 Export { id id, file_name file_name, media_type media_type, content content }
+        5 Found { id id, name name, found found };
+        6 Fault { id id, message message }
+    }
 }

@@ -124,7 +124,7 @@ impl AppState {
             flags: scenario.flags(),
             profile_name: profile.name.clone(),
             profile: profile.file.to_vec(),
-            dataset: content.map(serde_bytes::ByteBuf::from),
+            dataset: content,
         };
         let run = Pending { scenario, profile, dataset, input: input.clone() };
         LINKS.with_borrow_mut(|links| {
@@ -132,7 +132,7 @@ impl AppState {
             links.is_rerun_wanted = false;
         });
         self.run_state.set(RunState::Running { done: 0, total: 0, sim_time: 0.0 });
-        self.ask(&Request::Run { id, input });
+        self.ask(Request::Run { id, input });
     }
 
     /// Stops the run under way; the results of the one before stay.
@@ -168,7 +168,7 @@ impl AppState {
         }
     }
 
-    fn ask(self, request: &Request) {
+    fn ask(self, request: Request) {
         let posted = LINKS.with_borrow(|links| links.simulator.as_ref().map(|worker| worker.post(request)));
         if let Some(Err(error)) = posted {
             self.notify(NoticeKind::Error, &format!("the worker cannot be asked: {}", files::message(&error)));
@@ -176,13 +176,13 @@ impl AppState {
     }
 
     /// Asks about the last run, which a new worker has to repeat first: the answer to that is nobody's.
-    fn ask_about_run(self, request: &Request) {
+    fn ask_about_run(self, request: Request) {
         let lost = LINKS.with_borrow_mut(|links| {
             let is_lost = links.under_way.is_none() && std::mem::take(&mut links.is_run_lost);
             links.last_input.clone().filter(|_| is_lost)
         });
         if let Some(input) = lost {
-            self.ask(&Request::Run { id: next_id(), input });
+            self.ask(Request::Run { id: next_id(), input });
         }
         self.ask(request);
     }
@@ -196,7 +196,7 @@ impl AppState {
             links.last_id = links.last_id.wrapping_add(1);
             let id = links.last_id;
             links.unread.push((id, content.clone()));
-            links.reader.as_ref().map_or(Ok(()), |reader| reader.post(&Request::Read { id, name, content }))
+            links.reader.as_ref().map_or(Ok(()), |reader| reader.post(Request::Read { id, name, content }))
         });
         if let Err(error) = asked {
             self.notify(NoticeKind::Error, &format!("the file cannot be read: {}", files::message(&error)));
@@ -259,23 +259,17 @@ impl AppState {
 
     /// Asks for rows of the request table; they come as [`AppState::rows`].
     pub(crate) fn ask_rows(self, sort_by: &str, descending: bool, offset: u32, limit: u32) {
-        self.ask_about_run(&Request::Requests {
-            id: next_id(),
-            sort_by: sort_by.to_owned(),
-            descending,
-            offset,
-            limit,
-        });
+        self.ask_about_run(Request::Requests { id: next_id(), sort_by: sort_by.to_owned(), descending, offset, limit });
     }
 
     /// Asks for a stretch of the run; it comes as [`AppState::gantt`].
     pub(crate) fn ask_gantt(self, range: Option<(f64, f64)>, width: u32, max_requests: u32) {
-        self.ask_about_run(&Request::Gantt { id: next_id(), range, width, max_requests });
+        self.ask_about_run(Request::Gantt { id: next_id(), range, width, max_requests });
     }
 
     /// Asks for a file of the last run, which is then downloaded.
     pub(crate) fn export(self, kind: ExportKind) {
-        self.ask_about_run(&Request::Export { id: next_id(), kind, date: date() });
+        self.ask_about_run(Request::Export { id: next_id(), kind, date: date() });
     }
 }
 

@@ -4,6 +4,7 @@ use js_sys::{Object, Reflect};
 use wasm_bindgen::prelude::*;
 use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
+use crate::parcel::Parcel;
 use crate::protocol::{Reply, Request};
 
 /// What happens when a worker speaks.
@@ -27,9 +28,12 @@ impl WorkerHandle {
         on_fault: impl Fn(String) + Clone + 'static,
     ) -> Result<Self, JsValue> {
         let fault = on_fault.clone();
-        let on_message = Closure::new(move |event: MessageEvent| match serde_wasm_bindgen::from_value(event.data()) {
-            Ok(reply) => on_reply(reply),
-            Err(error) => fault(format!("the worker's answer cannot be read: {error}")),
+        let on_message = Closure::new(move |event: MessageEvent| {
+            let parcel = serde_wasm_bindgen::from_value::<Parcel>(event.data());
+            match parcel.ok().and_then(Parcel::open::<Reply>) {
+                Some(reply) => on_reply(reply),
+                None => fault("the worker's answer cannot be read".to_owned()),
+            }
         });
         let on_error = Closure::new(move |event: ErrorEvent| on_fault(event.message()));
         let worker = worker.map_or_else(|| started(&module), Ok)?;
@@ -39,8 +43,8 @@ impl WorkerHandle {
     }
 
     /// Asks something.
-    pub(crate) fn post(&self, request: &Request) -> Result<(), JsValue> {
-        self.worker.post_message(&serde_wasm_bindgen::to_value(request)?)
+    pub(crate) fn post(&self, request: Request) -> Result<(), JsValue> {
+        self.worker.post_message(&serde_wasm_bindgen::to_value(&Parcel::of(request))?)
     }
 
     /// Ends the worker, whatever it does, and starts another. What it knew is gone.

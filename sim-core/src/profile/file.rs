@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 
 use super::error::{Fault, ProfileError};
+use super::from_json::FromJson;
 use super::schema::Profile;
 use super::{layout, validate, version};
 use crate::json_message;
@@ -26,12 +27,8 @@ impl Profile {
         }
         let value =
             serde_json::from_slice(bytes).map_err(|error| ProfileError::NotJson { message: not_json(&error) })?;
-        let profile: Self = serde_path_to_error::deserialize(version::upgrade(value)?).map_err(|error| {
-            let path = error.path().to_string();
-            let path = if path == "." { "$".to_string() } else { format!("$.{path}") };
-            let message = json_message::for_people(&error.into_inner().to_string()).into_owned();
-            ProfileError::Shape(Fault { path, message })
-        })?;
+        let profile = <Self as FromJson>::from_json(version::upgrade(value)?)
+            .map_err(|fault| ProfileError::Shape(Fault { path: format!("${}", fault.path), ..fault }))?;
         profile.validate()?;
         Ok(profile)
     }

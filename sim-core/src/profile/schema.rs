@@ -6,12 +6,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Deserializer, Serialize};
-
-/// An `Option` that must be written out: `null` says "unknown", a missing field says "forgotten".
-pub(super) fn explicit<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    Option::deserialize(deserializer)
-}
+use serde::Serialize;
 
 /// For the JSON schema, too, every field must be written out.
 #[cfg(feature = "schema")]
@@ -23,9 +18,8 @@ pub(super) fn require_all(schema: &mut schemars::Schema) {
 }
 
 /// A whole profile file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct Profile {
     /// Format version: 1.
     pub version: u32,
@@ -52,7 +46,7 @@ pub struct Profile {
 }
 
 /// How the step times were obtained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ProvenanceKind {
@@ -65,9 +59,8 @@ pub enum ProvenanceKind {
 }
 
 /// Where the numbers come from; shown wherever results are shown.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = require_all))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = require_all))]
 pub struct Provenance {
     /// How the step times were obtained.
     pub kind: ProvenanceKind,
@@ -80,16 +73,14 @@ pub struct Provenance {
     /// What the numbers were made from.
     pub sources: Vec<Source>,
     /// The machine that was measured (processor, driver, clocks); `null` if none or unknown.
-    #[serde(deserialize_with = "explicit")]
     pub host: Option<String>,
     /// What a reader must know before trusting the numbers.
     pub notes: Vec<String>,
 }
 
 /// Something the profile was made from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct Source {
     /// Its name.
     pub name: String,
@@ -102,9 +93,8 @@ pub struct Source {
 }
 
 /// The facts of the model's `config.json` that times and memory depend on, with that file's names.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct Model {
     /// The model's name as given to vLLM.
     pub name: String,
@@ -129,9 +119,8 @@ pub struct Model {
 }
 
 /// The devices of one engine.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = require_all))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = require_all))]
 pub struct Hardware {
     /// Name of the device as its driver reports it.
     pub name: String,
@@ -140,26 +129,22 @@ pub struct Hardware {
     /// Memory of one device, as the driver reports it to a program.
     pub total_memory: Bytes,
     /// CUDA compute capability, such as `9.0`; `null` if the device is none.
-    #[serde(deserialize_with = "explicit")]
     pub compute_capability: Option<String>,
 }
 
 /// The engine arguments the tables hold for, with vLLM's names.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = require_all))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = require_all))]
 pub struct Engine {
     /// Version of vLLM that was measured.
     pub vllm_version: String,
     /// Number format of weights and activations.
     pub dtype: String,
     /// Quantisation method; `null` if none.
-    #[serde(deserialize_with = "explicit")]
     pub quantization: Option<String>,
     /// Number format of the KV cache.
     pub kv_cache_dtype: String,
     /// Attention kernels; `null` if unknown.
-    #[serde(deserialize_with = "explicit")]
     pub attention_backend: Option<String>,
     /// Devices that share each layer.
     pub tensor_parallel_size: u32,
@@ -180,7 +165,7 @@ pub struct Engine {
 }
 
 /// What a number rests on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
@@ -193,9 +178,8 @@ pub enum Basis {
 }
 
 /// An amount of memory and what it rests on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct Bytes {
     /// The amount.
     pub bytes: u64,
@@ -206,9 +190,8 @@ pub struct Bytes {
 }
 
 /// A time and what it rests on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct Cost {
     /// The time, in microseconds; at least 0.
     pub time_us: f64,
@@ -219,9 +202,8 @@ pub struct Cost {
 }
 
 /// What the number of KV blocks follows from; all amounts are those of one rank.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = require_all))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = require_all))]
 pub struct Memory {
     /// Weights.
     pub weights: Bytes,
@@ -234,14 +216,12 @@ pub struct Memory {
     /// KV cache of one token in all layers of the rank: bytes per block divided by the block size.
     pub kv_cache_per_token: Bytes,
     /// What a real engine reported; wins over the rule where the settings are the same. `null` if nobody looked.
-    #[serde(deserialize_with = "explicit")]
     pub reported: Option<ReportedBlocks>,
 }
 
 /// The number of KV blocks a real engine reported at start, and the settings it did so under.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct ReportedBlocks {
     /// Blocks, the null block included.
     pub num_gpu_blocks: u32,

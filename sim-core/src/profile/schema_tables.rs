@@ -6,16 +6,15 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use super::schema::Cost;
 #[cfg(feature = "schema")]
 use super::schema::require_all;
-use super::schema::{Cost, explicit};
 
 /// Device time of a forward pass, as a sum of four terms; collectives are inside them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = require_all))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = require_all))]
 pub struct StepTimeTables {
     /// Everything but attention and the head.
     pub non_attention: NonAttention,
@@ -26,48 +25,40 @@ pub struct StepTimeTables {
     /// Attention of one prompt part.
     pub prefill_attention: PrefillAttention,
     /// How attention behaves when a pass holds both kinds; `null` if nobody measured it: then the two terms add up.
-    #[serde(deserialize_with = "explicit")]
     pub mixed_batch: Option<MixedBatch>,
 }
 
 /// Device time of everything but attention and the head, over the tokens of the pass.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = require_all))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = require_all))]
 pub struct NonAttention {
     /// Tokens the device computes: those of the pass, padded to the CUDA graph.
     pub num_tokens: Vec<u32>,
     /// Time of each.
     pub time_us: Vec<f64>,
     /// Samples behind each time.
-    #[serde(deserialize_with = "explicit")]
     pub num_samples: Option<Vec<u32>>,
     /// Spread of those samples.
-    #[serde(deserialize_with = "explicit")]
     pub spread_us: Option<Vec<f64>>,
 }
 
 /// Device time of logits and sampling, over the requests of the pass.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = require_all))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = require_all))]
 pub struct Head {
     /// Requests of the pass.
     pub num_seqs: Vec<u32>,
     /// Time of each.
     pub time_us: Vec<f64>,
     /// Samples behind each time.
-    #[serde(deserialize_with = "explicit")]
     pub num_samples: Option<Vec<u32>>,
     /// Spread of those samples.
-    #[serde(deserialize_with = "explicit")]
     pub spread_us: Option<Vec<f64>>,
 }
 
 /// Device time of attention, all layers, for requests with one new token each.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = require_all))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = require_all))]
 pub struct DecodeAttention {
     /// Requests: one row of the table each.
     pub num_seqs: Vec<u32>,
@@ -76,17 +67,14 @@ pub struct DecodeAttention {
     /// Times; the end of a row may be `null` where the KV cache was too small to measure it.
     pub time_us: Vec<Vec<Option<f64>>>,
     /// Samples behind each time.
-    #[serde(deserialize_with = "explicit")]
     pub num_samples: Option<Vec<Vec<u32>>>,
     /// Spread of those samples.
-    #[serde(deserialize_with = "explicit")]
     pub spread_us: Option<Vec<Vec<f64>>>,
 }
 
 /// Device time of attention, all layers, for one prompt part.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transform = require_all))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = require_all))]
 pub struct PrefillAttention {
     /// New tokens: one row of the table each.
     pub chunk_tokens: Vec<u32>,
@@ -95,17 +83,14 @@ pub struct PrefillAttention {
     /// Times; the end of a row may be `null` where it could not be measured.
     pub time_us: Vec<Vec<Option<f64>>>,
     /// Samples behind each time.
-    #[serde(deserialize_with = "explicit")]
     pub num_samples: Option<Vec<Vec<u32>>>,
     /// Spread of those samples.
-    #[serde(deserialize_with = "explicit")]
     pub spread_us: Option<Vec<Vec<f64>>>,
 }
 
 /// How attention behaves when a pass holds decodes and prompt parts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct MixedBatch {
     /// `f` in: attention = the longer of the two terms + `f` × the shorter. 0 hides the shorter, 1 adds it, more is a
     /// penalty for mixing.
@@ -115,9 +100,8 @@ pub struct MixedBatch {
 }
 
 /// A measured pass with decodes and prompt parts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct MixedSample {
     /// Its prompt parts: new tokens, earlier tokens.
     pub prefill_chunks: Vec<(u32, u32)>,
@@ -135,9 +119,8 @@ pub struct MixedSample {
 
 /// Host time of the engine core around one pass. With synchronous scheduling it adds to the device time; with
 /// asynchronous scheduling the pass is prepared while the one before runs, so only the longer of the two counts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct Host {
     /// From the start of `schedule()` until the device can begin: the decision, the inputs, the launch.
     pub schedule: PassCost,
@@ -146,9 +129,8 @@ pub struct Host {
 }
 
 /// A cost that every pass has, and one for each request in it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct PassCost {
     /// Once per pass.
     pub per_pass: Cost,
@@ -157,9 +139,8 @@ pub struct PassCost {
 }
 
 /// Time between the client and the engine core.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct FrontEnd {
     /// From the client's sending until the request stands in the engine core's waiting queue.
     pub request_latency: RequestLatency,
@@ -168,9 +149,8 @@ pub struct FrontEnd {
 }
 
 /// From the client's sending until the request stands in the engine core's waiting queue.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct RequestLatency {
     /// Once per request.
     pub per_request: Cost,
@@ -179,9 +159,8 @@ pub struct RequestLatency {
 }
 
 /// From the engine core's output until the client holds the tokens.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct OutputLatency {
     /// Once per pass.
     pub per_pass: Cost,
@@ -190,9 +169,8 @@ pub struct OutputLatency {
 }
 
 /// How well the profile predicts what it was not made from.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct Validation {
     /// Single passes.
     pub steps: Vec<ValidationStep>,
@@ -201,9 +179,8 @@ pub struct Validation {
 }
 
 /// A pass that was held out, measured and predicted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct ValidationStep {
     /// Its prompt parts: new tokens, earlier tokens.
     pub prefill_chunks: Vec<(u32, u32)>,
@@ -218,9 +195,8 @@ pub struct ValidationStep {
 }
 
 /// A run of a real engine that was repeated in the simulator.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct ValidationRun {
     /// What was asked, in words a reader can repeat.
     pub workload: String,
@@ -233,9 +209,8 @@ pub struct ValidationRun {
 }
 
 /// What was changed in a table to make it monotone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct Smoothing {
     /// The table, as its field is called.
     pub table: String,

@@ -43,7 +43,7 @@ impl FinishedRun {
         let profile = Profile::from_json(&input.profile).map_err(|error| format!("{}: {error}", input.profile_name))?;
         let flags = input.flags.iter().map(|(flag, value)| (flag.as_str(), value.as_deref()));
         let scenario = Scenario::from_flags(flags).map_err(|error| error.to_string())?;
-        let dataset = input.dataset.as_ref().map(|dataset| dataset.as_slice());
+        let dataset = input.dataset.as_deref();
         let prepared = prepare(&scenario, &profile, dataset, None).map_err(|error| error.to_string())?;
         let Prepared { engine, workload, num_skipped, step_time, options } = prepared;
         let start = host.now_ms();

@@ -3,11 +3,10 @@
 use core::cell::{Cell, RefCell};
 
 use js_sys::{Array, Function, Reflect, Uint8Array};
-use serde::Serialize as _;
-use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::{JsCast as _, JsValue, wasm_bindgen};
 
 use super::session::{Host, Session};
+use crate::parcel::Parcel;
 use crate::protocol::{Reply, Request};
 
 /// Milliseconds between two messages of progress.
@@ -38,7 +37,7 @@ impl WorkerSide {
             let fault = Reply::Fault { id: CURRENT_ID.get(), message: format!("internal error: {info}") };
             POST.with_borrow(|post| {
                 if let Some(post) = post {
-                    send(post, &fault);
+                    send(post, fault);
                 }
             });
         }));
@@ -50,16 +49,17 @@ impl WorkerSide {
     /// A message that is none is answered with a fault of number 0. After a panic the fault is sent and this instance
     /// must not be used again.
     pub fn handle(&mut self, message: JsValue) {
-        let reply = match serde_wasm_bindgen::from_value::<Request>(message) {
-            Ok(request) => {
+        let parcel = serde_wasm_bindgen::from_value::<Parcel>(message);
+        let reply = match parcel.ok().and_then(Parcel::open::<Request>) {
+            Some(request) => {
                 CURRENT_ID.set(request.id());
                 let id = request.id();
                 let mut host = Page { id, post: &self.post, last_progress_ms: now_ms() };
                 self.session.handle(request, &mut host)
             }
-            Err(error) => Reply::Fault { id: 0, message: format!("the page's message is not understood: {error}") },
+            None => Reply::Fault { id: 0, message: "the page's message is not understood".to_owned() },
         };
-        send(&self.post, &reply);
+        send(&self.post, reply);
     }
 }
 
@@ -79,7 +79,7 @@ impl Host for Page<'_> {
         let now = now_ms();
         if now - self.last_progress_ms >= PROGRESS_INTERVAL_MS {
             self.last_progress_ms = now;
-            send(self.post, &Reply::Progress { id: self.id, done, total, sim_time });
+            send(self.post, Reply::Progress { id: self.id, done, total, sim_time });
         }
     }
 }
@@ -94,13 +94,15 @@ fn now_ms() -> f64 {
     now()
 }
 
-/// Posts `reply`; the bytes of a file change hands instead of being copied.
-fn send(post: &Function, reply: &Reply) {
-    let Ok(value) = reply.serialize(&Serializer::new()) else { return };
+/// Posts `reply`; the bytes of files change hands instead of being copied.
+fn send(post: &Function, reply: Reply) {
+    let Ok(value) = serde_wasm_bindgen::to_value(&Parcel::of(reply)) else { return };
     let transfer = Array::new();
-    let content = Reflect::get(&value, &"Export".into()).and_then(|export| Reflect::get(&export, &"content".into()));
-    if let Some(bytes) = content.ok().and_then(|content| content.dyn_into::<Uint8Array>().ok()) {
-        transfer.push(&bytes.buffer());
+    let files = Reflect::get(&value, &"files".into()).unwrap_or_default();
+    for file in Array::from(&files) {
+        if let Ok(bytes) = file.dyn_into::<Uint8Array>() {
+            transfer.push(&bytes.buffer());
+        }
     }
     // A page that is gone cannot be told.
     drop(post.call2(&JsValue::NULL, &value, &transfer));

@@ -266,7 +266,7 @@ fn dropped_files_say_what_they_are_good_for() {
                   tokens are left out";
     assert_eq!(summary, expect);
     let mut session = Session::default();
-    let input = RunInput { flags, dataset: Some(serde_bytes::ByteBuf::from(trace.to_vec())), ..input(&[]) };
+    let input = RunInput { flags, dataset: Some(trace.to_vec()), ..input(&[]) };
     let Reply::Answer { answer, .. } = session.handle(Request::Run { id: 1, input }, &mut Desk::default()) else {
         panic!("the flags that were found do not run")
     };
