@@ -321,6 +321,7 @@ def profile(spec, cell, date):
         },
         "model": model,
         "hardware": {
+            "device_type": "cuda",
             "name": spec["hardware"]["name"],
             "num_devices": cell["tp"],
             "total_memory": amount(total, "estimate", total_reason),

@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 
 use super::error::Fault;
 use super::schema::{
-    Basis, Bytes, Cost, Engine, Hardware, Memory, Model, Profile, Provenance, ProvenanceKind, ReportedBlocks, Source,
+    Basis, Bytes, Cost, DeviceType, Engine, Hardware, Memory, Model, Profile, Provenance, ProvenanceKind,
+    ReportedBlocks, Source,
 };
 use super::schema_tables::{
     DecodeAttention, FrontEnd, Head, Host, MixedBatch, MixedSample, NonAttention, OutputLatency, PassCost,
@@ -175,6 +176,7 @@ macro_rules! names {
 
 names! {
     ProvenanceKind { "measured" => Measured, "derived" => Derived, "synthetic" => Synthetic }
+    DeviceType { "cuda" => Cuda, "cpu" => Cpu }
     Basis { "measured" => Measured, "derived" => Derived, "estimate" => Estimate }
 }
 
@@ -188,7 +190,7 @@ objects! {
         name, num_hidden_layers, hidden_size, intermediate_size, num_attention_heads, num_key_value_heads, head_dim,
         vocab_size, dtype, max_position_embeddings,
     }
-    Hardware { name, num_devices, total_memory, compute_capability }
+    Hardware { device_type, name, num_devices, total_memory, compute_capability }
     Engine {
         vllm_version, dtype, quantization, kv_cache_dtype, attention_backend, tensor_parallel_size,
         pipeline_parallel_size, block_size, enforce_eager, max_model_len, gpu_memory_utilization, max_num_seqs,

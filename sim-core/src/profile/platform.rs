@@ -3,7 +3,7 @@
 use core::num::{NonZeroU32, NonZeroU64};
 
 use super::error::ProfileError;
-use super::schema::Profile;
+use super::schema::{DeviceType, Profile};
 use crate::config::{Device, EngineArgs, KvCacheMemory, Platform, UsageContext};
 
 impl Profile {
@@ -15,10 +15,7 @@ impl Profile {
     /// [`Profile::validate`] refuses.
     pub fn platform(&self, usage_context: UsageContext, args: &EngineArgs) -> Result<Platform, ProfileError> {
         Ok(Platform {
-            device: Device::Gpu {
-                name: self.hardware.name.clone(),
-                total_memory_bytes: self.hardware.total_memory.bytes,
-            },
+            device: self.device(),
             usage_context,
             model_max_len: self.engine.max_model_len,
             tensor_parallel_size: self.engine.tensor_parallel_size,
@@ -26,6 +23,20 @@ impl Profile {
             default_block_size: Some(self.engine.block_size),
             kv_cache: self.kv_cache_memory(args)?,
         })
+    }
+
+    /// Whether the passes were measured with CUDA graphs, which vLLM has on GPUs unless `enforce_eager` is set.
+    #[must_use]
+    pub fn has_cuda_graphs(&self) -> bool {
+        self.hardware.device_type == DeviceType::Cuda && !self.engine.enforce_eager
+    }
+
+    fn device(&self) -> Device {
+        let total_memory_bytes = self.hardware.total_memory.bytes;
+        match self.hardware.device_type {
+            DeviceType::Cuda => Device::Gpu { name: self.hardware.name.clone(), total_memory_bytes },
+            DeviceType::Cpu => Device::Cpu { total_memory_bytes },
+        }
     }
 
     fn kv_cache_memory(&self, args: &EngineArgs) -> Result<KvCacheMemory, ProfileError> {

@@ -118,10 +118,23 @@ pub struct Model {
     pub max_position_embeddings: u32,
 }
 
+/// What vLLM runs on, in its words (`vllm/platforms/interface.py::Platform.device_type`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceType {
+    /// GPUs.
+    Cuda,
+    /// The processor: vLLM's CPU backend.
+    Cpu,
+}
+
 /// The devices of one engine.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = require_all))]
 pub struct Hardware {
+    /// vLLM's platform: several of its defaults depend on it.
+    pub device_type: DeviceType,
     /// Name of the device as its driver reports it.
     pub name: String,
     /// Devices of one engine: tensor × pipeline parallel.

@@ -48,10 +48,10 @@ impl StepTimeSettings {
     #[must_use]
     pub fn vllm_default(profile: &Profile, max_num_seqs: u32, max_num_batched_tokens: u32) -> Self {
         let ceiling = CaptureSizes::ceiling(&profile.hardware);
-        let capture_sizes = if profile.engine.enforce_eager {
-            CaptureSizes::none()
-        } else {
+        let capture_sizes = if profile.has_cuda_graphs() {
             CaptureSizes::vllm_default(max_num_seqs, max_num_batched_tokens, ceiling)
+        } else {
+            CaptureSizes::none()
         };
         Self { capture_sizes, pipeline_parallel_size: profile.engine.pipeline_parallel_size }
     }
@@ -142,9 +142,9 @@ impl StepTimeModel {
             let message = format!("{pipeline_parallel_size} must be from 1 to {num_hidden_layers}, the model's layers");
             return Err(ProfileError::Settings { setting: "pipeline_parallel_size", message });
         }
-        let enforce_eager = settings.capture_sizes.as_slice().is_empty();
+        let has_cuda_graphs = !settings.capture_sizes.as_slice().is_empty();
         let holds = pipeline_parallel_size == profile.engine.pipeline_parallel_size
-            && enforce_eager == profile.engine.enforce_eager;
+            && has_cuda_graphs == profile.has_cuda_graphs();
         let best_evidence = match profile.provenance.kind {
             _ if !holds => Evidence::Extrapolated,
             ProvenanceKind::Measured => Evidence::Measured,

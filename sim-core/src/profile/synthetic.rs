@@ -5,9 +5,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::schema::{
-    Basis, Bytes, Cost, DecodeAttention, Engine, FrontEnd, Hardware, Head, Host, Memory, Model, NonAttention,
-    OutputLatency, PassCost, PrefillAttention, Profile, Provenance, ProvenanceKind, ReportedBlocks, RequestLatency,
-    StepTimeTables, Validation,
+    Basis, Bytes, Cost, DecodeAttention, DeviceType, Engine, FrontEnd, Hardware, Head, Host, Memory, Model,
+    NonAttention, OutputLatency, PassCost, PrefillAttention, Profile, Provenance, ProvenanceKind, ReportedBlocks,
+    RequestLatency, StepTimeTables, Validation,
 };
 use crate::math;
 
@@ -91,6 +91,7 @@ impl SyntheticCosts {
             },
             model: model(self.max_model_len),
             hardware: Hardware {
+                device_type: DeviceType::Cuda,
                 name: "formula".to_string(),
                 num_devices: 1,
                 total_memory: bytes(1 << 40),

@@ -45,7 +45,7 @@ pub(super) fn upgrade(mut value: Value) -> Result<Value, ProfileError> {
 
 /// Version 0 had one host cost, added to every pass, and no front end:
 /// `"host": {"per_pass_us": number, "per_request_us": number}`. It knew neither `mixed_batch` nor `validation` nor
-/// `smoothing`.
+/// `smoothing`, and no device but GPUs.
 fn from_version_0(root: &mut Object) -> Result<(), Fault> {
     let (per_pass_us, per_request_us) = (host_cost(root, "per_pass_us")?, host_cost(root, "per_request_us")?);
     let cost = |time_us: Value, reason: &str| json!({"time_us": time_us, "basis": "estimate", "reason": reason});
@@ -67,6 +67,7 @@ fn from_version_0(root: &mut Object) -> Result<(), Fault> {
         .as_array_mut()
         .ok_or_else(|| missing("$.provenance.notes", "an array"))?
         .push(json!(note));
+    object(root, "hardware")?.insert("device_type".to_string(), json!("cuda"));
     object(root, "step_time")?.insert("mixed_batch".to_string(), Value::Null);
     root.insert("host".to_string(), host);
     root.insert("front_end".to_string(), front_end);
