@@ -1,0 +1,123 @@
+//! An engine whose step times are known: the simulator's schedule with the times of a given profile, and noise.
+
+use anyhow::{Result, ensure};
+use sim_core::config::{EngineConfig, SchedulingPolicy};
+use sim_core::profile::{Profile, StepTimeModel, StepTimeSettings};
+use sim_core::request::{NewRequest, RequestId, RequestSet, TokenRun};
+use sim_core::rng::Pcg64;
+use sim_core::time::SimDuration;
+
+use super::{Engine, EngineFacts, Pass, PassInstants, Run, Script};
+use crate::verify::replay::{Admissions, replay};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct MockEngine {
+    facts: EngineFacts,
+    truth: StepTimeModel,
+    /// Standard size of the relative error of each time.
+    noise: f64,
+    random: Pcg64,
+    /// Runs made so far.
+    pub(crate) num_runs: u32,
+}
+
+impl MockEngine {
+    /// An engine with `profile`'s times, each off by a random share of at most `noise`.
+    pub(crate) fn new(profile: &Profile, num_gpu_blocks: u32, noise: f64, seed: u64) -> Self {
+        let engine = &profile.engine;
+        let config = EngineConfig {
+            max_num_seqs: engine.max_num_seqs,
+            max_num_active_seqs: engine.max_num_seqs,
+            max_num_batched_tokens: engine.max_num_batched_tokens,
+            max_num_scheduled_tokens: engine.max_num_batched_tokens,
+            max_model_len: engine.max_model_len,
+            block_size: engine.block_size,
+            num_gpu_blocks,
+            enable_prefix_caching: true,
+            enable_chunked_prefill: true,
+            long_prefill_token_threshold: 0,
+            long_prefill_token_threshold_adaptive: false,
+            policy: SchedulingPolicy::Fcfs,
+            scheduler_reserve_full_isl: true,
+            watermark_blocks: 0,
+            async_scheduling: false,
+            pipeline_parallel_size: 1,
+        };
+        let settings = StepTimeSettings::vllm_default(profile, config.max_num_seqs, config.max_num_batched_tokens);
+        let facts = EngineFacts {
+            config,
+            model: profile.model.clone(),
+            hardware: profile.hardware.clone(),
+            engine: engine.clone(),
+            memory: profile.memory.clone(),
+            capture_sizes: settings.capture_sizes.as_slice().to_vec(),
+            host: "a formula".to_owned(),
+            versions: vec![("mock".to_owned(), "0".to_owned())],
+        };
+        let truth = StepTimeModel::new(profile, &settings).expect("a valid profile");
+        Self { facts, truth, noise, random: Pcg64::stream(seed, "mock"), num_runs: 0 }
+    }
+
+    /// `duration` with its error, in nanoseconds.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a duration times about 1")]
+    fn take(&mut self, duration: SimDuration) -> u64 {
+        let error = self.noise * (2.0 * self.random.random() - 1.0);
+        (duration.as_nanos() as f64 * (1.0 + error)).round() as u64
+    }
+}
+
+impl Engine for MockEngine {
+    fn facts(&self) -> &EngineFacts {
+        &self.facts
+    }
+
+    fn run(&mut self, script: &Script) -> Result<Run> {
+        self.num_runs += 1;
+        let joining: u32 = script.queries_per_iter.iter().sum();
+        ensure!(joining as usize == script.requests.len(), "queries_per_iter does not add all requests");
+        let mut requests = RequestSet::with_capacity(script.requests.len());
+        let mut output_token_ids = vec![];
+        for (index, request) in (0..).zip(&script.requests) {
+            let token = |id: u32| TokenRun { start: u64::from(id), len: 1 };
+            let outputs = (0..request.max_tokens).map(|j| (index * 7919 + j) % self.facts.model.vocab_size).collect();
+            let prompt: Vec<_> = request.prompt_token_ids.iter().copied().map(token).collect();
+            let output: Vec<_> = Vec::<u32>::clone(&outputs).into_iter().map(token).collect();
+            output_token_ids.push(outputs);
+            requests.push(&NewRequest {
+                prompt: &prompt,
+                output: &output,
+                max_tokens: request.max_tokens,
+                stops: false,
+                priority: request.priority,
+                arrival_order: u64::from(index),
+                id_rank: index,
+                cache_salt: 0,
+            })?;
+        }
+        let admissions = Admissions {
+            queries_per_iter: script.queries_per_iter.clone(),
+            aborts: script.aborts.iter().map(|&(iteration, request)| (iteration, RequestId(request))).collect(),
+        };
+        let config = self.facts.config.clone();
+        let mut passes = vec![];
+        let mut now = 0;
+        replay(&config, &requests, &admissions, |iteration| {
+            let mut pass = Pass { iteration, instants: PassInstants::default() };
+            let batch = pass.batch();
+            let mut instants =
+                PassInstants { begin: now, called: now, scheduled: now, executed: now, ..Default::default() };
+            if !batch.is_empty() {
+                instants.scheduled += self.take(self.truth.schedule_time(batch.num_reqs()));
+                instants.executed = instants.scheduled + self.take(self.truth.predict(&batch).duration);
+            }
+            instants.updated = instants.executed + self.take(self.truth.update_time(batch.num_reqs()));
+            instants.end = instants.updated;
+            now = instants.end;
+            pass.instants = instants;
+            passes.push(pass);
+            true
+        });
+        Ok(Run { passes, output_token_ids })
+    }
+}

@@ -1,0 +1,116 @@
+//! An engine as the profiler sees it: what it is, and a way to run a scripted workload on it pass by pass.
+//!
+//! [`crate::vllm`] is the real one. Tests use [`mock::MockEngine`], which is the simulator with a known truth.
+
+#[cfg(test)]
+pub(crate) mod mock;
+
+use anyhow::Result;
+use sim_core::batch::BatchComposition;
+use sim_core::config::EngineConfig;
+use sim_core::profile::schema;
+
+use crate::verify::recorded_trace::Iteration;
+
+/// An engine that is up.
+pub(crate) trait Engine {
+    /// What it is.
+    fn facts(&self) -> &EngineFacts;
+
+    /// Runs `script` from an idle engine with an empty prefix cache to its end.
+    ///
+    /// # Errors
+    /// If the engine refuses a request, fails or dies.
+    fn run(&mut self, script: &Script) -> Result<Run>;
+}
+
+/// What an engine says of itself after it has started.
+#[derive(Debug, Clone)]
+pub(crate) struct EngineFacts {
+    /// The scheduler's settings, resolved.
+    pub(crate) config: EngineConfig,
+    /// The model.
+    pub(crate) model: schema::Model,
+    /// The devices.
+    pub(crate) hardware: schema::Hardware,
+    /// The engine's arguments, resolved; they become the profile's.
+    pub(crate) engine: schema::Engine,
+    /// Memory, the blocks that the engine reported included.
+    pub(crate) memory: schema::Memory,
+    /// Tokens that CUDA graphs were captured for; empty if there are none.
+    pub(crate) capture_sizes: Vec<u32>,
+    /// The machine in one line: processor, threads, driver, system.
+    pub(crate) host: String,
+    /// Programs that took part, as (name, version): vLLM, PyTorch, Python.
+    pub(crate) versions: Vec<(String, String)>,
+}
+
+/// A request as the engine gets it: its tokens, and how many to generate whatever they are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ScriptedRequest {
+    /// Token ids below the model's `vocab_size`, at least one.
+    pub(crate) prompt_token_ids: Vec<u32>,
+    /// Generated tokens: end-of-sequence tokens are ignored.
+    pub(crate) max_tokens: u32,
+    /// Lower is sooner; only the `priority` policy reads it.
+    pub(crate) priority: i32,
+    /// Requests with different salts share no cached block.
+    pub(crate) cache_salt: Option<String>,
+}
+
+/// The engine's native input.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Script {
+    /// Requests, in the order in which they join.
+    pub(crate) requests: Vec<ScriptedRequest>,
+    /// How many of them join before each iteration of the engine's loop; they sum to all of them.
+    pub(crate) queries_per_iter: Vec<u32>,
+    /// `(iteration, request)`: aborted before that iteration's additions; ordered by iteration.
+    pub(crate) aborts: Vec<(u32, u32)>,
+}
+
+/// What came of a script.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Run {
+    /// Every call of the engine's step function, in order.
+    pub(crate) passes: Vec<Pass>,
+    /// The tokens each request generated, in the script's order; of an aborted one those that came out.
+    pub(crate) output_token_ids: Vec<Vec<u32>>,
+}
+
+/// One call of the engine's step function.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Pass {
+    /// What was scheduled and processed, as the trace format has it.
+    pub(crate) iteration: Iteration,
+    /// When.
+    pub(crate) instants: PassInstants,
+}
+
+/// The instants of one call of a synchronous engine's step function, in nanoseconds since the script began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct PassInstants {
+    /// Before the requests of this iteration were added.
+    pub(crate) begin: u64,
+    /// The step function was called.
+    pub(crate) called: u64,
+    /// `schedule()` had returned; equal to `called` if nothing was scheduled, as are the next two.
+    pub(crate) scheduled: u64,
+    /// The sampled tokens were there.
+    pub(crate) executed: u64,
+    /// `update_from_output()` had returned.
+    pub(crate) updated: u64,
+    /// The step function had returned: its tokens are out.
+    pub(crate) end: u64,
+}
+
+impl Pass {
+    /// What the pass computed; empty if it computed nothing.
+    pub(crate) fn batch(&self) -> BatchComposition {
+        let mut batch = BatchComposition::default();
+        for &(_, num_tokens, num_computed_tokens) in self.iteration.s.iter().flatten() {
+            batch.push(num_tokens, num_computed_tokens);
+        }
+        batch
+    }
+}
