@@ -5,6 +5,7 @@ mod engine;
 mod serve;
 mod simulate;
 mod verify;
+mod vllm;
 
 use std::process::ExitCode;
 

@@ -5,21 +5,36 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use crate::verify::live::verify_live;
 use crate::verify::tokens::{trace_files, verify_file};
+use crate::vllm::EngineOptions;
 
-/// Which recordings.
+/// Which recordings, or which engine.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Recorded scheduler traces: `.json` or `.json.gz` files, or folders of them.
-    #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
+    /// Recorded scheduler traces: `.json` or `.json.gz` files, or folders of them
+    #[arg(long, num_args = 1.., value_name = "PATH", conflicts_with_all = ["num_workloads", "python", "flags"])]
     recorded: Vec<PathBuf>,
+    /// Without recordings: random workloads to run on a real engine. Without flags after `--`, every five of them have
+    /// a random small engine of their own
+    #[arg(long, value_name = "N", default_value_t = 40)]
+    num_workloads: u64,
+    /// Seed of the first workload; the others count up
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    engine: EngineOptions,
 }
 
 impl Args {
-    /// True if every trace is identical.
+    /// True if everything is identical.
     pub(super) fn run(&self) -> Result<bool> {
-        let files = trace_files(&self.recorded)?;
         let mut out = io::stdout().lock();
+        if self.recorded.is_empty() {
+            let tally = verify_live(&self.engine, self.seed, self.num_workloads, &mut out)?;
+            return Ok(tally.num_identical == tally.num_workloads);
+        }
+        let files = trace_files(&self.recorded)?;
         let mut num_identical = 0;
         for file in &files {
             match verify_file(file) {

@@ -2,13 +2,15 @@
 
 use anyhow::{Result, ensure};
 use sim_core::config::{EngineConfig, SchedulingPolicy};
-use sim_core::profile::{Profile, StepTimeModel, StepTimeSettings};
+use sim_core::profile::synthetic::SyntheticCosts;
+use sim_core::profile::{Profile, StepTimeModel, StepTimeSettings, schema};
 use sim_core::request::{NewRequest, RequestId, RequestSet, TokenRun};
 use sim_core::rng::Pcg64;
 use sim_core::time::SimDuration;
 
 use super::{Engine, EngineFacts, Pass, PassInstants, Run, Script};
 use crate::verify::replay::{Admissions, replay};
+use crate::verify::tokens::VLLM_VERSION;
 
 /// See the module.
 #[derive(Debug)]
@@ -49,7 +51,7 @@ impl MockEngine {
             config,
             model: profile.model.clone(),
             hardware: profile.hardware.clone(),
-            engine: engine.clone(),
+            engine: schema::Engine { vllm_version: VLLM_VERSION.to_owned(), ..engine.clone() },
             memory: profile.memory.clone(),
             capture_sizes: settings.capture_sizes.as_slice().to_vec(),
             host: "a formula".to_owned(),
@@ -57,6 +59,25 @@ impl MockEngine {
         };
         let truth = StepTimeModel::new(profile, &settings).expect("a valid profile");
         Self { facts, truth, noise, random: Pcg64::stream(seed, "mock"), num_runs: 0 }
+    }
+
+    /// A small engine whose blocks are scarce, another for every seed; its times are of no interest.
+    pub(crate) fn tight(seed: u64) -> Self {
+        let profile = SyntheticCosts::default().profile();
+        let mut engine = Self::new(&profile, 40, 0.0, seed);
+        let config = &mut engine.facts.config;
+        let mut random = Pcg64::stream(seed, "tight");
+        config.block_size = 16;
+        config.max_model_len = random.integers(200, 500);
+        config.max_num_seqs = random.integers(2, 12);
+        config.max_num_active_seqs = config.max_num_seqs;
+        config.max_num_batched_tokens = random.integers(24, 300);
+        config.max_num_scheduled_tokens = config.max_num_batched_tokens;
+        config.num_gpu_blocks = config.max_model_len.div_ceil(16) + random.integers(2, 20);
+        if random.random() < 0.5 {
+            config.policy = SchedulingPolicy::Priority;
+        }
+        engine
     }
 
     /// `duration` with its error, in nanoseconds.

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail, ensure};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sim_core::config::{EngineConfig, SchedulingPolicy};
 use sim_core::request::{NewRequest, RequestId, RequestSet, TokenRun};
 
 /// A recorded run of the real engine.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct RecordedTrace {
     pub(crate) vllm: String,
     pub(crate) workload: RecordedWorkload,
@@ -19,7 +19,7 @@ pub(crate) struct RecordedTrace {
 }
 
 /// Requests and when they join.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct RecordedWorkload {
     pub(crate) requests: Vec<RecordedRequest>,
     pub(crate) queries_per_iter: Option<Vec<u32>>,
@@ -28,46 +28,56 @@ pub(crate) struct RecordedWorkload {
 }
 
 /// One request; what is missing has the default the format states.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct RecordedRequest {
-    id: Option<String>,
-    max_tokens: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<String>,
+    pub(super) max_tokens: u32,
     #[serde(default)]
-    priority: i32,
-    arrival_time: Option<f64>,
-    cache_salt: Option<String>,
-    prompt_len: Option<u32>,
-    prompt: Option<Vec<(u64, u32)>>,
-    prompt_token_ids: Option<Vec<u64>>,
-    out_base: Option<u64>,
-    output_token_ids: Option<Vec<u64>>,
-    stop_at: Option<u32>,
-    stop_token_ids: Option<Vec<u64>>,
+    pub(super) priority: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) arrival_time: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cache_salt: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) prompt_len: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) prompt: Option<Vec<(u64, u32)>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) prompt_token_ids: Option<Vec<u64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) out_base: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) output_token_ids: Option<Vec<u64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) stop_at: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) stop_token_ids: Option<Vec<u64>>,
 }
 
 /// The engine's resolved settings.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct RecordedEngine {
-    max_num_seqs: u32,
-    max_num_batched_tokens: u32,
-    block_size: u32,
-    num_gpu_blocks: u32,
-    max_model_len: u32,
-    enable_prefix_caching: bool,
-    enable_chunked_prefill: bool,
-    long_prefill_token_threshold: u32,
-    policy: String,
-    async_scheduling: bool,
+    pub(super) max_num_seqs: u32,
+    pub(super) max_num_batched_tokens: u32,
+    pub(super) block_size: u32,
+    pub(super) num_gpu_blocks: u32,
+    pub(super) max_model_len: u32,
+    pub(super) enable_prefix_caching: bool,
+    pub(super) enable_chunked_prefill: bool,
+    pub(super) long_prefill_token_threshold: u32,
+    pub(super) policy: String,
+    pub(super) async_scheduling: bool,
     #[serde(default)]
-    long_prefill_token_threshold_adaptive: bool,
-    max_num_scheduled_tokens: Option<u32>,
-    max_num_active_seqs: Option<u32>,
+    pub(super) long_prefill_token_threshold_adaptive: bool,
+    pub(super) max_num_scheduled_tokens: Option<u32>,
+    pub(super) max_num_active_seqs: Option<u32>,
     #[serde(default)]
-    watermark: f64,
+    pub(super) watermark: f64,
     #[serde(default = "default_true")]
-    scheduler_reserve_full_isl: bool,
+    pub(super) scheduler_reserve_full_isl: bool,
     #[serde(default = "default_one")]
-    pipeline_parallel_size: u32,
+    pub(super) pipeline_parallel_size: u32,
 }
 
 const fn default_true() -> bool {
@@ -78,29 +88,40 @@ const fn default_one() -> u32 {
     1
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 /// One call of the engine's step function. Names as in the file.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Iteration {
     pub(crate) i: u32,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) add: Vec<u32>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) abort: Vec<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) s: Option<Vec<(u32, u32, u32)>>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) new: Vec<(u32, u32)>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) res: Vec<(u32, u32)>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) pre: Vec<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) free: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) run: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) wait: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) done: Option<u32>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) ntok: u32,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) fin: Vec<(u32, String, u32)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) free_end: Option<u32>,
 }
 

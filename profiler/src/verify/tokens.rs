@@ -92,6 +92,11 @@ pub(crate) fn verify_file(path: &Path) -> Result<Option<Difference>> {
 /// Replays a recorded trace given as JSON.
 pub(crate) fn verify(json: &[u8]) -> Result<Option<Difference>> {
     let trace: RecordedTrace = serde_json::from_slice(json).context("not a recorded scheduler trace")?;
+    compare(&trace)
+}
+
+/// Replays a recorded trace.
+pub(crate) fn compare(trace: &RecordedTrace) -> Result<Option<Difference>> {
     ensure!(trace.vllm == VLLM_VERSION, "recorded from vLLM {}; the simulator replays vLLM {VLLM_VERSION}", trace.vllm);
     let config = trace.engine.config()?;
     let (requests, ids) = trace.workload.requests(config.max_model_len)?;

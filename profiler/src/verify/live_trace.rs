@@ -1,0 +1,74 @@
+//! A run of the real engine in the words of the trace format, so that it is compared and kept as a recording is.
+
+use sim_core::config::{EngineConfig, SchedulingPolicy};
+
+use super::recorded_trace::{RecordedEngine, RecordedRequest, RecordedTrace, RecordedWorkload};
+use crate::engine::{EngineFacts, Run, Script};
+
+impl RecordedTrace {
+    /// A script and what the engine of `facts` did with it.
+    pub(crate) fn of_run(facts: &EngineFacts, script: &Script, run: &Run) -> Self {
+        let engine = RecordedEngine::from(&facts.config);
+        let requests =
+            script.requests.iter().zip(&run.output_token_ids).enumerate().map(|(index, (request, outputs))| {
+                RecordedRequest {
+                    id: Some(request_id(index)),
+                    max_tokens: request.max_tokens,
+                    priority: request.priority,
+                    cache_salt: request.cache_salt.clone(),
+                    prompt_token_ids: Some(request.prompt_token_ids.iter().copied().map(u64::from).collect()),
+                    output_token_ids: Some(outputs.iter().copied().map(u64::from).collect()),
+                    ..RecordedRequest::default()
+                }
+            });
+        let aborts = script.aborts.iter().map(|&(iteration, request)| (iteration, request_id(request as usize)));
+        Self {
+            vllm: facts.engine.vllm_version.split('+').next().unwrap_or_default().to_owned(),
+            workload: RecordedWorkload {
+                requests: requests.collect(),
+                queries_per_iter: Some(script.queries_per_iter.clone()),
+                aborts: aborts.collect(),
+            },
+            usable_blocks: engine.num_gpu_blocks - 1,
+            engine,
+            iterations: run.passes.iter().map(|pass| pass.iteration.clone()).collect(),
+        }
+    }
+}
+
+/// Ids that order as their numbers do.
+fn request_id(index: usize) -> String {
+    format!("r{index:08}")
+}
+
+impl From<&EngineConfig> for RecordedEngine {
+    fn from(config: &EngineConfig) -> Self {
+        Self {
+            max_num_seqs: config.max_num_seqs,
+            max_num_batched_tokens: config.max_num_batched_tokens,
+            block_size: config.block_size,
+            num_gpu_blocks: config.num_gpu_blocks,
+            max_model_len: config.max_model_len,
+            enable_prefix_caching: config.enable_prefix_caching,
+            enable_chunked_prefill: config.enable_chunked_prefill,
+            long_prefill_token_threshold: config.long_prefill_token_threshold,
+            policy: match config.policy {
+                SchedulingPolicy::Fcfs => "fcfs".to_owned(),
+                SchedulingPolicy::Priority => "priority".to_owned(),
+            },
+            async_scheduling: config.async_scheduling,
+            long_prefill_token_threshold_adaptive: config.long_prefill_token_threshold_adaptive,
+            max_num_scheduled_tokens: Some(config.max_num_scheduled_tokens),
+            max_num_active_seqs: Some(config.max_num_active_seqs),
+            watermark: share_of_blocks(config),
+            scheduler_reserve_full_isl: config.scheduler_reserve_full_isl,
+            pipeline_parallel_size: config.pipeline_parallel_size,
+        }
+    }
+}
+
+/// A `watermark` that comes to the configuration's blocks again.
+fn share_of_blocks(config: &EngineConfig) -> f64 {
+    let half = if config.watermark_blocks == 0 { 0.0 } else { 0.5 };
+    (f64::from(config.watermark_blocks) + half) / f64::from(config.num_gpu_blocks)
+}

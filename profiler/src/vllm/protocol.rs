@@ -1,0 +1,110 @@
+//! What is said to `driver.py` and what it answers: one JSON object a line.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{PassInstants, Script};
+use crate::verify::recorded_trace::Iteration;
+
+/// To the driver.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Command<'a> {
+    /// Build an engine.
+    Start {
+        /// Flags of `vllm serve`.
+        flags: &'a [String],
+    },
+    /// Run a script on it.
+    Run(RunCommand<'a>),
+}
+
+/// A [`Script`] in the driver's words.
+#[derive(Debug, Serialize)]
+pub(super) struct RunCommand<'a> {
+    requests: Vec<RunRequest<'a>>,
+    queries_per_iter: &'a [u32],
+    aborts: &'a [(u32, u32)],
+}
+
+#[derive(Debug, Serialize)]
+struct RunRequest<'a> {
+    prompt_token_ids: &'a [u32],
+    max_tokens: u32,
+    priority: i32,
+    cache_salt: Option<&'a str>,
+}
+
+impl<'a> From<&'a Script> for RunCommand<'a> {
+    fn from(script: &'a Script) -> Self {
+        let requests = script.requests.iter().map(|request| RunRequest {
+            prompt_token_ids: &request.prompt_token_ids,
+            max_tokens: request.max_tokens,
+            priority: request.priority,
+            cache_salt: request.cache_salt.as_deref(),
+        });
+        Self { requests: requests.collect(), queries_per_iter: &script.queries_per_iter, aborts: &script.aborts }
+    }
+}
+
+/// From the driver.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Answer {
+    /// The first line: vLLM loads.
+    Hello {
+        /// Its version.
+        vllm: String,
+    },
+    /// The engine is up.
+    Started(Box<super::facts::Facts>),
+    /// The script has run.
+    Ran {
+        /// Every call of the step function.
+        passes: Vec<RanPass>,
+        /// Tokens generated, per request.
+        outputs: Vec<Vec<u32>>,
+    },
+    /// It could not be done.
+    Failed {
+        /// Whose fault.
+        kind: FailureKind,
+        /// What Python says.
+        message: String,
+    },
+}
+
+/// One call of the step function.
+#[derive(Debug, Deserialize)]
+pub(super) struct RanPass {
+    /// As the trace format has it.
+    pub(super) entry: Iteration,
+    /// Begin, called, scheduled, executed, updated, end, in nanoseconds since the script began.
+    pub(super) ns: [u64; 6],
+}
+
+impl RanPass {
+    pub(super) const fn instants(&self) -> PassInstants {
+        let [begin, called, scheduled, executed, updated, end] = self.ns;
+        PassInstants { begin, called, scheduled, executed, updated, end }
+    }
+}
+
+/// Why the driver could not do what was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum FailureKind {
+    /// vLLM cannot be imported.
+    NoVllm,
+    /// It lacks what is driven.
+    UnsupportedVersion,
+    /// The model or its cache is of a kind that is not simulated.
+    NotSimulated,
+    /// The engine did not start.
+    EngineStart,
+    /// Memory ran out.
+    OutOfMemory,
+    /// The engine failed while it ran.
+    Engine,
+    /// The two sides do not understand each other.
+    Protocol,
+}
