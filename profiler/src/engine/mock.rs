@@ -1,14 +1,15 @@
 //! An engine whose step times are known: the simulator's schedule with the times of a given profile, and noise.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use sim_core::config::{EngineConfig, SchedulingPolicy};
 use sim_core::profile::synthetic::SyntheticCosts;
 use sim_core::profile::{Profile, StepTimeModel, StepTimeSettings, schema};
-use sim_core::request::{NewRequest, RequestId, RequestSet, TokenRun};
+use sim_core::request::RequestId;
 use sim_core::rng::Pcg64;
 use sim_core::time::SimDuration;
 
 use super::{Engine, EngineFacts, Pass, PassInstants, Run, Script};
+use crate::verify::recorded_trace::RecordedTrace;
 use crate::verify::replay::{Admissions, replay};
 use crate::verify::tokens::VLLM_VERSION;
 
@@ -95,32 +96,19 @@ impl Engine for MockEngine {
 
     fn run(&mut self, script: &Script) -> Result<Run> {
         self.num_runs += 1;
-        let joining: u32 = script.queries_per_iter.iter().sum();
-        ensure!(joining as usize == script.requests.len(), "queries_per_iter does not add all requests");
-        let mut requests = RequestSet::with_capacity(script.requests.len());
-        let mut output_token_ids = vec![];
-        for (index, request) in (0..).zip(&script.requests) {
-            let token = |id: u32| TokenRun { start: u64::from(id), len: 1 };
-            let outputs = (0..request.max_tokens).map(|j| (index * 7919 + j) % self.facts.model.vocab_size).collect();
-            let prompt: Vec<_> = request.prompt_token_ids.iter().copied().map(token).collect();
-            let output: Vec<_> = Vec::<u32>::clone(&outputs).into_iter().map(token).collect();
-            output_token_ids.push(outputs);
-            requests.push(&NewRequest {
-                prompt: &prompt,
-                output: &output,
-                max_tokens: request.max_tokens,
-                stops: false,
-                priority: request.priority,
-                arrival_order: u64::from(index),
-                id_rank: index,
-                cache_salt: 0,
-            })?;
-        }
+        let output_token_ids: Vec<Vec<u32>> = (0..)
+            .zip(&script.requests)
+            .map(|(index, request)| {
+                (0..request.max_tokens).map(|j| (index * 7919 + j) % self.facts.model.vocab_size).collect()
+            })
+            .collect();
+        let run = Run { passes: vec![], output_token_ids };
+        let config = self.facts.config.clone();
+        let (requests, _) = RecordedTrace::of_run(&self.facts, script, &run).workload.requests(config.max_model_len)?;
         let admissions = Admissions {
             queries_per_iter: script.queries_per_iter.clone(),
             aborts: script.aborts.iter().map(|&(iteration, request)| (iteration, RequestId(request))).collect(),
         };
-        let config = self.facts.config.clone();
         let mut passes = vec![];
         let mut now = 0;
         replay(&config, &requests, &admissions, |iteration| {
@@ -139,6 +127,6 @@ impl Engine for MockEngine {
             passes.push(pass);
             true
         });
-        Ok(Run { passes, output_token_ids })
+        Ok(Run { passes, ..run })
     }
 }
