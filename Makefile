@@ -2,6 +2,7 @@
 # make web    build the page into www
 # make serve  build the page and serve it on this machine (ARGS="…" goes to profiler serve)
 # make test   everything that needs no GPU; the checks that this machine could not run are listed last
+# make test-vllm  install a real vLLM and hold the simulator against it; not part of test
 # make lint   formatting and clippy
 # make bench  benchmarks, with times
 #
@@ -15,7 +16,7 @@ ARGS ?=
 # A heading on stderr, where cargo writes too.
 step = @printf '\n\033[1m== %s\033[0m\n' "$(1)" >&2
 
-.PHONY: help run test lint bench web serve setup-run setup-test begin report fmt clippy native doctest doc bench-once no-std wasm fuzz-check deny page-size page-unit page-e2e
+.PHONY: help run test lint bench web serve setup-run setup-test begin report fmt clippy native doctest doc bench-once no-std wasm fuzz-check deny page-size page-unit page-e2e test-vllm
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -35,6 +36,10 @@ serve: setup-run
 	@scripts/serve.sh $(ARGS)
 
 test: begin setup-test fmt clippy native doctest doc bench-once no-std wasm fuzz-check deny page-size page-unit page-e2e report
+
+test-vllm: setup-test
+	$(call step,a real vLLM)
+	@scripts/test-vllm.sh $(ARGS)
 
 lint: setup-test fmt clippy
 

@@ -18,11 +18,14 @@ pub(super) enum Command<'a> {
     Run(RunCommand<'a>),
 }
 
-/// A [`Script`] in the driver's words.
+/// A [`Script`] in the driver's words, or requests with their times.
 #[derive(Debug, Serialize)]
 pub(super) struct RunCommand<'a> {
     requests: Vec<RunRequest<'a>>,
-    queries_per_iter: &'a [u32],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queries_per_iter: Option<&'a [u32]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    send_times_ns: Option<&'a [u64]>,
     aborts: &'a [(u32, u32)],
 }
 

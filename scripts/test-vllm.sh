@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# The live suite: the simulator against a real vLLM 0.32.0 on this machine's processor.
+#
+#   scripts/test-vllm.sh            everything; best on a machine that does nothing else
+#   scripts/test-vllm.sh --short    the schedule only, a few workloads: for continuous integration
+#
+# vLLM is installed into .venv-vllm if it is not there (INSTALL_VLLM_TIMEOUT bounds it). SEED chooses the random
+# workloads; without it each run of the whole suite has new ones. Every seed is printed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/report.sh
+what="the live suite against a real vLLM"
+python=.venv-vllm/bin/python
+
+short=0
+[ "${1:-}" != --short ] || short=1
+if ! scripts/install-vllm.sh; then
+    if [ "$short" = 1 ]; then
+        # Not a failure even with STRICT: 6 GB from a package index may be slow or not to be had.
+        left_out "$what" "vLLM could not be installed within its time (message above)"
+        exit 0
+    fi
+    die "vLLM could not be installed (message above)"
+fi
+
+if [ "$short" = 1 ]; then
+    seed=${SEED:-0} num_workloads=10 num_kinds=12
+else
+    seed=${SEED:-$(date +%s)} num_workloads=40 num_kinds=1000
+fi
+cargo build --quiet --locked -p profiler
+profiler=${CARGO_TARGET_DIR:-target}/debug/profiler
+
+say "the real engine, its schedule pass by pass; seeds from $seed"
+"$profiler" verify-tokens --python "$python" --num-workloads "$num_workloads" --seed "$seed"
+
+say "the real scheduler, asynchronous, with a worker that computes nothing; seed $seed of up to $num_kinds kinds"
+traces=$(mktemp -d)
+trap 'rm -rf "$traces"' EXIT
+"$python" tests/recorder/make_workloads.py --list | awk '{print $1}' | head -n "$num_kinds" | while read -r kind; do
+    "$python" tests/recorder/make_workloads.py --kind "$kind" --seed "$seed" --async -o "$traces/$kind.workload.json"
+done
+"$python" tests/recorder/record_schedule.py "$traces"/*.workload.json -o "$traces/recorded" >/dev/null
+"$profiler" verify-tokens --recorded "$traces/recorded"
