@@ -6,8 +6,8 @@ use sim_core::config::flags::{FlagEffect, serve_flag};
 use super::EngineOptions;
 use super::model::ModelDir;
 use super::process::DriverProcess;
-use super::protocol::{Answer, Command, FailureKind};
-use crate::engine::{Engine, EngineFacts, Pass, Run, Script};
+use super::protocol::{Answer, Command, FailureKind, RunCommand};
+use crate::engine::{Engine, EngineFacts, Pass, Run, Script, ScriptedRequest};
 use crate::verify::tokens::VLLM_VERSION;
 
 /// vLLM's engine core in a child process.
@@ -96,7 +96,24 @@ impl Engine for VllmEngine {
     }
 
     fn run(&mut self, script: &Script) -> Result<Run> {
-        self.driver.say(&Command::Run(script.into()))?;
+        self.ask_to_run(RunCommand::scripted(script))
+    }
+}
+
+impl VllmEngine {
+    /// Runs requests that join at their times, which do not decrease; with the run comes the script that it was: the
+    /// same requests, and how many joined before each iteration.
+    ///
+    /// # Errors
+    /// Those of [`Engine::run`].
+    pub(crate) fn run_timed(&mut self, requests: Vec<ScriptedRequest>, send_times_ns: &[u64]) -> Result<(Script, Run)> {
+        let run = self.ask_to_run(RunCommand::timed(&requests, send_times_ns))?;
+        let joined = run.passes.iter().map(|pass| u32::try_from(pass.iteration.add.len()).unwrap_or(u32::MAX));
+        Ok((Script { queries_per_iter: joined.collect(), requests, aborts: vec![] }, run))
+    }
+
+    fn ask_to_run(&mut self, command: RunCommand<'_>) -> Result<Run> {
+        self.driver.say(&Command::Run(command))?;
         match self.driver.answer()? {
             Answer::Ran { passes, outputs } => {
                 let passes = passes.into_iter().map(|pass| {

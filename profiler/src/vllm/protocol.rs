@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{PassInstants, Script};
+use crate::engine::{PassInstants, Script, ScriptedRequest};
 use crate::verify::recorded_trace::Iteration;
 
 /// To the driver.
@@ -37,15 +37,36 @@ struct RunRequest<'a> {
     cache_salt: Option<&'a str>,
 }
 
-impl<'a> From<&'a Script> for RunCommand<'a> {
-    fn from(script: &'a Script) -> Self {
-        let requests = script.requests.iter().map(|request| RunRequest {
+impl<'a> RunCommand<'a> {
+    /// Requests that join as the script says.
+    pub(super) fn scripted(script: &'a Script) -> Self {
+        Self {
+            requests: script.requests.iter().map(RunRequest::from).collect(),
+            queries_per_iter: Some(&script.queries_per_iter),
+            send_times_ns: None,
+            aborts: &script.aborts,
+        }
+    }
+
+    /// Requests that join before the first iteration after their time, in nanoseconds since the run began.
+    pub(super) fn timed(requests: &'a [ScriptedRequest], send_times_ns: &'a [u64]) -> Self {
+        Self {
+            requests: requests.iter().map(RunRequest::from).collect(),
+            queries_per_iter: None,
+            send_times_ns: Some(send_times_ns),
+            aborts: &[],
+        }
+    }
+}
+
+impl<'a> From<&'a ScriptedRequest> for RunRequest<'a> {
+    fn from(request: &'a ScriptedRequest) -> Self {
+        Self {
             prompt_token_ids: &request.prompt_token_ids,
             max_tokens: request.max_tokens,
             priority: request.priority,
             cache_salt: request.cache_salt.as_deref(),
-        });
-        Self { requests: requests.collect(), queries_per_iter: &script.queries_per_iter, aborts: &script.aborts }
+        }
     }
 }
 
