@@ -4,6 +4,7 @@
 
 #[cfg(test)]
 pub(crate) mod mock;
+pub(crate) mod requests;
 
 use anyhow::Result;
 use sim_core::batch::BatchComposition;

@@ -10,6 +10,12 @@ pub(crate) struct ScenarioFlags {
     pub(crate) scenario: Scenario,
 }
 
+/// What was given of those that say what is sent and when.
+#[derive(Debug, Default)]
+pub(crate) struct WorkloadFlags {
+    pub(crate) scenario: Scenario,
+}
+
 const fn heading(part: Part) -> &'static str {
     match part {
         Part::Engine => "Engine (flags of vllm serve; defaults are vLLM's for the profile's GPU)",
@@ -39,39 +45,54 @@ fn arguments(flag: &'static Flag) -> Vec<Arg> {
     }
 }
 
-impl clap::Args for ScenarioFlags {
-    fn augment_args(command: Command) -> Command {
-        command.args(FLAGS.iter().flat_map(arguments))
+/// Reads the flags of `parts` that `matches` has.
+fn scenario(matches: &ArgMatches, parts: &[Part]) -> Result<Scenario, Error> {
+    let mut scenario = Scenario::default();
+    let mut set = |flag: &str, value: Option<&str>| {
+        scenario.set(flag, value).map_err(|error| Error::raw(ErrorKind::InvalidValue, format!("{error}\n")))
+    };
+    for flag in flags_of(parts) {
+        if flag.form == Form::Switch {
+            let negated = format!("no-{}", flag.name);
+            if matches.get_flag(flag.name) {
+                set(flag.name, None)?;
+            } else if matches.get_flag(&negated) {
+                set(&negated, None)?;
+            }
+        } else if let Some(words) = matches.get_many::<String>(flag.name) {
+            set(flag.name, Some(&words.map(String::as_str).collect::<Vec<_>>().join(" ")))?;
+        }
     }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        Self::augment_args(command)
-    }
+    Ok(scenario)
 }
 
-impl FromArgMatches for ScenarioFlags {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let mut scenario = Scenario::default();
-        let mut set = |flag: &str, value: Option<&str>| {
-            scenario.set(flag, value).map_err(|error| Error::raw(ErrorKind::InvalidValue, format!("{error}\n")))
-        };
-        for flag in FLAGS {
-            if flag.form == Form::Switch {
-                let negated = format!("no-{}", flag.name);
-                if matches.get_flag(flag.name) {
-                    set(flag.name, None)?;
-                } else if matches.get_flag(&negated) {
-                    set(&negated, None)?;
-                }
-            } else if let Some(words) = matches.get_many::<String>(flag.name) {
-                set(flag.name, Some(&words.map(String::as_str).collect::<Vec<_>>().join(" ")))?;
+fn flags_of(parts: &[Part]) -> impl Iterator<Item = &'static Flag> {
+    FLAGS.iter().filter(|flag| parts.contains(&flag.part))
+}
+
+macro_rules! flags {
+    ($type:ident, $parts:expr) => {
+        impl clap::Args for $type {
+            fn augment_args(command: Command) -> Command {
+                command.args(flags_of($parts).flat_map(arguments))
+            }
+
+            fn augment_args_for_update(command: Command) -> Command {
+                Self::augment_args(command)
             }
         }
-        Ok(Self { scenario })
-    }
 
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
+        impl FromArgMatches for $type {
+            fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+                Ok(Self { scenario: scenario(matches, $parts)? })
+            }
+
+            fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+                *self = Self::from_arg_matches(matches)?;
+                Ok(())
+            }
+        }
+    };
 }
+flags!(ScenarioFlags, &[Part::Engine, Part::Workload, Part::Report]);
+flags!(WorkloadFlags, &[Part::Workload]);

