@@ -3,3 +3,4 @@
 pub(crate) mod recorded_trace;
 pub(crate) mod replay;
 pub(crate) mod tokens;
+pub(crate) mod metrics;

@@ -1,0 +1,189 @@
+//! One panel of the plot: axes with round ticks, and marks in the panel's own units.
+
+use anyhow::{Result, anyhow};
+use plotters::coord::Shift;
+use plotters::prelude::{
+    Circle, DrawingArea, IntoFont, PathElement, Polygon, RGBColor, Rectangle, SVGBackend, ShapeStyle, Text, TextStyle,
+};
+use plotters::style::Color as _;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+/// What is drawn on, in pixels.
+pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+pub(super) const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
+pub(super) const QUIET: RGBColor = RGBColor(0x66, 0x66, 0x66);
+const GRID: RGBColor = RGBColor(0xe4, 0xe4, 0xe4);
+const FRAME: RGBColor = RGBColor(0x99, 0x99, 0x99);
+/// plotters divides a font's size by this for SVG.
+const FONT_SIZE_FACTOR: f64 = 1.24;
+/// Size of ordinary labels, in pixels.
+pub(super) const TEXT_PX: f64 = 12.0;
+/// Most named values of an axis.
+const MAX_TICKS: usize = 6;
+
+/// A range of values along one side.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Axis {
+    /// What it shows, with its unit.
+    pub(super) title: String,
+    low: f64,
+    high: f64,
+    is_log: bool,
+}
+
+impl Axis {
+    /// From `low` to `high`, widened to be no point.
+    pub(super) fn linear(title: String, low: f64, high: f64) -> Self {
+        let middle = f64::midpoint(low, high);
+        let half = ((high - low) / 2.0).max(middle.abs() * 1e-3).max(1e-9);
+        Self { title, low: middle - half, high: middle + half, is_log: false }
+    }
+
+    /// From `low` to `high`, both above 0; logarithmic if they are far apart, else from 0.
+    pub(super) fn positive(title: String, low: f64, high: f64) -> Self {
+        if low > 0.0 && high / low > 20.0 {
+            return Self { title, low: low / 1.2, high: high * 1.2, is_log: true };
+        }
+        Self::linear(title, 0.0, high * 1.05)
+    }
+
+    /// Where `value` lies, from 0 to 1.
+    fn place(&self, value: f64) -> f64 {
+        let share = if self.is_log {
+            (value.max(f64::MIN_POSITIVE) / self.low).ln() / (self.high / self.low).ln()
+        } else {
+            (value - self.low) / (self.high - self.low)
+        };
+        share.clamp(0.0, 1.0)
+    }
+
+    /// Round values, and their labels.
+    fn ticks(&self) -> Vec<(f64, String)> {
+        let is_inside = |value: &f64| (self.low..=self.high).contains(value);
+        if self.is_log {
+            let exponents = self.low.log10().floor() as i32..=self.high.log10().ceil() as i32;
+            for factors in [&[1.0, 2.0, 5.0][..], &[1.0, 3.0], &[1.0]] {
+                let decades = exponents.clone().map(|exponent| 10f64.powi(exponent));
+                let values = decades.flat_map(|decade| factors.iter().map(move |factor| decade * factor));
+                let values: Vec<f64> = values.filter(is_inside).collect();
+                if values.len() <= MAX_TICKS || factors.len() == 1 {
+                    return values.into_iter().map(|value| (value, label(value, value))).collect();
+                }
+            }
+        }
+        let span = self.high - self.low;
+        let decade = 10f64.powf((span / MAX_TICKS as f64).log10().floor());
+        let step = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * decade).into_iter();
+        let step = step.filter(|step| span / step <= MAX_TICKS as f64).next().unwrap_or(span);
+        let (first, last) = ((self.low / step).ceil() as i64, (self.high / step).floor() as i64);
+        (first..=last).map(|i| (i as f64 * step, label(i as f64 * step, step))).collect()
+    }
+}
+
+/// `value` with the digits that tell it from one a `step` away.
+fn label(value: f64, step: f64) -> String {
+    let digits = (-step.abs().log10().floor()).clamp(0.0, 9.0) as usize;
+    let text = format!("{value:.digits$}");
+    let text = if value == 0.0 { "0".to_owned() } else { text };
+    text.replace('-', "−")
+}
+
+/// Axes in a part of the picture.
+pub(super) struct Panel<'a, 'b> {
+    area: &'a Area<'b>,
+    /// Left, top, right, bottom.
+    inside: (i32, i32, i32, i32),
+    x: Axis,
+    y: Axis,
+}
+
+impl<'a, 'b> Panel<'a, 'b> {
+    /// Draws the frame, the ticks and the names.
+    pub(super) fn new(area: &'a Area<'b>, heading: &str, x: Axis, y: Axis) -> Result<Self> {
+        let (width, height) = area.dim_in_pixel();
+        let (width, height) = (i32::try_from(width)?, i32::try_from(height)?);
+        let panel = Self { area, inside: (72, 34, width - 16, height - 48), x, y };
+        let (left, top, right, bottom) = panel.inside;
+        for (value, text) in panel.x.ticks() {
+            let place = panel.at(value, panel.y.low).0;
+            panel.path(vec![(place, top), (place, bottom)], GRID.stroke_width(1))?;
+            panel.text((place, bottom + 6), &text, (HPos::Center, VPos::Top), QUIET)?;
+        }
+        for (value, text) in panel.y.ticks() {
+            let place = panel.at(panel.x.low, value).1;
+            panel.path(vec![(left, place), (right, place)], GRID.stroke_width(1))?;
+            panel.text((left - 6, place), &text, (HPos::Right, VPos::Center), QUIET)?;
+        }
+        area.draw(&Rectangle::new([(left, top), (right, bottom)], FRAME.stroke_width(1))).map_err(failed)?;
+        text(area, (left, top - 22), heading, (HPos::Left, VPos::Top), INK, TEXT_PX + 1.0)?;
+        panel.text((i32::midpoint(left, right), bottom + 24), &panel.x.title, (HPos::Center, VPos::Top), INK)?;
+        let font = ("system-ui, sans-serif", TEXT_PX * FONT_SIZE_FACTOR).into_font();
+        let font = font.transform(plotters::style::FontTransform::Rotate270);
+        let style = TextStyle::from(font).color(&INK).pos(Pos::new(HPos::Center, VPos::Top));
+        area.draw(&Text::new(panel.y.title.clone(), (14, i32::midpoint(top, bottom)), style)).map_err(failed)?;
+        Ok(panel)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "pixels of the picture")]
+    fn at(&self, x: f64, y: f64) -> (i32, i32) {
+        let (left, top, right, bottom) = self.inside;
+        let across = f64::from(right - left) * self.x.place(x);
+        let up = f64::from(bottom - top) * self.y.place(y);
+        (left + across.round() as i32, bottom - up.round() as i32)
+    }
+
+    /// A dot.
+    pub(super) fn dot(&self, x: f64, y: f64, colour: RGBColor) -> Result<()> {
+        self.area.draw(&Circle::new(self.at(x, y), 3, colour.mix(0.35).filled())).map_err(failed)
+    }
+
+    /// A line through the points.
+    pub(super) fn line(&self, points: &[(f64, f64)], style: ShapeStyle) -> Result<()> {
+        self.path(points.iter().map(|&(x, y)| self.at(x, y)).collect(), style)
+    }
+
+    /// The area inside the points.
+    pub(super) fn filled(&self, points: &[(f64, f64)], colour: RGBColor) -> Result<()> {
+        let points: Vec<_> = points.iter().map(|&(x, y)| self.at(x, y)).collect();
+        self.area.draw(&Polygon::new(points, colour.mix(0.22).filled())).map_err(failed)
+    }
+
+    /// A remark in the upper left corner, its line `row` from the top.
+    pub(super) fn remark(&self, row: i32, text: &str) -> Result<()> {
+        let (left, top, ..) = self.inside;
+        self.text((left + 8, top + 8 + 16 * row), text, (HPos::Left, VPos::Top), INK)
+    }
+
+    /// The ends of the x axis.
+    pub(super) const fn x_range(&self) -> (f64, f64) {
+        (self.x.low, self.x.high)
+    }
+
+    fn path(&self, points: Vec<(i32, i32)>, style: ShapeStyle) -> Result<()> {
+        self.area.draw(&PathElement::new(points, style)).map_err(failed)
+    }
+
+    fn text(&self, at: (i32, i32), words: &str, anchor: (HPos, VPos), colour: RGBColor) -> Result<()> {
+        text(self.area, at, words, anchor, colour, TEXT_PX)
+    }
+}
+
+/// Words, their `anchor` at `at`.
+pub(super) fn text(
+    area: &Area<'_>,
+    at: (i32, i32),
+    words: &str,
+    anchor: (HPos, VPos),
+    colour: RGBColor,
+    px: f64,
+) -> Result<()> {
+    let font = ("system-ui, sans-serif", px * FONT_SIZE_FACTOR).into_font();
+    let style = TextStyle::from(font).color(&colour).pos(Pos::new(anchor.0, anchor.1));
+    area.draw(&Text::new(words.to_owned(), at, style)).map_err(failed)
+}
+
+/// plotters' error as ours.
+pub(super) fn failed(error: impl std::fmt::Display) -> anyhow::Error {
+    anyhow!("the plot cannot be drawn: {error}")
+}

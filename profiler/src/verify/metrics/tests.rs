@@ -1,0 +1,319 @@
+//! The comparison against engines whose truth is known.
+
+use anyhow::Result;
+use sim_core::profile::{Profile, SyntheticCosts};
+
+use super::per_request::Metric;
+use super::report::{Limits, MetricReport, Report, Verdict};
+use super::table::Table;
+use super::workloads::{NamedScript, generate, names};
+use super::{Settings, plot, store, verify_metrics, workload_file};
+use crate::engine::mock::MockEngine;
+use crate::engine::{Engine, EngineFacts, Run, Script};
+
+const NUM_BLOCKS: u32 = 400;
+
+/// About 10 ms a pass, and more for tokens and context.
+fn truth() -> SyntheticCosts {
+    SyntheticCosts {
+        pass_us: 8_000.0,
+        token_us: 40.0,
+        request_us: 100.0,
+        decode_context_token_us: 1.0,
+        schedule_us: 300.0,
+        update_us: 200.0,
+        num_gpu_blocks: NUM_BLOCKS,
+        max_model_len: 1024,
+        ..SyntheticCosts::default()
+    }
+}
+
+fn profile(costs: SyntheticCosts) -> Profile {
+    let mut profile = costs.profile();
+    profile.engine.max_num_seqs = 32;
+    profile.engine.max_num_batched_tokens = 512;
+    profile
+}
+
+fn engine(noise: f64) -> MockEngine {
+    MockEngine::new(&profile(truth()), NUM_BLOCKS, noise, 7)
+}
+
+const SETTINGS: Settings = Settings {
+    repeats: 5,
+    num_resamples: 200,
+    seed: 3,
+    limits: Limits { ttft_percent: 5.0, tpot_percent: 2.0, e2el_percent: 2.0 },
+};
+
+fn compare(engine: &mut dyn Engine, costs: SyntheticCosts, settings: Settings) -> Report {
+    let workloads = generate(engine.facts(), &[], 96, 0).expect("all workloads");
+    verify_metrics(engine, &profile(costs), &workloads, settings, &mut |_| {}).expect("a comparison")
+}
+
+fn of(report: &Report, metric: Metric) -> &MetricReport {
+    report.metrics.iter().find(|summary| summary.metric == metric).expect("every metric is there")
+}
+
+#[test]
+fn a_perfect_profile_and_no_noise_leave_no_error() {
+    let mut engine = engine(0.0);
+    let report = compare(&mut engine, truth(), SETTINGS);
+    assert!(report.workloads.len() >= 12, "{} workloads", report.workloads.len());
+    assert_eq!(engine.num_runs as usize, 1 + 5 * report.workloads.len(), "runs, and one to warm up");
+    for metric in &report.metrics {
+        let errors = metric.errors.as_ref().expect("requests");
+        let name = metric.metric.name();
+        assert_eq!(errors.mean_absolute_error_percent.high, 0.0, "{name}");
+        assert_eq!(errors.noise_percent.map(|noise| noise.high), Some(0.0), "{name}");
+        let slope = errors.slope_percent_per_1000_passes.expect("requests of different lengths");
+        assert!(slope.holds_zero(), "{name}: {slope:?}");
+        assert_eq!(metric.p99_s.error_percent, 0.0, "{name}");
+    }
+    assert!(report.workloads.iter().all(|workload| workload.duration_s.is_some_and(|pair| pair.error_percent == 0.0)));
+    assert!(report.passed && report.warnings.is_empty(), "{:?}", report.warnings);
+}
+
+#[test]
+fn a_profile_that_is_too_slow_is_measured_as_such() {
+    // All that a pass costs, 5 % more: every time of every request is 5 % too long.
+    let costs = truth();
+    let slow = SyntheticCosts {
+        pass_us: costs.pass_us * 1.05,
+        token_us: costs.token_us * 1.05,
+        request_us: costs.request_us * 1.05,
+        decode_context_token_us: costs.decode_context_token_us * 1.05,
+        schedule_us: costs.schedule_us * 1.05,
+        update_us: costs.update_us * 1.05,
+        ..costs
+    };
+    let report = compare(&mut engine(0.02), slow, SETTINGS);
+    for metric in &report.metrics {
+        let errors = metric.errors.as_ref().expect("requests");
+        let signed = errors.mean_error_percent;
+        assert!(signed.low < 5.0 && 5.0 < signed.high && signed.high - signed.low < 1.0, "{metric:?}");
+    }
+    let verdicts = [Metric::Tpot, Metric::E2el, Metric::Tgt].map(|metric| of(&report, metric).verdict);
+    assert_eq!(verdicts, [Verdict::Failed, Verdict::Failed, Verdict::NoLimit]);
+    assert!(!report.passed);
+    let throughput = report.workloads[0].output_throughput.expect("tokens");
+    assert!((throughput.error_percent + 100.0 / 21.0).abs() < 0.5, "{throughput:?}");
+}
+
+#[test]
+fn an_error_that_grows_with_the_passes_has_a_slope() {
+    // A long answer has a long context: a context term that is too dear shows in long requests.
+    let costs = SyntheticCosts { decode_context_token_us: 4.0, ..truth() };
+    let report = compare(&mut engine(0.02), costs, SETTINGS);
+    let errors = of(&report, Metric::E2el).errors.as_ref().expect("requests");
+    let slope = errors.slope_percent_per_1000_passes.expect("requests of different lengths");
+    assert!(slope.low > 0.0, "{slope:?}");
+    let (first, last) = (errors.fit[0], errors.fit[errors.fit.len() - 1]);
+    let risen = last.error_percent.value - first.error_percent.value;
+    let expected = slope.value * (last.num_passes - first.num_passes) / 1000.0;
+    assert!((risen - expected).abs() < 1e-9, "the line rises by {risen}, the slope says {expected}");
+}
+
+#[test]
+fn noise_alone_passes_and_is_named() {
+    // Limits that nothing meets: only the noise can excuse the errors.
+    let limits = Limits { ttft_percent: 0.0, tpot_percent: 0.0, e2el_percent: 0.0 };
+    let report = compare(&mut engine(0.2), truth(), Settings { limits, ..SETTINGS });
+    for metric in [Metric::Ttft, Metric::Tpot, Metric::E2el] {
+        assert_eq!(of(&report, metric).verdict, Verdict::WithinNoise, "{:?}", of(&report, metric));
+    }
+    assert!(report.passed);
+    assert!(Table(&report).to_string().contains("passed: ≤ noise"), "{}", Table(&report));
+    let slope = of(&report, Metric::E2el).errors.as_ref().and_then(|errors| errors.slope_percent_per_1000_passes);
+    assert!(slope.is_some_and(|slope| slope.low < slope.high), "{slope:?}");
+}
+
+#[test]
+fn one_run_knows_no_noise() {
+    let report = compare(&mut engine(0.2), truth(), Settings { repeats: 1, ..SETTINGS });
+    assert!(report.metrics.iter().all(|metric| metric.errors.as_ref().is_some_and(|e| e.noise_percent.is_none())));
+}
+
+/// An engine that does something else than it should in its runs of more than `min_requests` requests.
+struct Other {
+    inner: MockEngine,
+    min_requests: usize,
+    spoil: fn(&mut Run, u32),
+}
+
+impl Engine for Other {
+    fn facts(&self) -> &EngineFacts {
+        self.inner.facts()
+    }
+
+    fn run(&mut self, script: &Script) -> Result<Run> {
+        let mut run = self.inner.run(script)?;
+        if script.requests.len() > self.min_requests {
+            (self.spoil)(&mut run, self.inner.num_runs);
+        }
+        Ok(run)
+    }
+}
+
+#[track_caller]
+fn check_difference(spoil: fn(&mut Run, u32), expected: &str) {
+    let mut engine = Other { inner: engine(0.0), min_requests: 100, spoil };
+    let names = ["one-by-one", "saturating"].map(str::to_owned);
+    let workloads: Vec<NamedScript> = generate(engine.facts(), &names, 200, 0).expect("two workloads");
+    let report = verify_metrics(&mut engine, &profile(truth()), &workloads, SETTINGS, &mut |_| {}).expect("a report");
+    let [saturating, one_by_one] = &report.workloads[..] else { panic!("{} workloads", report.workloads.len()) };
+    assert_eq!(saturating.difference.as_deref(), Some(expected));
+    assert_eq!((saturating.metrics.len(), one_by_one.metrics.len()), (0, 4), "metrics");
+    assert!(!report.passed, "a workload that was not compared cannot pass");
+    assert!(Table(&report).to_string().contains(expected), "{}", Table(&report));
+}
+
+#[test]
+fn a_schedule_that_differs_is_named_and_not_compared() {
+    check_difference(
+        |run, _| run.passes[3].iteration.free = Some(1),
+        "iteration 3, free blocks after scheduling (free): expected Some(1), found Some(375)",
+    );
+    check_difference(|run, _| run.passes.truncate(2), "the engine ended after 2 iterations, the simulator goes on");
+}
+
+#[test]
+fn instants_that_are_out_of_order_are_refused() {
+    let spoil: fn(&mut Run, u32) = |run, _| run.passes[0].instants.end = 0;
+    let mut engine = Other { inner: engine(0.0), min_requests: 0, spoil };
+    let spoiled = |run: &mut Run, _| run.passes.iter_mut().for_each(|pass| pass.instants.begin += 1 << 40);
+    engine.spoil = spoiled;
+    let workloads = generate(engine.facts(), &["bursts".to_owned()], 96, 0).expect("a workload");
+    let error = verify_metrics(&mut engine, &profile(truth()), &workloads, SETTINGS, &mut |_| {}).expect_err("refused");
+    assert_eq!(format!("{error:#}"), "bursts: request 0: its instants are out of order");
+}
+
+#[test]
+fn the_table_is_aligned() {
+    let mut costs = truth();
+    costs.token_us *= 1.04;
+    let mut report = compare(&mut engine(0.05), costs, SETTINGS);
+    report.warnings.push("dtype: the profile has bfloat16, the engine float32".to_owned());
+    let table = Table(&report).to_string();
+    for line in table.lines() {
+        assert!(line.chars().count() <= 100, "{} columns: {line}", line.chars().count());
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn every_request_is_a_dot_of_the_plot() {
+    let report = compare(&mut engine(0.05), truth(), SETTINGS);
+    let svg = plot::svg(&report).expect("a plot");
+    let num_dots: usize =
+        [Metric::Ttft, Metric::Tpot, Metric::E2el].map(|metric| of(&report, metric).num_requests).iter().sum();
+    assert_eq!(svg.matches("<circle").count(), 2 * num_dots);
+    if let Some(path) = std::env::var_os("PLOT") {
+        std::fs::write(path, svg).expect("writable");
+    }
+}
+
+#[test]
+fn what_is_stored_is_in_the_profile_once() {
+    let report = compare(&mut engine(0.05), truth(), SETTINGS);
+    let mut profile = profile(truth());
+    store::store(&report, &mut profile);
+    let num_runs = profile.validation.runs.len();
+    store::store(&report, &mut profile);
+    assert_eq!((profile.validation.runs.len(), num_runs), (num_runs, 7 * report.workloads.len()), "replaced");
+    let run = &profile.validation.runs[0];
+    assert_eq!(run.metric, "mean_ttft_ms");
+    let ttft = report.workloads[0].metrics[0].mean_s;
+    assert_eq!((run.measured, run.predicted), (ttft.measured * 1e3, ttft.simulated * 1e3));
+    let read = Profile::from_json(profile.to_json().expect("valid").as_bytes()).expect("valid");
+    assert_eq!(read, profile);
+}
+
+#[test]
+fn every_generated_workload_has_its_point() {
+    let mut engine = engine(0.0);
+    for workload in generate(engine.facts(), &[], 400, 0).expect("all workloads") {
+        let run = engine.run(&workload.script).expect("it runs");
+        let passes = || run.passes.iter().filter(|pass| !pass.batch().is_empty());
+        let name = workload.name.as_str();
+        let num_passes = passes().count();
+        assert!((100..=800).contains(&num_passes), "{name}: {num_passes} passes");
+        let count = |what: fn(&crate::verify::recorded_trace::Iteration) -> bool| {
+            run.passes.iter().filter(|pass| what(&pass.iteration)).count()
+        };
+        let preempted = count(|iteration| !iteration.pre.is_empty());
+        let cached = count(|iteration| iteration.new.iter().any(|new| new.1 > 0));
+        let waiting = count(|iteration| iteration.wait.is_some_and(|wait| wait > 0));
+        let has_point = match name {
+            "kv-tight" => preempted > 0,
+            "shared-prefixes" => cached > 10,
+            "saturating" => waiting > 10,
+            "chunked-prefill" => {
+                passes().any(|pass| pass.batch().prefill_chunks.iter().any(|c| c.num_computed_tokens > 0))
+            }
+            "one-by-one" => passes().all(|pass| pass.batch().num_reqs() == 1),
+            "aborts" => workload.script.aborts.len() > 5 && count(|iteration| !iteration.abort.is_empty()) > 5,
+            _ => true,
+        };
+        assert!(has_point, "{name}: preempted {preempted}, cached {cached}, waiting {waiting}");
+    }
+}
+
+#[test]
+fn a_small_engine_gets_workloads_it_can_take() {
+    let small = SyntheticCosts { num_gpu_blocks: 9, max_model_len: 64, ..truth() };
+    let mut profile = profile(small);
+    (profile.engine.max_num_seqs, profile.engine.max_num_batched_tokens) = (2, 16);
+    profile.model.vocab_size = 3;
+    let mut engine = MockEngine::new(&profile, 9, 0.0, 0);
+    for workload in generate(engine.facts(), &[], 48, 1).expect("workloads") {
+        let run = engine.run(&workload.script).expect("it runs");
+        let tokens = workload.script.requests.iter().flat_map(|request| &request.prompt_token_ids);
+        assert!(tokens.into_iter().all(|&id| id < 3), "{}", workload.name);
+        assert!(!run.passes.is_empty(), "{}", workload.name);
+    }
+    let huge = MockEngine::new(&profile, 1 << 20, 0.0, 0);
+    assert!(generate(huge.facts(), &[], 48, 0).expect("the others").iter().all(|w| w.name != "kv-tight"));
+    let error = generate(huge.facts(), &["kv-tight".to_owned()], 48, 0).expect_err("no room");
+    assert_eq!(error.to_string(), "kv-tight: this engine's 1048576 KV blocks cannot be filled in reasonable time");
+    let error = generate(huge.facts(), &["kv_tight".to_owned()], 48, 0).expect_err("unknown");
+    assert!(error.to_string().starts_with("no workload is called \"kv_tight\"; there are steady-light, "), "{error}");
+    assert!(names().count() >= 12, "workloads");
+}
+
+#[track_caller]
+fn check_file(json: &str, expected: std::result::Result<usize, &str>) {
+    let random = sim_core::rng::Pcg64::stream(0, "file");
+    let script = workload_file::parse(json.as_bytes(), engine(0.0).facts(), random);
+    let found = script.map(|script| script.requests.iter().map(|request| request.prompt_token_ids.len()).sum());
+    assert_eq!(found.map_err(|error| format!("{error:#}")), expected.map_err(str::to_owned), "{json}");
+}
+
+#[test]
+fn a_workload_comes_from_a_file() {
+    check_file(
+        r#"{"requests": [{"prompt_len": 5, "max_tokens": 2}, {"prompt_token_ids": [1, 2], "max_tokens": 1}]}"#,
+        Ok(7),
+    );
+    check_file(
+        r#"{"requests": [{"prompt_len": 5, "max_tokens": 2}], "queries_per_iter": [0, 2]}"#,
+        Err("queries_per_iter adds up to 2, but there are 1 requests"),
+    );
+    check_file(r#"{"requests": []}"#, Err("0 requests; there must be 1 to 100000"));
+    check_file(
+        r#"{"requests": [{"prompt_len": 1023, "max_tokens": 2}]}"#,
+        Err("requests[0]: 1023 tokens in and 2 out are more than the engine's max_model_len=1024"),
+    );
+    check_file(
+        r#"{"requests": [{"max_tokens": 2}]}"#,
+        Err("requests[0]: needs prompt_len or prompt_token_ids, one of them"),
+    );
+    check_file(
+        r#"{"requests": [{"prompt_token_ids": [4000000000], "max_tokens": 2}]}"#,
+        Err("requests[0]: prompt_token_ids holds 4000000000; the model's vocab_size is 128256"),
+    );
+    check_file(
+        r#"{"requests": [{"prompt_len": 5, "max_tokens": 2}], "aborts": [[1, 1]]}"#,
+        Err("aborts[0]: there is no request 1"),
+    );
+}
