@@ -141,3 +141,84 @@ fn tell(what: &dyn Display) {
         eprintln!("{what}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use sim_core::profile::SyntheticCosts;
+
+    use super::*;
+    use crate::engine::mock::MockEngine;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(flags: &[&str]) -> Result<Args, String> {
+        let line = ["verify-metrics", "--profile", "p.json"].into_iter().chain(flags.iter().copied());
+        Line::try_parse_from(line).map(|line| line.args).map_err(|error| error.to_string())
+    }
+
+    /// A fresh folder of this test.
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("verify-metrics-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("writable");
+        folder
+    }
+
+    #[test]
+    fn everything_asked_for_is_written() {
+        let folder = folder("outputs");
+        let mut profile = SyntheticCosts { max_model_len: 512, ..SyntheticCosts::default() }.profile();
+        (profile.engine.max_num_seqs, profile.engine.max_num_batched_tokens) = (8, 256);
+        let [profile_path, workload, json, plot] =
+            ["p.json", "own.json", "out.json", "out.svg"].map(|n| folder.join(n));
+        fs::write(&profile_path, profile.to_json().expect("valid")).expect("writable");
+        fs::write(&workload, r#"{"requests": [{"prompt_len": 9, "max_tokens": 3}]}"#).expect("writable");
+        let mut args = parse(&["--generated", "steady-light,bursts", "--num-passes", "48", "--store"]).expect("flags");
+        args.profile.clone_from(&profile_path);
+        args.workload.push(workload);
+        (args.output_json, args.plot) = (Some(json.clone()), Some(plot.clone()));
+        let mut out = vec![];
+        let mut engine = MockEngine::new(&profile, 400, 0.0, 0);
+        assert!(args.run_on(&mut engine, &mut out).expect("a comparison"), "no noise, and the very profile");
+        let table = String::from_utf8(out).expect("text");
+        assert!(table.ends_with("verify-metrics passed.\n"), "{table}");
+        let json: serde_json::Value = serde_json::from_slice(&fs::read(json).expect("written")).expect("JSON");
+        let names: Vec<_> = json["workloads"].as_array().into_iter().flatten().map(|w| w["name"].clone()).collect();
+        assert_eq!(names, ["steady-light", "bursts", "own"]);
+        assert_eq!(json["metrics"][0]["verdict"], "within_limit");
+        assert!(fs::read_to_string(plot).expect("written").starts_with("<svg"), "a picture");
+        let stored = Profile::from_json(&fs::read(&profile_path).expect("written")).expect("still a profile");
+        assert_eq!(stored.validation.runs.len(), 3 * 7, "three workloads, seven numbers each");
+        let mut left: Vec<_> =
+            fs::read_dir(&folder).expect("there").map(|entry| entry.expect("there").file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["out.json", "out.svg", "own.json", "p.json"], "no draft is left");
+        // Any other engine is slower or faster.
+        let truth = SyntheticCosts { max_model_len: 512, pass_us: 12_000.0, ..SyntheticCosts::default() };
+        let mut engine = MockEngine::new(&truth.profile(), 400, 0.0, 0);
+        args.generated = vec!["bursts".to_owned()];
+        assert!(!args.run_on(&mut engine, &mut vec![]).expect("a comparison"), "17 % off");
+        fs::remove_dir_all(folder).expect("ours");
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_refused() {
+        let check = |flags: &[&str], expected: &str| {
+            let error = parse(flags).expect_err(expected);
+            assert!(error.contains(expected), "{error}");
+        };
+        check(&["--plot", "a.png"], "PNG is not written: it would need a font inside this program");
+        check(&["--plot", "a.pdf"], "only SVG is written");
+        check(&["--repeats", "0"], "0 is not in 1..=1000");
+        check(&["--max-ttft-error=-1"], "-1 must be from 0 to 1000");
+        check(&["--max-tpot-error", "nan"], "must be from 0 to 1000");
+        let args = parse(&[]).expect("defaults");
+        let mut engine = MockEngine::new(&SyntheticCosts::default().profile(), 9000, 0.0, 0);
+        let error = args.run_on(&mut engine, &mut vec![]).expect_err("no such file");
+        assert!(format!("{error:#}").starts_with("p.json: "), "{error:#}");
+    }
+}

@@ -2,6 +2,9 @@
 //!
 //! The requests of each workload are drawn with replacement, and so are the rounds of repeats. A round is drawn for all
 //! workloads at once: they ran one after another in it, so a drift of the machine hit them together.
+//!
+//! The median over rounds drawn with replacement scatters more than that over the rounds themselves, and a mean of
+//! absolute errors grows with any scatter. So the resamples are shifted until their mean is the value itself.
 
 use serde::Serialize;
 use sim_core::metrics::distribution::{Distribution, Percentile};
@@ -22,6 +25,11 @@ pub(crate) struct Interval {
 }
 
 impl Interval {
+    /// The interval of a value that cannot be negative.
+    pub(super) const fn at_least_zero(self) -> Self {
+        Self { low: self.low.max(0.0), ..self }
+    }
+
     /// Whether 0 lies inside.
     pub(crate) fn holds_zero(&self) -> bool {
         self.low <= 0.0 && 0.0 <= self.high
@@ -76,6 +84,7 @@ fn interval(value: f64, resampled: Vec<f64>) -> Option<Interval> {
     }
     let distribution = Distribution::from_samples(resampled);
     let outside = (100.0 - CONFIDENCE_PERCENT) / 2.0;
-    let end = |percent| Percentile::new(percent).map(|percentile| distribution.percentile(percentile));
+    let shift = value - distribution.mean();
+    let end = |percent| Percentile::new(percent).map(|percentile| distribution.percentile(percentile) + shift);
     Some(Interval { value, low: end(outside)?, high: end(100.0 - outside)? })
 }

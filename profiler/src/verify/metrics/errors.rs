@@ -105,9 +105,9 @@ pub(super) fn metric_errors(samples: &[&Sample], resampling: Resampling) -> Opti
     let values = intervals(point, resampling, resample);
     let [absolute, signed, noise, slope, fit @ ..] = values;
     Some(MetricErrors {
-        mean_absolute_error_percent: absolute?,
+        mean_absolute_error_percent: absolute?.at_least_zero(),
         mean_error_percent: signed?,
-        noise_percent: noise,
+        noise_percent: noise.map(Interval::at_least_zero),
         slope_percent_per_1000_passes: slope,
         fit: places
             .into_iter()

@@ -6,7 +6,7 @@ use plotters::prelude::{IntoDrawingArea as _, RGBColor, SVGBackend, WHITE};
 use plotters::style::Color as _;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::errors::{median, relative_percent};
+use super::errors::{MetricErrors, median, relative_percent};
 use super::per_request::Metric;
 use super::plot_panel::{Area, Axis, INK, Panel, QUIET, failed, text};
 use super::report::{MetricReport, Report};
@@ -86,7 +86,7 @@ fn draw_times(area: &Area<'_>, metric: Metric, dots: &[Dot]) -> Result<()> {
     let (one, unit) = if high >= 1.0 { (1.0, "s") } else { (1e-3, "ms") };
     let axis = |word: &str| Axis::positive(format!("{word} {}, {unit}", metric.name()), low / one, high / one);
     let heading = format!("{}, {} requests", metric.name(), dots.len());
-    let panel = Panel::new(area, &heading, axis("measured"), axis("simulated"))?;
+    let panel = Panel::new(area, &heading, &[], axis("measured"), axis("simulated"))?;
     let (start, end) = panel.x_range();
     panel.line(&[(start, start), (end, end)], QUIET.stroke_width(1))?;
     dots.iter().try_for_each(|dot| panel.dot(dot.measured_s / one, dot.simulated_s / one, DOT))
@@ -101,7 +101,7 @@ fn draw_errors(area: &Area<'_>, summary: &MetricReport, dots: &[Dot]) -> Result<
     let most = dots.iter().map(|dot| dot.num_passes).fold(1.0, f64::max);
     let x = Axis::linear("forward passes of the request".to_owned(), 0.0, most * 1.03);
     let y = Axis::linear(format!("error of {name}, %"), -largest, largest);
-    let panel = Panel::new(area, &format!("{name}: error over forward passes"), x, y)?;
+    let panel = Panel::new(area, &format!("{name}: error over forward passes"), &remarks(errors), x, y)?;
     let (start, end) = panel.x_range();
     panel.line(&[(start, 0.0), (end, 0.0)], QUIET.stroke_width(1))?;
     for bound in [limit, -limit] {
@@ -114,15 +114,20 @@ fn draw_errors(area: &Area<'_>, summary: &MetricReport, dots: &[Dot]) -> Result<
     if !band.is_empty() {
         panel.filled(&band, FIT)?;
     }
-    let fit: Vec<_> = errors.fit.iter().map(|point| (point.num_passes, point.error_percent.value)).collect();
-    panel.line(&fit, FIT.stroke_width(2))?;
+    // A line needs no points between its ends.
+    let ends: Vec<_> = errors.fit.first().into_iter().chain(errors.fit.last()).collect();
+    let fit: Vec<_> = ends.iter().map(|point| (point.num_passes, point.error_percent.value)).collect();
+    panel.line(&fit, FIT.stroke_width(2))
+}
+
+fn remarks(errors: &MetricErrors) -> Vec<String> {
+    let error = errors.mean_absolute_error_percent.value;
     let noise = errors.noise_percent.map_or_else(String::new, |noise| format!(", noise {:.2} %", noise.value));
-    panel.remark(0, &format!("mean |error| {:.2} %{noise}", errors.mean_absolute_error_percent.value))?;
-    if let Some(slope) = errors.slope_percent_per_1000_passes {
+    let slope = errors.slope_percent_per_1000_passes.map_or_else(String::new, |slope| {
         let [value, low, high] = [slope.value, slope.low, slope.high].map(|x| format!("{x:+.2}").replace('-', "−"));
-        panel.remark(1, &format!("slope {value} [{low}, {high}] % per 1000 passes"))?;
-    }
-    Ok(())
+        format!("slope {value} [{low}, {high}] % per 1000 passes")
+    });
+    vec![format!("mean |error| {error:.2} %{noise}"), slope]
 }
 
 fn draw_dashes(panel: &Panel<'_, '_>, y: f64) -> Result<()> {

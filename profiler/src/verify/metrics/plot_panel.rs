@@ -19,6 +19,8 @@ const FRAME: RGBColor = RGBColor(0x99, 0x99, 0x99);
 const FONT_SIZE_FACTOR: f64 = 1.24;
 /// Size of ordinary labels, in pixels.
 pub(super) const TEXT_PX: f64 = 12.0;
+/// Height of a line of text, in pixels.
+const ROW_PX: i32 = 16;
 /// Most named values of an axis.
 const MAX_TICKS: usize = 6;
 
@@ -99,11 +101,12 @@ pub(super) struct Panel<'a, 'b> {
 }
 
 impl<'a, 'b> Panel<'a, 'b> {
-    /// Draws the frame, the ticks and the names.
-    pub(super) fn new(area: &'a Area<'b>, heading: &str, x: Axis, y: Axis) -> Result<Self> {
+    /// Draws the frame, the ticks and the names, and above them a heading and remarks, one line each.
+    pub(super) fn new(area: &'a Area<'b>, heading: &str, remarks: &[String], x: Axis, y: Axis) -> Result<Self> {
         let (width, height) = area.dim_in_pixel();
         let (width, height) = (i32::try_from(width)?, i32::try_from(height)?);
-        let panel = Self { area, inside: (72, 34, width - 16, height - 48), x, y };
+        let above = 34 + ROW_PX * i32::try_from(remarks.len())?;
+        let panel = Self { area, inside: (72, above, width - 16, height - 48), x, y };
         let (left, top, right, bottom) = panel.inside;
         for (value, text) in panel.x.ticks() {
             let place = panel.at(value, panel.y.low).0;
@@ -116,7 +119,10 @@ impl<'a, 'b> Panel<'a, 'b> {
             panel.text((left - 6, place), &text, (HPos::Right, VPos::Center), QUIET)?;
         }
         area.draw(&Rectangle::new([(left, top), (right, bottom)], FRAME.stroke_width(1))).map_err(failed)?;
-        text(area, (left, top - 22), heading, (HPos::Left, VPos::Top), INK, TEXT_PX + 1.0)?;
+        text(area, (left, 12), heading, (HPos::Left, VPos::Top), INK, TEXT_PX + 1.0)?;
+        for (row, remark) in (1..).zip(remarks) {
+            panel.text((left, 13 + ROW_PX * row), remark, (HPos::Left, VPos::Top), QUIET)?;
+        }
         panel.text((i32::midpoint(left, right), bottom + 24), &panel.x.title, (HPos::Center, VPos::Top), INK)?;
         let font = ("system-ui, sans-serif", TEXT_PX * FONT_SIZE_FACTOR).into_font();
         let font = font.transform(plotters::style::FontTransform::Rotate270);
@@ -147,12 +153,6 @@ impl<'a, 'b> Panel<'a, 'b> {
     pub(super) fn filled(&self, points: &[(f64, f64)], colour: RGBColor) -> Result<()> {
         let points: Vec<_> = points.iter().map(|&(x, y)| self.at(x, y)).collect();
         self.area.draw(&Polygon::new(points, colour.mix(0.22).filled())).map_err(failed)
-    }
-
-    /// A remark in the upper left corner, its line `row` from the top.
-    pub(super) fn remark(&self, row: i32, text: &str) -> Result<()> {
-        let (left, top, ..) = self.inside;
-        self.text((left + 8, top + 8 + 16 * row), text, (HPos::Left, VPos::Top), INK)
     }
 
     /// The ends of the x axis.

@@ -147,10 +147,7 @@ fn millis(seconds: f64) -> String {
 fn write_workloads(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     const METRICS: [Metric; 3] = [Metric::Ttft, Metric::Tpot, Metric::E2el];
     let width = report.workloads.iter().map(|workload| workload.name.chars().count()).max().unwrap_or(0).min(28);
-    writeln!(
-        f,
-        "By workload: mean |error| of its requests / noise, in %; duration measured, in s, and its error, in %."
-    )?;
+    writeln!(f, "By workload: measured duration in s and its error in %; mean |error| of the requests / noise, in %.")?;
     write!(f, "{:<width$}{:>9}{:>8}{:>10}{:>8}", "", "Requests", "Passes", "Duration", "error")?;
     for metric in METRICS {
         write!(f, "{:>14}", metric.name())?;

@@ -101,7 +101,8 @@ fn one_by_one(draft: &mut Draft) -> Option<String> {
         let prompt = draft.random.integers(1, prompt * 2);
         let output = draft.random.integers(2, output);
         draft.join(at, prompt, output);
-        at += prompt.div_ceil(draft.room.pass.max(1)) + output;
+        // The pass that computes the end of the prompt gives the first token.
+        at += prompt.div_ceil(draft.room.pass.max(1)) + output - 1;
     }
     Some(format!("1 to {} tokens in, 2 to {output} out, each joins when the one before has left", prompt * 2))
 }
