@@ -30,6 +30,8 @@ mod plot_panel;
 pub(crate) mod store;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod workload_tests;
 
 pub(crate) use run::{Settings, verify_metrics};
 pub(crate) use workloads::NamedScript;

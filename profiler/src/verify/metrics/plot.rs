@@ -10,6 +10,7 @@ use super::errors::{MetricErrors, median, relative_percent};
 use super::per_request::Metric;
 use super::plot_panel::{Area, Axis, INK, Panel, QUIET, failed, text};
 use super::report::{MetricReport, Report};
+use super::table::signed;
 
 const METRICS: [Metric; 3] = [Metric::Ttft, Metric::Tpot, Metric::E2el];
 const SIZE_PX: (u32, u32) = (1200, 800);
@@ -124,7 +125,7 @@ fn remarks(errors: &MetricErrors) -> Vec<String> {
     let error = errors.mean_absolute_error_percent.value;
     let noise = errors.noise_percent.map_or_else(String::new, |noise| format!(", noise {:.2} %", noise.value));
     let slope = errors.slope_percent_per_1000_passes.map_or_else(String::new, |slope| {
-        let [value, low, high] = [slope.value, slope.low, slope.high].map(|x| format!("{x:+.2}").replace('-', "−"));
+        let [value, low, high] = [slope.value, slope.low, slope.high].map(signed);
         format!("slope {value} [{low}, {high}] % per 1000 passes")
     });
     vec![format!("mean |error| {error:.2} %{noise}"), slope]

@@ -62,33 +62,49 @@ impl Axis {
 
     /// Round values, and their labels.
     fn ticks(&self) -> Vec<(f64, String)> {
-        let is_inside = |value: &f64| (self.low..=self.high).contains(value);
-        if self.is_log {
-            let exponents = self.low.log10().floor() as i32..=self.high.log10().ceil() as i32;
-            for factors in [&[1.0, 2.0, 5.0][..], &[1.0, 3.0], &[1.0]] {
-                let decades = exponents.clone().map(|exponent| 10f64.powi(exponent));
-                let values = decades.flat_map(|decade| factors.iter().map(move |factor| decade * factor));
-                let values: Vec<f64> = values.filter(is_inside).collect();
-                if values.len() <= MAX_TICKS || factors.len() == 1 {
-                    return values.into_iter().map(|value| (value, label(value, value))).collect();
-                }
+        if self.is_log { self.log_ticks() } else { self.linear_ticks() }
+    }
+
+    fn log_ticks(&self) -> Vec<(f64, String)> {
+        let mut ticks = vec![];
+        for factors in [&[1.0, 2.0, 5.0][..], &[1.0, 3.0], &[1.0]] {
+            ticks.clear();
+            let mut exponent = self.low.log10().floor();
+            while exponent <= self.high.log10() {
+                let values = factors.iter().map(|factor| factor * 10f64.powf(exponent));
+                let values = values.filter(|value| (self.low..=self.high).contains(value));
+                ticks.extend(values.map(|value| (value, label(value, value))));
+                exponent += 1.0;
+            }
+            if ticks.len() <= MAX_TICKS {
+                break;
             }
         }
+        ticks
+    }
+
+    fn linear_ticks(&self) -> Vec<(f64, String)> {
         let span = self.high - self.low;
-        let decade = 10f64.powf((span / MAX_TICKS as f64).log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * decade).into_iter();
-        let step = step.filter(|step| span / step <= MAX_TICKS as f64).next().unwrap_or(span);
-        let (first, last) = ((self.low / step).ceil() as i64, (self.high / step).floor() as i64);
-        (first..=last).map(|i| (i as f64 * step, label(i as f64 * step, step))).collect()
+        let finest = span / MAX_TICKS as f64;
+        let decade = 10f64.powf(finest.log10().floor());
+        let steps = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * decade);
+        let step = steps.into_iter().find(|&step| step >= finest).unwrap_or(span);
+        let mut ticks = vec![];
+        let mut i = (self.low / step).ceil();
+        while i <= (self.high / step).floor() {
+            ticks.push((i * step, label(i * step, step)));
+            i += 1.0;
+        }
+        ticks
     }
 }
 
 /// `value` with the digits that tell it from one a `step` away.
 fn label(value: f64, step: f64) -> String {
-    let digits = (-step.abs().log10().floor()).clamp(0.0, 9.0) as usize;
-    let text = format!("{value:.digits$}");
-    let text = if value == 0.0 { "0".to_owned() } else { text };
-    text.replace('-', "−")
+    const MAX_DIGITS: u8 = 9;
+    let is_enough = |digits: &u8| 10f64.powi(-i32::from(*digits)) <= step.abs() * (1.0 + 1e-9);
+    let digits = usize::from((0..MAX_DIGITS).find(is_enough).unwrap_or(MAX_DIGITS));
+    if value == 0.0 { "0".to_owned() } else { format!("{value:.digits$}").replace('-', "−") }
 }
 
 /// Axes in a part of the picture.
@@ -186,4 +202,34 @@ pub(super) fn text(
 /// plotters' error as ours.
 pub(super) fn failed(error: impl std::fmt::Display) -> anyhow::Error {
     anyhow!("the plot cannot be drawn: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(axis: &Axis, expected: &[&str]) {
+        let labels: Vec<String> = axis.ticks().into_iter().map(|tick| tick.1).collect();
+        assert_eq!(labels, expected, "{axis:?}");
+    }
+
+    #[test]
+    fn ticks_are_round_and_few() {
+        let axis = |low, high| Axis::linear(String::new(), low, high);
+        check(&axis(-6.2, 6.2), &["−5", "0", "5"]);
+        check(
+            &axis(0.0, 0.05),
+            &["0.00", "0.01", "0.02", "0.03", "0.04", "0.05"].map(|t| if t == "0.00" { "0" } else { t }),
+        );
+        check(&axis(0.0, 300.0), &["0", "50", "100", "150", "200", "250", "300"]);
+        check(&Axis::positive(String::new(), 8.0, 600.0), &["10", "20", "50", "100", "200", "500"]);
+        check(&Axis::positive(String::new(), 0.02, 90.0), &["0.1", "1", "10", "100"]);
+    }
+
+    #[test]
+    fn an_axis_without_extent_is_still_an_axis() {
+        let places = [3.0, 0.0].map(|value| Axis::linear(String::new(), value, value).place(value));
+        assert!(places.iter().all(|place| (place - 0.5).abs() < 1e-12), "in the middle: {places:?}");
+    }
 }

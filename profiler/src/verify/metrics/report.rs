@@ -161,8 +161,8 @@ pub(crate) struct WorkloadResult {
     pub(crate) name: String,
     /// What is asked, in words.
     pub(crate) description: String,
-    /// Why it is not compared: the first difference between the two schedules; `null` if they are identical.
-    pub(crate) difference: Option<String>,
+    /// Why it is not compared, such as the first difference between the two schedules; `null` if it is.
+    pub(crate) not_compared: Option<String>,
     /// Forward passes.
     pub(crate) num_passes: usize,
     /// From the first joining to the last token, in seconds, one per repeat.
@@ -184,7 +184,7 @@ impl WorkloadResult {
         Self {
             name: workload.name.clone(),
             description: workload.description.clone(),
-            difference: None,
+            not_compared: None,
             num_passes: 0,
             measured_durations_s: vec![],
             simulated_duration_s: 0.0,
@@ -264,6 +264,9 @@ pub(crate) struct Report {
     pub(crate) warnings: Vec<String>,
     /// Every metric over the requests of all workloads.
     pub(crate) metrics: Vec<MetricReport>,
+    /// How far each round of runs was from the median over the rounds: mean over the requests of the end-to-end
+    /// latency's relative deviation, in percent. A drift of the machine shows here.
+    pub(crate) round_deviations_percent: Vec<f64>,
     /// Mean over the workloads of the duration's absolute error, in percent.
     pub(crate) mean_absolute_duration_error_percent: f64,
     /// Whether every metric passed and every workload was compared.
@@ -298,10 +301,25 @@ impl Report {
                 seed: settings.seed,
             },
             warnings,
+            round_deviations_percent: round_deviations(&compared, settings.repeats),
             mean_absolute_duration_error_percent: duration_errors.sum::<f64>() / compared.len().max(1) as f64,
             passed: !has_failed && compared.len() == workloads.len() && !workloads.is_empty(),
             metrics,
             workloads,
         }
     }
+}
+
+fn round_deviations(workloads: &[&WorkloadResult], repeats: u32) -> Vec<f64> {
+    let mut sums = vec![0.0; repeats as usize];
+    let mut num_requests = 0_u32;
+    for request in workloads.iter().flat_map(|workload| &workload.requests) {
+        let times: Vec<f64> = request.measured.iter().map(|times| times.e2el_s).collect();
+        let middle = median(&mut times.clone());
+        if middle > 0.0 {
+            num_requests += 1;
+            sums.iter_mut().zip(times).for_each(|(sum, time)| *sum += relative_percent(time, middle));
+        }
+    }
+    sums.into_iter().map(|sum| sum / f64::from(num_requests.max(1))).collect()
 }

@@ -13,7 +13,7 @@ use super::script_requests::{admissions, requests};
 use super::simulated;
 use crate::engine::{Engine, EngineFacts, Run, Script};
 use crate::verify::replay::replay;
-use crate::verify::tokens::first_difference;
+use crate::verify::tokens::{Difference, first_difference};
 
 /// How to compare.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,6 +68,11 @@ pub(crate) fn verify_metrics(
     Ok(Report::new(engine.facts(), profile, results.collect(), settings, warnings))
 }
 
+/// An iteration of the engine and the simulator's, in words if they are not the same.
+fn differs(difference: Option<Difference>) -> Option<String> {
+    difference.map(|difference| format!("the schedules differ: {difference}"))
+}
+
 /// The numbers below `count`, each once, in a random order (Fisher and Yates).
 fn shuffled(count: usize, random: &mut Pcg64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
@@ -106,7 +111,7 @@ impl Comparison {
         let mut difference = None;
         replay(&facts.config, &requests, &admissions(script), |simulated| {
             difference = match found.next() {
-                Some(pass) => first_difference(&pass.iteration, &simulated).map(|difference| difference.to_string()),
+                Some(pass) => differs(first_difference(&pass.iteration, &simulated)),
                 None => Some(format!("the engine ended after {} iterations, the simulator goes on", run.passes.len())),
             };
             difference.is_none()
@@ -145,8 +150,11 @@ impl Comparison {
         let mut result = WorkloadResult::new(workload);
         match self {
             Self::Untouched => {}
-            Self::Differs(difference) => result.difference = Some(difference),
+            Self::Differs(difference) => result.not_compared = Some(difference),
             Self::Same(same) => {
+                if same.lives.is_empty() {
+                    result.not_compared = Some("no request ran to its end".to_owned());
+                }
                 result.num_passes = same.first.passes.iter().filter(|pass| !pass.batch().is_empty()).count();
                 result.simulated_duration_s = same.simulated.1;
                 result.measured_durations_s = same.measured.iter().map(|(_, duration)| *duration).collect();

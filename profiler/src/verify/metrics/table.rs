@@ -18,7 +18,7 @@ impl Display for Table<'_> {
         write_slopes(report, f)?;
         write_percentiles(report, f)?;
         write_workloads(report, f)?;
-        write_differences(report, f)?;
+        write_not_compared(report, f)?;
         let verdict = if report.passed { "passed" } else { "failed" };
         writeln!(f, "verify-metrics {verdict}.")
     }
@@ -89,7 +89,7 @@ fn interval(interval: Interval, with_sign: bool) -> String {
 }
 
 /// With its sign, but for a value that is written as zero.
-fn signed(x: f64) -> String {
+pub(super) fn signed(x: f64) -> String {
     let text = format!("{x:+.2}");
     if matches!(text.as_str(), "+0.00" | "-0.00") { "0.00".to_owned() } else { text.replace('-', "−") }
 }
@@ -167,7 +167,10 @@ fn write_workloads(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f)?;
     }
     let duration_error = report.mean_absolute_duration_error_percent;
-    writeln!(f, "Mean |error| of the durations: {duration_error:.2} %.\n")
+    writeln!(f, "Mean |error| of the durations: {duration_error:.2} %.")?;
+    let rounds: Vec<String> = report.round_deviations_percent.iter().map(|&percent| signed(percent)).take(12).collect();
+    let more = if report.round_deviations_percent.len() > rounds.len() { ", …" } else { "" };
+    writeln!(f, "Drift: mean E2EL of each round against the median, in %: {}{more}.\n", rounds.join(", "))
 }
 
 fn error_and_noise(workload: &WorkloadResult, metric: Metric) -> String {
@@ -177,12 +180,12 @@ fn error_and_noise(workload: &WorkloadResult, metric: Metric) -> String {
     format!("{:.2} / {noise}", errors.mean_absolute_error_percent.value)
 }
 
-fn write_differences(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn write_not_compared(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let mut has_any = false;
     for workload in &report.workloads {
-        if let Some(difference) = &workload.difference {
+        if let Some(reason) = &workload.not_compared {
             has_any = true;
-            writeln!(f, "{}: not compared, the schedules differ: {difference}", workload.name)?;
+            writeln!(f, "{}: not compared: {reason}", workload.name)?;
         }
     }
     if has_any { writeln!(f) } else { Ok(()) }
