@@ -62,3 +62,26 @@ pub(crate) fn write_whole(path: &Path, contents: &str) -> Result<()> {
     }
     renamed.with_context(place)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_or_left_alone() {
+        let folder = std::env::temp_dir().join(format!("write-whole-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("writable");
+        let path = folder.join("a.json");
+        write_whole(&path, "old").expect("written");
+        write_whole(&path, "new").expect("replaced");
+        assert_eq!(fs::read_to_string(&path).expect("there"), "new");
+        let missing = folder.join("missing").join("a.json");
+        let error = write_whole(&missing, "").expect_err("no such folder");
+        assert!(format!("{error:#}").starts_with(&missing.display().to_string()), "{error:#}");
+        // A folder cannot be replaced by a file: the draft must not stay.
+        fs::create_dir_all(folder.join("b").join("c")).expect("writable");
+        assert!(write_whole(&folder.join("b"), "").is_err(), "it is a folder");
+        assert_eq!(fs::read_dir(&folder).expect("there").count(), 2, "a.json and b");
+        fs::remove_dir_all(folder).expect("ours");
+    }
+}

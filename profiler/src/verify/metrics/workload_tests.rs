@@ -61,7 +61,7 @@ fn a_small_engine_gets_workloads_it_can_take() {
 }
 
 #[track_caller]
-fn check_file(json: &str, expected: std::result::Result<usize, &str>) {
+fn check_file(json: &str, expected: Result<usize, &str>) {
     let random = sim_core::rng::Pcg64::stream(0, "file");
     let script = workload_file::parse(json.as_bytes(), engine(0.0).facts(), random);
     let found = script.map(|script| script.requests.iter().map(|request| request.prompt_token_ids.len()).sum());
