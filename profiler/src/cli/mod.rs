@@ -3,6 +3,7 @@
 mod link;
 mod serve;
 mod simulate;
+mod verify_metrics;
 mod verify_tokens;
 
 use std::process::ExitCode;

@@ -120,7 +120,12 @@ impl Engine for MockEngine {
                 instants.scheduled += self.take(self.truth.schedule_time(batch.num_reqs()));
                 instants.executed = instants.scheduled + self.take(self.truth.predict(&batch).duration);
             }
-            instants.updated = instants.executed + self.take(self.truth.update_time(batch.num_reqs()));
+            instants.updated = instants.executed;
+            if pass.iteration.s.is_some() {
+                // A pass without tokens is decided and taken in like any other.
+                let schedule_time = if batch.is_empty() { self.truth.schedule_time(0) } else { SimDuration::ZERO };
+                instants.updated += self.take(schedule_time + self.truth.update_time(batch.num_reqs()));
+            }
             instants.end = instants.updated;
             now = instants.end;
             pass.instants = instants;

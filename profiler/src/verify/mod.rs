@@ -6,3 +6,4 @@ mod random_workload;
 pub(crate) mod recorded_trace;
 pub(crate) mod replay;
 pub(crate) mod tokens;
+pub(crate) mod metrics;

@@ -148,7 +148,8 @@ pub(crate) fn compare(trace: &RecordedTrace) -> Result<Option<Difference>> {
     Ok(difference)
 }
 
-fn first_difference(expected: &Iteration, found: &Iteration) -> Option<Difference> {
+/// The first field of an iteration in which `found` is not as `expected`.
+pub(crate) fn first_difference(expected: &Iteration, found: &Iteration) -> Option<Difference> {
     let i = expected.i;
     let scheduled = |iteration: &Iteration| iteration.s.clone().unwrap_or_default();
     let tokens = |iteration: &Iteration| scheduled(iteration).iter().map(|s| (s.0, s.1)).collect::<Vec<_>>();

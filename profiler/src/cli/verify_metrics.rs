@@ -1,0 +1,224 @@
+//! `profiler verify-metrics`.
+
+use std::fmt::Display;
+use std::fs;
+use std::io::{IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use sim_core::profile::Profile;
+
+use crate::engine::{Engine, EngineFacts};
+use crate::verify::metrics::report::{Limits, Report};
+use crate::verify::metrics::table::Table;
+use crate::verify::metrics::{NamedScript, Settings, plot, store, verify_metrics, workload_file, workloads};
+
+/// Most runs of one workload.
+const MAX_REPEATS: i64 = 1000;
+
+/// What to compare, and where to write it.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The profile to check.
+    #[arg(long, value_name = "FILE")]
+    profile: PathBuf,
+    /// Runs of each workload on the engine.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=MAX_REPEATS))]
+    repeats: u32,
+    /// Seed of the workloads, of the order of the runs and of the confidence intervals.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Forward passes of a generated workload, roughly.
+    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(24..=100_000))]
+    num_passes: u32,
+    /// Run these of the generated workloads [default: all, or none if --workload is given].
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    generated: Vec<String>,
+    /// Run the workload in this JSON file; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    workload: Vec<PathBuf>,
+    /// Largest mean |error| of TTFT that passes, in %.
+    #[arg(long, value_name = "PERCENT", default_value_t = 5.0, value_parser = percent)]
+    max_ttft_error: f64,
+    /// Largest mean |error| of TPOT that passes, in %.
+    #[arg(long, value_name = "PERCENT", default_value_t = 2.0, value_parser = percent)]
+    max_tpot_error: f64,
+    /// Largest mean |error| of E2EL that passes, in %.
+    #[arg(long, value_name = "PERCENT", default_value_t = 2.0, value_parser = percent)]
+    max_e2el_error: f64,
+    /// Resamples behind each confidence interval.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..=100_000))]
+    num_resamples: u32,
+    /// Write everything that was found to this file.
+    #[arg(long, value_name = "FILE")]
+    output_json: Option<PathBuf>,
+    /// Draw simulated against measured times, and errors over forward passes, into this SVG file.
+    #[arg(long, value_name = "FILE", value_parser = svg_path)]
+    plot: Option<PathBuf>,
+    /// Store the comparison in the profile's `validation`.
+    #[arg(long)]
+    store: bool,
+}
+
+fn percent(text: &str) -> Result<f64> {
+    let percent: f64 = text.parse()?;
+    ensure!((0.0..=1000.0).contains(&percent), "{text} must be from 0 to 1000");
+    Ok(percent)
+}
+
+fn svg_path(text: &str) -> Result<PathBuf> {
+    let path = PathBuf::from(text);
+    match path.extension().map(|extension| extension.to_ascii_lowercase()) {
+        Some(extension) if extension == "svg" => Ok(path),
+        Some(extension) if extension == "png" => {
+            bail!("PNG is not written: it would need a font inside this program; give a name that ends in .svg")
+        }
+        _ => bail!("only SVG is written; give a name that ends in .svg"),
+    }
+}
+
+impl Args {
+    /// Compares on `engine`, which is up, and prints the table to `out`; true if it passed.
+    ///
+    /// # Errors
+    /// If an input is not what it should be, the engine fails, or an output cannot be written.
+    pub(super) fn run_on(&self, engine: &mut dyn Engine, out: &mut dyn Write) -> Result<bool> {
+        let mut profile = read_profile(&self.profile)?;
+        let workloads = self.workloads(engine.facts())?;
+        let limits = Limits {
+            ttft_percent: self.max_ttft_error,
+            tpot_percent: self.max_tpot_error,
+            e2el_percent: self.max_e2el_error,
+        };
+        let settings = Settings { repeats: self.repeats, num_resamples: self.num_resamples, seed: self.seed, limits };
+        let report = verify_metrics(engine, &profile, &workloads, settings, &mut tell)?;
+        write!(out, "{}", Table(&report))?;
+        self.write_files(&report, &mut profile)?;
+        Ok(report.passed)
+    }
+
+    /// Generated workloads, then those of files.
+    fn workloads(&self, facts: &EngineFacts) -> Result<Vec<NamedScript>> {
+        let mut all = vec![];
+        if !self.generated.is_empty() || self.workload.is_empty() {
+            all = workloads::generate(facts, &self.generated, self.num_passes, self.seed)?;
+        }
+        for path in &self.workload {
+            let workload = workload_file::read(path, facts, self.seed)?;
+            let name = &workload.name;
+            ensure!(all.iter().all(|other| other.name != *name), "{}: {name:?} is there twice", path.display());
+            all.push(workload);
+        }
+        Ok(all)
+    }
+
+    fn write_files(&self, report: &Report, profile: &mut Profile) -> Result<()> {
+        if let Some(path) = &self.output_json {
+            let json = serde_json::to_string_pretty(report)?;
+            store::write_whole(path, &format!("{json}\n"))?;
+        }
+        if let Some(path) = &self.plot {
+            store::write_whole(path, &plot::svg(report)?)?;
+        }
+        if self.store {
+            store::store(report, profile);
+            let json = profile.to_json().with_context(|| self.profile.display().to_string())?;
+            store::write_whole(&self.profile, &json)?;
+        }
+        Ok(())
+    }
+}
+
+fn read_profile(path: &Path) -> Result<Profile> {
+    let place = || path.display().to_string();
+    Profile::from_json(&fs::read(path).with_context(place)?).with_context(place)
+}
+
+/// Progress, for those who wait.
+#[expect(clippy::print_stderr, reason = "standard output is for the result")]
+fn tell(what: &dyn Display) {
+    if std::io::stderr().is_terminal() {
+        eprintln!("{what}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use sim_core::profile::SyntheticCosts;
+
+    use super::*;
+    use crate::engine::mock::MockEngine;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(flags: &[&str]) -> Result<Args, String> {
+        let line = ["verify-metrics", "--profile", "p.json"].into_iter().chain(flags.iter().copied());
+        Line::try_parse_from(line).map(|line| line.args).map_err(|error| error.to_string())
+    }
+
+    /// A fresh folder of this test.
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("verify-metrics-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("writable");
+        folder
+    }
+
+    #[test]
+    fn everything_asked_for_is_written() {
+        let folder = folder("outputs");
+        let mut profile = SyntheticCosts { max_model_len: 512, ..SyntheticCosts::default() }.profile();
+        (profile.engine.max_num_seqs, profile.engine.max_num_batched_tokens) = (8, 256);
+        let [profile_path, workload, json, plot] =
+            ["p.json", "own.json", "out.json", "out.svg"].map(|n| folder.join(n));
+        fs::write(&profile_path, profile.to_json().expect("valid")).expect("writable");
+        fs::write(&workload, r#"{"requests": [{"prompt_len": 9, "max_tokens": 3}]}"#).expect("writable");
+        let mut args = parse(&["--generated", "steady-light,bursts", "--num-passes", "48", "--store"]).expect("flags");
+        args.profile.clone_from(&profile_path);
+        args.workload.push(workload);
+        (args.output_json, args.plot) = (Some(json.clone()), Some(plot.clone()));
+        let mut out = vec![];
+        let mut engine = MockEngine::new(&profile, 400, 0.0, 0);
+        assert!(args.run_on(&mut engine, &mut out).expect("a comparison"), "no noise, and the very profile");
+        let table = String::from_utf8(out).expect("text");
+        assert!(table.ends_with("verify-metrics passed.\n"), "{table}");
+        let json: serde_json::Value = serde_json::from_slice(&fs::read(json).expect("written")).expect("JSON");
+        let names: Vec<_> = json["workloads"].as_array().into_iter().flatten().map(|w| w["name"].clone()).collect();
+        assert_eq!(names, ["steady-light", "bursts", "own"]);
+        assert_eq!(json["metrics"][0]["verdict"], "within_limit");
+        assert!(fs::read_to_string(plot).expect("written").starts_with("<svg"), "a picture");
+        let stored = Profile::from_json(&fs::read(&profile_path).expect("written")).expect("still a profile");
+        assert_eq!(stored.validation.runs.len(), 3 * 7, "three workloads, seven numbers each");
+        let mut left: Vec<_> =
+            fs::read_dir(&folder).expect("there").map(|entry| entry.expect("there").file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["out.json", "out.svg", "own.json", "p.json"], "no draft is left");
+        // Any other engine is slower or faster.
+        let truth = SyntheticCosts { max_model_len: 512, pass_us: 12_000.0, ..SyntheticCosts::default() };
+        let mut engine = MockEngine::new(&truth.profile(), 400, 0.0, 0);
+        args.generated = vec!["bursts".to_owned()];
+        assert!(!args.run_on(&mut engine, &mut vec![]).expect("a comparison"), "17 % off");
+        fs::remove_dir_all(folder).expect("ours");
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_refused() {
+        let check = |flags: &[&str], expected: &str| {
+            let error = parse(flags).expect_err(expected);
+            assert!(error.contains(expected), "{error}");
+        };
+        check(&["--plot", "a.png"], "PNG is not written: it would need a font inside this program");
+        check(&["--plot", "a.pdf"], "only SVG is written");
+        check(&["--repeats", "0"], "0 is not in 1..=1000");
+        check(&["--max-ttft-error=-1"], "-1 must be from 0 to 1000");
+        check(&["--max-tpot-error", "nan"], "must be from 0 to 1000");
+        let args = parse(&[]).expect("defaults");
+        let mut engine = MockEngine::new(&SyntheticCosts::default().profile(), 9000, 0.0, 0);
+        let error = args.run_on(&mut engine, &mut vec![]).expect_err("no such file");
+        assert!(format!("{error:#}").starts_with("p.json: "), "{error:#}");
+    }
+}
