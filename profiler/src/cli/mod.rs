@@ -34,6 +34,8 @@ enum Command {
     Link(Box<link::Args>),
     /// Compare the simulator's schedule with recordings of vLLM's, pass by pass.
     VerifyTokens(verify_tokens::Args),
+    /// Run workloads on a real vLLM, simulate them, and compare the latencies of every request.
+    VerifyMetrics(Box<verify_metrics::Args>),
     /// Serve the page on this machine, with a profile and flags of your own if you like.
     #[command(args_override_self = true)]
     Serve(Box<serve::Args>),
@@ -62,6 +64,7 @@ fn try_run() -> Result<bool> {
         Command::Simulate(args) => args.run(),
         Command::Link(args) => args.run(),
         Command::VerifyTokens(args) => args.run(),
+        Command::VerifyMetrics(args) => args.run(),
         Command::Serve(args) => args.run(),
         Command::Schema => schema(),
     }

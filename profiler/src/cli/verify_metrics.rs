@@ -12,6 +12,7 @@ use crate::engine::{Engine, EngineFacts};
 use crate::verify::metrics::report::{Limits, Report};
 use crate::verify::metrics::table::Table;
 use crate::verify::metrics::{NamedScript, Settings, plot, store, verify_metrics, workload_file, workloads};
+use crate::vllm::{EngineOptions, VllmEngine};
 
 /// Most runs of one workload.
 const MAX_REPEATS: i64 = 1000;
@@ -58,6 +59,8 @@ pub(super) struct Args {
     /// Store the comparison in the profile's `validation`.
     #[arg(long)]
     store: bool,
+    #[command(flatten)]
+    engine: EngineOptions,
 }
 
 fn percent(text: &str) -> Result<f64> {
@@ -78,11 +81,17 @@ fn svg_path(text: &str) -> Result<PathBuf> {
 }
 
 impl Args {
+    /// Starts the engine and compares.
+    pub(super) fn run(&self) -> Result<bool> {
+        let mut engine = VllmEngine::start(&self.engine)?;
+        self.run_on(&mut engine, &mut std::io::stdout().lock())
+    }
+
     /// Compares on `engine`, which is up, and prints the table to `out`; true if it passed.
     ///
     /// # Errors
     /// If an input is not what it should be, the engine fails, or an output cannot be written.
-    pub(super) fn run_on(&self, engine: &mut dyn Engine, out: &mut dyn Write) -> Result<bool> {
+    fn run_on(&self, engine: &mut dyn Engine, out: &mut dyn Write) -> Result<bool> {
         let mut profile = read_profile(&self.profile)?;
         let workloads = self.workloads(engine.facts())?;
         let limits = Limits {
