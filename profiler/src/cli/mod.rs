@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, and the exit codes.
 
 mod link;
+mod run_workload_trace;
 mod serve;
 mod simulate;
 mod verify_metrics;
@@ -34,6 +35,9 @@ enum Command {
     Link(Box<link::Args>),
     /// Compare the simulator's schedule with recordings of vLLM's, pass by pass.
     VerifyTokens(verify_tokens::Args),
+    /// Run a workload on a real vLLM and write what it scheduled and when, pass by pass and request by request.
+    #[command(args_override_self = true)]
+    RunWorkloadTrace(Box<run_workload_trace::Args>),
     /// Run workloads on a real vLLM, simulate them, and compare the latencies of every request.
     VerifyMetrics(Box<verify_metrics::Args>),
     /// Serve the page on this machine, with a profile and flags of your own if you like.
@@ -64,6 +68,7 @@ fn try_run() -> Result<bool> {
         Command::Simulate(args) => args.run(),
         Command::Link(args) => args.run(),
         Command::VerifyTokens(args) => args.run(),
+        Command::RunWorkloadTrace(args) => args.run(),
         Command::VerifyMetrics(args) => args.run(),
         Command::Serve(args) => args.run(),
         Command::Schema => schema(),

@@ -3,7 +3,7 @@
 use sim_core::config::{EngineConfig, SchedulingPolicy};
 
 use super::recorded_trace::{RecordedEngine, RecordedRequest, RecordedTrace, RecordedWorkload};
-use crate::engine::{EngineFacts, Run, Script};
+use crate::engine::{EngineFacts, PassInstants, Run, Script};
 
 impl RecordedTrace {
     /// A script and what the engine of `facts` did with it.
@@ -71,4 +71,10 @@ impl From<&EngineConfig> for RecordedEngine {
 fn share_of_blocks(config: &EngineConfig) -> f64 {
     let half = if config.watermark_blocks == 0 { 0.0 } else { 0.5 };
     (f64::from(config.watermark_blocks) + half) / f64::from(config.num_gpu_blocks)
+}
+
+/// In the order of [`PassInstants`]' fields.
+pub(crate) const fn instants(instants: PassInstants) -> [u64; 6] {
+    let PassInstants { begin, called, scheduled, executed, updated, end } = instants;
+    [begin, called, scheduled, executed, updated, end]
 }

@@ -1,7 +1,8 @@
 //! How true the simulator is: against recordings of the real scheduler, and against the real engine.
 
 pub(crate) mod live;
-mod live_trace;
+pub(crate) mod live_trace;
+pub(crate) mod measured_recording;
 mod random_workload;
 pub(crate) mod recorded_trace;
 pub(crate) mod replay;

@@ -17,7 +17,7 @@
 pub(crate) mod workloads;
 mod workload_shapes;
 pub(crate) mod workload_file;
-mod script_requests;
+pub(super) mod script_requests;
 mod per_request;
 mod simulated;
 mod run;

@@ -13,7 +13,7 @@ const NEVER_GENERATED: u64 = 1 << 40;
 ///
 /// # Errors
 /// If the answers are not one per request, or one is longer than its `max_tokens`.
-pub(super) fn requests(script: &Script, output_token_ids: &[Vec<u32>]) -> Result<RequestSet> {
+pub(in crate::verify) fn requests(script: &Script, output_token_ids: &[Vec<u32>]) -> Result<RequestSet> {
     let num_requests = script.requests.len();
     let num_answers = output_token_ids.len();
     ensure!(num_answers == num_requests, "the engine answered {num_answers} requests of {num_requests}");
@@ -56,7 +56,7 @@ fn salt_number<'a>(salt: Option<&'a str>, salts: &mut Vec<&'a str>) -> Result<u3
 }
 
 /// When the script's requests join and leave.
-pub(super) fn admissions(script: &Script) -> Admissions {
+pub(in crate::verify) fn admissions(script: &Script) -> Admissions {
     Admissions {
         queries_per_iter: script.queries_per_iter.clone(),
         aborts: script.aborts.iter().map(|&(iteration, request)| (iteration, RequestId(request))).collect(),
