@@ -1,12 +1,9 @@
 //! `profiler run-workload-trace`.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use serde::Serialize;
 use sim_core::metrics::bench_outputs::RecordedOutputs;
 use sim_core::metrics::bench_serve::{BenchmarkMetrics, Latencies};
@@ -18,7 +15,7 @@ use sim_core::workload::Traffic;
 use crate::engine::requests::scripted_requests;
 use crate::engine::{Engine as _, Run, Script};
 use crate::simulate::scenario_flags::WorkloadFlags;
-use crate::verify::live_trace;
+use crate::verify::live_trace::{self, write_json};
 use crate::verify::measured_recording::measured_recording;
 use crate::verify::metrics::{workload_file, workloads};
 use crate::verify::recorded_trace::RecordedTrace;
@@ -150,18 +147,4 @@ impl Args {
         let (script, run) = engine.run_timed(requests, &send_times_ns)?;
         Ok((script, run, Some(send_times_ns)))
     }
-}
-
-/// Writes `value` as JSON, compressed if the name ends in `.gz`.
-fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let place = || path.display().to_string();
-    let mut file = BufWriter::new(File::create(path).with_context(place)?);
-    if path.extension().is_some_and(|extension| extension == "gz") {
-        let mut packed = GzEncoder::new(&mut file, Compression::default());
-        serde_json::to_writer(&mut packed, value).with_context(place)?;
-        packed.finish().with_context(place)?;
-    } else {
-        serde_json::to_writer(&mut file, value).with_context(place)?;
-    }
-    file.flush().with_context(place)
 }

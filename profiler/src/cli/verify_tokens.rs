@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::verify::live::verify_live;
+use crate::verify::live::{Workloads, verify_live};
 use crate::verify::tokens::{trace_files, verify_file};
 use crate::vllm::EngineOptions;
 
@@ -22,6 +22,9 @@ pub(super) struct Args {
     /// Seed of the first workload; the others count up
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    /// Keep what the engine scheduled in this folder, a file per workload, for --recorded
+    #[arg(long, value_name = "DIR")]
+    save_traces: Option<PathBuf>,
     #[command(flatten)]
     engine: EngineOptions,
 }
@@ -31,7 +34,8 @@ impl Args {
     pub(super) fn run(&self) -> Result<bool> {
         let mut out = io::stdout().lock();
         if self.recorded.is_empty() {
-            let tally = verify_live(&self.engine, self.seed, self.num_workloads, &mut out)?;
+            let which = Workloads { seed: self.seed, count: self.num_workloads };
+            let tally = verify_live(&self.engine, which, self.save_traces.as_deref(), &mut out)?;
             return Ok(tally.num_identical == tally.num_workloads);
         }
         let files = trace_files(&self.recorded)?;

@@ -1,9 +1,11 @@
 //! `verify-tokens` on a live engine: random workloads, each compared pass by pass.
 
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::live_trace::write_json;
 use super::random_workload::{random_engine_flags, random_workload};
 use super::recorded_trace::RecordedTrace;
 use super::tokens::{Difference, compare};
@@ -12,6 +14,9 @@ use crate::vllm::{EngineOptions, VllmEngine};
 
 /// Workloads that share one random engine: starting it takes longer than they do.
 const WORKLOADS_PER_ENGINE: u64 = 5;
+
+/// vLLM's attention kernels for processors take blocks of multiples of this.
+const CPU_BLOCK_MULTIPLE: u32 = 32;
 
 /// What a comparison covered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,28 +31,40 @@ pub(crate) struct Tally {
     num_chunks: usize,
 }
 
-/// Runs random workloads on real engines and compares each with the simulator; seeds count up from `seed`. Without
-/// flags of the user's every [`WORKLOADS_PER_ENGINE`] workloads have a random engine of their own.
+/// Random workloads; their seeds count up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Workloads {
+    /// Of the first.
+    pub(crate) seed: u64,
+    pub(crate) count: u64,
+}
+
+/// Runs random workloads on real engines and compares each with the simulator. Without flags of the user's every
+/// [`WORKLOADS_PER_ENGINE`] workloads have a random engine of their own. What was scheduled is kept in `save`.
 pub(crate) fn verify_live(
     options: &EngineOptions,
-    seed: u64,
-    num_workloads: u64,
+    workloads: Workloads,
+    save: Option<&Path>,
     out: &mut dyn Write,
 ) -> Result<Tally> {
     let mut tally = Tally::default();
-    let per_engine = if options.flags.is_empty() { WORKLOADS_PER_ENGINE } else { num_workloads };
-    for first in (0..num_workloads).step_by(usize::try_from(per_engine.max(1))?) {
+    let has_flags = !options.flags.is_empty();
+    let per_engine = if has_flags { workloads.count } else { WORKLOADS_PER_ENGINE };
+    let seeds: Vec<u64> = (workloads.seed..workloads.seed.saturating_add(workloads.count)).collect();
+    for seeds in seeds.chunks(usize::try_from(per_engine.max(1))?) {
         let mut options = options.clone();
-        if options.flags.is_empty() {
-            // vLLM's attention kernels for processors take multiples of 32.
-            options.flags = random_engine_flags(seed + first, 32);
+        if !has_flags {
+            options.flags = random_engine_flags(seeds[0], CPU_BLOCK_MULTIPLE);
         }
         writeln!(out, "engine: {} {}", options.model, options.flags.join(" "))?;
         let mut engine = VllmEngine::start(&options).with_context(|| options.flags.join(" "))?;
-        for seed in (seed + first..seed + num_workloads).take(usize::try_from(per_engine)?) {
-            let facts = engine.facts();
-            let script = random_workload(seed, &facts.config, facts.model.vocab_size);
-            match verify_script(&mut engine, &script, &mut tally)? {
+        for seed in seeds {
+            let script = random_workload(*seed, &engine.facts().config, engine.facts().model.vocab_size);
+            let (trace, difference) = verify_script(&mut engine, &script, &mut tally)?;
+            if let Some(folder) = save {
+                write_json(&folder.join(format!("{}_{seed}.json.gz", options.model)), &trace)?;
+            }
+            match difference {
                 None => writeln!(out, "seed {seed}: identical, {} requests", script.requests.len())?,
                 Some(difference) => writeln!(out, "seed {seed}: {difference}")?,
             }
@@ -57,8 +74,12 @@ pub(crate) fn verify_live(
     Ok(tally)
 }
 
-/// Runs one script and compares it; `None` if every field of every pass agrees.
-pub(crate) fn verify_script(engine: &mut dyn Engine, script: &Script, tally: &mut Tally) -> Result<Option<Difference>> {
+/// Runs one script and compares it; no difference if every field of every pass agrees.
+fn verify_script(
+    engine: &mut dyn Engine,
+    script: &Script,
+    tally: &mut Tally,
+) -> Result<(RecordedTrace, Option<Difference>)> {
     let run = engine.run(script)?;
     tally.num_workloads += 1;
     tally.num_passes += run.passes.len();
@@ -70,9 +91,10 @@ pub(crate) fn verify_script(engine: &mut dyn Engine, script: &Script, tally: &mu
         tally.num_aborts += iteration.abort.len();
         tally.num_chunks += iteration.s.iter().flatten().filter(|part| part.1 > 1 && part.2 > 0).count();
     }
-    let difference = compare(&RecordedTrace::of_run(engine.facts(), script, &run))?;
+    let trace = RecordedTrace::of_run(engine.facts(), script, &run);
+    let difference = compare(&trace)?;
     tally.num_identical += u64::from(difference.is_none());
-    Ok(difference)
+    Ok((trace, difference))
 }
 
 impl std::fmt::Display for Tally {
@@ -104,7 +126,8 @@ mod tests {
         for seed in 0..30 {
             let mut engine = MockEngine::tight(seed);
             let script = random_workload(seed, &engine.facts().config.clone(), 2048);
-            assert_eq!(verify_script(&mut engine, &script, &mut tally).expect("a run"), None, "seed {seed}");
+            let (_, difference) = verify_script(&mut engine, &script, &mut tally).expect("a run");
+            assert_eq!(difference, None, "seed {seed}");
         }
         assert_eq!((tally.num_workloads, tally.num_identical), (30, 30));
     }

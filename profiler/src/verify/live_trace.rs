@@ -1,5 +1,13 @@
 //! A run of the real engine in the words of the trace format, so that it is compared and kept as a recording is.
 
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde::Serialize;
 use sim_core::config::{EngineConfig, SchedulingPolicy};
 
 use super::recorded_trace::{RecordedEngine, RecordedRequest, RecordedTrace, RecordedWorkload};
@@ -77,4 +85,21 @@ fn share_of_blocks(config: &EngineConfig) -> f64 {
 pub(crate) const fn instants(instants: PassInstants) -> [u64; 6] {
     let PassInstants { begin, called, scheduled, executed, updated, end } = instants;
     [begin, called, scheduled, executed, updated, end]
+}
+
+/// Writes `value` as JSON, compressed if the name ends in `.gz`.
+///
+/// # Errors
+/// If the file cannot be written.
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let place = || path.display().to_string();
+    let mut file = BufWriter::new(File::create(path).with_context(place)?);
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        let mut packed = GzEncoder::new(&mut file, Compression::default());
+        serde_json::to_writer(&mut packed, value).with_context(place)?;
+        packed.finish().with_context(place)?;
+    } else {
+        serde_json::to_writer(&mut file, value).with_context(place)?;
+    }
+    file.flush().with_context(place)
 }

@@ -13,10 +13,12 @@ used, so that a vLLM that lacks it is refused by name instead of failing somewhe
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
 import platform
+import signal
 import sys
 import time
 import traceback
@@ -424,7 +426,15 @@ def serve(answers: Any) -> None:
         answers.flush()
 
 
+def end_with_parent() -> None:
+    """A profiler that is killed while the engine runs must not leave it running. Linux only."""
+    if sys.platform == "linux":
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
 def main() -> None:
+    end_with_parent()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
