@@ -38,6 +38,7 @@ const KINDS = [
     assert.match(await page.getByTestId("measured").innerText(), /statistics only, no curve can be drawn/);
   }],
   ["mooncake.jsonl", fileOf("tests/data/bench_serve/timed_trace_mooncake.jsonl"), ["as Mooncake trace: 30 requests over"], true, isDataset("timed_trace")],
+  ["bailian.jsonl", fileOf("tests/data/bench_serve/timed_trace_bailian.jsonl"), ["as timed trace: 30 requests over", "16 tokens per hash and times in seconds"], true, isDataset("timed_trace")],
   ["azure.csv", azure, ["as Azure trace: 40 requests over"], true, isDataset("azure")],
   ["burstgpt.csv", fileOf("tests/data/bench_serve/burstgpt.csv"), ["as BurstGPT trace: 26 requests over", "14 entries without tokens are left out"], true, isDataset("burstgpt_timed")],
   ["serve.sh", "vllm serve meta-llama/Llama-3.1-8B \\\n  --max-num-seqs 4 --port 8000\n", ["Read serve.sh as a command", "--port: set aside"], true, async (page) => {
