@@ -147,6 +147,7 @@ mod in_the_browser {
                 name: "<b>mine</b> & co".to_owned(),
                 style: SeriesStyle::Current,
                 points: vec![(0.1, 0.25), (0.2, 0.5), (0.4, 1.0)],
+                percentiles: vec![(50.0, 0.2)],
             }],
             x_unit: Unit::Seconds,
             x_title: "TTFT".to_owned(),
