@@ -52,11 +52,13 @@ const KINDS = [
   }],
 ];
 
-for (const [way, give] of [["dropped", drop], ["chosen", choose]]) {
+// However a file comes in, the same reader reads it: one of each sort is enough for the second way.
+const oneOfEachSort = KINDS.filter(([name]) => ["mine.json", "detailed.json", "azure.csv", "serve.sh"].includes(name));
+for (const [way, give, kinds] of [["dropped", drop, KINDS], ["chosen", choose, oneOfEachSort]]) {
   pageTest(`every kind of file is recognised by its content when ${way}`, async ({ page, open }) => {
     await open();
     let before = await digestOf(page);
-    for (const [name, content, parts, isOther, more] of KINDS) {
+    for (const [name, content, parts, isOther, more] of kinds) {
       await give(page, [name, content]);
       const notice = await told(page, name, ...parts);
       const after = await digestOf(page, isOther ? before : undefined);
@@ -109,13 +111,13 @@ const BAD = [
   ["unknown-flag.sh", "vllm serve m --frobnicate 3", ["nothing was changed", "frobnicate"]],
 ];
 
-for (const [way, give] of [["dropped", drop], ["chosen", choose]]) {
+for (const [way, give, bad] of [["dropped", drop, BAD], ["chosen", choose, BAD.filter((_, place) => place % 4 === 0)]]) {
   pageTest(`what cannot be read is named with its fault and its limit when ${way}, and everything stays`, async ({ page, open }) => {
     await open("#v=1&request-rate=4&num-prompts=50&max-num-seqs=8");
     const before = await digestOf(page);
     const form = await formOf(page);
     const address = page.url();
-    for (const [name, content, parts] of BAD) {
+    for (const [name, content, parts] of bad) {
       await give(page, [name, content]);
       const notice = await told(page, name, ...parts);
       assert.equal(await notice.getAttribute("role"), "alert", name);
