@@ -1,7 +1,8 @@
 // What the tests do on the page again and again: give it files, wait for the end of a run, read its digest.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
@@ -112,6 +113,17 @@ export async function digestOfProfiler(link, ...rest) {
   const [, digest] = stdout.match(/Digest of the run: +([0-9a-f]{16})/) ?? [];
   assert.ok(digest, stdout);
   return digest;
+}
+
+/** The file that `profiler simulate --save-result` writes of a link's run. */
+export async function resultOfProfiler(link) {
+  const folder = mkdtempSync(`${tmpdir()}/result-`);
+  try {
+    await promisify(execFile)(PROFILER, ["simulate", "--link", link, "--save-result", "--result-dir", folder, "--result-filename", "result.json"]);
+    return JSON.parse(readFileSync(`${folder}/result.json`));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** The share link, as the dialog has it. */

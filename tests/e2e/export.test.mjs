@@ -1,7 +1,7 @@
 // What can be taken away: plots as pictures and numbers, runs as files.
 import assert from "node:assert/strict";
 import { site } from "./browser.mjs";
-import { digestOf, drop, saved, told } from "./app.mjs";
+import { digestOf, drop, resultOfProfiler, saved, told } from "./app.mjs";
 
 const { pageTest } = site();
 const RUN = "#v=1&request-rate=8&num-prompts=60&goodput=ttft:500";
@@ -44,6 +44,31 @@ pageTest("a plot is saved as SVG, PNG and CSV", async ({ page, open }) => {
   const shares = rows.map((row) => Number(row.split(",").at(-1)));
   assert.ok(shares.every((share, i) => i === 0 || share >= shares[i - 1]) && Math.abs(shares.at(-1) - 1) < 1e-9, "a distribution ends at 1");
   assert.equal(await digestOf(page), digest);
+});
+
+pageTest("the result of a ramp-up dates each whole rate as that of the command line does", async ({ page, open }) => {
+  const link = "#v=1&num-prompts=60&ramp-up-strategy=linear&ramp-up-start-rps=2&ramp-up-end-rps=9";
+  await open(link);
+  await digestOf(page);
+  await page.getByTestId("export").click();
+  const result = JSON.parse((await saved(page, () => page.getByTestId("export-bench-json").click())).content);
+  const expect = await resultOfProfiler(link);
+  // Dates are of now: the whole rates, and the microseconds from the first to each, are the run's.
+  const micros = (date) => {
+    assert.match(date, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}$/);
+    return Date.parse(`${date.slice(0, -7)}Z`) * 1000 + Number(date.slice(-6));
+  };
+  const steps = ({ rps_change_events: events }) => events.map(({ rps, timestamp }) => [rps, micros(timestamp) - micros(events[0].timestamp)]);
+  assert.equal(result.rps_change_events.length, 8);
+  // Each side cuts its dates to whole microseconds, of different beginnings.
+  for (const [index, [rps, after]] of steps(expect).entries()) {
+    const [ownRps, ownAfter] = steps(result)[index];
+    assert.ok(ownRps === rps && Math.abs(ownAfter - after) <= 1, `${steps(result)}, not ${steps(expect)}`);
+  }
+  assert.ok(Math.abs(micros(result.rps_change_events[0].timestamp) - micros(expect.rps_change_events[0].timestamp)) < 600e6, "local time on both sides");
+  const dated = ({ rps_change_events, date, duration, ...rest }) => Object.keys(rest).sort();
+  assert.deepEqual(dated(result), dated(expect), "the same fields");
+  for (const key of ["ramp_up_strategy", "ramp_up_start_rps", "ramp_up_end_rps", "duration", "mean_ttft_ms"]) assert.deepEqual(result[key], expect[key], key);
 });
 
 pageTest("a run is saved as vLLM's result, requests, trace and scenario", async ({ page, open }) => {

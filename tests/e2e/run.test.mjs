@@ -63,14 +63,23 @@ for (const [flag, value, name] of [
   ["gpu-memory-utilization", "1.5", "gpu_memory_utilization"],
   ["request-rate", "-1", "request_rate"],
 ]) {
-  pageTest(`--${flag} ${value}, a number out of range, is told with its name, and the results before stay`, async ({ page, open }) => {
+  pageTest(`--${flag} ${value}, a number out of range, is told with its name and at the field, and the results before stay`, async ({ page, open }) => {
     await open("#v=1&request-rate=4&num-prompts=50");
     const before = await digestOf(page);
     await edit(page, flag, value);
     const error = page.getByTestId("run-error");
     await error.waitFor();
     for (const part of [name, value]) assert.ok((await error.innerText()).includes(part), await error.innerText());
+    const said = page.getByTestId(`error-${flag}`);
+    assert.ok((await said.innerText()).includes(value), await said.innerText());
+    assert.equal(await field(page, flag).getAttribute("aria-invalid"), "true");
+    assert.ok((await field(page, flag).getAttribute("aria-describedby")).split(" ").includes(await said.getAttribute("id")));
+    assert.equal(await page.locator(".panels [aria-invalid]").count(), 1, "no other field is to blame");
     assert.equal(await digestNow(page), before);
+    await page.getByTestId(`reset-${flag}`).click();
+    await finished(page);
+    assert.equal(await said.count(), 0, "what is mended is told no longer");
+    assert.equal(await field(page, flag).getAttribute("aria-invalid"), null);
   });
 }
 
@@ -82,6 +91,7 @@ pageTest("what vLLM would refuse to start with is told in its words, and the res
   await edit(page, "max-num-batched-tokens", "256");
   const words = /max_num_batched_tokens = 256 is below max_num_seqs = 512/;
   assert.match(await page.getByTestId("engine-refusal").innerText(), words);
+  assert.match(await page.getByTestId("error-max-num-batched-tokens").innerText(), words);
   await page.getByTestId("run-error").waitFor();
   assert.match(await page.getByTestId("run-error").innerText(), words);
   assert.match(await page.getByTestId("stale-line").innerText(), /these results are of the run before/);

@@ -55,6 +55,28 @@ pageTest("the keyboard alone edits, runs, compares and looks around", async ({ p
   await digestOf(page, after);
 });
 
+pageTest("a plot offers to be seen whole while it is not, and only then", async ({ page, open }) => {
+  await open(RUN);
+  await finished(page);
+  const card = page.getByTestId("distribution");
+  const reset = card.locator(".plot-reset");
+  const drag = async () => {
+    await card.locator(".plot-canvas").scrollIntoViewIfNeeded();
+    const { x, y, width, height } = await card.locator(".plot-canvas").boundingBox();
+    await page.mouse.move(x + width * 0.3, y + height / 2);
+    await page.mouse.down();
+    await page.mouse.move(x + width * 0.6, y + height / 2, { steps: 3 });
+    await page.mouse.up();
+    await reset.waitFor();
+  };
+  assert.equal(await reset.count(), 0);
+  for (const act of [() => reset.click(), () => page.getByTestId("metric-tab-itl").click(), () => page.getByTestId("log-x").click()]) {
+    await drag();
+    await act();
+    await reset.waitFor({ state: "detached" });
+  }
+});
+
 pageTest("every control has a mark of the focus", async ({ page, open }) => {
   await open(RUN);
   await finished(page);

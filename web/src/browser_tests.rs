@@ -27,6 +27,9 @@ const DIGEST: &str = "e5cf974dc1ed3846";
 struct Clock;
 
 impl Host for Clock {
+    fn wall_clock_ms(&self) -> u64 {
+        0
+    }
     fn now_ms(&self) -> f64 {
         0.0
     }
@@ -49,12 +52,12 @@ fn the_same_run_has_the_same_digest_on_the_host_and_in_wasm() {
 #[cfg(target_family = "wasm")]
 mod in_the_browser {
     use js_sys::{Array, Function, Reflect, Uint8Array};
-    use serde::Serialize as _;
     use sim_core::scenario::link::Link;
     use wasm_bindgen::prelude::*;
 
     use super::*;
     use crate::files;
+    use crate::parcel::{Parcel, Wire};
     use crate::plot::cdf::{CdfPlot, CdfSeries};
     use crate::plot::ticks::Unit;
     use crate::plot::{Frame, SeriesStyle, Theme};
@@ -63,6 +66,20 @@ mod in_the_browser {
 
     fn member(of: &JsValue, path: &[&str]) -> JsValue {
         path.iter().fold(of.clone(), |of, name| Reflect::get(&of, &JsValue::from_str(name)).expect("an object"))
+    }
+
+    fn packed(message: impl Wire) -> JsValue {
+        serde_wasm_bindgen::to_value(&Parcel::of(message)).expect("a message")
+    }
+
+    fn unpacked<T: Wire>(value: &JsValue) -> T {
+        let parcel: Parcel = serde_wasm_bindgen::from_value(value.clone()).expect("a parcel");
+        parcel.open().expect("a message of this type")
+    }
+
+    /// The files of a message.
+    fn files_of(value: &JsValue) -> Vec<Uint8Array> {
+        Array::from(&member(value, &["files"])).iter().map(|file| file.dyn_into().expect("bytes")).collect()
     }
 
     #[wasm_bindgen_test]
@@ -77,13 +94,11 @@ mod in_the_browser {
             Request::Read { id: 6, name: "a ☃.json".to_owned(), content: vec![0, 128, 255] },
         ];
         for request in requests {
-            let value = serde_wasm_bindgen::to_value(&request).expect("a message");
-            assert_eq!(serde_wasm_bindgen::from_value::<Request>(value).expect("the same"), request);
+            assert_eq!(unpacked::<Request>(&packed(request.clone())), request);
         }
-        let value = serde_wasm_bindgen::to_value(&Request::Run { id: 1, input: input() }).expect("a message");
-        for path in [["Run", "input", "profile"], ["Run", "input", "dataset"]] {
-            assert!(member(&value, &path).is_instance_of::<Uint8Array>(), "{path:?} are bytes");
-        }
+        let files = files_of(&packed(Request::Run { id: 1, input: input() }));
+        let contents: Vec<Vec<u8>> = files.iter().map(Uint8Array::to_vec).collect();
+        assert_eq!(contents, [PROFILE.to_vec(), vec![0, 1, 254, 255]], "profile and dataset are bytes");
     }
 
     /// What a worker posts: value and list of what changes hands.
@@ -95,7 +110,7 @@ mod in_the_browser {
         });
         let mut side = WorkerSide::new(post.as_ref().unchecked_ref::<Function>().clone());
         for request in requests {
-            side.handle(serde_wasm_bindgen::to_value(request).expect("a message"));
+            side.handle(packed(request.clone()));
         }
         let pairs = sent.iter().map(|pair| pair.unchecked_into::<Array>());
         pairs.map(|pair| (pair.get(0), pair.get(1).unchecked_into())).collect()
@@ -111,21 +126,22 @@ mod in_the_browser {
         let bad = Request::Read { id: 6, name: "x".to_owned(), content: Vec::new() };
         let posted = posted(&[run.clone(), rows, gantt, file, read, bad]);
         // Progress may come in between.
-        let answers: Vec<(JsValue, Array)> =
-            posted.into_iter().filter(|(value, _)| member(value, &["Progress"]).is_undefined()).collect();
+        let read = posted.iter().map(|(value, transfer)| (unpacked::<Reply>(value), value, transfer));
+        let answers: Vec<(Reply, &JsValue, &Array)> =
+            read.filter(|(reply, ..)| !matches!(reply, Reply::Progress { .. })).collect();
         assert_eq!(answers.len(), 6, "an answer each");
-        for (value, _) in &answers {
-            let reply: Reply = serde_wasm_bindgen::from_value(value.clone()).expect("a reply");
-            let again = reply.serialize(&serde_wasm_bindgen::Serializer::new()).expect("a message");
-            assert_eq!(serde_wasm_bindgen::from_value::<Reply>(again).expect("the same"), reply);
+        for (reply, ..) in &answers {
+            assert_eq!(&unpacked::<Reply>(&packed(reply.clone())), reply);
         }
-        assert_eq!(member(&answers[0].0, &["Answer", "answer", "digest"]), JsValue::from_str(DIGEST));
-        let (file, transfer) = &answers[3];
-        let content: Uint8Array = member(file, &["Export", "content"]).dyn_into().expect("bytes");
+        assert!(matches!(&answers[0].0, Reply::Answer { answer, .. } if answer.digest == DIGEST), "the digest");
+        let (_, file, transfer) = &answers[3];
+        let [content] = &files_of(file)[..] else { panic!("one file") };
         assert_eq!(JsValue::from(content.buffer()), transfer.get(0), "they change hands instead of being copied");
         assert_eq!(content.to_vec().iter().filter(|byte| **byte == b'\n').count(), 301, "a row per request");
-        let fault = member(&answers[5].0, &["Fault", "message"]).as_string();
-        assert!(fault.is_some_and(|fault| fault.starts_with("x: ")), "a fault names the file");
+        assert!(
+            matches!(&answers[5].0, Reply::Fault { message, .. } if message.starts_with("x: ")),
+            "it names the file"
+        );
     }
 
     #[wasm_bindgen_test]
@@ -134,7 +150,7 @@ mod in_the_browser {
         let post = Function::new_with_args("value", "globalThis.heard = value");
         WorkerSide::new(post).handle(sent.into());
         let heard = member(&js_sys::global(), &["heard"]);
-        assert_eq!(member(&heard, &["Fault", "id"]), JsValue::from_f64(0.0));
+        assert!(matches!(unpacked(&heard), Reply::Fault { id: 0, .. }), "a fault");
     }
 
     #[wasm_bindgen_test]
@@ -144,6 +160,7 @@ mod in_the_browser {
                 name: "<b>mine</b> & co".to_owned(),
                 style: SeriesStyle::Current,
                 points: vec![(0.1, 0.25), (0.2, 0.5), (0.4, 1.0)],
+                percentiles: vec![(50.0, 0.2)],
             }],
             x_unit: Unit::Seconds,
             x_title: "TTFT".to_owned(),

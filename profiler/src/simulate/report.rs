@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use sim_core::config::{EngineConfig, Reason, ResolvedEngine};
+use sim_core::config::ResolvedEngine;
 use sim_core::metrics::bench_json::{ResultJson, SaveResult, Simulation, result_filename};
 use sim_core::metrics::bench_outputs::RecordedOutputs;
 use sim_core::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics, Latencies};
@@ -14,9 +14,8 @@ use sim_core::metrics::bench_table::table;
 use sim_core::metrics::chrome_trace::write_chrome_trace;
 use sim_core::metrics::digest::digest;
 use sim_core::metrics::request_csv::write_request_csv;
-use sim_core::metrics::summary::{EngineSummary, EngineTotals};
 use sim_core::profile::Profile;
-use sim_core::profile::schema::ProvenanceKind;
+use sim_core::scenario::told::{self, EngineSetting};
 use sim_core::simulator::SimulationResult;
 
 use super::report_flags::ReportFlags;
@@ -37,7 +36,7 @@ impl Report<'_> {
     /// Where the numbers come from: what a reader must know before the table.
     pub(crate) fn heading(&self) -> String {
         let provenance = &self.profile.provenance;
-        let kind = provenance_kind(self.profile);
+        let kind = provenance.kind.name();
         let sources = provenance.sources.iter().map(|source| format!("{} {}", source.name, source.version));
         let sources = sources.collect::<Vec<_>>().join(", ");
         let accuracy = if self.profile.validation.runs.is_empty() {
@@ -70,43 +69,20 @@ impl Report<'_> {
     }
 
     fn engine_lines(&self) -> String {
-        let summary = self.engine_summary();
+        let summary = told::engine_summary(&self.engine.config, self.result);
+        let lines = told::engine_lines(&summary, self.extrapolated_share()).into_iter();
+        let digest = ("Digest of the run", format!("{:016x}", digest(&self.result.recording)));
         let mut text = String::new();
-        let mut line = |name: &str, value: String| {
-            text.push_str(&format!("{name:<40} {value}\n"));
-        };
-        line("Forward passes:", summary.totals.num_passes.to_string());
-        line("Preemptions:", summary.totals.num_preemptions.to_string());
-        line("Prefix cache hit rate:", format!("{:.1} %", 100.0 * summary.totals.prefix_cache_hit_rate()));
-        line("Running requests, mean / most:", format!("{:.1} / {}", summary.mean_running, summary.max_running));
-        line("Waiting requests, mean / most:", format!("{:.1} / {}", summary.mean_waiting, summary.max_waiting));
-        line(
-            "KV cache usage, mean / most:",
-            format!("{:.1} % / {:.1} %", 100.0 * summary.mean_kv_cache_usage, 100.0 * summary.max_kv_cache_usage),
-        );
-        line("Device busy:", format!("{:.1} %", 100.0 * summary.device_busy_share));
-        line("Device time beyond the profile's samples:", format!("{:.1} %", 100.0 * self.extrapolated_share()));
-        line("Digest of the run:", format!("{:016x}", digest(&self.result.recording)));
+        for (name, value) in lines.chain([digest]) {
+            let name = format!("{name}:");
+            // Writing to a String cannot fail.
+            writeln!(text, "{name:<40} {value}").unwrap_or_default();
+        }
         text
     }
 
-    fn engine_summary(&self) -> EngineSummary {
-        let stats = self.result.stats;
-        let totals = EngineTotals {
-            num_passes: self.result.recording.passes.len() as u64,
-            num_preemptions: stats.num_preemptions,
-            prefix_cache_queries: stats.prefix_cache_queries,
-            prefix_cache_hits: stats.prefix_cache_hits,
-            preempted_queries: stats.preempted_queries,
-            preempted_hits: stats.preempted_hits,
-            num_evictions: self.result.num_evictions,
-        };
-        EngineSummary::new(&self.result.recording, totals, self.engine.config.num_gpu_blocks)
-    }
-
     fn extrapolated_share(&self) -> f64 {
-        let time = self.result.device_time;
-        if time.total.as_nanos() == 0 { 0.0 } else { time.extrapolated.as_secs_f64() / time.total.as_secs_f64() }
+        told::extrapolated_share(&self.result.device_time)
     }
 
     /// Share of the requests that meet every objective.
@@ -158,7 +134,7 @@ impl Report<'_> {
             version: env!("CARGO_PKG_VERSION"),
             vllm_version: VLLM_VERSION,
             profile: self.profile_name,
-            provenance: provenance_kind(self.profile),
+            provenance: self.profile.provenance.kind.name(),
             extrapolated_share: self.extrapolated_share(),
             digest: digest(&self.result.recording),
         };
@@ -178,47 +154,12 @@ impl Report<'_> {
 
 /// The engine's settings, each with the reason for its value.
 pub(crate) fn explain(engine: &ResolvedEngine) -> String {
-    let fields = field_values(&engine.config);
     let mut text = String::new();
-    for (field, value) in fields {
-        let reason = match engine.reason(field) {
-            Some(Reason::Given) => "given".to_owned(),
-            Some(Reason::Default { why } | Reason::Overridden { why }) => why.clone(),
-            None => String::new(),
-        };
+    for EngineSetting { field, value, reason, .. } in told::engine_settings(engine) {
         // Writing to a String cannot fail.
         writeln!(text, "{field:<38} {value:>8}  {reason}").unwrap_or_default();
     }
     text
-}
-
-fn field_values(config: &EngineConfig) -> [(&'static str, String); 16] {
-    [
-        ("max_num_seqs", config.max_num_seqs.to_string()),
-        ("max_num_active_seqs", config.max_num_active_seqs.to_string()),
-        ("max_num_batched_tokens", config.max_num_batched_tokens.to_string()),
-        ("max_num_scheduled_tokens", config.max_num_scheduled_tokens.to_string()),
-        ("max_model_len", config.max_model_len.to_string()),
-        ("block_size", config.block_size.to_string()),
-        ("num_gpu_blocks", config.num_gpu_blocks.to_string()),
-        ("enable_prefix_caching", config.enable_prefix_caching.to_string()),
-        ("enable_chunked_prefill", config.enable_chunked_prefill.to_string()),
-        ("long_prefill_token_threshold", config.long_prefill_token_threshold.to_string()),
-        ("long_prefill_token_threshold_adaptive", config.long_prefill_token_threshold_adaptive.to_string()),
-        ("policy", format!("{:?}", config.policy).to_lowercase()),
-        ("scheduler_reserve_full_isl", config.scheduler_reserve_full_isl.to_string()),
-        ("watermark_blocks", config.watermark_blocks.to_string()),
-        ("async_scheduling", config.async_scheduling.to_string()),
-        ("pipeline_parallel_size", config.pipeline_parallel_size.to_string()),
-    ]
-}
-
-const fn provenance_kind(profile: &Profile) -> &'static str {
-    match profile.provenance.kind {
-        ProvenanceKind::Measured => "measured",
-        ProvenanceKind::Derived => "derived",
-        ProvenanceKind::Synthetic => "synthetic",
-    }
 }
 
 #[expect(clippy::print_stderr, reason = "tells where the result is")]

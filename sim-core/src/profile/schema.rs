@@ -58,6 +58,18 @@ pub enum ProvenanceKind {
     Synthetic,
 }
 
+impl ProvenanceKind {
+    /// As it stands in the file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Measured => "measured",
+            Self::Derived => "derived",
+            Self::Synthetic => "synthetic",
+        }
+    }
+}
+
 /// Where the numbers come from; shown wherever results are shown.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = require_all))]

@@ -14,6 +14,7 @@ mod model_config;
 mod prepare;
 mod recognise;
 mod report_args;
+pub mod told;
 mod workload_args;
 
 use alloc::collections::BTreeMap;

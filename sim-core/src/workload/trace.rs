@@ -193,12 +193,13 @@ pub enum TraceKind {
     TimedTrace(TimedTraceOptions),
 }
 
-/// Recognises a trace by its first line.
+/// Recognises a trace by its first lines.
 #[must_use]
 pub fn recognise(bytes: &[u8]) -> Option<TraceKind> {
     /// More than the first line of any trace with hashes.
     const MAX_FIRST_LINE: usize = 1 << 20;
-    let (_, first_line) = lines(bytes.get(..MAX_FIRST_LINE).unwrap_or(bytes)).next()?;
+    let beginning = bytes.get(..MAX_FIRST_LINE).unwrap_or(bytes);
+    let (_, first_line) = lines(beginning).next()?;
     let header = first_line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(first_line);
     let has = |name: &[u8]| header.split(|&byte| byte == b',').any(|column| column.trim_ascii() == name);
     if has(b"TIMESTAMP") && has(b"ContextTokens") && has(b"GeneratedTokens") {
@@ -208,13 +209,32 @@ pub fn recognise(bytes: &[u8]) -> Option<TraceKind> {
         return Some(TraceKind::BurstGpt);
     }
     let options = TimedTraceOptions::default();
-    let mut deserializer = serde_json::Deserializer::from_slice(first_line);
-    let entry = serde::de::DeserializeSeed::deserialize(EntryReader(&options), &mut deserializer).ok()?;
-    let input_length = entry.input_length?.as_u64()?;
-    let num_hashes = u64::try_from(entry.hash_ids.map_or(0, |hash_ids| hash_ids.len())).ok()?;
-    // Mooncake's hashes stand for 512 tokens each, Bailian's for 16.
-    let is_mooncake = num_hashes > 0 && num_hashes * 16 < input_length;
+    num_hashes(first_line, &options)?;
+    let is_mooncake = is_mooncake(beginning, &options);
     Some(TraceKind::TimedTrace(if is_mooncake { TimedTraceOptions::mooncake() } else { options }))
+}
+
+/// Length and hashes of a timed trace's line; `None` if it is none.
+fn num_hashes(line: &[u8], options: &TimedTraceOptions) -> Option<(u64, u64)> {
+    let mut deserializer = serde_json::Deserializer::from_slice(line);
+    let entry = serde::de::DeserializeSeed::deserialize(EntryReader(options), &mut deserializer).ok()?;
+    let num_hashes = entry.hash_ids.map_or(0, |hash_ids| hash_ids.len());
+    Some((entry.input_length?.as_u64()?, u64::try_from(num_hashes).ok()?))
+}
+
+/// Whether the hashes of a timed trace can stand for 512 tokens each, as Mooncake's do, and not for 16, as Bailian's do:
+/// no prompt has more of them than it has chunks of 512, and one has fewer than it has chunks of 16.
+///
+/// A single short prompt with fewer hashes than its length asks for leaves this open; more lines settle it.
+fn is_mooncake(beginning: &[u8], options: &TimedTraceOptions) -> bool {
+    const MAX_LINES: usize = 100;
+    let entries = lines(beginning).take(MAX_LINES).filter_map(|(_, line)| num_hashes(line, options));
+    let (mut are_of_512, mut are_of_16) = (true, true);
+    for (input_length, num_hashes) in entries.filter(|(_, num_hashes)| *num_hashes > 0) {
+        are_of_512 &= num_hashes <= input_length.div_ceil(512);
+        are_of_16 &= num_hashes >= input_length / 16;
+    }
+    are_of_512 && !are_of_16
 }
 
 pub(super) fn check_size(bytes: &[u8], limit: usize) -> Result<(), WorkloadError> {

@@ -83,6 +83,28 @@ fn traces_are_recognised_by_their_first_line() {
     assert_eq!(recognise(mooncake), Some(TraceKind::TimedTrace(TimedTraceOptions::mooncake())));
     let bailian = br#"{"chat_id": 1, "timestamp": 0.5, "input_length": 33, "output_length": 5, "hash_ids": [0,1,2]}"#;
     assert_eq!(recognise(bailian), Some(TraceKind::TimedTrace(TimedTraceOptions::default())));
+    let file = |name: &str| crate::profile_fixture::file(&format!("data/bench_serve/{name}.jsonl"));
+    let kind = |options| Some(TraceKind::TimedTrace(options));
+    // Its first prompt has 32 tokens and one hash: only the others say that this is not one of 512.
+    assert_eq!(recognise(&file("timed_trace_bailian")), kind(TimedTraceOptions::default()));
+    assert_eq!(recognise(&file("timed_trace_mooncake")), kind(TimedTraceOptions::mooncake()));
+    for (lines, expect) in [
+        (&[(2048, 4), (8192, 16)][..], TimedTraceOptions::mooncake()),
+        (&[(2048, 4), (600, 3)], TimedTraceOptions::default()),
+        (&[(40, 1), (31, 0), (513, 2)], TimedTraceOptions::mooncake()),
+        (&[(16, 1), (31, 1)], TimedTraceOptions::default()),
+        (&[(700, 0)], TimedTraceOptions::default()),
+        (&[(33, 2), (512, 32)], TimedTraceOptions::default()),
+    ] {
+        let line = |&(length, num_hashes): &(u32, u32)| {
+            let hashes: Vec<u32> = (0..num_hashes).collect();
+            format!(
+                "{{\"timestamp\": 0, \"input_length\": {length}, \"output_length\": 1, \"hash_ids\": {hashes:?}}}\n"
+            )
+        };
+        let text: String = lines.iter().map(line).collect();
+        assert_eq!(recognise(text.as_bytes()), kind(expect), "{text}");
+    }
     for other in ["", "\n", "{}", "a,b,c", "[{\"conversations\": []}]", "{\"prompt\": \"t1\"}", "\u{0}"] {
         assert_eq!(recognise(other.as_bytes()), None, "{other:?}");
     }

@@ -19,7 +19,6 @@ pub(super) struct Pointer {
     is_pinned: RwSignal<bool>,
     /// Pixels where a drag began and where it is.
     drag: RwSignal<Option<(f64, f64)>>,
-    is_zoomed: RwSignal<bool>,
     on_zoom: Option<Callback<Option<(f64, f64)>>>,
 }
 
@@ -29,16 +28,11 @@ impl Pointer {
         cursor: RwSignal<Option<f64>>,
         on_zoom: Option<Callback<Option<(f64, f64)>>>,
     ) -> Self {
-        let (is_pinned, is_zoomed, drag) = (RwSignal::new(false), RwSignal::new(false), RwSignal::new(None));
-        Self { drawing, cursor, is_pinned, drag, is_zoomed, on_zoom }
+        Self { drawing, cursor, is_pinned: RwSignal::new(false), drag: RwSignal::new(None), on_zoom }
     }
 
     fn x_axis(&self) -> Option<Axis> {
         self.drawing.with_untracked(|drawing| drawing.as_ref().map(|drawing| drawing.x))
-    }
-
-    pub(super) fn is_zoomed(&self) -> bool {
-        self.is_zoomed.get()
     }
 
     pub(super) fn moved(&self, event: &PointerEvent) {
@@ -105,14 +99,12 @@ impl Pointer {
 
     fn zoom(&self, low: f64, high: f64) {
         if let Some(on_zoom) = self.on_zoom.filter(|_| low < high) {
-            self.is_zoomed.set(true);
             on_zoom.run(Some((low, high)));
         }
     }
 
     pub(super) fn reset_zoom(&self) {
         if let Some(on_zoom) = self.on_zoom {
-            self.is_zoomed.set(false);
             on_zoom.run(None);
         }
     }

@@ -83,6 +83,9 @@ pub(crate) fn PlotView(
     /// Called with the range that was dragged over, or `None` to see everything again. Without it nothing zooms.
     #[prop(optional, into)]
     on_zoom: Option<Callback<Option<(f64, f64)>>>,
+    /// Whether less than everything is seen.
+    #[prop(optional, into)]
+    is_zoomed: Option<Signal<bool>>,
     /// The crosshair's place, for plots that share it; its own otherwise.
     #[prop(optional)]
     cursor: Option<RwSignal<Option<f64>>>,
@@ -106,7 +109,7 @@ pub(crate) fn PlotView(
         <figure class="plot">
             <figcaption class="plot-head">
                 <span class="plot-title">{title}</span>
-                <Show when=move || on_zoom.is_some() && pointer.is_zoomed()>
+                <Show when=move || on_zoom.is_some() && is_zoomed.is_some_and(|is_zoomed| is_zoomed.get())>
                     <button type="button" class="btn btn-ghost plot-reset" on:click=move |_| pointer.reset_zoom()>
                         "Reset zoom"
                     </button>

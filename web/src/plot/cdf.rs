@@ -8,7 +8,7 @@ use super::ticks::{self, Unit};
 use super::{Drawing, Frame, SeriesStyle, Slo};
 
 /// The quantiles with a mark.
-const MARKS: [(f64, &str); 3] = [(0.5, "P50"), (0.9, "P90"), (0.99, "P99")];
+const MARKS: [(f64, &str); 3] = [(50.0, "P50"), (90.0, "P90"), (99.0, "P99")];
 /// The tail's axis ends here even if there are more samples.
 const LEAST_TAIL: f64 = 1e-5;
 
@@ -20,6 +20,8 @@ pub(crate) struct CdfSeries {
     pub(crate) style: SeriesStyle,
     /// (x, share of samples at most x), both increasing, as `Distribution::ecdf` gives them.
     pub(crate) points: Vec<(f64, f64)>,
+    /// (percent, x) of the percentiles as they are told elsewhere: interpolated, where the points only step.
+    pub(crate) percentiles: Vec<(f64, f64)>,
 }
 
 /// Cumulative distributions over one axis.
@@ -47,9 +49,9 @@ impl CdfSeries {
         self.points.last().map(|_| if after == 0 { 0.0 } else { self.points[after - 1].1 })
     }
 
-    /// Smallest x that a share of at least `share` is at most.
-    pub(crate) fn quantile(&self, share: f64) -> Option<f64> {
-        self.points.iter().find(|point| point.1 >= share - 1e-12).map(|point| point.0)
+    /// The percentile, if it is known.
+    fn percentile(&self, percent: f64) -> Option<f64> {
+        self.percentiles.iter().find(|known| (known.0 - percent).abs() < 1e-9).map(|known| known.1)
     }
 }
 
@@ -120,11 +122,11 @@ impl CdfPlot {
     fn draw_marks(&self, scaffold: &Scaffold<'_>, canvas: &mut Canvas<'_>, series: &CdfSeries, labelled: bool) {
         let colour = series.style.look().colour(canvas.frame.theme);
         let mut last: Option<Point> = None;
-        for (share, name) in MARKS {
-            let Some(x) = series.quantile(share).filter(|&x| scaffold.x.contains(x)) else {
+        for (percent, name) in MARKS {
+            let Some(x) = series.percentile(percent).filter(|&x| scaffold.x.contains(x)) else {
                 continue;
             };
-            let height = self.height(share);
+            let height = self.height(percent / 100.0);
             if !scaffold.y.contains(height) {
                 continue;
             }
@@ -182,12 +184,34 @@ mod tests {
     #[test]
     fn a_curve_is_read_where_it_steps() {
         let points = vec![(1.0, 0.25), (2.0, 0.75), (4.0, 1.0)];
-        let series = CdfSeries { name: "run".to_owned(), style: SeriesStyle::Current, points };
+        let series = CdfSeries { name: "run".to_owned(), style: SeriesStyle::Current, points, percentiles: Vec::new() };
         for (x, share) in [(0.5, 0.0), (1.0, 0.25), (1.9, 0.25), (2.0, 0.75), (9.0, 1.0)] {
             assert_eq!(series.share_at(x), Some(share), "at {x}");
         }
-        for (share, x) in [(0.1, 1.0), (0.25, 1.0), (0.5, 2.0), (1.0, 4.0)] {
-            assert_eq!(series.quantile(share), Some(x), "at {share}");
+    }
+
+    #[test]
+    fn marks_say_the_percentiles_that_are_told_elsewhere() {
+        let series = CdfSeries {
+            name: "run".to_owned(),
+            style: SeriesStyle::Current,
+            points: vec![(1.0, 0.25), (2.0, 0.75), (4.0, 1.0)],
+            percentiles: vec![(50.0, 1.625), (99.0, 3.5)],
+        };
+        let plot = CdfPlot {
+            series: vec![series],
+            x_unit: Unit::Seconds,
+            x_title: "TTFT".to_owned(),
+            noun: "requests".to_owned(),
+            log_x: false,
+            tail: false,
+            slo: None,
+            x_range: None,
+        };
+        let frame = Frame { width: 600, height: 300, theme: crate::plot::Theme::Light };
+        let svg = plot.draw(frame).svg;
+        for (text, is_there) in [("P50 1.62 s", true), ("P99 3.5 s", true), ("P90", false)] {
+            assert_eq!(svg.contains(text), is_there, "{text}: {svg}");
         }
     }
 

@@ -105,7 +105,11 @@ fn cdf_series(mut xs: Vec<f64>, style: SeriesStyle) -> CdfSeries {
         rank += 1.0;
         (x, rank / n)
     });
-    CdfSeries { name: format!("{style:?}"), style, points: points.collect() }
+    let points: Vec<(f64, f64)> = points.collect();
+    let percentile =
+        |percent: f64| points.iter().find(|point| point.1 >= percent / 100.0 - 1e-12).map(|point| (percent, point.0));
+    let percentiles = [50.0, 90.0, 99.0].into_iter().filter_map(percentile).collect();
+    CdfSeries { name: format!("{style:?}"), style, points, percentiles }
 }
 
 proptest! {

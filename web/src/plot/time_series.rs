@@ -96,7 +96,8 @@ impl TimeSeriesPlot {
         };
         Scaffold::new(frame, spec).finish(frame, |scaffold, canvas| {
             scaffold.draw_below(canvas);
-            for series in self.series.iter().rev() {
+            // Two bands over each other would be of neither's colour.
+            if let Some(series) = self.series.first() {
                 draw_band(scaffold, canvas, series);
             }
             for series in self.series.iter().rev() {

@@ -5,6 +5,7 @@
 
 mod advice;
 pub(crate) mod cards;
+mod date;
 mod export;
 mod gantt;
 mod measured;

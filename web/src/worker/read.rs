@@ -57,7 +57,16 @@ fn trace(kind: &TraceKind, content: &[u8]) -> Result<Found, String> {
     let given = flags.iter().map(|(flag, value)| (flag.as_str(), value.as_deref()));
     let scenario = Scenario::from_flags(given).map_err(|error| error.to_string())?;
     let sample = scenario.workload().sample(Some(content), None).map_err(|error| error.to_string())?;
-    Ok(Found::Trace { summary: summary(format, &sample), flags })
+    let mut summary = summary(format, &sample);
+    if let TraceKind::TimedTrace(options) = kind {
+        // Guessed from the hashes: to be checked by whoever knows.
+        let unit = if options.timed_trace_sec_multiplier < 1.0 { "milliseconds" } else { "seconds" };
+        summary.push_str(&format!(
+            "; read as {} tokens per hash and times in {unit}",
+            options.timed_trace_chunk_hash_size
+        ));
+    }
+    Ok(Found::Trace { summary, flags })
 }
 
 fn flags(dataset: &str, options: Option<&TimedTraceOptions>) -> Vec<(String, Option<String>)> {

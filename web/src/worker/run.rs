@@ -7,6 +7,7 @@ use sim_core::profile::Profile;
 use sim_core::scenario::{Prepared, Scenario, prepare};
 use sim_core::simulator::{Simulation, SimulationOptions, SimulationResult};
 
+use super::date;
 use crate::protocol::RunInput;
 
 /// Iterations between two calls of [`Host::progress`].
@@ -16,6 +17,9 @@ const ITERATIONS_PER_TICK: u32 = 4_000;
 pub(crate) trait Host {
     /// Milliseconds of a clock that never goes back.
     fn now_ms(&self) -> f64;
+
+    /// What the clock on the wall says: milliseconds since midnight of 1 January 1970, there.
+    fn wall_clock_ms(&self) -> u64;
 
     /// A run goes on: requests that ended, requests in all, simulated seconds. Called often; showing it is up to the
     /// host.
@@ -44,7 +48,11 @@ impl FinishedRun {
         let flags = input.flags.iter().map(|(flag, value)| (flag.as_str(), value.as_deref()));
         let scenario = Scenario::from_flags(flags).map_err(|error| error.to_string())?;
         let dataset = input.dataset.as_deref();
-        let prepared = prepare(&scenario, &profile, dataset, None).map_err(|error| error.to_string())?;
+        let mut prepared = prepare(&scenario, &profile, dataset, None).map_err(|error| error.to_string())?;
+        // A simulated run has no date of its own: as if it had begun now.
+        let began_ms = host.wall_clock_ms();
+        let dated = prepared.date_rate_changes(&scenario.workload().traffic(), |time| date::iso_date(began_ms, time));
+        dated.map_err(|error| error.to_string())?;
         let Prepared { engine, workload, num_skipped, step_time, options } = prepared;
         let start = host.now_ms();
         let mut simulation =

@@ -75,6 +75,11 @@ impl Host for Page<'_> {
         now_ms()
     }
 
+    fn wall_clock_ms(&self) -> u64 {
+        let now = js_sys::Date::new_0();
+        sim_core::math::f64_to_u64(now.get_time() - 60_000.0 * now.get_timezone_offset())
+    }
+
     fn progress(&mut self, done: u32, total: u32, sim_time: f64) {
         let now = now_ms();
         if now - self.last_progress_ms >= PROGRESS_INTERVAL_MS {

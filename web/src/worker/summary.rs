@@ -7,9 +7,9 @@ use sim_core::metrics::bench_table::table;
 use sim_core::metrics::digest::digest;
 use sim_core::metrics::distribution::Percentile;
 use sim_core::metrics::recorder::Recording;
-use sim_core::metrics::summary::{EngineSummary, EngineTotals};
 use sim_core::metrics::time_series::{Series, SeriesPoint};
 use sim_core::metrics::ttft_split::{TtftParts, TtftSplit};
+use sim_core::scenario::told;
 
 use super::run::FinishedRun;
 use super::{advice, cards, metric};
@@ -28,7 +28,7 @@ impl FinishedRun {
         let outputs = RecordedOutputs::without_itls(recording);
         let latencies = Latencies::new(&outputs);
         let metrics = BenchmarkMetrics::new(&outputs, &latencies, &self.options);
-        let summary = self.engine_summary();
+        let summary = told::engine_summary(&self.engine.config, &self.result);
         let profile = cards::profile_card(&self.profile, &self.input.profile_name, &self.result.device_time);
         let num_requests = math::usize_to_u32(recording.requests.len());
         let num_finished = math::u64_to_u32(metrics.completed);
@@ -59,23 +59,12 @@ impl FinishedRun {
             ttft_split: ttft_split(recording),
             series: self.series(),
             bench_table: table(&metrics, &self.options),
-            engine_lines: cards::engine_lines(&summary, profile.extrapolated_share),
+            engine_lines: told::engine_lines(&summary, profile.extrapolated_share)
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
             profile,
         }
-    }
-
-    fn engine_summary(&self) -> EngineSummary {
-        let stats = self.result.stats;
-        let totals = EngineTotals {
-            num_passes: math::usize_to_u64(self.result.recording.passes.len()),
-            num_preemptions: stats.num_preemptions,
-            prefix_cache_queries: stats.prefix_cache_queries,
-            prefix_cache_hits: stats.prefix_cache_hits,
-            preempted_queries: stats.preempted_queries,
-            preempted_hits: stats.preempted_hits,
-            num_evictions: self.result.num_evictions,
-        };
-        EngineSummary::new(&self.result.recording, totals, self.engine.config.num_gpu_blocks)
     }
 
     fn series(&self) -> TimeSeries {

@@ -25,6 +25,9 @@ impl Host for Desk {
     fn now_ms(&self) -> f64 {
         0.0
     }
+    fn wall_clock_ms(&self) -> u64 {
+        1_767_225_599_123
+    }
     fn progress(&mut self, done: u32, total: u32, sim_time: f64) {
         self.progress.push((done, total, sim_time));
     }
@@ -273,8 +276,16 @@ fn dropped_files_say_what_they_are_good_for() {
     assert_eq!((answer.num_requests, answer.num_skipped), (2, 1));
 
     let mooncake = br#"{"timestamp": 0, "input_length": 6758, "output_length": 500, "hash_ids": [0,1,2,3,4,5,6,7,8,9,10,11,12,13]}"#;
-    let Ok(Found::Trace { flags, .. }) = found("m.jsonl", mooncake) else { panic!("no trace") };
+    let Ok(Found::Trace { flags, summary }) = found("m.jsonl", mooncake) else { panic!("no trace") };
     assert_eq!(flags[1].1.as_deref(), Some("512"));
+    assert!(summary.ends_with("; read as 512 tokens per hash and times in milliseconds"), "{summary}");
+    let bailian = include_bytes!("../../../tests/data/bench_serve/timed_trace_bailian.jsonl");
+    let Ok(Found::Trace { flags, summary }) = found("b.jsonl", bailian) else { panic!("no trace") };
+    assert_eq!(flags.len(), 1, "vLLM's defaults: {flags:?}");
+    assert!(
+        summary.starts_with("timed trace: ") && summary.ends_with("16 tokens per hash and times in seconds"),
+        "{summary}"
+    );
     let Ok(Found::Link { fragment }) = found("", b"https://host/x#v=1&a=b ") else { panic!("no link") };
     assert_eq!(fragment, "v=1&a=b");
     assert!(matches!(found("", b"vllm serve m"), Ok(Found::Command { .. })), "a command");
@@ -282,6 +293,29 @@ fn dropped_files_say_what_they_are_good_for() {
     assert!(message.starts_with("x: ") && message.contains("none of what can be read here"), "{message}");
     let Err(message) = found("x", &PROFILE[..PROFILE.len() / 2]) else { panic!("half a profile") };
     assert!(message.contains("the text ends within"), "{message}");
+}
+
+#[test]
+fn a_ramp_up_is_dated_in_the_result_as_the_command_line_dates_it() {
+    const RAMP_UP: Flags<'_> =
+        &[("num-prompts", "60"), ("ramp-up-strategy", "linear"), ("ramp-up-start-rps", "2"), ("ramp-up-end-rps", "9")];
+    let session = &mut Session::default();
+    answer(session, RAMP_UP);
+    let scenario = Scenario::from_flags(RAMP_UP.iter().map(|&(flag, value)| (flag, Some(value)))).expect("known flags");
+    let (_, mut prepared) = directly(RAMP_UP, false);
+    let traffic = scenario.workload().traffic();
+    prepared.date_rate_changes(&traffic, |time| super::date::iso_date(1_767_225_599_123, time)).expect("in order");
+    let events = prepared.options.ramp_up.expect("a ramp-up").rps_change_events;
+    let events: Vec<(u64, String)> = events.into_iter().map(|(rps, date)| (u64::from(rps), date)).collect();
+    assert_eq!(events.len(), 8, "{events:?}");
+    for kind in [ExportKind::BenchJson, ExportKind::BenchJsonDetailed] {
+        let result: serde_json::Value = serde_json::from_str(&export(session, kind).1).expect("JSON");
+        let written = result["rps_change_events"].as_array().expect("a list").iter();
+        let written: Vec<(u64, String)> = written
+            .map(|event| (event["rps"].as_u64().unwrap_or(0), event["timestamp"].as_str().unwrap_or("").to_owned()))
+            .collect();
+        assert_eq!(written, events, "{kind:?}");
+    }
 }
 
 #[test]

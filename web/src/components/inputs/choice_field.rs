@@ -31,7 +31,7 @@ pub(super) fn ChoiceControl(field: FieldState) -> impl IntoView {
     view! {
         <select
             id=field.id() data-testid=field.id() aria-describedby=move || field.described_by()
-            aria-invalid=move || field.error.with(Option::is_some).then_some("true")
+            aria-invalid=move || field.is_invalid().then_some("true")
             on:change=move |event| field.take(&event_target_value(&event))
         >
             <option value="" prop:selected=move || given.with(Option::is_none)>{default}</option>

@@ -6,6 +6,7 @@ use wasm_bindgen::JsCast;
 
 use super::choice_field::ChoiceControl;
 use super::engine_values::{Told, default_of, overridden};
+use super::faults::Faults;
 use super::icons::{Icon, RESET};
 use super::words::plain_name;
 use super::workload_fields::flag;
@@ -32,6 +33,8 @@ pub(super) struct FieldState {
     pub(super) default: Memo<Told>,
     /// What is wrong with what was typed last.
     pub(super) error: RwSignal<Option<String>>,
+    /// What is wrong with what the form has, although it is a value of the flag's type.
+    fault: Memo<Option<String>>,
 }
 
 impl FieldState {
@@ -49,11 +52,12 @@ impl FieldState {
 
     /// Ids of what describes the control.
     pub(super) fn described_by(self) -> String {
-        if self.error.with(Option::is_some) {
-            format!("{} {}", self.error_id(), self.help_id())
-        } else {
-            self.help_id()
-        }
+        if self.is_invalid() { format!("{} {}", self.error_id(), self.help_id()) } else { self.help_id() }
+    }
+
+    /// Whether there is something wrong with it.
+    pub(super) fn is_invalid(self) -> bool {
+        self.error.with(Option::is_some) || self.fault.with(Option::is_some)
     }
 
     /// Takes what was typed; what is refused changes nothing.
@@ -73,7 +77,14 @@ fn Field(flag: &'static Flag) -> impl IntoView {
     let state = expect_context::<AppState>();
     let given = Memo::new(move |_| state.scenario.with(|scenario| scenario.get(flag.name).map(str::to_owned)));
     let default = Memo::new(move |_| default_told(state, flag));
-    let field = FieldState { state, flag, given, default, error: RwSignal::new(None) };
+    let faults: Faults = expect_context();
+    let error = RwSignal::new(None::<String>);
+    // What was typed and refused hides what the form has.
+    let fault = Memo::new(move |_| {
+        let is_typed_right = error.with(Option::is_none);
+        given.with(|given| is_typed_right.then(|| faults.at(flag.name, given.as_deref())).flatten())
+    });
+    let field = FieldState { state, flag, given, default, error, fault };
     let is_changed = move || given.with(Option::is_some);
     let reset = move |_| {
         field.error.set(None);
@@ -107,13 +118,15 @@ fn Field(flag: &'static Flag) -> impl IntoView {
                 </Show>
             </div>
             <p class="field-help setting-note" id=field.help_id()>{move || help(state, field)}</p>
-            <div aria-live="polite" class="setting-note">
-                {move || field.error.get().map(|error| view! {
-                    <p class="field-error" id=field.error_id() data-testid=format!("error-{}", flag.name)>{error}</p>
-                })}
-            </div>
+            <div aria-live="polite" class="setting-note">{move || field.error.get().map(|error| said(field, error))}</div>
+            // Spoken already where the run's or the engine's fault is told.
+            <div class="setting-note">{move || field.fault.get().map(|fault| said(field, fault))}</div>
         </div>
     }
+}
+
+fn said(field: FieldState, error: String) -> impl IntoView {
+    view! { <p class="field-error" id=field.error_id() data-testid=format!("error-{}", field.flag.name)>{error}</p> }
 }
 
 /// What holds without the flag.
@@ -186,7 +199,7 @@ fn TextControl(field: FieldState) -> impl IntoView {
             type="text" id=field.id() data-testid=field.id() inputmode=mode autocomplete="off" autocapitalize="off"
             spellcheck="false" prop:value=text placeholder=move || field.default.with(placeholder)
             aria-describedby=move || field.described_by()
-            aria-invalid=move || field.error.with(Option::is_some).then_some("true") on:input=typed
+            aria-invalid=move || field.is_invalid().then_some("true") on:input=typed
         />
     }
 }

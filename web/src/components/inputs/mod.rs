@@ -7,6 +7,7 @@ mod drop_layer;
 mod engine_card;
 mod engine_values;
 mod export_menu;
+mod faults;
 mod field;
 mod header;
 mod help;

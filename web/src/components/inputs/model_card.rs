@@ -7,13 +7,13 @@ use sim_core::profile::Profile;
 use super::panels::Card;
 use crate::format::with_groups;
 use crate::state::{AppState, Origin, ProfileChoice};
-use crate::worker::cards::{kv_cache, provenance_kind};
+use crate::worker::cards::kv_cache;
 
 /// The card.
 #[component]
 pub(super) fn ModelCard() -> impl IntoView {
     let state = expect_context::<AppState>();
-    let kind = move || state.profile.with(|choice| choice.as_ref().map(|choice| provenance_kind(&choice.profile)));
+    let kind = move || state.profile.with(|choice| choice.as_ref().map(|choice| choice.profile.provenance.kind.name()));
     let aside =
         move || kind().map(|kind| view! { <span class=kind_class(kind) data-testid="profile-kind">{kind}</span> });
     view! {

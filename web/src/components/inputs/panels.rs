@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::command_box::CommandBox;
 use super::engine_card::EngineCard;
+use super::faults::Faults;
 use super::field::Refill;
 use super::model_card::ModelCard;
 use super::run_bar::RunBar;
@@ -21,6 +22,7 @@ fn is_wide() -> bool {
 #[component]
 pub(crate) fn Panels() -> impl IntoView {
     provide_context(Refill(RwSignal::new(0)));
+    provide_context(Faults::new(expect_context()));
     view! {
         <div class="panels" id="settings" role="group" aria-label="Settings" data-testid="panels">
             <ModelCard/>

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::sentences::{metric, middle, percentile};
 use crate::answer::{Answer, MeasuredRun, Metric, Totals};
-use crate::format::{change, duration, three_digits};
+use crate::format::{change, duration, grouped, three_digits};
 use crate::state::Run;
 
 /// The statistics that are compared: heading and percent; the mean first.
@@ -144,7 +144,7 @@ pub(crate) fn totals(a: &Answer, b: &Answer) -> Vec<Line> {
         of("Output tokens", |t| t.output_throughput, Wish::More, per_second),
         of("All tokens", |t| t.total_token_throughput, Wish::More, per_second),
         of("Duration", |t| t.duration, Wish::Neither, duration),
-        of("Preemptions", |t| sim_core::math::u64_to_f64(t.num_preemptions), Wish::Less, three_digits),
+        of("Preemptions", |t| sim_core::math::u64_to_f64(t.num_preemptions), Wish::Less, grouped),
     ]);
     lines
 }

@@ -121,6 +121,7 @@ pub(crate) fn DistributionCard(
                     height=Signal::stored(320)
                     file_stem=Signal::derive(move || format!("{}-distribution", key().0))
                     on_zoom=Callback::new(move |range| choice.zoom.set(range))
+                    is_zoomed=Signal::derive(move || choice.zoom.with(Option::is_some))
                 />
             </div>
         </section>

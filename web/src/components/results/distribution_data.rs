@@ -82,6 +82,7 @@ impl Picture {
             name: source.name.clone(),
             style: source.style,
             points: source.metric.ecdf.clone(),
+            percentiles: source.metric.percentiles.clone(),
         };
         self.sources.iter().map(curve).collect()
     }

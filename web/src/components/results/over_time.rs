@@ -187,6 +187,7 @@ fn PanelView(
             height=Signal::stored(170)
             file_stem=Signal::stored(panel.stem.to_owned())
             on_zoom=Callback::new(move |range| zoom.set(range))
+            is_zoomed=Signal::derive(move || zoom.with(Option::is_some))
             cursor
         />
     }

@@ -28,6 +28,8 @@ pub(crate) fn PassesCard(
 ) -> impl IntoView {
     let state = expect_context::<AppState>();
     let is_open = RwSignal::new(false);
+    // Whether another stretch was asked for than the one that is worth looking at.
+    let is_zoomed = RwSignal::new(false);
     let canvas = NodeRef::<Div>::new();
     let width = move || {
         let width = canvas.get_untracked().and_then(|canvas| u32::try_from(canvas.client_width()).ok());
@@ -36,10 +38,14 @@ pub(crate) fn PassesCard(
     // A new run has another stretch worth looking at.
     Effect::new(move |_| {
         if shown.get().is_some() && is_open.get() {
+            is_zoomed.set(false);
             state.ask_gantt(None, width(), MAX_REQUESTS);
         }
     });
-    let ask = Callback::new(move |range: Option<(f64, f64)>| state.ask_gantt(range, width(), MAX_REQUESTS));
+    let ask = Callback::new(move |range: Option<(f64, f64)>| {
+        is_zoomed.set(range.is_some());
+        state.ask_gantt(range, width(), MAX_REQUESTS);
+    });
     let has_window = Memo::new(move |_| state.gantt.with(Option::is_some));
     view! {
         <Fold title="Passes and requests" aside="every pass of the engine, every request, to the microsecond" testid="passes" is_open>
@@ -48,7 +54,7 @@ pub(crate) fn PassesCard(
                     when=move || has_window.get()
                     fallback=|| view! { <div class="skeleton passes-skeleton" aria-hidden="true"></div> }
                 >
-                    <Window ask/>
+                    <Window ask is_zoomed/>
                 </Show>
             </div>
         </Fold>
@@ -56,7 +62,7 @@ pub(crate) fn PassesCard(
 }
 
 #[component]
-fn Window(ask: Callback<Option<(f64, f64)>>) -> impl IntoView {
+fn Window(ask: Callback<Option<(f64, f64)>>, is_zoomed: RwSignal<bool>) -> impl IntoView {
     let state = expect_context::<AppState>();
     let window = Memo::new(move |_| state.gantt.get().unwrap_or_else(|| Arc::new(GanttWindow::default())));
     let cursor = RwSignal::new(None::<f64>);
@@ -112,6 +118,7 @@ fn Window(ask: Callback<Option<(f64, f64)>>) -> impl IntoView {
                 height=Signal::derive(move || window.with(|window| passes_data::plot(window).height().max(180)))
                 file_stem=Signal::stored("passes".to_owned())
                 on_zoom=ask
+                is_zoomed
                 cursor
             />
         </div>

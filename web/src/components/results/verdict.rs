@@ -65,7 +65,7 @@ fn lines(answer: &Answer) -> Vec<(&'static str, &'static str, String)> {
         ("verdict-advice", "Try:", text)
     });
     let left_out = sentences::left_out(answer).map(|text| ("verdict-left-out", "", text));
-    let rule = sentences::requirement(verdict).map(|text| ("verdict-rule muted", "", text));
+    let rule = sentences::requirement(verdict).map(|text| ("verdict-rule", "", text));
     [overload, limits, advice, left_out, rule].into_iter().flatten().collect()
 }
 

@@ -1,0 +1,96 @@
+//! What a run says of its engine in words and rounded numbers: the same on the command line and on the page.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use crate::config::{EngineConfig, Reason, ResolvedEngine};
+use crate::metrics::summary::{EngineSummary, EngineTotals};
+use crate::simulator::{DeviceTime, SimulationResult};
+
+/// A setting of the engine, with the reason for its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineSetting {
+    /// vLLM's name, with underscores.
+    pub field: &'static str,
+    /// Its value.
+    pub value: String,
+    /// `given`, or why the default holds.
+    pub reason: String,
+    /// Whether the user gave it and it holds.
+    pub is_given: bool,
+}
+
+/// Every setting of `engine` that vLLM's scheduler and KV cache look at.
+pub fn engine_settings(engine: &ResolvedEngine) -> impl Iterator<Item = EngineSetting> {
+    field_values(&engine.config).into_iter().map(|(field, value)| {
+        let reason = engine.reason(field);
+        let told = match reason {
+            Some(Reason::Given) => "given".to_string(),
+            Some(Reason::Default { why } | Reason::Overridden { why }) => why.clone(),
+            None => String::new(),
+        };
+        EngineSetting { field, value, reason: told, is_given: reason == Some(&Reason::Given) }
+    })
+}
+
+fn field_values(config: &EngineConfig) -> [(&'static str, String); 16] {
+    [
+        ("max_num_seqs", config.max_num_seqs.to_string()),
+        ("max_num_active_seqs", config.max_num_active_seqs.to_string()),
+        ("max_num_batched_tokens", config.max_num_batched_tokens.to_string()),
+        ("max_num_scheduled_tokens", config.max_num_scheduled_tokens.to_string()),
+        ("max_model_len", config.max_model_len.to_string()),
+        ("block_size", config.block_size.to_string()),
+        ("num_gpu_blocks", config.num_gpu_blocks.to_string()),
+        ("enable_prefix_caching", config.enable_prefix_caching.to_string()),
+        ("enable_chunked_prefill", config.enable_chunked_prefill.to_string()),
+        ("long_prefill_token_threshold", config.long_prefill_token_threshold.to_string()),
+        ("long_prefill_token_threshold_adaptive", config.long_prefill_token_threshold_adaptive.to_string()),
+        ("policy", format!("{:?}", config.policy).to_lowercase()),
+        ("scheduler_reserve_full_isl", config.scheduler_reserve_full_isl.to_string()),
+        ("watermark_blocks", config.watermark_blocks.to_string()),
+        ("async_scheduling", config.async_scheduling.to_string()),
+        ("pipeline_parallel_size", config.pipeline_parallel_size.to_string()),
+    ]
+}
+
+/// What the engine of `config` did in the run `result`.
+#[must_use]
+pub fn engine_summary(config: &EngineConfig, result: &SimulationResult) -> EngineSummary {
+    let stats = result.stats;
+    let totals = EngineTotals {
+        num_passes: u64::try_from(result.recording.passes.len()).unwrap_or(u64::MAX),
+        num_preemptions: stats.num_preemptions,
+        prefix_cache_queries: stats.prefix_cache_queries,
+        prefix_cache_hits: stats.prefix_cache_hits,
+        preempted_queries: stats.preempted_queries,
+        preempted_hits: stats.preempted_hits,
+        num_evictions: result.num_evictions,
+    };
+    EngineSummary::new(&result.recording, totals, config.num_gpu_blocks)
+}
+
+/// The lines of `summary`, name and value; `extrapolated_share`: see [`extrapolated_share`].
+#[must_use]
+pub fn engine_lines(summary: &EngineSummary, extrapolated_share: f64) -> [(&'static str, String); 8] {
+    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    [
+        ("Forward passes", summary.totals.num_passes.to_string()),
+        ("Preemptions", summary.totals.num_preemptions.to_string()),
+        ("Prefix cache hit rate", percent(summary.totals.prefix_cache_hit_rate())),
+        ("Running requests, mean / most", format!("{:.1} / {}", summary.mean_running, summary.max_running)),
+        ("Waiting requests, mean / most", format!("{:.1} / {}", summary.mean_waiting, summary.max_waiting)),
+        (
+            "KV cache usage, mean / most",
+            format!("{} / {}", percent(summary.mean_kv_cache_usage), percent(summary.max_kv_cache_usage)),
+        ),
+        ("Device busy", percent(summary.device_busy_share)),
+        ("Device time beyond the profile's samples", percent(extrapolated_share)),
+    ]
+}
+
+/// Share of the device time that lies beyond the profile's samples; 0 if there was none.
+#[must_use]
+pub fn extrapolated_share(time: &DeviceTime) -> f64 {
+    if time.total.as_nanos() == 0 { 0.0 } else { time.extrapolated.as_secs_f64() / time.total.as_secs_f64() }
+}
