@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, and the exit codes.
 
 mod link;
+mod profile;
 mod serve;
 mod simulate;
 mod verify_tokens;

@@ -13,13 +13,20 @@ use crate::verify::replay::{Admissions, replay};
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct MockEngine {
-    facts: EngineFacts,
-    truth: StepTimeModel,
+    pub(crate) facts: EngineFacts,
+    /// What its times are without noise.
+    pub(crate) truth: StepTimeModel,
     /// Standard size of the relative error of each time.
     noise: f64,
     random: Pcg64,
     /// Runs made so far.
     pub(crate) num_runs: u32,
+    /// Runs after which it is dead.
+    pub(crate) dies_after: Option<u32>,
+    /// Share of the device times that take three times as long.
+    pub(crate) outliers: f64,
+    /// Device times grow by this share from one run to the next.
+    pub(crate) slowdown: f64,
 }
 
 impl MockEngine {
@@ -56,7 +63,16 @@ impl MockEngine {
             versions: vec![("mock".to_owned(), "0".to_owned())],
         };
         let truth = StepTimeModel::new(profile, &settings).expect("a valid profile");
-        Self { facts, truth, noise, random: Pcg64::stream(seed, "mock"), num_runs: 0 }
+        Self {
+            facts,
+            truth,
+            noise,
+            random: Pcg64::stream(seed, "mock"),
+            num_runs: 0,
+            dies_after: None,
+            outliers: 0.0,
+            slowdown: 0.0,
+        }
     }
 
     /// `duration` with its error, in nanoseconds.
@@ -64,6 +80,13 @@ impl MockEngine {
     fn take(&mut self, duration: SimDuration) -> u64 {
         let error = self.noise * (2.0 * self.random.random() - 1.0);
         (duration.as_nanos() as f64 * (1.0 + error)).round() as u64
+    }
+
+    /// The same on the device, which may have a bad moment or slow down.
+    fn take_on_device(&mut self, duration: SimDuration) -> u64 {
+        let is_outlier = self.random.random() < self.outliers;
+        let slowed = duration.as_secs_f64() * (1.0 + self.slowdown * f64::from(self.num_runs));
+        self.take(SimDuration::from_secs_f64(if is_outlier { 3.0 * slowed } else { slowed }))
     }
 }
 
@@ -73,6 +96,7 @@ impl Engine for MockEngine {
     }
 
     fn run(&mut self, script: &Script) -> Result<Run> {
+        ensure!(self.dies_after != Some(self.num_runs), "the engine died");
         self.num_runs += 1;
         let joining: u32 = script.queries_per_iter.iter().sum();
         ensure!(joining as usize == script.requests.len(), "queries_per_iter does not add all requests");
@@ -109,7 +133,7 @@ impl Engine for MockEngine {
                 PassInstants { begin: now, called: now, scheduled: now, executed: now, ..Default::default() };
             if !batch.is_empty() {
                 instants.scheduled += self.take(self.truth.schedule_time(batch.num_reqs()));
-                instants.executed = instants.scheduled + self.take(self.truth.predict(&batch).duration);
+                instants.executed = instants.scheduled + self.take_on_device(self.truth.predict(&batch).duration);
             }
             instants.updated = instants.executed + self.take(self.truth.update_time(batch.num_reqs()));
             instants.end = instants.updated;
