@@ -22,12 +22,13 @@ mod tests;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use sim_core::profile::Profile;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineFacts};
 use coverage::Coverage;
 use journal::Journal;
+use limits::Limits;
 use plan::Plan;
 use session::Session;
 
@@ -68,6 +69,7 @@ pub(crate) struct Measured {
 /// If the engine fails, the journal cannot be used, or too little was measured for a profile.
 pub(crate) fn measure(engine: &mut dyn Engine, options: &Options) -> Result<Measured> {
     let facts = engine.facts().clone();
+    check_measurable(&facts, options)?;
     let plan = Plan::new(&facts, options.max_context, options.seed);
     let (mut journal, earlier) = Journal::open(&options.journal, &facts, &plan, options.fresh)?;
     let mut session = Session::new(&plan, options, earlier);
@@ -77,4 +79,27 @@ pub(crate) fn measure(engine: &mut dyn Engine, options: &Options) -> Result<Meas
     let profile = assemble::assemble(&facts, &plan, &session.visits, &coverage, &warnings)?;
     let report = report::report(&profile, &coverage, &warnings);
     Ok(Measured { profile, report })
+}
+
+/// Refuses engines whose passes do not tell what a profile holds.
+fn check_measurable(facts: &EngineFacts, options: &Options) -> Result<()> {
+    ensure!(
+        !facts.config.async_scheduling,
+        "with asynchronous scheduling passes overlap and cannot be timed alone: start the engine with \
+         --no-async-scheduling; the profile holds for both"
+    );
+    let limits = Limits::new(facts, options.max_context);
+    let enough = [
+        ("--max-num-seqs", limits.max_num_seqs, 2),
+        ("--max-num-batched-tokens", limits.max_num_tokens, 8),
+        ("--max-model-len, --max-context or the KV cache", limits.max_model_len, 64),
+        ("--long-prefill-token-threshold", limits.max_chunk, 8),
+    ];
+    for (name, value, least) in enough {
+        ensure!(
+            value >= least,
+            "{name} allows {value}; a profile needs at least {least} to have two points to measure"
+        );
+    }
+    Ok(())
 }

@@ -49,9 +49,19 @@ impl Summary {
     }
 
     /// Half the width of the median's 95 % confidence interval, as a share of the median.
-    pub(crate) fn relative_half_width(&self) -> f64 {
+    fn relative_half_width(&self) -> f64 {
         HALF_WIDTH_PER_IQR * self.spread / (self.num_samples as f64).sqrt() / self.median.max(f64::MIN_POSITIVE)
     }
+}
+
+/// Fewest visits whose differences say something.
+const MIN_VISITS: usize = 3;
+
+/// Half the width of the 95 % confidence interval of a point's median, as a share of it. Samples of one visit share its
+/// moment: where the medians of the visits spread further than the samples alone would have them, they count.
+pub(crate) fn relative_half_width(all: &Summary, visit_medians: &[f64]) -> f64 {
+    let between = (visit_medians.len() >= MIN_VISITS).then(|| Summary::new(visit_medians.to_vec())).flatten();
+    all.relative_half_width().max(between.map_or(0.0, |between| between.relative_half_width()))
 }
 
 /// The value below which a share of growing values lies, straight between neighbours; `None` of none.

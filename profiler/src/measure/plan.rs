@@ -101,6 +101,21 @@ fn geometric(first: u32, last: u32, factor: u32) -> Vec<u32> {
     axis
 }
 
+/// Adds a node in the place of those next to it that tell nearly the same, but for the ends.
+fn insert_apart(axis: &mut Vec<u32>, node: u32) {
+    let (first, last) = (axis[0], axis[axis.len() - 1]);
+    if node <= first || node.saturating_mul(5) > last.saturating_mul(4) {
+        return;
+    }
+    let is_apart = |&other: &u32| {
+        let (low, high) = (u64::from(other.min(node)), u64::from(other.max(node)));
+        low * 5 <= high * 4
+    };
+    axis.retain(|other| *other == first || *other == last || is_apart(other));
+    axis.push(node);
+    axis.sort_unstable();
+}
+
 impl Axes {
     fn new(limits: &Limits, capture_sizes: &[u32]) -> Self {
         let max_num_tokens = limits.max_num_tokens;
@@ -116,9 +131,12 @@ impl Axes {
         let block_size = limits.block_size;
         let first_prefix = 64_u32.next_multiple_of(block_size);
         let last_prefix = limits.max_model_len.saturating_sub(64) / block_size * block_size;
+        // The longest chunk, too, is to have its longest prefix.
+        let last_of_longest = limits.max_model_len.saturating_sub(limits.max_chunk + 1) / block_size * block_size;
         let mut prefix_tokens = vec![0];
         if last_prefix > first_prefix {
             prefix_tokens.extend(geometric(first_prefix, last_prefix, 4));
+            insert_apart(&mut prefix_tokens, last_of_longest);
         } else {
             prefix_tokens.push(block_size);
         }

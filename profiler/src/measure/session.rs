@@ -12,7 +12,7 @@ use sim_core::rng::Pcg64;
 
 use super::Options;
 use super::journal::Journal;
-use super::outliers::Summary;
+use super::outliers::{Summary, median, relative_half_width};
 use super::plan::{Plan, Role};
 use super::sample::{Visit, samples};
 use super::script::script;
@@ -37,6 +37,7 @@ struct PointState {
     last_visit: usize,
     spent_ns: u64,
     times_us: Vec<f64>,
+    visit_medians: Vec<f64>,
     half_width: f64,
 }
 
@@ -101,8 +102,9 @@ impl<'a> Session<'a> {
         state.last_visit = self.visits.len();
         state.spent_ns += visit.spent_ns;
         state.times_us.extend(visit.target_times_us());
+        state.visit_medians.extend(median(visit.target_times_us().collect()));
         let summary = Summary::new(state.times_us.clone());
-        state.half_width = summary.map_or(0.0, |summary| summary.relative_half_width());
+        state.half_width = summary.map_or(0.0, |summary| relative_half_width(&summary, &state.visit_medians));
         self.spent_ns += visit.spent_ns;
         self.visits.push(visit);
     }

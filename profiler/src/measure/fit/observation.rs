@@ -3,7 +3,7 @@
 use sim_core::batch::BatchComposition;
 
 use super::super::limits::chunk_pairs;
-use super::super::outliers::Summary;
+use super::super::outliers::{Summary, median, relative_half_width};
 use super::super::plan::{Plan, Role};
 use super::super::sample::{PassRole, Sample, Visit};
 
@@ -26,16 +26,20 @@ pub(crate) struct Observation {
 }
 
 impl Observation {
-    /// Of samples that differ in context alone; `None` of none.
-    fn new(mut samples: Vec<&Sample>, min_single_error: f64) -> Option<Self> {
-        let time = Summary::new(samples.iter().map(|sample| sample.device_us()).collect())?;
+    /// Of samples that differ in context alone, visit by visit; `None` of none.
+    fn new(visits: &[Vec<&Sample>], min_single_error: f64) -> Option<Self> {
+        let times = |samples: &[&Sample]| samples.iter().map(|sample| sample.device_us()).collect::<Vec<f64>>();
+        let mut samples: Vec<&Sample> = visits.concat();
+        let time = Summary::new(times(&samples))?;
+        let visit_medians: Vec<f64> = visits.iter().filter_map(|samples| median(times(samples))).collect();
         samples.sort_by_key(|sample| sample.batch.decode_context_tokens);
         let batch = samples[samples.len() / 2].batch.clone();
         let contexts: f64 = samples.iter().map(|sample| sample.batch.decode_context_tokens as f64).sum();
         let num_decodes = f64::from(batch.num_decodes) * samples.len() as f64;
         let mean_context = if batch.num_decodes > 0 { contexts / num_decodes } else { 0.0 };
         let of_single = min_single_error / (samples.len() as f64).sqrt();
-        let relative_error = (time.relative_half_width() / 1.96).max(of_single).hypot(MIN_RELATIVE_ERROR);
+        let relative_error =
+            (relative_half_width(&time, &visit_medians) / 1.96).max(of_single).hypot(MIN_RELATIVE_ERROR);
         Some(Self { batch, mean_context, time, relative_error })
     }
 
@@ -52,11 +56,12 @@ impl Observation {
 
 /// The samples of each point, over all visits; `None` for points without any.
 pub(crate) fn of_points(plan: &Plan, visits: &[Visit]) -> Vec<Option<Observation>> {
-    let mut samples: Vec<Vec<&Sample>> = vec![vec![]; plan.points.len()];
+    let mut samples: Vec<Vec<Vec<&Sample>>> = vec![vec![]; plan.points.len()];
     for visit in visits {
-        samples[visit.point].extend(visit.samples.iter().filter(|sample| sample.role == PassRole::Target));
+        let targets = visit.samples.iter().filter(|sample| sample.role == PassRole::Target);
+        samples[visit.point].push(targets.collect());
     }
-    samples.into_iter().map(|samples| Observation::new(samples, 0.0)).collect()
+    samples.into_iter().map(|samples| Observation::new(&samples, 0.0)).collect()
 }
 
 /// Passes on the way to a point that are as good as planned ones: of one kind, and not those of the point itself.
@@ -76,7 +81,8 @@ pub(crate) fn of_set_ups(plan: &Plan, visits: &[Visit]) -> Vec<Observation> {
                 None => groups.push((key, vec![sample])),
             }
         }
-        observations.extend(groups.into_iter().filter_map(|(_, samples)| Observation::new(samples, MIN_SINGLE_ERROR)));
+        observations
+            .extend(groups.into_iter().filter_map(|(_, samples)| Observation::new(&[samples], MIN_SINGLE_ERROR)));
     }
     observations
 }
