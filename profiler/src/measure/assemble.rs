@@ -9,12 +9,13 @@ use sim_core::profile::{CaptureSizes, Profile, StepTimeModel, StepTimeSettings};
 
 use super::coverage::Coverage;
 use super::fit::host::host;
-use super::fit::observation::{Observation, of_points, of_set_ups};
+use super::fit::observation::{Observation, of_points};
 use super::fit::support::measured_design;
 use super::fit::tables::tables;
 use super::fit::{Fit, fit};
 use super::limits::chunk_pairs;
 use super::plan::{Plan, Role};
+use super::point_times::undisturbed;
 use super::sample::{Visit, micros};
 use super::warnings::Warning;
 use crate::engine::EngineFacts;
@@ -30,17 +31,16 @@ pub(crate) fn assemble(
     coverage: &Coverage,
     warnings: &[Warning],
 ) -> Result<Profile> {
-    let points = of_points(plan, visits);
+    let undisturbed = undisturbed(plan, visits);
+    let points = of_points(plan, &undisturbed);
     let of_role = |role: Role| {
         let all = plan.points.iter().zip(&points).filter(move |(point, _)| point.role == role);
         all.filter_map(|(_, observation)| observation.as_ref())
     };
-    let mut observations: Vec<Observation> = of_role(Role::Fit).cloned().collect();
-    let planned = observations.len();
-    observations.extend(of_set_ups(plan, visits));
-    let design = measured_design(plan, &facts.capture_sizes, &observations[..planned])?;
+    let observations: Vec<Observation> = of_role(Role::Fit).cloned().collect();
+    let design = measured_design(plan, &facts.capture_sizes, &observations)?;
     let fit = fit(design, &observations);
-    let mut profile = profile(facts, visits, &fit, &observations[..planned]);
+    let mut profile = profile(facts, &undisturbed, &fit, &observations);
     profile.provenance.notes = notes(facts, plan, visits, coverage, warnings);
     let model = step_time_model(facts, &profile)?;
     profile.validation.steps = of_role(Role::HeldOut).map(|observation| held_out_step(observation, &model)).collect();
@@ -48,7 +48,7 @@ pub(crate) fn assemble(
     Ok(profile)
 }
 
-fn profile(facts: &EngineFacts, visits: &[Visit], fit: &Fit, observations: &[Observation]) -> Profile {
+fn profile(facts: &EngineFacts, undisturbed: &[&Visit], fit: &Fit, observations: &[Observation]) -> Profile {
     Profile {
         version: Profile::VERSION,
         provenance: Provenance {
@@ -70,7 +70,7 @@ fn profile(facts: &EngineFacts, visits: &[Visit], fit: &Fit, observations: &[Obs
         engine: facts.engine.clone(),
         memory: facts.memory.clone(),
         step_time: tables(fit, observations),
-        host: host(visits),
+        host: host(undisturbed),
         front_end: no_front_end(),
         validation: Validation::default(),
         smoothing: vec![],

@@ -2,6 +2,7 @@
 
 use super::outliers::Summary;
 use super::plan::{Plan, Point, Role};
+use super::point_times::PointTimes;
 use super::sample::Visit;
 
 /// Kinds of passes, as the report tells them.
@@ -75,13 +76,13 @@ pub(crate) struct Coverage {
 impl Coverage {
     /// Of the scripts that ran.
     pub(crate) fn new(plan: &Plan, visits: &[Visit]) -> Self {
-        let mut times: Vec<Vec<f64>> = vec![vec![]; plan.points.len()];
+        let mut times: Vec<PointTimes> = vec![PointTimes::default(); plan.points.len()];
         let mut is_visited = vec![false; plan.points.len()];
         for visit in visits {
-            times[visit.point].extend(visit.target_times_us());
+            times[visit.point].push(visit);
             is_visited[visit.point] = true;
         }
-        let summaries: Vec<Option<Summary>> = times.into_iter().map(Summary::new).collect();
+        let summaries: Vec<Option<Summary>> = times.iter().map(PointTimes::summary).collect();
         let mut kinds = [KindCoverage::default(); 5];
         for (point, summary) in plan.points.iter().zip(&summaries) {
             let kind = &mut kinds[Kind::of(point) as usize];

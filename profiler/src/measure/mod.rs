@@ -9,6 +9,7 @@ pub(crate) mod plan;
 pub(crate) mod script;
 pub(crate) mod sample;
 pub(crate) mod outliers;
+pub(crate) mod point_times;
 pub(crate) mod journal;
 pub(crate) mod session;
 pub(crate) mod coverage;

@@ -12,7 +12,7 @@ const MIN_DEVIATION: f64 = 0.002;
 const MIN_SAMPLES: usize = 5;
 /// Half-width of the 95 % confidence interval of a median, in interquartile ranges over the square root of the count
 /// (McGill, Tukey & Larsen, *Variations of Box Plots*, 1978: 1.57 is for comparing two; this is for one).
-const HALF_WIDTH_PER_IQR: f64 = 1.96 * 1.2533 / 1.349;
+pub(crate) const HALF_WIDTH_PER_IQR: f64 = 1.96 * 1.2533 / 1.349;
 
 /// What is known of the time of one point.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,21 +47,6 @@ impl Summary {
             num_outliers: before - samples.len(),
         })
     }
-
-    /// Half the width of the median's 95 % confidence interval, as a share of the median.
-    fn relative_half_width(&self) -> f64 {
-        HALF_WIDTH_PER_IQR * self.spread / (self.num_samples as f64).sqrt() / self.median.max(f64::MIN_POSITIVE)
-    }
-}
-
-/// Fewest visits whose differences say something.
-const MIN_VISITS: usize = 3;
-
-/// Half the width of the 95 % confidence interval of a point's median, as a share of it. Samples of one visit share its
-/// moment: where the medians of the visits spread further than the samples alone would have them, they count.
-pub(crate) fn relative_half_width(all: &Summary, visit_medians: &[f64]) -> f64 {
-    let between = (visit_medians.len() >= MIN_VISITS).then(|| Summary::new(visit_medians.to_vec())).flatten();
-    all.relative_half_width().max(between.map_or(0.0, |between| between.relative_half_width()))
 }
 
 /// The value below which a share of growing values lies, straight between neighbours; `None` of none.

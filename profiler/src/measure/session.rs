@@ -12,8 +12,8 @@ use sim_core::rng::Pcg64;
 
 use super::Options;
 use super::journal::Journal;
-use super::outliers::{Summary, median, relative_half_width};
 use super::plan::{Plan, Role};
+use super::point_times::PointTimes;
 use super::sample::{Visit, samples};
 use super::script::script;
 use crate::engine::Engine;
@@ -36,8 +36,7 @@ struct PointState {
     /// Place of the last one in the order of all visits.
     last_visit: usize,
     spent_ns: u64,
-    times_us: Vec<f64>,
-    visit_medians: Vec<f64>,
+    times: PointTimes,
     half_width: f64,
 }
 
@@ -101,10 +100,8 @@ impl<'a> Session<'a> {
         state.num_visits += 1;
         state.last_visit = self.visits.len();
         state.spent_ns += visit.spent_ns;
-        state.times_us.extend(visit.target_times_us());
-        state.visit_medians.extend(median(visit.target_times_us().collect()));
-        let summary = Summary::new(state.times_us.clone());
-        state.half_width = summary.map_or(0.0, |summary| relative_half_width(&summary, &state.visit_medians));
+        state.times.push(&visit);
+        state.half_width = state.times.relative_half_width();
         self.spent_ns += visit.spent_ns;
         self.visits.push(visit);
     }
@@ -130,11 +127,11 @@ impl<'a> Session<'a> {
 
     /// Whether a point wants more samples. One whose script does not bring it about wants none.
     fn is_open(&self, index: usize) -> bool {
-        let state = &self.points[index];
-        let wants_visits = state.num_visits < NUM_SWEEPS;
-        let is_uncertain = state.half_width > self.options.precision && state.times_us.len() < MAX_SAMPLES;
-        let is_reachable = state.num_visits == 0 || !state.times_us.is_empty();
-        is_reachable && (wants_visits || is_uncertain)
+        let PointState { num_visits, times, half_width, .. } = &self.points[index];
+        let num_samples = times.num_samples();
+        let is_reachable = *num_visits == 0 || num_samples > 0;
+        let wants_visits = times.num_visits() < NUM_SWEEPS as usize;
+        is_reachable && num_samples < MAX_SAMPLES && (wants_visits || *half_width > self.options.precision)
     }
 
     /// Where a second of measuring takes most uncertainty away, among the points that were not measured just now.
@@ -144,8 +141,12 @@ impl<'a> Session<'a> {
         let gain = |index: usize| {
             let state = &self.points[index];
             let weight = if self.plan.points[index].role == Role::Fit { 1.0 } else { HELD_OUT_WEIGHT };
-            let cost_ns = state.spent_ns as f64 / f64::from(state.num_visits.max(1));
-            weight * state.half_width / cost_ns.max(1.0).sqrt()
+            let num_visits = f64::from(state.num_visits.max(1));
+            let cost_ns = state.spent_ns as f64 / num_visits;
+            // One more visit narrows the interval by a share that falls with the visits there were. A point of which
+            // one visit counts is not certain, however alike that one's samples are.
+            let half_width = if state.times.num_visits() < NUM_SWEEPS as usize { 1.0 } else { state.half_width };
+            weight * half_width / num_visits / cost_ns.max(1.0).sqrt()
         };
         let candidates = open.iter().copied().filter(rested);
         candidates.max_by(|&a, &b| gain(a).total_cmp(&gain(b)).then(b.cmp(&a))).or_else(|| open.first().copied())
@@ -166,7 +167,7 @@ impl<'a> Session<'a> {
         let spent = Duration::from_nanos(self.spent_ns);
         let left = self.options.time_budget.saturating_sub(spent).as_secs();
         let (num_points, num_open) = (self.points.len(), (0..self.points.len()).filter(|&i| self.is_open(i)).count());
-        let num_measured = self.points.iter().filter(|state| !state.times_us.is_empty()).count();
+        let num_measured = self.points.iter().filter(|state| state.times.num_samples() > 0).count();
         progress.set_position(spent.as_secs());
         progress.set_message(format!(
             "{num_measured} of {num_points} points measured, {} certain; at most {left} s left",

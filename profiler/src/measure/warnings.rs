@@ -5,6 +5,7 @@ use std::fmt;
 use super::coverage::Coverage;
 use super::outliers::{Summary, median};
 use super::plan::Plan;
+use super::point_times::undisturbed;
 use super::sample::Visit;
 
 /// Samples of a middling point spread no further on a quiet machine, as a share of their median.
@@ -17,6 +18,8 @@ const MAX_DRIFT: f64 = 0.05;
 const MAX_SLOWDOWN: f64 = 0.05;
 /// Visits of the reference point that a drift can be read from.
 const MIN_REFERENCE_VISITS: usize = 4;
+/// Share of the scripts that may be disturbed.
+const MAX_DISTURBED: f64 = 0.05;
 /// Programs that ran before the measurement, per processor.
 const MAX_LOAD: f64 = 0.5;
 
@@ -31,6 +34,8 @@ pub(crate) enum Warning {
     LoadBefore { load: f64 },
     /// Other programs ran: the reference point's time went up and down.
     OtherLoad { drift: f64 },
+    /// Other programs ran: this share of the scripts was so much slower than the others that it does not count.
+    Disturbed { share: f64 },
     /// The machine got slower while it was measured.
     Throttled { slowdown: f64 },
     /// Points were not measured at all.
@@ -58,6 +63,12 @@ impl fmt::Display for Warning {
                 f,
                 "Other load on the machine, perhaps: the same point varied by {:.1} % from one time to another.",
                 100.0 * drift
+            ),
+            Self::Disturbed { share } => write!(
+                f,
+                "Other load on the machine: {:.1} % of the scripts ran so much slower than the same at other times that \
+                 they were left out.",
+                100.0 * share
             ),
             Self::Throttled { slowdown } => write!(
                 f,
@@ -89,13 +100,16 @@ pub(crate) fn warnings(plan: &Plan, visits: &[Visit], coverage: &Coverage, load_
     ];
     warnings.extend(counted.into_iter().filter(|&(count, _)| count > 0).map(|(_, warning)| warning));
     warnings.extend(load_before.filter(|&load| load > MAX_LOAD).map(|load| Warning::LoadBefore { load }));
-    warnings.extend(drift(plan, visits));
+    let undisturbed = undisturbed(plan, visits);
+    let disturbed = 1.0 - undisturbed.len() as f64 / visits.len().max(1) as f64;
+    warnings.extend((disturbed > MAX_DISTURBED).then_some(Warning::Disturbed { share: disturbed }));
+    warnings.extend(drift(plan, &undisturbed));
     warnings
 }
 
 /// What the reference point says of the machine over time.
-fn drift(plan: &Plan, visits: &[Visit]) -> Option<Warning> {
-    let of_reference = visits.iter().filter(|visit| visit.point == plan.reference);
+fn drift(plan: &Plan, undisturbed: &[&Visit]) -> Option<Warning> {
+    let of_reference = undisturbed.iter().filter(|visit| visit.point == plan.reference);
     let times: Vec<f64> = of_reference.filter_map(|visit| median(visit.target_times_us().collect())).collect();
     if times.len() < MIN_REFERENCE_VISITS {
         return None;

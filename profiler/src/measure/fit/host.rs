@@ -6,9 +6,9 @@ use super::super::outliers::Summary;
 use super::super::sample::{PassRole, Sample, Visit, micros};
 use super::nnls::NormalEquations;
 
-/// The host's share of every pass that was seen, warm-ups left out.
-pub(crate) fn host(visits: &[Visit]) -> Host {
-    let all = visits.iter().flat_map(|visit| &visit.samples);
+/// The host's share of every pass of these scripts, warm-ups left out.
+pub(crate) fn host(undisturbed: &[&Visit]) -> Host {
+    let all = undisturbed.iter().flat_map(|visit| &visit.samples);
     let samples: Vec<&Sample> = all.filter(|sample| sample.role != PassRole::WarmUp).collect();
     Host {
         schedule: pass_cost(

@@ -10,6 +10,7 @@ pub(crate) mod support;
 pub(crate) mod host;
 pub(crate) mod tables;
 
+use super::outliers::median;
 use design::{Design, PassTerms, sum};
 use nnls::NormalEquations;
 use observation::Observation;
@@ -22,6 +23,13 @@ const NUM_ROUNDS: usize = 4;
 const MAX_FACTOR: f64 = 2.0;
 /// Steps of the search for the factor; each narrows it to 62 %.
 const NUM_STEPS: usize = 14;
+/// The usual error is at least this many standard errors.
+const MIN_USUAL_ERROR: f64 = 1.0;
+/// Rounds in which observations that do not fit lose weight.
+const NUM_ROBUST_ROUNDS: usize = 2;
+/// Errors up to this many times the usual one (a standard deviation, estimated from the median) keep their full weight;
+/// of larger ones only this much counts (Huber's weights).
+const MAX_USUAL_ERRORS: f64 = 3.0;
 /// Ridges of the tables' increments, relative to each other. What is the same in every pass could stand in any table:
 /// it is to stand in the one that every pass reads.
 const BURDENS: [f64; 4] = [1.0, 10.0, 100.0, 100.0];
@@ -41,6 +49,9 @@ pub(crate) struct Fit {
 struct Row {
     terms: PassTerms,
     time_us: f64,
+    /// One over the square of the time's standard error.
+    certainty: f64,
+    /// The same, less if the observation does not fit.
     weight: f64,
 }
 
@@ -55,20 +66,24 @@ struct Solution {
 pub(crate) fn fit(design: Design, observations: &[Observation]) -> Fit {
     let row = |observation: &Observation| {
         let terms = design.terms(observation)?;
-        Some(Row { terms, time_us: observation.time.median, weight: observation.weight() })
+        let certainty = observation.certainty();
+        Some(Row { terms, time_us: observation.time.median, certainty, weight: certainty })
     };
-    let rows: Vec<Row> = observations.iter().filter_map(row).collect();
-    let system = System::new(&design, rows);
+    let mut system = System::new(&design, observations.iter().filter_map(row).collect());
     let has_mixed = system.rows.iter().any(is_mixed);
-    let mut best = system.solve(1.0, None);
-    let mut factor = None;
-    if has_mixed {
-        let (found, solution) = system.search(best);
-        (factor, best) = (Some((found * 1e4).round() / 1e4), solution);
+    let solve = |system: &System, start: Option<&Solution>| {
+        let solution = system.solve(1.0, start);
+        if has_mixed { system.search(solution) } else { (1.0, solution) }
+    };
+    let (mut factor, mut best) = solve(&system, None);
+    for _ in 0..NUM_ROBUST_ROUNDS {
+        system.lighten_misfits(&best, factor);
+        (factor, best) = solve(&system, Some(&best));
     }
+    let shorter_term_factor = has_mixed.then(|| (factor * 1e4).round() / 1e4);
     // To whole nanoseconds: growing values stay growing.
     let values = best.values.iter().map(|value| (value.max(FLOOR_US) * 1e3).round() / 1e3).collect();
-    Fit { design, values, shorter_term_factor: factor }
+    Fit { design, values, shorter_term_factor }
 }
 
 fn is_mixed(row: &Row) -> bool {
@@ -161,6 +176,17 @@ impl System {
         add(&row.terms.decode, of_decode);
         add(&row.terms.prefill, of_prefill);
         dense
+    }
+
+    /// Bounds the influence of observations whose error is unusual: a point that was always disturbed, say.
+    fn lighten_misfits(&mut self, solution: &Solution, factor: f64) {
+        let error =
+            |row: &Row| (self.predict(row, &solution.values, factor) - row.time_us).abs() * row.certainty.sqrt();
+        let errors: Vec<f64> = self.rows.iter().map(error).collect();
+        let usual = 1.4826 * median(errors.clone()).unwrap_or(0.0).max(MIN_USUAL_ERROR);
+        for (row, error) in self.rows.iter_mut().zip(errors) {
+            row.weight = row.certainty * (MAX_USUAL_ERRORS * usual / error).min(1.0);
+        }
     }
 
     fn predict(&self, row: &Row, values: &[f64], factor: f64) -> f64 {

@@ -2,15 +2,13 @@
 
 use sim_core::batch::BatchComposition;
 
-use super::super::limits::chunk_pairs;
-use super::super::outliers::{Summary, median, relative_half_width};
-use super::super::plan::{Plan, Role};
+use super::super::outliers::Summary;
+use super::super::plan::Plan;
+use super::super::point_times::PointTimes;
 use super::super::sample::{PassRole, Sample, Visit};
 
 /// Relative error that even the most certain median is assumed to have: it keeps a few from ruling the fit.
 const MIN_RELATIVE_ERROR: f64 = 0.003;
-/// Relative error of a single pass, at least: set-up passes come in small numbers, which say little of their spread.
-const MIN_SINGLE_ERROR: f64 = 0.02;
 
 /// A pass and its time.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,25 +24,23 @@ pub(crate) struct Observation {
 }
 
 impl Observation {
-    /// Of samples that differ in context alone, visit by visit; `None` of none.
-    fn new(visits: &[Vec<&Sample>], min_single_error: f64) -> Option<Self> {
-        let times = |samples: &[&Sample]| samples.iter().map(|sample| sample.device_us()).collect::<Vec<f64>>();
-        let mut samples: Vec<&Sample> = visits.concat();
-        let time = Summary::new(times(&samples))?;
-        let visit_medians: Vec<f64> = visits.iter().filter_map(|samples| median(times(samples))).collect();
+    /// Of a point's visits; `None` if none of them has a sample.
+    fn new(visits: &[&Visit]) -> Option<Self> {
+        let times = PointTimes::new(visits.iter().copied());
+        let time = times.summary()?;
+        let samples = visits.iter().flat_map(|visit| &visit.samples);
+        let mut samples: Vec<&Sample> = samples.filter(|sample| sample.role == PassRole::Target).collect();
         samples.sort_by_key(|sample| sample.batch.decode_context_tokens);
         let batch = samples[samples.len() / 2].batch.clone();
         let contexts: f64 = samples.iter().map(|sample| sample.batch.decode_context_tokens as f64).sum();
         let num_decodes = f64::from(batch.num_decodes) * samples.len() as f64;
         let mean_context = if batch.num_decodes > 0 { contexts / num_decodes } else { 0.0 };
-        let of_single = min_single_error / (samples.len() as f64).sqrt();
-        let relative_error =
-            (relative_half_width(&time, &visit_medians) / 1.96).max(of_single).hypot(MIN_RELATIVE_ERROR);
+        let relative_error = (times.relative_half_width() / 1.96).hypot(MIN_RELATIVE_ERROR);
         Some(Self { batch, mean_context, time, relative_error })
     }
 
-    /// How much it counts in a sum of squared errors in microseconds.
-    pub(crate) fn weight(&self) -> f64 {
+    /// One over the square of its time's standard error: how much it counts in a sum of squared errors.
+    pub(crate) fn certainty(&self) -> f64 {
         (self.time.median * self.relative_error).max(f64::MIN_POSITIVE).powi(2).recip()
     }
 
@@ -54,35 +50,11 @@ impl Observation {
     }
 }
 
-/// The samples of each point, over all visits; `None` for points without any.
-pub(crate) fn of_points(plan: &Plan, visits: &[Visit]) -> Vec<Option<Observation>> {
-    let mut samples: Vec<Vec<Vec<&Sample>>> = vec![vec![]; plan.points.len()];
-    for visit in visits {
-        let targets = visit.samples.iter().filter(|sample| sample.role == PassRole::Target);
-        samples[visit.point].push(targets.collect());
-    }
-    samples.into_iter().map(|samples| Observation::new(&samples, 0.0)).collect()
-}
-
-/// Passes on the way to a point that are as good as planned ones: of one kind, and not those of the point itself.
-///
-/// Set-ups of held-out points stay out with them.
-pub(crate) fn of_set_ups(plan: &Plan, visits: &[Visit]) -> Vec<Observation> {
-    let mut observations = vec![];
-    for visit in visits.iter().filter(|visit| plan.points[visit.point].role == Role::Fit) {
-        let mut groups: Vec<((u32, Vec<(u32, u32)>), Vec<&Sample>)> = vec![];
-        for sample in visit.samples.iter().filter(|sample| sample.role == PassRole::SetUp) {
-            let key = (sample.batch.num_decodes, chunk_pairs(&sample.batch));
-            if key.0 > 0 && !key.1.is_empty() {
-                continue;
-            }
-            match groups.iter_mut().find(|group| group.0 == key) {
-                Some((_, samples)) => samples.push(sample),
-                None => groups.push((key, vec![sample])),
-            }
-        }
-        observations
-            .extend(groups.into_iter().filter_map(|(_, samples)| Observation::new(&[samples], MIN_SINGLE_ERROR)));
-    }
-    observations
+/// The samples of each point, over all visits that count; `None` for points without any.
+pub(crate) fn of_points(plan: &Plan, undisturbed: &[&Visit]) -> Vec<Option<Observation>> {
+    let of_point = |point: usize| {
+        let visits: Vec<&Visit> = undisturbed.iter().copied().filter(|visit| visit.point == point).collect();
+        Observation::new(&visits)
+    };
+    (0..plan.points.len()).map(of_point).collect()
 }
