@@ -25,6 +25,9 @@ pub(crate) struct MockEngine {
     pub(crate) dies_after: Option<u32>,
     /// Share of the device times that take three times as long.
     pub(crate) outliers: f64,
+    /// Share of the runs in which every device time is fifty times as long.
+    pub(crate) disturbed: f64,
+    is_disturbed: bool,
     /// Device times grow by this share from one run to the next.
     pub(crate) slowdown: f64,
 }
@@ -71,6 +74,8 @@ impl MockEngine {
             num_runs: 0,
             dies_after: None,
             outliers: 0.0,
+            disturbed: 0.0,
+            is_disturbed: false,
             slowdown: 0.0,
         }
     }
@@ -86,6 +91,7 @@ impl MockEngine {
     fn take_on_device(&mut self, duration: SimDuration) -> u64 {
         let is_outlier = self.random.random() < self.outliers;
         let slowed = duration.as_secs_f64() * (1.0 + self.slowdown * f64::from(self.num_runs));
+        let slowed = if self.is_disturbed { 50.0 * slowed } else { slowed };
         self.take(SimDuration::from_secs_f64(if is_outlier { 3.0 * slowed } else { slowed }))
     }
 }
@@ -98,6 +104,7 @@ impl Engine for MockEngine {
     fn run(&mut self, script: &Script) -> Result<Run> {
         ensure!(self.dies_after != Some(self.num_runs), "the engine died");
         self.num_runs += 1;
+        self.is_disturbed = self.random.random() < self.disturbed;
         let joining: u32 = script.queries_per_iter.iter().sum();
         ensure!(joining as usize == script.requests.len(), "queries_per_iter does not add all requests");
         let mut requests = RequestSet::with_capacity(script.requests.len());

@@ -189,6 +189,14 @@ fn outliers_are_rejected_and_counted() {
 }
 
 #[test]
+fn scripts_that_were_disturbed_throughout_are_left_out() {
+    let mut engine = engine(0.02, 3);
+    engine.disturbed = 0.3;
+    let measured = check_truth("disturbed", engine, (0.007, 0.05));
+    assert!(measured.report.contains("warning: Other load on the machine: "), "{}", measured.report);
+}
+
+#[test]
 fn the_profile_is_a_measured_one_and_comes_back_from_its_file() {
     let measured = check_truth("file", engine(0.03, 9), (0.01, 0.05));
     let json = measured.profile.to_json().expect("a valid profile");
