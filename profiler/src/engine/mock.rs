@@ -103,8 +103,8 @@ impl Engine for MockEngine {
 
     fn run(&mut self, script: &Script) -> Result<Run> {
         ensure!(self.dies_after != Some(self.num_runs), "the engine died");
-        self.num_runs += 1;
         self.is_disturbed = self.random.random() < self.disturbed;
+        self.num_runs += 1;
         let joining: u32 = script.queries_per_iter.iter().sum();
         ensure!(joining as usize == script.requests.len(), "queries_per_iter does not add all requests");
         let mut requests = RequestSet::with_capacity(script.requests.len());
