@@ -1,7 +1,7 @@
 //! What is measured: passes, named by their composition, on the nodes of the profile's tables, and some off them.
 //!
 //! The terms of a pass are never seen alone. They can be told apart because the plan varies one at a time: the same
-//! tokens as one prompt and as many (head), the same chunk over growing prefixes (prefill attention), the same decodes
+//! requests as chunks and as decodes (head), the same chunk over growing prefixes (prefill attention), the same decodes
 //! at growing context (decode attention). What still cannot be told apart makes no difference to a whole pass.
 
 use sim_core::batch::BatchComposition;
@@ -164,11 +164,14 @@ impl Axes {
         self.num_tokens.iter().map(split).collect()
     }
 
-    /// Every number of requests as one-token prompts, and as equal chunks that fill the pass or a part of it.
+    /// Every number of requests as equal chunks: short ones, and such that fill the pass or an eighth of it.
+    ///
+    /// Not as the shortest ones: what a new request costs beside a decode is to be in a chunk's time above the launch,
+    /// and the shortest chunk is nothing but launch.
     fn head_points(&self, limits: &Limits) -> Vec<BatchComposition> {
         let mut points = vec![];
         for &num_seqs in &self.num_seqs {
-            points.push(composition(&vec![(1, 0); num_seqs as usize], 0, 0));
+            points.push(composition(&vec![(self.chunk_tokens[1], 0); num_seqs as usize], 0, 0));
             for share in [1, 8] {
                 let room = limits.max_num_tokens / share / num_seqs;
                 let chunk = self.chunk_tokens.iter().rev().copied().find(|&chunk| chunk <= room);

@@ -21,6 +21,8 @@ const FLOOR_US: f64 = 0.001;
 const NUM_ROUNDS: usize = 4;
 /// Largest factor that is looked for: sharing a pass could cost both terms once more.
 const MAX_FACTOR: f64 = 2.0;
+/// Without evidence the terms add up: a factor this far from 1 counts as one standard error.
+const USUAL_FACTOR_ERROR: f64 = 0.5;
 /// Steps of the search for the factor; each narrows it to 62 %.
 const NUM_STEPS: usize = 14;
 /// The usual error is at least this many standard errors.
@@ -155,7 +157,8 @@ impl System {
             values = self.increments.iter().map(|up_to| up_to.iter().map(|&i| solution[i]).sum()).collect();
         }
         let squared_error = |row: &Row| row.weight * (self.predict(row, &values, factor) - row.time_us).powi(2);
-        let loss = self.rows.iter().map(squared_error).sum();
+        let prior = ((factor - 1.0) / USUAL_FACTOR_ERROR).powi(2);
+        let loss = self.rows.iter().map(squared_error).sum::<f64>() + prior;
         Solution { values, free, loss }
     }
 
