@@ -55,6 +55,11 @@ impl PointTimes {
         self.medians.iter().filter(|&&median| self.counts(median)).count()
     }
 
+    /// Visits that do not.
+    pub(crate) fn num_disturbed(&self) -> usize {
+        self.medians.len() - self.num_visits()
+    }
+
     /// What the visits that count say; samples of the others are outliers. `None` without samples.
     pub(crate) fn summary(&self) -> Option<Summary> {
         let counting = self.visits.iter().zip(&self.medians).filter(|&(_, &median)| self.counts(median));

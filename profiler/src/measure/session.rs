@@ -48,6 +48,7 @@ pub(crate) struct Session<'a> {
     /// For each sweep the place of every point in it.
     ranks: Vec<Vec<usize>>,
     points: Vec<PointState>,
+    num_disturbed: usize,
     /// The scripts that ran.
     pub(crate) visits: Vec<Visit>,
     /// What they took.
@@ -63,6 +64,7 @@ impl<'a> Session<'a> {
             options,
             ranks: (0..NUM_SWEEPS).map(rank).collect(),
             points: vec![PointState::default(); plan.points.len()],
+            num_disturbed: 0,
             visits: vec![],
             spent_ns: 0,
         };
@@ -100,7 +102,9 @@ impl<'a> Session<'a> {
         state.num_visits += 1;
         state.last_visit = self.visits.len();
         state.spent_ns += visit.spent_ns;
+        self.num_disturbed -= state.times.num_disturbed();
         state.times.push(&visit);
+        self.num_disturbed += state.times.num_disturbed();
         state.half_width = state.times.relative_half_width();
         self.spent_ns += visit.spent_ns;
         self.visits.push(visit);
@@ -127,11 +131,26 @@ impl<'a> Session<'a> {
 
     /// Whether a point wants more samples. One whose script does not bring it about wants none.
     fn is_open(&self, index: usize) -> bool {
-        let PointState { num_visits, times, half_width, .. } = &self.points[index];
+        let PointState { num_visits, times, .. } = &self.points[index];
         let num_samples = times.num_samples();
         let is_reachable = *num_visits == 0 || num_samples > 0;
-        let wants_visits = times.num_visits() < NUM_SWEEPS as usize;
-        is_reachable && num_samples < MAX_SAMPLES && (wants_visits || *half_width > self.options.precision)
+        is_reachable && num_samples < MAX_SAMPLES && self.uncertainty(index) > self.options.precision
+    }
+
+    /// How little is known of a point's median, as a share of it.
+    fn uncertainty(&self, index: usize) -> f64 {
+        let PointState { times, half_width, .. } = &self.points[index];
+        let num_visits = u32::try_from(times.num_visits()).unwrap_or(u32::MAX);
+        // One visit that counts says nothing of the next, however alike its samples are.
+        let of_few_visits = if num_visits < NUM_SWEEPS { 1.0 } else { 0.0 };
+        // Where many visits are disturbed, all of a point's may have been.
+        let all_disturbed = self.disturbed_share().powf(f64::from(num_visits));
+        half_width.max(of_few_visits).max(all_disturbed)
+    }
+
+    /// Share of the visits that were so slow that they do not count.
+    fn disturbed_share(&self) -> f64 {
+        self.num_disturbed as f64 / self.visits.len().max(1) as f64
     }
 
     /// Where a second of measuring takes most uncertainty away, among the points that were not measured just now.
@@ -143,10 +162,8 @@ impl<'a> Session<'a> {
             let weight = if self.plan.points[index].role == Role::Fit { 1.0 } else { HELD_OUT_WEIGHT };
             let num_visits = f64::from(state.num_visits.max(1));
             let cost_ns = state.spent_ns as f64 / num_visits;
-            // One more visit narrows the interval by a share that falls with the visits there were. A point of which
-            // one visit counts is not certain, however alike that one's samples are.
-            let half_width = if state.times.num_visits() < NUM_SWEEPS as usize { 1.0 } else { state.half_width };
-            weight * half_width / num_visits / cost_ns.max(1.0).sqrt()
+            // One more visit narrows the interval by a share that falls with the visits there were.
+            weight * self.uncertainty(index) / num_visits / cost_ns.max(1.0).sqrt()
         };
         let candidates = open.iter().copied().filter(rested);
         candidates.max_by(|&a, &b| gain(a).total_cmp(&gain(b)).then(b.cmp(&a))).or_else(|| open.first().copied())
