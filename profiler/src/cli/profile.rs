@@ -10,9 +10,20 @@ use anyhow::{Context, Result};
 use crate::engine::Engine;
 use crate::measure::{Options, measure};
 
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(super) enum EngineKind {
+    /// The vLLM installed beside this program.
+    #[default]
+    Vllm,
+}
+
 /// What is measured, for how long, and where the profile goes.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// What is measured.
+    #[arg(long, value_enum, default_value_t)]
+    engine: EngineKind,
     /// The profile that is written.
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
@@ -38,14 +49,14 @@ pub(super) struct Args {
 
 impl Args {
     /// Measures the engine that `start_engine` starts, writes the profile, and tells what came of it.
-    pub(super) fn run(&self, start_engine: impl FnOnce() -> Result<Box<dyn Engine>>) -> Result<bool> {
+    pub(super) fn run(&self, start_engine: impl FnOnce(EngineKind) -> Result<Box<dyn Engine>>) -> Result<bool> {
         let options = self.options(load_per_processor());
         // Rather now than after the measurement.
         let folder = self.output.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder {
             fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         }
-        let mut engine = start_engine()?;
+        let mut engine = start_engine(self.engine)?;
         let measured = measure(engine.as_mut(), &options)?;
         let json = measured.profile.to_json()?;
         fs::write(&self.output, json).with_context(|| format!("{} cannot be written", self.output.display()))?;

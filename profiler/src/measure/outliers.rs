@@ -11,7 +11,7 @@ const MIN_DEVIATION: f64 = 0.002;
 /// Below this many samples nothing is rejected: the rest could as well be the outliers.
 const MIN_SAMPLES: usize = 5;
 /// Half-width of the 95 % confidence interval of a median, in interquartile ranges over the square root of the count
-/// (McGill, Tukey & Larsen, *Variations of Box Plots*, 1978: 1.57 is for comparing two; this is for one).
+/// (R. `McGill`, Tukey & Larsen, *Variations of Box Plots*, 1978: 1.57 is for comparing two; this is for one).
 pub(crate) const HALF_WIDTH_PER_IQR: f64 = 1.96 * 1.2533 / 1.349;
 
 /// What is known of the time of one point.
