@@ -130,7 +130,7 @@ fn header(facts: &EngineFacts, plan: &Plan) -> Header {
     }
 }
 
-/// The 64-bit FNV-1a hash: the same on every machine and in every version of this program.
+/// The 64-bit FNV-1a hash: the same on every machine.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
