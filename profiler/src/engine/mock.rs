@@ -102,7 +102,7 @@ impl Engine for MockEngine {
     }
 
     fn run(&mut self, script: &Script) -> Result<Run> {
-        ensure!(self.dies_after != Some(self.num_runs), "the engine died");
+        anyhow::ensure!(self.dies_after != Some(self.num_runs), "the engine died");
         self.is_disturbed = self.random.random() < self.disturbed;
         self.num_runs += 1;
         let joining: u32 = script.queries_per_iter.iter().sum();
