@@ -272,7 +272,7 @@ fn a_journal_of_something_else_is_refused_by_name() {
     let before = fs::read(&options.journal).expect("the journal");
     let mut other = engine(0.0, 1);
     other.facts.model.name = "another-model".to_owned();
-    check_refused(&mut other, &options, "is of another measurement (formula on formula, vLLM none, plan ");
+    check_refused(&mut other, &options, "is of another measurement (formula on formula, vLLM ");
     check_refused(&mut other, &options, "this one is another-model on formula");
     options.seed += 1;
     check_refused(&mut engine(0.0, 1), &options, "--fresh");
