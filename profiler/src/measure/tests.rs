@@ -57,9 +57,11 @@ fn engine(noise: f64, seed: u64) -> MockEngine {
     MockEngine::new(&truth(), 1001, noise, seed)
 }
 
-/// A journal of its own for each test.
+/// A journal of its own for each test, in the build folder.
 fn journal(name: &str) -> PathBuf {
-    let path = std::env::temp_dir().join(format!("profiler-measure-{}-{name}.jsonl", std::process::id()));
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/measure-tests");
+    fs::create_dir_all(&folder).expect("a folder in the build folder");
+    let path = folder.join(format!("{name}.jsonl"));
     drop(fs::remove_file(&path));
     path
 }
