@@ -2,6 +2,7 @@
 
 mod cli;
 mod engine;
+mod measure;
 mod serve;
 mod simulate;
 mod verify;

@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, and the exit codes.
 
 mod link;
+mod profile;
 mod run_workload_trace;
 mod serve;
 mod simulate;
@@ -33,6 +34,8 @@ enum Command {
     /// Print a share link for the page that says what `simulate` would run with the same flags.
     #[command(args_override_self = true)]
     Link(Box<link::Args>),
+    /// Measure an engine and write its profile.
+    Profile(Box<profile::Args>),
     /// Compare the simulator's schedule with recordings of vLLM's, pass by pass.
     VerifyTokens(verify_tokens::Args),
     /// Run a workload on a real vLLM and write what it scheduled and when, pass by pass and request by request.
@@ -67,6 +70,7 @@ fn try_run() -> Result<bool> {
     match Cli::parse_from(arguments).command {
         Command::Simulate(args) => args.run(),
         Command::Link(args) => args.run(),
+        Command::Profile(args) => args.run(),
         Command::VerifyTokens(args) => args.run(),
         Command::RunWorkloadTrace(args) => args.run(),
         Command::VerifyMetrics(args) => args.run(),

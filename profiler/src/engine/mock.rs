@@ -16,13 +16,23 @@ use crate::verify::tokens::VLLM_VERSION;
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct MockEngine {
-    facts: EngineFacts,
-    truth: StepTimeModel,
+    pub(crate) facts: EngineFacts,
+    /// What its times are without noise.
+    pub(crate) truth: StepTimeModel,
     /// Standard size of the relative error of each time.
     noise: f64,
     random: Pcg64,
     /// Runs made so far.
     pub(crate) num_runs: u32,
+    /// Runs after which it is dead.
+    pub(crate) dies_after: Option<u32>,
+    /// Share of the device times that take three times as long.
+    pub(crate) outliers: f64,
+    /// Share of the runs in which every device time is fifty times as long.
+    pub(crate) disturbed: f64,
+    is_disturbed: bool,
+    /// Device times grow by this share from one run to the next.
+    pub(crate) slowdown: f64,
 }
 
 impl MockEngine {
@@ -59,7 +69,18 @@ impl MockEngine {
             versions: vec![("mock".to_owned(), "0".to_owned())],
         };
         let truth = StepTimeModel::new(profile, &settings).expect("a valid profile");
-        Self { facts, truth, noise, random: Pcg64::stream(seed, "mock"), num_runs: 0 }
+        Self {
+            facts,
+            truth,
+            noise,
+            random: Pcg64::stream(seed, "mock"),
+            num_runs: 0,
+            dies_after: None,
+            outliers: 0.0,
+            disturbed: 0.0,
+            is_disturbed: false,
+            slowdown: 0.0,
+        }
     }
 
     /// A small engine whose blocks are scarce, another for every seed; its times are of no interest.
@@ -87,6 +108,14 @@ impl MockEngine {
         let error = self.noise * (2.0 * self.random.random() - 1.0);
         (duration.as_nanos() as f64 * (1.0 + error)).round() as u64
     }
+
+    /// The same on the device, which may have a bad moment or slow down.
+    fn take_on_device(&mut self, duration: SimDuration) -> u64 {
+        let is_outlier = self.random.random() < self.outliers;
+        let slowed = duration.as_secs_f64() * (1.0 + self.slowdown * f64::from(self.num_runs));
+        let slowed = if self.is_disturbed { 50.0 * slowed } else { slowed };
+        self.take(SimDuration::from_secs_f64(if is_outlier { 3.0 * slowed } else { slowed }))
+    }
 }
 
 impl Engine for MockEngine {
@@ -95,6 +124,8 @@ impl Engine for MockEngine {
     }
 
     fn run(&mut self, script: &Script) -> Result<Run> {
+        anyhow::ensure!(self.dies_after != Some(self.num_runs), "the engine died");
+        self.is_disturbed = self.random.random() < self.disturbed;
         self.num_runs += 1;
         let output_token_ids: Vec<Vec<u32>> = (0..)
             .zip(&script.requests)
@@ -118,7 +149,7 @@ impl Engine for MockEngine {
                 PassInstants { begin: now, called: now, scheduled: now, executed: now, ..Default::default() };
             if !batch.is_empty() {
                 instants.scheduled += self.take(self.truth.schedule_time(batch.num_reqs()));
-                instants.executed = instants.scheduled + self.take(self.truth.predict(&batch).duration);
+                instants.executed = instants.scheduled + self.take_on_device(self.truth.predict(&batch).duration);
             }
             instants.updated = instants.executed;
             if pass.iteration.s.is_some() {

@@ -1,0 +1,149 @@
+//! `profiler profile`.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::engine::Engine;
+use crate::measure::{Options, measure};
+use crate::vllm::{EngineOptions, VllmEngine};
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(super) enum EngineKind {
+    /// The vLLM installed beside this program.
+    #[default]
+    Vllm,
+}
+
+/// What is measured, for how long, and where the profile goes.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// What is measured.
+    #[arg(long, value_enum, default_value_t)]
+    engine: EngineKind,
+    #[command(flatten)]
+    vllm: EngineOptions,
+    /// The profile that is written.
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+    /// Time to spend on measuring, such as 600, 90s, 20m or 2h. What an earlier start spent counts.
+    #[arg(long, value_name = "TIME", default_value = "20m", value_parser = parse_time)]
+    time_budget: Duration,
+    /// A point is certain when its median is known this well, as a share (95 % confidence).
+    #[arg(long, value_name = "SHARE", default_value_t = 0.01, value_parser = parse_share)]
+    precision: f64,
+    /// Longest sequence that is measured, if shorter than the engine's --max-model-len.
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(64..))]
+    max_context: Option<u32>,
+    /// What all random choices follow from.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Where every measurement is written down, to go on after an end [default: the output with .journal.jsonl].
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
+    /// Forget what the journal holds.
+    #[arg(long)]
+    fresh: bool,
+}
+
+impl Args {
+    /// Measures the engine, writes the profile, and tells what came of it.
+    pub(super) fn run(&self) -> Result<bool> {
+        let options = self.options(load_per_processor());
+        // Rather now than after the measurement.
+        let folder = self.output.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder {
+            fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        }
+        let mut engine = self.start_engine()?;
+        let measured = measure(engine.as_mut(), &options)?;
+        let json = measured.profile.to_json()?;
+        fs::write(&self.output, json).with_context(|| format!("{} cannot be written", self.output.display()))?;
+        let mut out = io::stdout().lock();
+        writeln!(out, "{}wrote {}", measured.report, self.output.display())?;
+        Ok(true)
+    }
+
+    fn start_engine(&self) -> Result<Box<dyn Engine>> {
+        match self.engine {
+            EngineKind::Vllm => Ok(Box::new(VllmEngine::start(&self.vllm)?)),
+        }
+    }
+
+    fn options(&self, load_before: Option<f64>) -> Options {
+        Options {
+            time_budget: self.time_budget,
+            precision: self.precision,
+            max_context: self.max_context,
+            seed: self.seed,
+            journal: self.journal.clone().unwrap_or_else(|| beside(&self.output)),
+            fresh: self.fresh,
+            load_before,
+            show_progress: true,
+        }
+    }
+}
+
+fn beside(output: &Path) -> PathBuf {
+    let mut name = output.as_os_str().to_owned();
+    name.push(".journal.jsonl");
+    name.into()
+}
+
+/// The last minute's running programs per processor; `None` where the system does not tell.
+fn load_per_processor() -> Option<f64> {
+    let load = fs::read_to_string("/proc/loadavg").ok()?;
+    let load: f64 = load.split_whitespace().next()?.parse().ok()?;
+    let num_processors = std::thread::available_parallelism().ok()?.get();
+    Some(load / num_processors as f64)
+}
+
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let (number, unit_seconds) = match text.strip_suffix(['s', 'm', 'h']) {
+        Some(number) if text.ends_with('m') => (number, 60),
+        Some(number) if text.ends_with('h') => (number, 3600),
+        Some(number) => (number, 1),
+        None => (text, 1),
+    };
+    let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_seconds));
+    let seconds = seconds.filter(|&seconds| seconds > 0);
+    seconds.map(Duration::from_secs).ok_or_else(|| "give a time such as 600, 90s, 20m or 2h".to_owned())
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().ok().filter(|share| (0.0001..=1.0).contains(share));
+    share.ok_or_else(|| "give a share from 0.0001 to 1".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{parse_share, parse_time};
+
+    #[track_caller]
+    fn check(text: &str, seconds: Option<u64>) {
+        assert_eq!(parse_time(text).ok(), seconds.map(Duration::from_secs), "{text}");
+    }
+
+    #[test]
+    fn a_time_is_seconds_unless_it_says_otherwise() {
+        check("600", Some(600));
+        check("90s", Some(90));
+        check("20m", Some(1200));
+        check("2h", Some(7200));
+        for wrong in ["", "m", "0", "-1", "1.5m", "3d", "18446744073709551615h"] {
+            check(wrong, None);
+        }
+    }
+
+    #[test]
+    fn a_precision_is_a_share() {
+        assert_eq!(parse_share("0.02"), Ok(0.02));
+        assert!(["0", "2", "NaN", ""].iter().all(|wrong| parse_share(wrong).is_err()), "accepted a wrong share");
+    }
+}

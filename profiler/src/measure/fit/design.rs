@@ -1,0 +1,175 @@
+//! A pass as a sum of table nodes, read as [`sim_core::profile::StepTimeModel`] reads them.
+//!
+//! Time is straight in the nodes' values, but for two things: a chunk between two nodes (blended in the square root;
+//! such passes get no row, the plan's chunks lie on nodes) and which of two attention terms is the longer (decided by
+//! the solution before).
+
+use super::observation::Observation;
+
+/// How far beyond a row's last node its last cell is still believed.
+const MAX_BEYOND: f64 = 1.05;
+
+/// One axis and the values over it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CurveShape {
+    /// The nodes.
+    pub(crate) axis: Vec<u32>,
+}
+
+/// Two axes, and how many values each row has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GridShape {
+    /// One row each.
+    pub(crate) rows: Vec<u32>,
+    /// One column each.
+    pub(crate) columns: Vec<u32>,
+    /// Values of each row; not growing.
+    pub(crate) row_lens: Vec<usize>,
+}
+
+/// The shapes of all tables. A node's number counts through `non_attention`, `head`, `decode_attention` and
+/// `prefill_attention`, grids row by row with all columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Design {
+    pub(crate) non_attention: CurveShape,
+    pub(crate) head: CurveShape,
+    pub(crate) decode_attention: GridShape,
+    pub(crate) prefill_attention: GridShape,
+    /// CUDA-graph sizes, ascending.
+    pub(crate) capture_sizes: Vec<u32>,
+}
+
+/// Nodes and how often each is in the sum.
+pub(crate) type Terms = Vec<(usize, f64)>;
+
+/// The terms of one pass.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct PassTerms {
+    /// Non-attention and head.
+    pub(crate) base: Terms,
+    /// Attention of the decodes.
+    pub(crate) decode: Terms,
+    /// Attention of the prompt parts.
+    pub(crate) prefill: Terms,
+}
+
+impl CurveShape {
+    /// The nodes around a count; `None` beyond the last.
+    fn at(&self, count: u32) -> Option<Terms> {
+        let x = f64::from(count);
+        (count <= *self.axis.last()?).then(|| around(&self.axis, x).to_vec())
+    }
+}
+
+/// The two nodes around `x` on the axis, the last cell going on.
+fn around(axis: &[u32], x: f64) -> [(usize, f64); 2] {
+    let last_cell = axis.len().saturating_sub(2);
+    let cell = axis.partition_point(|&node| f64::from(node) <= x).saturating_sub(1).min(last_cell);
+    let Some(&next) = axis.get(cell + 1) else {
+        return [(cell, 1.0), (cell, 0.0)];
+    };
+    let start = f64::from(axis[cell]);
+    let weight = ((x - start) / (f64::from(next) - start)).max(0.0);
+    [(cell, 1.0 - weight), (cell + 1, weight)]
+}
+
+impl GridShape {
+    /// A row's nodes around a column; `None` if the row ends before.
+    fn along(&self, row: usize, column: f64) -> Option<Terms> {
+        let len = self.row_lens[row];
+        let columns = self.columns.get(..len)?;
+        let is_within = column <= f64::from(*columns.last()?) * MAX_BEYOND;
+        let nodes = is_within.then(|| around(columns, column))?;
+        Some(nodes.map(|(at, weight)| (row * self.columns.len() + at, weight)).to_vec())
+    }
+
+    /// The nodes around a count of decodes and their mean context.
+    fn at(&self, count: u32, column: f64) -> Option<Terms> {
+        let mut terms = vec![];
+        if count > *self.rows.last()? {
+            return None;
+        }
+        for (row, row_weight) in around(&self.rows, f64::from(count)) {
+            if row_weight > 0.0 {
+                terms.extend(self.along(row, column)?.into_iter().map(|(node, weight)| (node, row_weight * weight)));
+            }
+        }
+        Some(terms)
+    }
+
+    /// The nodes of a chunk on the axis, or below it, where the first row holds.
+    fn on_row(&self, chunk: u32, prefix: f64) -> Option<Terms> {
+        self.along(self.rows.binary_search(&chunk.max(*self.rows.first()?)).ok()?, prefix)
+    }
+
+    fn num_nodes(&self) -> usize {
+        self.rows.len() * self.columns.len()
+    }
+}
+
+impl Design {
+    /// Where each table's nodes begin, and the number of all.
+    pub(crate) fn offsets(&self) -> [usize; 5] {
+        let lens = [
+            self.non_attention.axis.len(),
+            self.head.axis.len(),
+            self.decode_attention.num_nodes(),
+            self.prefill_attention.num_nodes(),
+        ];
+        let mut offsets = [0; 5];
+        for (table, len) in lens.into_iter().enumerate() {
+            offsets[table + 1] = offsets[table] + len;
+        }
+        offsets
+    }
+
+    /// The terms of a pass; `None` if it lies where the tables say nothing that is straight.
+    pub(crate) fn terms(&self, observation: &Observation) -> Option<PassTerms> {
+        let batch = &observation.batch;
+        let [_, head, decode, prefill, _] = self.offsets();
+        let from = |offset: usize, terms: Terms| terms.into_iter().map(move |(node, weight)| (offset + node, weight));
+        let mut terms =
+            PassTerms { base: self.non_attention.at(self.padded(batch.num_tokens()))?, ..Default::default() };
+        terms.base.extend(from(head, self.head.at(batch.num_reqs())?));
+        if batch.num_decodes > 0 {
+            let around = self.decode_attention.at(batch.num_decodes, observation.mean_context)?;
+            terms.decode.extend(from(decode, around));
+        }
+        for (index, chunk) in batch.prefill_chunks.iter().enumerate() {
+            let around = self.prefill_attention.on_row(chunk.num_tokens, f64::from(chunk.num_computed_tokens))?;
+            terms.prefill.extend(from(prefill, around));
+            if index > 0 {
+                // One launch serves all.
+                terms.prefill.push((prefill, -1.0));
+            }
+        }
+        Some(terms)
+    }
+
+    fn padded(&self, num_tokens: u32) -> u32 {
+        self.capture_sizes.iter().copied().find(|&size| size >= num_tokens).unwrap_or(num_tokens)
+    }
+
+    /// For each node the nodes up to it: a table's value is the sum of all increments up to it along its axes, and none
+    /// of them is negative.
+    pub(crate) fn increments(&self) -> Vec<Vec<usize>> {
+        let [non_attention, head, ..] = self.offsets();
+        let mut up_to: Vec<Vec<usize>> = vec![];
+        for (offset, curve) in [(non_attention, &self.non_attention), (head, &self.head)] {
+            up_to.extend((0..curve.axis.len()).map(|last| (offset..=offset + last).collect()));
+        }
+        for grid in [&self.decode_attention, &self.prefill_attention] {
+            let (offset, width) = (up_to.len(), grid.columns.len());
+            for (row, column) in (0..grid.num_nodes()).map(|node| (node / width, node % width)) {
+                let all = (0..=row).flat_map(|r| (0..=column).map(move |c| offset + r * width + c));
+                up_to.push(all.collect());
+            }
+        }
+        up_to
+    }
+}
+
+/// The sum of the terms for these values.
+pub(crate) fn sum(terms: &Terms, values: &[f64]) -> f64 {
+    terms.iter().map(|&(node, weight)| weight * values[node]).sum()
+}
