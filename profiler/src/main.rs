@@ -3,6 +3,7 @@
 mod cli;
 mod engine;
 mod serve;
+mod server;
 mod simulate;
 mod verify;
 mod vllm;

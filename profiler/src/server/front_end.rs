@@ -1,0 +1,1 @@
+//! Front-end times from runs whose two sides were recorded.
