@@ -3,6 +3,7 @@
 mod link;
 mod serve;
 mod simulate;
+mod verify_serve;
 mod verify_tokens;
 
 use std::process::ExitCode;
@@ -33,6 +34,8 @@ enum Command {
     Link(Box<link::Args>),
     /// Compare the simulator's schedule with recordings of vLLM's, pass by pass.
     VerifyTokens(verify_tokens::Args),
+    /// Run `vllm serve` under several loads and compare what its client sees with the simulator.
+    VerifyServe(Box<verify_serve::Args>),
     /// Serve the page on this machine, with a profile and flags of your own if you like.
     #[command(args_override_self = true)]
     Serve(Box<serve::Args>),
@@ -61,6 +64,7 @@ fn try_run() -> Result<bool> {
         Command::Simulate(args) => args.run(),
         Command::Link(args) => args.run(),
         Command::VerifyTokens(args) => args.run(),
+        Command::VerifyServe(args) => args.run(),
         Command::Serve(args) => args.run(),
         Command::Schema => schema(),
     }

@@ -11,9 +11,14 @@
 //! process with the same threads as the server's; a profile that is to hold for `vllm serve` is measured with it. On
 //! GPUs with one device both run the model in the engine core's process.
 
-pub(crate) mod client;
-pub(crate) mod front_end;
+mod calibration;
+mod client;
+pub(crate) mod compare;
+mod front_end;
+mod line_fit;
+pub(crate) mod load;
 mod process;
-pub(crate) mod recording;
+mod recording;
 pub(crate) mod session;
 mod sse;
+pub(crate) mod verify;

@@ -140,9 +140,10 @@ impl ServerRecording {
                 }
             }
             Row::Pass(pass) => {
-                let parts = pass.s.iter().filter_map(|(request, tokens, computed)| {
-                    Some((number(request, id)?, *tokens, *computed))
-                });
+                let parts = pass
+                    .s
+                    .iter()
+                    .filter_map(|(request, tokens, computed)| Some((number(request, id)?, *tokens, *computed)));
                 let parts: Vec<_> = parts.collect();
                 if parts.is_empty() {
                     return;
@@ -192,12 +193,17 @@ mod tests {
         let add = r#"{"add":["cmpl-a-0-0-x",5]}"#;
         let pass = r#"{"pass":{"s":[["cmpl-a-0-0-x",7,0]],"ns":[1,2,3,4],"tokens":[["cmpl-a-0-0-x",1]],"finished":["cmpl-a-0-0-x"]}}"#;
         let others = pass.replace("-a-", "-b-");
-        std::fs::write(&folder, format!("{}\n{add}\n{others}\n{}", engine.replace('\n', ""), &pass[..20])).expect("a file");
+        std::fs::write(&folder, format!("{}\n{add}\n{others}\n{}", engine.replace('\n', ""), &pass[..20]))
+            .expect("a file");
         let (mut file, engine) = RecordingFile::open(&folder).expect("a recording");
         assert_eq!((engine.vllm.as_str(), engine.vocab_size), ("0.32.0", 9));
         let mut recording = ServerRecording::new(1);
         // What came with the engine's row belongs to nobody's run.
-        std::fs::write(&folder, format!("{:>1$}\n{add}\n{others}\n{2}\n", "", usize::try_from(file.offset).expect("small") - 1, &pass)).expect("a file");
+        std::fs::write(
+            &folder,
+            format!("{:>1$}\n{add}\n{others}\n{2}\n", "", usize::try_from(file.offset).expect("small") - 1, &pass),
+        )
+        .expect("a file");
         file.read_into("a", &mut recording).expect("rows");
         std::fs::remove_file(&folder).expect("our file");
         assert_eq!((recording.joined_ns[0], recording.is_complete()), (Some(5), true));

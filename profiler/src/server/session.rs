@@ -50,11 +50,7 @@ impl ServerSession {
     ///
     /// # Errors
     /// Those of [`ServerProcess::start`]; or if it is another version of vLLM.
-    pub(crate) fn start(
-        options: &EngineOptions,
-        timeouts: Timeouts,
-        waiting: impl FnMut(Duration),
-    ) -> Result<Self> {
+    pub(crate) fn start(options: &EngineOptions, timeouts: Timeouts, waiting: impl FnMut(Duration)) -> Result<Self> {
         let server = ServerProcess::start(options, timeouts.server, waiting)?;
         let (recording, engine) = RecordingFile::open(&server.recording_path())?;
         ensure!(
@@ -91,7 +87,11 @@ impl ServerSession {
         if let Some(first) = failed.first() {
             self.server.check()?;
             let last_lines = self.server.last_lines();
-            bail!("{} of {} requests failed, the first: {first}\n  vllm serve printed last:{last_lines}", failed.len(), requests.len());
+            bail!(
+                "{} of {} requests failed, the first: {first}\n  vllm serve printed last:{last_lines}",
+                failed.len(),
+                requests.len()
+            );
         }
         let mut engine = ServerRecording::new(requests.len());
         let start = Instant::now();

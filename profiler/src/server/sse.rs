@@ -89,7 +89,8 @@ mod tests {
     #[test]
     fn events_are_found_wherever_the_pieces_are_cut() {
         let token = r#"data: {"choices":[{"text":"t5"}],"usage":{"completion_tokens":2}}"#;
-        let text = format!("{token}\r\n\r\n: ping\n\n{token}\n\ndata: {{\"choices\":[],\"usage\":null}}\n\ndata: [DONE]\n\n");
+        let text =
+            format!("{token}\r\n\r\n: ping\n\n{token}\n\ndata: {{\"choices\":[],\"usage\":null}}\n\ndata: [DONE]\n\n");
         let expected = [Event::Tokens(Some(2)), Event::Tokens(Some(2)), Event::Done];
         check(&[&text], &expected);
         let bytes: Vec<String> = text.chars().map(String::from).collect();

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
@@ -34,7 +35,9 @@ impl ModelDir {
             }
             bail!("--model {model}: no such folder, and none of the models built in ({})", names.join(", "));
         };
-        let path = std::env::temp_dir().join(format!("vllm-simulator-{}-{name}", std::process::id()));
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("vllm-simulator-{}-{number}-{name}", std::process::id()));
         fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
         fs::write(path.join("config.json"), config).with_context(|| path.display().to_string())?;
         Ok(Self { path, is_built_in: true })

@@ -1,0 +1,159 @@
+//! `verify-serve`: the same loads on the real server and in the simulator.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
+use sim_core::batch::BatchComposition;
+use sim_core::config::EngineConfig;
+use sim_core::profile::{Profile, StepTimeModel, StepTimeSettings};
+use sim_core::rng::Pcg64;
+use sim_core::time::SimDuration;
+
+use super::calibration::measure_front_end;
+use super::client::seconds;
+use super::compare::{LoadComparison, PassComparison, ServeComparison};
+use super::front_end::{DecodePassTimes, FrontEndObservations};
+use super::load::{Load, LoadShape, Metrics};
+use super::session::{ServerSession, Timeouts};
+use crate::vllm::EngineOptions;
+
+/// What is compared, and how often.
+#[derive(Debug, Clone)]
+pub(crate) struct ServePlan {
+    /// Lengths and number of the requests.
+    pub(crate) shape: LoadShape,
+    /// Shares of the rate that saturates the engine, by the profile.
+    pub(crate) shares: Vec<f64>,
+    /// Runs of every load, interleaved.
+    pub(crate) num_repeats: u32,
+    /// Whether the front-end terms are measured first; the profile's are used otherwise.
+    pub(crate) measure_front_end: bool,
+    pub(crate) timeouts: Timeouts,
+}
+
+/// Starts a server, measures its front end into `profile` and runs every load on both sides.
+///
+/// # Errors
+/// If the server does not start or dies, a request fails, or the loads do not fit the engine.
+pub(crate) fn verify_serve(
+    options: &EngineOptions,
+    profile: &mut Profile,
+    plan: &ServePlan,
+    bar: &ProgressBar,
+) -> Result<ServeComparison> {
+    ensure!(plan.num_repeats >= 1, "--repeats must be at least 1");
+    let before = load_average();
+    let mut session = ServerSession::start(options, plan.timeouts, |waited: Duration| {
+        bar.set_message(format!("vllm serve is starting, {} s", waited.as_secs()));
+    })?;
+    let config = session.config().clone();
+    let (mut decode_passes, mut front_end_observations) = (vec![], FrontEndObservations::default());
+    if plan.measure_front_end {
+        let calibration = measure_front_end(&mut session, plan.shape.seed, |done, all| {
+            bar.set_message(format!("front end: {done} of {all} runs"));
+        })?;
+        profile.front_end = calibration.front_end;
+        front_end_observations = calibration.observations;
+        decode_passes = compare_passes(&calibration.decode_passes, profile, &config)?;
+    }
+    let saturated_rate = plan.shape.load(1.0, &config)?.saturated_rate(profile, &config)?;
+    let rates: Vec<f64> = plan.shares.iter().map(|share| share * saturated_rate).collect();
+    let loads = rates.iter().map(|&rate| plan.shape.load(rate, &config)).collect::<Result<Vec<_>>>()?;
+    let mut repeats = vec![vec![]; loads.len()];
+    let mut lateness_ns = vec![0; loads.len()];
+    for repeat in 0..plan.num_repeats {
+        for (number, load) in loads.iter().enumerate() {
+            bar.set_message(format!(
+                "load {} of {}, repeat {} of {}",
+                number + 1,
+                loads.len(),
+                repeat + 1,
+                plan.num_repeats
+            ));
+            let (metrics, lateness) = run_load(&mut session, load, plan.shape.seed)?;
+            repeats[number].push(metrics);
+            lateness_ns[number] = lateness.max(lateness_ns[number]);
+        }
+    }
+    let mut comparisons = vec![];
+    for (number, load) in loads.iter().enumerate() {
+        let simulated = load.simulate(profile, &config)?;
+        let mut comparison = LoadComparison::new(plan.shares[number], rates[number], &repeats[number], &simulated);
+        comparison.largest_lateness_ms = 1e3 * seconds(lateness_ns[number]);
+        comparisons.push(comparison);
+    }
+    let front_end = &profile.front_end;
+    let (request, output) = (&front_end.request_latency, &front_end.output_latency);
+    Ok(ServeComparison {
+        tool: format!("profiler {}", env!("CARGO_PKG_VERSION")),
+        model: options.model.clone(),
+        vllm_flags: options.flags.clone(),
+        num_prompts: plan.shape.num_prompts,
+        num_repeats: plan.num_repeats,
+        seed: plan.shape.seed,
+        saturated_rate,
+        front_end_us: [
+            request.per_request.time_us,
+            request.per_prompt_token.time_us,
+            output.per_pass.time_us,
+            output.per_token.time_us,
+        ],
+        front_end_observations,
+        decode_passes,
+        load_average: [before, load_average()],
+        loads: comparisons,
+    })
+}
+
+/// A load on the server: what the client saw, and how late the latest request was sent, in nanoseconds.
+fn run_load(session: &mut ServerSession, load: &Load, seed: u64) -> Result<(Metrics, u64)> {
+    let mut random = Pcg64::stream(seed, "tokens");
+    let requests = load.with_tokens(|num_tokens| session.prompt(&mut random, num_tokens));
+    let run = session.run(&requests)?;
+    let lateness = requests
+        .iter()
+        .zip(&run.client.requests)
+        .map(|(request, seen)| seen.send_ns.saturating_sub(run.client.origin_ns + request.at_ns));
+    Ok((Metrics::of_client(&run.client), lateness.max().unwrap_or(0)))
+}
+
+/// What the profile says of the calibration's decode passes; their context is short.
+fn compare_passes(
+    measured: &[DecodePassTimes],
+    profile: &Profile,
+    config: &EngineConfig,
+) -> Result<Vec<PassComparison>> {
+    let settings = StepTimeSettings::vllm_default(profile, config.max_num_seqs, config.max_num_batched_tokens);
+    let step_time = StepTimeModel::new(profile, &settings)?;
+    let compared = measured.iter().map(|&server| {
+        let mut batch = BatchComposition::default();
+        for _ in 0..server.num_decodes {
+            batch.push(1, 32);
+        }
+        let host = [step_time.schedule_time(server.num_decodes), step_time.update_time(server.num_decodes)];
+        let span = step_time.predict(&batch).duration;
+        let microseconds = |span: SimDuration| 1e6 * span.as_secs_f64();
+        // An asynchronous engine prepares a pass while the one before runs.
+        let host_us: f64 = host.into_iter().map(microseconds).sum();
+        let profile_us =
+            if config.async_scheduling { host_us.max(microseconds(span)) } else { host_us + microseconds(span) };
+        PassComparison { server, profile_us }
+    });
+    Ok(compared.collect())
+}
+
+/// A line on stderr that says what is under way, on a terminal.
+pub(crate) fn progress_line(is_quiet: bool) -> ProgressBar {
+    use std::io::IsTerminal as _;
+    if is_quiet || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{spinner} {msg} [{elapsed}]");
+    ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+}
+
+/// Of the last minute; `None` where the system does not tell.
+fn load_average() -> Option<f64> {
+    std::fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
+}
