@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -68,17 +68,17 @@ impl ServerProcess {
         let folder = Folder::new()?;
         let mut log = LogTail::new(options.engine_log.as_deref())?;
         let address = free_address()?;
-        let mut child = command(options, &model, &folder, address).spawn().with_context(|| {
+        // One pipe for both, so that the last lines are the last; the command's ends of it close with the command.
+        let (printed, output) = std::io::pipe().context("a pipe")?;
+        let mut command = command(options, &model, &folder, address);
+        command.stdout(output.try_clone().context("a pipe")?).stderr(output);
+        let mut child = command.spawn().with_context(|| {
             let python = options.python.display();
             format!("--python {python}: it cannot be run; name the Python that vLLM is installed for")
         })?;
+        drop(command);
+        log.follow(printed);
         let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("the server has no process id")?;
-        if let Some(printed) = child.stdout.take() {
-            log.follow(printed);
-        }
-        if let Some(printed) = child.stderr.take() {
-            log.follow(printed);
-        }
         let stdin = child.stdin.take();
         let mut server = Self { child, _stdin: stdin, group, log, address, folder, _model: model };
         server.wait_until_up(patience, &mut waiting)?;
@@ -172,7 +172,7 @@ fn command(options: &EngineOptions, model: &ModelDir, folder: &Folder, address: 
         }
     }
     // A group of its own, so that all of vLLM's processes can be ended at once.
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    command.stdin(Stdio::piped()).process_group(0);
     command
 }
 
@@ -236,7 +236,7 @@ impl Drop for Folder {
 
 /// For tests: a program in place of Python.
 #[cfg(test)]
-fn fake_python(folder: &Path, script: &str) -> PathBuf {
+fn fake_python(folder: &std::path::Path, script: &str) -> PathBuf {
     use std::os::unix::fs::PermissionsExt as _;
     let path = folder.join("python");
     fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a temporary file");
