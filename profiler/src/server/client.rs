@@ -40,7 +40,7 @@ pub(crate) struct TimedRequest {
     pub(crate) max_tokens: u32,
 }
 
-/// What the client saw of a request; instants of CLOCK_MONOTONIC in nanoseconds.
+/// What the client saw of a request; instants of `CLOCK_MONOTONIC` in nanoseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ClientRequest {
     /// It was handed to the connection.
@@ -92,7 +92,7 @@ pub(crate) fn seconds(nanoseconds: u64) -> f64 {
     nanoseconds as f64 / 1e9
 }
 
-/// Nanoseconds of CLOCK_MONOTONIC, which all processes of the machine share.
+/// Nanoseconds of `CLOCK_MONOTONIC`, which all processes of the machine share.
 pub(crate) fn monotonic_ns() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     let part = |number: i64| u64::try_from(number).unwrap_or(0);

@@ -13,6 +13,9 @@ const TTFT_LIMIT: f64 = 0.10;
 const E2EL_LIMIT: f64 = 0.05;
 const THROUGHPUT_LIMIT: f64 = 0.03;
 
+/// From this share of the time on a server's front end is a queue of its own.
+const BUSY_FRONT_END: f64 = 0.3;
+
 /// One metric of one load.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct MetricComparison {
@@ -55,6 +58,12 @@ pub(crate) struct LoadComparison {
     pub(crate) request_rate: f64,
     /// Largest delay of a send behind its time, in milliseconds.
     pub(crate) largest_lateness_ms: f64,
+    /// The profile's time of the passes that really ran / the time that they took, − 1: what of the errors below is the
+    /// profile's. `None` if no pass followed another.
+    pub(crate) pass_time_error: Option<f64>,
+    /// Share of the time in which the front end handles tokens, by its measured time per token. It works on one token
+    /// at a time; the simulator has it as a delay, so near 1 its results do not hold.
+    pub(crate) front_end_share: f64,
     pub(crate) metrics: Vec<MetricComparison>,
 }
 
@@ -132,7 +141,20 @@ impl LoadComparison {
         let metrics = COLUMNS.into_iter().map(|(name, limit, of)| {
             MetricComparison::new(name, limit, repeats.iter().map(of).collect(), of(simulated))
         });
-        Self { share, request_rate, largest_lateness_ms: 0.0, metrics: metrics.collect() }
+        Self {
+            share,
+            request_rate,
+            largest_lateness_ms: 0.0,
+            pass_time_error: None,
+            front_end_share: 0.0,
+            metrics: metrics.collect(),
+        }
+    }
+
+    /// Sets [`Self::front_end_share`] for a front end that takes `per_token_us` a token.
+    pub(crate) fn set_front_end_share(&mut self, per_token_us: f64) {
+        let throughput = self.metrics.iter().find(|metric| metric.metric == "output_throughput");
+        self.front_end_share = throughput.map_or(0.0, |metric| metric.real * per_token_us / 1e6);
     }
 
     /// Whether no metric with a limit is outside it and the noise.
@@ -150,6 +172,16 @@ impl fmt::Display for LoadComparison {
             self.request_rate,
             self.largest_lateness_ms
         )?;
+        if let Some(error) = self.pass_time_error {
+            writeln!(f, "  the profile's times of the passes that ran are off by {:+.1} %", 100.0 * error)?;
+        }
+        if self.front_end_share > BUSY_FRONT_END {
+            writeln!(
+                f,
+                "  warning: the HTTP server handles tokens {:.0} % of the time; the simulator knows its delay, not its limit",
+                100.0 * self.front_end_share
+            )?;
+        }
         writeln!(
             f,
             "  {:<20}{:>12}{:>12}{:>10}{:>10}{:>9}  verdict",

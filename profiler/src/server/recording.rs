@@ -21,7 +21,7 @@ pub(crate) struct ServerEngine {
     pub(crate) scheduler: RecordedEngine,
 }
 
-/// A pass that computed tokens; instants of CLOCK_MONOTONIC in nanoseconds.
+/// A pass that computed tokens; instants of `CLOCK_MONOTONIC` in nanoseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ServerPass {
     /// `(request, tokens, computed tokens)`; requests by their numbers in the run.

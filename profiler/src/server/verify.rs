@@ -15,8 +15,11 @@ use super::client::seconds;
 use super::compare::{LoadComparison, PassComparison, ServeComparison};
 use super::front_end::{DecodePassTimes, FrontEndObservations};
 use super::load::{Load, LoadShape, Metrics};
-use super::session::{ServerSession, Timeouts};
+use super::session::{ServerRun, ServerSession, Timeouts};
 use crate::vllm::EngineOptions;
+
+/// About as many tokens as a request of the calibration has computed when it decodes.
+const CALIBRATION_CONTEXT: u32 = 28;
 
 /// What is compared, and how often.
 #[derive(Debug, Clone)]
@@ -55,13 +58,15 @@ pub(crate) fn verify_serve(
         })?;
         profile.front_end = calibration.front_end;
         front_end_observations = calibration.observations;
-        decode_passes = compare_passes(&calibration.decode_passes, profile, &config)?;
+        decode_passes = compare_passes(&calibration.decode_passes, &PassModel::new(profile, &config)?);
     }
     let saturated_rate = plan.shape.load(1.0, &config)?.saturated_rate(profile, &config)?;
     let rates: Vec<f64> = plan.shares.iter().map(|share| share * saturated_rate).collect();
     let loads = rates.iter().map(|&rate| plan.shape.load(rate, &config)).collect::<Result<Vec<_>>>()?;
     let mut repeats = vec![vec![]; loads.len()];
     let mut lateness_ns = vec![0; loads.len()];
+    let mut pass_times = vec![(0.0, 0.0); loads.len()];
+    let pass_model = PassModel::new(profile, &config)?;
     for repeat in 0..plan.num_repeats {
         for (number, load) in loads.iter().enumerate() {
             bar.set_message(format!(
@@ -71,9 +76,13 @@ pub(crate) fn verify_serve(
                 repeat + 1,
                 plan.num_repeats
             ));
-            let (metrics, lateness) = run_load(&mut session, load, plan.shape.seed)?;
-            repeats[number].push(metrics);
+            let (run, lateness) = run_load(&mut session, load, plan.shape.seed)?;
+            repeats[number].push(Metrics::of_client(&run.client));
             lateness_ns[number] = lateness.max(lateness_ns[number]);
+            for (pass, next) in run.engine.followed_passes() {
+                pass_times[number].0 += pass.period_us(next);
+                pass_times[number].1 += pass_model.period_us(&pass.batch());
+            }
         }
     }
     let mut comparisons = vec![];
@@ -81,6 +90,9 @@ pub(crate) fn verify_serve(
         let simulated = load.simulate(profile, &config)?;
         let mut comparison = LoadComparison::new(plan.shares[number], rates[number], &repeats[number], &simulated);
         comparison.largest_lateness_ms = 1e3 * seconds(lateness_ns[number]);
+        let (real_us, predicted_us) = pass_times[number];
+        comparison.pass_time_error = (real_us > 0.0).then(|| predicted_us / real_us - 1.0);
+        comparison.set_front_end_share(profile.front_end.output_latency.per_token.time_us);
         comparisons.push(comparison);
     }
     let front_end = &profile.front_end;
@@ -106,8 +118,8 @@ pub(crate) fn verify_serve(
     })
 }
 
-/// A load on the server: what the client saw, and how late the latest request was sent, in nanoseconds.
-fn run_load(session: &mut ServerSession, load: &Load, seed: u64) -> Result<(Metrics, u64)> {
+/// A load on the server, and how late the latest request was sent, in nanoseconds.
+fn run_load(session: &mut ServerSession, load: &Load, seed: u64) -> Result<(ServerRun, u64)> {
     let mut random = Pcg64::stream(seed, "tokens");
     let requests = load.with_tokens(|num_tokens| session.prompt(&mut random, num_tokens));
     let run = session.run(&requests)?;
@@ -115,32 +127,43 @@ fn run_load(session: &mut ServerSession, load: &Load, seed: u64) -> Result<(Metr
         .iter()
         .zip(&run.client.requests)
         .map(|(request, seen)| seen.send_ns.saturating_sub(run.client.origin_ns + request.at_ns));
-    Ok((Metrics::of_client(&run.client), lateness.max().unwrap_or(0)))
+    let lateness = lateness.max().unwrap_or(0);
+    Ok((run, lateness))
+}
+
+/// What the profile says of single passes.
+struct PassModel {
+    step_time: StepTimeModel,
+    is_async: bool,
+}
+
+impl PassModel {
+    fn new(profile: &Profile, config: &EngineConfig) -> Result<Self> {
+        let settings = StepTimeSettings::vllm_default(profile, config.max_num_seqs, config.max_num_batched_tokens);
+        Ok(Self { step_time: StepTimeModel::new(profile, &settings)?, is_async: config.async_scheduling })
+    }
+
+    /// From schedule to schedule of a busy engine.
+    fn period_us(&self, batch: &BatchComposition) -> f64 {
+        let microseconds = |span: SimDuration| 1e6 * span.as_secs_f64();
+        let num_reqs = batch.num_reqs();
+        let host = self.step_time.schedule_time(num_reqs) + self.step_time.update_time(num_reqs);
+        let (host_us, device_us) = (microseconds(host), microseconds(self.step_time.predict(batch).duration));
+        // An asynchronous engine prepares a pass while the one before runs.
+        if self.is_async { host_us.max(device_us) } else { host_us + device_us }
+    }
 }
 
 /// What the profile says of the calibration's decode passes; their context is short.
-fn compare_passes(
-    measured: &[DecodePassTimes],
-    profile: &Profile,
-    config: &EngineConfig,
-) -> Result<Vec<PassComparison>> {
-    let settings = StepTimeSettings::vllm_default(profile, config.max_num_seqs, config.max_num_batched_tokens);
-    let step_time = StepTimeModel::new(profile, &settings)?;
+fn compare_passes(measured: &[DecodePassTimes], model: &PassModel) -> Vec<PassComparison> {
     let compared = measured.iter().map(|&server| {
         let mut batch = BatchComposition::default();
         for _ in 0..server.num_decodes {
-            batch.push(1, 32);
+            batch.push(1, CALIBRATION_CONTEXT);
         }
-        let host = [step_time.schedule_time(server.num_decodes), step_time.update_time(server.num_decodes)];
-        let span = step_time.predict(&batch).duration;
-        let microseconds = |span: SimDuration| 1e6 * span.as_secs_f64();
-        // An asynchronous engine prepares a pass while the one before runs.
-        let host_us: f64 = host.into_iter().map(microseconds).sum();
-        let profile_us =
-            if config.async_scheduling { host_us.max(microseconds(span)) } else { host_us + microseconds(span) };
-        PassComparison { server, profile_us }
+        PassComparison { server, profile_us: model.period_us(&batch) }
     });
-    Ok(compared.collect())
+    compared.collect()
 }
 
 /// A line on stderr that says what is under way, on a terminal.
