@@ -3,14 +3,24 @@
 //! # Threads, and what a profile must share with the server
 //!
 //! On processors `vllm serve` has three processes: the HTTP server, the engine core (scheduler), and a worker that
-//! runs the model. The worker is bound to `VLLM_CPU_OMP_THREADS_BIND`'s processors: by default one thread for each
-//! core but the last, which stays free for the other two. An engine in the profiler's driver
-//! (`VLLM_ENABLE_V1_MULTIPROCESSING=0`) has no worker process: the model runs in the engine's own process with as many
-//! threads as there are cores, unless `OMP_NUM_THREADS` says otherwise. So step times of the one do not hold for the
-//! other: of a model of a million parameters a pass of 8 requests took 2.2 to 2.5 ms either way on two idle-enough cores,
-//! and 6.6 ms with threads that wait for each other where others computed, too. With `--distributed-executor-backend mp` among the engine's flags the driver's engine has the same worker
-//! process with the same threads as the server's; a profile that is to hold for `vllm serve` is measured with it. On
-//! GPUs with one device both run the model in the engine core's process.
+//! runs the model. The worker is bound to the processors that `VLLM_CPU_OMP_THREADS_BIND` names: by default one thread
+//! for each core but the last, which stays free for the other two processes. An engine in the profiler's driver
+//! (`VLLM_ENABLE_V1_MULTIPROCESSING=0`) has no worker process: the model runs in the engine's own process, unbound,
+//! with as many threads as there are cores unless `OMP_NUM_THREADS` says otherwise. So step times of the one do not hold
+//! for the other.
+//!
+//! With `--distributed-executor-backend mp` among the engine's flags the driver's engine has the same worker process
+//! with the same threads as the server's: a profile that is to hold for `vllm serve` on processors is measured with it.
+//! On a single GPU both run the model in the engine core's process. `verify-serve` prints what passes took in the server
+//! beside what the profile says, so that a profile of another engine is seen at once.
+//!
+//! Where server, engine and client share two or three cores they also wait for each other: `taskset` may keep the
+//! client (`profiler`) off the worker's cores.
+//!
+//! # What the simulator does not know of a front end
+//!
+//! The HTTP server handles one message at a time. The simulator has a delay for each request and each pass, no queue:
+//! where [`compare::LoadComparison::front_end_share`] is far from 0, latencies are longer than simulated.
 
 mod calibration;
 mod client;

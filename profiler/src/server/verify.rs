@@ -63,40 +63,22 @@ pub(crate) fn verify_serve(
     let saturated_rate = plan.shape.load(1.0, &config)?.saturated_rate(profile, &config)?;
     let rates: Vec<f64> = plan.shares.iter().map(|share| share * saturated_rate).collect();
     let loads = rates.iter().map(|&rate| plan.shape.load(rate, &config)).collect::<Result<Vec<_>>>()?;
-    let mut repeats = vec![vec![]; loads.len()];
-    let mut lateness_ns = vec![0; loads.len()];
-    let mut pass_times = vec![(0.0, 0.0); loads.len()];
-    let pass_model = PassModel::new(profile, &config)?;
-    for repeat in 0..plan.num_repeats {
-        for (number, load) in loads.iter().enumerate() {
-            bar.set_message(format!(
-                "load {} of {}, repeat {} of {}",
-                number + 1,
-                loads.len(),
-                repeat + 1,
-                plan.num_repeats
-            ));
-            let (run, lateness) = run_load(&mut session, load, plan.shape.seed)?;
-            repeats[number].push(Metrics::of_client(&run.client));
-            lateness_ns[number] = lateness.max(lateness_ns[number]);
-            for (pass, next) in run.engine.followed_passes() {
-                pass_times[number].0 += pass.period_us(next);
-                pass_times[number].1 += pass_model.period_us(&pass.batch());
-            }
-        }
+    if let (false, Some(load)) = (plan.measure_front_end, loads.last()) {
+        // Whatever is slow the first time: imports, connections, kernels.
+        run_load(&mut session, load, plan.shape.seed)?;
     }
+    let seen = run_loads(&mut session, &loads, plan, &PassModel::new(profile, &config)?, bar)?;
     let mut comparisons = vec![];
-    for (number, load) in loads.iter().enumerate() {
+    for (number, (load, seen)) in loads.iter().zip(&seen).enumerate() {
         let simulated = load.simulate(profile, &config)?;
-        let mut comparison = LoadComparison::new(plan.shares[number], rates[number], &repeats[number], &simulated);
-        comparison.largest_lateness_ms = 1e3 * seconds(lateness_ns[number]);
-        let (real_us, predicted_us) = pass_times[number];
-        comparison.pass_time_error = (real_us > 0.0).then(|| predicted_us / real_us - 1.0);
+        let mut comparison = LoadComparison::new(plan.shares[number], rates[number], &seen.repeats, &simulated);
+        comparison.largest_lateness_ms = 1e3 * seconds(seen.lateness_ns);
+        comparison.pass_time_error = (seen.real_us > 0.0).then(|| seen.predicted_us / seen.real_us - 1.0);
         comparison.set_front_end_share(profile.front_end.output_latency.per_token.time_us);
         comparisons.push(comparison);
     }
-    let front_end = &profile.front_end;
-    let (request, output) = (&front_end.request_latency, &front_end.output_latency);
+    let (request, output) = (&profile.front_end.request_latency, &profile.front_end.output_latency);
+    let front_end_us = [&request.per_request, &request.per_prompt_token, &output.per_pass, &output.per_token];
     Ok(ServeComparison {
         tool: format!("profiler {}", env!("CARGO_PKG_VERSION")),
         model: options.model.clone(),
@@ -105,17 +87,47 @@ pub(crate) fn verify_serve(
         num_repeats: plan.num_repeats,
         seed: plan.shape.seed,
         saturated_rate,
-        front_end_us: [
-            request.per_request.time_us,
-            request.per_prompt_token.time_us,
-            output.per_pass.time_us,
-            output.per_token.time_us,
-        ],
+        front_end_us: front_end_us.map(|cost| cost.time_us),
         front_end_observations,
         decode_passes,
         load_average: [before, load_average()],
         loads: comparisons,
     })
+}
+
+/// What was seen of a load.
+#[derive(Debug, Clone, Default)]
+struct SeenLoad {
+    repeats: Vec<Metrics>,
+    /// How late the latest request was sent.
+    lateness_ns: u64,
+    /// Passes that another followed: what they took, and what the profile says.
+    real_us: f64,
+    predicted_us: f64,
+}
+
+/// Runs every load `num_repeats` times, interleaved, so that drift falls on all of them.
+fn run_loads(
+    session: &mut ServerSession,
+    loads: &[Load],
+    plan: &ServePlan,
+    model: &PassModel,
+    bar: &ProgressBar,
+) -> Result<Vec<SeenLoad>> {
+    let mut all = vec![SeenLoad::default(); loads.len()];
+    for repeat in 1..=plan.num_repeats {
+        for (number, (load, seen)) in loads.iter().zip(&mut all).enumerate() {
+            bar.set_message(format!("load {} of {}, repeat {repeat} of {}", number + 1, loads.len(), plan.num_repeats));
+            let (run, lateness_ns) = run_load(session, load, plan.shape.seed)?;
+            seen.repeats.push(Metrics::of_client(&run.client));
+            seen.lateness_ns = seen.lateness_ns.max(lateness_ns);
+            for (pass, next) in run.engine.followed_passes() {
+                seen.real_us += pass.period_us(next);
+                seen.predicted_us += model.period_us(&pass.batch());
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// A load on the server, and how late the latest request was sent, in nanoseconds.
