@@ -4,7 +4,7 @@ use anyhow::Result;
 use sim_core::profile::schema::FrontEnd;
 use sim_core::rng::Pcg64;
 
-use super::client::TimedRequest;
+use super::client_run::TimedRequest;
 use super::front_end::{DecodePassTimes, FrontEndObservations, decode_pass_times};
 use super::session::ServerSession;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result};
 use sim_core::profile::schema::{Basis, Cost, FrontEnd, OutputLatency, RequestLatency};
 
-use super::client::{TimedRequest, seconds};
+use super::client_run::{TimedRequest, seconds};
 use super::line_fit::{Line, fit_line, median};
 use super::recording::{ServerPass, ServerRecording};
 use super::session::ServerRun;
@@ -173,7 +173,7 @@ pub(crate) fn decode_pass_times<'a>(runs: impl Iterator<Item = &'a ServerRecordi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::client::ClientRequest;
+    use crate::server::client_run::ClientRequest;
 
     const US: u64 = 1000;
 

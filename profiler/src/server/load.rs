@@ -10,7 +10,7 @@ use sim_core::simulator::{SimulationOptions, SimulationResult, simulate};
 use sim_core::time::SimTime;
 use sim_core::workload::{Traffic, Workload};
 
-use super::client::{ClientRun, TimedRequest, seconds};
+use super::client_run::{ClientRequest, ClientRun, TimedRequest, seconds};
 
 /// Lengths and times of a load's requests.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -179,10 +179,10 @@ impl Metrics {
         let requests = &run.requests;
         let last = requests.iter().filter_map(|request| request.chunks.last()).map(|chunk| chunk.0).max();
         Self::from(Latencies {
-            ttft: requests.iter().filter_map(super::client::ClientRequest::ttft).collect(),
-            tpot: requests.iter().filter_map(super::client::ClientRequest::tpot).collect(),
-            itl: requests.iter().flat_map(super::client::ClientRequest::itls).collect(),
-            e2el: requests.iter().filter_map(super::client::ClientRequest::e2el).collect(),
+            ttft: requests.iter().filter_map(ClientRequest::ttft).collect(),
+            tpot: requests.iter().filter_map(ClientRequest::tpot).collect(),
+            itl: requests.iter().flat_map(ClientRequest::itls).collect(),
+            e2el: requests.iter().filter_map(ClientRequest::e2el).collect(),
             num_tokens: requests.iter().map(|request| u64::from(request.num_tokens())).sum(),
             duration: seconds(last.unwrap_or(run.origin_ns).saturating_sub(run.origin_ns)),
         })
@@ -252,7 +252,6 @@ mod tests {
     use super::*;
     use crate::engine::Engine as _;
     use crate::engine::mock::MockEngine;
-    use crate::server::client::ClientRequest;
 
     const SHAPE: LoadShape = LoadShape { num_prompts: 200, input_len: 100, output_len: 20, range_ratio: 0.5, seed: 3 };
 

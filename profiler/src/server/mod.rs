@@ -24,6 +24,7 @@
 
 mod calibration;
 mod client;
+mod client_run;
 pub(crate) mod compare;
 mod front_end;
 mod line_fit;

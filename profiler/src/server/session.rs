@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use sim_core::config::EngineConfig;
 use sim_core::rng::Pcg64;
 
-use super::client::{ClientRun, OpenLoopClient, TimedRequest};
+use super::client::OpenLoopClient;
+use super::client_run::{ClientRun, TimedRequest};
 use super::process::ServerProcess;
 use super::recording::{RecordingFile, ServerRecording};
 use crate::verify::tokens::VLLM_VERSION;

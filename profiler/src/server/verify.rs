@@ -11,7 +11,7 @@ use sim_core::rng::Pcg64;
 use sim_core::time::SimDuration;
 
 use super::calibration::measure_front_end;
-use super::client::seconds;
+use super::client_run::seconds;
 use super::compare::{LoadComparison, PassComparison, ServeComparison};
 use super::front_end::{DecodePassTimes, FrontEndObservations};
 use super::load::{Load, LoadShape, Metrics};
