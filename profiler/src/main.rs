@@ -4,6 +4,7 @@ mod cli;
 mod engine;
 mod measure;
 mod serve;
+mod server;
 mod simulate;
 mod verify;
 mod vllm;

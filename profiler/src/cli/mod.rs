@@ -6,6 +6,7 @@ mod run_workload_trace;
 mod serve;
 mod simulate;
 mod verify_metrics;
+mod verify_serve;
 mod verify_tokens;
 
 use std::process::ExitCode;
@@ -43,6 +44,8 @@ enum Command {
     RunWorkloadTrace(Box<run_workload_trace::Args>),
     /// Run workloads on a real vLLM, simulate them, and compare the latencies of every request.
     VerifyMetrics(Box<verify_metrics::Args>),
+    /// Run `vllm serve` under several loads and compare what its client sees with the simulator.
+    VerifyServe(Box<verify_serve::Args>),
     /// Serve the page on this machine, with a profile and flags of your own if you like.
     #[command(args_override_self = true)]
     Serve(Box<serve::Args>),
@@ -74,6 +77,7 @@ fn try_run() -> Result<bool> {
         Command::VerifyTokens(args) => args.run(),
         Command::RunWorkloadTrace(args) => args.run(),
         Command::VerifyMetrics(args) => args.run(),
+        Command::VerifyServe(args) => args.run(),
         Command::Serve(args) => args.run(),
         Command::Schema => schema(),
     }

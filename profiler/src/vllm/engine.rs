@@ -56,7 +56,7 @@ impl VllmEngine {
 }
 
 /// Refuses flags that the simulator does not know to mean something.
-fn check_flags(flags: &[String]) -> Result<()> {
+pub(crate) fn check_flags(flags: &[String]) -> Result<()> {
     let mut rest = flags.iter().peekable();
     while let Some(word) = rest.next() {
         ensure!(word.starts_with('-'), "{word}: after `--` only flags of `vllm serve` and their values are taken");

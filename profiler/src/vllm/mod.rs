@@ -5,13 +5,14 @@
 
 mod engine;
 mod facts;
-mod model;
+pub(crate) mod log_tail;
+pub(crate) mod model;
 mod process;
 mod protocol;
 
 use std::path::PathBuf;
 
-pub(crate) use engine::VllmEngine;
+pub(crate) use engine::{VllmEngine, check_flags};
 
 /// Which engine is started, and how.
 #[derive(Debug, Clone, clap::Args)]

@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value, json};
 
 /// Small models for trials and tests; their weights are random, so only their `config.json` is needed.
 const BUILT_IN: [(&str, &str); 3] = [
@@ -14,14 +16,14 @@ const BUILT_IN: [(&str, &str); 3] = [
 
 /// A model that vLLM can be pointed at. A folder that was made for it goes with it.
 #[derive(Debug)]
-pub(super) struct ModelDir {
+pub(crate) struct ModelDir {
     path: PathBuf,
     is_built_in: bool,
 }
 
 impl ModelDir {
     /// The folder `model`, or the built-in model of that name.
-    pub(super) fn new(model: &str) -> Result<Self> {
+    pub(crate) fn new(model: &str) -> Result<Self> {
         let path = PathBuf::from(model);
         if path.join("config.json").is_file() {
             return Ok(Self { path, is_built_in: false });
@@ -33,18 +35,44 @@ impl ModelDir {
             }
             bail!("--model {model}: no such folder, and none of the models built in ({})", names.join(", "));
         };
-        let path = std::env::temp_dir().join(format!("vllm-simulator-{}-{name}", std::process::id()));
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("vllm-simulator-{}-{number}-{name}", std::process::id()));
         fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
         fs::write(path.join("config.json"), config).with_context(|| path.display().to_string())?;
         Ok(Self { path, is_built_in: true })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    /// As [`Self::new`]; a folder made for a built-in model also gets a tokenizer, which an HTTP server asks for: every
+    /// token `n` is the word `tn`.
+    pub(crate) fn with_tokenizer(model: &str) -> Result<Self> {
+        let made = Self::new(model)?;
+        if made.is_built_in {
+            let config: Value = serde_json::from_slice(&fs::read(made.path.join("config.json"))?)?;
+            let vocab_size = config["vocab_size"].as_u64().context("the built-in model has a vocab_size")?;
+            let vocab: Map<String, Value> = (0..vocab_size).map(|id| (format!("t{id}"), id.into())).collect();
+            let tokenizer = json!({
+                "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+                "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": null, "decoder": null,
+                "model": {"type": "WordLevel", "vocab": vocab, "unk_token": "t0"},
+            });
+            let settings = json!({
+                "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": config["max_position_embeddings"],
+                "unk_token": "t0", "bos_token": "t1", "eos_token": "t2",
+            });
+            for (name, content) in [("tokenizer.json", tokenizer), ("tokenizer_config.json", settings)] {
+                fs::write(made.path.join(name), content.to_string()).with_context(|| name.to_owned())?;
+            }
+        }
+        Ok(made)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Whether there are no weights to load.
-    pub(super) const fn is_built_in(&self) -> bool {
+    pub(crate) const fn is_built_in(&self) -> bool {
         self.is_built_in
     }
 }

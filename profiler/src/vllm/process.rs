@@ -1,22 +1,17 @@
 //! The driver's process: started, spoken to line by line, and ended.
 
-use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::log_tail::LogTail;
 use super::protocol;
 
 const DRIVER: &str = include_str!("driver.py");
-
-/// Lines of vLLM's output that an error shows.
-const TAIL_LINES: usize = 12;
 
 /// Longest answer: a run of a million passes.
 const MAX_ANSWER_BYTES: u64 = 4 << 30;
@@ -31,8 +26,7 @@ pub(super) struct DriverProcess {
     /// `None` once it was told that nothing more comes.
     commands: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
-    log: Arc<Mutex<VecDeque<String>>>,
-    log_reader: Option<JoinHandle<()>>,
+    log: LogTail,
 }
 
 impl DriverProcess {
@@ -41,9 +35,7 @@ impl DriverProcess {
     /// # Errors
     /// If there is no such program, or `log_file` cannot be written.
     pub(super) fn start(python: &Path, log_file: Option<&Path>) -> Result<Self> {
-        let log_file = log_file
-            .map(|path| File::create(path).with_context(|| format!("--engine-log {}", path.display())))
-            .transpose()?;
+        let mut log = LogTail::new(log_file)?;
         let mut child = Command::new(python)
             .args(["-u", "-c", DRIVER])
             .stdin(Stdio::piped())
@@ -58,16 +50,8 @@ impl DriverProcess {
         else {
             bail!("the driver has no pipes");
         };
-        let log = Arc::new(Mutex::new(VecDeque::new()));
-        let kept = Arc::clone(&log);
-        let log_reader = thread::spawn(move || keep_log(printed, log_file, &kept));
-        Ok(Self {
-            child,
-            commands: Some(commands),
-            answers: BufReader::new(answers),
-            log,
-            log_reader: Some(log_reader),
-        })
+        log.follow(printed);
+        Ok(Self { child, commands: Some(commands), answers: BufReader::new(answers), log })
     }
 
     /// Says `command`.
@@ -96,17 +80,14 @@ impl DriverProcess {
 
     /// The last lines that vLLM printed, each on a line of its own, indented.
     pub(super) fn last_lines(&self) -> String {
-        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        log.iter().map(|line| format!("\n    {line}")).collect()
+        self.log.last_lines()
     }
 
     /// The error that the process has ended although it should not.
     fn death(&mut self) -> anyhow::Error {
         self.commands = None;
         let status = self.wait().map_or_else(|| "does not answer".to_owned(), |status| format!("has ended ({status})"));
-        if let Some(reader) = self.log_reader.take() {
-            drop(reader.join());
-        }
+        self.log.read_to_end();
         anyhow::anyhow!("the Python process {status}; it printed last:{}", self.last_lines())
     }
 
@@ -129,25 +110,6 @@ impl Drop for DriverProcess {
         if self.wait().is_none() {
             drop(self.child.kill());
             drop(self.child.wait());
-        }
-    }
-}
-
-/// Copies what is printed into `file` and keeps its last lines.
-fn keep_log(printed: impl Read, mut file: Option<File>, kept: &Mutex<VecDeque<String>>) {
-    for line in BufReader::new(printed).split(b'\n').map_while(Result::ok) {
-        let line = String::from_utf8_lossy(&line).into_owned();
-        if let Some(file) = &mut file
-            && writeln!(file, "{line}").is_err()
-        {
-            // A full disk must not stop the engine.
-        }
-        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if !line.trim().is_empty() {
-            kept.push_back(line);
-        }
-        if kept.len() > TAIL_LINES {
-            kept.pop_front();
         }
     }
 }

@@ -1,0 +1,36 @@
+//! The whole server: the real `vllm serve` over HTTP, with its scheduler recorded and an open-loop client.
+//!
+//! # Threads, and what a profile must share with the server
+//!
+//! On processors `vllm serve` has three processes: the HTTP server, the engine core (scheduler), and a worker that
+//! runs the model. The worker is bound to the processors that `VLLM_CPU_OMP_THREADS_BIND` names: by default one thread
+//! for each core but the last, which stays free for the other two processes. An engine in the profiler's driver
+//! (`VLLM_ENABLE_V1_MULTIPROCESSING=0`) has no worker process: the model runs in the engine's own process, unbound,
+//! with as many threads as there are cores unless `OMP_NUM_THREADS` says otherwise. So step times of the one do not hold
+//! for the other.
+//!
+//! With `--distributed-executor-backend mp` among the engine's flags the driver's engine has the same worker process
+//! with the same threads as the server's: a profile that is to hold for `vllm serve` on processors is measured with it.
+//! On a single GPU both run the model in the engine core's process. `verify-serve` prints what passes took in the server
+//! beside what the profile says, so that a profile of another engine is seen at once.
+//!
+//! Where server, engine and client share two or three cores they also wait for each other: `taskset` may keep the
+//! client (`profiler`) off the worker's cores.
+//!
+//! # What the simulator does not know of a front end
+//!
+//! The HTTP server handles one message at a time. The simulator has a delay for each request and each pass, no queue:
+//! where [`compare::LoadComparison::front_end_share`] is far from 0, latencies are longer than simulated.
+
+mod calibration;
+mod client;
+mod client_run;
+pub(crate) mod compare;
+mod front_end;
+mod line_fit;
+pub(crate) mod load;
+mod process;
+mod recording;
+pub(crate) mod session;
+mod sse;
+pub(crate) mod verify;

@@ -1,0 +1,109 @@
+//! A server and a client together: runs whose two sides are put side by side.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use sim_core::config::EngineConfig;
+use sim_core::rng::Pcg64;
+
+use super::client::OpenLoopClient;
+use super::client_run::{ClientRun, TimedRequest};
+use super::process::ServerProcess;
+use super::recording::{RecordingFile, ServerRecording};
+use crate::verify::tokens::VLLM_VERSION;
+use crate::vllm::EngineOptions;
+
+/// How long the recorder may take to write a run after the client holds its last token.
+const PATIENCE_WITH_RECORDER: Duration = Duration::from_secs(20);
+
+/// One run, as the client and as the engine saw it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ServerRun {
+    /// What the client saw.
+    pub(crate) client: ClientRun,
+    /// What the scheduler did.
+    pub(crate) engine: ServerRecording,
+}
+
+/// A server that is up, and its client.
+#[derive(Debug)]
+pub(crate) struct ServerSession {
+    server: ServerProcess,
+    client: OpenLoopClient,
+    recording: RecordingFile,
+    config: EngineConfig,
+    vocab_size: u32,
+    num_runs: u32,
+}
+
+/// How long a server and a request may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timeouts {
+    /// Until the server is up.
+    pub(crate) server: Duration,
+    /// From sending a request until its last token.
+    pub(crate) request: Duration,
+}
+
+impl ServerSession {
+    /// Starts a server and a client; `waiting` is called now and then while the server starts.
+    ///
+    /// # Errors
+    /// Those of [`ServerProcess::start`]; or if it is another version of vLLM.
+    pub(crate) fn start(options: &EngineOptions, timeouts: Timeouts, waiting: impl FnMut(Duration)) -> Result<Self> {
+        let server = ServerProcess::start(options, timeouts.server, waiting)?;
+        let (recording, engine) = RecordingFile::open(&server.recording_path())?;
+        ensure!(
+            engine.vllm.split('+').next() == Some(VLLM_VERSION),
+            "{} has vLLM {}; the scheduler that is simulated is that of vLLM {VLLM_VERSION}",
+            options.python.display(),
+            engine.vllm
+        );
+        let config = engine.scheduler.config().context("the engine's settings")?;
+        let client = OpenLoopClient::new(server.address(), timeouts.request)?;
+        Ok(Self { server, client, recording, config, vocab_size: engine.vocab_size, num_runs: 0 })
+    }
+
+    /// The scheduler's settings, as the engine resolved them.
+    pub(crate) const fn config(&self) -> &EngineConfig {
+        &self.config
+    }
+
+    /// A prompt of random tokens.
+    pub(crate) fn prompt(&self, random: &mut Pcg64, num_tokens: u32) -> Vec<u32> {
+        // The first ids are special tokens.
+        (0..num_tokens).map(|_| random.integers(3, self.vocab_size - 1)).collect()
+    }
+
+    /// Sends `requests` at their times and waits until all of them have ended on both sides.
+    ///
+    /// # Errors
+    /// If a request fails, or the server dies.
+    pub(crate) fn run(&mut self, requests: &[TimedRequest]) -> Result<ServerRun> {
+        self.num_runs += 1;
+        let id = format!("r{}", self.num_runs);
+        let client = self.client.run(&id, requests)?;
+        let failed: Vec<_> = client.requests.iter().filter_map(|request| request.error.as_deref()).collect();
+        if let Some(first) = failed.first() {
+            self.server.check()?;
+            let last_lines = self.server.last_lines();
+            bail!(
+                "{} of {} requests failed, the first: {first}\n  vllm serve printed last:{last_lines}",
+                failed.len(),
+                requests.len()
+            );
+        }
+        let mut engine = ServerRecording::new(requests.len());
+        let start = Instant::now();
+        loop {
+            self.recording.read_into(&id, &mut engine)?;
+            if engine.is_complete() {
+                return Ok(ServerRun { client, engine });
+            }
+            self.server.check()?;
+            ensure!(start.elapsed() < PATIENCE_WITH_RECORDER, "the scheduler's recording of the run does not come");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
