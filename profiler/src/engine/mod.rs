@@ -42,7 +42,7 @@ pub(crate) struct EngineFacts {
     pub(crate) capture_sizes: Vec<u32>,
     /// The machine in one line: processor, threads, driver, system.
     pub(crate) host: String,
-    /// Programs that took part, as (name, version): vLLM, PyTorch, Python.
+    /// Programs that took part, as (name, version): vLLM, torch, Python.
     pub(crate) versions: Vec<(String, String)>,
 }
 

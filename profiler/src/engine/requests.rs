@@ -29,7 +29,7 @@ pub(crate) fn scripted_requests(requests: &RequestSet, vocab_size: u32) -> Resul
     Ok(scripted.collect())
 }
 
-/// Steele, Lea and Flood's SplitMix64 finalizer: neighbouring labels become unrelated numbers.
+/// The finalizer of `SplitMix64` (Steele, Lea, Flood): neighbouring labels become unrelated numbers.
 const fn mix(label: u64) -> u64 {
     let mut x = label.wrapping_add(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

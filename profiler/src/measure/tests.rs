@@ -49,7 +49,7 @@ fn truth() -> Profile {
     tables.prefill_attention.time_us =
         grid(&|chunk, prefix| 20.0 + 2.0 * chunk + 0.04 * chunk * (chunk / 2.0 + prefix), &prefixes);
     tables.prefill_attention.prefix_tokens = prefixes;
-    tables.mixed_batch = Some(MixedBatch { shorter_term_factor: 0.8, samples: vec![] });
+    tables.mixed_batch = Some(MixedBatch { decode_term_factor: 0.8, samples: vec![] });
     profile
 }
 

@@ -6,11 +6,15 @@ use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
 /// Lines of output that an error shows.
 const TAIL_LINES: usize = 12;
+
+/// How long what was printed takes, at most, from the process to its log.
+const SETTLING_TIME: Duration = Duration::from_millis(200);
 
 /// The last lines that a process printed.
 #[derive(Debug)]
@@ -46,8 +50,12 @@ impl LogTail {
         }
     }
 
-    /// The last lines, each on a line of its own, indented.
+    /// The last lines, each on a line of its own, indented. What was printed just before may still be on its way, so
+    /// this waits a moment for it.
     pub(crate) fn last_lines(&self) -> String {
+        if self.readers.iter().any(|reader| !reader.is_finished()) {
+            thread::sleep(SETTLING_TIME);
+        }
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.iter().map(|line| format!("\n    {line}")).collect()
     }

@@ -205,7 +205,7 @@ objects! {
     Head { num_seqs, time_us, num_samples, spread_us }
     DecodeAttention { num_seqs, context_tokens, time_us, num_samples, spread_us }
     PrefillAttention { chunk_tokens, prefix_tokens, time_us, num_samples, spread_us }
-    MixedBatch { shorter_term_factor, samples }
+    MixedBatch { decode_term_factor, samples }
     MixedSample { prefill_chunks, num_decodes, decode_context_tokens, time_us, num_samples, spread_us }
     Host { schedule, update }
     PassCost { per_pass, per_request }

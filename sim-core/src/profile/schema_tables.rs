@@ -92,9 +92,10 @@ pub struct PrefillAttention {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct MixedBatch {
-    /// `f` in: attention = the longer of the two terms + `f` × the shorter. 0 hides the shorter, 1 adds it, more is a
-    /// penalty for mixing.
-    pub shorter_term_factor: f64,
+    /// `f` in: attention = the prompt parts' term + `f` × the decodes' term. 1 adds the two; more, because the kernels
+    /// for mixed passes share a decode's context among fewer units than those for decodes alone; less, where decodes
+    /// run beside prompt parts.
+    pub decode_term_factor: f64,
     /// The passes `f` was fitted to.
     pub samples: Vec<MixedSample>,
 }

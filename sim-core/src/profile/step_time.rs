@@ -85,8 +85,8 @@ pub struct StepTimeModel {
     capture_sizes: CaptureSizes,
     /// Prefill attention of the shortest part: what a launch costs however little it computes.
     prefill_launch_us: f64,
-    /// See [`super::schema::MixedBatch::shorter_term_factor`].
-    shorter_term_factor: f64,
+    /// See [`super::schema::MixedBatch::decode_term_factor`].
+    decode_term_factor: f64,
     /// The best evidence this profile can give under these settings.
     best_evidence: Evidence,
     /// The best evidence for a pass with decodes and prompt parts.
@@ -154,7 +154,7 @@ impl StepTimeModel {
         let (request, output) = (&front_end.request_latency, &front_end.output_latency);
         Ok(Self {
             prefill_launch_us: tables.prefill_attention.at(0, 0.0).value_us,
-            shorter_term_factor: profile.step_time.mixed_batch.as_ref().map_or(1.0, |mixed| mixed.shorter_term_factor),
+            decode_term_factor: profile.step_time.mixed_batch.as_ref().map_or(1.0, |mixed| mixed.decode_term_factor),
             tables,
             capture_sizes: settings.capture_sizes.clone(),
             best_evidence,
@@ -221,15 +221,14 @@ impl StepTimeModel {
         }
     }
 
-    /// Adds the attention of a pass with decodes and prompt parts: the longer term and its share of the shorter.
+    /// Adds the attention of a pass with decodes and prompt parts: the parts' term, and the decodes' times its factor.
     fn add_mixed_attention(&self, batch: &BatchComposition, sum: &mut Sum) {
         let mut decode = Sum::new(self.best_mixed_evidence);
         decode.add(self.decode_attention(batch.num_decodes, batch.decode_context_tokens));
         let mut prefill = Sum::new(self.best_mixed_evidence);
         self.add_prefill_attention(batch, &mut prefill);
-        let (longer, shorter) = if prefill.total_us < decode.total_us { (decode, prefill) } else { (prefill, decode) };
-        sum.add_scaled(&longer, 1.0);
-        sum.add_scaled(&shorter, self.shorter_term_factor);
+        sum.add_scaled(&prefill, 1.0);
+        sum.add_scaled(&decode, self.decode_term_factor);
     }
 
     /// How long a pass holds one pipeline stage: its device time divided evenly, rounded up. With one stage, all of it.

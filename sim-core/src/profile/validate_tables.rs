@@ -220,10 +220,10 @@ fn mixed_batch(profile: &Profile, faults: &mut Faults) {
         return;
     };
     let path = "$.step_time.mixed_batch";
-    let factor = mixed.shorter_term_factor;
+    let factor = mixed.decode_term_factor;
     faults.require(
         (0.0..=100.0).contains(&factor),
-        format_args!("{path}.shorter_term_factor"),
+        format_args!("{path}.decode_term_factor"),
         format_args!("{factor:?} must be from 0 to 100"),
     );
     for (i, sample) in mixed.samples.iter().enumerate() {

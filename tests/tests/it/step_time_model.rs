@@ -104,13 +104,13 @@ fn evidence_and_extrapolated_time_say_what_was_read_outside_the_samples() {
 }
 
 #[test]
-fn mixed_attention_is_the_longer_term_and_its_share_of_the_shorter() {
+fn mixed_attention_is_the_prompt_parts_and_the_decodes_times_a_factor() {
     let mut profile = v0();
     let pass = batch([(512, 0), (1, 1023)]);
     let at = |profile: &Profile| unpadded(profile).predict(&pass).duration.as_nanos();
     let sum = at(&profile);
     for (factor, expect_ns) in [(0.0, -400_000), (0.5, -200_000), (1.0, 0), (1.5, 200_000)] {
-        profile.step_time.mixed_batch = Some(MixedBatch { shorter_term_factor: factor, samples: Vec::new() });
+        profile.step_time.mixed_batch = Some(MixedBatch { decode_term_factor: factor, samples: Vec::new() });
         let change = i128::from(at(&profile)) - i128::from(sum);
         assert_eq!(change, expect_ns, "factor {factor}");
     }

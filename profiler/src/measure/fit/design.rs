@@ -1,8 +1,7 @@
 //! A pass as a sum of table nodes, read as [`sim_core::profile::StepTimeModel`] reads them.
 //!
-//! Time is straight in the nodes' values, but for two things: a chunk between two nodes (blended in the square root;
-//! such passes get no row, the plan's chunks lie on nodes) and which of two attention terms is the longer (decided by
-//! the solution before).
+//! Time is straight in the nodes' values, but for a chunk between two nodes, which is blended in the square root: such
+//! passes get no row, and the plan's chunks lie on nodes.
 
 use super::observation::Observation;
 

@@ -17,14 +17,12 @@ use observation::Observation;
 
 /// Least value of a node: no part of a pass takes no time at all.
 const FLOOR_US: f64 = 0.001;
-/// Rounds of deciding which attention term of a mixed pass is the longer.
-const NUM_ROUNDS: usize = 4;
-/// Largest factor that is looked for: sharing a pass could cost both terms once more.
-const MAX_FACTOR: f64 = 2.0;
+/// Largest factor that is looked for.
+const MAX_FACTOR: f64 = 4.0;
 /// Without evidence the terms add up: a factor this far from 1 counts as one standard error.
 const USUAL_FACTOR_ERROR: f64 = 0.5;
 /// Steps of the search for the factor; each narrows it to 62 %.
-const NUM_STEPS: usize = 14;
+const NUM_STEPS: usize = 15;
 /// The usual error is at least this many standard errors.
 const MIN_USUAL_ERROR: f64 = 1.0;
 /// Rounds in which observations that do not fit lose weight.
@@ -44,7 +42,7 @@ pub(crate) struct Fit {
     /// Their values in microseconds.
     pub(crate) values: Vec<f64>,
     /// See [`sim_core::profile::schema::MixedBatch`]; `None` if no pass had both kinds.
-    pub(crate) shorter_term_factor: Option<f64>,
+    pub(crate) decode_term_factor: Option<f64>,
 }
 
 /// An observation that the design can say something about.
@@ -82,10 +80,10 @@ pub(crate) fn fit(design: Design, observations: &[Observation]) -> Fit {
         system.lighten_misfits(&best, factor);
         (factor, best) = solve(&system, Some(&best));
     }
-    let shorter_term_factor = has_mixed.then(|| (factor * 1e4).round() / 1e4);
+    let decode_term_factor = has_mixed.then(|| (factor * 1e4).round() / 1e4);
     // To whole nanoseconds: growing values stay growing.
     let values = best.values.iter().map(|value| (value.max(FLOOR_US) * 1e3).round() / 1e3).collect();
-    Fit { design, values, shorter_term_factor }
+    Fit { design, values, decode_term_factor }
 }
 
 fn is_mixed(row: &Row) -> bool {
@@ -135,27 +133,14 @@ impl System {
     /// The best values for a factor, from another solution on.
     fn solve(&self, factor: f64, start: Option<&Solution>) -> Solution {
         let num_nodes = self.increments.len();
-        let mut values = start.map_or_else(|| vec![0.0; num_nodes], |start| start.values.clone());
-        let mut free = start.map_or_else(Vec::new, |start| start.free.clone());
-        let mut decode_is_longer: Vec<bool> = vec![];
-        for _ in 0..NUM_ROUNDS {
-            let decided: Vec<bool> = self
-                .rows
-                .iter()
-                .map(|row| sum(&row.terms.decode, &values) > sum(&row.terms.prefill, &values))
-                .collect();
-            if decided == decode_is_longer {
-                break;
-            }
-            decode_is_longer = decided;
-            let mut equations = NormalEquations::new(num_nodes);
-            for (row, &decode_is_longer) in self.rows.iter().zip(&decode_is_longer) {
-                equations.add(&self.dense(row, decode_is_longer, factor), row.time_us, row.weight);
-            }
-            let solution = equations.solve(&self.burdens, &free);
-            free = solution.iter().map(|&increment| increment > 0.0).collect();
-            values = self.increments.iter().map(|up_to| up_to.iter().map(|&i| solution[i]).sum()).collect();
+        let free = start.map_or(&[][..], |start| &start.free);
+        let mut equations = NormalEquations::new(num_nodes);
+        for row in &self.rows {
+            equations.add(&self.dense(row, factor), row.time_us, row.weight);
         }
+        let solution = equations.solve(&self.burdens, free);
+        let free = solution.iter().map(|&increment| increment > 0.0).collect();
+        let values: Vec<f64> = self.increments.iter().map(|up_to| up_to.iter().map(|&i| solution[i]).sum()).collect();
         let squared_error = |row: &Row| row.weight * (self.predict(row, &values, factor) - row.time_us).powi(2);
         let prior = ((factor - 1.0) / USUAL_FACTOR_ERROR).powi(2);
         let loss = self.rows.iter().map(squared_error).sum::<f64>() + prior;
@@ -163,21 +148,16 @@ impl System {
     }
 
     /// How often each increment is in the pass.
-    fn dense(&self, row: &Row, decode_is_longer: bool, factor: f64) -> Vec<f64> {
+    fn dense(&self, row: &Row, factor: f64) -> Vec<f64> {
         let mut dense = vec![0.0; self.increments.len()];
         let mut add = |terms: &[(usize, f64)], factor: f64| {
             for &(node, weight) in terms {
                 self.increments[node].iter().for_each(|&increment| dense[increment] += factor * weight);
             }
         };
-        let (of_decode, of_prefill) = match is_mixed(row) {
-            false => (1.0, 1.0),
-            true if decode_is_longer => (1.0, factor),
-            true => (factor, 1.0),
-        };
         add(&row.terms.base, 1.0);
-        add(&row.terms.decode, of_decode);
-        add(&row.terms.prefill, of_prefill);
+        add(&row.terms.prefill, 1.0);
+        add(&row.terms.decode, if is_mixed(row) { factor } else { 1.0 });
         dense
     }
 
@@ -194,8 +174,7 @@ impl System {
 
     fn predict(&self, row: &Row, values: &[f64], factor: f64) -> f64 {
         let base = sum(&row.terms.base, values);
-        let (decode, prefill) = (sum(&row.terms.decode, values), sum(&row.terms.prefill, values));
-        // With one kind alone the other is 0, and the longer is all there is.
-        base + decode.max(prefill) + factor * decode.min(prefill)
+        let decode = sum(&row.terms.decode, values);
+        base + sum(&row.terms.prefill, values) + if is_mixed(row) { factor } else { 1.0 } * decode
     }
 }

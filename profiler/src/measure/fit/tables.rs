@@ -83,5 +83,5 @@ fn mixed_batch(fit: &Fit, observations: &[Observation]) -> Option<MixedBatch> {
     };
     let mixed = observations.iter().filter(|observation| observation.is_mixed());
     let read = mixed.filter(|observation| fit.design.terms(observation).is_some());
-    Some(MixedBatch { shorter_term_factor: fit.shorter_term_factor?, samples: read.map(sample).collect() })
+    Some(MixedBatch { decode_term_factor: fit.decode_term_factor?, samples: read.map(sample).collect() })
 }
