@@ -1,15 +1,18 @@
 //! `profiler profile`.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use sim_core::profile::Profile;
 
 use crate::engine::Engine;
 use crate::measure::{Options, measure};
 use crate::vllm::{EngineOptions, VllmEngine};
+
+const DEFAULT_PRECISION: f64 = 0.01;
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -34,7 +37,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", default_value = "20m", value_parser = parse_time)]
     time_budget: Duration,
     /// A point is certain when its median is known this well, as a share (95 % confidence).
-    #[arg(long, value_name = "SHARE", default_value_t = 0.01, value_parser = parse_share)]
+    #[arg(long, value_name = "SHARE", default_value_t = DEFAULT_PRECISION, value_parser = parse_share)]
     precision: f64,
     /// Longest sequence that is measured, if shorter than the engine's --max-model-len.
     #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(64..))]
@@ -55,16 +58,9 @@ impl Args {
     pub(super) fn run(&self) -> Result<bool> {
         let options = self.options(load_per_processor());
         // Rather now than after the measurement.
-        let folder = self.output.parent().filter(|folder| !folder.as_os_str().is_empty());
-        if let Some(folder) = folder {
-            fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-        }
+        make_folder_of(&self.output)?;
         let mut engine = self.start_engine()?;
-        let measured = measure(engine.as_mut(), &options)?;
-        let json = measured.profile.to_json()?;
-        fs::write(&self.output, json).with_context(|| format!("{} cannot be written", self.output.display()))?;
-        let mut out = io::stdout().lock();
-        writeln!(out, "{}wrote {}", measured.report, self.output.display())?;
+        measure_into(engine.as_mut(), &options, &self.output, &mut io::stdout().lock())?;
         Ok(true)
     }
 
@@ -88,6 +84,42 @@ impl Args {
     }
 }
 
+/// Options for a profile that is to be written to `output`, all else as by default. To be asked before the engine is
+/// started, which is a load itself.
+pub(super) fn default_options(output: &Path, time_budget: Duration, seed: u64) -> Options {
+    Options {
+        time_budget,
+        precision: DEFAULT_PRECISION,
+        max_context: None,
+        seed,
+        journal: beside(output),
+        fresh: false,
+        load_before: load_per_processor(),
+        show_progress: true,
+    }
+}
+
+/// Measures `engine`, writes the profile to `output`, and tells `out` what came of it.
+pub(super) fn measure_into(
+    engine: &mut dyn Engine,
+    options: &Options,
+    output: &Path,
+    out: &mut dyn Write,
+) -> Result<Profile> {
+    let measured = measure(engine, options)?;
+    let json = measured.profile.to_json()?;
+    fs::write(output, json).with_context(|| format!("{} cannot be written", output.display()))?;
+    writeln!(out, "{}wrote {}", measured.report, output.display())?;
+    Ok(measured.profile)
+}
+
+pub(super) fn make_folder_of(output: &Path) -> Result<()> {
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.map_or(Ok(()), |folder| {
+        fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))
+    })
+}
+
 fn beside(output: &Path) -> PathBuf {
     let mut name = output.as_os_str().to_owned();
     name.push(".journal.jsonl");
@@ -102,7 +134,7 @@ fn load_per_processor() -> Option<f64> {
     Some(load / num_processors as f64)
 }
 
-fn parse_time(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_time(text: &str) -> Result<Duration, String> {
     let (number, unit_seconds) = match text.strip_suffix(['s', 'm', 'h']) {
         Some(number) if text.ends_with('m') => (number, 60),
         Some(number) if text.ends_with('h') => (number, 3600),

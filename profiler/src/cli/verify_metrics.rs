@@ -4,10 +4,12 @@ use std::fmt::Display;
 use std::fs;
 use std::io::{IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use sim_core::profile::Profile;
 
+use super::profile;
 use crate::engine::{Engine, EngineFacts};
 use crate::verify::metrics::report::{Limits, Report};
 use crate::verify::metrics::table::Table;
@@ -20,9 +22,15 @@ const MAX_REPEATS: i64 = 1000;
 /// What to compare, and where to write it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The profile to check.
-    #[arg(long, value_name = "FILE")]
-    profile: PathBuf,
+    /// The profile to check
+    #[arg(long, value_name = "FILE", required_unless_present = "measure")]
+    profile: Option<PathBuf>,
+    /// Measure a profile of this engine first, write it to this file, and check that one
+    #[arg(long, value_name = "FILE", conflicts_with = "profile")]
+    measure: Option<PathBuf>,
+    /// Time to spend on that measurement
+    #[arg(long, value_name = "TIME", default_value = "20m", value_parser = profile::parse_time)]
+    time_budget: Duration,
     /// Runs of each workload on the engine.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=MAX_REPEATS))]
     repeats: u32,
@@ -83,16 +91,26 @@ fn svg_path(text: &str) -> Result<PathBuf> {
 impl Args {
     /// Starts the engine and compares.
     pub(super) fn run(&self) -> Result<bool> {
+        // Rather now than after an hour.
+        let given = self.profile.as_deref().map(read_profile).transpose()?;
+        let options =
+            self.measure.as_deref().map(|output| profile::default_options(output, self.time_budget, self.seed));
+        self.measure.as_deref().map_or(Ok(()), profile::make_folder_of)?;
         let mut engine = VllmEngine::start(&self.engine)?;
-        self.run_on(&mut engine, &mut std::io::stdout().lock())
+        let mut out = std::io::stdout().lock();
+        let profile = match (given, &self.measure, &options) {
+            (Some(profile), ..) => profile,
+            (None, Some(output), Some(options)) => profile::measure_into(&mut engine, options, output, &mut out)?,
+            _ => bail!("neither --profile nor --measure is given"),
+        };
+        self.run_on(profile, &mut engine, &mut out)
     }
 
     /// Compares on `engine`, which is up, and prints the table to `out`; true if it passed.
     ///
     /// # Errors
     /// If an input is not what it should be, the engine fails, or an output cannot be written.
-    fn run_on(&self, engine: &mut dyn Engine, out: &mut dyn Write) -> Result<bool> {
-        let mut profile = read_profile(&self.profile)?;
+    fn run_on(&self, mut profile: Profile, engine: &mut dyn Engine, out: &mut dyn Write) -> Result<bool> {
         let workloads = self.workloads(engine.facts())?;
         let limits = Limits {
             ttft_percent: self.max_ttft_error,
@@ -129,10 +147,10 @@ impl Args {
         if let Some(path) = &self.plot {
             store::write_whole(path, &plot::svg(report)?)?;
         }
-        if self.store {
+        if let Some(path) = self.profile.as_ref().or(self.measure.as_ref()).filter(|_| self.store) {
             store::store(report, profile);
-            let json = profile.to_json().with_context(|| self.profile.display().to_string())?;
-            store::write_whole(&self.profile, &json)?;
+            let json = profile.to_json().with_context(|| path.display().to_string())?;
+            store::write_whole(path, &json)?;
         }
         Ok(())
     }
@@ -187,12 +205,15 @@ mod tests {
         fs::write(&profile_path, profile.to_json().expect("valid")).expect("writable");
         fs::write(&workload, r#"{"requests": [{"prompt_len": 9, "max_tokens": 3}]}"#).expect("writable");
         let mut args = parse(&["--generated", "steady-light,bursts", "--num-passes", "48", "--store"]).expect("flags");
-        args.profile.clone_from(&profile_path);
+        args.profile = Some(profile_path.clone());
         args.workload.push(workload);
         (args.output_json, args.plot) = (Some(json.clone()), Some(plot.clone()));
         let mut out = vec![];
         let mut engine = MockEngine::new(&profile, 400, 0.0, 0);
-        assert!(args.run_on(&mut engine, &mut out).expect("a comparison"), "no noise, and the very profile");
+        assert!(
+            args.run_on(profile.clone(), &mut engine, &mut out).expect("a comparison"),
+            "no noise, and the very profile"
+        );
         let table = String::from_utf8(out).expect("text");
         assert!(table.ends_with("verify-metrics passed.\n"), "{table}");
         let json: serde_json::Value = serde_json::from_slice(&fs::read(json).expect("written")).expect("JSON");
@@ -210,7 +231,7 @@ mod tests {
         let truth = SyntheticCosts { max_model_len: 512, pass_us: 12_000.0, ..SyntheticCosts::default() };
         let mut engine = MockEngine::new(&truth.profile(), 400, 0.0, 0);
         args.generated = vec!["bursts".to_owned()];
-        assert!(!args.run_on(&mut engine, &mut vec![]).expect("a comparison"), "17 % off");
+        assert!(!args.run_on(profile, &mut engine, &mut vec![]).expect("a comparison"), "17 % off");
         fs::remove_dir_all(folder).expect("ours");
     }
 
@@ -225,9 +246,7 @@ mod tests {
         check(&["--repeats", "0"], "0 is not in 1..=1000");
         check(&["--max-ttft-error=-1"], "-1 must be from 0 to 1000");
         check(&["--max-tpot-error", "nan"], "must be from 0 to 1000");
-        let args = parse(&[]).expect("defaults");
-        let mut engine = MockEngine::new(&SyntheticCosts::default().profile(), 9000, 0.0, 0);
-        let error = args.run_on(&mut engine, &mut vec![]).expect_err("no such file");
+        let error = parse(&[]).expect("defaults").run().expect_err("no such file");
         assert!(format!("{error:#}").starts_with("p.json: "), "{error:#}");
     }
 }
