@@ -270,6 +270,14 @@ fn the_recorded_schedules_of_vllm_are_identical() {
 }
 
 #[test]
+fn recorded_runs_of_the_real_engine_are_identical() {
+    let recorded = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/engine_runs");
+    let output = profiler(&["verify-tokens", "--recorded", recorded]);
+    assert!(output.status.success(), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).trim_end().ends_with("10 of 10 traces identical"), "{}", text(&output.stdout));
+}
+
+#[test]
 fn a_changed_recording_is_named_with_its_first_difference() {
     let recorded = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/traces");
     let mut files: Vec<_> = fs::read_dir(recorded).expect("the recordings").flatten().map(|file| file.path()).collect();

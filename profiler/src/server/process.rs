@@ -1,20 +1,20 @@
 //! `vllm serve` as a child process: started, waited for, and ended with everything it started.
 
-use std::fs;
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process_group};
+use tempfile::TempDir;
 
 use crate::vllm::log_tail::LogTail;
 use crate::vllm::model::ModelDir;
+use crate::vllm::scratch::scratch_folder;
 use crate::vllm::{EngineOptions, check_flags};
 
 const LAUNCHER: (&str, &str) = ("vllm_simulator_serve.py", include_str!("vllm_simulator_serve.py"));
@@ -154,7 +154,7 @@ impl Drop for ServerProcess {
 
 fn command(options: &EngineOptions, model: &ModelDir, folder: &Folder, address: SocketAddr) -> Command {
     let mut command = Command::new(&options.python);
-    command.arg("-u").arg(folder.path.join(LAUNCHER.0)).arg("serve").arg(model.path());
+    command.arg("-u").arg(folder.path().join(LAUNCHER.0)).arg("serve").arg(model.path());
     command.args(["--host", &address.ip().to_string(), "--port", &address.port().to_string()]);
     command.args(["--scheduler-cls", SCHEDULER_CLASS]);
     if model.is_built_in() {
@@ -162,8 +162,8 @@ fn command(options: &EngineOptions, model: &ModelDir, folder: &Folder, address: 
     }
     command.args(&options.flags);
     let path = match std::env::var("PYTHONPATH") {
-        Ok(others) if !others.is_empty() => format!("{}:{others}", folder.path.display()),
-        _ => folder.path.display().to_string(),
+        Ok(others) if !others.is_empty() => format!("{}:{others}", folder.path().display()),
+        _ => folder.path().display().to_string(),
     };
     command.env("PYTHONPATH", path).env(RECORDING_VARIABLE, folder.recording());
     for (name, value) in [("HF_HUB_OFFLINE", "1"), ("VLLM_NO_USAGE_STATS", "1"), ("VLLM_DO_NOT_TRACK", "1")] {
@@ -197,46 +197,26 @@ fn is_healthy(address: SocketAddr) -> bool {
 
 /// The Python files and the recording, removed at the end.
 #[derive(Debug)]
-struct Folder {
-    path: PathBuf,
-}
+struct Folder(TempDir);
 
 impl Folder {
     fn new() -> Result<Self> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("vllm-simulator-server-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        let place = || path.display().to_string();
-        match fs::create_dir(&path) {
-            // Left behind by a process of the same number that was killed.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                fs::remove_dir_all(&path).and_then(|()| fs::create_dir(&path)).with_context(place)?;
-            }
-            result => result.with_context(place)?,
-        }
-        let folder = Self { path };
-        for (name, content) in [LAUNCHER, RECORDER] {
-            fs::write(folder.path.join(name), content).with_context(|| folder.path.display().to_string())?;
-        }
-        Ok(folder)
+        scratch_folder(&[LAUNCHER, RECORDER]).map(Self)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
     }
 
     fn recording(&self) -> PathBuf {
-        self.path.join("recording.jsonl")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // A folder left behind in the temporary folder harms nobody.
-        drop(fs::remove_dir_all(&self.path));
+        self.path().join("recording.jsonl")
     }
 }
 
 /// For tests: a program in place of Python.
 #[cfg(test)]
-fn fake_python(folder: &std::path::Path, script: &str) -> PathBuf {
+fn fake_python(folder: &Path, script: &str) -> PathBuf {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
     let path = folder.join("python");
     fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a temporary file");
@@ -252,7 +232,7 @@ mod tests {
     fn check(script: &str, patience: Duration, flags: &[&str], expected: &[&str]) -> Duration {
         let folder = Folder::new().expect("a temporary folder");
         let options = EngineOptions {
-            python: fake_python(&folder.path, script),
+            python: fake_python(folder.path(), script),
             model: "llama-1m".to_owned(),
             engine_log: None,
             flags: flags.iter().map(|&flag| flag.to_owned()).collect(),

@@ -7,7 +7,7 @@ use sim_core::profile::schema::{Basis, Bytes, DeviceType, Engine, Hardware, Memo
 use crate::engine::EngineFacts;
 use crate::verify::recorded_trace::RecordedEngine;
 
-/// As `driver.py` writes them.
+/// As the driver writes them.
 #[derive(Debug, Deserialize)]
 pub(super) struct Facts {
     model: ModelFacts,
@@ -59,6 +59,17 @@ struct HardwareFacts {
     num_devices: u32,
     total_memory_bytes: u64,
     compute_capability: Option<String>,
+}
+
+impl ModelFacts {
+    /// Bytes of a decoder of these sizes with gated MLPs, embeddings counted once.
+    fn weight_bytes(&self, dtype: &str) -> u64 {
+        let [hidden, intermediate, head_dim] = [self.hidden_size, self.intermediate_size, self.head_dim].map(u64::from);
+        let heads = u64::from(self.num_attention_heads + self.num_key_value_heads) * 2;
+        let layer = hidden * (heads * head_dim + 3 * intermediate);
+        let parameters = u64::from(self.num_hidden_layers) * layer + u64::from(self.vocab_size) * hidden;
+        parameters * if dtype == "float32" { 4 } else { 2 }
+    }
 }
 
 impl Facts {
@@ -118,10 +129,15 @@ impl Facts {
             basis: Basis::Estimate,
             reason: format!("{what} was not measured; the number of blocks that the engine reported is used instead."),
         };
-        let weights = if self.weight_bytes > 0 {
-            measured(self.weight_bytes, "Sum over the parameters of the first rank.")
+        let from_sizes = self.model.weight_bytes(&self.engine.dtype);
+        // vLLM's CPU backend packs matrices into memory of its own, where they are not counted.
+        let are_packed = self.hardware.device_type == "cpu" && self.weight_bytes < from_sizes;
+        let weights = if are_packed || self.weight_bytes == 0 {
+            let reason =
+                "From the model's sizes, embeddings counted once: not all weights can be counted where they are.";
+            Bytes { bytes: from_sizes, basis: Basis::Derived, reason: reason.to_owned() }
         } else {
-            Bytes { bytes: 1, ..unmeasured("The weights' size, in another process,") }
+            measured(self.weight_bytes, "Sum over the parameters of the first rank.")
         };
         Memory {
             weights,

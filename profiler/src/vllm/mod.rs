@@ -1,6 +1,6 @@
 //! The real vLLM, in a child process of the user's Python.
 //!
-//! `driver.py` is shipped inside this binary. It builds vLLM's own engine core with the user's flags, runs scripts on
+//! A Python program (`driver`) is shipped inside this binary. It builds vLLM's own engine core with the user's flags, runs scripts on
 //! it and reports every pass over a line protocol ([`protocol`]). Nothing of vLLM is changed, its scheduler is watched.
 
 mod engine;
@@ -9,6 +9,7 @@ pub(crate) mod log_tail;
 pub(crate) mod model;
 mod process;
 mod protocol;
+pub(crate) mod scratch;
 
 use std::path::PathBuf;
 

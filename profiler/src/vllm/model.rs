@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+use super::scratch::scratch_folder;
 
 /// Small models for trials and tests; their weights are random, so only their `config.json` is needed.
 const BUILT_IN: [(&str, &str); 3] = [
@@ -18,7 +20,8 @@ const BUILT_IN: [(&str, &str); 3] = [
 #[derive(Debug)]
 pub(crate) struct ModelDir {
     path: PathBuf,
-    is_built_in: bool,
+    /// The folder, if it was made here; removed at the end.
+    made: Option<TempDir>,
 }
 
 impl ModelDir {
@@ -26,28 +29,24 @@ impl ModelDir {
     pub(crate) fn new(model: &str) -> Result<Self> {
         let path = PathBuf::from(model);
         if path.join("config.json").is_file() {
-            return Ok(Self { path, is_built_in: false });
+            return Ok(Self { path, made: None });
         }
-        let Some((name, config)) = BUILT_IN.iter().find(|(name, _)| *name == model) else {
+        let Some((_, config)) = BUILT_IN.iter().find(|(name, _)| *name == model) else {
             let names: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
             if path.is_dir() {
                 bail!("--model {model}: the folder has no config.json");
             }
             bail!("--model {model}: no such folder, and none of the models built in ({})", names.join(", "));
         };
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("vllm-simulator-{}-{number}-{name}", std::process::id()));
-        fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
-        fs::write(path.join("config.json"), config).with_context(|| path.display().to_string())?;
-        Ok(Self { path, is_built_in: true })
+        let made = scratch_folder(&[("config.json", config)])?;
+        Ok(Self { path: made.path().to_owned(), made: Some(made) })
     }
 
     /// As [`Self::new`]; a folder made for a built-in model also gets a tokenizer, which an HTTP server asks for: every
     /// token `n` is the word `tn`.
     pub(crate) fn with_tokenizer(model: &str) -> Result<Self> {
         let made = Self::new(model)?;
-        if made.is_built_in {
+        if made.is_built_in() {
             let config: Value = serde_json::from_slice(&fs::read(made.path.join("config.json"))?)?;
             let vocab_size = config["vocab_size"].as_u64().context("the built-in model has a vocab_size")?;
             let vocab: Map<String, Value> = (0..vocab_size).map(|id| (format!("t{id}"), id.into())).collect();
@@ -73,15 +72,6 @@ impl ModelDir {
 
     /// Whether there are no weights to load.
     pub(crate) const fn is_built_in(&self) -> bool {
-        self.is_built_in
-    }
-}
-
-impl Drop for ModelDir {
-    fn drop(&mut self) {
-        if self.is_built_in {
-            // A folder left behind in the temporary folder harms nobody.
-            drop(fs::remove_dir_all(&self.path));
-        }
+        self.made.is_some()
     }
 }

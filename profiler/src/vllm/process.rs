@@ -7,11 +7,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
 
 use super::log_tail::LogTail;
 use super::protocol;
+use super::scratch::scratch_folder;
 
-const DRIVER: &str = include_str!("driver.py");
+const DRIVER: [(&str, &str); 4] = [
+    ("driver.py", include_str!("driver/driver.py")),
+    ("engine_facts.py", include_str!("driver/engine_facts.py")),
+    ("refusal.py", include_str!("driver/refusal.py")),
+    ("watched_run.py", include_str!("driver/watched_run.py")),
+];
 
 /// Longest answer: a run of a million passes.
 const MAX_ANSWER_BYTES: u64 = 4 << 30;
@@ -27,6 +34,8 @@ pub(super) struct DriverProcess {
     commands: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
     log: LogTail,
+    /// The driver's files; removed after it has ended.
+    _folder: TempDir,
 }
 
 impl DriverProcess {
@@ -36,8 +45,10 @@ impl DriverProcess {
     /// If there is no such program, or `log_file` cannot be written.
     pub(super) fn start(python: &Path, log_file: Option<&Path>) -> Result<Self> {
         let mut log = LogTail::new(log_file)?;
+        let folder = scratch_folder(&DRIVER)?;
         let mut child = Command::new(python)
-            .args(["-u", "-c", DRIVER])
+            .args(["-B", "-u"])
+            .arg(folder.path().join("driver.py"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -51,7 +62,7 @@ impl DriverProcess {
             bail!("the driver has no pipes");
         };
         log.follow(printed);
-        Ok(Self { child, commands: Some(commands), answers: BufReader::new(answers), log })
+        Ok(Self { child, commands: Some(commands), answers: BufReader::new(answers), log, _folder: folder })
     }
 
     /// Says `command`.

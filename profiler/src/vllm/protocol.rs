@@ -1,4 +1,4 @@
-//! What is said to `driver.py` and what it answers: one JSON object a line.
+//! What is said to the driver and what it answers: one JSON object a line.
 
 use serde::{Deserialize, Serialize};
 

@@ -292,7 +292,7 @@ fn dropped_files_say_what_they_are_good_for() {
     let Err(message) = found("x", b"hello") else { panic!("found something") };
     assert!(message.starts_with("x: ") && message.contains("none of what can be read here"), "{message}");
     let Err(message) = found("x", &PROFILE[..PROFILE.len() / 2]) else { panic!("half a profile") };
-    assert!(message.contains("the text ends within"), "{message}");
+    assert!(message.contains("the profile is not JSON: the text ends"), "{message}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use sim_core::config::ResolvedEngine;
 use sim_core::profile::Profile;
+use sim_core::profile::schema::DeviceType;
 
 use super::panels::Card;
 use crate::format::with_groups;
@@ -130,13 +131,20 @@ fn Facts(choice: ProfileChoice) -> impl IntoView {
     }
 }
 
+const fn device(device_type: DeviceType) -> &'static str {
+    match device_type {
+        DeviceType::Cuda => "GPU",
+        DeviceType::Cpu => "CPU",
+    }
+}
+
 fn facts(profile: &Profile) -> Vec<(&'static str, String)> {
     let (hardware, engine) = (&profile.hardware, &profile.engine);
     let count = if hardware.num_devices == 1 { String::new() } else { format!("{} × ", hardware.num_devices) };
     let quantization = engine.quantization.as_ref().map(|name| format!(", {name}")).unwrap_or_default();
     vec![
         ("Model", profile.model.name.clone()),
-        ("GPU", format!("{count}{}", hardware.name)),
+        (device(hardware.device_type), format!("{count}{}", hardware.name)),
         ("Number format", format!("{}{quantization}, KV cache {}", engine.dtype, engine.kv_cache_dtype)),
         ("Parallel", format!("tp {}, pp {}", engine.tensor_parallel_size, engine.pipeline_parallel_size)),
         ("Timed with", format!("vLLM {}", engine.vllm_version)),
@@ -148,9 +156,10 @@ fn facts(profile: &Profile) -> Vec<(&'static str, String)> {
 fn KvLine() -> impl IntoView {
     let state = expect_context::<AppState>();
     let line = move || {
-        state
-            .engine
-            .with(|engine| engine.as_ref().and_then(|engine| engine.as_ref().ok()).map(|engine| kv_line(engine)))
+        let device_type =
+            state.profile.with(|choice| choice.as_ref().map(|choice| choice.profile.hardware.device_type))?;
+        let engine = state.engine.get().and_then(Result::ok)?;
+        Some(kv_line(&engine, device_type))
     };
     view! {
         {move || line().map(|line| view! {
@@ -159,10 +168,11 @@ fn KvLine() -> impl IntoView {
     }
 }
 
-fn kv_line(engine: &ResolvedEngine) -> String {
+fn kv_line(engine: &ResolvedEngine, device_type: DeviceType) -> String {
     let cache = kv_cache(&engine.config);
     format!(
-        "GPU KV cache size: {} tokens, Maximum concurrency for {} tokens per request: {:.2}x",
+        "{} KV cache size: {} tokens, Maximum concurrency for {} tokens per request: {:.2}x",
+        device(device_type),
         with_groups(&cache.num_tokens.to_string()),
         with_groups(&engine.config.max_model_len.to_string()),
         cache.max_concurrency
@@ -187,7 +197,8 @@ mod tests {
         }
         let engine = scenario.resolve(&profile()).expect("an engine that starts");
         let expect = "GPU KV cache size: 16,000 tokens, Maximum concurrency for 1,024 tokens per request: 15.62x";
-        assert_eq!(kv_line(&engine), expect);
+        assert_eq!(kv_line(&engine, DeviceType::Cuda), expect);
+        assert!(kv_line(&engine, DeviceType::Cpu).starts_with("CPU KV cache size: 16,000 tokens"), "as on a processor");
     }
 
     #[test]
