@@ -42,3 +42,23 @@ trap 'rm -rf "$traces"' EXIT
 done
 "$python" tests/recorder/record_schedule.py "$traces"/*.workload.json -o "$traces/recorded" >/dev/null
 "$profiler" verify-tokens --recorded "$traces/recorded"
+[ "$short" = 0 ] || exit 0
+
+# One worker process with one thread, as `vllm serve` has on a processor: then both are measured alike.
+flags=(--distributed-executor-backend=mp --enforce-eager --kv-cache-memory-bytes=256M --max-model-len=2048
+    --max-num-seqs=32 --max-num-batched-tokens=512)
+live=${CARGO_TARGET_DIR:-target}/live
+mkdir -p "$live"
+# An old journal would be gone on with: measured while the machine was in another state.
+rm -f "$live"/profile.json*
+failed=0
+
+say "latencies of every request on workloads that the profile was not made from; the machine should do nothing else"
+"$profiler" verify-metrics --python "$python" --model llama-30m --measure "$live/profile.json" --time-budget 8m \
+    --num-passes 200 --seed "$seed" --output-json "$live/metrics.json" --plot "$live/metrics.svg" --store \
+    -- "${flags[@]}" || failed=1
+
+say "the same through vllm serve"
+"$profiler" verify-serve --python "$python" --model llama-30m --profile "$live/profile.json" --seed "$seed" \
+    --output-json "$live/serve.json" -- "${flags[@]:1}" || failed=1
+exit "$failed"

@@ -80,7 +80,7 @@ def facts(core: Any) -> dict[str, Any]:
         },
         "weight_bytes": weight_bytes(core),
         "kv_cache_bytes_per_block": kv_bytes_per_block(core),
-        "host": f"{processor_name()}, {torch.get_num_threads()} threads, {platform.system()} {platform.release()}",
+        "host": f"{processor_name()}, threads: {torch.get_num_threads()}, {platform.system()} {platform.release()}",
         "versions": [
             ["vllm", vllm.__version__],
             ["torch", torch.__version__],
