@@ -1,7 +1,6 @@
 //! `profiler verify-metrics`.
 
 use std::fmt::Display;
-use std::fs;
 use std::io::{IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +10,7 @@ use sim_core::profile::Profile;
 
 use super::profile;
 use crate::engine::{Engine, EngineFacts};
+use crate::simulate::inputs::read_file;
 use crate::verify::metrics::report::{Limits, Report};
 use crate::verify::metrics::table::Table;
 use crate::verify::metrics::{NamedScript, Settings, plot, store, verify_metrics, workload_file, workloads};
@@ -158,7 +158,7 @@ impl Args {
 
 fn read_profile(path: &Path) -> Result<Profile> {
     let place = || path.display().to_string();
-    Profile::from_json(&fs::read(path).with_context(place)?).with_context(place)
+    Profile::from_json(&read_file(path, Profile::MAX_BYTES as u64)?).with_context(place)
 }
 
 /// Progress, for those who wait.
@@ -171,6 +171,8 @@ fn tell(what: &dyn Display) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use clap::Parser as _;
     use sim_core::profile::SyntheticCosts;
 

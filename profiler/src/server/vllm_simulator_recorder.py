@@ -18,6 +18,7 @@ from typing import Any
 import vllm
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 from vllm.v1.core.sched.scheduler import Scheduler
+from vllm_simulator_settings import scheduler_settings
 
 FILE_VARIABLE = "VLLM_SIMULATOR_RECORDING"
 # An engine that is never idle still shows what it did, and its memory is bounded.
@@ -32,30 +33,10 @@ def now() -> int:
 
 def engine(config: Any) -> dict[str, Any]:
     """What the engine resolved, in the words of the trace format."""
-    model, cache, scheduler = config.model_config, config.cache_config, config.scheduler_config
     return {
         "vllm": vllm.__version__,
-        "vocab_size": model.hf_text_config.vocab_size,
-        "scheduler": {
-            "max_num_seqs": scheduler.max_num_seqs,
-            "max_num_batched_tokens": scheduler.max_num_batched_tokens,
-            "max_num_scheduled_tokens": scheduler.max_num_scheduled_tokens,
-            "max_num_active_seqs": getattr(scheduler, "max_num_active_seqs", None),
-            "block_size": cache.block_size,
-            "num_gpu_blocks": cache.num_gpu_blocks,
-            "max_model_len": model.max_model_len,
-            "enable_prefix_caching": bool(cache.enable_prefix_caching),
-            "enable_chunked_prefill": bool(scheduler.enable_chunked_prefill),
-            "long_prefill_token_threshold": scheduler.long_prefill_token_threshold,
-            "long_prefill_token_threshold_adaptive": bool(
-                getattr(scheduler, "long_prefill_token_threshold_adaptive", False)
-            ),
-            "policy": scheduler.policy,
-            "async_scheduling": bool(scheduler.async_scheduling),
-            "watermark": getattr(scheduler, "watermark", 0.0),
-            "scheduler_reserve_full_isl": bool(getattr(scheduler, "scheduler_reserve_full_isl", True)),
-            "pipeline_parallel_size": config.parallel_config.pipeline_parallel_size,
-        },
+        "vocab_size": config.model_config.hf_text_config.vocab_size,
+        "scheduler": scheduler_settings(config),
     }
 
 

@@ -17,7 +17,7 @@ pub(crate) const DEFAULT_PROFILE_NAME: &str = "h100-sxm_llama-3.1-8b_bf16_tp1";
 const DEFAULT_TRACE: &[u8] = include_bytes!("../../../www/datasets/azure_llm_2023_conv_first_1000.csv");
 
 /// Largest dataset file read.
-const MAX_DATASET_BYTES: u64 = 1 << 30;
+pub(crate) const MAX_DATASET_BYTES: u64 = 1 << 30;
 
 /// Everything that decides a run.
 #[derive(Debug)]

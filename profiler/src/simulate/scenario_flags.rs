@@ -19,7 +19,9 @@ pub(crate) struct WorkloadFlags {
 const fn heading(part: Part) -> &'static str {
     match part {
         Part::Engine => "Engine (flags of vllm serve; defaults are vLLM's for the profile's GPU)",
-        Part::Workload => "Workload (flags of vllm bench serve; without any, a sample of a real Azure trace)",
+        Part::Workload => {
+            "Workload (flags of vllm bench serve; simulate without any takes a sample of a real Azure trace)"
+        }
         Part::Report => "Report (flags of vllm bench serve, and ours)",
     }
 }

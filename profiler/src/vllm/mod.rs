@@ -14,6 +14,7 @@ pub(crate) mod scratch;
 use std::path::PathBuf;
 
 pub(crate) use engine::{VllmEngine, check_flags};
+pub(crate) use process::SETTINGS;
 
 /// Which engine is started, and how.
 #[derive(Debug, Clone, clap::Args)]

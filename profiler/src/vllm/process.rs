@@ -13,7 +13,12 @@ use super::log_tail::LogTail;
 use super::protocol;
 use super::scratch::scratch_folder;
 
-const DRIVER: [(&str, &str); 4] = [
+/// A Python file that a server's recorder needs, too.
+pub(crate) const SETTINGS: (&str, &str) =
+    ("vllm_simulator_settings.py", include_str!("driver/vllm_simulator_settings.py"));
+
+const DRIVER: [(&str, &str); 5] = [
+    SETTINGS,
     ("driver.py", include_str!("driver/driver.py")),
     ("engine_facts.py", include_str!("driver/engine_facts.py")),
     ("refusal.py", include_str!("driver/refusal.py")),

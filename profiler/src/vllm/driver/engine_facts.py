@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from refusal import look_up
+from vllm_simulator_settings import scheduler_settings
 
 
 def facts(core: Any) -> dict[str, Any]:
@@ -50,26 +51,7 @@ def facts(core: Any) -> dict[str, Any]:
             "max_num_seqs": scheduler.max_num_seqs,
             "max_num_batched_tokens": scheduler.max_num_batched_tokens,
         },
-        "scheduler": {
-            "max_num_seqs": scheduler.max_num_seqs,
-            "max_num_batched_tokens": scheduler.max_num_batched_tokens,
-            "max_num_scheduled_tokens": scheduler.max_num_scheduled_tokens,
-            "max_num_active_seqs": getattr(scheduler, "max_num_active_seqs", None),
-            "block_size": cache.block_size,
-            "num_gpu_blocks": cache.num_gpu_blocks,
-            "max_model_len": model.max_model_len,
-            "enable_prefix_caching": bool(cache.enable_prefix_caching),
-            "enable_chunked_prefill": bool(scheduler.enable_chunked_prefill),
-            "long_prefill_token_threshold": scheduler.long_prefill_token_threshold,
-            "long_prefill_token_threshold_adaptive": bool(
-                getattr(scheduler, "long_prefill_token_threshold_adaptive", False)
-            ),
-            "policy": scheduler.policy,
-            "async_scheduling": bool(scheduler.async_scheduling),
-            "watermark": getattr(scheduler, "watermark", 0.0),
-            "scheduler_reserve_full_isl": bool(getattr(scheduler, "scheduler_reserve_full_isl", True)),
-            "pipeline_parallel_size": parallel.pipeline_parallel_size,
-        },
+        "scheduler": scheduler_settings(config),
         "capture_sizes": [] if is_cpu or model.enforce_eager else list(compilation.cudagraph_capture_sizes or []),
         "hardware": {
             "device_type": current_platform.device_type,
