@@ -10,6 +10,7 @@ use sim_core::profile::Profile;
 
 use crate::engine::Engine;
 use crate::measure::{Options, measure};
+use crate::verify::metrics::store::write_whole;
 use crate::vllm::{EngineOptions, VllmEngine};
 
 const DEFAULT_PRECISION: f64 = 0.01;
@@ -108,7 +109,7 @@ pub(super) fn measure_into(
 ) -> Result<Profile> {
     let measured = measure(engine, options)?;
     let json = measured.profile.to_json()?;
-    fs::write(output, json).with_context(|| format!("{} cannot be written", output.display()))?;
+    write_whole(output, &json).with_context(|| format!("{} cannot be written", output.display()))?;
     writeln!(out, "{}wrote {}", measured.report, output.display())?;
     Ok(measured.profile)
 }

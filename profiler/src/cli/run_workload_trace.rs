@@ -18,6 +18,7 @@ use crate::simulate::inputs::{MAX_DATASET_BYTES, read_file};
 use crate::simulate::scenario_flags::WorkloadFlags;
 use crate::verify::live_trace::{self, write_json};
 use crate::verify::measured_recording::measured_recording;
+use crate::verify::metrics::store::write_whole;
 use crate::verify::metrics::{workload_file, workloads};
 use crate::verify::recorded_trace::RecordedTrace;
 use crate::verify::tokens::compare;
@@ -85,18 +86,16 @@ impl Args {
         )?;
         writeln!(out, "{}", table(&BenchmarkMetrics::new(&outputs, &Latencies::new(&outputs), &options), &options))?;
         writeln!(out, "Forward passes:                          {}", recording.passes.len())?;
-        let write_text =
-            |path: &Path, text: &str| std::fs::write(path, text).with_context(|| path.display().to_string());
         if let Some(path) = &self.per_request_csv {
             let mut text = String::new();
             write_request_csv(&mut text, &recording, &options.goodput)?;
-            write_text(path, &text)?;
+            write_whole(path, &text)?;
         }
         if let Some(path) = &self.chrome_trace {
             let mut text = String::new();
             let title = format!("vLLM {} engine, measured", facts.engine.vllm_version);
             write_chrome_trace(&mut text, &recording, &title, facts.config.num_gpu_blocks - 1)?;
-            write_text(path, &text)?;
+            write_whole(path, &text)?;
         }
         Ok(true)
     }
