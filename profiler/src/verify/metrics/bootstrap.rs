@@ -1,7 +1,9 @@
 //! Confidence intervals by resampling (Efron's percentile bootstrap).
 //!
-//! The requests of each workload are drawn with replacement, and so are the rounds of repeats. A round is drawn for all
-//! workloads at once: they ran one after another in it, so a drift of the machine hit them together.
+//! Whole workloads are drawn with replacement, and so are the rounds of repeats. The requests of one workload share their
+//! passes, so their errors go up and down together and are not so many independent ones (a cluster bootstrap: Davison &
+//! Hinkley, *Bootstrap Methods and their Application*, 1997, section 3.8); of a single workload, requests are drawn. A
+//! round is drawn for all workloads at once: they ran one after another in it, so a drift of the machine hit them together.
 //!
 //! The median over rounds drawn with replacement scatters more than that over the rounds themselves, and a mean of
 //! absolute errors grows with any scatter. So the resamples are shifted until their mean is the value itself.

@@ -100,7 +100,11 @@ pub(super) fn metric_errors(samples: &[&Sample], resampling: Resampling) -> Opti
     let point = accumulate(&samples, &rounds, |_, request| request).values(&places);
     let resample = |draws: &mut Draws| {
         let rounds: Vec<usize> = rounds.iter().map(|_| draws.below(num_repeats)).collect();
-        accumulate(&samples, &rounds, |num_requests, _| draws.below(num_requests)).values(&places)
+        if let [alone] = samples[..] {
+            return accumulate(&[alone], &rounds, |num_requests, _| draws.below(num_requests)).values(&places);
+        }
+        let drawn: Vec<&Sample> = samples.iter().map(|_| samples[draws.below(samples.len())]).collect();
+        accumulate(&drawn, &rounds, |_, request| request).values(&places)
     };
     let values = intervals(point, resampling, resample);
     let [absolute, signed, noise, slope, fit @ ..] = values;

@@ -108,11 +108,20 @@ fn a_profile_that_is_too_slow_is_measured_as_such() {
 #[test]
 fn an_error_that_grows_with_the_passes_has_a_slope() {
     // A long answer has a long context: a context term that is too dear shows in long requests.
-    let costs = SyntheticCosts { decode_context_token_us: 0.9, ..truth() };
-    let report = compare(&mut engine(0.02), costs, SETTINGS);
-    let errors = of(&report, Metric::E2el).errors.as_ref().expect("requests");
+    let profile = profile(SyntheticCosts { decode_context_token_us: 0.9, ..truth() });
+    let compare = |names: &[&str]| {
+        let mut engine = engine(0.02);
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let workloads = generate(engine.facts(), &names, 96, 0).expect("workloads");
+        let report = verify_metrics(&mut engine, &profile, &workloads, SETTINGS, &mut |_| {}).expect("a report");
+        of(&report, Metric::E2el).errors.clone().expect("requests")
+    };
+    let errors = compare(&["mixed-lengths"]);
     let slope = errors.slope_percent_per_1000_passes.expect("requests of different lengths");
     assert!(slope.low > 0.0, "{slope:?}");
+    // What differs between workloads is no proof of a slope: with few of them the interval is wide.
+    let of_few = compare(&["mixed-lengths", "bursts", "one-by-one"]).slope_percent_per_1000_passes.expect("a slope");
+    assert!(of_few.high - of_few.low > slope.high - slope.low, "{of_few:?} {slope:?}");
     let (first, last) = (errors.fit[0], errors.fit[errors.fit.len() - 1]);
     let risen = last.error_percent.value - first.error_percent.value;
     let expected = slope.value * (last.num_passes - first.num_passes) / 1000.0;
