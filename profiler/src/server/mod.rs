@@ -14,8 +14,10 @@
 //! On a single GPU both run the model in the engine core's process. `verify-serve` prints what passes took in the server
 //! beside what the profile says, so that a profile of another engine is seen at once.
 //!
-//! Where server, engine and client share two or three cores they also wait for each other: `taskset` may keep the
-//! client (`profiler`) off the worker's cores.
+//! Where server, engine and client share two or three cores they also take time from each other, at random: on two cores
+//! the passes of a saturated server took 6.5 % longer than those of the same engine alone. `taskset` keeps all but the
+//! worker off a core, and `VLLM_CPU_OMP_THREADS_BIND` keeps the worker on it; `scripts/test-vllm.sh` measures profile and
+//! server that way.
 //!
 //! # What the simulator does not know of a front end
 //!

@@ -181,11 +181,11 @@ pub struct Engine {
     pub enforce_eager: bool,
     /// Longest sequence, prompt and output together: the default offered to a user.
     pub max_model_len: u32,
-    /// Share of the device memory vLLM may use: the default offered to a user.
+    /// Share of the device memory vLLM was allowed. A run has vLLM's own default unless it says otherwise.
     pub gpu_memory_utilization: f64,
-    /// Most requests in a pass: the default offered to a user.
+    /// Most requests in a pass when the tables were made. A run has vLLM's own default unless it says otherwise.
     pub max_num_seqs: u32,
-    /// Most tokens in a pass: the default offered to a user.
+    /// Most tokens in a pass when the tables were made. A run has vLLM's own default unless it says otherwise.
     pub max_num_batched_tokens: u32,
 }
 

@@ -26,6 +26,7 @@ mod bootstrap;
 pub(crate) mod report;
 pub(crate) mod table;
 pub(crate) mod plot;
+mod plot_font;
 mod plot_panel;
 pub(crate) mod store;
 #[cfg(test)]

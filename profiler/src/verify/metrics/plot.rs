@@ -2,12 +2,13 @@
 //! over their forward passes.
 
 use anyhow::Result;
-use plotters::prelude::{IntoDrawingArea as _, RGBColor, SVGBackend, WHITE};
+use plotters::prelude::{BitMapBackend, DrawingBackend, IntoDrawingArea as _, RGBColor, SVGBackend, WHITE};
 use plotters::style::Color as _;
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::errors::{MetricErrors, median, relative_percent};
 use super::per_request::Metric;
+use super::plot_font;
 use super::plot_panel::{Area, Axis, INK, Panel, QUIET, failed, text};
 use super::report::{MetricReport, Report};
 use super::table::signed;
@@ -32,26 +33,46 @@ struct Dot {
 /// # Errors
 /// If it cannot be drawn.
 pub(crate) fn svg(report: &Report) -> Result<String> {
+    plot_font::register()?;
     let mut svg = String::new();
-    {
-        let root = SVGBackend::with_string(&mut svg, SIZE_PX).into_drawing_area();
-        root.fill(&WHITE).map_err(failed)?;
-        let (header, rest) = root.split_vertically(HEADER_PX);
-        write_header(report, &header)?;
-        let cells = rest.split_evenly((2, METRICS.len()));
-        for (column, metric) in METRICS.into_iter().enumerate() {
-            let dots = dots(report, metric);
-            let Some(summary) = report.metrics.iter().find(|summary| summary.metric == metric) else { continue };
-            if dots.is_empty() {
-                text(&cells[column], (72, 40), "No request has it.", (HPos::Left, VPos::Top), QUIET, 13.0)?;
-                continue;
-            }
-            draw_times(&cells[column], metric, &dots)?;
-            draw_errors(&cells[METRICS.len() + column], summary, &dots)?;
-        }
-        root.present().map_err(failed)?;
-    }
+    draw(report, &SVGBackend::with_string(&mut svg, SIZE_PX).into_drawing_area())?;
     Ok(svg)
+}
+
+/// The picture as PNG.
+///
+/// # Errors
+/// If it cannot be drawn.
+pub(crate) fn png(report: &Report) -> Result<Vec<u8>> {
+    plot_font::register()?;
+    let (width, height) = SIZE_PX;
+    let mut pixels = vec![0; 3 * width as usize * height as usize];
+    draw(report, &BitMapBackend::with_buffer(&mut pixels, SIZE_PX).into_drawing_area())?;
+    let mut file = vec![];
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(&pixels)?;
+    writer.finish()?;
+    Ok(file)
+}
+
+fn draw<D: DrawingBackend>(report: &Report, root: &Area<D>) -> Result<()> {
+    root.fill(&WHITE).map_err(failed)?;
+    let (header, rest) = root.split_vertically(HEADER_PX);
+    write_header(report, &header)?;
+    let cells = rest.split_evenly((2, METRICS.len()));
+    for (column, metric) in METRICS.into_iter().enumerate() {
+        let dots = dots(report, metric);
+        let Some(summary) = report.metrics.iter().find(|summary| summary.metric == metric) else { continue };
+        if dots.is_empty() {
+            text(&cells[column], (72, 40), "No request has it.", (HPos::Left, VPos::Top), QUIET, 13.0)?;
+            continue;
+        }
+        draw_times(&cells[column], metric, &dots)?;
+        draw_errors(&cells[METRICS.len() + column], summary, &dots)?;
+    }
+    root.present().map_err(failed)
 }
 
 fn dots(report: &Report, metric: Metric) -> Vec<Dot> {
@@ -66,7 +87,7 @@ fn dots(report: &Report, metric: Metric) -> Vec<Dot> {
     requests.filter_map(dot).collect()
 }
 
-fn write_header(report: &Report, area: &Area<'_>) -> Result<()> {
+fn write_header<D: DrawingBackend>(report: &Report, area: &Area<D>) -> Result<()> {
     let setup = &report.setup;
     let heading = format!("Simulated against measured: {} on {}", setup.model, setup.hardware);
     text(area, (16, 12), &heading, (HPos::Left, VPos::Top), INK, 17.0)?;
@@ -81,7 +102,7 @@ fn write_header(report: &Report, area: &Area<'_>) -> Result<()> {
 }
 
 /// Simulated over measured times, with the diagonal on which they are equal.
-fn draw_times(area: &Area<'_>, metric: Metric, dots: &[Dot]) -> Result<()> {
+fn draw_times<D: DrawingBackend>(area: &Area<D>, metric: Metric, dots: &[Dot]) -> Result<()> {
     let times = || dots.iter().flat_map(|dot| [dot.measured_s, dot.simulated_s]);
     let (low, high) = (times().fold(f64::INFINITY, f64::min), times().fold(0.0, f64::max));
     let (one, unit) = if high >= 1.0 { (1.0, "s") } else { (1e-3, "ms") };
@@ -94,7 +115,7 @@ fn draw_times(area: &Area<'_>, metric: Metric, dots: &[Dot]) -> Result<()> {
 }
 
 /// Errors over forward passes, with the fitted line.
-fn draw_errors(area: &Area<'_>, summary: &MetricReport, dots: &[Dot]) -> Result<()> {
+fn draw_errors<D: DrawingBackend>(area: &Area<D>, summary: &MetricReport, dots: &[Dot]) -> Result<()> {
     let Some(errors) = &summary.errors else { return Ok(()) };
     let name = summary.metric.name();
     let limit = summary.limit_percent.unwrap_or(0.0);
@@ -131,7 +152,7 @@ fn remarks(errors: &MetricErrors) -> Vec<String> {
     vec![format!("mean |error| {error:.2} %{noise}"), slope]
 }
 
-fn draw_dashes(panel: &Panel<'_, '_>, y: f64) -> Result<()> {
+fn draw_dashes<D: DrawingBackend>(panel: &Panel<'_, D>, y: f64) -> Result<()> {
     const NUM_DASHES: u32 = 40;
     let (start, end) = panel.x_range();
     let step = (end - start) / f64::from(NUM_DASHES);

@@ -3,17 +3,20 @@
 use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
 use plotters::prelude::{
-    Circle, DrawingArea, IntoFont, PathElement, Polygon, RGBColor, Rectangle, SVGBackend, ShapeStyle, Text, TextStyle,
+    Circle, DrawingArea, DrawingBackend, IntoFont, PathElement, Polygon, RGBColor, Rectangle, ShapeStyle, Text,
+    TextStyle,
 };
 use plotters::style::Color as _;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// What is drawn on, in pixels.
-pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(super) type Area<D> = DrawingArea<D, Shift>;
 
 pub(super) const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
 pub(super) const QUIET: RGBColor = RGBColor(0x66, 0x66, 0x66);
 const GRID: RGBColor = RGBColor(0xe4, 0xe4, 0xe4);
+/// The font's name in SVG, and the one under which `plot_font` registers its outlines.
+pub(super) const FONT: &str = "system-ui, sans-serif";
 const FRAME: RGBColor = RGBColor(0x99, 0x99, 0x99);
 /// plotters divides a font's size by this for SVG.
 const FONT_SIZE_FACTOR: f64 = 1.24;
@@ -108,17 +111,17 @@ fn label(value: f64, step: f64) -> String {
 }
 
 /// Axes in a part of the picture.
-pub(super) struct Panel<'a, 'b> {
-    area: &'a Area<'b>,
+pub(super) struct Panel<'a, D: DrawingBackend> {
+    area: &'a Area<D>,
     /// Left, top, right, bottom.
     inside: (i32, i32, i32, i32),
     x: Axis,
     y: Axis,
 }
 
-impl<'a, 'b> Panel<'a, 'b> {
+impl<'a, D: DrawingBackend> Panel<'a, D> {
     /// Draws the frame, the ticks and the names, and above them a heading and remarks, one line each.
-    pub(super) fn new(area: &'a Area<'b>, heading: &str, remarks: &[String], x: Axis, y: Axis) -> Result<Self> {
+    pub(super) fn new(area: &'a Area<D>, heading: &str, remarks: &[String], x: Axis, y: Axis) -> Result<Self> {
         let (width, height) = area.dim_in_pixel();
         let (width, height) = (i32::try_from(width)?, i32::try_from(height)?);
         let above = 34 + ROW_PX * i32::try_from(remarks.len())?;
@@ -140,7 +143,7 @@ impl<'a, 'b> Panel<'a, 'b> {
             panel.text((left, 13 + ROW_PX * row), remark, (HPos::Left, VPos::Top), QUIET)?;
         }
         panel.text((i32::midpoint(left, right), bottom + 24), &panel.x.title, (HPos::Center, VPos::Top), INK)?;
-        let font = ("system-ui, sans-serif", TEXT_PX * FONT_SIZE_FACTOR).into_font();
+        let font = (FONT, TEXT_PX * FONT_SIZE_FACTOR).into_font();
         let font = font.transform(plotters::style::FontTransform::Rotate270);
         let style = TextStyle::from(font).color(&INK).pos(Pos::new(HPos::Center, VPos::Top));
         area.draw(&Text::new(panel.y.title.clone(), (14, i32::midpoint(top, bottom)), style)).map_err(failed)?;
@@ -186,15 +189,15 @@ impl<'a, 'b> Panel<'a, 'b> {
 }
 
 /// Words, their `anchor` at `at`.
-pub(super) fn text(
-    area: &Area<'_>,
+pub(super) fn text<D: DrawingBackend>(
+    area: &Area<D>,
     at: (i32, i32),
     words: &str,
     anchor: (HPos, VPos),
     colour: RGBColor,
     px: f64,
 ) -> Result<()> {
-    let font = ("system-ui, sans-serif", px * FONT_SIZE_FACTOR).into_font();
+    let font = (FONT, px * FONT_SIZE_FACTOR).into_font();
     let style = TextStyle::from(font).color(&colour).pos(Pos::new(anchor.0, anchor.1));
     area.draw(&Text::new(words.to_owned(), at, style)).map_err(failed)
 }

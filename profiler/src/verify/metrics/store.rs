@@ -42,7 +42,7 @@ fn runs(workload: &WorkloadResult) -> Vec<ValidationRun> {
 ///
 /// # Errors
 /// If the file or its folder cannot be written; the old file is then as it was.
-pub(crate) fn write_whole(path: &Path, contents: &str) -> Result<()> {
+pub(crate) fn write_whole(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let place = || target.display().to_string();
     let name = target.file_name().with_context(|| format!("{}: not a file", target.display()))?;
@@ -52,7 +52,7 @@ pub(crate) fn write_whole(path: &Path, contents: &str) -> Result<()> {
         if let Ok(metadata) = fs::metadata(&target) {
             file.set_permissions(metadata.permissions())?;
         }
-        file.write_all(contents.as_bytes())?;
+        file.write_all(contents.as_ref())?;
         file.sync_all()
     });
     let renamed = written.and_then(|()| fs::rename(&draft, &target));

@@ -301,6 +301,22 @@ fn every_request_is_a_dot_of_the_plot() {
 }
 
 #[test]
+fn a_png_has_the_dots_and_the_words() {
+    let report = compare(&mut engine(0.05), truth(), SETTINGS);
+    let file = plot::png(&report).expect("a plot");
+    let mut reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().expect("PNG");
+    let mut pixels = vec![0; reader.output_buffer_size().expect("a size")];
+    let info = reader.next_frame(&mut pixels).expect("one picture");
+    assert_eq!((info.width, info.height, info.color_type), (1200, 800, png::ColorType::Rgb));
+    let rows: Vec<&[u8]> = pixels.chunks(3 * 1200).collect();
+    let dark = |row: &&[u8]| row.chunks(3).filter(|rgb| rgb.iter().all(|&part| part < 0x60)).count();
+    let heading: usize = rows[8..36].iter().map(dark).sum();
+    assert!(heading > 200, "{heading} dark pixels are no heading");
+    let blue = rows.iter().flat_map(|row| row.chunks(3)).filter(|rgb| rgb[2] > rgb[0].saturating_add(0x20)).count();
+    assert!(blue > 1000, "{blue} blue pixels are not all dots");
+}
+
+#[test]
 fn what_is_stored_is_in_the_profile_once() {
     let report = compare(&mut engine(0.05), truth(), SETTINGS);
     let mut profile = profile(truth());
