@@ -12,11 +12,35 @@ pub(crate) struct GalleryEntry {
     pub(crate) model: String,
     /// The device.
     pub(crate) hardware: String,
+    /// Number format of the weights.
+    pub(crate) weights: String,
+    /// Devices of one engine.
+    pub(crate) num_devices: u32,
     /// `measured`, `derived` or `synthetic`.
     pub(crate) kind: String,
     /// One line on what it is.
     #[serde(default, rename = "line")]
     pub(crate) note: String,
+}
+
+impl GalleryEntry {
+    /// What tells it from the other profiles of its model.
+    pub(crate) fn setup(&self) -> String {
+        let device = self.hardware.strip_prefix("NVIDIA ").unwrap_or(&self.hardware);
+        format!("{} × {device}, {} ({})", self.num_devices, self.weights, self.kind)
+    }
+}
+
+/// The entries of each model, in the order of the index.
+pub(crate) fn by_model(entries: &[GalleryEntry]) -> Vec<(String, Vec<GalleryEntry>)> {
+    let mut groups: Vec<(String, Vec<GalleryEntry>)> = vec![];
+    for entry in entries {
+        match groups.iter_mut().find(|(model, _)| *model == entry.model) {
+            Some((_, group)) => group.push(entry.clone()),
+            None => groups.push((entry.model.clone(), vec![entry.clone()])),
+        }
+    }
+    groups
 }
 
 /// The profile of the first visit.
@@ -46,5 +70,18 @@ mod tests {
         let entries = parse(include_str!("../../www/profiles/index.json")).expect("an index");
         let first = entries.iter().find(|entry| entry.name == DEFAULT_PROFILE).expect("the first visit's profile");
         assert!(!first.note.is_empty() && first.kind == "derived", "{first:?}");
+    }
+
+    #[test]
+    fn profiles_of_a_model_stand_together_and_differ_in_words() {
+        let entries = parse(include_str!("../../www/profiles/index.json")).expect("an index");
+        let groups = by_model(&entries);
+        assert_eq!(groups.iter().map(|(_, group)| group.len()).sum::<usize>(), entries.len(), "each is in one group");
+        for (model, group) in &groups {
+            let mut setups: Vec<String> = group.iter().map(GalleryEntry::setup).collect();
+            setups.sort_unstable();
+            setups.dedup();
+            assert_eq!(setups.len(), group.len(), "two profiles of {model} read alike: {setups:?}");
+        }
     }
 }

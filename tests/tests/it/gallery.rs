@@ -15,6 +15,8 @@ struct Entry {
     file: String,
     model: String,
     hardware: String,
+    num_devices: u64,
+    weights: String,
     kind: String,
     line: String,
 }
@@ -45,6 +47,10 @@ fn the_index_says_what_the_profile_says() {
         {
             assert_eq!(Some(said.as_str()), profile.pointer(pointer).and_then(Value::as_str), "{}", entry.file);
         }
+        assert_eq!(Some(entry.num_devices), profile.pointer("/hardware/num_devices").and_then(Value::as_u64));
+        let text = |pointer: &str| profile.pointer(pointer).and_then(Value::as_str);
+        let weights = text("/engine/quantization").or_else(|| text("/engine/dtype"));
+        assert_eq!(Some(entry.weights.as_str()), weights, "{}", entry.file);
         assert!((20..=160).contains(&entry.line.len()), "{}: one line: {:?}", entry.file, entry.line);
         // A reader of the gallery must not take an estimate for a measurement.
         assert!(entry.kind == "measured" || !entry.line.starts_with("Measured"), "{}", entry.file);

@@ -7,6 +7,7 @@ use sim_core::profile::schema::DeviceType;
 
 use super::panels::Card;
 use crate::format::with_groups;
+use crate::gallery::by_model;
 use crate::state::{AppState, Origin, ProfileChoice};
 use crate::worker::cards::kv_cache;
 
@@ -67,15 +68,15 @@ fn ProfilePicker() -> impl IntoView {
             <label class="field-label" for="profile-select">"Profile"</label>
             <select id="profile-select" data-testid="profile-select" aria-describedby="profile-note" on:change=changed>
                 {move || own().map(|own| view! { <option value="" selected>{own}</option> })}
-                <For each=move || state.gallery.get() key=|entry| entry.name.clone() let:entry>
-                    {
-                        let name = entry.name.clone();
-                        view! {
-                            <option value=entry.name.clone() prop:selected=move || is_chosen(&name)>
-                                {format!("{} · {} ({})", short(&entry.model), short_gpu(&entry.hardware), entry.kind)}
-                            </option>
-                        }
-                    }
+                <For each=move || state.gallery.with(|all| by_model(all)) key=|(model, _)| model.clone() let:group>
+                    <optgroup label=short(&group.0).to_owned()>
+                        {group.1.into_iter().map(|entry| {
+                            let (name, setup) = (entry.name.clone(), entry.setup());
+                            view! {
+                                <option value=entry.name prop:selected=move || is_chosen(&name)>{setup}</option>
+                            }
+                        }).collect_view()}
+                    </optgroup>
                 </For>
             </select>
             <p class="field-help" id="profile-note">
@@ -89,11 +90,6 @@ fn ProfilePicker() -> impl IntoView {
 /// A model's name without its owner.
 fn short(model: &str) -> &str {
     model.rsplit('/').next().unwrap_or(model)
-}
-
-/// A device's name without its maker.
-fn short_gpu(hardware: &str) -> &str {
-    hardware.strip_prefix("NVIDIA ").unwrap_or(hardware)
 }
 
 /// What the profile is of.
