@@ -96,3 +96,21 @@ fn a_workload_comes_from_a_file() {
         Err("aborts[0]: there is no request 1"),
     );
 }
+
+#[test]
+fn the_example_files_run() {
+    let mut engine = engine(0.0);
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("workloads");
+    let check = |engine: &mut MockEngine, name: &str, num_requests: usize, num_cached: usize| {
+        let workload = workload_file::read(&folder.join(name), engine.facts(), 0).expect("an example");
+        let run = engine.run(&workload.script).expect("it runs");
+        let admitted = run.passes.iter().flat_map(|pass| &pass.iteration.new);
+        let (all, cached): (Vec<_>, Vec<_>) = (admitted.clone().collect(), admitted.filter(|new| new.1 > 0).collect());
+        assert_eq!((all.len(), cached.len()), (num_requests, num_cached), "{name}: requests, prefix-cache hits");
+    };
+    check(&mut engine, "one-burst.json", 16, 0);
+    check(&mut engine, "steady.json", 20, 0);
+    // All but the first find the 64 tokens that all begin with.
+    check(&mut engine, "shared-prefix.json", 8, 7);
+    assert_eq!(std::fs::read_dir(folder).expect("the examples").count(), 3, "each example is checked");
+}
