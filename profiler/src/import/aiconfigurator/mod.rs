@@ -20,8 +20,6 @@ mod notes;
 mod package;
 mod series;
 mod step_tables;
-#[cfg(test)]
-mod tests;
 mod version;
 
 use std::path::Path;
@@ -148,12 +146,12 @@ pub(crate) fn import(data: &Path, options: &Options) -> Result<DerivedParts> {
     check_options(options, gpu)?;
     let mut package = Package::open(data, &options.system)?;
     let version = package.choose_version(options.vllm_version.as_deref())?;
+    let mut engine = engine(options, gpu, &version);
+    let memory = memory::memory(&options.config, storage(options), &engine);
+    memory::check_fit(&memory, gpu, &engine)?;
     let tables = Tables::read(&mut package, options, &version)?;
     let attention = Attention::new(&tables.context_attention, &tables.generation_attention, options)?;
-    let engine = engine(options, gpu, &version, attention.backend());
-    let storage = storage(options);
-    let memory = memory::memory(&options.config, storage, &engine);
-    memory::check_fit(&memory, gpu, &engine)?;
+    engine.attention_backend = attention.backend();
     let layer = layer::Layer::new(&tables.gemm, &tables.allreduce, &tables.moe, options, gpu)?;
     let (step_time, smoothing) = step_tables::compose(&layer, &attention, options.config.model.num_hidden_layers, gpu)?;
     let source = Source {
@@ -241,14 +239,14 @@ fn storage(options: &Options) -> Storage {
     }
 }
 
-fn engine(options: &Options, gpu: &Gpu, version: &Version, attention_backend: Option<String>) -> Engine {
+fn engine(options: &Options, gpu: &Gpu, version: &Version) -> Engine {
     let (max_num_seqs, max_num_batched_tokens) = gpu.batch_defaults();
     Engine {
         vllm_version: version.to_string(),
         dtype: "bfloat16".to_owned(),
         quantization: (options.dtype != Dtype::Bfloat16).then(|| "fp8".to_owned()),
         kv_cache_dtype: if options.kv_cache_dtype == KvCacheDtype::Fp8 { "fp8" } else { "auto" }.to_owned(),
-        attention_backend,
+        attention_backend: None,
         tensor_parallel_size: options.tensor_parallel_size,
         pipeline_parallel_size: 1,
         block_size: BLOCK_SIZE,
