@@ -71,10 +71,12 @@ impl Layer {
             dtype => Some(Gemms::read(gemm, dtype, gpu)?),
         };
         let matrices = quantised.as_ref().unwrap_or(&half);
+        let logits = (model.vocab_size.div_ceil(tp), model.hidden_size);
+        let head = half.product(logits)?;
         let mut layer = Self {
             operators: Vec::new(),
-            head: half.product((model.vocab_size.div_ceil(tp), model.hidden_size))?.series,
-            transferred: Vec::new(),
+            head: head.series,
+            transferred: if head.distance > 0.0 { vec![(logits, head.distance)] } else { vec![] },
             num_layers: layers,
             hidden_size: f64::from(model.hidden_size),
             mlp_width: if config.experts.is_some() { 0.0 } else { f64::from(model.intermediate_size / tp) },

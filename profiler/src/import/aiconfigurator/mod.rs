@@ -153,7 +153,9 @@ pub(crate) fn import(data: &Path, options: &Options) -> Result<DerivedParts> {
     let attention = Attention::new(&tables.context_attention, &tables.generation_attention, options)?;
     engine.attention_backend = attention.backend();
     let layer = layer::Layer::new(&tables.gemm, &tables.allreduce, &tables.moe, options, gpu)?;
-    let (step_time, smoothing) = step_tables::compose(&layer, &attention, options.config.model.num_hidden_layers, gpu)?;
+    let num_layers = options.config.model.num_hidden_layers;
+    let (step_time, smoothing) =
+        step_tables::compose(&layer, &attention, num_layers, gpu).with_context(|| cell(options, gpu))?;
     let source = Source {
         name: "aiconfigurator-core".to_owned(),
         version: package.version().to_owned(),
@@ -198,6 +200,12 @@ impl Tables {
     }
 }
 
+/// Which of all profiles this is, for messages.
+fn cell(options: &Options, gpu: &Gpu) -> String {
+    let (model, dtype, number) = (&options.config.model.name, options.dtype.name(), options.tensor_parallel_size);
+    format!("{model} {dtype} on {number} × {}", gpu.system)
+}
+
 /// What cannot be divided, and what the device or the checkpoint does not have.
 fn check_options(options: &Options, gpu: &Gpu) -> Result<()> {
     let (config, tp, ep) = (&options.config, options.tensor_parallel_size, options.expert_parallel_size);
@@ -226,7 +234,12 @@ fn check_options(options: &Options, gpu: &Gpu) -> Result<()> {
         anyhow::bail!("config.json: quantization_config is {method}; give --dtype fp8 or fp8_block, or another file");
     }
     let can_fp8 = gpu.fp8_flops > 0.0;
-    ensure!(options.dtype == Dtype::Bfloat16 || can_fp8, "--dtype {}: {} cannot", options.dtype.name(), gpu.name);
+    ensure!(
+        options.dtype == Dtype::Bfloat16 || can_fp8,
+        "--dtype {}: {} has no fp8 units",
+        options.dtype.name(),
+        gpu.name
+    );
     Ok(())
 }
 
@@ -266,5 +279,5 @@ pub(crate) fn read_model(path: &Path) -> Result<ModelConfig> {
     let limit = sim_core::scenario::ModelConfig::MAX_BYTES;
     let bytes = super::read_limited(path, limit)?;
     let name = path.file_stem().map_or_else(|| "model".into(), |stem| stem.to_string_lossy());
-    ModelConfig::from_json(&bytes, &name).with_context(|| path.display().to_string())
+    ModelConfig::from_json(&bytes, &name)
 }

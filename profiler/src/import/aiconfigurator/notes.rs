@@ -20,7 +20,7 @@ pub(super) fn notes(options: &Options, version: &Version, layer: &Layer) -> Vec<
         let shapes: Vec<String> = layer
             .transferred
             .iter()
-            .map(|((n, k), octaves)| format!("{n} × {k} ({octaves:.1} octaves from the nearest that was)"))
+            .map(|((n, k), octaves)| format!("{n} × {k} ({octaves:.2} octaves from the nearest that was)"))
             .collect();
         notes.push(format!(
             "Matrix shapes that were not measured have the utilisation of the nearest four that were: {}.",
