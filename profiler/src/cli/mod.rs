@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, and the exit codes.
 
+mod import;
 mod link;
 mod profile;
 mod run_workload_trace;
@@ -37,6 +38,8 @@ enum Command {
     Link(Box<link::Args>),
     /// Measure an engine and write its profile.
     Profile(Box<profile::Args>),
+    /// Make a profile of data that others have published.
+    Import(import::Args),
     /// Compare the simulator's schedule with recordings of vLLM's, pass by pass.
     VerifyTokens(verify_tokens::Args),
     /// Run a workload on a real vLLM and write what it scheduled and when, pass by pass and request by request.
@@ -53,9 +56,10 @@ enum Command {
     Schema,
 }
 
-/// Parses, runs, and says what went wrong in one line.
+/// The command line of `profiler`: parses, runs, and says what went wrong in one line.
 #[expect(clippy::print_stderr, reason = "the place where errors are printed")]
-pub(crate) fn run() -> ExitCode {
+#[must_use]
+pub fn run() -> ExitCode {
     match try_run() {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(CHECK_FAILED),
@@ -74,6 +78,7 @@ fn try_run() -> Result<bool> {
         Command::Simulate(args) => args.run(),
         Command::Link(args) => args.run(),
         Command::Profile(args) => args.run(),
+        Command::Import(args) => args.run(),
         Command::VerifyTokens(args) => args.run(),
         Command::RunWorkloadTrace(args) => args.run(),
         Command::VerifyMetrics(args) => args.run(),
