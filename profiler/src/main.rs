@@ -2,6 +2,7 @@
 
 mod cli;
 mod engine;
+mod import;
 mod measure;
 mod serve;
 mod server;

@@ -1,5 +1,9 @@
 //! The command line: one file a subcommand, and the exit codes.
 
+mod import;
+mod import_calibrate;
+mod import_llmservingsim;
+mod import_vllm_bench;
 mod link;
 mod profile;
 mod run_workload_trace;
@@ -37,6 +41,8 @@ enum Command {
     Link(Box<link::Args>),
     /// Measure an engine and write its profile.
     Profile(Box<profile::Args>),
+    /// Make a profile of data that others have published.
+    Import(import::Args),
     /// Compare the simulator's schedule with recordings of vLLM's, pass by pass.
     VerifyTokens(verify_tokens::Args),
     /// Run a workload on a real vLLM and write what it scheduled and when, pass by pass and request by request.
@@ -74,6 +80,7 @@ fn try_run() -> Result<bool> {
         Command::Simulate(args) => args.run(),
         Command::Link(args) => args.run(),
         Command::Profile(args) => args.run(),
+        Command::Import(args) => args.run(),
         Command::VerifyTokens(args) => args.run(),
         Command::RunWorkloadTrace(args) => args.run(),
         Command::VerifyMetrics(args) => args.run(),
