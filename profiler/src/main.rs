@@ -7,6 +7,7 @@ mod measure;
 mod serve;
 mod server;
 mod simulate;
+mod validate;
 mod verify;
 mod vllm;
 

@@ -31,8 +31,6 @@ pub(crate) struct Found {
     pub(crate) values: Vec<f64>,
     /// Whether a parameter was fitted; the others are where they began.
     pub(crate) is_fitted: Vec<bool>,
-    /// How often the function was evaluated.
-    pub(crate) num_evaluations: usize,
 }
 
 /// The values, none below 0, with the least sum of squared `residuals`.
@@ -41,7 +39,7 @@ pub(crate) struct Found {
 /// What `residuals` returns; if it gives another number of residuals from one call to the next, or one that is no
 /// number.
 pub(crate) fn fit(parameters: &[Parameter], residuals: impl FnMut(&[f64]) -> Result<Vec<f64>>) -> Result<Found> {
-    let mut search = Search { parameters, residuals, num_evaluations: 0, num_residuals: None };
+    let mut search = Search { parameters, residuals, num_residuals: None };
     let mut values: Vec<f64> = parameters.iter().map(|parameter| parameter.start).collect();
     let mut current = search.evaluate(&values)?;
     let all: Vec<usize> = (0..parameters.len()).collect();
@@ -72,19 +70,17 @@ pub(crate) fn fit(parameters: &[Parameter], residuals: impl FnMut(&[f64]) -> Res
         }
     }
     let is_fitted = all.iter().map(|parameter| fitted.contains(parameter)).collect();
-    Ok(Found { values, is_fitted, num_evaluations: search.num_evaluations })
+    Ok(Found { values, is_fitted })
 }
 
 struct Search<'a, F> {
     parameters: &'a [Parameter],
     residuals: F,
-    num_evaluations: usize,
     num_residuals: Option<usize>,
 }
 
 impl<F: FnMut(&[f64]) -> Result<Vec<f64>>> Search<'_, F> {
     fn evaluate(&mut self, values: &[f64]) -> Result<Vec<f64>> {
-        self.num_evaluations += 1;
         let residuals = (self.residuals)(values)?;
         let expected = *self.num_residuals.get_or_insert(residuals.len());
         ensure!(residuals.len() == expected, "{} residuals after {expected}", residuals.len());

@@ -34,7 +34,7 @@ pub(crate) type Value = (Term, Option<f64>);
 pub(crate) fn fit(sets: &[Set], terms: &[Term]) -> Result<Vec<Value>> {
     let start = |term: &Term| sets.first().map_or(0.0, |set| term.value(&set.profile));
     let parameters: Vec<Parameter> =
-        terms.iter().map(|term| Parameter { start: start(term), step: term.step_us() }).collect();
+        terms.iter().map(|term| Parameter { start: start(term), step: term.step() }).collect();
     let found = least_squares::fit(&parameters, |values| {
         let values: Vec<Value> = terms.iter().zip(values).map(|(&term, &value)| (term, Some(value))).collect();
         let mut residuals = vec![];

@@ -1,9 +1,9 @@
 //! The numbers of a profile that may be fitted to runs.
 
 use sim_core::profile::Profile;
-use sim_core::profile::schema::{Basis, Cost};
+use sim_core::profile::schema::{Basis, Cost, Head};
 
-/// A number of a profile that may be fitted; all are microseconds and at least 0.
+/// A number of a profile that may be fitted; all are at least 0, and microseconds but for the factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Term {
     /// `host.schedule.per_pass`.
@@ -27,6 +27,9 @@ pub(crate) enum Term {
     GapPerPass,
     /// The same for each request of the pass.
     GapPerRequest,
+    /// What the decode attention's times are multiplied by: no part of a profile, but a calibration must not take for host
+    /// time that kernels of another vLLM were slower. 1 until fitted.
+    DecodeAttentionFactor,
 }
 
 impl Term {
@@ -55,23 +58,26 @@ impl Term {
             Self::OutputPerToken => "front_end.output_latency.per_token",
             Self::GapPerPass => "device time between passes, per pass",
             Self::GapPerRequest => "device time between passes, per request",
+            Self::DecodeAttentionFactor => "factor of decode attention",
         }
     }
 
     /// A change that matters: the order of magnitude of the term.
-    pub(crate) const fn step_us(self) -> f64 {
+    pub(crate) const fn step(self) -> f64 {
         match self {
             Self::SchedulePerPass | Self::UpdatePerPass | Self::OutputPerPass | Self::GapPerPass => 300.0,
             Self::SchedulePerRequest | Self::UpdatePerRequest | Self::OutputPerToken | Self::GapPerRequest => 10.0,
             Self::RequestPerRequest => 3000.0,
             Self::RequestPerPromptToken => 3.0,
+            Self::DecodeAttentionFactor => 0.2,
         }
     }
 
     /// Its value in `profile`.
     pub(crate) fn value(self, profile: &Profile) -> f64 {
-        // A gap is what is added to the table, so a profile as it stands has none.
-        self.cost(profile).map_or(0.0, |cost| cost.time_us)
+        // A gap is what is added to a table, so a profile as it stands has none.
+        let of_table = if self == Self::DecodeAttentionFactor { 1.0 } else { 0.0 };
+        self.cost(profile).map_or(of_table, |cost| cost.time_us)
     }
 
     /// Gives it `time_us`, in steps of a nanosecond; a gap is added to the head's table.
@@ -81,10 +87,15 @@ impl Term {
             cost.time_us = time_us;
             return;
         }
+        if self == Self::DecodeAttentionFactor {
+            profile.step_time.decode_attention.time_us.iter_mut().flatten().flatten().for_each(|time| *time *= time_us);
+            return;
+        }
         let head = &mut profile.step_time.head;
-        for (time, &num_seqs) in head.time_us.iter_mut().zip(&head.num_seqs) {
-            let times = if self == Self::GapPerPass { 1.0 } else { f64::from(num_seqs) };
-            *time = ((*time + time_us * times) * 1000.0).round() / 1000.0;
+        if self == Self::GapPerPass {
+            add_to_head(head, time_us, 0.0);
+        } else {
+            add_to_head(head, 0.0, time_us);
         }
     }
 
@@ -107,7 +118,7 @@ impl Term {
             Self::RequestPerPromptToken => &front_end.request_latency.per_prompt_token,
             Self::OutputPerPass => &front_end.output_latency.per_pass,
             Self::OutputPerToken => &front_end.output_latency.per_token,
-            Self::GapPerPass | Self::GapPerRequest => return None,
+            Self::GapPerPass | Self::GapPerRequest | Self::DecodeAttentionFactor => return None,
         })
     }
 
@@ -122,8 +133,16 @@ impl Term {
             Self::RequestPerPromptToken => &mut front_end.request_latency.per_prompt_token,
             Self::OutputPerPass => &mut front_end.output_latency.per_pass,
             Self::OutputPerToken => &mut front_end.output_latency.per_token,
-            Self::GapPerPass | Self::GapPerRequest => return None,
+            Self::GapPerPass | Self::GapPerRequest | Self::DecodeAttentionFactor => return None,
         })
+    }
+}
+
+/// Adds a time per pass and one per request to the head's table, in steps of a nanosecond.
+pub(crate) fn add_to_head(head: &mut Head, per_pass_us: f64, per_request_us: f64) {
+    for (time, &num_seqs) in head.time_us.iter_mut().zip(&head.num_seqs) {
+        let sum = *time + per_pass_us + per_request_us * f64::from(num_seqs);
+        *time = (sum * 1000.0).round() / 1000.0;
     }
 }
 

@@ -58,8 +58,7 @@ impl Folder {
     /// If a file is not what it should be, or is about another model.
     pub(crate) fn import(&self, config: &[u8]) -> Result<DerivedParts> {
         let meta = Meta::from_yaml(&self.meta).context("meta.yaml")?;
-        let files =
-            Files { dense: &self.dense, per_sequence: &self.per_sequence, attention: &self.attention };
+        let files = Files { dense: &self.dense, per_sequence: &self.per_sequence, attention: &self.attention };
         import(&meta, files, config)
     }
 }

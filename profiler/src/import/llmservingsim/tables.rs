@@ -7,9 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail, ensure};
-use sim_core::profile::schema::{
-    DecodeAttention, Head, NonAttention, PrefillAttention, Smoothing, StepTimeTables,
-};
+use sim_core::profile::schema::{DecodeAttention, Head, NonAttention, PrefillAttention, Smoothing, StepTimeTables};
 
 use super::csv::{Columns, Row, read};
 use super::mixed::{Attention, Fit};
@@ -63,7 +61,8 @@ pub(super) fn step_time(files: Files<'_>, num_layers: u32) -> Result<Tables> {
     let dense = by_layer(read(files.dense, DENSE).context("dense.csv")?).context("dense.csv")?;
     let head = by_layer(read(files.per_sequence, PER_SEQUENCE).context("per_sequence.csv")?);
     let head = head.context("per_sequence.csv")?;
-    let body = PER_LAYER.map(|(layer, times)| (layer, times * layers)).into_iter().chain(ONCE.map(|layer| (layer, 1.0)));
+    let body =
+        PER_LAYER.map(|(layer, times)| (layer, times * layers)).into_iter().chain(ONCE.map(|layer| (layer, 1.0)));
     let (num_tokens, body_us) = sum(&dense, body.collect::<Vec<_>>()).context("dense.csv")?;
     let (num_seqs, head_us) = sum(&head, HEAD.map(|layer| (layer, 1.0)).to_vec()).context("per_sequence.csv")?;
     let attention = Attention::new(&read(files.attention, ATTENTION).context("attention.csv")?);
@@ -121,10 +120,7 @@ fn by_layer(rows: Vec<Row>) -> Result<BTreeMap<String, BTreeMap<u32, f64>>> {
 }
 
 /// The sum of layers, each so many times, over the counts that all of them have.
-fn sum(
-    layers: &BTreeMap<String, BTreeMap<u32, f64>>,
-    wanted: Vec<(&str, f64)>,
-) -> Result<(Vec<u32>, Vec<f64>)> {
+fn sum(layers: &BTreeMap<String, BTreeMap<u32, f64>>, wanted: Vec<(&str, f64)>) -> Result<(Vec<u32>, Vec<f64>)> {
     let mut tables = vec![];
     for (layer, times) in wanted {
         let table = layers.get(layer);

@@ -32,11 +32,7 @@ pub(crate) struct Fitted {
 ///
 /// # Errors
 /// If a result is of another model, or cannot be simulated on the profile with these flags.
-pub(crate) fn fit_results(
-    profile: &Profile,
-    results: &[(String, BenchResult)],
-    flags: &Scenario,
-) -> Result<Fitted> {
+pub(crate) fn fit_results(profile: &Profile, results: &[(String, BenchResult)], flags: &Scenario) -> Result<Fitted> {
     let mut runs = vec![];
     for (name, result) in results {
         runs.push(run(name, result, profile, flags)?);
@@ -157,12 +153,7 @@ fn validation(runs: &[Run], compared: &[Vec<Compared>]) -> Vec<ValidationRun> {
     runs.iter().zip(compared).flat_map(of_run).collect()
 }
 
-fn report(
-    profile: &Profile,
-    values: &[Value],
-    runs: &[Run],
-    [before, after]: [&[Vec<Compared>]; 2],
-) -> Result<String> {
+fn report(profile: &Profile, values: &[Value], runs: &[Run], [before, after]: [&[Vec<Compared>]; 2]) -> Result<String> {
     let mut text = String::new();
     writeln!(text, "{:<48} {:>12} {:>12}", "term", "before us", "after us")?;
     for (term, value) in values {
