@@ -1,18 +1,7 @@
-//! Measures profiles, runs simulations, and checks them against a real vLLM.
-
-mod cli;
-mod engine;
-mod import;
-mod measure;
-mod serve;
-mod server;
-mod simulate;
-mod validate;
-mod verify;
-mod vllm;
+//! The command line; everything is in the library, where fuzz targets and tests reach it.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::run()
+    profiler::run()
 }

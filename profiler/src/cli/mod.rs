@@ -62,9 +62,10 @@ enum Command {
     Schema,
 }
 
-/// Parses, runs, and says what went wrong in one line.
+/// The command line of `profiler`: parses, runs, and says what went wrong in one line.
 #[expect(clippy::print_stderr, reason = "the place where errors are printed")]
-pub(crate) fn run() -> ExitCode {
+#[must_use]
+pub fn run() -> ExitCode {
     match try_run() {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(CHECK_FAILED),

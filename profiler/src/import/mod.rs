@@ -5,16 +5,17 @@
 //! [`model_config`] reads a Hugging Face `config.json`, [`gpus`] knows the devices, [`memory`] counts what is left for
 //! the KV cache, and [`host_terms`] says what the host and the front end cost.
 
+pub(crate) mod aiconfigurator;
+pub(crate) mod assemble;
 pub(crate) mod calibrate;
 pub(crate) mod fit;
-pub(crate) mod llmservingsim;
-pub(crate) mod vllm_bench;
-pub(crate) mod assemble;
 pub(crate) mod gpus;
 pub(crate) mod host_terms;
+pub(crate) mod llmservingsim;
 pub(crate) mod memory;
 pub(crate) mod model_config;
 pub(crate) mod smooth;
+pub(crate) mod vllm_bench;
 
 use std::fs::File;
 use std::io::Read as _;

@@ -1,0 +1,63 @@
+//! What a reader must know of a profile that was composed here.
+
+use super::layer::Layer;
+use super::version::Version;
+use super::{Dtype, Options};
+
+/// The notes, in the order of their weight.
+pub(super) fn notes(options: &Options, version: &Version, layer: &Layer) -> Vec<String> {
+    let mut notes = vec![
+        "No whole pass was measured: times are sums of operators measured one by one, without the gaps between kernels, \
+         without sustained-load throttling, and without sampling."
+            .to_owned(),
+        format!("The operators were measured under vLLM {version}; scheduling follows vLLM 0.32.0."),
+        "Norms, activations and the embedding are the source's formula, bytes / (0.8 × memory bandwidth) + 3 us each, \
+         not measurements. So is attention over earlier tokens: a whole prompt's times (s² − p²) / s², raised to lower \
+         bounds that must hold."
+            .to_owned(),
+    ];
+    if !layer.transferred.is_empty() {
+        let shapes: Vec<String> = layer
+            .transferred
+            .iter()
+            .map(|((n, k), octaves)| format!("{n} × {k} ({octaves:.2} octaves from the nearest that was)"))
+            .collect();
+        notes.push(format!(
+            "Matrix shapes that were not measured have the utilisation of the nearest four that were: {}.",
+            shapes.join(", ")
+        ));
+    }
+    notes.push(
+        "Attention of a prompt part holds the source's constant for rotary embedding and cache writes (and norms of \
+         queries and keys), whatever the number of tokens; decodes have none."
+            .to_owned(),
+    );
+    if options.tensor_parallel_size > 1 {
+        notes.push(
+            "All-reduces were measured inside CUDA graphs and count as such in every pass; gathering the logits is not \
+             counted."
+                .to_owned(),
+        );
+    }
+    if let Some(experts) = options.config.experts {
+        notes.push(format!(
+            "{} experts of width {}, {} for each token, spread over {} ranks; tokens fall on them as in the source's \
+             distribution {}. No expert model composed this way was compared with a running engine.",
+            experts.num_experts,
+            experts.moe_intermediate_size,
+            experts.num_experts_per_tok,
+            options.expert_parallel_size,
+            options.moe_distribution.name()
+        ));
+    }
+    if options.dtype != Dtype::Bfloat16 {
+        notes.push(format!("Matrices are {}; the logits, norms and activations are bfloat16.", options.dtype.name()));
+    }
+    notes.push(
+        "A pass with decodes and prompt parts is counted as the sum of both attentions. Where somebody measured such \
+         passes (LLMServingSim, RTX PRO 6000, vLLM 0.19), their attention took 22 % more than the sum at the median."
+            .to_owned(),
+    );
+    notes.push("Host and front-end costs and part of the memory are estimates, labelled as such.".to_owned());
+    notes
+}

@@ -1,0 +1,228 @@
+//! The package: its folder where it is installed, or the wheel as it was downloaded.
+//!
+//! Tables lie in `…/systems/data/SYSTEM/FAMILY/vllm/VERSION/TABLE.parquet`.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use zip::ZipArchive;
+
+use super::super::read_limited;
+use super::version::Version;
+
+/// Longest table that is read; the longest of aiconfigurator-core 0.12.0 has 2 MB.
+const MAX_TABLE_BYTES: usize = 32 << 20;
+/// Longest METADATA that is read.
+const MAX_METADATA_BYTES: usize = 1 << 20;
+/// Most files of a wheel, and of a folder.
+const MAX_FILES: usize = 100_000;
+
+/// The bytes of a table.
+#[derive(Debug)]
+pub(super) struct TableFile {
+    /// The version of vLLM that was measured.
+    pub(super) version: Version,
+    /// For messages.
+    pub(super) name: String,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Where a table lies.
+#[derive(Debug)]
+struct Entry {
+    version: Version,
+    table: String,
+    /// In the wheel, or in the file system.
+    path: String,
+}
+
+/// The tables of one system.
+#[derive(Debug)]
+pub(super) struct Package {
+    wheel: Option<ZipArchive<File>>,
+    entries: Vec<Entry>,
+    /// The package's own version; `unknown` if it does not say.
+    version: String,
+    /// For messages.
+    what: String,
+}
+
+impl Package {
+    /// Finds the tables of `system`.
+    ///
+    /// # Errors
+    /// If `data` is neither a folder nor a wheel, or has no tables of the system.
+    pub(super) fn open(data: &Path, system: &str) -> Result<Self> {
+        let what = data.display().to_string();
+        let metadata = fs::metadata(data).with_context(|| format!("{what} cannot be opened"))?;
+        let mut package = if metadata.is_dir() { Self::folder(data, system)? } else { Self::wheel(data)? };
+        package.what = format!("{what}, system {system}");
+        if package.wheel.is_some() {
+            package.entries.retain(|entry| system_of(&entry.path) == Some(system));
+        }
+        ensure!(
+            !package.entries.is_empty(),
+            "{what} has no tables systems/data/{system}/…/vllm/…: give the folder of an installed aiconfigurator-core, \
+             or its wheel"
+        );
+        Ok(package)
+    }
+
+    fn wheel(path: &Path) -> Result<Self> {
+        let what = path.display();
+        let file = File::open(path).with_context(|| format!("{what} cannot be opened"))?;
+        let mut wheel = ZipArchive::new(file).with_context(|| format!("{what} is no wheel"))?;
+        ensure!(wheel.len() <= MAX_FILES, "{what} has {} files; the limit is {MAX_FILES}", wheel.len());
+        let names: Vec<String> = wheel.file_names().map(str::to_owned).collect();
+        let entries = names.iter().filter_map(|name| Entry::new(name)).collect();
+        let metadata = names.iter().find(|name| name.ends_with(".dist-info/METADATA"));
+        let version = match metadata {
+            Some(name) => version_in(&unpack(&mut wheel, name, MAX_METADATA_BYTES)?),
+            None => None,
+        };
+        let version = version.unwrap_or_else(|| "unknown".to_owned());
+        Ok(Self { wheel: Some(wheel), entries, version, what: String::new() })
+    }
+
+    fn folder(data: &Path, system: &str) -> Result<Self> {
+        let mut entries = Vec::new();
+        let mut version = None;
+        // The package itself, or the folder that it was installed or unpacked into.
+        for root in std::iter::once(data.to_owned()).chain(children(data)?) {
+            let tables = root.join("systems/data").join(system);
+            if tables.is_dir() {
+                find_tables(&tables, &mut entries)?;
+            }
+            version = version.or_else(|| metadata_version(&root));
+        }
+        if version.is_none() {
+            // DATA is the package; what pip wrote about it lies beside it.
+            let parent = data.parent().map(children).transpose().ok().flatten().unwrap_or_default();
+            version = parent.iter().find_map(|root| metadata_version(root));
+        }
+        let version = version.unwrap_or_else(|| "unknown".to_owned());
+        Ok(Self { wheel: None, entries, version, what: String::new() })
+    }
+
+    /// The package's own version.
+    pub(super) fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The version of vLLM that is asked for, or the newest one with matrix products and attention.
+    ///
+    /// # Errors
+    /// If there is none; the message lists those there are.
+    pub(super) fn choose_version(&self, asked: Option<&str>) -> Result<Version> {
+        let of = |table: &str| -> BTreeSet<&Version> {
+            self.entries.iter().filter(|entry| entry.table == table).map(|entry| &entry.version).collect()
+        };
+        let (gemm, context, generation) =
+            (of("gemm_perf"), of("context_attention_perf"), of("generation_attention_perf"));
+        let complete: Vec<&Version> =
+            gemm.into_iter().filter(|version| context.contains(version) && generation.contains(version)).collect();
+        let names: Vec<String> = complete.iter().map(ToString::to_string).collect();
+        let newest = complete.last().copied().with_context(|| {
+            format!("{} has no version of vLLM with gemm, context_attention and generation_attention tables", self.what)
+        })?;
+        let Some(asked) = asked else {
+            return Ok(newest.clone());
+        };
+        let found = Version::parse(asked).filter(|version| complete.contains(&version));
+        found.with_context(|| {
+            format!("--vllm-version {asked:?}: {} has the tables of {}", self.what, names.join(" and "))
+        })
+    }
+
+    /// The files of a table up to `version`, newest first.
+    ///
+    /// # Errors
+    /// If one cannot be read or is too long.
+    pub(super) fn read(&mut self, table: &str, version: &Version) -> Result<Vec<TableFile>> {
+        let mut wanted: Vec<&Entry> =
+            self.entries.iter().filter(|entry| entry.table == table && entry.version <= *version).collect();
+        wanted.sort_by(|a, b| b.version.cmp(&a.version).then_with(|| a.path.cmp(&b.path)));
+        let mut files = Vec::with_capacity(wanted.len());
+        for entry in wanted {
+            let bytes = match &mut self.wheel {
+                Some(wheel) => unpack(wheel, &entry.path, MAX_TABLE_BYTES)?,
+                None => read_limited(Path::new(&entry.path), MAX_TABLE_BYTES)?,
+            };
+            let name = format!("{table} of vLLM {}", entry.version);
+            files.push(TableFile { version: entry.version.clone(), name, bytes });
+        }
+        Ok(files)
+    }
+}
+
+impl Entry {
+    /// `None` for everything that is no table of vLLM.
+    fn new(path: &str) -> Option<Self> {
+        let mut parts = path.rsplit('/');
+        let table = parts.next()?.strip_suffix(".parquet")?;
+        let version = Version::parse(parts.next()?)?;
+        (parts.next()? == "vllm").then(|| Self { version, table: table.to_owned(), path: path.to_owned() })
+    }
+}
+
+/// SYSTEM of `…/systems/data/SYSTEM/FAMILY/vllm/VERSION/TABLE.parquet`.
+fn system_of(path: &str) -> Option<&str> {
+    let parts: Vec<&str> = path.split('/').collect();
+    let [.., "systems", "data", system, _, _, _, _] = parts[..] else {
+        return None;
+    };
+    Some(system)
+}
+
+fn unpack(wheel: &mut ZipArchive<File>, name: &str, limit: usize) -> Result<Vec<u8>> {
+    let file = wheel.by_name(name).with_context(|| format!("{name} in the wheel"))?;
+    let mut bytes = Vec::new();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(most).read_to_end(&mut bytes).with_context(|| format!("{name} in the wheel cannot be unpacked"))?;
+    if bytes.len() > limit {
+        bail!("{name} in the wheel has more than {limit} bytes, the limit");
+    }
+    Ok(bytes)
+}
+
+/// What lies in a folder, in order.
+fn children(folder: &Path) -> Result<Vec<PathBuf>> {
+    let name = folder.display();
+    let mut children = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("{name} cannot be read"))? {
+        children.push(entry.with_context(|| format!("{name} cannot be read"))?.path());
+        ensure!(children.len() <= MAX_FILES, "{name} has more than {MAX_FILES} files, the limit");
+    }
+    children.sort();
+    Ok(children)
+}
+
+/// Adds the tables below `systems/data/SYSTEM`.
+fn find_tables(system: &Path, entries: &mut Vec<Entry>) -> Result<()> {
+    for family in children(system)?.iter().map(|family| family.join("vllm")).filter(|family| family.is_dir()) {
+        for version in children(&family)?.iter().filter(|version| version.is_dir()) {
+            let tables = children(version)?;
+            entries.extend(tables.iter().filter_map(|table| Entry::new(table.to_str()?)));
+        }
+    }
+    Ok(())
+}
+
+/// The version in `aiconfigurator_core-….dist-info/METADATA` or its successor's.
+fn metadata_version(folder: &Path) -> Option<String> {
+    let name = folder.file_name()?.to_str()?;
+    let is_ours = name.starts_with("aiconfigurator_core-") || name.starts_with("aisimulate");
+    if !is_ours || !name.ends_with(".dist-info") {
+        return None;
+    }
+    version_in(&read_limited(&folder.join("METADATA"), MAX_METADATA_BYTES).ok()?)
+}
+
+fn version_in(metadata: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(metadata).ok()?;
+    let version = text.lines().find_map(|line| line.strip_prefix("Version: "))?.trim();
+    (!version.is_empty() && version.len() <= 64).then(|| version.to_owned())
+}

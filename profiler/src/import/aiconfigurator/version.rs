@@ -1,0 +1,23 @@
+//! Versions of vLLM, as the folders of the package have them.
+
+use std::fmt;
+
+/// Whole numbers between dots; a later one is greater.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Version(Vec<u32>);
+
+impl Version {
+    /// `None` for a version of another form, such as that of a development build.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let is_plain = text.len() <= 32 && !text.is_empty();
+        let parts: Option<Vec<u32>> = text.split('.').map(|part| part.parse().ok()).collect();
+        parts.filter(|_| is_plain).map(Self)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts: Vec<String> = self.0.iter().map(u32::to_string).collect();
+        f.write_str(&parts.join("."))
+    }
+}

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Make the gallery's derived profiles (www/profiles) anew from aiconfigurator-core, and its index.
+#
+#   scripts/gallery.sh PACKAGE [YYYY-MM-DD]
+#
+# PACKAGE is the wheel or the installed folder of aiconfigurator-core 0.12.0 (pip download --no-deps
+# aiconfigurator-core==0.12.0). The date, today's by default, goes into the profiles. Each model gets the smallest number
+# of devices that it fits on and whose data are good; what is refused, and why, is printed. Measured profiles stay.
+# PROFILER names the program; by default it is built.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+package=${1:?"the wheel or folder of aiconfigurator-core; see the head of $0"}
+date=${2:-$(date +%F)}
+if [ -z "${PROFILER:-}" ]; then
+    cargo build --quiet --release --locked -p profiler
+    PROFILER=${CARGO_TARGET_DIR:-target}/release/profiler
+fi
+folder=www/profiles
+new=$(mktemp -d)
+trap 'rm -rf "$new"' EXIT
+
+# system, its name in file names, its name in a sentence
+systems="h100_sxm|h100-sxm|H100 SXM
+h200_sxm|h200-sxm|H200 SXM
+b200_sxm|b200-sxm|B200 SXM
+l40s|l40s|L40S
+a100_sxm|a100-sxm|A100 SXM 80 GB
+rtx_pro_6000_server|rtx-pro-6000|RTX PRO 6000"
+# facts in profiler/models, its name in a sentence, number formats, numbers of devices that are tried
+models="llama-3.1-8b|Llama-3.1-8B|bfloat16|1
+qwen3-8b|Qwen3-8B|bfloat16|1
+qwen3-14b|Qwen3-14B|bfloat16|1 2
+qwen3-32b|Qwen3-32B|bfloat16|1 2 4
+llama-3.3-70b|Llama-3.3-70B|bfloat16 fp8|1 2 4 8
+qwen3-30b-a3b|Qwen3-30B-A3B|bfloat16|1 2 4"
+
+# One entry of the index: file, model, hardware, kind, line.
+entry() {
+    printf '  {\n    "file": "%s",\n    "model": "%s",\n    "hardware": "%s",\n    "kind": "%s",\n    "line": "%s"\n  }' "$@"
+}
+
+# The text of a field that stands once, or first, in a profile.
+field() {
+    sed -n "s/^ *\"$2\": \"\(.*\)\",\{0,1\}$/\1/p" "$1" | sed -n "${3:-1}p"
+}
+
+# One profile: on the smallest number of devices that works.
+derive() { # model, words, dtype, system, short, words, counts
+    local bits=${3/bfloat16/bf16} count said
+    for count in $7; do
+        local file="$5_$1_${bits}_tp$count.json"
+        if said=$("$PROFILER" import aiconfigurator "$package" --model "profiler/models/$1.json" --system "$4" \
+            --dtype "$3" --tensor-parallel-size "$count" --date "$date" --output "$new/$file" 2>&1); then
+            local devices="${count} ${6}"
+            [ "$count" = 1 ] && devices="one $6"
+            local line="$2 in $bits on $devices: summed from published operator measurements, not compared with a running engine."
+            # Name and hardware as the profile has them: the index must say the same.
+            entry "$file" "$(sed -n '/^ "model": {/,/^ }/p' "$new/$file" >"$new/part"; field "$new/part" name)" \
+                "$(sed -n '/^ "hardware": {/,/^ }/p' "$new/$file" >"$new/part"; field "$new/part" name)" derived "$line" \
+                >>"$new/index"
+            printf ',\n' >>"$new/index"
+            rm "$new/part"
+            echo "$file: $(wc -c <"$new/$file") bytes"
+            return
+        fi
+        echo "not made: $2 $bits on $count × $6: ${said#error: }"
+    done
+}
+
+: >"$new/index"
+while IFS='|' read -r model model_words dtypes counts; do
+    while IFS='|' read -r system short system_words; do
+        for dtype in $dtypes; do
+            derive "$model" "$model_words" "$dtype" "$system" "$short" "$system_words" "$counts"
+        done
+    done <<<"$systems"
+done <<<"$models"
+
+# Measured profiles stay as they are, and so do their lines.
+measured=$(awk '/^  \{/ { block = "" } { block = block $0 "\n" } /^  \}/ { sub(/,\n$/, "\n", block); if (block ~ /"kind": "measured"/) printf "%s,\n", substr(block, 1, length(block) - 1) }' "$folder/index.json")
+{
+    echo "["
+    cat "$new/index"
+    printf '%s' "${measured%,}"
+    printf '\n]\n'
+} >"$new/index.json"
+rm "$new/index"
+for old in "$folder"/*.json; do
+    if grep -q '^  "kind": "derived"' "$old"; then rm "$old"; fi
+done
+mv "$new"/*.json "$folder/"
+echo "$(find "$folder" -name '*.json' ! -name index.json | wc -l) profiles in $folder"
