@@ -10,6 +10,7 @@ pub mod parsers;
 mod serve;
 mod server;
 mod simulate;
+mod validate;
 mod verify;
 mod vllm;
 

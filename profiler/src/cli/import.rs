@@ -8,8 +8,9 @@ use clap::Subcommand;
 use sim_core::profile::Profile;
 
 use super::profile::make_folder_of;
+use super::{import_calibrate, import_llmservingsim, import_vllm_bench};
 use crate::import::aiconfigurator::{self, Dtype, KvCacheDtype, MoeDistribution, Options};
-use crate::import::assemble::assemble;
+use crate::import::assemble::{assemble, assemble_without_gap};
 use crate::verify::metrics::store::write_whole;
 
 /// Where the data come from.
@@ -23,6 +24,12 @@ pub(super) struct Args {
 enum Source {
     /// Operator times of the Python package aiconfigurator-core (Apache-2.0), composed for one model and device.
     Aiconfigurator(Box<AiconfiguratorArgs>),
+    /// Layer times of LLMServingSim's profiler (casys-kaist, MIT).
+    Llmservingsim(import_llmservingsim::Args),
+    /// Fit a profile's host and front-end terms to results of `vllm bench serve`.
+    VllmBench(Box<import_vllm_bench::Args>),
+    /// Fit the terms of derived profiles to the two public sets again, and print every error.
+    Calibrate(import_calibrate::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -59,6 +66,9 @@ struct AiconfiguratorArgs {
     /// The date in the profile [default: today].
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = parse_date)]
     date: Option<String>,
+    /// Leave out the device time between passes, which no table of operators has: to calibrate it.
+    #[arg(long)]
+    without_gap: bool,
 }
 
 impl Args {
@@ -66,6 +76,9 @@ impl Args {
     pub(super) fn run(&self) -> Result<bool> {
         match &self.source {
             Source::Aiconfigurator(args) => args.run(),
+            Source::Llmservingsim(args) => args.run(),
+            Source::VllmBench(args) => args.run(),
+            Source::Calibrate(args) => args.run(),
         }
     }
 }
@@ -84,6 +97,7 @@ impl AiconfiguratorArgs {
         };
         let parts = aiconfigurator::import(&self.data, &options)?;
         let today = || jiff::Zoned::now().strftime("%Y-%m-%d").to_string();
+        let assemble = if self.without_gap { assemble_without_gap } else { assemble };
         let profile = assemble(parts, &self.date.clone().unwrap_or_else(today))?;
         let json = profile.to_json()?;
         let Some(output) = &self.output else {

@@ -1,11 +1,15 @@
 //! The command line: one file a subcommand, and the exit codes.
 
 mod import;
+mod import_calibrate;
+mod import_llmservingsim;
+mod import_vllm_bench;
 mod link;
 mod profile;
 mod run_workload_trace;
 mod serve;
 mod simulate;
+mod validate;
 mod verify_metrics;
 mod verify_serve;
 mod verify_tokens;
@@ -40,6 +44,8 @@ enum Command {
     Profile(Box<profile::Args>),
     /// Make a profile of data that others have published.
     Import(import::Args),
+    /// Tell how good profiles are: reach, noise, what each figure rests on, what they cannot answer.
+    Validate(validate::Args),
     /// Compare the simulator's schedule with recordings of vLLM's, pass by pass.
     VerifyTokens(verify_tokens::Args),
     /// Run a workload on a real vLLM and write what it scheduled and when, pass by pass and request by request.
@@ -79,6 +85,7 @@ fn try_run() -> Result<bool> {
         Command::Link(args) => args.run(),
         Command::Profile(args) => args.run(),
         Command::Import(args) => args.run(),
+        Command::Validate(args) => args.run(),
         Command::VerifyTokens(args) => args.run(),
         Command::RunWorkloadTrace(args) => args.run(),
         Command::VerifyMetrics(args) => args.run(),

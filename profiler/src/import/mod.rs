@@ -7,11 +7,15 @@
 
 pub(crate) mod aiconfigurator;
 pub(crate) mod assemble;
+pub(crate) mod calibrate;
+pub(crate) mod fit;
 pub(crate) mod gpus;
 pub(crate) mod host_terms;
+pub(crate) mod llmservingsim;
 pub(crate) mod memory;
 pub(crate) mod model_config;
 pub(crate) mod smooth;
+pub(crate) mod vllm_bench;
 
 use std::fs::File;
 use std::io::Read as _;

@@ -1,0 +1,57 @@
+//! `profiler import llmservingsim`.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+use super::profile::make_folder_of;
+use crate::import::assemble::assemble;
+use crate::import::llmservingsim::Folder;
+use crate::import::read_limited;
+use crate::verify::metrics::store::write_whole;
+
+/// What is imported, and where the profile goes.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The folder with attention.csv, dense.csv and per_sequence.csv; meta.yaml stands there or one level up.
+    folder: PathBuf,
+    /// The config.json of the model that was measured.
+    #[arg(long, value_name = "CONFIG.json")]
+    model: PathBuf,
+    /// The profile that is written [default: standard output].
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The date in the profile [default: today].
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    date: Option<jiff::civil::Date>,
+}
+
+impl Args {
+    /// Imports, writes the profile, and tells what smoothing changed.
+    pub(super) fn run(&self) -> Result<bool> {
+        let config = read_limited(&self.model, sim_core::scenario::ModelConfig::MAX_BYTES)?;
+        let folder = Folder::read(&self.folder)?;
+        let parts = folder.import(&config).with_context(|| self.folder.display().to_string())?;
+        let date = self.date.unwrap_or_else(|| jiff::Zoned::now().date()).to_string();
+        let profile = assemble(parts, &date)?;
+        let json = profile.to_json()?;
+        let mut out = io::stdout().lock();
+        let Some(output) = &self.output else {
+            out.write_all(json.as_bytes())?;
+            return Ok(true);
+        };
+        make_folder_of(output)?;
+        write_whole(output, &json).with_context(|| format!("{} cannot be written", output.display()))?;
+        for record in &profile.smoothing {
+            let (max, mean) = (100.0 * record.max_relative_change, 100.0 * record.mean_relative_change);
+            let (table, changed) = (&record.table, record.num_changed);
+            writeln!(out, "{table}: {changed} points changed, at most {max:.1} %, {mean:.2} % on average")?;
+        }
+        if let Some(mixed) = &profile.step_time.mixed_batch {
+            writeln!(out, "mixed_batch: decode_term_factor {}", mixed.decode_term_factor)?;
+        }
+        writeln!(out, "wrote {}: {} bytes", output.display(), json.len())?;
+        Ok(true)
+    }
+}

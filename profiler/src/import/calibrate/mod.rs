@@ -1,0 +1,149 @@
+//! `profiler import calibrate`: what [`super::host_terms`] rests on, fitted again and printed.
+//!
+//! Two sets of measured runs have both a measured or derived step table and latencies of a whole server: LLMServingSim's
+//! run on an RTX PRO 6000, and InferenceX's configurations on H100. The terms that derived tables lack are fitted to
+//! each set alone and to both together, with every set counting the same; each fit is also tried on the set it has not
+//! seen.
+
+mod inferencex;
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use sim_core::profile::Profile;
+
+use super::assemble::assemble_without_gap;
+use super::fit::runs::{Compared, Latency};
+use super::fit::terms::Term;
+use super::fit::{Set, Value, compare, fit, with};
+use super::host_terms;
+use super::llmservingsim::{Folder, run};
+use super::read_limited;
+
+/// The device time between two passes: what a run's time per output token shows.
+const GAP: [Term; 2] = [Term::GapPerPass, Term::GapPerRequest];
+/// The front end's part that times in a client show and the simulation of other terms cannot replace.
+const FRONT_END: [Term; 1] = [Term::RequestPerPromptToken];
+
+/// The date of the profiles that are made on the way; it is nowhere seen.
+const DATE: &str = "2026-01-01";
+
+/// The two sets: step tables without what is calibrated, and runs.
+#[derive(Debug)]
+pub(crate) struct Sets {
+    /// Llama-3.1-8B bf16 on one RTX PRO 6000, vLLM 0.19, times in the engine core.
+    rtx: Set,
+    /// Llama-3.1-70B fp8 on four H100, vLLM 0.10.2, times in the client.
+    h100: Set,
+}
+
+/// Reads the sets of a calibration folder.
+///
+/// # Errors
+/// If a file is absent or not what it should be.
+pub(crate) fn sets(folder: &Path) -> Result<Sets> {
+    let file = |path: &Path, limit| read_limited(path, limit);
+    let rtx = folder.join("llmservingsim");
+    let config = file(&rtx.join("config.json"), 1 << 20)?;
+    let parts = Folder::read(&rtx)?.import(&config)?;
+    let mut profile = assemble_without_gap(parts, DATE)?;
+    without_calibrated(&mut profile);
+    let meta = file(&rtx.join("run/meta.json"), run::MAX_BYTES)?;
+    let measured = run::read(&meta, &file(&rtx.join("run/requests.jsonl"), run::MAX_BYTES)?)?;
+    let rtx = Set { profile, runs: vec![measured] };
+
+    let h100 = folder.join("inferencex");
+    let path = h100.join("profile.json");
+    let profile = Profile::from_json(&file(&path, Profile::MAX_BYTES)?);
+    let mut profile = profile.with_context(|| path.display().to_string())?;
+    (profile.host, profile.front_end) = host_terms::rule(&profile.hardware, &profile.engine);
+    // The tables are those of another version; that of the runs decides which rule holds.
+    inferencex::VLLM_VERSION.clone_into(&mut profile.engine.vllm_version);
+    without_calibrated(&mut profile);
+    let path = h100.join("silicon_sample.csv");
+    let runs = inferencex::read(&file(&path, inferencex::MAX_BYTES)?).with_context(|| path.display().to_string())?;
+    Ok(Sets { rtx, h100: Set { profile, runs } })
+}
+
+fn without_calibrated(profile: &mut Profile) {
+    FRONT_END.iter().for_each(|term| term.set(profile, 0.0));
+}
+
+/// Fits, and tells what came of it.
+///
+/// # Errors
+/// If a run cannot be simulated.
+pub(crate) fn report(sets: &Sets) -> Result<String> {
+    let mut text = String::new();
+    let Sets { rtx, h100 } = sets;
+    tell(&mut text, "Tables alone, nothing calibrated", sets, [&[], &[]], true)?;
+    let all = [&GAP[..], &FRONT_END].concat();
+    let of_h100 = fit(std::slice::from_ref(h100), &all)?;
+    let title = "1. Fitted to H100, decode attention as in the tables; the same terms predict RTX";
+    tell(&mut text, title, sets, [&of_h100, &of_h100], false)?;
+
+    let with_factor = fit(std::slice::from_ref(h100), &[&all[..], &[Term::DecodeAttentionFactor]].concat())?;
+    let is_factor = |(term, _): &&Value| *term == Term::DecodeAttentionFactor;
+    let factor: Vec<Value> = with_factor.iter().filter(is_factor).copied().collect();
+    let of_h100: Vec<Value> = with_factor.iter().filter(|value| !is_factor(value)).copied().collect();
+    let title = "2. Fitted to H100 along with a factor of its decode attention; the same terms predict RTX, left out";
+    tell(&mut text, title, sets, [&of_h100, &with_factor], true)?;
+
+    let of_rtx = fit(std::slice::from_ref(rtx), &GAP)?;
+    let on_h100 = [&of_rtx[..], &factor].concat();
+    let title = "3. Fitted to RTX; the same terms predict H100, left out but for the factor";
+    tell(&mut text, title, sets, [&of_rtx, &on_h100], true)?;
+
+    tell(&mut text, "4. The rule", sets, [&rule(rtx), &rule(h100)], true)?;
+    let on_h100 = [&rule(h100)[..], &factor].concat();
+    tell(&mut text, "5. The rule, with H100's factor of step 2", sets, [&rule(rtx), &on_h100], true)?;
+    Ok(text)
+}
+
+/// What [`host_terms`] says for a set's engine.
+fn rule(set: &Set) -> Vec<Value> {
+    let engine = &set.profile.engine;
+    let gap = host_terms::gap(engine);
+    let (_, front_end) = host_terms::rule(&set.profile.hardware, engine);
+    vec![
+        (Term::GapPerPass, Some(gap.per_pass_us)),
+        (Term::GapPerRequest, Some(gap.per_request_us)),
+        (Term::RequestPerPromptToken, Some(front_end.request_latency.per_prompt_token.time_us)),
+    ]
+}
+
+/// Values, and mean errors on every set; with `in_detail` each run's.
+fn tell(text: &mut String, title: &str, sets: &Sets, values: [&[Value]; 2], in_detail: bool) -> Result<()> {
+    writeln!(text, "{title}")?;
+    for ((name, set), values) in [("RTX ", &sets.rtx), ("H100", &sets.h100)].into_iter().zip(values) {
+        let compared = compare(&with(&set.profile, values), &set.runs)?;
+        writeln!(text, "  {name}: {}", errors(&compared.concat()))?;
+        for (term, value) in values {
+            match value {
+                Some(value) => writeln!(text, "    {:<48} {value:>10.2}", term.name())?,
+                None => writeln!(text, "    {:<48} {:>10}", term.name(), "not fitted")?,
+            }
+        }
+        for (run, compared) in set.runs.iter().zip(&compared).filter(|_| in_detail) {
+            let one = |compared: &Compared| {
+                let Compared { metric, measured, simulated } = compared;
+                format!("{} {measured:.2} -> {simulated:.2} ({:+.1} %)", metric.latency.key(), 100.0 * compared.error())
+            };
+            writeln!(text, "    {:<52} {}", run.name, compared.iter().map(one).collect::<Vec<_>>().join(", "))?;
+        }
+    }
+    writeln!(text)?;
+    Ok(())
+}
+
+/// The mean size of the errors of each latency's mean.
+fn errors(compared: &[Compared]) -> String {
+    let of = |latency: Latency| {
+        let sizes: Vec<f64> =
+            compared.iter().filter(|one| one.metric.latency == latency).map(|one| one.error().abs()).collect();
+        let mean = sizes.iter().sum::<f64>() / sizes.len().max(1) as f64;
+        (!sizes.is_empty()).then(|| format!("{} {:.1} %", latency.key(), 100.0 * mean))
+    };
+    format!("mean |error| {}", Latency::ALL.into_iter().filter_map(of).collect::<Vec<_>>().join(", "))
+}
