@@ -1,6 +1,7 @@
 //! Measures profiles, runs simulations, and checks them against a real vLLM.
 
 mod cli;
+mod cuda;
 mod engine;
 mod measure;
 mod serve;
