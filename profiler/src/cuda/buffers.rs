@@ -21,7 +21,12 @@ pub(crate) struct BufferSizes {
 
 impl BufferSizes {
     pub(crate) fn new(shape: &Shape, max_rows: u32, max_num_seqs: u32, table_width: u32, multiprocessors: u32) -> Self {
-        Self { max_rows, max_num_seqs, table_width, max_parts: max_parts(max_num_seqs, shape.kv_heads, multiprocessors) }
+        Self {
+            max_rows,
+            max_num_seqs,
+            table_width,
+            max_parts: max_parts(max_num_seqs, shape.kv_heads, multiprocessors),
+        }
     }
 
     /// Numbers of 16 bits: residual stream, normed rows, output of a product; queries, keys and values; attention's

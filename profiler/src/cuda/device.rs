@@ -1,4 +1,4 @@
-//! A device as the engine sees it: what it is, how it is at the moment, and what a pass takes on it.
+//! A device: what it is, how it is at the moment, and what a pass takes on it.
 
 use std::collections::BTreeMap;
 
@@ -46,9 +46,6 @@ pub(crate) struct PassTimes {
 
 /// A device with a model on it.
 pub(crate) trait Device: std::fmt::Debug {
-    /// What it is.
-    fn properties(&self) -> &DeviceProperties;
-
     /// How it is now.
     fn state(&self) -> DeviceState;
 

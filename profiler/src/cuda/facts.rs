@@ -164,9 +164,9 @@ fn engine(shape: &Shape, flags: &CudaFlags, config: &EngineConfig) -> Engine {
 }
 
 fn host(device: &DeviceProperties) -> String {
-    let copy = device.copy_bytes_per_s.map_or(String::new(), |rate| {
-        format!(", {:.0} GB/s copying (bytes read and written)", rate / 1e9)
-    });
+    let copy = device
+        .copy_bytes_per_s
+        .map_or(String::new(), |rate| format!(", {:.0} GB/s copying (bytes read and written)", rate / 1e9));
     let versions: Vec<String> = device.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     format!("{}, {} multiprocessors{copy}; {}", device.name, device.num_multiprocessors, versions.join(", "))
 }

@@ -24,7 +24,8 @@ impl CudaFlags {
         let mut rest = words.iter().peekable();
         while let Some(word) = rest.next() {
             ensure!(word.starts_with('-'), "{word}: after `--` only flags of `vllm serve` and their values are taken");
-            let (flag, inline) = word.split_once('=').map_or((word.as_str(), None), |(flag, value)| (flag, Some(value)));
+            let (flag, inline) =
+                word.split_once('=').map_or((word.as_str(), None), |(flag, value)| (flag, Some(value)));
             // -1 is a value, and the only one that starts so.
             let next = rest.next_if(|next| inline.is_none() && (!next.starts_with('-') || *next == "-1"));
             flags.set(flag, inline.or(next.map(String::as_str)))?;
@@ -33,7 +34,10 @@ impl CudaFlags {
             ("--tensor-parallel-size", flags.args.tensor_parallel_size),
             ("--pipeline-parallel-size", flags.args.pipeline_parallel_size),
         ] {
-            ensure!(given.is_none_or(|size| size == 1), "{flag}: the cuda engine measures one GPU; it has no collectives");
+            ensure!(
+                given.is_none_or(|size| size == 1),
+                "{flag}: the cuda engine measures one GPU; it has no collectives"
+            );
         }
         ensure!(
             flags.args.async_scheduling != Some(true),
@@ -52,7 +56,10 @@ impl CudaFlags {
             "--dtype" => self.dtype = Some(value.context("--dtype: a value is needed")?.to_owned()),
             "--kv-cache-dtype" => {
                 let value = value.context("--kv-cache-dtype: a value is needed")?;
-                ensure!(value == "auto", "--kv-cache-dtype {value}: the cuda engine keeps keys and values as the model's");
+                ensure!(
+                    value == "auto",
+                    "--kv-cache-dtype {value}: the cuda engine keeps keys and values as the model's"
+                );
             }
             _ => self.args.set(flag, value).or_else(|error| {
                 bail!("{flag} is not done by the cuda engine, which measures its own operators: {error}")
@@ -72,11 +79,18 @@ pub(crate) mod tests {
 
     #[test]
     fn the_schedulers_flags_are_read_as_vllm_reads_them() {
-        let read = flags("--max-num-seqs 64 --max-model-len=-1 --enforce-eager --dtype half --max-num-batched-tokens 2k");
+        let read =
+            flags("--max-num-seqs 64 --max-model-len=-1 --enforce-eager --dtype half --max-num-batched-tokens 2k");
         let read = read.expect("flags of this engine");
         let args = &read.args;
-        assert_eq!((args.max_num_seqs, args.max_model_len, args.max_num_batched_tokens), (Some(64), Some(-1), Some(2000)));
-        assert_eq!((read.enforce_eager, read.dtype.as_deref(), args.async_scheduling), (true, Some("half"), Some(false)));
+        assert_eq!(
+            (args.max_num_seqs, args.max_model_len, args.max_num_batched_tokens),
+            (Some(64), Some(-1), Some(2000))
+        );
+        assert_eq!(
+            (read.enforce_eager, read.dtype.as_deref(), args.async_scheduling),
+            (true, Some("half"), Some(false))
+        );
         assert_eq!(flags("--max-model-len -1").expect("a value").args.max_model_len, Some(-1));
     }
 

@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn every_kernel_is_in_the_text_with_its_parameters_and_no_other() {
-        let known = Kernel::ALL.map(|kernel| kernel.signature()).map(|(name, types)| (name.to_owned(), types.to_owned()));
+        let known =
+            Kernel::ALL.map(|kernel| kernel.signature()).map(|(name, types)| (name.to_owned(), types.to_owned()));
         let mut in_text = kernels_in(SOURCE);
         let mut known = known.to_vec();
         in_text.sort();

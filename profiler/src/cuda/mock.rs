@@ -22,7 +22,6 @@ pub(crate) fn properties() -> DeviceProperties {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct MockDevice {
-    properties: DeviceProperties,
     capture_sizes: Vec<u32>,
     /// Largest relative error of a time.
     noise: f64,
@@ -37,7 +36,6 @@ pub(crate) struct MockDevice {
 impl MockDevice {
     pub(crate) fn new(capture_sizes: Vec<u32>, noise: f64, seed: u64) -> Self {
         Self {
-            properties: properties(),
             capture_sizes,
             noise,
             random: Pcg64::stream(seed, "mock device"),
@@ -74,10 +72,6 @@ impl MockDevice {
 }
 
 impl Device for MockDevice {
-    fn properties(&self) -> &DeviceProperties {
-        &self.properties
-    }
-
     fn state(&self) -> DeviceState {
         let is_throttled = self.is_throttled();
         DeviceState {

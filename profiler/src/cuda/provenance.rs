@@ -44,7 +44,10 @@ fn host() -> Host {
                         request; another processor differs.";
     Host {
         schedule: PassCost {
-            per_pass: judged(400.0, "Judged: building and copying the inputs and launching a pass, a few tenths of a millisecond."),
+            per_pass: judged(
+                400.0,
+                "Judged: building and copying the inputs and launching a pass, a few tenths of a millisecond.",
+            ),
             per_request: judged(8.5, of_processor),
         },
         update: PassCost {
@@ -62,7 +65,10 @@ fn front_end() -> FrontEnd {
         },
         output_latency: OutputLatency {
             per_pass: judged(400.0, "Judged: the message from the engine core and the wake-ups on its way."),
-            per_token: judged(12.0, "Judged: detokenizing and streaming take about 25 microseconds of one core a token."),
+            per_token: judged(
+                12.0,
+                "Judged: detokenizing and streaming take about 25 microseconds of one core a token.",
+            ),
         },
     }
 }

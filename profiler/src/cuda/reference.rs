@@ -104,8 +104,8 @@ mod tests {
             let top = f64::max(largest, logit);
             let (old, new) = ((largest - top).exp(), (logit - top).exp());
             total = total * old + new;
-            for d in 0..context.head_dim {
-                sums[d] = sums[d] * old + new * context.values[at(d)];
+            for (d, sum) in sums.iter_mut().enumerate() {
+                *sum = *sum * old + new * context.values[at(d)];
             }
             largest = top;
         }

@@ -125,15 +125,15 @@ impl Shape {
             self.head_dim
         );
         ensure!(
-            self.q_heads % self.kv_heads == 0 && self.group() <= MAX_GROUP,
+            self.q_heads.is_multiple_of(self.kv_heads) && self.group() <= MAX_GROUP,
             "{} query heads for {} key heads: the engine's attention kernels are written for 1 to {MAX_GROUP} each",
             self.q_heads,
             self.kv_heads
         );
         for (name, size) in [("hidden_size", self.hidden), ("intermediate_size", self.intermediate)] {
-            ensure!(size > 0 && size % 8 == 0, "{name} {size}: the engine's kernels read eight numbers at a time");
+            ensure!(size > 0 && size.is_multiple_of(8), "{name} {size}: the engine's kernels read eight numbers at a time");
         }
-        ensure!(self.vocab % 8 == 0, "vocab_size {}: the engine's kernels read eight numbers at a time", self.vocab);
+        ensure!(self.vocab.is_multiple_of(8), "vocab_size {}: the engine's kernels read eight numbers at a time", self.vocab);
         Ok(())
     }
 }

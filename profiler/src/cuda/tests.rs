@@ -53,7 +53,8 @@ fn model(profile: &Profile, capture_sizes: &[u32]) -> StepTimeModel {
         [] => CaptureSizes::none(),
         sizes => CaptureSizes::explicit(sizes, 256).expect("sizes"),
     };
-    StepTimeModel::new(profile, &StepTimeSettings { capture_sizes, pipeline_parallel_size: 1 }).expect("a valid profile")
+    StepTimeModel::new(profile, &StepTimeSettings { capture_sizes, pipeline_parallel_size: 1 })
+        .expect("a valid profile")
 }
 
 #[track_caller]
@@ -70,9 +71,13 @@ fn check_truth(name: &str, more: &str, noise: f64, most: f64) -> Measured {
         assert!(error < most, "{name}: {error} for {step:?}\n{}", measured.report);
     }
     let model = model(profile, &sizes);
-    for (chunks, decodes, context) in
-        [(&[][..], 1, 300), (&[], 16, 4000), (&[(200, 0)], 0, 0), (&[(100, 128)], 7, 1400), (&[(5, 0), (60, 32)], 3, 90)]
-    {
+    for (chunks, decodes, context) in [
+        (&[][..], 1, 300),
+        (&[], 16, 4000),
+        (&[(200, 0)], 0, 0),
+        (&[(100, 128)], 7, 1400),
+        (&[(5, 0), (60, 32)], 3, 90),
+    ] {
         let batch = composition(chunks, decodes, context);
         let error = model.predict(&batch).duration.as_secs_f64() * 1e6 / truth.truth_us(&batch) - 1.0;
         assert!(error.abs() < most, "{name}: {error} for {batch:?}");
@@ -97,9 +102,14 @@ fn the_profile_claims_no_more_than_it_is() {
     assert_eq!(Profile::from_json(json.as_bytes()).expect("what was written"), profile);
     assert_eq!(profile.provenance.kind, ProvenanceKind::Derived);
     assert!(profile.provenance.notes[0].starts_with("No vLLM ran."), "{:?}", profile.provenance.notes);
-    let costs = [&profile.host.schedule.per_pass, &profile.host.update.per_request, &profile.front_end.output_latency.per_pass];
+    let costs =
+        [&profile.host.schedule.per_pass, &profile.host.update.per_request, &profile.front_end.output_latency.per_pass];
     assert!(costs.iter().all(|cost| cost.basis == Basis::Estimate && cost.time_us > 0.0), "{costs:?}");
-    assert!(profile.provenance.host.as_ref().is_some_and(|host| host.contains("2900 GB/s")), "{:?}", profile.provenance);
+    assert!(
+        profile.provenance.host.as_ref().is_some_and(|host| host.contains("2900 GB/s")),
+        "{:?}",
+        profile.provenance
+    );
     assert!(profile.has_cuda_graphs(), "graphs were on");
 }
 

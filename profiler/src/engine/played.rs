@@ -45,7 +45,8 @@ pub(crate) fn play(
     let mut failure = None;
     replay(&config, &requests, &admissions, |iteration| {
         let mut pass = Pass { iteration, instants: PassInstants::default() };
-        let durations = if pass.iteration.s.is_some() { durations_of(&pass.batch()) } else { Ok(PassDurations::default()) };
+        let durations =
+            if pass.iteration.s.is_some() { durations_of(&pass.batch()) } else { Ok(PassDurations::default()) };
         let durations = match durations {
             Ok(durations) => durations,
             Err(error) => {

@@ -61,7 +61,13 @@ impl Launcher {
     ///
     /// # Errors
     /// If the arguments are not of the kernel's types, or the driver refuses.
-    pub(crate) fn launch(&self, kernel: Kernel, grid: [u32; 3], num_threads: u32, arguments: &[Argument]) -> Result<()> {
+    pub(crate) fn launch(
+        &self,
+        kernel: Kernel,
+        grid: [u32; 3],
+        num_threads: u32,
+        arguments: &[Argument],
+    ) -> Result<()> {
         let (name, types) = kernel.signature();
         let given = arguments.iter().map(|argument| argument.letter());
         ensure!(given.eq(types.bytes()), "{name} takes {types:?}, not {arguments:?}");
@@ -74,11 +80,8 @@ impl Launcher {
                 Argument::Float(value) => builder.arg(value),
             };
         }
-        let config = LaunchConfig {
-            grid_dim: (grid[0], grid[1], grid[2]),
-            block_dim: (num_threads, 1, 1),
-            shared_mem_bytes: 0,
-        };
+        let config =
+            LaunchConfig { grid_dim: (grid[0], grid[1], grid[2]), block_dim: (num_threads, 1, 1), shared_mem_bytes: 0 };
         // SAFETY: number and types of the arguments are those of the kernel (checked above; a test compares the list
         // with the text). Pointers come from live buffers whose sizes `BufferSizes` derives from the same limits that
         // the callers keep to; all work is on one stream, so a buffer's free waits for the kernel.

@@ -19,7 +19,10 @@ pub(crate) fn check() -> Result<()> {
     let toolkit = "install the CUDA toolkit 12, or the Python packages nvidia-cuda-nvrtc-cu12 and nvidia-cublas-cu12, and \
                    put their folders of libraries into LD_LIBRARY_PATH";
     let needed = [
-        ("libcuda.so, NVIDIA's driver", "install the driver, or run this where a GPU is; without a GPU, use --engine vllm"),
+        (
+            "libcuda.so, NVIDIA's driver",
+            "install the driver, or run this where a GPU is; without a GPU, use --engine vllm",
+        ),
         ("libnvrtc.so, the compiler of the engine's kernels", toolkit),
         ("libcublasLt.so, the matrix products", toolkit),
     ];

@@ -114,7 +114,8 @@ impl Resident {
         let num_cached = num_slots * u64::from(shape.kv_heads) * head_dim;
         let mut layers = vec![];
         for matrices in matrices {
-            let norms = [numbers(hidden, 1.0)?, numbers(hidden, 1.0)?, numbers(head_dim, 1.0)?, numbers(head_dim, 1.0)?];
+            let norms =
+                [numbers(hidden, 1.0)?, numbers(hidden, 1.0)?, numbers(head_dim, 1.0)?, numbers(head_dim, 1.0)?];
             let (keys, values) = (numbers(num_cached, 1.0)?, numbers(num_cached, 1.0)?);
             layers.push(Layer { norms, matrices, keys, values });
         }
@@ -169,7 +170,7 @@ impl Buffers {
 
     /// Brings a pass's layout to the device.
     pub(crate) fn upload(&mut self, stream: &Arc<CudaStream>, layout: &Layout) -> Result<()> {
-        let mut copy = |numbers: &[i32], buffer: &mut CudaSlice<i32>| -> Result<()> {
+        let copy = |numbers: &[i32], buffer: &mut CudaSlice<i32>| -> Result<()> {
             anyhow::ensure!(numbers.len() <= buffer.len(), "a pass larger than the engine's limits");
             if !numbers.is_empty() {
                 stream.memcpy_htod(numbers, buffer)?;

@@ -15,7 +15,7 @@ use super::open::{Gpu, timed_event};
 use super::operators::{Cache, Heads, Operators};
 use super::products::Products;
 use crate::cuda::buffers::BufferSizes;
-use crate::cuda::device::{Device, DeviceProperties, DeviceState, PassTimes};
+use crate::cuda::device::{Device, DeviceState, PassTimes};
 use crate::cuda::kernels::compile_options;
 use crate::cuda::layout::{LaunchKey, Layout};
 use crate::cuda::shape::Shape;
@@ -169,10 +169,6 @@ fn attend(operators: &Operators, buffers: &Buffers, layer: &Layer, has_qk_norm: 
 }
 
 impl Device for GpuDevice {
-    fn properties(&self) -> &DeviceProperties {
-        &self.gpu.properties
-    }
-
     fn state(&self) -> DeviceState {
         self.gpu.watch.as_ref().map(super::watch::Watch::state).unwrap_or_default()
     }
@@ -188,7 +184,8 @@ impl Device for GpuDevice {
         );
         let stream = self.gpu.stream.clone();
         self.buffers.upload(&stream, &layout)?;
-        let [tables, starts] = [&self.buffers.tables, &self.buffers.starts].map(|buffer| address::<i32>(buffer, &stream));
+        let [tables, starts] =
+            [&self.buffers.tables, &self.buffers.starts].map(|buffer| address::<i32>(buffer, &stream));
         self.operators.fill_tables(tables, starts, key.num_reqs, self.num_blocks)?;
         let is_graph = !self.capture_sizes.is_empty();
         if is_graph {

@@ -77,12 +77,7 @@ impl Operators {
     }
 
     /// Adds `input` to the residual stream, if there is one (0 otherwise), and norms it.
-    pub(crate) fn norm(
-        &self,
-        [out, residual, input, weight]: [Address; 4],
-        num_rows: u32,
-        hidden: u32,
-    ) -> Result<()> {
+    pub(crate) fn norm(&self, [out, residual, input, weight]: [Address; 4], num_rows: u32, hidden: u32) -> Result<()> {
         let pointers = [Pointer(out), Pointer(residual), Pointer(input), Pointer(weight)];
         let arguments = [&pointers[..], &[int(hidden), Float(EPS)]].concat();
         self.launcher.launch(Kernel::AddRmsNorm, [num_rows, 1, 1], 256, &arguments)
@@ -91,13 +86,17 @@ impl Operators {
     /// Norms query and key heads one by one.
     pub(crate) fn qk_norm(&self, [qkv, of_queries, of_keys]: [Address; 3], num_rows: u32) -> Result<()> {
         let Heads { q_heads, kv_heads, .. } = self.heads;
-        let arguments =
-            [Pointer(qkv), Pointer(of_queries), Pointer(of_keys), int(q_heads), int(kv_heads), Float(EPS)];
+        let arguments = [Pointer(qkv), Pointer(of_queries), Pointer(of_keys), int(q_heads), int(kv_heads), Float(EPS)];
         self.launcher.launch(Kernel::QkNorm, [num_rows, q_heads + kv_heads, 1], 32, &arguments)
     }
 
     /// Rotates queries and keys and writes keys and values to the cache.
-    pub(crate) fn rope_and_cache(&self, cache: Cache, [positions, requests]: [Address; 2], num_rows: u32) -> Result<()> {
+    pub(crate) fn rope_and_cache(
+        &self,
+        cache: Cache,
+        [positions, requests]: [Address; 2],
+        num_rows: u32,
+    ) -> Result<()> {
         let Heads { q_heads, kv_heads, table_width, .. } = self.heads;
         #[expect(clippy::cast_possible_truncation, reason = "a logarithm below 20")]
         let log2_theta = THETA.log2() as f32;
@@ -162,7 +161,7 @@ impl Operators {
 
     /// The activation of the MLP.
     pub(crate) fn silu_and_mul(&self, [out, gate_up]: [Address; 2], num_rows: u32, intermediate: u32) -> Result<()> {
-        ensure!(intermediate % 8 == 0, "{intermediate} numbers in a row: eight are read at a time");
+        ensure!(intermediate.is_multiple_of(8), "{intermediate} numbers in a row: eight are read at a time");
         let arguments = [Pointer(out), Pointer(gate_up), int(intermediate)];
         self.launcher.launch(Kernel::SiluAndMul, [num_rows, intermediate.div_ceil(2048), 1], 256, &arguments)
     }

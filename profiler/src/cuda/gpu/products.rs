@@ -1,4 +1,4 @@
-//! Matrix products by cuBLASLt: its own first choice of algorithm for each size, as PyTorch takes it.
+//! Matrix products by cuBLASLt: its own first choice of algorithm for each size.
 
 use std::collections::BTreeMap;
 use std::ffi::c_void;
@@ -132,11 +132,11 @@ impl Drop for Products {
         for plan in self.plans.values() {
             // SAFETY: created by `plan`, freed nowhere else, not used afterwards.
             unsafe {
-                plan.layouts.iter().for_each(|&layout| drop(result::destroy_matrix_layout(layout)));
-                drop(result::destroy_matmul_desc(plan.description));
+                plan.layouts.iter().for_each(|&layout| result::destroy_matrix_layout(layout).unwrap_or(()));
+                result::destroy_matmul_desc(plan.description).unwrap_or(());
             }
         }
         // SAFETY: created in `new`, freed nowhere else, not used afterwards.
-        drop(unsafe { result::destroy_handle(self.handle) });
+        unsafe { result::destroy_handle(self.handle) }.unwrap_or(());
     }
 }
