@@ -38,7 +38,8 @@ pub(crate) struct DeviceState {
 /// What one pass took, in nanoseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct PassTimes {
-    /// From its first operator's start to its last one's end, by the device's own clock.
+    /// Until its last operator's end, by the device's own clock. The device is idle before: what the first operator
+    /// waits for its launch is in it, as in the time that is taken of vLLM.
     pub(crate) device: u64,
     /// What the host spent on giving it to the device.
     pub(crate) launch: u64,

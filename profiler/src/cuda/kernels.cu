@@ -206,24 +206,27 @@ extern "C" __global__ void silu_and_mul(u16* out, const u16* gate_up, int interm
     *(uint4*)(out + (u64)blockIdx.x * intermediate + i) = make_uint4(packed[0], packed[1], packed[2], packed[3]);
 }
 
-// The place of the largest number of each row, the first of equals. 256 threads.
+// The place of the largest number of each row, the first of equals. 1024 threads.
 extern "C" __global__ void argmax(int* out, const u16* logits, int vocab) {
-    __shared__ float values[256];
-    __shared__ int places[256];
+    __shared__ float values[1024];
+    __shared__ int places[1024];
     const u16* row = logits + (u64)blockIdx.x * vocab;
     float best = -INFINITY_F;
     int place = 0;
-    for (int i = threadIdx.x; i < vocab; i += blockDim.x) {
-        float value = to_float(row[i]);
-        if (value > best) {
-            best = value;
-            place = i;
-        }
+    for (int i = 8 * threadIdx.x; i < vocab; i += 8 * blockDim.x) {
+        float eight[8];
+        unpack(*(const uint4*)(row + i), eight);
+#pragma unroll
+        for (int j = 0; j < 8; j++)
+            if (eight[j] > best) {
+                best = eight[j];
+                place = i + j;
+            }
     }
     values[threadIdx.x] = best;
     places[threadIdx.x] = place;
     __syncthreads();
-    for (int half = 128; half > 0; half >>= 1) {
+    for (int half = 512; half > 0; half >>= 1) {
         if ((int)threadIdx.x < half) {
             int other = threadIdx.x + half;
             bool wins = values[other] > values[threadIdx.x]

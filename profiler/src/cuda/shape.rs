@@ -131,9 +131,16 @@ impl Shape {
             self.kv_heads
         );
         for (name, size) in [("hidden_size", self.hidden), ("intermediate_size", self.intermediate)] {
-            ensure!(size > 0 && size.is_multiple_of(8), "{name} {size}: the engine's kernels read eight numbers at a time");
+            ensure!(
+                size > 0 && size.is_multiple_of(8),
+                "{name} {size}: the engine's kernels read eight numbers at a time"
+            );
         }
-        ensure!(self.vocab.is_multiple_of(8), "vocab_size {}: the engine's kernels read eight numbers at a time", self.vocab);
+        ensure!(
+            self.vocab.is_multiple_of(8),
+            "vocab_size {}: the engine's kernels read eight numbers at a time",
+            self.vocab
+        );
         Ok(())
     }
 }

@@ -66,7 +66,7 @@ pub(crate) fn check_kernels(device: usize) -> Result<(bool, String)> {
 }
 
 /// A model of which only the heads count.
-fn shape_of_heads(head_dim: u32, group: u32, format: Format) -> Shape {
+pub(super) fn shape_of_heads(head_dim: u32, group: u32, format: Format) -> Shape {
     Shape {
         num_layers: 1,
         hidden: 256,

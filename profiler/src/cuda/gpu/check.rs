@@ -172,10 +172,10 @@ fn check_rows(bench: &mut Bench<'_>) -> Result<KernelCheck> {
 }
 
 fn check_argmax(bench: &mut Bench<'_>) -> Result<KernelCheck> {
-    let (rows, vocab) = (4, 3000);
+    let (rows, vocab) = (4, 12_008);
     let logits = bench.random_numbers(rows * vocab)?;
     let places = bench.indices(&[-1; 4])?;
-    bench.operators.argmax([bench.index_at(&places), logits.at], 4, 3000)?;
+    bench.operators.argmax([bench.index_at(&places), logits.at], 4, 12_008)?;
     let got = bench.gpu.stream.clone_dtoh(&places)?;
     bench.gpu.stream.synchronize()?;
     let expect: Vec<usize> = logits.values.chunks(vocab).map(reference::argmax).collect();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use cudarc::driver::{CudaContext, CudaFunction, CudaStream, DevicePtr, LaunchConfig, PushKernelArg};
-use cudarc::nvrtc::{CompileError, CompileOptions, compile_ptx_with_opts};
+use cudarc::nvrtc::{CompileError, CompileOptions, Ptx, compile_ptx_with_opts};
 
 use crate::cuda::kernels::{Kernel, SOURCE};
 
@@ -45,12 +45,7 @@ impl Launcher {
     /// # Errors
     /// If NVRTC refuses the text or the driver what NVRTC made of it.
     pub(crate) fn new(context: &Arc<CudaContext>, stream: &Arc<CudaStream>, options: Vec<String>) -> Result<Self> {
-        let told = options.join(" ");
-        let compiled = compile_ptx_with_opts(SOURCE, CompileOptions { options, ..CompileOptions::default() });
-        let ptx = compiled.map_err(|error| match error {
-            CompileError::CompileError { log, .. } => anyhow!("NVRTC with {told}: {}", log.to_string_lossy().trim()),
-            other => anyhow!("NVRTC with {told}: {other:?}"),
-        })?;
+        let ptx = compile(options)?;
         let module = context.load_module(ptx).context("the driver does not take what NVRTC compiled; is it older?")?;
         let load = |kernel: Kernel| Ok((kernel, module.load_function(kernel.name()).context(kernel.name())?));
         let functions = Kernel::ALL.into_iter().map(load).collect::<Result<_>>()?;
@@ -90,7 +85,40 @@ impl Launcher {
     }
 }
 
+/// The kernels' text in the driver's assembly language.
+fn compile(options: Vec<String>) -> Result<Ptx> {
+    let told = options.join(" ");
+    let compiled = compile_ptx_with_opts(SOURCE, CompileOptions { options, ..CompileOptions::default() });
+    compiled.map_err(|error| match error {
+        CompileError::CompileError { log, .. } => anyhow!("NVRTC with {told}: {}", log.to_string_lossy().trim()),
+        other => anyhow!("NVRTC with {told}: {other:?}"),
+    })
+}
+
 /// Where a buffer lies. It must outlive what is launched with it.
 pub(crate) fn address<T>(buffer: &impl DevicePtr<T>, stream: &CudaStream) -> Address {
     buffer.device_ptr(stream).0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::compile;
+    use crate::cuda::kernels::{Kernel, compile_options};
+    use crate::cuda::number::Format;
+    use crate::cuda::start::shape_of_heads;
+
+    #[test]
+    #[ignore = "needs libnvrtc of CUDA 12.8 in LD_LIBRARY_PATH (pip download nvidia-cuda-nvrtc-cu12), but no GPU"]
+    fn nvrtc_compiles_the_kernels_for_all_heads_formats_and_devices() {
+        for (format, head_dim) in [Format::BFloat16, Format::Float16].into_iter().flat_map(|f| [(f, 64), (f, 128)]) {
+            for (group, capability) in [(1, (8, 0)), (4, (8, 9)), (5, (9, 0)), (7, (10, 0)), (8, (12, 0))] {
+                let options = compile_options(&shape_of_heads(head_dim, group, format), 16, capability);
+                let text = compile(options).expect("the kernels compile").to_src();
+                for kernel in Kernel::ALL {
+                    let entry = format!(".entry {}(", kernel.name());
+                    assert!(text.contains(&entry), "{head_dim}, {group}: no {entry}");
+                }
+            }
+        }
+    }
 }

@@ -168,6 +168,6 @@ impl Operators {
 
     /// The token with the largest logit of each row.
     pub(crate) fn argmax(&self, [out, logits]: [Address; 2], num_rows: u32, vocab: u32) -> Result<()> {
-        self.launcher.launch(Kernel::Argmax, [num_rows, 1, 1], 256, &[Pointer(out), Pointer(logits), int(vocab)])
+        self.launcher.launch(Kernel::Argmax, [num_rows, 1, 1], 1024, &[Pointer(out), Pointer(logits), int(vocab)])
     }
 }
