@@ -3,6 +3,7 @@
 //! All of it is behind [`run`], the command line. The only other door is [`parsers`], for fuzzing.
 
 mod cli;
+mod cuda;
 mod engine;
 mod import;
 mod measure;

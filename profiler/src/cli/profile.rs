@@ -5,11 +5,12 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use sim_core::profile::Profile;
 
+use crate::cuda;
 use crate::engine::Engine;
-use crate::measure::{Options, measure};
+use crate::measure::{Measured, Options, measure};
 use crate::verify::metrics::store::write_whole;
 use crate::vllm::{EngineOptions, VllmEngine};
 
@@ -21,6 +22,8 @@ pub(super) enum EngineKind {
     /// The vLLM installed beside this program.
     #[default]
     Vllm,
+    /// This program's own operators on a GPU, without vLLM: a profile of kind `derived`.
+    Cuda,
 }
 
 /// What is measured, for how long, and where the profile goes.
@@ -31,9 +34,15 @@ pub(super) struct Args {
     engine: EngineKind,
     #[command(flatten)]
     vllm: EngineOptions,
+    /// With --engine cuda: the number of the GPU.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    cuda_device: usize,
+    /// With --engine cuda: compare the kernels with their references, print how far they are off, and stop.
+    #[arg(long)]
+    check_kernels: bool,
     /// The profile that is written.
-    #[arg(long, value_name = "FILE")]
-    output: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "check_kernels")]
+    output: Option<PathBuf>,
     /// Time to spend on measuring, such as 600, 90s, 20m or 2h. What an earlier start spent counts.
     #[arg(long, value_name = "TIME", default_value = "20m", value_parser = parse_time)]
     time_budget: Duration,
@@ -57,27 +66,39 @@ pub(super) struct Args {
 impl Args {
     /// Measures the engine, writes the profile, and tells what came of it.
     pub(super) fn run(&self) -> Result<bool> {
-        let options = self.options(load_per_processor());
+        let out = &mut io::stdout().lock();
+        if self.check_kernels {
+            ensure!(self.engine == EngineKind::Cuda, "--check-kernels is for --engine cuda");
+            let (is_right, table) = cuda::start::check_kernels(self.cuda_device)?;
+            write!(out, "{table}")?;
+            return Ok(is_right);
+        }
+        let output = self.output.as_deref().context("--output is needed")?;
+        let options = self.options(output, load_per_processor());
         // Rather now than after the measurement.
-        make_folder_of(&self.output)?;
-        let mut engine = self.start_engine()?;
-        measure_into(engine.as_mut(), &options, &self.output, &mut io::stdout().lock())?;
+        make_folder_of(output)?;
+        match self.engine {
+            EngineKind::Vllm => {
+                let mut engine = VllmEngine::start(&self.vllm)?;
+                measure_into(&mut engine, &options, output, out)?;
+            }
+            EngineKind::Cuda => {
+                let mut engine = cuda::start::start(&self.vllm.model, &self.vllm.flags, self.cuda_device)?;
+                let mut measured = measure(&mut engine, &options)?;
+                cuda::provenance::relabel(&mut measured.profile, engine.history());
+                write_measured(&measured, output, out)?;
+            }
+        }
         Ok(true)
     }
 
-    fn start_engine(&self) -> Result<Box<dyn Engine>> {
-        match self.engine {
-            EngineKind::Vllm => Ok(Box::new(VllmEngine::start(&self.vllm)?)),
-        }
-    }
-
-    fn options(&self, load_before: Option<f64>) -> Options {
+    fn options(&self, output: &Path, load_before: Option<f64>) -> Options {
         Options {
             time_budget: self.time_budget,
             precision: self.precision,
             max_context: self.max_context,
             seed: self.seed,
-            journal: self.journal.clone().unwrap_or_else(|| beside(&self.output)),
+            journal: self.journal.clone().unwrap_or_else(|| beside(output)),
             fresh: self.fresh,
             load_before,
             show_progress: true,
@@ -108,10 +129,15 @@ pub(super) fn measure_into(
     out: &mut dyn Write,
 ) -> Result<Profile> {
     let measured = measure(engine, options)?;
+    write_measured(&measured, output, out)?;
+    Ok(measured.profile)
+}
+
+fn write_measured(measured: &Measured, output: &Path, out: &mut dyn Write) -> Result<()> {
     let json = measured.profile.to_json()?;
     write_whole(output, &json).with_context(|| format!("{} cannot be written", output.display()))?;
     writeln!(out, "{}wrote {}", measured.report, output.display())?;
-    Ok(measured.profile)
+    Ok(())
 }
 
 pub(super) fn make_folder_of(output: &Path) -> Result<()> {

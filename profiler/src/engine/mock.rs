@@ -4,13 +4,11 @@ use anyhow::Result;
 use sim_core::config::{EngineConfig, SchedulingPolicy};
 use sim_core::profile::synthetic::SyntheticCosts;
 use sim_core::profile::{Profile, StepTimeModel, StepTimeSettings, schema};
-use sim_core::request::RequestId;
 use sim_core::rng::Pcg64;
 use sim_core::time::SimDuration;
 
-use super::{Engine, EngineFacts, Pass, PassInstants, Run, Script};
-use crate::verify::recorded_trace::RecordedTrace;
-use crate::verify::replay::{Admissions, replay};
+use super::played::{PassDurations, play};
+use super::{Engine, EngineFacts, Run, Script};
 use crate::verify::tokens::VLLM_VERSION;
 
 /// See the module.
@@ -127,42 +125,17 @@ impl Engine for MockEngine {
         anyhow::ensure!(self.dies_after != Some(self.num_runs), "the engine died");
         self.is_disturbed = self.random.random() < self.disturbed;
         self.num_runs += 1;
-        let output_token_ids: Vec<Vec<u32>> = (0..)
-            .zip(&script.requests)
-            .map(|(index, request)| {
-                (0..request.max_tokens).map(|j| (index * 7919 + j) % self.facts.model.vocab_size).collect()
-            })
-            .collect();
-        let run = Run { passes: vec![], output_token_ids };
-        let config = self.facts.config.clone();
-        let (requests, _) = RecordedTrace::of_run(&self.facts, script, &run).workload.requests(config.max_model_len)?;
-        let admissions = Admissions {
-            queries_per_iter: script.queries_per_iter.clone(),
-            aborts: script.aborts.iter().map(|&(iteration, request)| (iteration, RequestId(request))).collect(),
-        };
-        let mut passes = vec![];
-        let mut now = 0;
-        replay(&config, &requests, &admissions, |iteration| {
-            let mut pass = Pass { iteration, instants: PassInstants::default() };
-            let batch = pass.batch();
-            let mut instants =
-                PassInstants { begin: now, called: now, scheduled: now, executed: now, ..Default::default() };
-            if !batch.is_empty() {
-                instants.scheduled += self.take(self.truth.schedule_time(batch.num_reqs()));
-                instants.executed = instants.scheduled + self.take_on_device(self.truth.predict(&batch).duration);
-            }
-            instants.updated = instants.executed;
-            if pass.iteration.s.is_some() {
+        let facts = self.facts.clone();
+        play(&facts, script, |batch| {
+            if batch.is_empty() {
                 // A pass without tokens is decided and taken in like any other.
-                let schedule_time = if batch.is_empty() { self.truth.schedule_time(0) } else { SimDuration::ZERO };
-                instants.updated += self.take(schedule_time + self.truth.update_time(batch.num_reqs()));
+                let update = self.take(self.truth.schedule_time(0) + self.truth.update_time(0));
+                return Ok(PassDurations { update, ..PassDurations::default() });
             }
-            instants.end = instants.updated;
-            now = instants.end;
-            pass.instants = instants;
-            passes.push(pass);
-            true
-        });
-        Ok(Run { passes, ..run })
+            let schedule = self.take(self.truth.schedule_time(batch.num_reqs()));
+            let device = self.take_on_device(self.truth.predict(batch).duration);
+            let update = self.take(self.truth.update_time(batch.num_reqs()));
+            Ok(PassDurations { schedule, device, update })
+        })
     }
 }

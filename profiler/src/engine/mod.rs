@@ -1,9 +1,10 @@
 //! An engine as the profiler sees it: what it is, and a way to run a scripted workload on it pass by pass.
 //!
-//! [`crate::vllm`] is the real one. Tests use `mock::MockEngine`, which is the simulator with a known truth.
+//! [`crate::vllm`] is the real one; [`crate::cuda`] plays the simulator's schedule on a GPU. Tests use `mock::MockEngine`, which is the simulator with a known truth.
 
 #[cfg(test)]
 pub(crate) mod mock;
+pub(crate) mod played;
 pub(crate) mod requests;
 
 use anyhow::Result;

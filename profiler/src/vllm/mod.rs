@@ -22,7 +22,7 @@ pub(crate) struct EngineOptions {
     /// Python of the environment that vLLM is installed in
     #[arg(long, value_name = "PATH", default_value = "python3")]
     pub(crate) python: PathBuf,
-    /// The model: a folder (with `--load-format dummy` its config.json is enough), or one of the small models built in
+    /// The model: a folder (with `--load-format dummy` or `--engine cuda` its config.json is enough), or one of the small models built in
     /// for trials: llama-1m, llama-30m, qwen3-2m
     #[arg(long, value_name = "DIR", default_value = "llama-1m")]
     pub(crate) model: String,

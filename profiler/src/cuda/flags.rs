@@ -1,0 +1,116 @@
+//! The flags of `vllm serve` that this engine takes. All others are refused by name.
+
+use anyhow::{Context, Result, bail, ensure};
+use sim_core::config::EngineArgs;
+
+/// What was asked of the engine.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct CudaFlags {
+    /// What the scheduler is set up with.
+    pub(crate) args: EngineArgs,
+    /// Operators are launched one by one instead of as a CUDA graph.
+    pub(crate) enforce_eager: bool,
+    /// `--dtype`, if given.
+    pub(crate) dtype: Option<String>,
+}
+
+impl CudaFlags {
+    /// Reads the words after the `--`.
+    ///
+    /// # Errors
+    /// If a flag is not one of this engine's, or its value is wrong.
+    pub(crate) fn parse(words: &[String]) -> Result<Self> {
+        let mut flags = Self::default();
+        let mut rest = words.iter().peekable();
+        while let Some(word) = rest.next() {
+            ensure!(word.starts_with('-'), "{word}: after `--` only flags of `vllm serve` and their values are taken");
+            let (flag, inline) =
+                word.split_once('=').map_or((word.as_str(), None), |(flag, value)| (flag, Some(value)));
+            // -1 is a value, and the only one that starts so.
+            let next = rest.next_if(|next| inline.is_none() && (!next.starts_with('-') || *next == "-1"));
+            flags.set(flag, inline.or(next.map(String::as_str)))?;
+        }
+        for (flag, given) in [
+            ("--tensor-parallel-size", flags.args.tensor_parallel_size),
+            ("--pipeline-parallel-size", flags.args.pipeline_parallel_size),
+        ] {
+            ensure!(
+                given.is_none_or(|size| size == 1),
+                "{flag}: the cuda engine measures one GPU; it has no collectives"
+            );
+        }
+        ensure!(
+            flags.args.async_scheduling != Some(true),
+            "--async-scheduling: passes are timed one at a time; the profile holds for both"
+        );
+        flags.args.async_scheduling = Some(false);
+        Ok(flags)
+    }
+
+    fn set(&mut self, flag: &str, value: Option<&str>) -> Result<()> {
+        match flag.replace('_', "-").as_str() {
+            "--enforce-eager" | "--no-enforce-eager" => {
+                ensure!(value.is_none(), "{flag}: a switch takes no value");
+                self.enforce_eager = !flag.starts_with("--no-");
+            }
+            "--dtype" => self.dtype = Some(value.context("--dtype: a value is needed")?.to_owned()),
+            "--kv-cache-dtype" => {
+                let value = value.context("--kv-cache-dtype: a value is needed")?;
+                ensure!(
+                    value == "auto",
+                    "--kv-cache-dtype {value}: the cuda engine keeps keys and values as the model's"
+                );
+            }
+            _ => self.args.set(flag, value).or_else(|error| {
+                bail!("{flag} is not done by the cuda engine, which measures its own operators: {error}")
+            })?,
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::CudaFlags;
+
+    pub(crate) fn flags(words: &str) -> anyhow::Result<CudaFlags> {
+        CudaFlags::parse(&words.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_schedulers_flags_are_read_as_vllm_reads_them() {
+        let read =
+            flags("--max-num-seqs 64 --max-model-len=-1 --enforce-eager --dtype half --max-num-batched-tokens 2k");
+        let read = read.expect("flags of this engine");
+        let args = &read.args;
+        assert_eq!(
+            (args.max_num_seqs, args.max_model_len, args.max_num_batched_tokens),
+            (Some(64), Some(-1), Some(2000))
+        );
+        assert_eq!(
+            (read.enforce_eager, read.dtype.as_deref(), args.async_scheduling),
+            (true, Some("half"), Some(false))
+        );
+        assert_eq!(flags("--max-model-len -1").expect("a value").args.max_model_len, Some(-1));
+    }
+
+    #[track_caller]
+    fn check_refused(words: &str, expect: &str) {
+        let error = format!("{:#}", flags(words).expect_err("not done"));
+        assert!(error.contains(expect), "{words}: {error}");
+    }
+
+    #[test]
+    fn what_the_engine_does_not_do_is_refused_by_name() {
+        check_refused("--tensor-parallel-size 2", "--tensor-parallel-size");
+        check_refused("--pipeline-parallel-size 2", "--pipeline-parallel-size");
+        check_refused("--quantization fp8", "--quantization is not done by the cuda engine");
+        check_refused("--kv-cache-dtype fp8", "--kv-cache-dtype fp8");
+        check_refused("--async-scheduling", "--async-scheduling");
+        check_refused("--speculative-config {}", "--speculative-config is not done");
+        check_refused("--enable-lora", "--enable-lora is not done");
+        check_refused("--enforce-eager yes", "a switch takes no value");
+        check_refused("--max-num-seqs many", "--max-num-seqs");
+        check_refused("64", "64: after `--`");
+    }
+}

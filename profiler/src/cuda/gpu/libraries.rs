@@ -1,0 +1,33 @@
+//! The libraries that must be there, looked for before one of them is called: the binding panics without.
+
+use anyhow::{Result, ensure};
+
+/// Refuses, by name, where a library is missing.
+///
+/// # Errors
+/// If the driver, NVRTC or cuBLASLt is not found.
+pub(crate) fn check() -> Result<()> {
+    // SAFETY: opens shared libraries by their well-known names and closes them; their initialisers are NVIDIA's and
+    // have no requirement on the caller.
+    let found = unsafe {
+        [
+            cudarc::driver::sys::is_culib_present(),
+            cudarc::nvrtc::sys::is_culib_present(),
+            cudarc::cublaslt::sys::is_culib_present(),
+        ]
+    };
+    let toolkit = "install the CUDA toolkit 12, or the Python packages nvidia-cuda-nvrtc-cu12 and nvidia-cublas-cu12, and \
+                   put their folders of libraries into LD_LIBRARY_PATH";
+    let needed = [
+        (
+            "libcuda.so, NVIDIA's driver",
+            "install the driver, or run this where a GPU is; without a GPU, use --engine vllm",
+        ),
+        ("libnvrtc.so, the compiler of the engine's kernels", toolkit),
+        ("libcublasLt.so, the matrix products", toolkit),
+    ];
+    for ((library, remedy), is_there) in needed.into_iter().zip(found) {
+        ensure!(is_there, "--engine cuda: {library}, was not found; {remedy}");
+    }
+    Ok(())
+}

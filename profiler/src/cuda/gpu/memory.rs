@@ -1,0 +1,187 @@
+//! Everything of a model that lies in the device's memory.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use cudarc::driver::{CudaSlice, CudaStream, DeviceRepr, ValidAsZeroBits};
+
+use super::launcher::{Address, Argument, Launcher, address};
+use crate::cuda::buffers::BufferSizes;
+use crate::cuda::kernels::Kernel;
+use crate::cuda::layout::Layout;
+use crate::cuda::shape::{Matrix, Shape};
+
+/// Blocks of threads that fill a buffer with random numbers.
+const FILL_BLOCKS: u32 = 4096;
+
+/// A matrix of weights.
+#[derive(Debug)]
+pub(crate) struct Weights {
+    pub(crate) matrix: Matrix,
+    numbers: CudaSlice<u16>,
+    pub(crate) at: Address,
+}
+
+/// One layer: norms (before attention, before the MLP, of query heads, of key heads), matrices, keys, values.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    pub(crate) norms: [CudaSlice<u16>; 4],
+    pub(crate) matrices: [Weights; 4],
+    pub(crate) keys: CudaSlice<u16>,
+    pub(crate) values: CudaSlice<u16>,
+}
+
+/// All weights and the KV cache. The layers together are larger than any cache of the device, but for small models, so
+/// that each pass finds its weights cold, as in vLLM.
+#[derive(Debug)]
+pub(crate) struct Resident {
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) embedding: Weights,
+    /// `None` if they are the embedding's.
+    pub(crate) head: Option<Weights>,
+    pub(crate) last_norm: CudaSlice<u16>,
+}
+
+/// What passes work in; see [`BufferSizes`].
+#[derive(Debug)]
+pub(crate) struct Buffers {
+    pub(crate) residual: CudaSlice<u16>,
+    pub(crate) normed: CudaSlice<u16>,
+    pub(crate) output: CudaSlice<u16>,
+    pub(crate) qkv: CudaSlice<u16>,
+    pub(crate) attended: CudaSlice<u16>,
+    pub(crate) gate_up: CudaSlice<u16>,
+    pub(crate) activated: CudaSlice<u16>,
+    pub(crate) gathered: CudaSlice<u16>,
+    pub(crate) logits: CudaSlice<u16>,
+    pub(crate) partial: CudaSlice<f32>,
+    pub(crate) stats: CudaSlice<f32>,
+    pub(crate) tables: CudaSlice<i32>,
+    pub(crate) token_ids: CudaSlice<i32>,
+    pub(crate) sampled: CudaSlice<i32>,
+    pub(crate) positions: CudaSlice<i32>,
+    pub(crate) requests: CudaSlice<i32>,
+    pub(crate) contexts: CudaSlice<i32>,
+    pub(crate) tiles: CudaSlice<i32>,
+    pub(crate) starts: CudaSlice<i32>,
+    pub(crate) last_rows: CudaSlice<i32>,
+}
+
+/// Memory of `count` zeros.
+pub(crate) fn zeros<T: DeviceRepr + ValidAsZeroBits>(stream: &Arc<CudaStream>, count: u64) -> Result<CudaSlice<T>> {
+    // A buffer without a number has no address.
+    let count = usize::try_from(count.max(1))?;
+    let advice = "a smaller --gpu-memory-utilization leaves more room; so does ending other programs on the device";
+    stream.alloc_zeros(count).with_context(|| format!("{count} numbers do not fit in the device's memory; {advice}"))
+}
+
+/// Memory of `count` random numbers between `-scale` and `scale`. Zeros would take less power and so less time.
+fn random(launcher: &Launcher, stream: &Arc<CudaStream>, count: u64, seed: u64, scale: f32) -> Result<CudaSlice<u16>> {
+    let numbers = zeros::<u16>(stream, count)?;
+    let arguments = [
+        Argument::Pointer(address(&numbers, stream)),
+        Argument::Count(count),
+        Argument::Count(seed << 40),
+        Argument::Float(scale),
+    ];
+    launcher.launch(Kernel::FillRandom, [FILL_BLOCKS, 1, 1], 256, &arguments)?;
+    Ok(numbers)
+}
+
+impl Resident {
+    pub(crate) fn new(launcher: &Launcher, stream: &Arc<CudaStream>, shape: &Shape, num_slots: u64) -> Result<Self> {
+        let mut seed = 0;
+        let mut numbers = |count: u64, scale: f32| {
+            seed += 1;
+            random(launcher, stream, count, seed, scale)
+        };
+        let mut weights = |matrix: Matrix| -> Result<Weights> {
+            // So that a product is about as large as its input.
+            let scale = (3.0 / f64::from(matrix.columns)).sqrt();
+            #[expect(clippy::cast_possible_truncation, reason = "a scale between 0 and 2")]
+            let numbers = numbers(matrix.num_weights(), scale as f32)?;
+            let at = address(&numbers, stream);
+            Ok(Weights { matrix, numbers, at })
+        };
+        let embedding = weights(shape.head_matrix())?;
+        let head = if shape.is_tied { None } else { Some(weights(shape.head_matrix())?) };
+        let mut matrices = vec![];
+        for _ in 0..shape.num_layers {
+            let [qkv, out, gate_up, down] = shape.layer_matrices();
+            matrices.push([weights(qkv)?, weights(out)?, weights(gate_up)?, weights(down)?]);
+        }
+        let (hidden, head_dim) = (u64::from(shape.hidden), u64::from(shape.head_dim));
+        let num_cached = num_slots * u64::from(shape.kv_heads) * head_dim;
+        let mut layers = vec![];
+        for matrices in matrices {
+            let norms =
+                [numbers(hidden, 1.0)?, numbers(hidden, 1.0)?, numbers(head_dim, 1.0)?, numbers(head_dim, 1.0)?];
+            let (keys, values) = (numbers(num_cached, 1.0)?, numbers(num_cached, 1.0)?);
+            layers.push(Layer { norms, matrices, keys, values });
+        }
+        Ok(Self { layers, embedding, head, last_norm: numbers(hidden, 1.0)? })
+    }
+
+    /// The weights that give the logits.
+    pub(crate) fn head(&self) -> &Weights {
+        self.head.as_ref().unwrap_or(&self.embedding)
+    }
+
+    /// Bytes of the matrices.
+    pub(crate) fn matrix_bytes(&self) -> u64 {
+        let of_layers = self.layers.iter().flat_map(|layer| &layer.matrices);
+        let all = of_layers.chain([&self.embedding]).chain(&self.head);
+        all.map(|weights| u64::try_from(weights.numbers.num_bytes()).unwrap_or(u64::MAX)).sum()
+    }
+}
+
+impl Buffers {
+    pub(crate) fn new(stream: &Arc<CudaStream>, shape: &Shape, sizes: &BufferSizes) -> Result<Self> {
+        let halves = |index: usize| zeros::<u16>(stream, sizes.activations(shape)[index]);
+        let [partial, stats] = sizes.partials(shape);
+        let [tables, _] = sizes.indices();
+        let (rows, requests) = (u64::from(sizes.max_rows), u64::from(sizes.max_num_seqs));
+        let indices = |count: u64| zeros::<i32>(stream, count);
+        let ids = (0..sizes.max_rows).map(|row| i32::try_from(u64::from(row) * 7919 % u64::from(shape.vocab)));
+        let ids = ids.collect::<Result<Vec<i32>, _>>()?;
+        Ok(Self {
+            residual: halves(0)?,
+            normed: halves(1)?,
+            output: halves(2)?,
+            qkv: halves(3)?,
+            attended: halves(4)?,
+            gate_up: halves(5)?,
+            activated: halves(6)?,
+            gathered: halves(7)?,
+            logits: halves(8)?,
+            partial: zeros(stream, partial)?,
+            stats: zeros(stream, stats)?,
+            tables: indices(tables)?,
+            token_ids: stream.clone_htod(&ids)?,
+            sampled: indices(requests)?,
+            positions: indices(rows)?,
+            requests: indices(rows)?,
+            contexts: indices(requests)?,
+            tiles: indices(4 * (rows + requests))?,
+            starts: indices(requests)?,
+            last_rows: indices(requests)?,
+        })
+    }
+
+    /// Brings a pass's layout to the device.
+    pub(crate) fn upload(&mut self, stream: &Arc<CudaStream>, layout: &Layout) -> Result<()> {
+        let copy = |numbers: &[i32], buffer: &mut CudaSlice<i32>| -> Result<()> {
+            anyhow::ensure!(numbers.len() <= buffer.len(), "a pass larger than the engine's limits");
+            if !numbers.is_empty() {
+                stream.memcpy_htod(numbers, buffer)?;
+            }
+            Ok(())
+        };
+        copy(&layout.positions, &mut self.positions)?;
+        copy(&layout.requests, &mut self.requests)?;
+        copy(&layout.contexts, &mut self.contexts)?;
+        copy(layout.tiles.as_flattened(), &mut self.tiles)?;
+        copy(&layout.starts, &mut self.starts)?;
+        copy(&layout.last_rows, &mut self.last_rows)
+    }
+}

@@ -1,0 +1,142 @@
+//! Matrix products by cuBLASLt: its own first choice of algorithm for each size.
+
+use std::collections::BTreeMap;
+use std::ffi::c_void;
+use std::mem::size_of_val;
+use std::ptr::from_ref;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use cudarc::cublaslt::{result, sys};
+use cudarc::driver::{CudaSlice, CudaStream};
+
+use super::launcher::{Address, address};
+use crate::cuda::buffers::WORKSPACE_BYTES;
+use crate::cuda::number::Format;
+use crate::cuda::shape::Matrix;
+
+/// A product of `num_rows` rows with a matrix of weights.
+type Size = (Matrix, u32);
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Products {
+    handle: sys::cublasLtHandle_t,
+    stream: Arc<CudaStream>,
+    workspace: CudaSlice<u8>,
+    format: Format,
+    plans: BTreeMap<Size, Plan>,
+}
+
+/// What cuBLASLt is told for one size; freed with it.
+#[derive(Debug)]
+struct Plan {
+    description: sys::cublasLtMatmulDesc_t,
+    /// Weights, input, output.
+    layouts: [sys::cublasLtMatrixLayout_t; 3],
+    algorithm: sys::cublasLtMatmulAlgo_t,
+}
+
+impl Products {
+    pub(crate) fn new(stream: &Arc<CudaStream>, format: Format) -> Result<Self> {
+        let workspace = stream.alloc_zeros(usize::try_from(WORKSPACE_BYTES)?).context("cuBLASLt's workspace")?;
+        let handle = result::create_handle().context("cuBLASLt")?;
+        Ok(Self { handle, stream: Arc::clone(stream), workspace, format, plans: BTreeMap::new() })
+    }
+
+    /// `output = input × weightsᵀ`, for `num_rows` rows; everything row by row.
+    ///
+    /// # Errors
+    /// If cuBLASLt has no algorithm for it or fails.
+    pub(crate) fn multiply(
+        &mut self,
+        matrix: Matrix,
+        num_rows: u32,
+        [output, input, weights]: [Address; 3],
+    ) -> Result<()> {
+        let size = (matrix, num_rows);
+        if !self.plans.contains_key(&size) {
+            let plan = self.plan(size).with_context(|| format!("cuBLASLt for {matrix:?} and {num_rows} rows"))?;
+            self.plans.insert(size, plan);
+        }
+        let plan = self.plans.get(&size).context("a plan that was just made")?;
+        let [weight_layout, input_layout, output_layout] = plan.layouts;
+        let (alpha, beta) = (1.0_f32, 0.0_f32);
+        // SAFETY: handle, description and layouts are alive (they are freed in `drop`); the addresses are those of
+        // buffers that hold at least the layouts' rows and columns (`BufferSizes` and the weights' own sizes); the
+        // workspace is as long as it is said to be; alpha and beta are read before the call returns.
+        unsafe {
+            result::matmul(
+                self.handle,
+                plan.description,
+                from_ref(&alpha).cast::<c_void>(),
+                from_ref(&beta).cast::<c_void>(),
+                weights as *const c_void,
+                weight_layout,
+                input as *const c_void,
+                input_layout,
+                output as *const c_void,
+                output_layout,
+                output as *mut c_void,
+                output_layout,
+                &raw const plan.algorithm,
+                address(&self.workspace, &self.stream) as *mut c_void,
+                self.workspace.len(),
+                self.stream.cu_stream().cast(),
+            )
+        }
+        .with_context(|| format!("cuBLASLt for {matrix:?} and {num_rows} rows"))
+    }
+
+    /// cuBLASLt counts column by column, so that our rows are its columns: output = (weights)ᵀ × input.
+    fn plan(&self, (matrix, num_rows): Size) -> Result<Plan> {
+        let number = match self.format {
+            Format::BFloat16 => sys::cudaDataType_t::CUDA_R_16BF,
+            Format::Float16 => sys::cudaDataType_t::CUDA_R_16F,
+        };
+        let [rows, columns, num_rows] = [matrix.rows, matrix.columns, num_rows].map(u64::from);
+        let layout = |first: u64, second: u64| result::create_matrix_layout(number, first, second, first.cast_signed());
+        let layouts = [layout(columns, rows)?, layout(columns, num_rows)?, layout(rows, num_rows)?];
+        let single = sys::cudaDataType_t::CUDA_R_32F;
+        let description = result::create_matmul_desc(sys::cublasComputeType_t::CUBLAS_COMPUTE_32F, single)?;
+        let preference = result::create_matmul_pref()?;
+        let (transposed, workspace_bytes) = (1_i32, self.workspace.len());
+        // SAFETY: the objects were just created and not freed; each attribute is given a pointer to a value of its type
+        // (a 32-bit flag, a size) with that value's length, read before the call returns.
+        let algorithm = unsafe {
+            result::set_matmul_desc_attribute(
+                description,
+                sys::cublasLtMatmulDescAttributes_t::CUBLASLT_MATMUL_DESC_TRANSA,
+                from_ref(&transposed).cast::<c_void>(),
+                size_of_val(&transposed),
+            )?;
+            result::set_matmul_pref_attribute(
+                preference,
+                sys::cublasLtMatmulPreferenceAttributes_t::CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                from_ref(&workspace_bytes).cast::<c_void>(),
+                size_of_val(&workspace_bytes),
+            )?;
+            let [weights, input, output] = layouts;
+            let found =
+                result::get_matmul_algo_heuristic(self.handle, description, weights, input, output, output, preference);
+            result::destroy_matmul_pref(preference)?;
+            found?.algo
+        };
+        Ok(Plan { description, layouts, algorithm })
+    }
+}
+
+impl Drop for Products {
+    /// The process is at its end with these; what cannot be freed then is freed with it.
+    fn drop(&mut self) {
+        for plan in self.plans.values() {
+            // SAFETY: created by `plan`, freed nowhere else, not used afterwards.
+            unsafe {
+                plan.layouts.iter().for_each(|&layout| result::destroy_matrix_layout(layout).unwrap_or(()));
+                result::destroy_matmul_desc(plan.description).unwrap_or(());
+            }
+        }
+        // SAFETY: created in `new`, freed nowhere else, not used afterwards.
+        unsafe { result::destroy_handle(self.handle) }.unwrap_or(());
+    }
+}

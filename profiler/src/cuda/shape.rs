@@ -1,0 +1,232 @@
+//! Which models the operators make up, and the sizes of those operators.
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use sim_core::scenario::ModelConfig;
+
+use super::number::Format;
+
+/// Decoders of the same operators: attention with grouped heads, gated MLPs, root-mean-square norms, no biases.
+const ARCHITECTURES: [&str; 3] = ["LlamaForCausalLM", "MistralForCausalLM", "Qwen3ForCausalLM"];
+/// Widths of a head that the attention kernels are written for.
+const HEAD_DIMS: [u32; 2] = [64, 128];
+/// Most query heads per key head: their sums lie in registers and in shared memory.
+const MAX_GROUP: u32 = 8;
+
+/// A model as its operators see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) num_layers: u32,
+    pub(crate) hidden: u32,
+    pub(crate) intermediate: u32,
+    pub(crate) q_heads: u32,
+    pub(crate) kv_heads: u32,
+    pub(crate) head_dim: u32,
+    pub(crate) vocab: u32,
+    pub(crate) max_position_embeddings: u32,
+    /// Whether every query and key head has a norm of its own.
+    pub(crate) has_qk_norm: bool,
+    /// Whether the head's weights are those of the embedding.
+    pub(crate) is_tied: bool,
+    /// Of weights and activations.
+    pub(crate) format: Format,
+}
+
+/// A matrix product with weights: `rows` of outputs for `columns` of inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Matrix {
+    pub(crate) rows: u32,
+    pub(crate) columns: u32,
+}
+
+impl Matrix {
+    pub(crate) const fn num_weights(self) -> u64 {
+        self.rows as u64 * self.columns as u64
+    }
+}
+
+impl Shape {
+    /// Reads a `config.json`; `dtype` is vLLM's flag, if it was given.
+    ///
+    /// # Errors
+    /// If the file is none, or the model has an operator that is not here: named.
+    pub(crate) fn new(config: &[u8], dtype: Option<&str>) -> Result<Self> {
+        let read = ModelConfig::from_json(config)?;
+        let raw: Value = serde_json::from_slice(config.strip_prefix(b"\xef\xbb\xbf").unwrap_or(config))?;
+        check_operators(&read, &raw)?;
+        let of_file = read.dtype.as_deref();
+        let name = match dtype.unwrap_or("auto") {
+            "auto" => of_file.context("config.json names no dtype; give --dtype bfloat16 or --dtype float16")?,
+            "half" => "float16",
+            name => name,
+        };
+        let Some(format) = Format::named(name) else {
+            bail!("dtype {name}: the engine's operators compute in bfloat16 and float16");
+        };
+        let shape = Self {
+            num_layers: read.num_hidden_layers,
+            hidden: read.hidden_size,
+            intermediate: read.intermediate_size,
+            q_heads: read.num_attention_heads,
+            kv_heads: read.num_key_value_heads,
+            head_dim: read.head_dim,
+            vocab: read.vocab_size,
+            max_position_embeddings: read.max_position_embeddings.context("config.json: no max_position_embeddings")?,
+            has_qk_norm: read.architectures.iter().any(|name| name == "Qwen3ForCausalLM"),
+            is_tied: raw.get("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(false),
+            format,
+        };
+        shape.check_sizes()?;
+        Ok(shape)
+    }
+
+    /// Query heads that share a key head.
+    pub(crate) const fn group(&self) -> u32 {
+        self.q_heads / self.kv_heads
+    }
+
+    /// Numbers in the row of queries, keys and values of a token.
+    pub(crate) const fn qkv_width(&self) -> u32 {
+        (self.q_heads + 2 * self.kv_heads) * self.head_dim
+    }
+
+    /// The four products of a layer: queries, keys and values; attention's output; gate and up; down.
+    pub(crate) const fn layer_matrices(&self) -> [Matrix; 4] {
+        [
+            Matrix { rows: self.qkv_width(), columns: self.hidden },
+            Matrix { rows: self.hidden, columns: self.q_heads * self.head_dim },
+            Matrix { rows: 2 * self.intermediate, columns: self.hidden },
+            Matrix { rows: self.hidden, columns: self.intermediate },
+        ]
+    }
+
+    /// The product that gives the logits; the embedding has the same size.
+    pub(crate) const fn head_matrix(&self) -> Matrix {
+        Matrix { rows: self.vocab, columns: self.hidden }
+    }
+
+    /// Bytes of all weights.
+    pub(crate) fn weight_bytes(&self) -> u64 {
+        let norms = 2 * u64::from(self.hidden) + if self.has_qk_norm { 2 * u64::from(self.head_dim) } else { 0 };
+        let layer = self.layer_matrices().iter().map(|matrix| matrix.num_weights()).sum::<u64>() + norms;
+        let tables = if self.is_tied { 1 } else { 2 } * self.head_matrix().num_weights();
+        2 * (u64::from(self.num_layers) * layer + tables + u64::from(self.hidden))
+    }
+
+    /// Bytes of keys and values of one token in all layers.
+    pub(crate) fn kv_bytes_per_token(&self) -> u64 {
+        4 * u64::from(self.num_layers) * u64::from(self.kv_heads) * u64::from(self.head_dim)
+    }
+
+    fn check_sizes(&self) -> Result<()> {
+        ensure!(
+            HEAD_DIMS.contains(&self.head_dim),
+            "head_dim {}: the engine's attention kernels are written for 64 and 128",
+            self.head_dim
+        );
+        ensure!(
+            self.q_heads.is_multiple_of(self.kv_heads) && self.group() <= MAX_GROUP,
+            "{} query heads for {} key heads: the engine's attention kernels are written for 1 to {MAX_GROUP} each",
+            self.q_heads,
+            self.kv_heads
+        );
+        for (name, size) in [("hidden_size", self.hidden), ("intermediate_size", self.intermediate)] {
+            ensure!(
+                size > 0 && size.is_multiple_of(8),
+                "{name} {size}: the engine's kernels read eight numbers at a time"
+            );
+        }
+        ensure!(
+            self.vocab.is_multiple_of(8),
+            "vocab_size {}: the engine's kernels read eight numbers at a time",
+            self.vocab
+        );
+        Ok(())
+    }
+}
+
+/// Refuses models with operators that are not here.
+fn check_operators(read: &ModelConfig, raw: &Value) -> Result<()> {
+    let known = read.architectures.iter().any(|name| ARCHITECTURES.contains(&name.as_str()));
+    ensure!(
+        known,
+        "architectures {:?}: the engine has the operators of {}; measure others with --engine vllm",
+        read.architectures,
+        ARCHITECTURES.join(", ")
+    );
+    ensure!(read.num_experts == 0, "{} experts: the engine has no mixture of experts", read.num_experts);
+    ensure!(read.kv_lora_rank == 0, "kv_lora_rank {}: the engine has no latent attention", read.kv_lora_rank);
+    if let Some(method) = &read.quantization {
+        bail!("quantization {method}: the engine multiplies in bfloat16 and float16 only");
+    }
+    for field in ["attention_bias", "mlp_bias"] {
+        let is_set = raw.get(field).and_then(Value::as_bool).unwrap_or(false);
+        ensure!(!is_set, "{field} is set: the engine's matrix products have no bias");
+    }
+    let window = raw.get("sliding_window").is_some_and(|window| !window.is_null());
+    let is_used = raw.get("use_sliding_window").and_then(Value::as_bool).unwrap_or(true);
+    ensure!(!(window && is_used), "sliding_window is set: the engine's attention sees the whole context");
+    if let Some(name) = raw.get("hidden_act").and_then(Value::as_str) {
+        ensure!(name == "silu", "hidden_act {name}: the engine has silu");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::Shape;
+    use serde_json::{Value, json};
+
+    /// The sizes of Llama-3.1-8B.
+    pub(crate) fn llama_8b() -> Value {
+        json!({
+            "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 4096,
+            "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8,
+            "vocab_size": 128_256, "max_position_embeddings": 131_072, "torch_dtype": "bfloat16", "hidden_act": "silu",
+            "attention_bias": false, "mlp_bias": false, "tie_word_embeddings": false
+        })
+    }
+
+    pub(crate) fn shape_of(config: &Value) -> anyhow::Result<Shape> {
+        Shape::new(config.to_string().as_bytes(), None)
+    }
+
+    #[test]
+    fn the_weights_and_the_cache_of_a_known_model_are_counted() {
+        let shape = shape_of(&llama_8b()).expect("a model of known operators");
+        assert_eq!(shape.weight_bytes(), 2 * 8_030_261_248);
+        assert_eq!(shape.kv_bytes_per_token(), 131_072);
+        assert_eq!((shape.group(), shape.qkv_width()), (4, 6144));
+    }
+
+    #[track_caller]
+    fn check_refused(field: &str, value: Value, expect: &str) {
+        let mut config = llama_8b();
+        config[field] = value;
+        let error = shape_of(&config).expect_err("an operator that is not here").to_string();
+        assert!(error.contains(expect), "{error} without {expect:?}");
+    }
+
+    #[test]
+    fn operators_that_are_not_here_are_refused_by_name() {
+        check_refused("architectures", json!(["GemmaForCausalLM"]), "GemmaForCausalLM");
+        check_refused("num_experts", json!(64), "64 experts");
+        check_refused("kv_lora_rank", json!(512), "kv_lora_rank 512");
+        check_refused("quantization_config", json!({"quant_method": "fp8"}), "quantization fp8");
+        check_refused("attention_bias", json!(true), "attention_bias is set");
+        check_refused("sliding_window", json!(4096), "sliding_window is set");
+        check_refused("hidden_act", json!("gelu"), "hidden_act gelu");
+        check_refused("head_dim", json!(80), "head_dim 80");
+        check_refused("num_key_value_heads", json!(2), "32 query heads for 2 key heads");
+        check_refused("intermediate_size", json!(14_337), "intermediate_size 14337");
+        check_refused("torch_dtype", json!("float32"), "dtype float32");
+    }
+
+    #[test]
+    fn a_window_that_is_off_is_no_window() {
+        let mut config = llama_8b();
+        config["sliding_window"] = json!(4096);
+        config["use_sliding_window"] = json!(false);
+        assert!(shape_of(&config).is_ok(), "refused");
+    }
+}

@@ -1,0 +1,92 @@
+//! How the engine comes up: the model's sizes, the device, its kernels checked, the model on it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+
+use super::engine::CudaEngine;
+use super::facts::facts;
+use super::flags::CudaFlags;
+use super::gpu::{Gpu, GpuDevice, KernelCheck, check};
+use super::number::Format;
+use super::shape::Shape;
+use crate::vllm::model::ModelDir;
+
+/// Tokens per KV block of the kernels that `--check-kernels` compiles: vLLM's usual.
+const BLOCK_SIZE: u32 = 16;
+/// Heads that `--check-kernels` compiles the kernels for: (width, query heads per key head).
+const CHECKED_HEADS: [(u32, u32); 4] = [(64, 1), (64, 8), (128, 4), (128, 5)];
+
+/// Starts the engine for a model (a folder, a `config.json`, or a built-in model) on the device of this number.
+///
+/// # Errors
+/// If the model, a flag or the device is refused, or a kernel computes something else than its reference.
+pub(crate) fn start(model: &str, flags: &[String], device: usize) -> Result<CudaEngine> {
+    let flags = CudaFlags::parse(flags)?;
+    let shape = Shape::new(&read_config(model)?, flags.dtype.as_deref()).with_context(|| format!("--model {model}"))?;
+    let gpu = Gpu::open(device)?;
+    let (facts, sizes) = facts(&gpu.properties, &shape, &flags, model)?;
+    let checks = check(&gpu, &shape, facts.config.block_size)?;
+    let wrong: Vec<&str> = checks.iter().filter(|check| !check.is_passed()).map(|check| check.name).collect();
+    ensure!(
+        wrong.is_empty(),
+        "kernels compute something else than their references on {}: {}; see --check-kernels",
+        gpu.properties.name,
+        wrong.join(", ")
+    );
+    let device = GpuDevice::new(gpu, shape, &facts, sizes)?;
+    Ok(CudaEngine::new(facts, Box::new(device)))
+}
+
+/// Compares the kernels with their references for several widths of heads in both number formats. Whether all agree,
+/// and a table.
+///
+/// # Errors
+/// If the device is refused or fails.
+pub(crate) fn check_kernels(device: usize) -> Result<(bool, String)> {
+    let gpu = Gpu::open(device)?;
+    let mut table = format!("{}\nkernel, and its largest error as a share of the allowed one\n", gpu.properties.name);
+    let mut is_right = true;
+    for format in [Format::BFloat16, Format::Float16] {
+        for (head_dim, group) in CHECKED_HEADS {
+            let checks = check(&gpu, &shape_of_heads(head_dim, group, format), BLOCK_SIZE)?;
+            is_right &= checks.iter().all(KernelCheck::is_passed);
+            let title = format!("{}, heads of {head_dim}, {group} to a key head", format.name());
+            // Writing to a string cannot fail.
+            writeln!(table, "{title}:").unwrap_or(());
+            for check in &checks {
+                let verdict = if check.is_passed() { "" } else { "  WRONG" };
+                writeln!(table, "  {:<40}{:>8.3}{verdict}", check.name, check.error).unwrap_or(());
+            }
+        }
+    }
+    Ok((is_right, table))
+}
+
+/// A model of which only the heads count.
+pub(super) fn shape_of_heads(head_dim: u32, group: u32, format: Format) -> Shape {
+    Shape {
+        num_layers: 1,
+        hidden: 256,
+        intermediate: 512,
+        q_heads: 2 * group,
+        kv_heads: 2,
+        head_dim,
+        vocab: 1024,
+        max_position_embeddings: 1024,
+        has_qk_norm: true,
+        is_tied: true,
+        format,
+    }
+}
+
+/// The `config.json` of a folder, that file itself, or that of a built-in model.
+fn read_config(model: &str) -> Result<Vec<u8>> {
+    if Path::new(model).is_file() {
+        return fs::read(model).with_context(|| format!("--model {model} cannot be read"));
+    }
+    let folder = ModelDir::new(model)?;
+    fs::read(folder.path().join("config.json")).with_context(|| format!("--model {model}: its config.json"))
+}

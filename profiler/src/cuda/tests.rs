@@ -1,0 +1,140 @@
+//! The whole way from a `config.json` to a profile, on a device whose times are a formula.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::json;
+use sim_core::profile::schema::{Basis, ProvenanceKind};
+use sim_core::profile::{CaptureSizes, Profile, StepTimeModel, StepTimeSettings};
+
+use super::engine::CudaEngine;
+use super::facts::facts;
+use super::flags::tests::flags;
+use super::mock::{MockDevice, properties};
+use super::provenance::relabel;
+use super::shape::tests::{llama_8b, shape_of};
+use crate::engine::{Engine as _, EngineFacts};
+use crate::measure::limits::composition;
+use crate::measure::{Measured, Options, measure};
+
+fn small_facts(more: &str) -> EngineFacts {
+    let mut config = llama_8b();
+    config["num_hidden_layers"] = json!(2);
+    let shape = shape_of(&config).expect("a model");
+    let words = format!("--max-num-seqs 16 --max-num-batched-tokens 256 --max-model-len 512 {more}");
+    facts(&properties(), &shape, &flags(&words).expect("flags"), "small").expect("facts").0
+}
+
+fn options(name: &str) -> Options {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/measure-tests");
+    std::fs::create_dir_all(&folder).expect("a folder in the build folder");
+    let journal = folder.join(format!("cuda-{name}.jsonl"));
+    Options {
+        time_budget: Duration::from_secs(100_000),
+        precision: 0.01,
+        max_context: None,
+        seed: 7,
+        journal,
+        fresh: true,
+        load_before: None,
+        show_progress: false,
+    }
+}
+
+fn measured(name: &str, facts: EngineFacts, device: MockDevice) -> Measured {
+    let mut engine = CudaEngine::new(facts, Box::new(device));
+    let mut measured = measure(&mut engine, &options(name)).expect("a profile");
+    relabel(&mut measured.profile, engine.history());
+    measured
+}
+
+fn model(profile: &Profile, capture_sizes: &[u32]) -> StepTimeModel {
+    let capture_sizes = match capture_sizes {
+        [] => CaptureSizes::none(),
+        sizes => CaptureSizes::explicit(sizes, 256).expect("sizes"),
+    };
+    StepTimeModel::new(profile, &StepTimeSettings { capture_sizes, pipeline_parallel_size: 1 })
+        .expect("a valid profile")
+}
+
+#[track_caller]
+fn check_truth(name: &str, more: &str, noise: f64, most: f64) -> Measured {
+    let facts = small_facts(more);
+    let sizes = facts.capture_sizes.clone();
+    let truth = MockDevice::new(sizes.clone(), 0.0, 0);
+    let measured = measured(name, facts, MockDevice::new(sizes.clone(), noise, 3));
+    let profile = &measured.profile;
+    let steps = &profile.validation.steps;
+    assert_eq!(steps.len(), 24, "held-out passes");
+    for step in steps {
+        let error = (step.predicted_us / step.measured_us - 1.0).abs();
+        assert!(error < most, "{name}: {error} for {step:?}\n{}", measured.report);
+    }
+    let model = model(profile, &sizes);
+    for (chunks, decodes, context) in [
+        (&[][..], 1, 300),
+        (&[], 16, 4000),
+        (&[(200, 0)], 0, 0),
+        (&[(100, 128)], 7, 1400),
+        (&[(5, 0), (60, 32)], 3, 90),
+    ] {
+        let batch = composition(chunks, decodes, context);
+        let error = model.predict(&batch).duration.as_secs_f64() * 1e6 / truth.truth_us(&batch) - 1.0;
+        assert!(error.abs() < most, "{name}: {error} for {batch:?}");
+    }
+    measured
+}
+
+#[test]
+fn a_formulas_passes_come_back_from_the_profile() {
+    check_truth("exact", "", 0.0, 0.02);
+    check_truth("noisy", "", 0.02, 0.04);
+    check_truth("eager", "--enforce-eager", 0.0, 0.02);
+}
+
+#[test]
+fn the_profile_claims_no_more_than_it_is() {
+    let facts = small_facts("");
+    let device = MockDevice::new(facts.capture_sizes.clone(), 0.0, 3);
+    let profile = measured("claims", facts, device).profile;
+    profile.validate().expect("a valid profile");
+    let json = profile.to_json().expect("a file");
+    assert_eq!(Profile::from_json(json.as_bytes()).expect("what was written"), profile);
+    assert_eq!(profile.provenance.kind, ProvenanceKind::Derived);
+    assert!(profile.provenance.notes[0].starts_with("No vLLM ran."), "{:?}", profile.provenance.notes);
+    let costs =
+        [&profile.host.schedule.per_pass, &profile.host.update.per_request, &profile.front_end.output_latency.per_pass];
+    assert!(costs.iter().all(|cost| cost.basis == Basis::Estimate && cost.time_us > 0.0), "{costs:?}");
+    assert!(
+        profile.provenance.host.as_ref().is_some_and(|host| host.contains("2900 GB/s")),
+        "{:?}",
+        profile.provenance
+    );
+    assert!(profile.has_cuda_graphs(), "graphs were on");
+}
+
+#[test]
+fn throttling_is_told_by_the_device_and_by_the_times() {
+    let facts = small_facts("");
+    let mut device = MockDevice::new(facts.capture_sizes.clone(), 0.0, 3);
+    device.throttled_after = Some(2000);
+    let notes = measured("throttled", facts, device).profile.provenance.notes.join("\n");
+    assert!(notes.contains("Throttled: hardware thermal slowdown after "), "{notes}");
+    assert!(notes.contains("between 1320 and 1980 MHz"), "{notes}");
+}
+
+#[test]
+fn a_device_that_fails_loses_nothing_but_its_script() {
+    let facts = small_facts("");
+    let mut device = MockDevice::new(facts.capture_sizes.clone(), 0.0, 3);
+    device.fails_after = Some(1000);
+    let mut engine = CudaEngine::new(facts.clone(), Box::new(device));
+    let mut options = options("fails");
+    let error = format!("{:#}", measure(&mut engine, &options).expect_err("it fails"));
+    assert!(error.contains("the device fell off the bus") && error.contains("is not lost"), "{error}");
+    options.fresh = false;
+    let device = MockDevice::new(facts.capture_sizes.clone(), 0.0, 3);
+    let mut engine = CudaEngine::new(facts, Box::new(device));
+    let profile = measure(&mut engine, &options).expect("a profile").profile;
+    assert_eq!(profile.engine, engine.facts().engine);
+}
