@@ -34,16 +34,6 @@ qwen3-32b|Qwen3-32B|bfloat16|1 2 4
 llama-3.3-70b|Llama-3.3-70B|bfloat16 fp8|1 2 4 8
 qwen3-30b-a3b|Qwen3-30B-A3B|bfloat16|1 2 4"
 
-# One entry of the index: file, model, hardware, kind, line.
-entry() {
-    printf '  {\n    "file": "%s",\n    "model": "%s",\n    "hardware": "%s",\n    "kind": "%s",\n    "line": "%s"\n  }' "$@"
-}
-
-# The text of a field that stands once, or first, in a profile.
-field() {
-    sed -n "s/^ *\"$2\": \"\(.*\)\",\{0,1\}$/\1/p" "$1" | sed -n "${3:-1}p"
-}
-
 # One profile: on the smallest number of devices that works.
 derive() { # model, words, dtype, system, short, words, counts
     local bits=${3/bfloat16/bf16} count said
@@ -51,15 +41,7 @@ derive() { # model, words, dtype, system, short, words, counts
         local file="$5_$1_${bits}_tp$count.json"
         if said=$("$PROFILER" import aiconfigurator "$package" --model "profiler/models/$1.json" --system "$4" \
             --dtype "$3" --tensor-parallel-size "$count" --date "$date" --output "$new/$file" 2>&1); then
-            local devices="${count} ${6}"
-            [ "$count" = 1 ] && devices="one $6"
-            local line="$2 in $bits on $devices: summed from published operator measurements, not compared with a running engine."
-            # Name and hardware as the profile has them: the index must say the same.
-            entry "$file" "$(sed -n '/^ "model": {/,/^ }/p' "$new/$file" >"$new/part"; field "$new/part" name)" \
-                "$(sed -n '/^ "hardware": {/,/^ }/p' "$new/$file" >"$new/part"; field "$new/part" name)" derived "$line" \
-                >>"$new/index"
-            printf ',\n' >>"$new/index"
-            rm "$new/part"
+            echo "$file" >>"$new/made"
             echo "$file: $(wc -c <"$new/$file") bytes"
             return
         fi
@@ -67,7 +49,7 @@ derive() { # model, words, dtype, system, short, words, counts
     done
 }
 
-: >"$new/index"
+: >"$new/made"
 while IFS='|' read -r model model_words dtypes counts; do
     while IFS='|' read -r system short system_words; do
         for dtype in $dtypes; do
@@ -76,17 +58,9 @@ while IFS='|' read -r model model_words dtypes counts; do
     done <<<"$systems"
 done <<<"$models"
 
-# Measured profiles stay as they are, and so do their lines.
-measured=$(awk '/^  \{/ { block = "" } { block = block $0 "\n" } /^  \}/ { sub(/,\n$/, "\n", block); if (block ~ /"kind": "measured"/) printf "%s,\n", substr(block, 1, length(block) - 1) }' "$folder/index.json")
-{
-    echo "["
-    cat "$new/index"
-    printf '%s' "${measured%,}"
-    printf '\n]\n'
-} >"$new/index.json"
-rm "$new/index"
 for old in "$folder"/*.json; do
     if grep -q '^  "kind": "derived"' "$old"; then rm "$old"; fi
 done
 mv "$new"/*.json "$folder/"
+scripts/gallery_index.py <"$new/made"
 echo "$(find "$folder" -name '*.json' ! -name index.json | wc -l) profiles in $folder"
