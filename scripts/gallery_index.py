@@ -22,7 +22,7 @@ def line_of(profile, weights, old):
     name = profile["model"]["name"].rsplit("/", 1)[-1]
     compared = any(profile["validation"].values())
     rest = "" if compared else "; not compared with a running engine"
-    return f"{name} in {weights} on {count} × {device}: summed from published operator measurements{rest}."
+    return f"{name} in {weights} on {count} × {device}: summed from published operator times{rest}."
 
 
 def entry(name, old):
