@@ -37,7 +37,8 @@ pub(super) struct Args {
     /// With --engine cuda: the number of the GPU.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     cuda_device: usize,
-    /// With --engine cuda: compare the kernels with their references, print how far they are off, and stop.
+    /// With --engine cuda: compare the kernels with their references, print how far they are off and how fast the
+    /// large operators are, and stop.
     #[arg(long)]
     check_kernels: bool,
     /// The profile that is written.

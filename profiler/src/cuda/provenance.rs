@@ -25,7 +25,8 @@ pub(crate) fn relabel(profile: &mut Profile, history: &History) {
             .to_owned(),
         "Host and front-end times are estimates by rule, labelled as such; none was measured.".to_owned(),
         "Every pass was captured as one CUDA graph and replayed, with --enforce-eager launched operator by operator; \
-         vLLM launches attention of passes with prompt parts between pieces of graphs."
+         vLLM launches attention of passes with prompt parts between pieces of graphs. Passes on the way to a \
+         measured one were not executed."
             .to_owned(),
     ];
     notes.extend(history.notes());

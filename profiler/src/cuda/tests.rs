@@ -117,7 +117,7 @@ fn the_profile_claims_no_more_than_it_is() {
 fn throttling_is_told_by_the_device_and_by_the_times() {
     let facts = small_facts("");
     let mut device = MockDevice::new(facts.capture_sizes.clone(), 0.0, 3);
-    device.throttled_after = Some(2000);
+    device.throttled_after = Some(1500);
     let notes = measured("throttled", facts, device).profile.provenance.notes.join("\n");
     assert!(notes.contains("Throttled: hardware thermal slowdown after "), "{notes}");
     assert!(notes.contains("between 1320 and 1980 MHz"), "{notes}");
