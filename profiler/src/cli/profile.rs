@@ -86,7 +86,7 @@ impl Args {
             EngineKind::Cuda => {
                 let mut engine = cuda::start::start(&self.vllm.model, &self.vllm.flags, self.cuda_device)?;
                 let mut measured = measure(&mut engine, &options)?;
-                cuda::provenance::relabel(&mut measured.profile, engine.history());
+                cuda::provenance::relabel(&mut measured.profile, engine.history(), &engine.facts().versions);
                 write_measured(&measured, output, out)?;
             }
         }
