@@ -37,7 +37,8 @@ pub(super) struct Args {
     /// With --engine cuda: the number of the GPU.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     cuda_device: usize,
-    /// With --engine cuda: compare the kernels with their references, print how far they are off, and stop.
+    /// With --engine cuda: compare the kernels with their references, print how far they are off and how fast the
+    /// large operators are, and stop.
     #[arg(long)]
     check_kernels: bool,
     /// The profile that is written.
@@ -85,7 +86,7 @@ impl Args {
             EngineKind::Cuda => {
                 let mut engine = cuda::start::start(&self.vllm.model, &self.vllm.flags, self.cuda_device)?;
                 let mut measured = measure(&mut engine, &options)?;
-                cuda::provenance::relabel(&mut measured.profile, engine.history());
+                cuda::provenance::relabel(&mut measured.profile, engine.history(), &engine.facts().versions);
                 write_measured(&measured, output, out)?;
             }
         }

@@ -1,6 +1,7 @@
 //! The engine: the simulator's schedule, every pass of it executed on a device.
 
 use anyhow::Result;
+use sim_core::batch::BatchComposition;
 
 use super::device::{Device, History};
 use crate::engine::played::{PassDurations, play};
@@ -30,11 +31,16 @@ impl Engine for CudaEngine {
         &self.facts
     }
 
-    /// The host's times are 0: no vLLM runs here, and the schedule is made by another program.
     fn run(&mut self, script: &Script) -> Result<Run> {
+        self.run_for(script, &|_| true)
+    }
+
+    /// Passes on the way to the wanted ones are not executed: what is in the KV cache makes no difference to a time. The
+    /// host's times are 0: no vLLM runs here, and the schedule is made by another program.
+    fn run_for(&mut self, script: &Script, is_wanted: &dyn Fn(&BatchComposition) -> bool) -> Result<Run> {
         let Self { facts, device, history } = self;
         let run = play(facts, script, |batch| {
-            if batch.is_empty() {
+            if batch.is_empty() || !is_wanted(batch) {
                 return Ok(PassDurations::default());
             }
             let times = device.time_pass(batch)?;

@@ -14,7 +14,9 @@ typedef unsigned long long u64;
 #define EVERY_LANE 0xffffffffu
 #define INFINITY_F __int_as_float(0x7f800000)
 
-// ---- numbers
+// ---- what a processor has otherwise; `tests/kernels` puts its own in the place
+
+#ifndef EMULATED
 
 __device__ __forceinline__ float to_float(u16 x) {
 #if FP16
@@ -36,24 +38,6 @@ __device__ __forceinline__ u32 pack(float low, float high) {
 #endif
     return packed;
 }
-
-__device__ __forceinline__ u16 from_float(float f) { return (u16)(pack(f, 0.0f) & 0xffffu); }
-
-__device__ __forceinline__ void unpack(const uint4& packed, float* eight) {
-    const u32 words[4] = {packed.x, packed.y, packed.z, packed.w};
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-        eight[2 * i] = to_float((u16)(words[i] & 0xffffu));
-        eight[2 * i + 1] = to_float((u16)(words[i] >> 16));
-    }
-}
-
-__device__ __forceinline__ float sum_of_warp(float x) {
-    for (int offset = 16; offset > 0; offset >>= 1) x += __shfl_xor_sync(EVERY_LANE, x, offset);
-    return x;
-}
-
-// ---- tensor cores
 
 __device__ __forceinline__ void load_matrices(u32* r, const u16* row) {
     u32 address = (u32)__cvta_generic_to_shared(row);
@@ -80,6 +64,26 @@ __device__ __forceinline__ void multiply_add(float* c, const u32* a, u32 b0, u32
                  : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 #endif
+}
+
+#endif
+
+// ---- numbers
+
+__device__ __forceinline__ u16 from_float(float f) { return (u16)(pack(f, 0.0f) & 0xffffu); }
+
+__device__ __forceinline__ void unpack(const uint4& packed, float* eight) {
+    const u32 words[4] = {packed.x, packed.y, packed.z, packed.w};
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        eight[2 * i] = to_float((u16)(words[i] & 0xffffu));
+        eight[2 * i + 1] = to_float((u16)(words[i] >> 16));
+    }
+}
+
+__device__ __forceinline__ float sum_of_warp(float x) {
+    for (int offset = 16; offset > 0; offset >>= 1) x += __shfl_xor_sync(EVERY_LANE, x, offset);
+    return x;
 }
 
 // ---- what surrounds a pass

@@ -9,15 +9,18 @@ use super::device::History;
 
 /// Makes a measured profile one that claims no more than it is: kind `derived`, the operators named as what they are,
 /// host and front end replaced by labelled estimates.
-pub(crate) fn relabel(profile: &mut Profile, history: &History) {
+pub(crate) fn relabel(profile: &mut Profile, history: &History, versions: &[(String, String)]) {
     let provenance = &mut profile.provenance;
     provenance.kind = ProvenanceKind::Derived;
-    provenance.sources = vec![Source {
-        name: "profiler's own CUDA operators, and cuBLASLt".to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        licence: "Apache-2.0".to_owned(),
-        url: "https://docs.nvidia.com/cuda/cublas/".to_owned(),
-    }];
+    let source = |name: &str, version: &str, licence: &str, url: &str| {
+        let [name, version, licence, url] = [name, version, licence, url].map(str::to_owned);
+        Source { name, version, licence, url }
+    };
+    let cublas = versions.iter().find(|(name, _)| name == "cuBLASLt").map_or("unknown", |(_, version)| version);
+    provenance.sources = vec![
+        source("profiler's own CUDA kernels", env!("CARGO_PKG_VERSION"), "Apache-2.0", "profiler/src/cuda/kernels.cu"),
+        source("cuBLASLt", cublas, "LicenseRef-NVIDIA-CUDA", "https://docs.nvidia.com/cuda/cublas/"),
+    ];
     let mut notes = vec![
         "No vLLM ran. Whole passes of profiler's own operators were timed on this device with random weights and random \
          places in the KV cache: matrix products by cuBLASLt, attention and everything else by kernels of profiler's, \
@@ -25,7 +28,8 @@ pub(crate) fn relabel(profile: &mut Profile, history: &History) {
             .to_owned(),
         "Host and front-end times are estimates by rule, labelled as such; none was measured.".to_owned(),
         "Every pass was captured as one CUDA graph and replayed, with --enforce-eager launched operator by operator; \
-         vLLM launches attention of passes with prompt parts between pieces of graphs."
+         vLLM launches attention of passes with prompt parts between pieces of graphs. Passes on the way to a \
+         measured one were not executed."
             .to_owned(),
     ];
     notes.extend(history.notes());

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use super::engine::CudaEngine;
 use super::facts::facts;
 use super::flags::CudaFlags;
-use super::gpu::{Gpu, GpuDevice, KernelCheck, check};
+use super::gpu::{Gpu, GpuDevice, KernelCheck, check, speeds};
 use super::number::Format;
 use super::shape::Shape;
 use crate::vllm::model::ModelDir;
@@ -40,8 +40,8 @@ pub(crate) fn start(model: &str, flags: &[String], device: usize) -> Result<Cuda
     Ok(CudaEngine::new(facts, Box::new(device)))
 }
 
-/// Compares the kernels with their references for several widths of heads in both number formats. Whether all agree,
-/// and a table.
+/// Compares the kernels with their references for several widths of heads in both number formats, and times the
+/// large operators. Whether all agree, and a table.
 ///
 /// # Errors
 /// If the device is refused or fails.
@@ -61,6 +61,10 @@ pub(crate) fn check_kernels(device: usize) -> Result<(bool, String)> {
                 writeln!(table, "  {:<40}{:>8.3}{verdict}", check.name, check.error).unwrap_or(());
             }
         }
+    }
+    table.push_str("speed, bfloat16, heads of 128, 4 to a key head, on zeros:\n");
+    for line in speeds(&gpu, &shape_of_heads(128, 4, Format::BFloat16), BLOCK_SIZE)? {
+        writeln!(table, "  {line}").unwrap_or(());
     }
     Ok((is_right, table))
 }

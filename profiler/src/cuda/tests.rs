@@ -13,7 +13,7 @@ use super::flags::tests::flags;
 use super::mock::{MockDevice, properties};
 use super::provenance::relabel;
 use super::shape::tests::{llama_8b, shape_of};
-use crate::engine::{Engine as _, EngineFacts};
+use crate::engine::{Engine as _, EngineFacts, Script, ScriptedRequest};
 use crate::measure::limits::composition;
 use crate::measure::{Measured, Options, measure};
 
@@ -44,7 +44,7 @@ fn options(name: &str) -> Options {
 fn measured(name: &str, facts: EngineFacts, device: MockDevice) -> Measured {
     let mut engine = CudaEngine::new(facts, Box::new(device));
     let mut measured = measure(&mut engine, &options(name)).expect("a profile");
-    relabel(&mut measured.profile, engine.history());
+    relabel(&mut measured.profile, engine.history(), &engine.facts().versions);
     measured
 }
 
@@ -117,7 +117,7 @@ fn the_profile_claims_no_more_than_it_is() {
 fn throttling_is_told_by_the_device_and_by_the_times() {
     let facts = small_facts("");
     let mut device = MockDevice::new(facts.capture_sizes.clone(), 0.0, 3);
-    device.throttled_after = Some(2000);
+    device.throttled_after = Some(1500);
     let notes = measured("throttled", facts, device).profile.provenance.notes.join("\n");
     assert!(notes.contains("Throttled: hardware thermal slowdown after "), "{notes}");
     assert!(notes.contains("between 1320 and 1980 MHz"), "{notes}");
@@ -137,4 +137,19 @@ fn a_device_that_fails_loses_nothing_but_its_script() {
     let mut engine = CudaEngine::new(facts, Box::new(device));
     let profile = measure(&mut engine, &options).expect("a profile").profile;
     assert_eq!(profile.engine, engine.facts().engine);
+}
+
+#[test]
+fn only_wanted_passes_are_executed() {
+    let facts = small_facts("");
+    let device = MockDevice::new(facts.capture_sizes.clone(), 0.0, 3);
+    let mut engine = CudaEngine::new(facts, Box::new(device));
+    let request = ScriptedRequest { prompt_token_ids: vec![1; 300], max_tokens: 4, ..ScriptedRequest::default() };
+    let script = Script { requests: vec![request], queries_per_iter: vec![1], aborts: vec![] };
+    let run = engine.run_for(&script, &|batch| batch.num_decodes == 1).expect("a run");
+    let passes = run.passes.iter().filter(|pass| !pass.batch().is_empty());
+    let executed = passes.map(|pass| (pass.batch().num_decodes, pass.instants.end > pass.instants.begin));
+    assert_eq!(executed.collect::<Vec<_>>(), [(0, false), (0, false), (1, true), (1, true), (1, true)]);
+    let all = engine.run(&script).expect("a run").passes;
+    assert!(all.iter().all(|pass| pass.batch().is_empty() || pass.instants.end > pass.instants.begin), "{all:?}");
 }

@@ -31,3 +31,9 @@ pub(crate) fn check() -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+pub(super) fn has_nvrtc() -> bool {
+    // SAFETY: as above.
+    unsafe { cudarc::nvrtc::sys::is_culib_present() }
+}

@@ -1,8 +1,9 @@
 //! The device that is a GPU: the only code with `unsafe`, each block with its reason.
 //!
-//! CUDA is found when this runs, not when it is built. **None of this has ever run on a GPU**: no machine with one was
-//! at hand when it was written. The kernels were compiled by NVRTC 12.8; what they compute, and how fast, nobody has
-//! seen. The engine therefore compares every kernel with its reference before it measures anything.
+//! CUDA is found when this runs, not when it is built. **None of this has run on a GPU**: no machine with one was at
+//! hand when it was written. NVRTC 12.8 compiles the kernels, and played on the processor they compute what their
+//! references compute (`scripts/check-kernels.sh`); how fast they are, and whether driver and cuBLASLt are called
+//! rightly, nobody has seen. The engine therefore compares every kernel with its reference before it measures.
 #![expect(unsafe_code, reason = "CUDA is called through its C interface")]
 
 mod libraries;
@@ -15,7 +16,9 @@ mod operators;
 mod model;
 mod check;
 mod check_attention;
+mod speed;
 
 pub(crate) use check::{KernelCheck, check};
 pub(crate) use model::GpuDevice;
 pub(crate) use open::Gpu;
+pub(crate) use speed::speeds;
