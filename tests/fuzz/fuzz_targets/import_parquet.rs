@@ -1,0 +1,13 @@
+//! A parquet table that `profiler import aiconfigurator` reads: what is accepted is within its limits.
+//!
+//! The decoders are the parquet crate's. Where they panic, the importer refuses the file, but the fuzzer ends at the
+//! panic: it is not a finding of ours if the stack is all theirs below `Columns::read`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Some(num_rows) = profiler::parsers::parquet_table(bytes) {
+        assert!(num_rows <= 2_000_000, "{num_rows}");
+    }
+});
