@@ -1,7 +1,4 @@
 //! A parquet table that `profiler import aiconfigurator` reads: what is accepted is within its limits.
-//!
-//! The decoders are the parquet crate's. Where they panic, the importer refuses the file, but the fuzzer ends at the
-//! panic: it is not a finding of ours if the stack is all theirs below `Columns::read`.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
