@@ -25,7 +25,7 @@ fn a_damaged_table_is_read_or_refused() {
                 let at = usize::try_from(next(&mut state)).expect("64 bits") % bytes.len();
                 bytes[at] = u8::try_from(next(&mut state) & 0xff).expect("a byte");
             }
-            if next(&mut state) % 8 == 0 {
+            if next(&mut state).is_multiple_of(8) {
                 bytes.truncate(usize::try_from(next(&mut state)).expect("64 bits") % bytes.len());
             }
             match profiler::parsers::parquet_table(&bytes) {
