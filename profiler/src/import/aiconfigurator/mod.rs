@@ -13,6 +13,7 @@
 pub(crate) mod columns;
 mod attention;
 mod gemm;
+mod guard;
 mod layer;
 mod measured;
 mod noise;
