@@ -68,16 +68,16 @@ fn ProfilePicker() -> impl IntoView {
             <label class="field-label" for="profile-select">"Profile"</label>
             <select id="profile-select" data-testid="profile-select" aria-describedby="profile-note" on:change=changed>
                 {move || own().map(|own| view! { <option value="" selected>{own}</option> })}
-                <For each=move || state.gallery.with(|all| by_model(all)) key=|(model, _)| model.clone() let:group>
-                    <optgroup label=short(&group.0).to_owned()>
-                        {group.1.into_iter().map(|entry| {
+                {move || {
+                    let groups = state.gallery.with(|entries| by_model(entries));
+                    groups.into_iter().map(|(model, group)| {
+                        let options = group.into_iter().map(|entry| {
                             let (name, setup) = (entry.name.clone(), entry.setup());
-                            view! {
-                                <option value=entry.name prop:selected=move || is_chosen(&name)>{setup}</option>
-                            }
-                        }).collect_view()}
-                    </optgroup>
-                </For>
+                            view! { <option value=entry.name prop:selected=move || is_chosen(&name)>{setup}</option> }
+                        });
+                        view! { <optgroup label=short(&model).to_owned()>{options.collect_view()}</optgroup> }
+                    }).collect_view()
+                }}
             </select>
             <p class="field-help" id="profile-note">
                 {note}
