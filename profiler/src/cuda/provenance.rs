@@ -1,11 +1,10 @@
 //! What a profile of this engine is: not one of vLLM's, and it says so.
 
 use sim_core::profile::Profile;
-use sim_core::profile::schema::{
-    Basis, Cost, FrontEnd, Host, OutputLatency, PassCost, ProvenanceKind, RequestLatency, Source,
-};
+use sim_core::profile::schema::{ProvenanceKind, Source};
 
 use super::device::History;
+use crate::import::host_terms;
 
 /// Makes a measured profile one that claims no more than it is: kind `derived`, the operators named as what they are,
 /// host and front end replaced by labelled estimates.
@@ -35,44 +34,5 @@ pub(crate) fn relabel(profile: &mut Profile, history: &History, versions: &[(Str
     notes.extend(history.notes());
     notes.append(&mut provenance.notes);
     provenance.notes = notes;
-    profile.host = host();
-    profile.front_end = front_end();
-}
-
-fn judged(time_us: f64, reason: &str) -> Cost {
-    Cost { time_us, basis: Basis::Estimate, reason: reason.to_owned() }
-}
-
-fn host() -> Host {
-    let of_processor = "vLLM 0.32.0 on one core of an AMD EPYC server without a GPU took about as long per decoding \
-                        request; another processor differs.";
-    Host {
-        schedule: PassCost {
-            per_pass: judged(
-                400.0,
-                "Judged: building and copying the inputs and launching a pass, a few tenths of a millisecond.",
-            ),
-            per_request: judged(8.5, of_processor),
-        },
-        update: PassCost {
-            per_pass: judged(150.0, "Judged: copying the sampled tokens to the host and sending the outputs."),
-            per_request: judged(4.0, of_processor),
-        },
-    }
-}
-
-fn front_end() -> FrontEnd {
-    FrontEnd {
-        request_latency: RequestLatency {
-            per_request: judged(2000.0, "Judged: HTTP, checks, and the message to the engine core on an idle server."),
-            per_prompt_token: judged(2.0, "Judged: fast tokenizers do about half a million tokens a second."),
-        },
-        output_latency: OutputLatency {
-            per_pass: judged(400.0, "Judged: the message from the engine core and the wake-ups on its way."),
-            per_token: judged(
-                12.0,
-                "Judged: detokenizing and streaming take about 25 microseconds of one core a token.",
-            ),
-        },
-    }
+    (profile.host, profile.front_end) = host_terms::rule(&profile.hardware, &profile.engine);
 }
