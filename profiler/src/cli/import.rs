@@ -39,7 +39,7 @@ struct AiconfiguratorArgs {
     /// The model's config.json (Llama, Mistral, Qwen2, Qwen3, or Qwen3 with experts).
     #[arg(long, value_name = "CONFIG.json")]
     model: PathBuf,
-    /// The package's name of the device: h100_sxm, h200_sxm, b200_sxm, l40s, a100_sxm or rtx_pro_6000_server.
+    /// The package's name of the device: `h100_sxm`, `h200_sxm`, `b200_sxm`, `l40s`, `a100_sxm` or `rtx_pro_6000_server`.
     #[arg(long)]
     system: String,
     /// The version of vLLM that was measured [default: the newest that the package has].
