@@ -14,8 +14,6 @@ use sim_core::time::SimTime;
 
 use crate::import::fit::runs::{Clock, Latency, Metric, Run, workload};
 
-/// The vLLM that was measured.
-pub(super) const VLLM_VERSION: &str = "0.10.2";
 /// Longest file that is read.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
 /// Largest length or concurrency.

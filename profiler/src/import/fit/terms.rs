@@ -34,7 +34,8 @@ pub(crate) enum Term {
 
 impl Term {
     /// The terms of the profile's `host` and `front_end`.
-    pub(crate) const HOST_AND_FRONT_END: [Self; 8] = [
+    #[cfg(test)]
+    const HOST_AND_FRONT_END: [Self; 8] = [
         Self::SchedulePerPass,
         Self::SchedulePerRequest,
         Self::UpdatePerPass,
