@@ -1,7 +1,10 @@
 //! The parsers of files that somebody else wrote, for fuzz targets: each takes bytes and says whether it took them.
 
 use crate::import::aiconfigurator::columns::{Columns, Wanted};
+use crate::import::calibrate::inferencex;
+use crate::import::llmservingsim::{Files, Meta, import, inflate, run};
 use crate::import::model_config::ModelConfig;
+use crate::import::vllm_bench::result;
 
 /// Reads a `config.json` as `profiler import` does; the number of the model's parameters if it is accepted.
 #[must_use]
@@ -14,4 +17,49 @@ pub fn model_config(bytes: &[u8]) -> Option<u64> {
 pub fn parquet_table(bytes: &[u8]) -> Option<usize> {
     let wanted = Wanted { texts: &["gemm_dtype"], counts: &["m", "n", "k"], ..Wanted::default() };
     Columns::read(bytes, "fuzz", &wanted).ok().map(|columns| columns.num_rows())
+}
+
+/// Reads layer times as `profiler import llmservingsim` does, with these bytes as the table of the dense layers, of the
+/// layers over sequences, and of attention, divided by 0 bytes; whether a profile comes of it.
+#[must_use]
+pub fn llmservingsim_tables(bytes: &[u8]) -> bool {
+    let mut parts = bytes.splitn(3, |&byte| byte == 0);
+    let (dense, per_sequence) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let files = Files { dense, per_sequence, attention: parts.next().unwrap_or_default() };
+    let meta =
+        b"vllm_version: 0\ngpu: NVIDIA H200\nmodel: m\nvariant: bf16\nmeasurement_iterations: 3\nengine_effective:\n  \
+                 block_size: 16\n  max_num_batched_tokens: 2048\n  max_num_seqs: 256\n";
+    let config = include_bytes!("../models/llama-3.1-8b.json");
+    Meta::from_yaml(meta).and_then(|meta| import(&meta, files, config)).is_ok()
+}
+
+/// Reads `meta.yaml` of such a folder; whether it is accepted.
+#[must_use]
+pub fn llmservingsim_meta(bytes: &[u8]) -> bool {
+    Meta::from_yaml(bytes).is_ok()
+}
+
+/// Reads the requests of a run as `profiler import calibrate` does; whether they are accepted.
+#[must_use]
+pub fn llmservingsim_requests(bytes: &[u8]) -> bool {
+    let meta = br#"{"vllm_version": "0", "engine_kwargs": {"max_num_seqs": 8, "max_num_batched_tokens": 64, "tensor_parallel_size": 1}}"#;
+    run::read(meta, bytes).is_ok()
+}
+
+/// Reads a list of configurations as `profiler import calibrate` does; the number of runs if it is accepted.
+#[must_use]
+pub fn inferencex(bytes: &[u8]) -> Option<usize> {
+    inferencex::read(bytes).ok().map(|runs| runs.len())
+}
+
+/// Reads results of `vllm bench serve` as `profiler import vllm-bench` does; their number if they are accepted.
+#[must_use]
+pub fn bench_result(bytes: &[u8]) -> Option<usize> {
+    result::read(bytes).ok().map(|results| results.len())
+}
+
+/// Unpacks gzipped bytes under a limit of 1 MiB; the length of what was inside.
+#[must_use]
+pub fn gzipped(bytes: &[u8]) -> Option<usize> {
+    inflate(bytes, 1 << 20).ok().map(|plain| plain.len())
 }

@@ -28,10 +28,11 @@ fn model(name: &str) -> String {
     format!("{MODELS}/{name}.json")
 }
 
-/// Runs in a folder of its own, so that messages hold no path of this machine.
+/// Runs in a folder of its own, so that messages hold no path of this machine. The device time between passes is left
+/// out: the package has none.
 fn import(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_profiler"));
-    command.current_dir(folder).args(["import", "aiconfigurator"]).args(arguments);
+    command.current_dir(folder).args(["import", "aiconfigurator", "--without-gap"]).args(arguments);
     command.output().expect("the program starts")
 }
 

@@ -14,7 +14,7 @@ use crate::verify::metrics::store::write_whole;
 /// What is imported, and where the profile goes.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The folder with attention.csv, dense.csv and per_sequence.csv; meta.yaml stands there or one level up.
+    /// The folder with the three tables (attention.csv and so on); meta.yaml stands there or one level up.
     folder: PathBuf,
     /// The config.json of the model that was measured.
     #[arg(long, value_name = "CONFIG.json")]

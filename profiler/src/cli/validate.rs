@@ -28,8 +28,8 @@ impl Args {
     #[expect(clippy::print_stderr, reason = "faults go to stderr, what is known of good profiles to stdout")]
     pub(super) fn run(&self) -> Result<bool> {
         let mut out = io::stdout().lock();
-        let mut all_well = true;
-        for (number, path) in self.profiles.iter().enumerate() {
+        let (mut all_well, mut gap) = (true, "");
+        for path in &self.profiles {
             let bytes = read_limited(path, Profile::MAX_BYTES)?;
             let examined = examine(&path.display().to_string(), &bytes).with_context(|| path.display().to_string());
             let examination = match examined {
@@ -45,8 +45,8 @@ impl Args {
                 writeln!(out, "{}", serde_json::to_string(&examination)?)?;
                 continue;
             }
-            let gap = if number > 0 { "\n" } else { "" };
             write!(out, "{gap}{}", table(&examination)?)?;
+            gap = "\n";
         }
         Ok(all_well)
     }

@@ -1,7 +1,7 @@
 //! What a profile cannot answer, or only beyond what it knows.
 
 use sim_core::profile::Profile;
-use sim_core::profile::schema::{Basis, ProvenanceKind};
+use sim_core::profile::schema::{Basis, DeviceType, ProvenanceKind};
 
 use super::coverage::Extent;
 
@@ -25,8 +25,10 @@ pub(super) fn cannot_answer(profile: &Profile, coverage: &[Extent]) -> Vec<Strin
         engine.quantization.as_ref().unwrap_or(&engine.dtype),
         engine.kv_cache_dtype
     ));
-    let graphs = if profile.has_cuda_graphs() { "without CUDA graphs (enforce_eager)" } else { "with CUDA graphs" };
-    gaps.push(format!("Passes {graphs}: every time is then extrapolated."));
+    if profile.hardware.device_type == DeviceType::Cuda {
+        let graphs = if engine.enforce_eager { "with CUDA graphs" } else { "without CUDA graphs (enforce_eager)" };
+        gaps.push(format!("Passes {graphs}: every time is then extrapolated."));
+    }
     match &tables.mixed_batch {
         None => gaps.push("Passes with decodes and prompt parts: nobody measured any, their attention is a sum.".into()),
         Some(mixed) if mixed.samples.is_empty() => gaps.push(format!(

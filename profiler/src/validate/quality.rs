@@ -27,7 +27,8 @@ pub(crate) struct Noise {
     /// Fewest and middling number of samples behind a point; `null` if the source does not say.
     pub(crate) min_samples: Option<u32>,
     pub(crate) median_samples: Option<f64>,
-    /// Spread over median: the middling and the largest.
+    /// Spread as a share of the shortest pass that holds the point: the middling and the largest. Terms are differences of
+    /// passes, so a term's spread is a pass's, and a share of the term itself would say nothing where that is near 0.
     pub(crate) median_spread: Option<f64>,
     pub(crate) max_spread: Option<f64>,
 }
@@ -48,26 +49,14 @@ impl Noise {
 /// A table's points: their times, and samples and spreads if known.
 struct Points {
     table: &'static str,
+    /// What else the shortest pass takes.
+    rest_us: f64,
     times: Vec<Option<f64>>,
     samples: Option<Vec<u32>>,
     spreads: Option<Vec<f64>>,
 }
 
 impl Points {
-    fn grid(
-        table: &'static str,
-        times: &[Vec<Option<f64>>],
-        samples: Option<&Vec<Vec<u32>>>,
-        spreads: Option<&Vec<Vec<f64>>>,
-    ) -> Self {
-        Self {
-            table,
-            times: times.concat(),
-            samples: samples.map(|rows| rows.concat()),
-            spreads: spreads.map(|rows| rows.concat()),
-        }
-    }
-
     /// Of the points that have a time: a place without one holds no sample.
     fn noise(&self) -> Noise {
         let known = |i: &usize| self.times[*i].is_some();
@@ -75,7 +64,7 @@ impl Points {
         let samples =
             self.samples.as_ref().map(|samples| places.iter().filter_map(|&i| samples.get(i).copied()).collect());
         let samples: Option<Vec<u32>> = samples;
-        let relative = |i: usize, spreads: &[f64]| Some(spreads.get(i)? / self.times[i]?);
+        let relative = |i: usize, spreads: &[f64]| Some(spreads.get(i)? / (self.rest_us + self.times[i]?));
         let spreads = self.spreads.as_ref().map(|spreads| {
             sorted(places.iter().filter_map(|&i| relative(i, spreads)).filter(|share| share.is_finite()))
         });
@@ -101,18 +90,34 @@ pub(super) fn noise(profile: &Profile) -> Vec<Noise> {
     let tables = &profile.step_time;
     let (body, head) = (&tables.non_attention, &tables.head);
     let (decode, prefill) = (&tables.decode_attention, &tables.prefill_attention);
-    let curve = |table, times: &[f64], samples: &Option<Vec<u32>>, spreads: &Option<Vec<f64>>| Points {
+    let first = |times: &[f64]| times.first().copied().unwrap_or(0.0);
+    let (first_body, first_head) = (first(&body.time_us), first(&head.time_us));
+    let curve = |table, rest_us, times: &[f64], samples: &Option<Vec<u32>>, spreads: &Option<Vec<f64>>| Points {
         table,
+        rest_us,
         times: times.iter().copied().map(Some).collect(),
         samples: samples.clone(),
         spreads: spreads.clone(),
     };
-    let grid = Points::grid;
+    let decode = Points {
+        table: "decode_attention",
+        rest_us: first_body + first_head,
+        times: decode.time_us.concat(),
+        samples: decode.num_samples.as_ref().map(|rows| rows.concat()),
+        spreads: decode.spread_us.as_ref().map(|rows| rows.concat()),
+    };
+    let prefill = Points {
+        table: "prefill_attention",
+        rest_us: first_body + first_head,
+        times: prefill.time_us.concat(),
+        samples: prefill.num_samples.as_ref().map(|rows| rows.concat()),
+        spreads: prefill.spread_us.as_ref().map(|rows| rows.concat()),
+    };
     let points = [
-        curve("non_attention", &body.time_us, &body.num_samples, &body.spread_us),
-        curve("head", &head.time_us, &head.num_samples, &head.spread_us),
-        grid("decode_attention", &decode.time_us, decode.num_samples.as_ref(), decode.spread_us.as_ref()),
-        grid("prefill_attention", &prefill.time_us, prefill.num_samples.as_ref(), prefill.spread_us.as_ref()),
+        curve("non_attention", first_head, &body.time_us, &body.num_samples, &body.spread_us),
+        curve("head", first_body, &head.time_us, &head.num_samples, &head.spread_us),
+        decode,
+        prefill,
     ];
     points.iter().map(Points::noise).collect()
 }

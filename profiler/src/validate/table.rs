@@ -81,10 +81,10 @@ fn runs(text: &mut String, runs: &[RunErrors]) -> Result<(), Error> {
     if runs.is_empty() {
         return writeln!(text, "Runs: none was compared with a real engine");
     }
-    writeln!(text, "\n{:<20}{:>10}{:>12}{:>12}", "Runs", "compared", "mean |error|", "largest")?;
+    writeln!(text, "\n{:<20}{:>10}{:>14}{:>12}", "Runs", "compared", "mean |error|", "largest")?;
     for run in runs {
         let (mean, largest) = (percent(run.mean_error), percent(run.max_error));
-        writeln!(text, "{:<20}{:>10}{mean:>12}{largest:>12}", run.metric, run.num_runs)?;
+        writeln!(text, "{:<20}{:>10}{mean:>14}{largest:>12}", run.metric, run.num_runs)?;
     }
     Ok(())
 }
@@ -92,15 +92,12 @@ fn runs(text: &mut String, runs: &[RunErrors]) -> Result<(), Error> {
 fn figures(text: &mut String, figures: &[Figure]) -> Result<(), Error> {
     writeln!(text, "\n{:<46}{:>14}  basis", "Figures", "value")?;
     for figure in figures {
-        let value = if figure.unit == "bytes" {
-            format!("{:.3} GiB", figure.value / f64::from(1_u32 << 30))
-        } else {
-            format!("{:.2} us", figure.value)
-        };
-        let value = if figure.field.ends_with("per_token") && figure.unit == "bytes" {
-            format!("{} bytes", figure.value)
-        } else {
-            value
+        let (mib, gib) = (f64::from(1_u32 << 20), f64::from(1_u32 << 30));
+        let value = match figure.value {
+            value if figure.unit != "bytes" => format!("{value:.2} us"),
+            value if value < mib => format!("{value} bytes"),
+            value if value < gib => format!("{:.1} MiB", value / mib),
+            value => format!("{:.2} GiB", value / gib),
         };
         writeln!(text, "{:<46}{value:>14}  {}", figure.field, figure.basis_name())?;
     }

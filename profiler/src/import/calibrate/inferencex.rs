@@ -2,7 +2,7 @@
 //! (Apache-2.0) lists them: mean TTFT and TPOT by lengths and concurrency.
 //!
 //! What the list leaves out is in InferenceX's public scripts: vLLM 0.10.2 with `max-num-batched-tokens` 8192,
-//! `max-num-seqs` the concurrency, no prefix caching, asynchronous scheduling, `gpu-memory-utilization` 0.9; a client
+//! `max-model-len` 10240, `max-num-seqs` the concurrency, an fp8 KV cache, no prefix caching, asynchronous scheduling, `gpu-memory-utilization` 0.9; a client
 //! that keeps so many requests under way, ten times as many in all, with lengths drawn from 0.8 L to L.
 
 use std::str;
@@ -14,8 +14,6 @@ use sim_core::time::SimTime;
 
 use crate::import::fit::runs::{Clock, Latency, Metric, Run, workload};
 
-/// The vLLM that was measured.
-pub(super) const VLLM_VERSION: &str = "0.10.2";
 /// Longest file that is read.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
 /// Largest length or concurrency.
@@ -64,6 +62,7 @@ fn run(header: &[&str], fields: &[&str]) -> Result<Run> {
     for (flag, value) in [
         ("max-num-seqs", concurrency.to_string()),
         ("max-num-batched-tokens", "8192".to_owned()),
+        ("max-model-len", "10240".to_owned()),
         ("tensor-parallel-size", text("tp_size")?.to_owned()),
         ("gpu-memory-utilization", "0.9".to_owned()),
     ] {

@@ -5,7 +5,7 @@
 //! each set alone and to both together, with every set counting the same; each fit is also tried on the set it has not
 //! seen.
 
-mod inferencex;
+pub(crate) mod inferencex;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -21,8 +21,9 @@ use super::host_terms;
 use super::llmservingsim::{Folder, run};
 use super::read_limited;
 
-/// The device time between two passes: what a run's time per output token shows.
-const GAP: [Term; 2] = [Term::GapPerPass, Term::GapPerRequest];
+/// The device time between two passes: what a run's time per output token shows. A set that cannot tell the two apart
+/// gives the first.
+const GAP: [Term; 2] = [Term::GapPerRequest, Term::GapPerPass];
 /// The front end's part that times in a client show and the simulation of other terms cannot replace.
 const FRONT_END: [Term; 1] = [Term::RequestPerPromptToken];
 
@@ -58,8 +59,6 @@ pub(crate) fn sets(folder: &Path) -> Result<Sets> {
     let profile = Profile::from_json(&file(&path, Profile::MAX_BYTES)?);
     let mut profile = profile.with_context(|| path.display().to_string())?;
     (profile.host, profile.front_end) = host_terms::rule(&profile.hardware, &profile.engine);
-    // The tables are those of another version; that of the runs decides which rule holds.
-    inferencex::VLLM_VERSION.clone_into(&mut profile.engine.vllm_version);
     without_calibrated(&mut profile);
     let path = h100.join("silicon_sample.csv");
     let runs = inferencex::read(&file(&path, inferencex::MAX_BYTES)?).with_context(|| path.display().to_string())?;
@@ -103,9 +102,9 @@ pub(crate) fn report(sets: &Sets) -> Result<String> {
 
 /// What [`host_terms`] says for a set's engine.
 fn rule(set: &Set) -> Vec<Value> {
-    let engine = &set.profile.engine;
-    let gap = host_terms::gap(engine);
-    let (_, front_end) = host_terms::rule(&set.profile.hardware, engine);
+    let hardware = &set.profile.hardware;
+    let gap = host_terms::gap(hardware);
+    let (_, front_end) = host_terms::rule(hardware, &set.profile.engine);
     vec![
         (Term::GapPerPass, Some(gap.per_pass_us)),
         (Term::GapPerRequest, Some(gap.per_request_us)),
@@ -146,4 +145,40 @@ fn errors(compared: &[Compared]) -> String {
         (!sizes.is_empty()).then(|| format!("{} {:.1} %", latency.key(), 100.0 * mean))
     };
     format!("mean |error| {}", Latency::ALL.into_iter().filter_map(of).collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// Mean sizes of the errors of TTFT, TPOT and end-to-end latency, in percent; 0 where there is none.
+    fn mean_errors(set: &Set, values: &[Value]) -> [f64; 3] {
+        let compared = compare(&with(&set.profile, values), &set.runs).expect("every run can be simulated").concat();
+        Latency::ALL.map(|latency| {
+            let sizes =
+                compared.iter().filter(|one| one.metric.latency == latency).map(|one| 100.0 * one.error().abs());
+            let sizes: Vec<f64> = sizes.collect();
+            sizes.iter().sum::<f64>() / sizes.len().max(1) as f64
+        })
+    }
+
+    #[track_caller]
+    fn check(name: &str, errors: [f64; 3], most: [f64; 3]) {
+        let is_met = errors.iter().zip(&most).all(|(error, most)| error <= most);
+        assert!(is_met, "{name}: mean errors of TTFT, TPOT, E2EL {errors:?} %, must be at most {most:?}");
+    }
+
+    /// `profiler import calibrate` shows the same figures, and the fits behind them.
+    #[test]
+    fn the_rule_keeps_its_errors_on_both_sets() {
+        let sets =
+            sets(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/calibration"))).expect("the sets");
+        check("RTX", mean_errors(&sets.rtx, &rule(&sets.rtx)), [1.0, 0.5, 0.5]);
+        check("H100", mean_errors(&sets.h100, &rule(&sets.h100)), [10.0, 10.0, 0.0]);
+        let mut values = rule(&sets.h100);
+        values.push((Term::DecodeAttentionFactor, Some(1.57)));
+        check("H100, decode attention of its version", mean_errors(&sets.h100, &values), [10.0, 3.0, 0.0]);
+    }
 }

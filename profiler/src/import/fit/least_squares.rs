@@ -2,8 +2,8 @@
 //!
 //! The function is smooth only roughly: a longer term can move a request from one pass to the next. So derivatives are
 //! differences over steps that matter, and a step is taken only if the sum of squares falls (Levenberg and Marquardt's
-//! damping). A parameter that the residuals hardly depend on, or only as a mixture of others does, is not fitted: a
-//! value would be noise.
+//! damping). A parameter that the residuals hardly depend on, or only as a mixture of those before it does, is not
+//! fitted: a value would be noise.
 
 use anyhow::{Result, ensure};
 
@@ -140,28 +140,22 @@ impl<F: FnMut(&[f64]) -> Result<Vec<f64>>> Search<'_, F> {
     }
 }
 
-/// The columns that are large enough, and no mixture of the others: greedily, the one with the largest effect of its
-/// own first.
+/// The columns that are large enough, and no mixture of those before: of two that look alike, the first is fitted.
 fn identifiable(effects: &[Vec<f64>]) -> Vec<usize> {
-    let mut rests: Vec<Vec<f64>> = effects.to_vec();
+    let mut directions: Vec<Vec<f64>> = vec![];
     let mut chosen = vec![];
-    loop {
-        let own = |column: usize| sum_of_squares(&rests[column]).sqrt();
-        let is_candidate = |&column: &usize| {
-            let whole = sum_of_squares(&effects[column]).sqrt();
-            !chosen.contains(&column) && whole > MIN_EFFECT && own(column) > MIN_OWN_EFFECT * whole
-        };
-        let best = (0..effects.len()).filter(is_candidate).max_by(|&a, &b| own(a).total_cmp(&own(b)));
-        let Some(best) = best else { break };
-        let norm = own(best);
-        let direction: Vec<f64> = rests[best].iter().map(|value| value / norm).collect();
-        for rest in &mut rests {
-            let along: f64 = rest.iter().zip(&direction).map(|(a, b)| a * b).sum();
-            rest.iter_mut().zip(&direction).for_each(|(value, unit)| *value -= along * unit);
+    for (column, effect) in effects.iter().enumerate() {
+        let mut rest = effect.clone();
+        for direction in &directions {
+            let along: f64 = rest.iter().zip(direction).map(|(a, b)| a * b).sum();
+            rest.iter_mut().zip(direction).for_each(|(value, unit)| *value -= along * unit);
         }
-        chosen.push(best);
+        let (whole, own) = (sum_of_squares(effect).sqrt(), sum_of_squares(&rest).sqrt());
+        if whole > MIN_EFFECT && own > MIN_OWN_EFFECT * whole {
+            directions.push(rest.iter().map(|value| value / own).collect());
+            chosen.push(column);
+        }
     }
-    chosen.sort_unstable();
     chosen
 }
 

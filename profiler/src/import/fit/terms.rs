@@ -23,7 +23,8 @@ pub(crate) enum Term {
     /// `front_end.output_latency.per_token`.
     OutputPerToken,
     /// Time of the device between two passes that no operator's table holds (sampling, input kernels, gaps): once per
-    /// pass. It goes into the head's table and is 0 there until fitted.
+    /// pass. It is added to the head's table, to what a
+    /// derived profile has there already, and is 0 until fitted.
     GapPerPass,
     /// The same for each request of the pass.
     GapPerRequest,
@@ -34,7 +35,8 @@ pub(crate) enum Term {
 
 impl Term {
     /// The terms of the profile's `host` and `front_end`.
-    pub(crate) const HOST_AND_FRONT_END: [Self; 8] = [
+    #[cfg(test)]
+    const HOST_AND_FRONT_END: [Self; 8] = [
         Self::SchedulePerPass,
         Self::SchedulePerRequest,
         Self::UpdatePerPass,
@@ -56,8 +58,8 @@ impl Term {
             Self::RequestPerPromptToken => "front_end.request_latency.per_prompt_token",
             Self::OutputPerPass => "front_end.output_latency.per_pass",
             Self::OutputPerToken => "front_end.output_latency.per_token",
-            Self::GapPerPass => "device time between passes, per pass",
-            Self::GapPerRequest => "device time between passes, per request",
+            Self::GapPerPass => "added device time between passes, per pass",
+            Self::GapPerRequest => "added device time between passes, per request",
             Self::DecodeAttentionFactor => "factor of decode attention",
         }
     }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 /// Longest table that is read.
 pub(crate) const MAX_BYTES: usize = 32 << 20;
 /// Most lines of a table.
-const MAX_LINES: usize = 1 << 20;
+const MAX_LINES: usize = 1 << 17;
 /// Largest count of tokens or requests: that of a profile.
 const MAX_COUNT: u32 = 1 << 26;
 /// Longest time of a layer, in microseconds.

@@ -150,8 +150,6 @@ fn notes(meta: &Meta, tables: &tables::Tables) -> Vec<String> {
              for the device: the tables end there.",
             meta.max_num_seqs, meta.max_num_batched_tokens
         ),
-        "Measured attention over contexts of up to the last column only; beyond, times follow its last two columns."
-            .to_owned(),
     ];
     if let Some(fit) = &tables.mixed {
         let percent = |errors: &[f64], share: f64| {

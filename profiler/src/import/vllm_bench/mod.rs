@@ -20,6 +20,21 @@ use super::fit::terms::Term;
 use super::fit::{Set, Value, compare, fit, with};
 use result::{BenchRequest, BenchResult};
 
+/// What may be fitted. Of terms that a result cannot tell apart, the first is: with synchronous scheduling host time
+/// looks like a gap between passes, with asynchronous scheduling it is hidden and the gap is not.
+const TERMS: [Term; 10] = [
+    Term::SchedulePerPass,
+    Term::RequestPerRequest,
+    Term::RequestPerPromptToken,
+    Term::SchedulePerRequest,
+    Term::GapPerPass,
+    Term::GapPerRequest,
+    Term::UpdatePerPass,
+    Term::UpdatePerRequest,
+    Term::OutputPerPass,
+    Term::OutputPerToken,
+];
+
 /// What came of it.
 #[derive(Debug)]
 pub(crate) struct Fitted {
@@ -37,11 +52,10 @@ pub(crate) fn fit_results(profile: &Profile, results: &[(String, BenchResult)], 
     for (name, result) in results {
         runs.push(run(name, result, profile, flags)?);
     }
-    let mut terms = Term::HOST_AND_FRONT_END.to_vec();
-    if profile.provenance.kind == ProvenanceKind::Derived {
-        // Sums of operators have nothing between two passes; measured passes do.
-        terms.extend([Term::GapPerPass, Term::GapPerRequest]);
-    }
+    // Sums of operators have nothing between two passes; measured passes do.
+    let has_gap = profile.provenance.kind == ProvenanceKind::Measured;
+    let is_gap = |term: &Term| matches!(term, Term::GapPerPass | Term::GapPerRequest);
+    let terms: Vec<Term> = TERMS.into_iter().filter(|term| !(has_gap && is_gap(term))).collect();
     let before = compare(profile, &runs)?;
     let sets = [Set { profile: profile.clone(), runs }];
     let values = fit(&sets, &terms)?;
