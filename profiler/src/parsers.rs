@@ -1,4 +1,4 @@
-//! The parsers of files that somebody else wrote, for fuzz targets: each takes bytes and says whether it took them.
+//! The parsers of files that somebody else wrote, for fuzz targets and tests: each takes bytes and says whether it took them.
 
 use crate::import::aiconfigurator::columns::{Columns, Wanted};
 use crate::import::calibrate::inferencex;

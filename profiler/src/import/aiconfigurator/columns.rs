@@ -8,6 +8,7 @@ use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::DataType;
 use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 
+use super::footer;
 use super::guard::guarded;
 
 /// Most rows of a table; the longest of aiconfigurator-core 0.12.0 has 250,000.
@@ -53,6 +54,7 @@ impl Columns {
     }
 
     fn read_unguarded(bytes: &[u8], wanted: &Wanted) -> Result<Self> {
+        footer::check(bytes)?;
         let file = SerializedFileReader::new(Bytes::copy_from_slice(bytes)).context("is no parquet file")?;
         check_limits(&file)?;
         let names: Vec<String> = file

@@ -12,6 +12,7 @@
 
 pub(crate) mod columns;
 mod attention;
+mod footer;
 mod gemm;
 mod guard;
 mod layer;
