@@ -295,6 +295,7 @@ fn models_that_cannot_be_composed_are_refused_by_name() {
         ("a window", facts.replace("\"llama\"", "\"mistral\", \"sliding_window\": 4096")),
         ("quantised", facts.replace("\"llama\"", "\"llama\", \"quantization_config\": {\"quant_method\": \"awq\"}")),
         ("experts in some layers", mixture.replace("\"decoder_sparse_step\": 1", "\"decoder_sparse_step\": 2")),
+        ("more experts per token", mixture.replace("\"num_experts_per_tok\": 8", "\"num_experts_per_tok\": 800")),
         ("no experts per token", mixture.replace("num_experts_per_tok", "top_k")),
     ];
     let folder = scratch("models");

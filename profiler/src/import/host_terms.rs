@@ -24,7 +24,7 @@
 //!
 //! The rule: with that factor in place, the gap and the time per prompt token that explain both sets best, each set
 //! counting the same. Mean errors are then 0.4 % of TPOT, TTFT and end-to-end latency on RTX, 1.8 % of TPOT and 4.2 % of
-//! TTFT on H100; with H100's tables as they are, its TPOT is off by 7.8 %. The sets give no reason to distinguish versions
+//! TTFT on H100; with H100's tables as they are, its TPOT is off by 7.1 %. The sets give no reason to distinguish versions
 //! of vLLM or hosts with GPUs. An engine on a processor has no gap: nothing is launched ahead of it. Nothing is fitted to
 //! a single profile.
 

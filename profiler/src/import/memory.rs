@@ -157,3 +157,29 @@ fn kv_cache_per_token(config: &ModelConfig, storage: Storage) -> Bytes {
 pub(crate) fn whole_bytes(bytes: f64) -> u64 {
     bytes.round().clamp(0.0, 1e15) as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Storage, weights};
+    use crate::import::model_config::ModelConfig;
+
+    #[track_caller]
+    fn check(model: &str, tensor_parallel_size: u32, expert_parallel_size: u32, matrix_bytes: u64, expect: u64) {
+        let path = format!("{}/models/{model}.json", env!("CARGO_MANIFEST_DIR"));
+        let config = ModelConfig::from_json(&std::fs::read(path).expect("a file"), model).expect("a model");
+        let storage = Storage { matrix_bytes, kv_bytes: 2, tensor_parallel_size, expert_parallel_size };
+        assert_eq!(weights(&config, storage).bytes, expect, "{model}");
+    }
+
+    #[test]
+    fn a_rank_holds_its_share_of_the_matrices_and_all_of_the_norms() {
+        check("llama-3.1-8b", 1, 1, 2, 2 * 8_030_261_248);
+        // Half of everything but 65 norms of 4096 numbers.
+        check("llama-3.1-8b", 2, 1, 2, 8_030_261_248 + 65 * 4096);
+        // The embedding and the logits keep 16 bits.
+        check("llama-3.1-8b", 1, 1, 1, 8_030_261_248 + 2 * 128_256 * 4096 + 65 * 4096);
+        // Experts are spread either way: whole ones, or slices of each.
+        check("qwen3-30b-a3b", 2, 2, 2, 30_544_916_480);
+        check("qwen3-30b-a3b", 2, 1, 2, 30_544_916_480);
+    }
+}

@@ -172,11 +172,12 @@ fn experts(root: &Map<String, Value>, core: &CoreConfig) -> Result<Experts> {
     if dense_layers || root.get("decoder_sparse_step").is_some_and(|step| step.as_u64() != Some(1)) {
         bail!("config.json: mlp_only_layers or decoder_sparse_step: experts in some layers only cannot be composed");
     }
-    Ok(Experts {
-        num_experts: core.num_experts,
-        num_experts_per_tok: count("num_experts_per_tok")?,
-        moe_intermediate_size: count("moe_intermediate_size")?,
-    })
+    let (num_experts, num_experts_per_tok) = (core.num_experts, count("num_experts_per_tok")?);
+    ensure!(
+        num_experts_per_tok <= num_experts,
+        "config.json: num_experts_per_tok is {num_experts_per_tok}; it must be at most num_experts, {num_experts}"
+    );
+    Ok(Experts { num_experts, num_experts_per_tok, moe_intermediate_size: count("moe_intermediate_size")? })
 }
 
 #[cfg(test)]

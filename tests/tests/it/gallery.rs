@@ -50,3 +50,18 @@ fn the_index_says_what_the_profile_says() {
         assert!(entry.kind == "measured" || !entry.line.starts_with("Measured"), "{}", entry.file);
     }
 }
+
+#[test]
+fn a_profile_of_the_gallery_is_small_and_a_derived_one_says_what_it_was_made_of() {
+    for entry in index() {
+        let bytes = file(&format!("../www/profiles/{}", entry.file));
+        assert!(bytes.len() < 60_000, "{}: {} bytes", entry.file, bytes.len());
+        let profile: Value = serde_json::from_slice(&bytes).expect("JSON");
+        if entry.kind == "derived" {
+            let licence = profile.pointer("/provenance/sources/0/licence").and_then(Value::as_str);
+            assert_eq!(licence, Some("Apache-2.0"), "{}", entry.file);
+            let smoothing = profile.pointer("/smoothing").and_then(Value::as_array);
+            assert!(smoothing.is_some_and(|records| records.len() >= 4), "{}: every table's change", entry.file);
+        }
+    }
+}

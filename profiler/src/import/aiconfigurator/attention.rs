@@ -49,12 +49,10 @@ impl Attention {
             counts: &["batch_size", "isl", "num_heads", "num_key_value_heads", "head_dim", "step"],
             newer_counts: &["window_size"],
         };
-        // Tables have a head per query head as 0 or as that number.
         let is_ours = |columns: &Columns, row: usize| {
-            let kv = columns.count("num_key_value_heads", row);
             columns.text("kv_cache_dtype", row) == kv_dtype
                 && columns.count("num_heads", row) == heads
-                && (kv == kv_heads || (kv == 0 && kv_heads == heads))
+                && columns.count("num_key_value_heads", row) == kv_heads
                 && columns.count("head_dim", row) == model.head_dim
                 && columns.count("window_size", row) == 0
         };
@@ -64,7 +62,7 @@ impl Attention {
         })?;
         ensure!(prompts.times.len() >= 2, "context_attention_perf: {label} was not measured");
         let decodes = measured::read(generation, &wanted, |columns, row| {
-            // `isl` earlier tokens and `step` generated ones; both are written so that they add up to the context.
+            // The context is `isl` tokens, 1 in all rows, and `step` more.
             let tokens = columns.count("isl", row).checked_add(columns.count("step", row))?;
             is_ours(columns, row).then(|| (columns.count("batch_size", row), tokens))
         })?;

@@ -1,13 +1,15 @@
 //! A parquet table, read column by column under limits.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use bytes::Bytes;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::DataType;
 use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
+
+use super::footer;
+use super::guard::guarded;
 
 /// Most rows of a table; the longest of aiconfigurator-core 0.12.0 has 250,000.
 const MAX_ROWS: usize = 2_000_000;
@@ -47,12 +49,12 @@ impl Columns {
     /// # Errors
     /// If it is no parquet file, above a limit, lacks a column, or a value is none that the column may have.
     pub(crate) fn read(bytes: &[u8], name: &str, wanted: &Wanted) -> Result<Self> {
-        // The parquet crate promises errors for broken files, and keeps the promise but for corners of its decoders.
-        let read = catch_unwind(AssertUnwindSafe(|| Self::read_unguarded(bytes, wanted)));
-        read.unwrap_or_else(|_| Err(anyhow!("is no parquet file that can be read"))).with_context(|| name.to_owned())
+        let read = guarded(|| Self::read_unguarded(bytes, wanted));
+        read.unwrap_or_else(|| Err(anyhow!("is no parquet file that can be read"))).with_context(|| name.to_owned())
     }
 
     fn read_unguarded(bytes: &[u8], wanted: &Wanted) -> Result<Self> {
+        footer::check(bytes)?;
         let file = SerializedFileReader::new(Bytes::copy_from_slice(bytes)).context("is no parquet file")?;
         check_limits(&file)?;
         let names: Vec<String> = file

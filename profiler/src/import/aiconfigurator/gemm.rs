@@ -120,3 +120,53 @@ fn distance(a: Shape, b: Shape) -> f64 {
     let octaves = |a: u32, b: u32| (f64::from(a) / f64::from(b)).log2();
     octaves(a.0, b.0).hypot(octaves(a.1, b.1))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{Dtype, Gemms, Shape};
+
+    const M: [u32; 5] = [1, 16, 256, 1024, 8192];
+
+    /// Products that take `1 / utilisation` of the roofline's time.
+    fn gemms(shapes: &[(Shape, f64)]) -> Gemms {
+        let mut gemms =
+            Gemms { dtype: Dtype::Bfloat16, curves: BTreeMap::new(), flops: 989e12, memory_bandwidth: 3.35e12 };
+        for &(shape, utilisation) in shapes {
+            let curve = M.iter().map(|&m| (m, gemms.roofline_us(m, shape) / utilisation)).collect();
+            gemms.curves.insert(shape, curve);
+        }
+        gemms
+    }
+
+    #[track_caller]
+    fn check(gemms: &Gemms, shape: Shape, utilisation: f64, distance: f64) {
+        let product = gemms.product(shape).expect("a shape is near");
+        assert!((product.distance - distance).abs() < 1e-9, "{} octaves", product.distance);
+        for m in M {
+            let expect = gemms.roofline_us(m, shape) / utilisation;
+            let got = product.series.raw_at(f64::from(m));
+            assert!((got / expect - 1.0).abs() < 1e-9, "m={m}: {got} us instead of {expect}");
+        }
+    }
+
+    #[test]
+    fn a_measured_shape_is_its_own() {
+        check(&gemms(&[((4096, 4096), 0.5), ((8192, 4096), 0.9)]), (4096, 4096), 0.5, 0.0);
+    }
+
+    #[test]
+    fn another_shape_has_the_utilisation_of_the_nearest_by_the_inverse_of_the_squared_distance() {
+        check(&gemms(&[((4096, 4096), 0.6)]), (8192, 4096), 0.6, 1.0);
+        check(&gemms(&[((4096, 4096), 0.6), ((16384, 4096), 0.8)]), (8192, 4096), 0.7, 1.0);
+        // At 1 and at 2 octaves: four times the weight.
+        check(&gemms(&[((4096, 4096), 0.5), ((32768, 4096), 1.0)]), (8192, 4096), 0.6, 1.0);
+    }
+
+    #[test]
+    fn a_shape_far_from_all_is_refused_by_name() {
+        let error = gemms(&[((256, 256), 0.5)]).product((4096, 4096)).expect_err("too far");
+        assert_eq!(error.to_string(), "gemm_perf bfloat16 n=4096 k=4096: no shape within 2 octaves was measured");
+    }
+}

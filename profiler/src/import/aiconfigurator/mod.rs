@@ -12,7 +12,9 @@
 
 pub(crate) mod columns;
 mod attention;
+mod footer;
 mod gemm;
+mod guard;
 mod layer;
 mod measured;
 mod noise;
@@ -156,11 +158,12 @@ pub(crate) fn import(data: &Path, options: &Options) -> Result<DerivedParts> {
     let num_layers = options.config.model.num_hidden_layers;
     let (step_time, smoothing) =
         step_tables::compose(&layer, &attention, num_layers, gpu).with_context(|| cell(options, gpu))?;
+    let package = package.identity();
     let source = Source {
-        name: "aiconfigurator-core".to_owned(),
-        version: package.version().to_owned(),
+        name: package.name.clone(),
+        version: package.version.clone(),
         licence: "Apache-2.0".to_owned(),
-        url: format!("https://pypi.org/project/aiconfigurator-core/{}/", package.version()),
+        url: format!("https://pypi.org/project/{}/{}/", package.name, package.version),
     };
     Ok(DerivedParts {
         model: options.config.model.clone(),

@@ -29,3 +29,16 @@ pub(super) fn check(pairs: impl Iterator<Item = (f64, f64)>, place: impl Fn(usiz
     );
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+
+    #[test]
+    fn a_change_beyond_the_limit_is_refused_with_its_place() {
+        let named = |index: usize| format!("point {index}");
+        check([(100.0, 114.0), (100.0, 86.0)].into_iter(), named).expect("noise");
+        let error = check([(100.0, 101.0), (100.0, 84.0), (100.0, 110.0)].into_iter(), named).expect_err("no noise");
+        assert!(error.to_string().starts_with("refused: point 1: to be monotone, 100.0 us must become 84.0 us, -16 %"));
+    }
+}

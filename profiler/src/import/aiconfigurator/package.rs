@@ -39,13 +39,19 @@ struct Entry {
     path: String,
 }
 
+/// What the package calls itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) name: String,
+    pub(super) version: String,
+}
+
 /// The tables of one system.
 #[derive(Debug)]
 pub(super) struct Package {
     wheel: Option<ZipArchive<File>>,
     entries: Vec<Entry>,
-    /// The package's own version; `unknown` if it does not say.
-    version: String,
+    identity: Identity,
     /// For messages.
     what: String,
 }
@@ -79,37 +85,37 @@ impl Package {
         let names: Vec<String> = wheel.file_names().map(str::to_owned).collect();
         let entries = names.iter().filter_map(|name| Entry::new(name)).collect();
         let metadata = names.iter().find(|name| name.ends_with(".dist-info/METADATA"));
-        let version = match metadata {
-            Some(name) => version_in(&unpack(&mut wheel, name, MAX_METADATA_BYTES)?),
+        let identity = match metadata {
+            Some(name) => Identity::read(&unpack(&mut wheel, name, MAX_METADATA_BYTES)?),
             None => None,
         };
-        let version = version.unwrap_or_else(|| "unknown".to_owned());
-        Ok(Self { wheel: Some(wheel), entries, version, what: String::new() })
+        let identity = identity.unwrap_or_default();
+        Ok(Self { wheel: Some(wheel), entries, identity, what: String::new() })
     }
 
     fn folder(data: &Path, system: &str) -> Result<Self> {
         let mut entries = Vec::new();
-        let mut version = None;
+        let mut identity = None;
         // The package itself, or the folder that it was installed or unpacked into.
         for root in std::iter::once(data.to_owned()).chain(children(data)?) {
             let tables = root.join("systems/data").join(system);
             if tables.is_dir() {
                 find_tables(&tables, &mut entries)?;
             }
-            version = version.or_else(|| metadata_version(&root));
+            identity = identity.or_else(|| Identity::beside(&root));
         }
-        if version.is_none() {
+        if identity.is_none() {
             // DATA is the package; what pip wrote about it lies beside it.
             let parent = data.parent().map(children).transpose().ok().flatten().unwrap_or_default();
-            version = parent.iter().find_map(|root| metadata_version(root));
+            identity = parent.iter().find_map(|root| Identity::beside(root));
         }
-        let version = version.unwrap_or_else(|| "unknown".to_owned());
-        Ok(Self { wheel: None, entries, version, what: String::new() })
+        let identity = identity.unwrap_or_default();
+        Ok(Self { wheel: None, entries, identity, what: String::new() })
     }
 
-    /// The package's own version.
-    pub(super) fn version(&self) -> &str {
-        &self.version
+    /// What the package calls itself.
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// The version of vLLM that is asked for, or the newest one with matrix products and attention.
@@ -211,18 +217,32 @@ fn find_tables(system: &Path, entries: &mut Vec<Entry>) -> Result<()> {
     Ok(())
 }
 
-/// The version in `aiconfigurator_core-….dist-info/METADATA` or its successor's.
-fn metadata_version(folder: &Path) -> Option<String> {
-    let name = folder.file_name()?.to_str()?;
-    let is_ours = name.starts_with("aiconfigurator_core-") || name.starts_with("aisimulate");
-    if !is_ours || !name.ends_with(".dist-info") {
-        return None;
+impl Default for Identity {
+    /// For data without a METADATA file.
+    fn default() -> Self {
+        Self { name: "aiconfigurator-core".to_owned(), version: "unknown".to_owned() }
     }
-    version_in(&read_limited(&folder.join("METADATA"), MAX_METADATA_BYTES).ok()?)
 }
 
-fn version_in(metadata: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(metadata).ok()?;
-    let version = text.lines().find_map(|line| line.strip_prefix("Version: "))?.trim();
-    (!version.is_empty() && version.len() <= 64).then(|| version.to_owned())
+impl Identity {
+    /// From `aiconfigurator_core-….dist-info/METADATA` or its successor's, if `folder` is that.
+    fn beside(folder: &Path) -> Option<Self> {
+        let name = folder.file_name()?.to_str()?;
+        let is_ours = name.starts_with("aiconfigurator_core-") || name.starts_with("aisimulate");
+        if !is_ours || !name.ends_with(".dist-info") {
+            return None;
+        }
+        Self::read(&read_limited(&folder.join("METADATA"), MAX_METADATA_BYTES).ok()?)
+    }
+
+    fn read(metadata: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(metadata).ok()?;
+        let field = |name: &str| {
+            let value = text.lines().find_map(|line| line.strip_prefix(name))?.trim();
+            // As PyPI has them; they become part of an address.
+            let is_plain = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte));
+            (is_plain && (1..=64).contains(&value.len())).then(|| value.to_owned())
+        };
+        Some(Self { name: field("Name: ")?, version: field("Version: ")? })
+    }
 }

@@ -21,3 +21,17 @@ impl fmt::Display for Version {
         f.write_str(&parts.join("."))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Version;
+
+    #[test]
+    fn versions_are_ordered_as_numbers() {
+        let [old, new] = ["0.9.2", "0.24.0"].map(|text| Version::parse(text).expect("a version"));
+        assert!(old < new && new.to_string() == "0.24.0");
+        for other in ["", "0.1.dev19262", "v0.24.0", "0..1", "99999999999"] {
+            assert_eq!(Version::parse(other), None, "{other}");
+        }
+    }
+}
