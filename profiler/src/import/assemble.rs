@@ -34,7 +34,7 @@ pub(crate) fn assemble(mut parts: DerivedParts, date: &str) -> Result<Profile> {
 /// # Errors
 /// If the parts make no valid profile.
 pub(crate) fn assemble_without_gap(parts: DerivedParts, date: &str) -> Result<Profile> {
-    let (host, front_end) = host_terms::rule(&parts.hardware, &parts.engine);
+    let (host, front_end) = host_terms::rule();
     let profile = Profile {
         version: Profile::VERSION,
         provenance: Provenance {

@@ -29,7 +29,7 @@
 //! a single profile.
 
 use sim_core::profile::schema::{
-    Basis, Cost, DeviceType, Engine, FrontEnd, Hardware, Host, OutputLatency, PassCost, RequestLatency,
+    Basis, Cost, DeviceType, FrontEnd, Hardware, Host, OutputLatency, PassCost, RequestLatency,
 };
 
 use super::assemble::DerivedParts;
@@ -64,7 +64,7 @@ pub(crate) fn add_gap(parts: &mut DerivedParts) {
 }
 
 /// Host and front end: the same for every machine, until somebody measures one.
-pub(crate) fn rule(_hardware: &Hardware, _engine: &Engine) -> (Host, FrontEnd) {
+pub(crate) fn rule() -> (Host, FrontEnd) {
     let host = Host {
         schedule: PassCost {
             per_pass: estimate(

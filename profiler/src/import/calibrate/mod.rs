@@ -63,7 +63,7 @@ pub(crate) fn sets(folder: &Path) -> Result<Sets> {
         let path = folder.join(name);
         let profile = Profile::from_json(&file(&path, Profile::MAX_BYTES)?);
         let mut profile = profile.with_context(|| path.display().to_string())?;
-        (profile.host, profile.front_end) = host_terms::rule(&profile.hardware, &profile.engine);
+        (profile.host, profile.front_end) = host_terms::rule();
         without_calibrated(&mut profile);
         anyhow::Ok(Set { profile, runs: runs.clone() })
     };
@@ -129,7 +129,7 @@ fn without_factor(values: &[Value]) -> Vec<Value> {
 fn rule(set: &Set) -> Vec<Value> {
     let hardware = &set.profile.hardware;
     let gap = host_terms::gap(hardware);
-    let (_, front_end) = host_terms::rule(hardware, &set.profile.engine);
+    let (_, front_end) = host_terms::rule();
     vec![
         (Term::GapPerPass, Some(gap.per_pass_us)),
         (Term::GapPerRequest, Some(gap.per_request_us)),
