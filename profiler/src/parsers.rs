@@ -2,7 +2,7 @@
 
 use crate::import::aiconfigurator::columns::{Columns, Wanted};
 use crate::import::calibrate::inferencex;
-use crate::import::llmservingsim::{Files, Meta, import, inflate, run};
+use crate::import::llmservingsim::{Files, Meta, Ranks, import, inflate, run};
 use crate::import::model_config::ModelConfig;
 use crate::import::vllm_bench::result;
 
@@ -30,7 +30,7 @@ pub fn llmservingsim_tables(bytes: &[u8]) -> bool {
         b"vllm_version: 0\ngpu: NVIDIA H200\nmodel: m\nvariant: bf16\nmeasurement_iterations: 3\nengine_effective:\n  \
                  block_size: 16\n  max_num_batched_tokens: 2048\n  max_num_seqs: 256\n";
     let config = include_bytes!("../models/llama-3.1-8b.json");
-    Meta::from_yaml(meta).and_then(|meta| import(&meta, files, config)).is_ok()
+    Meta::from_yaml(meta).and_then(|meta| import(&meta, files, config, &Ranks::default())).is_ok()
 }
 
 /// Reads `meta.yaml` of such a folder; whether it is accepted.

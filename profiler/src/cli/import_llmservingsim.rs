@@ -19,6 +19,10 @@ pub(super) struct Args {
     /// The config.json of the model that was measured.
     #[arg(long, value_name = "CONFIG.json")]
     model: PathBuf,
+    /// For a folder of one of several ranks (tp2, tp4, …): the Python package aiconfigurator-core, installed or as wheel,
+    /// whose all-reduces of the same device are taken.
+    #[arg(long, value_name = "PACKAGE")]
+    all_reduce: Option<PathBuf>,
     /// The profile that is written [default: standard output].
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -32,7 +36,8 @@ impl Args {
     pub(super) fn run(&self) -> Result<bool> {
         let config = read_limited(&self.model, sim_core::scenario::ModelConfig::MAX_BYTES)?;
         let folder = Folder::read(&self.folder)?;
-        let parts = folder.import(&config).with_context(|| self.folder.display().to_string())?;
+        let parts =
+            folder.import(&config, self.all_reduce.as_deref()).with_context(|| self.folder.display().to_string())?;
         let date = self.date.unwrap_or_else(|| jiff::Zoned::now().date()).to_string();
         let profile = assemble(parts, &date)?;
         let json = profile.to_json()?;

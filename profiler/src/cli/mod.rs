@@ -11,6 +11,7 @@ mod serve;
 mod simulate;
 mod validate;
 mod verify_metrics;
+mod verify_run;
 mod verify_serve;
 mod verify_tokens;
 
@@ -55,6 +56,9 @@ enum Command {
     VerifyMetrics(Box<verify_metrics::Args>),
     /// Run `vllm serve` under several loads and compare what its client sees with the simulator.
     VerifyServe(Box<verify_serve::Args>),
+    /// Simulate runs of a real server that somebody recorded, and put both side by side; nothing is fitted.
+    #[command(args_override_self = true)]
+    VerifyRun(Box<verify_run::Args>),
     /// Serve the page on this machine, with a profile and flags of your own if you like.
     #[command(args_override_self = true)]
     Serve(Box<serve::Args>),
@@ -90,6 +94,7 @@ fn try_run() -> Result<bool> {
         Command::RunWorkloadTrace(args) => args.run(),
         Command::VerifyMetrics(args) => args.run(),
         Command::VerifyServe(args) => args.run(),
+        Command::VerifyRun(args) => args.run(),
         Command::Serve(args) => args.run(),
         Command::Schema => schema(),
     }

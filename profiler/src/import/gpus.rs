@@ -12,8 +12,8 @@ const GIB: f64 = 1_073_741_824.0;
 /// A device.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Gpu {
-    /// aiconfigurator's name of the system, which is that of its folder.
-    pub(crate) system: &'static str,
+    /// aiconfigurator's name of the system, which is that of its folder; none where it has no tables.
+    pub(crate) system: Option<&'static str>,
     /// Name as its driver reports it.
     pub(crate) name: &'static str,
     pub(crate) compute_capability: &'static str,
@@ -32,7 +32,7 @@ pub(crate) struct Gpu {
 /// All that are known.
 pub(crate) const GPUS: &[Gpu] = &[
     Gpu {
-        system: "h100_sxm",
+        system: Some("h100_sxm"),
         name: "NVIDIA H100 80GB HBM3",
         compute_capability: "9.0",
         memory_gib: 79.22,
@@ -43,7 +43,7 @@ pub(crate) const GPUS: &[Gpu] = &[
         fp8_flops: 1978e12,
     },
     Gpu {
-        system: "h200_sxm",
+        system: Some("h200_sxm"),
         name: "NVIDIA H200",
         compute_capability: "9.0",
         memory_gib: 139.8,
@@ -53,7 +53,7 @@ pub(crate) const GPUS: &[Gpu] = &[
         fp8_flops: 1978e12,
     },
     Gpu {
-        system: "b200_sxm",
+        system: Some("b200_sxm"),
         name: "NVIDIA B200",
         compute_capability: "10.0",
         memory_gib: 178.35,
@@ -63,7 +63,7 @@ pub(crate) const GPUS: &[Gpu] = &[
         fp8_flops: 4500e12,
     },
     Gpu {
-        system: "l40s",
+        system: Some("l40s"),
         name: "NVIDIA L40S",
         compute_capability: "8.9",
         memory_gib: 44.42,
@@ -73,7 +73,7 @@ pub(crate) const GPUS: &[Gpu] = &[
         fp8_flops: 733e12,
     },
     Gpu {
-        system: "a100_sxm",
+        system: Some("a100_sxm"),
         name: "NVIDIA A100-SXM4-80GB",
         compute_capability: "8.0",
         memory_gib: 79.15,
@@ -83,7 +83,7 @@ pub(crate) const GPUS: &[Gpu] = &[
         fp8_flops: 0.0,
     },
     Gpu {
-        system: "rtx_pro_6000_server",
+        system: Some("rtx_pro_6000_server"),
         name: "NVIDIA RTX PRO 6000 Blackwell Server Edition",
         compute_capability: "12.0",
         memory_gib: 94.97,
@@ -92,6 +92,17 @@ pub(crate) const GPUS: &[Gpu] = &[
         bf16_flops: 467.800_534_963_698e12,
         fp8_flops: 935.601_069_927_397e12,
     },
+    Gpu {
+        system: None,
+        name: "NVIDIA GeForce RTX 4090",
+        compute_capability: "8.9",
+        memory_gib: 23.516_48,
+        memory_reason: "PyTorch on such a device reports 25250627584 bytes (the recording of LLMServingSim's run of \
+                        2026-08-20).",
+        memory_bandwidth: 1.008e12,
+        bf16_flops: 165.2e12,
+        fp8_flops: 330.3e12,
+    },
 ];
 
 /// The device of a system.
@@ -99,10 +110,10 @@ pub(crate) const GPUS: &[Gpu] = &[
 /// # Errors
 /// If there is none of that name; the message lists those there are.
 pub(crate) fn find(system: &str) -> Result<&'static Gpu> {
-    if let Some(gpu) = GPUS.iter().find(|gpu| gpu.system == system) {
+    if let Some(gpu) = GPUS.iter().find(|gpu| gpu.system == Some(system)) {
         return Ok(gpu);
     }
-    let known: Vec<&str> = GPUS.iter().map(|gpu| gpu.system).collect();
+    let known: Vec<&str> = GPUS.iter().filter_map(|gpu| gpu.system).collect();
     bail!("--system {system:?} is unknown; must be one of {}", known.join(", "))
 }
 

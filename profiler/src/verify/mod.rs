@@ -6,5 +6,6 @@ pub(crate) mod measured_recording;
 mod random_workload;
 pub(crate) mod recorded_trace;
 pub(crate) mod replay;
+pub(crate) mod run;
 pub(crate) mod tokens;
 pub(crate) mod metrics;

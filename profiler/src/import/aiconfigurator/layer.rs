@@ -188,7 +188,10 @@ fn expert_series(files: &[TableFile], options: &Options) -> Result<Series> {
 }
 
 /// vLLM's all-reduce inside a CUDA graph, over the numbers that are summed: launches are not device time.
-fn allreduce_series(files: &[TableFile], tp: u32) -> Result<Series> {
+///
+/// # Errors
+/// If so many devices were not measured.
+pub(super) fn allreduce_series(files: &[TableFile], tp: u32) -> Result<Series> {
     let wanted = Wanted { texts: &["allreduce_dtype"], counts: &["num_gpus", "message_size"], ..Wanted::default() };
     let measured = measured::read(files, &wanted, |columns, row| {
         let is_ours = columns.count("num_gpus", row) == tp

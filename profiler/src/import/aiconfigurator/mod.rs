@@ -4,13 +4,14 @@
 //! real vLLM layers: matrix products, attention, all-reduce, experts. [`package`] finds them in an installed package or
 //! a wheel, [`columns`] reads them under limits, [`measured`] takes the median of versions and repeats. [`gemm`],
 //! [`attention`] and [`layer`] make the operators of one model of them, and [`step_tables`] sums those up.
-//! [`noise`] refuses what the data cannot support.
+//! [`noise`] refuses what the data cannot support. [`all_reduce`] serves importers of layers of one rank.
 //!
 //! The package's own rules are followed where it measured nothing, so that a comparison with its own estimates checks
 //! the reading: `bytes / (0.8 × bandwidth) + 3 us` for what only moves memory, utilisation of the nearest shapes for
 //! a matrix shape, `(s² − p²) / s²` of a whole prompt's attention for a part over `p` earlier tokens.
 
 pub(crate) mod columns;
+mod all_reduce;
 mod attention;
 mod footer;
 mod gemm;
@@ -29,6 +30,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use sim_core::profile::schema::{Engine, Source};
 
+pub(crate) use self::all_reduce::AllReduces;
 use self::attention::Attention;
 use self::package::{Package, TableFile};
 use self::version::Version;
@@ -157,14 +159,7 @@ pub(crate) fn import(data: &Path, options: &Options) -> Result<DerivedParts> {
     let layer = layer::Layer::new(&tables.gemm, &tables.allreduce, &tables.moe, options, gpu)?;
     let num_layers = options.config.model.num_hidden_layers;
     let (step_time, smoothing) =
-        step_tables::compose(&layer, &attention, num_layers, gpu).with_context(|| cell(options, gpu))?;
-    let package = package.identity();
-    let source = Source {
-        name: package.name.clone(),
-        version: package.version.clone(),
-        licence: "Apache-2.0".to_owned(),
-        url: format!("https://pypi.org/project/{}/{}/", package.name, package.version),
-    };
+        step_tables::compose(&layer, &attention, num_layers, gpu).with_context(|| cell(options))?;
     Ok(DerivedParts {
         model: options.config.model.clone(),
         hardware: gpu.hardware(options.tensor_parallel_size),
@@ -172,9 +167,19 @@ pub(crate) fn import(data: &Path, options: &Options) -> Result<DerivedParts> {
         memory,
         step_time,
         smoothing,
-        sources: vec![source],
+        sources: vec![source(&package)],
         notes: notes::notes(options, &version, &layer),
     })
+}
+
+fn source(package: &Package) -> Source {
+    let package = package.identity();
+    Source {
+        name: package.name.clone(),
+        version: package.version.clone(),
+        licence: "Apache-2.0".to_owned(),
+        url: format!("https://pypi.org/project/{}/{}/", package.name, package.version),
+    }
 }
 
 impl Tables {
@@ -204,9 +209,9 @@ impl Tables {
 }
 
 /// Which of all profiles this is, for messages.
-fn cell(options: &Options, gpu: &Gpu) -> String {
+fn cell(options: &Options) -> String {
     let (model, dtype, number) = (&options.config.model.name, options.dtype.name(), options.tensor_parallel_size);
-    format!("{model} {dtype} on {number} × {}", gpu.system)
+    format!("{model} {dtype} on {number} × {}", options.system)
 }
 
 /// What cannot be divided, and what the device or the checkpoint does not have.

@@ -77,7 +77,9 @@ fn run(header: &[&str], fields: &[&str]) -> Result<Run> {
     let send_times = vec![SimTime::ZERO; lengths.len()];
     Ok(Run {
         name: format!("{input} in, {output} out, {concurrency} at a time"),
+        model: text("model_path")?.to_owned(),
         engine,
+        num_gpu_blocks: None,
         workload: workload(&lengths, send_times, Some(concurrency))?,
         clock: Clock::Client,
         measured: vec![

@@ -49,7 +49,7 @@ pub(crate) fn sets(folder: &Path) -> Result<Sets> {
     let file = |path: &Path, limit| read_limited(path, limit);
     let rtx = folder.join("llmservingsim");
     let config = file(&rtx.join("config.json"), 1 << 20)?;
-    let parts = Folder::read(&rtx)?.import(&config)?;
+    let parts = Folder::read(&rtx)?.import(&config, None)?;
     let mut profile = assemble_without_gap(parts, DATE)?;
     without_calibrated(&mut profile);
     let meta = file(&rtx.join("run/meta.json"), run::MAX_BYTES)?;

@@ -35,8 +35,8 @@ impl Latency {
         }
     }
 
-    /// The relative error that counts as 1 in the fit: what a user may expect of the simulator.
-    const fn tolerance(self) -> f64 {
+    /// The relative error of a mean that a user is told to expect at most; it counts as 1 in a fit.
+    pub(crate) const fn tolerance(self) -> f64 {
         match self {
             Self::Ttft => 0.10,
             Self::Tpot | Self::E2el => 0.03,
@@ -85,10 +85,14 @@ pub(crate) enum Clock {
 pub(crate) struct Run {
     /// In words a reader can repeat.
     pub(crate) name: String,
+    /// As the engine was told.
+    pub(crate) model: String,
     /// The engine's flags.
     pub(crate) engine: Scenario,
     pub(crate) workload: Workload,
     pub(crate) clock: Clock,
+    /// Blocks of the KV cache that vLLM found room for, if they were recorded.
+    pub(crate) num_gpu_blocks: Option<u32>,
     /// What was measured, in milliseconds.
     pub(crate) measured: Vec<(Metric, f64)>,
 }
@@ -119,6 +123,18 @@ impl Compared {
 }
 
 impl Run {
+    /// Refuses a profile of another model. An instruction-tuned model has the shapes of its base model.
+    ///
+    /// # Errors
+    /// If the names do not begin alike.
+    pub(crate) fn check_model(&self, profile: &Profile) -> Result<()> {
+        let (own, its) = (&profile.model.name, &self.model);
+        let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_lowercase();
+        let is_same = last(its).starts_with(&last(own)) || last(own).starts_with(&last(its));
+        ensure!(is_same, "{}: measured with model {its}; the profile is of {own}", self.name);
+        Ok(())
+    }
+
     /// Simulates the run on `profile` and puts what was measured beside it.
     ///
     /// # Errors

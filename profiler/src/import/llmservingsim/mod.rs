@@ -2,7 +2,8 @@
 //!
 //! The folder holds `dense.csv` (layers over tokens), `per_sequence.csv` (logits and sampler over requests) and
 //! `attention.csv` (a grid over new tokens, earlier tokens, decodes and their context), and `meta.yaml` beside them or
-//! one level up. The times are those of kernels of one layer inside vLLM, without gaps, in microseconds.
+//! one level up. The times are those of kernels of one layer inside vLLM, without gaps, in microseconds. A folder `tpN`
+//! holds those of one of N ranks, measured on a single device; what the ranks' all-reduces take must come from elsewhere.
 
 mod csv;
 mod meta;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use sim_core::profile::schema::{Engine, Source};
 
+use super::aiconfigurator::AllReduces;
 use super::assemble::DerivedParts;
 use super::gpus::GPUS;
 use super::memory::{GPU_MEMORY_UTILIZATION, Storage, memory};
@@ -25,9 +27,21 @@ use crate::measure::outliers::{median, quantile};
 pub(crate) use meta::Meta;
 pub(crate) use tables::Files;
 
+/// Over how many devices a layer is divided, and what their all-reduces take.
+#[derive(Debug, Default)]
+pub(crate) struct Ranks<'a> {
+    /// 0 or 1 is one rank.
+    pub(crate) tensor_parallel_size: u32,
+    /// The Python package aiconfigurator-core, installed or as wheel, whose all-reduce times of the same device are
+    /// taken.
+    pub(crate) all_reduce: Option<&'a Path>,
+}
+
 /// The bytes of a profile folder.
 #[derive(Debug)]
 pub(crate) struct Folder {
+    /// From the folder's name: `tp2` is 2, any other 1.
+    num_ranks: u32,
     meta: Vec<u8>,
     dense: Vec<u8>,
     per_sequence: Vec<u8>,
@@ -45,6 +59,7 @@ impl Folder {
         let above: PathBuf = folder.join("..").join("meta.yaml");
         let meta = if beside.exists() || !above.exists() { beside } else { above };
         Ok(Self {
+            num_ranks: num_ranks(folder)?,
             meta: read_limited(&meta, meta::MAX_BYTES)?,
             dense: table("dense.csv")?,
             per_sequence: table("per_sequence.csv")?,
@@ -52,15 +67,26 @@ impl Folder {
         })
     }
 
-    /// What makes a profile of `config`, the `config.json` of the model that the folder was measured with.
+    /// What makes a profile of `config`, the `config.json` of the model that the folder was measured with. `all_reduce` is
+    /// [`Ranks::all_reduce`].
     ///
     /// # Errors
-    /// If a file is not what it should be, or is about another model.
-    pub(crate) fn import(&self, config: &[u8]) -> Result<DerivedParts> {
+    /// If a file is not what it should be, or is about another model, or there are several ranks and no all-reduces.
+    pub(crate) fn import(&self, config: &[u8], all_reduce: Option<&Path>) -> Result<DerivedParts> {
         let meta = Meta::from_yaml(&self.meta).context("meta.yaml")?;
         let files = Files { dense: &self.dense, per_sequence: &self.per_sequence, attention: &self.attention };
-        import(&meta, files, config)
+        import(&meta, files, config, &Ranks { tensor_parallel_size: self.num_ranks, all_reduce })
     }
+}
+
+fn num_ranks(folder: &Path) -> Result<u32> {
+    let whole = folder.canonicalize().with_context(|| format!("{} cannot be opened", folder.display()))?;
+    let name = whole.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let Some(digits) = name.strip_prefix("tp").filter(|digits| digits.starts_with(|c: char| c.is_ascii_digit())) else {
+        return Ok(1);
+    };
+    let number = digits.parse().ok().filter(|number| (1..=64).contains(number));
+    number.with_context(|| format!("{name}: a folder of layer times is named tp1, tp2, … by its ranks, up to tp64"))
 }
 
 fn read_plain_or_gzipped(path: &Path, limit: usize) -> Result<Vec<u8>> {
@@ -88,7 +114,8 @@ pub(crate) fn inflate(bytes: &[u8], limit: usize) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// See [`Folder::import`].
-pub(crate) fn import(meta: &Meta, files: Files<'_>, config: &[u8]) -> Result<DerivedParts> {
+pub(crate) fn import(meta: &Meta, files: Files<'_>, config: &[u8], ranks: &Ranks<'_>) -> Result<DerivedParts> {
+    let tp = ranks.tensor_parallel_size.max(1);
     let config = ModelConfig::from_json(config, &meta.model)?;
     if config.experts.is_some() {
         bail!("config.json: a mixture of experts; the folder's layers are those of a dense model");
@@ -101,14 +128,26 @@ pub(crate) fn import(meta: &Meta, files: Files<'_>, config: &[u8]) -> Result<Der
         let known: Vec<&str> = GPUS.iter().map(|gpu| gpu.name).collect();
         bail!("meta.yaml: gpu is {:?}; its memory is unknown. Known are: {}", meta.gpu, known.join(", "));
     };
-    let tables = tables::step_time(files, config.model.num_hidden_layers)?;
+    let num_layers = config.model.num_hidden_layers;
+    let reduced = match ranks.all_reduce {
+        _ if tp == 1 => None,
+        Some(package) => Some(AllReduces::read(package, gpu, tp).context("--all-reduce")?),
+        None => bail!(
+            "the layers are those of one of {tp} ranks, and their all-reduces are not in the folder: --all-reduce takes \
+             them from aiconfigurator-core's tables of the same device"
+        ),
+    };
+    let reduced_us = |num_tokens: u32| {
+        reduced.as_ref().map_or(0.0, |times| times.of_pass_us(num_layers, config.model.hidden_size, num_tokens))
+    };
+    let tables = tables::step_time(files, num_layers, &reduced_us)?;
     let engine = Engine {
         vllm_version: meta.vllm_version.clone(),
         dtype: "bfloat16".to_owned(),
         quantization,
         kv_cache_dtype: "auto".to_owned(),
         attention_backend: None,
-        tensor_parallel_size: 1,
+        tensor_parallel_size: tp,
         pipeline_parallel_size: 1,
         block_size: meta.block_size,
         enforce_eager: false,
@@ -117,21 +156,27 @@ pub(crate) fn import(meta: &Meta, files: Files<'_>, config: &[u8]) -> Result<Der
         max_num_seqs: meta.max_num_seqs,
         max_num_batched_tokens: meta.max_num_batched_tokens,
     };
-    let storage = Storage { matrix_bytes: 2, kv_bytes: 2, tensor_parallel_size: 1, expert_parallel_size: 1 };
+    let storage = Storage { matrix_bytes: 2, kv_bytes: 2, tensor_parallel_size: tp, expert_parallel_size: 1 };
+    let mut sources = vec![Source {
+        name: "LLMServingSim".to_owned(),
+        version: meta.date.as_ref().map_or_else(|| "unknown".to_owned(), |date| format!("profile of {date}")),
+        licence: "MIT".to_owned(),
+        url: "https://github.com/casys-kaist/LLMServingSim".to_owned(),
+    }];
+    let mut notes = notes(meta, &tables);
+    if let Some(reduced) = reduced {
+        notes.push(reduced.note(tp));
+        sources.push(reduced.source);
+    }
     Ok(DerivedParts {
         memory: memory(&config, storage, &engine),
-        hardware: gpu.hardware(1),
+        hardware: gpu.hardware(tp),
         model: config.model,
         engine,
-        notes: notes(meta, &tables),
+        notes,
         step_time: tables.step_time,
         smoothing: tables.smoothing,
-        sources: vec![Source {
-            name: "LLMServingSim".to_owned(),
-            version: meta.date.as_ref().map_or_else(|| "unknown".to_owned(), |date| format!("profile of {date}")),
-            licence: "MIT".to_owned(),
-            url: "https://github.com/casys-kaist/LLMServingSim".to_owned(),
-        }],
+        sources,
     })
 }
 

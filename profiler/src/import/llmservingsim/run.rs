@@ -31,8 +31,10 @@ struct Line {
 /// `meta.json`; other fields are ignored.
 #[derive(Debug, Clone, Deserialize)]
 struct Meta {
+    model: String,
     vllm_version: String,
     engine_kwargs: EngineKwargs,
+    kv_cache: Option<KvCache>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -40,7 +42,16 @@ struct EngineKwargs {
     max_num_seqs: u32,
     max_num_batched_tokens: u32,
     tensor_parallel_size: u32,
+    #[serde(default)]
+    data_parallel_size: Option<u32>,
     max_model_len: Option<u32>,
+}
+
+/// Newer recordings have it.
+#[derive(Debug, Clone, Deserialize)]
+struct KvCache {
+    num_gpu_blocks: u32,
+    gpu_memory_utilization: f64,
 }
 
 /// Reads a run. The two clocks are set so that the quickest request takes no time from the client to the engine core's
@@ -69,9 +80,11 @@ pub(crate) fn read(meta: &[u8], requests: &[u8]) -> Result<Run> {
     ensure!(!tpot.is_empty(), "requests.jsonl: no request has two tokens");
     Ok(Run {
         name: format!("{} requests at their own times, vLLM {}", lines.len(), meta.vllm_version),
-        engine: engine(&meta.engine_kwargs)?,
+        model: meta.model.clone(),
+        engine: engine(&meta).context("meta.json")?,
         workload: workload(&lengths, send_times, None)?,
         clock: Clock::EngineCore,
+        num_gpu_blocks: meta.kv_cache.map(|cache| cache.num_gpu_blocks),
         measured: vec![
             (Metric::mean(Latency::Ttft), mean(ttft)),
             (Metric::mean(Latency::Tpot), mean(tpot)),
@@ -80,13 +93,23 @@ pub(crate) fn read(meta: &[u8], requests: &[u8]) -> Result<Run> {
     })
 }
 
-fn engine(kwargs: &EngineKwargs) -> Result<Scenario> {
+fn engine(meta: &Meta) -> Result<Scenario> {
+    let kwargs = &meta.engine_kwargs;
+    if let Some(replicas) = kwargs.data_parallel_size {
+        ensure!(
+            replicas <= 1,
+            "data_parallel_size {replicas}: one engine is simulated, not replicas that share a load"
+        );
+    }
     let mut engine = Scenario::default();
     engine.set("max-num-seqs", Some(&kwargs.max_num_seqs.to_string()))?;
     engine.set("max-num-batched-tokens", Some(&kwargs.max_num_batched_tokens.to_string()))?;
     engine.set("tensor-parallel-size", Some(&kwargs.tensor_parallel_size.to_string()))?;
     if let Some(length) = kwargs.max_model_len {
         engine.set("max-model-len", Some(&length.to_string()))?;
+    }
+    if let Some(cache) = &meta.kv_cache {
+        engine.set("gpu-memory-utilization", Some(&cache.gpu_memory_utilization.to_string()))?;
     }
     Ok(engine)
 }

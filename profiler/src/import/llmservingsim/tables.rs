@@ -1,8 +1,10 @@
 //! From times of single layers to the step tables of a profile.
 //!
-//! A pass is: the embedding; for each of the model's layers two norms, the query/key/value projection, the rotary
-//! embedding, attention, the output projection, the gate and up projection, the activation, the down projection; the
-//! last norm; then for each request the logits and the sampler. The sum has no gaps between kernels in it.
+//! A pass is: the embedding; for each of the model's layers two norms, the query/key/value projection, the norms of
+//! queries and keys where the model has them, the rotary embedding, attention, the output projection, the gate and up
+//! projection, the activation, the down projection; the last norm; then for each request the logits and the sampler.
+//! With several ranks there is an all-reduce after the embedding, attention and the MLP, which the folder does not have.
+//! The sum has no gaps between kernels in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +25,8 @@ const PER_LAYER: [(&str, f64); 7] = [
     ("act_fn", 1.0),
     ("down_proj", 1.0),
 ];
+/// Qwen3's: the time of one call, the mean over queries and keys.
+const QK_NORM: (&str, f64) = ("qk_norm", 2.0);
 const ONCE: [&str; 2] = ["embedding", "final_layernorm"];
 const HEAD: [&str; 2] = ["lm_head", "sampler"];
 
@@ -52,19 +56,22 @@ pub(super) struct Tables {
     pub(super) num_mixed: usize,
 }
 
-/// The step tables of a model with `num_layers` layers, each time the median of `num_samples` runs.
+/// The step tables of a model with `num_layers` layers; `reduced_us` is what the all-reduces of a pass of so many tokens
+/// take, 0 on one rank.
 ///
 /// # Errors
-/// If a file is not what it should be, or lacks a layer or a kind of pass.
-pub(super) fn step_time(files: Files<'_>, num_layers: u32) -> Result<Tables> {
+/// If a file is not what it should be, or lacks a layer or a kind of pass, or has a layer that is not counted.
+pub(super) fn step_time(files: Files<'_>, num_layers: u32, reduced_us: &dyn Fn(u32) -> f64) -> Result<Tables> {
     let layers = f64::from(num_layers);
     let dense = by_layer(read(files.dense, DENSE).context("dense.csv")?).context("dense.csv")?;
     let head = by_layer(read(files.per_sequence, PER_SEQUENCE).context("per_sequence.csv")?);
     let head = head.context("per_sequence.csv")?;
-    let body =
-        PER_LAYER.map(|(layer, times)| (layer, times * layers)).into_iter().chain(ONCE.map(|layer| (layer, 1.0)));
-    let (num_tokens, body_us) = sum(&dense, body.collect::<Vec<_>>()).context("dense.csv")?;
-    let (num_seqs, head_us) = sum(&head, HEAD.map(|layer| (layer, 1.0)).to_vec()).context("per_sequence.csv")?;
+    let norms = dense.contains_key(QK_NORM.0).then_some(QK_NORM);
+    let body = PER_LAYER.into_iter().chain(norms).map(|(layer, times)| (layer, times * layers));
+    let body = body.chain(ONCE.map(|layer| (layer, 1.0))).collect::<Vec<_>>();
+    let (num_tokens, mut body_us) = sum(&dense, &body).context("dense.csv")?;
+    num_tokens.iter().zip(&mut body_us).for_each(|(&tokens, time)| *time += reduced_us(tokens));
+    let (num_seqs, head_us) = sum(&head, &HEAD.map(|layer| (layer, 1.0))).context("per_sequence.csv")?;
     let attention = Attention::new(&read(files.attention, ATTENTION).context("attention.csv")?);
     let decode = grid(&attention.decode, layers).context("attention.csv, passes without prompt parts")?;
     let prefill = grid(&attention.prefill, layers).context("attention.csv, passes without decodes")?;
@@ -119,10 +126,18 @@ fn by_layer(rows: Vec<Row>) -> Result<BTreeMap<String, BTreeMap<u32, f64>>> {
     Ok(layers)
 }
 
-/// The sum of layers, each so many times, over the counts that all of them have.
-fn sum(layers: &BTreeMap<String, BTreeMap<u32, f64>>, wanted: Vec<(&str, f64)>) -> Result<(Vec<u32>, Vec<f64>)> {
+/// The sum of layers, each so many times, over the counts that all of them have. There may be no others: their time
+/// would be missing.
+fn sum(layers: &BTreeMap<String, BTreeMap<u32, f64>>, wanted: &[(&str, f64)]) -> Result<(Vec<u32>, Vec<f64>)> {
+    let other = layers.keys().find(|layer| !wanted.iter().any(|(name, _)| name == layer));
+    if let Some(layer) = other {
+        bail!(
+            "layer {layer:?} is not one that is counted: {}",
+            wanted.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+        );
+    }
     let mut tables = vec![];
-    for (layer, times) in wanted {
+    for &(layer, times) in wanted {
         let table = layers.get(layer);
         let known = || layers.keys().cloned().collect::<Vec<_>>().join(", ");
         tables.push((table.with_context(|| format!("no layer {layer:?}; there are {}", known()))?, times));

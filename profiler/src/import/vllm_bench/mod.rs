@@ -9,7 +9,7 @@ pub(crate) mod result;
 
 use std::fmt::Write as _;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use sim_core::profile::Profile;
 use sim_core::profile::schema::{Basis, ProvenanceKind, ValidationRun};
 use sim_core::scenario::{Part, Scenario};
@@ -50,7 +50,9 @@ pub(crate) struct Fitted {
 pub(crate) fn fit_results(profile: &Profile, results: &[(String, BenchResult)], flags: &Scenario) -> Result<Fitted> {
     let mut runs = vec![];
     for (name, result) in results {
-        runs.push(run(name, result, profile, flags)?);
+        let run = run(name, result, flags)?;
+        run.check_model(profile)?;
+        runs.push(run);
     }
     // Sums of operators have nothing between two passes; measured passes do.
     let has_gap = profile.provenance.kind == ProvenanceKind::Measured;
@@ -68,13 +70,11 @@ pub(crate) fn fit_results(profile: &Profile, results: &[(String, BenchResult)], 
     Ok(Fitted { profile: fitted, report })
 }
 
-/// The run of a result.
-fn run(name: &str, result: &BenchResult, profile: &Profile, flags: &Scenario) -> Result<Run> {
-    let (own, its) = (&profile.model.name, &result.model_id);
-    let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_lowercase();
-    // An instruction-tuned model has the shapes of its base model.
-    let is_same = last(its).starts_with(&last(own)) || last(own).starts_with(&last(its));
-    ensure!(is_same, "{name}: measured with model {its}; the profile is of {own}");
+/// The run of a result, with `name` in front of its own; lengths that it does not tell come from the workload's flags.
+///
+/// # Errors
+/// If a flag and the result do not go together.
+pub(crate) fn run(name: &str, result: &BenchResult, flags: &Scenario) -> Result<Run> {
     let mut engine = Scenario::default();
     for (flag, value) in flags.given().filter(|(flag, _)| flag.part == Part::Engine) {
         engine.set(flag.written(value).0.as_str(), flag.written(value).1.as_deref())?;
@@ -87,8 +87,10 @@ fn run(name: &str, result: &BenchResult, profile: &Profile, flags: &Scenario) ->
         result.max_concurrency.map_or(String::new(), |concurrency| format!(", --max-concurrency {concurrency}"));
     Ok(Run {
         name: format!("{name}: {} prompts, --request-rate {}{concurrency}", result.num_prompts, result.request_rate),
+        model: result.model_id.clone(),
         engine,
         workload,
+        num_gpu_blocks: None,
         clock: Clock::Client,
         measured: result.metrics.clone(),
     })

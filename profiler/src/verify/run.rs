@@ -1,0 +1,115 @@
+//! Runs of real servers that somebody recorded, simulated, and both side by side; nothing is fitted.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use sim_core::profile::Profile;
+use sim_core::profile::schema::ValidationRun;
+use sim_core::scenario::Scenario;
+
+use crate::import::fit::runs::{Compared, Run, Statistic};
+use crate::import::llmservingsim;
+use crate::import::read_limited;
+use crate::import::vllm_bench::{self, result};
+
+/// The relative error of the number of KV blocks that a user is told to expect at most.
+const BLOCKS_LIMIT: f64 = 0.02;
+
+/// A run and its simulation.
+#[derive(Debug)]
+pub(crate) struct VerifiedRun {
+    name: String,
+    compared: Vec<Compared>,
+    /// Measured and predicted.
+    num_gpu_blocks: Option<(u32, u32)>,
+}
+
+/// Reads recordings: folders of LLMServingSim (`meta.json` and `requests.jsonl`), results of `vllm bench serve`. `flags`
+/// are the engine's where the recording does not tell them, and the workload's where it has no lengths.
+///
+/// # Errors
+/// If one is not what it should be.
+pub(crate) fn read(path: &Path, flags: &Scenario) -> Result<Vec<Run>> {
+    let name = path.display();
+    if path.is_dir() {
+        if flags.given().next().is_some() {
+            bail!("{name}: its meta.json says what the engine's flags were; give none");
+        }
+        let file = |file: &str| read_limited(&path.join(file), llmservingsim::run::MAX_BYTES);
+        let run = llmservingsim::run::read(&file("meta.json")?, &file("requests.jsonl")?);
+        return Ok(vec![run.with_context(|| name.to_string())?]);
+    }
+    let results = result::read(&read_limited(path, result::MAX_BYTES)?).with_context(|| name.to_string())?;
+    let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    results.iter().map(|result| vllm_bench::run(&file, result, flags)).collect()
+}
+
+/// Simulates each run on `profile`.
+///
+/// # Errors
+/// If one is of another model or cannot be simulated.
+pub(crate) fn verify(profile: &Profile, runs: &[Run]) -> Result<Vec<VerifiedRun>> {
+    let verified = runs.iter().map(|run| {
+        run.check_model(profile)?;
+        let predicted = run.engine.resolve(profile).with_context(|| run.name.clone())?.config.num_gpu_blocks;
+        let compared = run.compare(profile)?;
+        ensure!(!compared.is_empty(), "{}: it says no latency", run.name);
+        let num_gpu_blocks = run.num_gpu_blocks.map(|measured| (measured, predicted));
+        Ok(VerifiedRun { name: run.name.clone(), compared, num_gpu_blocks })
+    });
+    verified.collect()
+}
+
+impl VerifiedRun {
+    /// Whether every mean and the number of blocks are within their limits.
+    pub(crate) fn is_within_limits(&self) -> bool {
+        let is_far = |one: &Compared| {
+            one.metric.statistic == Statistic::Mean && one.error().abs() > one.metric.latency.tolerance()
+        };
+        !self.compared.iter().any(is_far) && self.blocks_error().is_none_or(|error| error.abs() <= BLOCKS_LIMIT)
+    }
+
+    fn blocks_error(&self) -> Option<f64> {
+        self.num_gpu_blocks.map(|(measured, predicted)| f64::from(predicted) / f64::from(measured.max(1)) - 1.0)
+    }
+
+    /// For a profile's list of what it was tried on.
+    pub(crate) fn validation(&self) -> Vec<ValidationRun> {
+        let means = self.compared.iter().filter(|one| one.metric.statistic == Statistic::Mean);
+        let of_mean = |one: &Compared| ValidationRun {
+            workload: format!("{} (not used for the profile)", self.name),
+            metric: one.metric.name.clone(),
+            measured: one.measured,
+            predicted: one.simulated,
+        };
+        means.map(of_mean).collect()
+    }
+
+    /// A table: milliseconds, and the limit of a mean.
+    pub(crate) fn table(&self) -> Result<String> {
+        let mut text = String::new();
+        writeln!(text, "{}", self.name)?;
+        writeln!(text, "{:<20} {:>12} {:>12} {:>9} {:>9}", "", "measured", "simulated", "error", "limit")?;
+        for one in &self.compared {
+            let (name, measured, simulated) = (&one.metric.name, one.measured, one.simulated);
+            let error = 100.0 * one.error();
+            write!(text, "{name:<20} {measured:>12.2} {simulated:>12.2} {error:>+7.1} %")?;
+            if one.metric.statistic == Statistic::Mean {
+                write!(text, " {}", verdict(one.error(), one.metric.latency.tolerance()))?;
+            }
+            writeln!(text)?;
+        }
+        if let (Some((measured, predicted)), Some(error)) = (self.num_gpu_blocks, self.blocks_error()) {
+            let verdict = verdict(error, BLOCKS_LIMIT);
+            let error = 100.0 * error;
+            writeln!(text, "{:<20} {measured:>12} {predicted:>12} {error:>+7.1} % {verdict}", "num_gpu_blocks")?;
+        }
+        Ok(text)
+    }
+}
+
+fn verdict(error: f64, limit: f64) -> String {
+    let is_far = error.abs() > limit;
+    format!("{:>7.0} %{}", 100.0 * limit, if is_far { "  beyond" } else { "" })
+}
