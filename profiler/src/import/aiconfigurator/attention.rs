@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
+use sim_core::profile::schema::MixedBatch;
 
 use super::super::gpus::Gpu;
 use super::Options;
@@ -10,6 +11,7 @@ use super::columns::{Columns, Wanted};
 use super::layer::moving_us;
 use super::measured::{self, Measured};
 use super::package::TableFile;
+use super::{cold, mixed};
 
 /// Attention of one layer on one rank.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub(super) struct Attention {
     /// Tokens that each attends to, its own included: one column each.
     pub(super) context_tokens: Vec<u32>,
     /// Microseconds; a row ends where nothing longer was measured, no later than the row above.
+    pub(super) measured_decode_us: Vec<Vec<f64>>,
+    /// The same without what only a warm cache explains.
     pub(super) decode_us: Vec<Vec<f64>>,
     /// Whole prompts, one request: tokens and microseconds.
     prompts: Vec<(f64, f64)>,
@@ -35,7 +39,7 @@ impl Attention {
     ///
     /// # Errors
     /// If a file cannot be read, or these heads were not measured.
-    pub(super) fn new(context: &[TableFile], generation: &[TableFile], options: &Options) -> Result<Self> {
+    pub(super) fn new(context: &[TableFile], generation: &[TableFile], options: &Options, gpu: &Gpu) -> Result<Self> {
         let (config, tp) = (&options.config, options.tensor_parallel_size);
         let model = &config.model;
         let (heads, kv_heads) = (model.num_attention_heads / tp, config.kv_heads_per_rank(tp));
@@ -66,18 +70,22 @@ impl Attention {
             let tokens = columns.count("isl", row).checked_add(columns.count("step", row))?;
             is_ours(columns, row).then(|| (columns.count("batch_size", row), tokens))
         })?;
-        let (num_seqs, context_tokens, decode_us) = staircase(&decodes);
+        let (num_seqs, context_tokens, measured_decode_us) = staircase(&decodes);
         ensure!(num_seqs.len() >= 2, "generation_attention_perf: {label} was not measured");
         let head_dim = f64::from(model.head_dim);
+        let key_width = f64::from(kv_heads) * head_dim;
+        let bytes_per_token = 2.0 * key_width * f64::from(options.kv_cache_dtype.bytes());
+        let decode_us = cold::raise(&measured_decode_us, [&num_seqs, &context_tokens], bytes_per_token, gpu);
         Ok(Self {
             label,
             num_seqs,
             context_tokens,
+            measured_decode_us,
             decode_us,
             prompts: prompts.times.iter().map(|(&tokens, &time)| (f64::from(tokens), time)).collect(),
             kernels: prompts.kernels,
             query_width: f64::from(heads) * head_dim,
-            key_width: f64::from(kv_heads) * head_dim,
+            key_width,
             has_qk_norm: config.has_qk_norm,
         })
     }
@@ -87,6 +95,11 @@ impl Attention {
         let names = [("flash_attn", "FLASH_ATTN"), ("flashinfer", "FLASHINFER"), ("triton", "TRITON_ATTN")];
         let all = |part: &str| self.kernels.iter().all(|kernel| kernel.contains(part));
         names.iter().find(|(part, _)| all(part)).map(|(_, name)| (*name).to_owned())
+    }
+
+    /// What a pass with decodes and prompt parts is counted as.
+    pub(super) fn mixed_batch(&self) -> Option<MixedBatch> {
+        mixed::mixed_batch(&self.kernels, self.query_width / self.key_width)
     }
 
     /// The longest prompt that was measured.

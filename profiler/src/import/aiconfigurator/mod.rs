@@ -4,7 +4,8 @@
 //! real vLLM layers: matrix products, attention, all-reduce, experts. [`package`] finds them in an installed package or
 //! a wheel, [`columns`] reads them under limits, [`measured`] takes the median of versions and repeats. [`gemm`],
 //! [`attention`] and [`layer`] make the operators of one model of them, and [`step_tables`] sums those up.
-//! [`noise`] refuses what the data cannot support. [`all_reduce`] serves importers of layers of one rank.
+//! [`cold`] takes back what a warm cache did to decodes' attention, [`mixed`] says what such passes take that were not
+//! measured, and [`noise`] refuses what the data cannot support. [`all_reduce`] serves importers of layers of one rank.
 //!
 //! The package's own rules are followed where it measured nothing, so that a comparison with its own estimates checks
 //! the reading: `bytes / (0.8 × bandwidth) + 3 us` for what only moves memory, utilisation of the nearest shapes for
@@ -13,11 +14,13 @@
 pub(crate) mod columns;
 mod all_reduce;
 mod attention;
+mod cold;
 mod footer;
 mod gemm;
 mod guard;
 mod layer;
 mod measured;
+mod mixed;
 mod noise;
 mod notes;
 mod package;
@@ -104,6 +107,13 @@ impl KvCacheDtype {
             Self::Fp8 => "fp8",
         }
     }
+
+    pub(crate) const fn bytes(self) -> u32 {
+        match self {
+            Self::Auto => 2,
+            Self::Fp8 => 1,
+        }
+    }
 }
 
 impl MoeDistribution {
@@ -154,12 +164,15 @@ pub(crate) fn import(data: &Path, options: &Options) -> Result<DerivedParts> {
     let memory = memory::memory(&options.config, storage(options), &engine);
     memory::check_fit(&memory, gpu, &engine)?;
     let tables = Tables::read(&mut package, options, &version)?;
-    let attention = Attention::new(&tables.context_attention, &tables.generation_attention, options)?;
+    let attention = Attention::new(&tables.context_attention, &tables.generation_attention, options, gpu)?;
     engine.attention_backend = attention.backend();
     let layer = layer::Layer::new(&tables.gemm, &tables.allreduce, &tables.moe, options, gpu)?;
     let num_layers = options.config.model.num_hidden_layers;
     let (step_time, smoothing) =
         step_tables::compose(&layer, &attention, num_layers, gpu).with_context(|| cell(options))?;
+    let mixed_batch = step_time.mixed_batch.clone();
+    let mut sources = vec![source(&package)];
+    sources.extend(mixed_batch.is_some().then(mixed::source));
     Ok(DerivedParts {
         model: options.config.model.clone(),
         hardware: gpu.hardware(options.tensor_parallel_size),
@@ -167,8 +180,8 @@ pub(crate) fn import(data: &Path, options: &Options) -> Result<DerivedParts> {
         memory,
         step_time,
         smoothing,
-        sources: vec![source(&package)],
-        notes: notes::notes(options, &version, &layer),
+        notes: notes::notes(options, &version, &layer, mixed_batch.as_ref()),
+        sources,
     })
 }
 
@@ -254,7 +267,7 @@ fn check_options(options: &Options, gpu: &Gpu) -> Result<()> {
 fn storage(options: &Options) -> Storage {
     Storage {
         matrix_bytes: u64::from(options.dtype.bytes()),
-        kv_bytes: if options.kv_cache_dtype == KvCacheDtype::Fp8 { 1 } else { 2 },
+        kv_bytes: u64::from(options.kv_cache_dtype.bytes()),
         tensor_parallel_size: options.tensor_parallel_size,
         expert_parallel_size: options.expert_parallel_size,
     }

@@ -1,11 +1,19 @@
 //! What a reader must know of a profile that was composed here.
 
+use sim_core::profile::schema::MixedBatch;
+
 use super::layer::Layer;
+use super::mixed;
 use super::version::Version;
 use super::{Dtype, Options};
 
 /// The notes, in the order of their weight.
-pub(super) fn notes(options: &Options, version: &Version, layer: &Layer) -> Vec<String> {
+pub(super) fn notes(
+    options: &Options,
+    version: &Version,
+    layer: &Layer,
+    mixed_batch: Option<&MixedBatch>,
+) -> Vec<String> {
     let mut notes = vec![
         "No whole pass was measured: times are sums of operators measured one by one, without the gaps between kernels, \
          without sustained-load throttling, and without sampling."
@@ -53,11 +61,7 @@ pub(super) fn notes(options: &Options, version: &Version, layer: &Layer) -> Vec<
     if options.dtype != Dtype::Bfloat16 {
         notes.push(format!("Matrices are {}; the logits, norms and activations are bfloat16.", options.dtype.name()));
     }
-    notes.push(
-        "A pass with decodes and prompt parts is counted as the sum of both attentions. Where somebody measured such \
-         passes (LLMServingSim, RTX PRO 6000, vLLM 0.19), their attention took 22 % more than the sum at the median."
-            .to_owned(),
-    );
+    notes.push(mixed::note(mixed_batch));
     notes.push("Host and front-end costs and part of the memory are estimates, labelled as such.".to_owned());
     notes
 }

@@ -9,7 +9,7 @@ use super::super::gpus::Gpu;
 use super::super::smooth;
 use super::attention::Attention;
 use super::layer::Layer;
-use super::noise;
+use super::{cold, noise};
 
 /// Tokens of a pass.
 const TOKENS: [u32; 31] = [
@@ -45,7 +45,7 @@ pub(super) fn compose(
         head: head(layer, &mut smoothing)?,
         decode_attention: decode_attention(attention, num_layers, &mut smoothing)?,
         prefill_attention: prefill_attention(attention, num_layers, gpu, &mut smoothing)?,
-        mixed_batch: None,
+        mixed_batch: attention.mixed_batch(),
     };
     Ok((tables, smoothing))
 }
@@ -80,10 +80,16 @@ fn head(layer: &Layer, smoothing: &mut Vec<Smoothing>) -> Result<Head> {
 }
 
 fn decode_attention(attention: &Attention, num_layers: f64, smoothing: &mut Vec<Smoothing>) -> Result<DecodeAttention> {
-    let raw: Vec<Vec<f64>> =
-        attention.decode_us.iter().map(|row| row.iter().map(|time| time * num_layers).collect()).collect();
-    let (rows, record) = smooth::grid("decode_attention", &raw);
-    check_grid("generation_attention_perf", attention, [&attention.num_seqs, &attention.context_tokens], &raw, &rows)?;
+    let of_layers = |rows: &[Vec<f64>]| -> Vec<Vec<f64>> {
+        rows.iter().map(|row| row.iter().map(|time| time * num_layers).collect()).collect()
+    };
+    let (measured, raised) = (of_layers(&attention.measured_decode_us), of_layers(&attention.decode_us));
+    let (rows, record) = smooth::grid("decode_attention", &raised);
+    let axes = [&attention.num_seqs[..], &attention.context_tokens];
+    check_grid("generation_attention_perf", attention, axes, &raised, &rows)?;
+    if raised != measured {
+        smoothing.push(smooth::record("decode_attention", cold::METHOD, &measured, &raised));
+    }
     smoothing.push(record);
     let num_columns = rows.first().map_or(0, Vec::len);
     Ok(DecodeAttention {
