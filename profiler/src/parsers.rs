@@ -49,7 +49,7 @@ pub fn llmservingsim_requests(bytes: &[u8]) -> bool {
 /// Reads a list of configurations as `profiler import calibrate` does; the number of runs if it is accepted.
 #[must_use]
 pub fn inferencex(bytes: &[u8]) -> Option<usize> {
-    inferencex::read(bytes).ok().map(|runs| runs.len())
+    inferencex::read(bytes, None).ok().map(|runs| runs.len())
 }
 
 /// Reads results of `vllm bench serve` as `profiler import vllm-bench` does; their number if they are accepted.

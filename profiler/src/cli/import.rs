@@ -42,7 +42,8 @@ struct AiconfiguratorArgs {
     /// The package's name of the device: `h100_sxm`, `h200_sxm`, `b200_sxm`, `l40s`, `a100_sxm` or `rtx_pro_6000_server`.
     #[arg(long)]
     system: String,
-    /// The version of vLLM that was measured [default: the newest that the package has].
+    /// The version of vLLM that the profile is for [default: the newest that the package has]. Where the package lacks it,
+    /// the nearest one's tables are taken, and the profile says so.
     #[arg(long, value_name = "VERSION")]
     vllm_version: Option<String>,
     /// Number format of the layers' matrices.

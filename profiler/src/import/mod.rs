@@ -15,6 +15,7 @@ pub(crate) mod llmservingsim;
 pub(crate) mod memory;
 pub(crate) mod model_config;
 pub(crate) mod smooth;
+pub(crate) mod version;
 pub(crate) mod vllm_bench;
 
 use std::fs::File;

@@ -8,7 +8,9 @@ use sim_core::profile::Profile;
 use sim_core::profile::schema::ValidationRun;
 use sim_core::scenario::Scenario;
 
+use crate::import::calibrate::inferencex;
 use crate::import::fit::runs::{Compared, Run, Statistic};
+use crate::import::gpus::GPUS;
 use crate::import::llmservingsim;
 use crate::import::read_limited;
 use crate::import::vllm_bench::{self, result};
@@ -25,17 +27,27 @@ pub(crate) struct VerifiedRun {
     num_gpu_blocks: Option<(u32, u32)>,
 }
 
-/// Reads recordings: folders of LLMServingSim (`meta.json` and `requests.jsonl`), results of `vllm bench serve`. `flags`
-/// are the engine's where the recording does not tell them, and the workload's where it has no lengths.
+/// Reads recordings: folders of LLMServingSim (`meta.json` and `requests.jsonl`), results of `vllm bench serve`, and of a
+/// `silicon_sample.csv` (see [`inferencex`]) what was measured on the profile's devices. `flags` are the engine's where the
+/// recording does not tell them, and the workload's where it has no lengths.
 ///
 /// # Errors
 /// If one is not what it should be.
-pub(crate) fn read(path: &Path, flags: &Scenario) -> Result<Vec<Run>> {
+pub(crate) fn read(path: &Path, profile: &Profile, flags: &Scenario) -> Result<Vec<Run>> {
     let name = path.display();
+    let is_list = path.extension().is_some_and(|extension| extension == "csv");
+    if (is_list || path.is_dir()) && flags.given().next().is_some() {
+        bail!("{name}: what the engine's flags were is known; give none");
+    }
+    if is_list {
+        let hardware = &profile.hardware;
+        let gpu = GPUS.iter().find(|gpu| gpu.name == hardware.name);
+        let system = gpu.and_then(|gpu| gpu.system).with_context(|| format!("{name}: nothing of {}", hardware.name))?;
+        let wanted = inferencex::Wanted { system, tensor_parallel_size: profile.engine.tensor_parallel_size };
+        return inferencex::read(&read_limited(path, inferencex::MAX_BYTES)?, Some(wanted))
+            .with_context(|| name.to_string());
+    }
     if path.is_dir() {
-        if flags.given().next().is_some() {
-            bail!("{name}: its meta.json says what the engine's flags were; give none");
-        }
         let file = |file: &str| read_limited(&path.join(file), llmservingsim::run::MAX_BYTES);
         let run = llmservingsim::run::read(&file("meta.json")?, &file("requests.jsonl")?);
         return Ok(vec![run.with_context(|| name.to_string())?]);

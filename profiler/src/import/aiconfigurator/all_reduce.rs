@@ -26,7 +26,7 @@ impl AllReduces {
     pub(crate) fn read(data: &Path, gpu: &Gpu, num_devices: u32) -> Result<Self> {
         let system = gpu.system.with_context(|| format!("aiconfigurator-core has no tables of {}", gpu.name))?;
         let mut package = Package::open(data, system)?;
-        let version = package.choose_version(None)?;
+        let version = package.choose_versions(None)?.tables;
         let files = package.read("custom_allreduce_perf", &version)?;
         let series = allreduce_series(&files, num_devices)?;
         Ok(Self { series, version: version.to_string(), source: super::source(&package) })

@@ -26,7 +26,6 @@ mod notes;
 mod package;
 mod series;
 mod step_tables;
-mod version;
 
 use std::path::Path;
 
@@ -34,13 +33,13 @@ use anyhow::{Context as _, Result, ensure};
 use sim_core::profile::schema::{Engine, Source};
 
 pub(crate) use self::all_reduce::AllReduces;
-use self::attention::Attention;
-use self::package::{Package, TableFile};
-use self::version::Version;
+use self::attention::{Attention, CacheKernels};
+use self::package::{Package, TableFile, Versions};
 use super::assemble::DerivedParts;
 use super::gpus::{self, Gpu};
 use super::memory::{self, BLOCK_SIZE, GPU_MEMORY_UTILIZATION, Storage};
 use super::model_config::ModelConfig;
+use super::version::Version;
 
 /// Number format of the matrices, by aiconfigurator's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -159,12 +158,13 @@ pub(crate) fn import(data: &Path, options: &Options) -> Result<DerivedParts> {
     let gpu = gpus::find(&options.system)?;
     check_options(options, gpu)?;
     let mut package = Package::open(data, &options.system)?;
-    let version = package.choose_version(options.vllm_version.as_deref())?;
-    let mut engine = engine(options, gpu, &version);
+    let Versions { engine: vllm, tables: version } = package.choose_versions(options.vllm_version.as_deref())?;
+    let mut engine = engine(options, gpu, &vllm);
     let memory = memory::memory(&options.config, storage(options), &engine);
     memory::check_fit(&memory, gpu, &engine)?;
     let tables = Tables::read(&mut package, options, &version)?;
-    let attention = Attention::new(&tables.context_attention, &tables.generation_attention, options, gpu)?;
+    let kernels = CacheKernels::new(options.kv_cache_dtype, &vllm, gpu);
+    let attention = Attention::new(&tables.context_attention, &tables.generation_attention, options, kernels, gpu)?;
     engine.attention_backend = attention.backend();
     let layer = layer::Layer::new(&tables.gemm, &tables.allreduce, &tables.moe, options, gpu)?;
     let num_layers = options.config.model.num_hidden_layers;
@@ -180,7 +180,7 @@ pub(crate) fn import(data: &Path, options: &Options) -> Result<DerivedParts> {
         memory,
         step_time,
         smoothing,
-        notes: notes::notes(options, &version, &layer, mixed_batch.as_ref()),
+        notes: notes::notes(options, [&vllm, &version], kernels, &layer, mixed_batch.as_ref()),
         sources,
     })
 }

@@ -2,15 +2,17 @@
 
 use sim_core::profile::schema::MixedBatch;
 
+use super::attention::CacheKernels;
 use super::layer::Layer;
 use super::mixed;
-use super::version::Version;
 use super::{Dtype, Options};
+use crate::import::version::Version;
 
 /// The notes, in the order of their weight.
 pub(super) fn notes(
     options: &Options,
-    version: &Version,
+    [engine, tables]: [&Version; 2],
+    cache: CacheKernels,
     layer: &Layer,
     mixed_batch: Option<&MixedBatch>,
 ) -> Vec<String> {
@@ -18,12 +20,26 @@ pub(super) fn notes(
         "No whole pass was measured: times are sums of operators measured one by one, without the gaps between kernels, \
          without sustained-load throttling, and without sampling."
             .to_owned(),
-        format!("The operators were measured under vLLM {version}; scheduling follows vLLM 0.32.0."),
+        if engine == tables {
+            format!("The operators were measured under vLLM {tables}; scheduling follows vLLM 0.32.0.")
+        } else {
+            format!(
+                "The profile is for vLLM {engine}, of which the source has no tables: the operators were measured under \
+                 vLLM {tables}. Scheduling follows vLLM 0.32.0."
+            )
+        },
         "Norms, activations and the embedding are the source's formula, bytes / (0.8 × memory bandwidth) + 3 us each, \
          not measurements. So is attention over earlier tokens: a whole prompt's times (s² − p²) / s², raised to lower \
          bounds that must hold."
             .to_owned(),
     ];
+    if cache.measured != options.kv_cache_dtype {
+        notes.push(format!(
+            "vLLM {engine} is older than the measured kernels of an fp8 cache: attention is that of a bf16 cache, for \
+             decodes times {}, a factor fitted to 15 runs of InferenceX under vLLM 0.10.2 (Llama-3.1-70B fp8, four H100).",
+            cache.decode_factor
+        ));
+    }
     if !layer.transferred.is_empty() {
         let shapes: Vec<String> = layer
             .transferred

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use zip::ZipArchive;
 
+use crate::import::version::Version;
+
 use super::super::read_limited;
-use super::version::Version;
 
 /// Longest table that is read; the longest of aiconfigurator-core 0.12.0 has 2 MB.
 const MAX_TABLE_BYTES: usize = 32 << 20;
@@ -54,6 +55,13 @@ pub(super) struct Package {
     identity: Identity,
     /// For messages.
     what: String,
+}
+
+/// Which vLLM a profile is for, and which one its operators were measured under.
+#[derive(Debug)]
+pub(super) struct Versions {
+    pub(super) engine: Version,
+    pub(super) tables: Version,
 }
 
 impl Package {
@@ -118,11 +126,12 @@ impl Package {
         &self.identity
     }
 
-    /// The version of vLLM that is asked for, or the newest one with matrix products and attention.
+    /// The version of vLLM that is asked for, or the newest one with matrix products and attention; and the version whose
+    /// tables are taken for it: its own, else the last one before it, else the first one after it.
     ///
     /// # Errors
-    /// If there is none; the message lists those there are.
-    pub(super) fn choose_version(&self, asked: Option<&str>) -> Result<Version> {
+    /// If there are no tables or what is asked for is no version; the message lists those there are.
+    pub(super) fn choose_versions(&self, asked: Option<&str>) -> Result<Versions> {
         let of = |table: &str| -> BTreeSet<&Version> {
             self.entries.iter().filter(|entry| entry.table == table).map(|entry| &entry.version).collect()
         };
@@ -130,17 +139,19 @@ impl Package {
             (of("gemm_perf"), of("context_attention_perf"), of("generation_attention_perf"));
         let complete: Vec<&Version> =
             gemm.into_iter().filter(|version| context.contains(version) && generation.contains(version)).collect();
-        let names: Vec<String> = complete.iter().map(ToString::to_string).collect();
-        let newest = complete.last().copied().with_context(|| {
+        let (oldest, newest) = complete.first().copied().zip(complete.last().copied()).with_context(|| {
             format!("{} has no version of vLLM with gemm, context_attention and generation_attention tables", self.what)
         })?;
         let Some(asked) = asked else {
-            return Ok(newest.clone());
+            return Ok(Versions { engine: newest.clone(), tables: newest.clone() });
         };
-        let found = Version::parse(asked).filter(|version| complete.contains(&version));
-        found.with_context(|| {
-            format!("--vllm-version {asked:?}: {} has the tables of {}", self.what, names.join(" and "))
-        })
+        let names: Vec<String> = complete.iter().map(ToString::to_string).collect();
+        let engine = Version::parse(asked).with_context(|| {
+            let names = names.join(" and ");
+            format!("--vllm-version {asked:?} is not a version such as 0.24.0; {} has the tables of {names}", self.what)
+        })?;
+        let tables = complete.iter().rfind(|version| **version <= &engine).copied().unwrap_or(oldest).clone();
+        Ok(Versions { engine, tables })
     }
 
     /// The files of a table up to `version`, newest first.

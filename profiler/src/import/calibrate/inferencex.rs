@@ -15,7 +15,7 @@ use sim_core::time::SimTime;
 use crate::import::fit::runs::{Clock, Latency, Metric, Run, workload};
 
 /// Longest file that is read.
-pub(crate) const MAX_BYTES: usize = 1 << 20;
+pub(crate) const MAX_BYTES: usize = 8 << 20;
 /// Largest length or concurrency.
 const MAX_COUNT: u32 = 1 << 14;
 /// Shortest length, as a share of the longest.
@@ -23,11 +23,34 @@ const SHORTEST: f64 = 0.8;
 const PROMPTS_PER_PLACE: u32 = 10;
 const SEED: u64 = 0;
 
-/// Reads the list.
+/// Of a list with several, the configurations that are read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// aiconfigurator's name of the device.
+    pub(crate) system: &'a str,
+    pub(crate) tensor_parallel_size: u32,
+}
+
+impl Wanted<'_> {
+    /// Those whose flags are known: of vLLM, with Llama-3.1-70B in fp8, measured by InferenceX on this day.
+    fn is_met(self, header: &[&str], fields: &[&str]) -> bool {
+        let text = |name: &str| header.iter().position(|column| *column == name).map(|place| fields[place]);
+        let is = |name: &str, value: &str| text(name) == Some(value);
+        is("backend", "vllm")
+            && is("mode", "agg")
+            && is("model_path", "meta-llama/Llama-3.1-70B")
+            && is("precision", "fp8")
+            && is("system", self.system)
+            && text("tp_size").and_then(|size| size.parse().ok()) == Some(self.tensor_parallel_size)
+            && text("silicon_data_source").is_some_and(|source| source.contains("measured=2025-10-29"))
+    }
+}
+
+/// Reads the list, or what is `wanted` of it.
 ///
 /// # Errors
-/// If it is not such a list, with the line.
-pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Run>> {
+/// If it is not such a list, with the line, or nothing is left.
+pub(crate) fn read(bytes: &[u8], wanted: Option<Wanted<'_>>) -> Result<Vec<Run>> {
     ensure!(bytes.len() <= MAX_BYTES, "{} bytes; the limit is {MAX_BYTES}", bytes.len());
     let text = str::from_utf8(bytes).map_err(|error| anyhow::anyhow!("not text: {error}"))?;
     let mut lines = text.lines();
@@ -36,9 +59,19 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Run>> {
     for (number, line) in (2..).zip(lines).filter(|(_, line)| !line.trim().is_empty()) {
         let fields: Vec<&str> = line.split(',').collect();
         ensure!(fields.len() == header.len(), "line {number}: {} fields; must be {}", fields.len(), header.len());
+        if wanted.is_some_and(|wanted| !wanted.is_met(&header, &fields)) {
+            continue;
+        }
         runs.push(run(&header, &fields).with_context(|| format!("line {number}"))?);
     }
-    ensure!(!runs.is_empty(), "no configurations");
+    ensure!(
+        !runs.is_empty(),
+        "no configurations{}",
+        wanted.map_or(String::new(), |wanted| format!(
+            " of Llama-3.1-70B fp8 that InferenceX ran on {} {}",
+            wanted.tensor_parallel_size, wanted.system
+        ))
+    );
     Ok(runs)
 }
 

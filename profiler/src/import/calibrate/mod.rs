@@ -58,7 +58,8 @@ pub(crate) fn sets(folder: &Path) -> Result<Sets> {
 
     let folder = folder.join("inferencex");
     let path = folder.join("silicon_sample.csv");
-    let runs = inferencex::read(&file(&path, inferencex::MAX_BYTES)?).with_context(|| path.display().to_string())?;
+    let runs =
+        inferencex::read(&file(&path, inferencex::MAX_BYTES)?, None).with_context(|| path.display().to_string())?;
     let set = |name: &str| {
         let path = folder.join(name);
         let profile = Profile::from_json(&file(&path, Profile::MAX_BYTES)?);

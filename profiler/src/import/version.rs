@@ -1,14 +1,14 @@
-//! Versions of vLLM, as the folders of the package have them.
+//! Versions of vLLM, as people and folders of data name them.
 
 use std::fmt;
 
 /// Whole numbers between dots; a later one is greater.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Version(Vec<u32>);
+pub(crate) struct Version(Vec<u32>);
 
 impl Version {
     /// `None` for a version of another form, such as that of a development build.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let is_plain = text.len() <= 32 && !text.is_empty();
         let parts: Option<Vec<u32>> = text.split('.').map(|part| part.parse().ok()).collect();
         parts.filter(|_| is_plain).map(Self)
