@@ -15,17 +15,14 @@
 //! device time that tables lack ([`gap`]). RTX alone cannot tell a gap per pass from one per request; H100, with 4 to 64
 //! requests at a time, can.
 //!
-//! H100's decode attention is a difficulty: its cache is fp8, and with that vLLM 0.10.2 does not run the kernels that were
-//! measured under 0.24. So a factor of its decode attention is fitted along with the rest. Without it the missing time
-//! would be taken for a gap seven times as long, and RTX would be predicted 21 % too slow. Of two tables to multiply, that
-//! of a bf16 cache explains the runs better than that of fp8: mean error of TPOT 1.8 instead of 2.7 %, and 2.6 instead of
-//! 5.2 % on RTX, which it has not seen, with a factor of 1.16 instead of 1.57. It is part of the rule for the versions of
-//! vLLM that the runs stand for ([`old_fp8_decode_factor`]).
+//! H100's scripts ask for an fp8 KV cache, but the runs had one of 16 bits: the same scripts on two H100 give TTFT of 6 to
+//! 59 seconds where the cache is too small for all requests, which a cache of 16 bits predicts within 7 % and one of 8 bits
+//! misses by 75 to 99 %. Those runs are not part of the calibration; H100's tables are those of a 16-bit cache.
 //!
-//! The rule: the gap and the time per prompt token that explain both sets best, each set counting the same, with that
-//! factor in place. Mean errors are then 0.4 % of TPOT, TTFT and end-to-end latency on RTX, 1.8 % of TPOT and 4.2 % of
-//! TTFT on H100; with H100's tables of an fp8 cache as they are, as for a later vLLM, its TPOT is off by 7.1 %. The sets
-//! give no reason to distinguish hosts with GPUs. An engine on a processor has no gap: nothing is launched ahead of it.
+//! The rule: the gap and the time per prompt token that explain both sets best, each set counting the same, rounded. Mean
+//! errors are then 0.8 % of TTFT, 0.7 % of TPOT and end-to-end latency on RTX, 4.7 % of TTFT and 2.5 % of TPOT on H100. Left
+//! out, RTX is predicted 8 % too slow, as H100 alone would have a gap of 28 us a request. The sets give no reason to
+//! distinguish versions of vLLM or hosts with GPUs. An engine on a processor has no gap: nothing is launched ahead of it.
 //! Nothing is fitted to a single profile.
 
 use sim_core::profile::schema::{
@@ -34,8 +31,6 @@ use sim_core::profile::schema::{
 
 use super::assemble::DerivedParts;
 use super::fit::terms::add_to_head;
-use super::gpus::Gpu;
-use super::version::Version;
 
 /// Device time between two passes that no operator's table holds (sampling, kernels that gather inputs, waiting), in
 /// microseconds.
@@ -48,20 +43,9 @@ pub(crate) struct Gap {
 /// The gap by the class of device.
 pub(crate) const fn gap(hardware: &Hardware) -> Gap {
     match hardware.device_type {
-        DeviceType::Cuda => Gap { per_pass_us: 430.0, per_request_us: 7.0 },
+        DeviceType::Cuda => Gap { per_pass_us: 820.0, per_request_us: 4.0 },
         DeviceType::Cpu => Gap { per_pass_us: 0.0, per_request_us: 0.0 },
     }
-}
-
-/// The first version of vLLM that the runs behind [`old_fp8_decode_factor`] do not stand for. They are of 0.10.2, and the
-/// measured kernels of 0.24; where between the two they came is not known.
-const FIRST_NOT_OLD: &str = "0.11.0";
-
-/// What a decode's attention over an fp8 cache takes under an old vLLM on Hopper, as a multiple of that over a bf16 cache;
-/// `None` for engines that the calibration says nothing about, whose own measured kernels count.
-pub(crate) fn old_fp8_decode_factor(vllm: &Version, gpu: &Gpu) -> Option<f64> {
-    let is_old = Version::parse(FIRST_NOT_OLD).is_some_and(|first| *vllm < first);
-    (is_old && gpu.compute_capability == "9.0").then_some(1.16)
 }
 
 /// Adds the gap to the head's table, and says so in the notes.
@@ -118,7 +102,7 @@ fn front_end() -> FrontEnd {
                  for the pass under way.",
             ),
             per_prompt_token: estimate(
-                2.4,
+                2.3,
                 "Fitted to mean TTFT of 15 runs of InferenceX (Llama-3.1-70B fp8, four H100, vLLM 0.10.2; prompts of \
                  about 1000 and 8000 tokens) along with other terms; a fast tokenizer alone takes about 2 microseconds.",
             ),

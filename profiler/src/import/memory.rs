@@ -2,20 +2,32 @@
 //!
 //! Of the share that vLLM may use go the weights, what else stays resident, the peak of a pass of
 //! `max_num_batched_tokens` tokens, and the estimate for CUDA graphs; the rest becomes blocks.
+//!
+//! The estimates rest on start-up logs of vLLM 0.19 on H100 (llm-d-planner, `accuracy/results/v0.19.0/logs`, Apache-2.0):
+//! 1024 requests and 8192 tokens a pass, one to four ranks, models from 2 to 72 billion parameters. The formula of the
+//! activations has the peaks of 16 models, from 0.75 to 3.66 GiB, within 0.07 GiB but for one (Mixtral-8x7B, 0.17 too much).
+//! Before 0.17 vLLM counted two to three times as much.
 
 use anyhow::{Result, ensure};
 use sim_core::profile::schema::{Basis, Bytes, Engine, Memory};
 
 use super::gpus::Gpu;
 use super::model_config::ModelConfig;
+use super::version::Version;
 
 const GIB: f64 = 1_073_741_824.0;
 /// vLLM 0.32.0's default.
 pub(crate) const GPU_MEMORY_UTILIZATION: f64 = 0.92;
 /// vLLM's default on a GPU.
 pub(crate) const BLOCK_SIZE: u32 = 16;
-/// The activations' formula gives 1.00 GiB where vLLM logged 1.26: the allocator's share.
-const ACTIVATION_FACTOR: f64 = 1.26;
+/// vLLM set memory aside for CUDA graphs from this version on; before, it captured them in what was left.
+const FIRST_WITH_GRAPHS: &str = "0.21.0";
+/// Bytes for each request and word of the vocabulary: logits in 16 and in 32 bits, probabilities, random numbers.
+const SAMPLING_BYTES: f64 = 14.0;
+/// What is on top of the activations that the formula counts.
+const OTHER_ACTIVATION_GIB: f64 = 0.05;
+/// CUDA graphs of a layer at the default capture sizes: 0.021 to 0.026 GiB with models of 32 to 80 layers.
+const GRAPHS_PER_LAYER_GIB: f64 = 0.024;
 
 /// How the weights and the KV cache are stored, and over how many devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,11 +46,7 @@ pub(crate) fn memory(config: &ModelConfig, storage: Storage, engine: &Engine) ->
         weights: weights(config, storage),
         other_resident: other_resident(storage.tensor_parallel_size),
         activation_peak: activation_peak(config, storage, engine),
-        cuda_graphs: Bytes {
-            bytes: whole_bytes(0.6 * GIB),
-            basis: Basis::Estimate,
-            reason: "Start-up logs of 8B models with default capture sizes name 0.4 to 0.7 GiB.".to_owned(),
-        },
+        cuda_graphs: cuda_graphs(config),
         kv_cache_per_token: kv_cache_per_token(config, storage),
         reported: None,
     }
@@ -94,45 +102,59 @@ fn weights(config: &ModelConfig, storage: Storage) -> Bytes {
     Bytes { bytes, basis: Basis::Derived, reason }
 }
 
+/// Memory as an engine of another version would count it: see [`FIRST_WITH_GRAPHS`].
+pub(crate) fn of_version(memory: &mut Memory, vllm: &Version) {
+    if Version::parse(FIRST_WITH_GRAPHS).is_some_and(|first| *vllm < first) {
+        memory.cuda_graphs.bytes = 0;
+    }
+}
+
 fn other_resident(tp: u32) -> Bytes {
-    // `misc.nccl_mem` of aiconfigurator-core 0.12.0: 342 MiB for two devices, 392 for four and eight.
-    let collectives = match tp {
-        1 => 0.0,
-        2 => 342.0 / 1024.0,
-        _ => 392.0 / 1024.0,
+    let (gib, what) = match tp {
+        1 => (0.29, "library workspaces and the allocator's share"),
+        2 => (2.10, "library workspaces and the collectives' buffers"),
+        _ => (2.20, "library workspaces and the collectives' buffers"),
     };
-    let buffers = if tp > 1 { " and collectives' buffers" } else { "" };
     Bytes {
-        bytes: whole_bytes((0.5 + collectives) * GIB),
+        bytes: whole_bytes(gib * GIB),
+        basis: Basis::Estimate,
+        reason: format!("{what}, from start-up logs of vLLM 0.19 on H100 with as many ranks (llm-d-planner)."),
+    }
+}
+
+fn cuda_graphs(config: &ModelConfig) -> Bytes {
+    Bytes {
+        bytes: whole_bytes(GRAPHS_PER_LAYER_GIB * f64::from(config.model.num_hidden_layers) * GIB),
         basis: Basis::Estimate,
         reason: format!(
-            "CUDA context, library workspaces{buffers}, judged from start-up logs of similar engines{}",
-            if tp > 1 { " and aiconfigurator-core's figures." } else { "." }
+            "{GRAPHS_PER_LAYER_GIB} GiB a layer, from what vLLM 0.19 estimated on H100 for models of 32 to 80 layers at the \
+             default capture sizes (llm-d-planner)."
         ),
     }
 }
 
-/// The widest moment of a layer, or the logits of a full batch, whichever is more.
+/// The widest moment of a layer, or sampling for a full batch, whichever is more; and the workspace of experts, which
+/// stays.
 fn activation_peak(config: &ModelConfig, storage: Storage, engine: &Engine) -> Bytes {
     let tp = storage.tensor_parallel_size;
     let model = &config.model;
-    let width = match config.experts {
-        None => model.intermediate_size / tp,
-        Some(experts) => {
-            experts.num_experts_per_tok * experts.moe_intermediate_size / (tp / storage.expert_parallel_size)
-        }
-    };
-    let heads = model.num_attention_heads / tp + 2 * config.kv_heads_per_rank(tp);
-    let per_token = 3.0 * f64::from(width) + 4.0 * f64::from(model.hidden_size) + f64::from(heads * model.head_dim);
-    let layer = 2.0 * per_token * f64::from(engine.max_num_batched_tokens);
-    let logits = 6.0 * f64::from(model.vocab_size) * f64::from(engine.max_num_seqs);
+    let [hidden, tokens, requests] =
+        [model.hidden_size, engine.max_num_batched_tokens, engine.max_num_seqs.min(engine.max_num_batched_tokens)]
+            .map(f64::from);
+    let width = if config.experts.is_some() { 0.0 } else { f64::from(model.intermediate_size / tp) };
+    let layer = 2.0 * tokens * (3.0 * width + 4.0 * hidden);
+    let sampling = SAMPLING_BYTES * requests * f64::from(model.vocab_size) + 4.0 * hidden * tokens;
+    let experts = config.experts.map_or(0.0, |experts| {
+        let width = experts.moe_intermediate_size / (tp / storage.expert_parallel_size);
+        2.0 * tokens * f64::from(experts.num_experts_per_tok) * (3.0 * f64::from(width) + hidden)
+    });
     Bytes {
-        bytes: whole_bytes(ACTIVATION_FACTOR * layer.max(logits)),
+        bytes: whole_bytes(layer.max(sampling) + experts + OTHER_ACTIVATION_GIB * GIB),
         basis: Basis::Estimate,
         reason: format!(
-            "{ACTIVATION_FACTOR} × the larger of a layer's widest moment over max_num_batched_tokens and the logits of \
-             max_num_seqs requests; the factor from vLLM's 1.26 GiB for Llama-3-8B on an 80 GB device (vllm-project/vllm \
-             pull request 10511)."
+            "The larger of a layer's widest moment over max_num_batched_tokens and {SAMPLING_BYTES} bytes a word of the \
+             vocabulary for each of max_num_seqs requests, the experts' workspace, and {OTHER_ACTIVATION_GIB} GiB: a \
+             formula held against start-up logs of vLLM 0.19 on H100 (llm-d-planner)."
         ),
     }
 }
@@ -160,15 +182,21 @@ pub(crate) fn whole_bytes(bytes: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Storage, weights};
+    use sim_core::profile::schema::{Engine, Memory};
+
+    use super::{GIB, Storage, memory, of_version, weights};
     use crate::import::model_config::ModelConfig;
+    use crate::import::version::Version;
+
+    fn model(name: &str) -> ModelConfig {
+        let path = format!("{}/models/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        ModelConfig::from_json(&std::fs::read(path).expect("a file"), name).expect("a model")
+    }
 
     #[track_caller]
-    fn check(model: &str, tensor_parallel_size: u32, expert_parallel_size: u32, matrix_bytes: u64, expect: u64) {
-        let path = format!("{}/models/{model}.json", env!("CARGO_MANIFEST_DIR"));
-        let config = ModelConfig::from_json(&std::fs::read(path).expect("a file"), model).expect("a model");
+    fn check(name: &str, tensor_parallel_size: u32, expert_parallel_size: u32, matrix_bytes: u64, expect: u64) {
         let storage = Storage { matrix_bytes, kv_bytes: 2, tensor_parallel_size, expert_parallel_size };
-        assert_eq!(weights(&config, storage).bytes, expect, "{model}");
+        assert_eq!(weights(&model(name), storage).bytes, expect, "{name}");
     }
 
     #[test]
@@ -181,5 +209,66 @@ mod tests {
         // Experts are spread either way: whole ones, or slices of each.
         check("qwen3-30b-a3b", 2, 2, 2, 30_544_916_480);
         check("qwen3-30b-a3b", 2, 1, 2, 30_544_916_480);
+    }
+
+    /// An engine with these limits; nothing else of it counts.
+    fn engine(max_num_seqs: u32, max_num_batched_tokens: u32) -> Engine {
+        Engine {
+            vllm_version: "0.32.0".to_owned(),
+            dtype: "bfloat16".to_owned(),
+            quantization: None,
+            kv_cache_dtype: "auto".to_owned(),
+            attention_backend: None,
+            tensor_parallel_size: 1,
+            pipeline_parallel_size: 1,
+            block_size: 16,
+            enforce_eager: false,
+            max_model_len: 8192,
+            gpu_memory_utilization: 0.95,
+            max_num_seqs,
+            max_num_batched_tokens,
+        }
+    }
+
+    /// Blocks of 16 tokens in `allowed_gib`, within 2 % of what a real engine logged.
+    #[track_caller]
+    fn check_blocks(memory: &Memory, allowed_gib: f64, logged: u32) {
+        let parts = [&memory.weights, &memory.other_resident, &memory.activation_peak, &memory.cuda_graphs];
+        let taken: u64 = parts.iter().map(|part| part.bytes).sum();
+        let blocks = (allowed_gib * GIB - taken as f64) / (16.0 * memory.kv_cache_per_token.bytes as f64);
+        let error = blocks / f64::from(logged) - 1.0;
+        assert!(error.abs() < 0.02, "{blocks:.0} blocks instead of {logged}: {:+.1} %", 100.0 * error);
+    }
+
+    /// Start-up logs of vLLM 0.19 on H100 with 75.23 GiB allowed (llm-d-planner, accuracy/results/v0.19.0/logs).
+    #[track_caller]
+    fn check_h100(name: &str, tensor_parallel_size: u32, [matrix_bytes, kv_bytes]: [u64; 2], logged: u32) {
+        let storage = Storage { matrix_bytes, kv_bytes, tensor_parallel_size, expert_parallel_size: 1 };
+        let mut memory = memory(&model(name), storage, &engine(1024, 8192));
+        of_version(&mut memory, &Version::parse("0.19.0").expect("a version"));
+        check_blocks(&memory, 75.23, logged);
+    }
+
+    #[test]
+    fn the_cache_has_as_many_blocks_as_real_engines_found_room_for() {
+        check_h100("llama-3.1-8b", 1, [2, 2], 29_751);
+        check_h100("llama-3.1-8b", 1, [2, 1], 59_502);
+        check_h100("llama-3.1-8b", 1, [1, 2], 33_078);
+        check_h100("llama-3.1-8b", 2, [2, 2], 65_293);
+        check_h100("llama-3.1-8b", 4, [2, 2], 138_112);
+        check_h100("qwen3-8b", 1, [2, 2], 26_168);
+        check_h100("qwen3-30b-a3b", 1, [2, 2], 10_518);
+        check_h100("llama-3.3-70b", 2, [1, 2], 15_269);
+        check_h100("llama-3.3-70b", 4, [1, 2], 44_312);
+    }
+
+    /// vLLM 0.31 with its defaults on an A100 of 80 GB: 460,496 tokens, of 72.91 GiB allowed. From a log that somebody
+    /// published; it is part of no estimate here.
+    #[test]
+    fn graphs_count_as_later_versions_count_them() {
+        let storage = Storage { matrix_bytes: 2, kv_bytes: 2, tensor_parallel_size: 1, expert_parallel_size: 1 };
+        let mut memory = memory(&model("llama-3.1-8b"), storage, &engine(256, 2048));
+        of_version(&mut memory, &Version::parse("0.31.0").expect("a version"));
+        check_blocks(&memory, 72.91, 28_781);
     }
 }

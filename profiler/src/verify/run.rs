@@ -44,8 +44,14 @@ pub(crate) fn read(path: &Path, profile: &Profile, flags: &Scenario) -> Result<V
         let gpu = GPUS.iter().find(|gpu| gpu.name == hardware.name);
         let system = gpu.and_then(|gpu| gpu.system).with_context(|| format!("{name}: nothing of {}", hardware.name))?;
         let wanted = inferencex::Wanted { system, tensor_parallel_size: profile.engine.tensor_parallel_size };
-        return inferencex::read(&read_limited(path, inferencex::MAX_BYTES)?, Some(wanted))
-            .with_context(|| name.to_string());
+        let bytes = read_limited(path, inferencex::MAX_BYTES)?;
+        let mut runs = inferencex::read(&bytes, Some(wanted)).with_context(|| name.to_string())?;
+        let model = &profile.model;
+        if (model.num_hidden_layers, model.hidden_size) == inferencex::LAYERS_AND_WIDTH {
+            // Later versions of the model have the same shapes under another name.
+            runs.iter_mut().for_each(|run| run.model.clone_from(&model.name));
+        }
+        return Ok(runs);
     }
     if path.is_dir() {
         let file = |file: &str| read_limited(&path.join(file), llmservingsim::run::MAX_BYTES);
@@ -64,7 +70,8 @@ pub(crate) fn read(path: &Path, profile: &Profile, flags: &Scenario) -> Result<V
 pub(crate) fn verify(profile: &Profile, runs: &[Run]) -> Result<Vec<VerifiedRun>> {
     let verified = runs.iter().map(|run| {
         run.check_model(profile)?;
-        let predicted = run.engine.resolve(profile).with_context(|| run.name.clone())?.config.num_gpu_blocks;
+        let predicted = run.engine.resolve(&run.counting_memory_as_then(profile)).with_context(|| run.name.clone())?;
+        let predicted = predicted.config.num_gpu_blocks;
         let compared = run.compare(profile)?;
         ensure!(!compared.is_empty(), "{}: it says no latency", run.name);
         let num_gpu_blocks = run.num_gpu_blocks.map(|measured| (measured, predicted));

@@ -6,33 +6,11 @@ use anyhow::{Result, ensure};
 use sim_core::profile::schema::MixedBatch;
 
 use super::super::gpus::Gpu;
-use super::super::host_terms;
-use super::super::version::Version;
 use super::columns::{Columns, Wanted};
 use super::layer::moving_us;
 use super::measured::{self, Measured};
 use super::package::TableFile;
-use super::{KvCacheDtype, Options, cold, mixed};
-
-/// Which measured kernels stand for those that read the cache.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct CacheKernels {
-    /// The number format they were measured with.
-    pub(super) measured: KvCacheDtype,
-    /// What decodes' times are multiplied by.
-    pub(super) decode_factor: f64,
-}
-
-impl CacheKernels {
-    /// Those of the cache's own format, but for engines whose kernels are not the ones that were measured.
-    pub(super) fn new(wanted: KvCacheDtype, vllm: &Version, gpu: &Gpu) -> Self {
-        let old = (wanted == KvCacheDtype::Fp8).then(|| host_terms::old_fp8_decode_factor(vllm, gpu)).flatten();
-        old.map_or(Self { measured: wanted, decode_factor: 1.0 }, |decode_factor| Self {
-            measured: KvCacheDtype::Auto,
-            decode_factor,
-        })
-    }
-}
+use super::{Options, cold, mixed};
 
 /// Attention of one layer on one rank.
 #[derive(Debug)]
@@ -60,17 +38,11 @@ impl Attention {
     ///
     /// # Errors
     /// If a file cannot be read, or these heads were not measured.
-    pub(super) fn new(
-        context: &[TableFile],
-        generation: &[TableFile],
-        options: &Options,
-        cache: CacheKernels,
-        gpu: &Gpu,
-    ) -> Result<Self> {
+    pub(super) fn new(context: &[TableFile], generation: &[TableFile], options: &Options, gpu: &Gpu) -> Result<Self> {
         let (config, tp) = (&options.config, options.tensor_parallel_size);
         let model = &config.model;
         let (heads, kv_heads) = (model.num_attention_heads / tp, config.kv_heads_per_rank(tp));
-        let kv_dtype = cache.measured.name();
+        let kv_dtype = options.kv_cache_dtype.name();
         let label = format!(
             "num_heads={heads} num_key_value_heads={kv_heads} head_dim={} kv_cache_dtype={kv_dtype}",
             model.head_dim
@@ -97,12 +69,11 @@ impl Attention {
             let tokens = columns.count("isl", row).checked_add(columns.count("step", row))?;
             is_ours(columns, row).then(|| (columns.count("batch_size", row), tokens))
         })?;
-        let (num_seqs, context_tokens, mut measured_decode_us) = staircase(&decodes);
-        measured_decode_us.iter_mut().flatten().for_each(|time| *time *= cache.decode_factor);
+        let (num_seqs, context_tokens, measured_decode_us) = staircase(&decodes);
         ensure!(num_seqs.len() >= 2, "generation_attention_perf: {label} was not measured");
         let head_dim = f64::from(model.head_dim);
         let key_width = f64::from(kv_heads) * head_dim;
-        let bytes_per_token = 2.0 * key_width * f64::from(cache.measured.bytes());
+        let bytes_per_token = 2.0 * key_width * f64::from(options.kv_cache_dtype.bytes());
         let decode_us = cold::raise(&measured_decode_us, [&num_seqs, &context_tokens], bytes_per_token, gpu);
         Ok(Self {
             label,

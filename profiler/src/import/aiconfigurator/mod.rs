@@ -33,7 +33,7 @@ use anyhow::{Context as _, Result, ensure};
 use sim_core::profile::schema::{Engine, Source};
 
 pub(crate) use self::all_reduce::AllReduces;
-use self::attention::{Attention, CacheKernels};
+use self::attention::Attention;
 use self::package::{Package, TableFile, Versions};
 use super::assemble::DerivedParts;
 use super::gpus::{self, Gpu};
@@ -163,8 +163,7 @@ pub(crate) fn import(data: &Path, options: &Options) -> Result<DerivedParts> {
     let memory = memory::memory(&options.config, storage(options), &engine);
     memory::check_fit(&memory, gpu, &engine)?;
     let tables = Tables::read(&mut package, options, &version)?;
-    let kernels = CacheKernels::new(options.kv_cache_dtype, &vllm, gpu);
-    let attention = Attention::new(&tables.context_attention, &tables.generation_attention, options, kernels, gpu)?;
+    let attention = Attention::new(&tables.context_attention, &tables.generation_attention, options, gpu)?;
     engine.attention_backend = attention.backend();
     let layer = layer::Layer::new(&tables.gemm, &tables.allreduce, &tables.moe, options, gpu)?;
     let num_layers = options.config.model.num_hidden_layers;
@@ -180,7 +179,7 @@ pub(crate) fn import(data: &Path, options: &Options) -> Result<DerivedParts> {
         memory,
         step_time,
         smoothing,
-        notes: notes::notes(options, [&vllm, &version], kernels, &layer, mixed_batch.as_ref()),
+        notes: notes::notes(options, [&vllm, &version], &layer, mixed_batch.as_ref()),
         sources,
     })
 }

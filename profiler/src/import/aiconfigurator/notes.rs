@@ -2,7 +2,6 @@
 
 use sim_core::profile::schema::MixedBatch;
 
-use super::attention::CacheKernels;
 use super::layer::Layer;
 use super::mixed;
 use super::{Dtype, Options};
@@ -12,7 +11,6 @@ use crate::import::version::Version;
 pub(super) fn notes(
     options: &Options,
     [engine, tables]: [&Version; 2],
-    cache: CacheKernels,
     layer: &Layer,
     mixed_batch: Option<&MixedBatch>,
 ) -> Vec<String> {
@@ -33,13 +31,6 @@ pub(super) fn notes(
          bounds that must hold."
             .to_owned(),
     ];
-    if cache.measured != options.kv_cache_dtype {
-        notes.push(format!(
-            "vLLM {engine} is older than the measured kernels of an fp8 cache: attention is that of a bf16 cache, for \
-             decodes times {}, a factor fitted to 15 runs of InferenceX under vLLM 0.10.2 (Llama-3.1-70B fp8, four H100).",
-            cache.decode_factor
-        ));
-    }
     if !layer.transferred.is_empty() {
         let shapes: Vec<String> = layer
             .transferred

@@ -2,7 +2,8 @@
 //! (Apache-2.0) lists them: mean TTFT and TPOT by lengths and concurrency.
 //!
 //! What the list leaves out is in InferenceX's public scripts: vLLM 0.10.2 with `max-num-batched-tokens` 8192,
-//! `max-model-len` 10240, `max-num-seqs` the concurrency, an fp8 KV cache, no prefix caching, asynchronous scheduling, `gpu-memory-utilization` 0.9; a client
+//! `max-model-len` 10240, `max-num-seqs` the concurrency, no prefix caching, asynchronous scheduling,
+//! `gpu-memory-utilization` 0.9 (an fp8 KV cache, too, which the runs had not: [`crate::import::host_terms`]); a client
 //! that keeps so many requests under way, ten times as many in all, with lengths drawn from 0.8 L to L.
 
 use std::str;
@@ -13,7 +14,10 @@ use sim_core::scenario::Scenario;
 use sim_core::time::SimTime;
 
 use crate::import::fit::runs::{Clock, Latency, Metric, Run, workload};
+use crate::import::version::Version;
 
+/// Layers and hidden size of Llama-3.1-70B, whose runs are read.
+pub(crate) const LAYERS_AND_WIDTH: (u32, u32) = (80, 8192);
 /// Longest file that is read.
 pub(crate) const MAX_BYTES: usize = 8 << 20;
 /// Largest length or concurrency.
@@ -112,6 +116,7 @@ fn run(header: &[&str], fields: &[&str]) -> Result<Run> {
         name: format!("{input} in, {output} out, {concurrency} at a time"),
         model: text("model_path")?.to_owned(),
         engine,
+        vllm_version: Version::parse("0.10.2"),
         num_gpu_blocks: None,
         workload: workload(&lengths, send_times, Some(concurrency))?,
         clock: Clock::Client,

@@ -37,8 +37,6 @@ pub(crate) struct Sets {
     rtx: Set,
     /// Llama-3.1-70B fp8 on four H100, vLLM 0.10.2, times in the client.
     h100: Set,
-    /// The same with the attention of a bf16 cache, twice as large: see [`super::host_terms`].
-    h100_bf16_cache: Set,
 }
 
 /// Reads the sets of a calibration folder.
@@ -60,19 +58,12 @@ pub(crate) fn sets(folder: &Path) -> Result<Sets> {
     let path = folder.join("silicon_sample.csv");
     let runs =
         inferencex::read(&file(&path, inferencex::MAX_BYTES)?, None).with_context(|| path.display().to_string())?;
-    let set = |name: &str| {
-        let path = folder.join(name);
-        let profile = Profile::from_json(&file(&path, Profile::MAX_BYTES)?);
-        let mut profile = profile.with_context(|| path.display().to_string())?;
-        (profile.host, profile.front_end) = host_terms::rule();
-        without_calibrated(&mut profile);
-        anyhow::Ok(Set { profile, runs: runs.clone() })
-    };
-    let h100 = set("profile.json")?;
-    let mut h100_bf16_cache = set("profile_bf16_cache.json")?;
-    // Only the time of its kernels is in question: the cache itself was fp8.
-    h100_bf16_cache.profile.memory = h100.profile.memory.clone();
-    Ok(Sets { rtx, h100, h100_bf16_cache })
+    let path = folder.join("profile.json");
+    let profile = Profile::from_json(&file(&path, Profile::MAX_BYTES)?);
+    let mut profile = profile.with_context(|| path.display().to_string())?;
+    (profile.host, profile.front_end) = host_terms::rule();
+    without_calibrated(&mut profile);
+    Ok(Sets { rtx, h100: Set { profile, runs } })
 }
 
 fn without_calibrated(profile: &mut Profile) {
@@ -85,45 +76,20 @@ fn without_calibrated(profile: &mut Profile) {
 /// If a run cannot be simulated.
 pub(crate) fn report(sets: &Sets) -> Result<String> {
     let mut text = String::new();
-    let Sets { rtx, h100, h100_bf16_cache } = sets;
-    let all = [&GAP[..], &FRONT_END].concat();
-    let with_factor = [&all[..], &[Term::DecodeAttentionFactor]].concat();
+    let Sets { rtx, h100 } = sets;
     let both = [rtx, h100];
+    let all = [&GAP[..], &FRONT_END].concat();
     tell(&mut text, "Tables alone, nothing calibrated", both, [&[], &[]])?;
     let of_h100 = fit(std::slice::from_ref(h100), &all)?;
-    let title =
-        "1. Fitted to H100, attention as its tables have it for an fp8 cache; the same terms predict RTX, left out";
-    tell(&mut text, title, both, [&of_h100, &of_h100])?;
-    let of_h100 = fit(std::slice::from_ref(h100), &with_factor)?;
-    let title = "2. The same along with a factor of H100's decode attention";
-    tell(&mut text, title, both, [&without_factor(&of_h100), &of_h100])?;
-
-    let both = [rtx, h100_bf16_cache];
-    tell(&mut text, "Tables alone, H100 with the attention of a bf16 cache", both, [&[], &[]])?;
-    let of_h100 = fit(std::slice::from_ref(h100_bf16_cache), &with_factor)?;
-    let title = "3. Fitted to this H100, with the factor; the same terms predict RTX, left out";
-    tell(&mut text, title, both, [&without_factor(&of_h100), &of_h100])?;
-    let factor: Vec<Value> = of_h100.iter().filter(|value| is_factor(value)).copied().collect();
+    tell(&mut text, "1. Fitted to H100; the same terms predict RTX, left out", both, [&of_h100, &of_h100])?;
     let of_rtx = fit(std::slice::from_ref(rtx), &GAP)?;
-    let title = "4. Fitted to RTX; the same terms predict H100, left out but for the factor";
-    tell(&mut text, title, both, [&of_rtx, &[&of_rtx[..], &factor].concat()])?;
-    let h100_slower = Set { profile: with(&h100_bf16_cache.profile, &factor), runs: h100_bf16_cache.runs.clone() };
-    let of_both = fit(&[rtx.clone(), h100_slower], &all)?;
-    let title = "5. Fitted to both, each counting the same, H100 with the factor of step 3: what the rule takes";
-    tell(&mut text, title, both, [&of_both, &[&of_both[..], &factor].concat()])?;
-
-    let (of_rtx, of_h100) = (rule(rtx), rule(h100_bf16_cache));
-    tell(&mut text, "6. The rule, with that factor", both, [&of_rtx, &[&of_h100[..], &factor].concat()])?;
-    tell(&mut text, "7. The rule, H100's tables as they are", [rtx, h100], [&of_rtx, &of_h100])?;
+    tell(&mut text, "2. Fitted to RTX; the same terms predict H100, left out", both, [&of_rtx, &of_rtx])?;
+    let of_both = fit(&[rtx.clone(), h100.clone()], &all)?;
+    let title = "3. Fitted to both, each counting the same: what the rule takes";
+    tell(&mut text, title, both, [&of_both, &of_both])?;
+    let (of_rtx, of_h100) = (rule(rtx), rule(h100));
+    tell(&mut text, "4. The rule", both, [&of_rtx, &of_h100])?;
     Ok(text)
-}
-
-fn is_factor(value: &Value) -> bool {
-    value.0 == Term::DecodeAttentionFactor
-}
-
-fn without_factor(values: &[Value]) -> Vec<Value> {
-    values.iter().filter(|value| !is_factor(value)).copied().collect()
 }
 
 /// What [`host_terms`] says for a set's engine.
@@ -202,11 +168,6 @@ mod tests {
         let sets =
             sets(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/calibration"))).expect("the sets");
         check("RTX", mean_errors(&sets.rtx, &rule(&sets.rtx)), [10.0, 3.0, 3.0]);
-        // As the tables are, time per output token is not met.
-        check("H100", mean_errors(&sets.h100, &rule(&sets.h100)), [10.0, 10.0, 0.0]);
-        let mut values = rule(&sets.h100_bf16_cache);
-        values.push((Term::DecodeAttentionFactor, Some(1.16)));
-        let errors = mean_errors(&sets.h100_bf16_cache, &values);
-        check("H100, decode attention of its version", errors, [10.0, 3.0, 0.0]);
+        check("H100", mean_errors(&sets.h100, &rule(&sets.h100)), [10.0, 3.0, 0.0]);
     }
 }

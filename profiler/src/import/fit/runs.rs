@@ -10,6 +10,8 @@ use sim_core::time::SimTime;
 use sim_core::workload::{Traffic, Workload};
 
 use super::terms::Term;
+use crate::import::memory;
+use crate::import::version::Version;
 use crate::measure::outliers::quantile;
 
 /// A latency of a request.
@@ -87,6 +89,8 @@ pub(crate) struct Run {
     pub(crate) name: String,
     /// As the engine was told.
     pub(crate) model: String,
+    /// The engine's, where it is known.
+    pub(crate) vllm_version: Option<Version>,
     /// The engine's flags.
     pub(crate) engine: Scenario,
     pub(crate) workload: Workload,
@@ -135,12 +139,21 @@ impl Run {
         Ok(())
     }
 
+    /// The profile with memory as the run's version of vLLM counts it.
+    pub(crate) fn counting_memory_as_then(&self, profile: &Profile) -> Profile {
+        let mut profile = profile.clone();
+        if let Some(version) = &self.vllm_version {
+            memory::of_version(&mut profile.memory, version);
+        }
+        profile
+    }
+
     /// Simulates the run on `profile` and puts what was measured beside it.
     ///
     /// # Errors
     /// If the engine refuses its flags on this profile, or a request does not run to its end.
     pub(crate) fn compare(&self, profile: &Profile) -> Result<Vec<Compared>> {
-        let mut profile = profile.clone();
+        let mut profile = self.counting_memory_as_then(profile);
         if self.clock == Clock::EngineCore {
             Term::RequestPerRequest.set(&mut profile, 0.0);
         }

@@ -9,6 +9,7 @@ use sim_core::scenario::Scenario;
 use sim_core::time::SimTime;
 
 use crate::import::fit::runs::{Clock, Latency, Metric, Run, workload};
+use crate::import::version::Version;
 
 /// Longest file that is read.
 pub(crate) const MAX_BYTES: usize = 64 << 20;
@@ -84,6 +85,7 @@ pub(crate) fn read(meta: &[u8], requests: &[u8]) -> Result<Run> {
         engine: engine(&meta).context("meta.json")?,
         workload: workload(&lengths, send_times, None)?,
         clock: Clock::EngineCore,
+        vllm_version: Version::parse(&meta.vllm_version),
         num_gpu_blocks: meta.kv_cache.map(|cache| cache.num_gpu_blocks),
         measured: vec![
             (Metric::mean(Latency::Ttft), mean(ttft)),

@@ -90,6 +90,7 @@ pub(crate) fn run(name: &str, result: &BenchResult, flags: &Scenario) -> Result<
         model: result.model_id.clone(),
         engine,
         workload,
+        vllm_version: None,
         num_gpu_blocks: None,
         clock: Clock::Client,
         measured: result.metrics.clone(),
