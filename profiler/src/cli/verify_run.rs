@@ -25,6 +25,9 @@ pub(super) struct Args {
     /// The profile with the runs' figures in its list of validations [default: none is written]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// What is added to the workload in that list
+    #[arg(long, value_name = "TEXT", requires = "output")]
+    note: Option<String>,
     /// The engine's flags, and those of the workload where a result of `vllm bench serve` has no details
     #[command(flatten)]
     flags: ScenarioFlags,
@@ -47,7 +50,8 @@ impl Args {
             gap = "\n";
         }
         if let Some(output) = &self.output {
-            profile.validation.runs.extend(verified.iter().flat_map(VerifiedRun::validation));
+            let note = self.note.as_deref();
+            profile.validation.runs.extend(verified.iter().flat_map(|run| run.validation(note)));
             profile.validate()?;
             let json = profile.to_json()?;
             make_folder_of(output)?;

@@ -21,6 +21,8 @@ pub(crate) struct Gpu {
     pub(crate) memory_gib: f64,
     /// Where that comes from.
     pub(crate) memory_reason: &'static str,
+    /// Whether several of them are linked by more than PCI Express.
+    pub(crate) has_nvlink: bool,
     /// Bytes per second.
     pub(crate) memory_bandwidth: f64,
     /// Dense bf16 operations per second of the tensor cores.
@@ -38,6 +40,7 @@ pub(crate) const GPUS: &[Gpu] = &[
         memory_gib: 79.22,
         memory_reason: "vLLM on such a device logs a total of 79.22 GiB (vllm-project/vllm pull request 10511); \
                         drivers differ between 79.1 and 79.6 GiB.",
+        has_nvlink: true,
         memory_bandwidth: 3.35e12,
         bf16_flops: 989e12,
         fp8_flops: 1978e12,
@@ -48,6 +51,7 @@ pub(crate) const GPUS: &[Gpu] = &[
         compute_capability: "9.0",
         memory_gib: 139.8,
         memory_reason: "Judged: of the maker's 141 GB (143771 MiB in nvidia-smi) PyTorch reports 139.7 to 139.8 GiB.",
+        has_nvlink: true,
         memory_bandwidth: 4.8e12,
         bf16_flops: 989e12,
         fp8_flops: 1978e12,
@@ -58,6 +62,7 @@ pub(crate) const GPUS: &[Gpu] = &[
         compute_capability: "10.0",
         memory_gib: 178.35,
         memory_reason: "Judged: of 183359 MiB in nvidia-smi PyTorch reports about 178.35 GiB.",
+        has_nvlink: true,
         memory_bandwidth: 7.7e12,
         bf16_flops: 2250e12,
         fp8_flops: 4500e12,
@@ -68,6 +73,7 @@ pub(crate) const GPUS: &[Gpu] = &[
         compute_capability: "8.9",
         memory_gib: 44.42,
         memory_reason: "PyTorch on such a device reports 44.42 GiB (stepfun-ai/Step-Video-T2V issue 8).",
+        has_nvlink: false,
         memory_bandwidth: 8.64e11,
         bf16_flops: 362.05e12,
         fp8_flops: 733e12,
@@ -76,8 +82,9 @@ pub(crate) const GPUS: &[Gpu] = &[
         system: Some("a100_sxm"),
         name: "NVIDIA A100-SXM4-80GB",
         compute_capability: "8.0",
-        memory_gib: 79.15,
-        memory_reason: "Judged: PyTorch reports 79.1 to 79.3 GiB on such devices, as on an H100 of 80 GB.",
+        memory_gib: 79.25,
+        memory_reason: "vLLM 0.31 on such a device logged a total of 79.25 GiB (a published start-up log).",
+        has_nvlink: true,
         memory_bandwidth: 2.039e12,
         bf16_flops: 312e12,
         fp8_flops: 0.0,
@@ -88,6 +95,7 @@ pub(crate) const GPUS: &[Gpu] = &[
         compute_capability: "12.0",
         memory_gib: 94.97,
         memory_reason: "CUDA on such a device reports 94.97 GiB of 97887 MiB (antirez/ds4 issue 431).",
+        has_nvlink: false,
         memory_bandwidth: 1.792e12,
         bf16_flops: 467.800_534_963_698e12,
         fp8_flops: 935.601_069_927_397e12,
@@ -99,6 +107,7 @@ pub(crate) const GPUS: &[Gpu] = &[
         memory_gib: 23.516_48,
         memory_reason: "PyTorch on such a device reports 25250627584 bytes (the recording of LLMServingSim's run of \
                         2026-08-20).",
+        has_nvlink: false,
         memory_bandwidth: 1.008e12,
         bf16_flops: 165.2e12,
         fp8_flops: 330.3e12,

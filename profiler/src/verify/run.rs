@@ -63,21 +63,27 @@ pub(crate) fn read(path: &Path, profile: &Profile, flags: &Scenario) -> Result<V
     results.iter().map(|result| vllm_bench::run(&file, result, flags)).collect()
 }
 
-/// Simulates each run on `profile`.
+/// Simulates each run on `profile`: with the recorded number of KV blocks if there is one, so that latencies are not
+/// blamed for it, beside which the predicted number stands.
 ///
 /// # Errors
 /// If one is of another model or cannot be simulated.
 pub(crate) fn verify(profile: &Profile, runs: &[Run]) -> Result<Vec<VerifiedRun>> {
-    let verified = runs.iter().map(|run| {
-        run.check_model(profile)?;
-        let predicted = run.engine.resolve(&run.counting_memory_as_then(profile)).with_context(|| run.name.clone())?;
-        let predicted = predicted.config.num_gpu_blocks;
-        let compared = run.compare(profile)?;
-        ensure!(!compared.is_empty(), "{}: it says no latency", run.name);
-        let num_gpu_blocks = run.num_gpu_blocks.map(|measured| (measured, predicted));
-        Ok(VerifiedRun { name: run.name.clone(), compared, num_gpu_blocks })
-    });
-    verified.collect()
+    runs.iter().map(|run| verify_one(profile, run)).collect()
+}
+
+fn verify_one(profile: &Profile, run: &Run) -> Result<VerifiedRun> {
+    run.check_model(profile)?;
+    let name = run.name.clone();
+    let predicted = run.engine.resolve(&run.counting_memory_as_then(profile)).with_context(|| name.clone())?;
+    let mut run = run.clone();
+    if let Some(blocks) = run.num_gpu_blocks {
+        run.engine.set("num-gpu-blocks-override", Some(&blocks.to_string()))?;
+    }
+    let compared = run.compare(profile)?;
+    ensure!(!compared.is_empty(), "{name}: it says no latency");
+    let num_gpu_blocks = run.num_gpu_blocks.map(|measured| (measured, predicted.config.num_gpu_blocks));
+    Ok(VerifiedRun { name, compared, num_gpu_blocks })
 }
 
 impl VerifiedRun {
@@ -93,11 +99,11 @@ impl VerifiedRun {
         self.num_gpu_blocks.map(|(measured, predicted)| f64::from(predicted) / f64::from(measured.max(1)) - 1.0)
     }
 
-    /// For a profile's list of what it was tried on.
-    pub(crate) fn validation(&self) -> Vec<ValidationRun> {
+    /// For a profile's list of what it was tried on; `note` is added to the workload.
+    pub(crate) fn validation(&self, note: Option<&str>) -> Vec<ValidationRun> {
         let means = self.compared.iter().filter(|one| one.metric.statistic == Statistic::Mean);
         let of_mean = |one: &Compared| ValidationRun {
-            workload: format!("{} (not used for the profile)", self.name),
+            workload: note.map_or_else(|| self.name.clone(), |note| format!("{} ({note})", self.name)),
             metric: one.metric.name.clone(),
             measured: one.measured,
             predicted: one.simulated,

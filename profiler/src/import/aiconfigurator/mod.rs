@@ -179,7 +179,7 @@ pub(crate) fn import(data: &Path, options: &Options) -> Result<DerivedParts> {
         memory,
         step_time,
         smoothing,
-        notes: notes::notes(options, [&vllm, &version], &layer, mixed_batch.as_ref()),
+        notes: notes::notes(options, [&vllm, &version], gpu, &layer, mixed_batch.as_ref()),
         sources,
     })
 }

@@ -22,6 +22,7 @@ pub(crate) const LAYERS_AND_WIDTH: (u32, u32) = (80, 8192);
 pub(crate) const MAX_BYTES: usize = 8 << 20;
 /// Largest length or concurrency.
 const MAX_COUNT: u32 = 1 << 14;
+const VLLM: &str = "0.10.2";
 /// Shortest length, as a share of the longest.
 const SHORTEST: f64 = 0.8;
 const PROMPTS_PER_PLACE: u32 = 10;
@@ -113,10 +114,10 @@ fn run(header: &[&str], fields: &[&str]) -> Result<Run> {
         (0..concurrency * PROMPTS_PER_PLACE).map(|_| (length(input), length(output))).collect();
     let send_times = vec![SimTime::ZERO; lengths.len()];
     Ok(Run {
-        name: format!("{input} in, {output} out, {concurrency} at a time"),
+        name: format!("InferenceX, {input} in, {output} out, {concurrency} at a time, vLLM {VLLM}"),
         model: text("model_path")?.to_owned(),
         engine,
-        vllm_version: Version::parse("0.10.2"),
+        vllm_version: Version::parse(VLLM),
         num_gpu_blocks: None,
         workload: workload(&lengths, send_times, Some(concurrency))?,
         clock: Clock::Client,

@@ -121,7 +121,7 @@ fn tell(text: &mut String, title: &str, sets: [&Set; 2], values: [&[Value]; 2]) 
                 let Compared { metric, measured, simulated } = compared;
                 format!("{} {measured:.2} -> {simulated:.2} ({:+.1} %)", metric.latency.key(), 100.0 * compared.error())
             };
-            writeln!(text, "    {:<52} {}", run.name, compared.iter().map(one).collect::<Vec<_>>().join(", "))?;
+            writeln!(text, "    {:<60} {}", run.name, compared.iter().map(one).collect::<Vec<_>>().join(", "))?;
         }
     }
     writeln!(text)?;

@@ -184,7 +184,7 @@ fn notes(meta: &Meta, tables: &tables::Tables) -> Vec<String> {
     let mut notes = vec![
         format!(
             "No whole pass was measured: times are sums of the kernels of single layers under vLLM {}, each the result \
-             of {} runs, without the gaps between kernels.",
+             of {} runs.",
             meta.vllm_version, meta.measurement_iterations
         ),
         "Times of a layer are multiplied by the model's number of layers; a table has the points that all of its layers \

@@ -80,7 +80,7 @@ pub(crate) fn read(meta: &[u8], requests: &[u8]) -> Result<Run> {
     let tpot: Vec<f64> = lines.iter().filter_map(tpot).collect();
     ensure!(!tpot.is_empty(), "requests.jsonl: no request has two tokens");
     Ok(Run {
-        name: format!("{} requests at their own times, vLLM {}", lines.len(), meta.vllm_version),
+        name: format!("LLMServingSim, {} requests at their own times, vLLM {}", lines.len(), meta.vllm_version),
         model: meta.model.clone(),
         engine: engine(&meta).context("meta.json")?,
         workload: workload(&lengths, send_times, None)?,
