@@ -29,7 +29,7 @@ def tried(runs):
     errors = [abs(run["predicted"] / run["measured"] - 1) for run in runs]
     if not errors:
         return "; not compared with a running engine"
-    return f"; {100 * statistics.median(errors):.1f} % off {len(errors)} figures of a running engine, in the median"
+    return f"; {100 * statistics.median(errors):.1f} % off {len(errors)} measured figures (median)"
 
 
 def entry(name, old):

@@ -98,7 +98,7 @@ fn with_file(name: &str, file: &str, change: impl FnOnce(String) -> Vec<u8>) -> 
 #[test]
 fn broken_layer_times_are_refused_with_file_and_line() {
     type Change = fn(String) -> Vec<u8>;
-    let cases: [(&str, &str, Change); 14] = [
+    let cases: [(&str, &str, Change); 16] = [
         ("an empty table", "dense.csv", |_| vec![]),
         ("only a header", "dense.csv", |_| b"layer,tokens,time_us\n".to_vec()),
         ("another table's columns", "dense.csv", |_| b"layer,sequences,time_us\na,1,2\n".to_vec()),
@@ -107,7 +107,11 @@ fn broken_layer_times_are_refused_with_file_and_line() {
         ("no number", "dense.csv", |text| text.replacen("2.848", "NaN", 1).into_bytes()),
         ("a count that is none", "dense.csv", |text| text.replacen("act_fn,2,", "act_fn,two,", 1).into_bytes()),
         ("two times for a count", "dense.csv", |text| text.replacen("act_fn,2,", "act_fn,1,", 1).into_bytes()),
-        ("a layer that is absent", "dense.csv", |text| text.replace("o_proj", "out_proj").into_bytes()),
+        ("a layer that is absent", "dense.csv", |text| {
+            text.lines().filter(|line| !line.starts_with("o_proj")).collect::<Vec<_>>().join("\n").into_bytes()
+        }),
+        ("a layer that is not counted", "dense.csv", |text| (text + "shared_expert,1,9.5\n").into_bytes()),
+        ("one count of a layer", "dense.csv", |text| (text + "qk_norm,1,2.5\n").into_bytes()),
         ("no text", "per_sequence.csv", |_| vec![0xff, 0xfe, 0]),
         ("too long", "attention.csv", |_| vec![b'1'; (32 << 20) + 1]),
         ("no decodes alone", "attention.csv", |_| {
@@ -127,6 +131,55 @@ fn broken_layer_times_are_refused_with_file_and_line() {
     let folder = scratch("nothing there");
     messages.insert("nothing there", refused(&folder, &["import", "llmservingsim", ".", "--model", MODEL]));
     insta::assert_snapshot!("broken_layer_times", snapshot(&messages));
+}
+
+/// The times of passes without attention that `profiler import llmservingsim` makes of a folder.
+fn passes(folder: &Path, flags: &[&str]) -> BTreeMap<u32, f64> {
+    let output = profiler(folder, &[&["import", "llmservingsim", ".", "--model", MODEL], flags].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let table = Profile::from_json(&output.stdout).expect("a profile").step_time.non_attention;
+    table.num_tokens.into_iter().zip(table.time_us).collect()
+}
+
+#[test]
+fn norms_of_queries_and_keys_count_twice_a_layer() {
+    let plain = passes(&with_file("no norms", "meta.yaml", String::into_bytes), &[]);
+    let norms: String = plain.keys().map(|tokens| format!("qk_norm,{tokens},2.5\n")).collect();
+    let normed = passes(&with_file("norms", "dense.csv", |text| (text + &norms).into_bytes()), &[]);
+    assert_eq!(plain.len(), normed.len());
+    for (tokens, time) in normed {
+        let added = time - plain[&tokens];
+        assert!((added - 2.0 * 32.0 * 2.5).abs() < 0.02, "{added} us more for {tokens} tokens");
+    }
+}
+
+/// The folder as that of one of two ranks, measured on a device whose all-reduces are in our sample of the package.
+fn of_two_ranks(name: &str) -> PathBuf {
+    let above = with_file(name, "meta.yaml", |text| {
+        text.replace("gpu: NVIDIA RTX PRO 6000 Blackwell Server Edition", "gpu: NVIDIA B200").into_bytes()
+    });
+    let folder = above.join("tp2");
+    fs::create_dir(&folder).expect("a folder");
+    for file in ["dense.csv", "per_sequence.csv", "attention.csv"] {
+        fs::rename(above.join(file), folder.join(file)).expect("moved");
+    }
+    folder
+}
+
+#[test]
+fn layers_of_one_of_several_ranks_are_taken_with_their_all_reduces_only() {
+    let package = Path::new(SETS).join("../aiconfigurator");
+    let package = package.to_str().expect("UTF-8");
+    let folder = of_two_ranks("two ranks");
+    let message = refused(&folder, &["import", "llmservingsim", ".", "--model", MODEL]);
+    assert!(message.contains("one of 2 ranks") && message.contains("--all-reduce"), "{message}");
+    let alone = passes(&with_file("one rank", "meta.yaml", String::into_bytes), &[]);
+    let reduced = passes(&folder, &["--all-reduce", package]);
+    // 65 all-reduces, of some microseconds each.
+    for (tokens, time) in reduced {
+        let each = (time - alone[&tokens]) / 65.0;
+        assert!((1.0..5000.0).contains(&each), "{each} us an all-reduce of {tokens} tokens");
+    }
 }
 
 /// A profile, and a result that `simulate` wrote with it.

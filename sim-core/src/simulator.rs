@@ -314,7 +314,8 @@ impl<'a> Simulation<'a> {
                 return;
             }
             let prediction = step_time.predict(&output.batch);
-            let (start_time, end_time) = device.run(*now, prediction.duration);
+            let between_passes = step_time.time_between_passes(output.batch.num_reqs());
+            let (start_time, end_time) = device.run(*now, prediction.duration + between_passes);
             device_time.total += prediction.duration;
             device_time.extrapolated += prediction.extrapolated;
             if prediction.evidence == Evidence::Measured {

@@ -10,7 +10,7 @@ use sim_core::profile::Profile;
 use super::profile::make_folder_of;
 use super::{import_calibrate, import_llmservingsim, import_vllm_bench};
 use crate::import::aiconfigurator::{self, Dtype, KvCacheDtype, MoeDistribution, Options};
-use crate::import::assemble::{assemble, assemble_without_gap};
+use crate::import::assemble::assemble;
 use crate::verify::metrics::store::write_whole;
 
 /// Where the data come from.
@@ -67,9 +67,6 @@ struct AiconfiguratorArgs {
     /// The date in the profile [default: today].
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = parse_date)]
     date: Option<String>,
-    /// Leave out the device time between passes, which no table of operators has: to calibrate it.
-    #[arg(long)]
-    without_gap: bool,
 }
 
 impl Args {
@@ -98,7 +95,6 @@ impl AiconfiguratorArgs {
         };
         let parts = aiconfigurator::import(&self.data, &options)?;
         let today = || jiff::Zoned::now().strftime("%Y-%m-%d").to_string();
-        let assemble = if self.without_gap { assemble_without_gap } else { assemble };
         let profile = assemble(parts, &self.date.clone().unwrap_or_else(today))?;
         let json = profile.to_json()?;
         let Some(output) = &self.output else {

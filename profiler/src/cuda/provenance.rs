@@ -34,5 +34,5 @@ pub(crate) fn relabel(profile: &mut Profile, history: &History, versions: &[(Str
     notes.extend(history.notes());
     notes.append(&mut provenance.notes);
     provenance.notes = notes;
-    (profile.host, profile.front_end) = host_terms::rule();
+    (profile.host, profile.front_end) = host_terms::rule(&profile.hardware);
 }

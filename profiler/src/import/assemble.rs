@@ -19,22 +19,12 @@ pub(crate) struct DerivedParts {
     pub(crate) notes: Vec<String>,
 }
 
-/// A valid profile of kind `derived`, dated `date` (`YYYY-MM-DD`); host and front-end terms and the device time between
-/// passes by [`host_terms`].
+/// A valid profile of kind `derived`, dated `date` (`YYYY-MM-DD`); host and front-end terms by [`host_terms`].
 ///
 /// # Errors
 /// If the parts make no valid profile.
-pub(crate) fn assemble(mut parts: DerivedParts, date: &str) -> Result<Profile> {
-    host_terms::add_gap(&mut parts);
-    assemble_without_gap(parts, date)
-}
-
-/// The same without the device time between passes: the tables as they were imported.
-///
-/// # Errors
-/// If the parts make no valid profile.
-pub(crate) fn assemble_without_gap(parts: DerivedParts, date: &str) -> Result<Profile> {
-    let (host, front_end) = host_terms::rule();
+pub(crate) fn assemble(parts: DerivedParts, date: &str) -> Result<Profile> {
+    let (host, front_end) = host_terms::rule(&parts.hardware);
     let profile = Profile {
         version: Profile::VERSION,
         provenance: Provenance {

@@ -12,56 +12,34 @@
 //! TTFT (in units of 10 %), TPOT and end-to-end latency (of 3 %) are made small in least squares over terms that are at
 //! least 0. A term is fitted only where a set can tell it from the others; what cannot be told stays as judged. With
 //! asynchronous scheduling host time hides behind the device, so both sets are blind to [`Host`]; what they show is
-//! device time that tables lack ([`gap`]). RTX alone cannot tell a gap per pass from one per request; H100, with 4 to 64
+//! device time between passes that tables lack. RTX alone cannot tell a time per pass from one per request; H100, with 4 to 64
 //! requests at a time, can.
 //!
 //! H100's scripts ask for an fp8 KV cache, but the runs had one of 16 bits: the same scripts on two H100 give TTFT of 6 to
 //! 59 seconds where the cache is too small for all requests, which a cache of 16 bits predicts within 7 % and one of 8 bits
 //! misses by 75 to 99 %. Those runs are not part of the calibration; H100's tables are those of a 16-bit cache.
 //!
-//! The rule: the gap and the time per prompt token that explain both sets best, each set counting the same, rounded. Mean
+//! The rule: the time between passes and that per prompt token that explain both sets best, each set counting the same, rounded. Mean
 //! errors are then 0.8 % of TTFT, 0.7 % of TPOT and end-to-end latency on RTX, 4.7 % of TTFT and 2.5 % of TPOT on H100. Left
-//! out, RTX is predicted 8 % too slow, as H100 alone would have a gap of 28 us a request. The sets give no reason to
-//! distinguish versions of vLLM or hosts with GPUs. An engine on a processor has no gap: nothing is launched ahead of it.
-//! Nothing is fitted to a single profile.
+//! out, RTX is predicted 8 % too slow, as H100 alone would have 28 us a request between passes. The sets give no reason to
+//! distinguish versions of vLLM or hosts with GPUs. On a processor no time is
+//! added: nothing is launched ahead of it. Nothing is fitted to a single profile.
 
 use sim_core::profile::schema::{
     Basis, Cost, DeviceType, FrontEnd, Hardware, Host, OutputLatency, PassCost, RequestLatency,
 };
 
-use super::assemble::DerivedParts;
-use super::fit::terms::add_to_head;
+/// Where the times between passes come from.
+const BETWEEN_PASSES: &str = "Fitted to a run of LLMServingSim (Llama-3.1-8B bf16, RTX PRO 6000, vLLM 0.19) and 15 of \
+                              InferenceX (Llama-3.1-70B fp8, four H100, vLLM 0.10.2) with up to 128 requests at a time, \
+                              along with the front end's time per prompt token; not measured on its own.";
 
-/// Device time between two passes that no operator's table holds (sampling, kernels that gather inputs, waiting), in
-/// microseconds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Gap {
-    pub(crate) per_pass_us: f64,
-    pub(crate) per_request_us: f64,
-}
-
-/// The gap by the class of device.
-pub(crate) const fn gap(hardware: &Hardware) -> Gap {
-    match hardware.device_type {
-        DeviceType::Cuda => Gap { per_pass_us: 820.0, per_request_us: 4.0 },
-        DeviceType::Cpu => Gap { per_pass_us: 0.0, per_request_us: 0.0 },
-    }
-}
-
-/// Adds the gap to the head's table, and says so in the notes.
-pub(crate) fn add_gap(parts: &mut DerivedParts) {
-    let Gap { per_pass_us, per_request_us } = gap(&parts.hardware);
-    add_to_head(&mut parts.step_time.head, per_pass_us, per_request_us);
-    parts.notes.push(format!(
-        "The head's times hold {per_pass_us} us per pass and {per_request_us} us per request of device time between \
-         passes, which no table of operators has: fitted to a run of LLMServingSim (Llama-3.1-8B bf16, RTX PRO 6000, \
-         vLLM 0.19) and 15 of InferenceX (Llama-3.1-70B fp8, four H100, vLLM 0.10.2) with up to 128 requests at a time; \
-         for more it is extrapolated."
-    ));
-}
-
-/// Host and front end: the same for every machine, until somebody measures one.
-pub(crate) fn rule() -> (Host, FrontEnd) {
+/// Host and front end by rule, until somebody measures the machine.
+pub(crate) fn rule(hardware: &Hardware) -> (Host, FrontEnd) {
+    let (between_pass_us, between_request_us, why) = match hardware.device_type {
+        DeviceType::Cuda => (820.0, 4.0, BETWEEN_PASSES),
+        DeviceType::Cpu => (0.0, 0.0, "Nothing is launched ahead of a processor."),
+    };
     let host = Host {
         schedule: PassCost {
             per_pass: estimate(
@@ -87,6 +65,10 @@ pub(crate) fn rule() -> (Host, FrontEnd) {
                 "vLLM 0.32.0's update_from_output() took 3.3 to 5.0 microseconds per decoding request on one core of \
                  an AMD EPYC server without a GPU; another processor differs.",
             ),
+        },
+        between_passes: PassCost {
+            per_pass: estimate(between_pass_us, why),
+            per_request: estimate(between_request_us, why),
         },
     };
     (host, front_end())

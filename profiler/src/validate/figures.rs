@@ -32,6 +32,8 @@ pub(super) fn figures(profile: &Profile) -> Vec<Figure> {
         ("host.schedule.per_request", &host.schedule.per_request),
         ("host.update.per_pass", &host.update.per_pass),
         ("host.update.per_request", &host.update.per_request),
+        ("host.between_passes.per_pass", &host.between_passes.per_pass),
+        ("host.between_passes.per_request", &host.between_passes.per_request),
         ("front_end.request_latency.per_request", &front_end.request_latency.per_request),
         ("front_end.request_latency.per_prompt_token", &front_end.request_latency.per_prompt_token),
         ("front_end.output_latency.per_pass", &front_end.output_latency.per_pass),

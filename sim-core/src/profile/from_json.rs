@@ -207,7 +207,7 @@ objects! {
     PrefillAttention { chunk_tokens, prefix_tokens, time_us, num_samples, spread_us }
     MixedBatch { decode_term_factor, samples }
     MixedSample { prefill_chunks, num_decodes, decode_context_tokens, time_us, num_samples, spread_us }
-    Host { schedule, update }
+    Host { schedule, update, between_passes }
     PassCost { per_pass, per_request }
     FrontEnd { request_latency, output_latency }
     RequestLatency { per_request, per_prompt_token }

@@ -21,7 +21,7 @@ pub(super) fn require_all(schema: &mut schemars::Schema) {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct Profile {
-    /// Format version: 1.
+    /// Format version: 2.
     pub version: u32,
     /// Where the numbers come from.
     pub provenance: Provenance,

@@ -118,8 +118,9 @@ pub struct MixedSample {
     pub spread_us: f64,
 }
 
-/// Host time of the engine core around one pass. With synchronous scheduling it adds to the device time; with
-/// asynchronous scheduling the pass is prepared while the one before runs, so only the longer of the two counts.
+/// Time of the engine core around one pass. With synchronous scheduling it adds to the device time; with
+/// asynchronous scheduling the pass is prepared while the one before runs, so only the longer of the two
+/// counts; device time between passes counts with both.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct Host {
@@ -127,6 +128,9 @@ pub struct Host {
     pub schedule: PassCost,
     /// From the device's end until the outputs leave the engine core: the token copy and `update_from_output()`.
     pub update: PassCost,
+    /// Device time after a pass that no table holds, before its tokens can be copied and the next pass can begin:
+    /// sampling, kernels that gather inputs, waiting. 0 where step times were measured with it.
+    pub between_passes: PassCost,
 }
 
 /// A cost that every pass has, and one for each request in it.

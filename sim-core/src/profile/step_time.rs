@@ -94,6 +94,7 @@ pub struct StepTimeModel {
     pipeline_parallel_size: u32,
     schedule: Affine,
     update: Affine,
+    between_passes: Affine,
     request_latency: Affine,
     output_latency: Affine,
 }
@@ -162,6 +163,7 @@ impl StepTimeModel {
             pipeline_parallel_size,
             schedule: Affine::of_pass(&host.schedule),
             update: Affine::of_pass(&host.update),
+            between_passes: Affine::of_pass(&host.between_passes),
             request_latency: Affine::new(&request.per_request, &request.per_prompt_token),
             output_latency: Affine::new(&output.per_pass, &output.per_token),
         })
@@ -247,6 +249,13 @@ impl StepTimeModel {
     #[must_use]
     pub fn update_time(&self, num_reqs: u32) -> SimDuration {
         self.update.at(num_reqs)
+    }
+
+    /// Device time after a pass of `num_reqs` requests that no table holds, before its tokens are there and the next pass
+    /// can begin.
+    #[must_use]
+    pub fn time_between_passes(&self, num_reqs: u32) -> SimDuration {
+        self.between_passes.at(num_reqs)
     }
 
     /// Time from the client's sending of a prompt until the request stands in the engine core's waiting queue.

@@ -114,6 +114,7 @@ impl SyntheticCosts {
             host: Host {
                 schedule: PassCost { per_pass: cost(self.schedule_us), per_request: cost(0.0) },
                 update: PassCost { per_pass: cost(self.update_us), per_request: cost(0.0) },
+                between_passes: PassCost { per_pass: cost(0.0), per_request: cost(0.0) },
             },
             front_end: FrontEnd {
                 request_latency: RequestLatency {

@@ -189,6 +189,8 @@ fn costs(profile: &Profile, faults: &mut Faults) {
     faults.cost(&host.schedule.per_request, "$.host.schedule.per_request");
     faults.cost(&host.update.per_pass, "$.host.update.per_pass");
     faults.cost(&host.update.per_request, "$.host.update.per_request");
+    faults.cost(&host.between_passes.per_pass, "$.host.between_passes.per_pass");
+    faults.cost(&host.between_passes.per_request, "$.host.between_passes.per_request");
     let (request, output) = (&front_end.request_latency, &front_end.output_latency);
     faults.cost(&request.per_request, "$.front_end.request_latency.per_request");
     faults.cost(&request.per_prompt_token, "$.front_end.request_latency.per_prompt_token");

@@ -18,7 +18,7 @@ type Object = Map<String, Value>;
 type Upgrader = fn(&mut Object) -> Result<(), Fault>;
 
 /// `UPGRADERS[n]` turns version n into version n + 1.
-const UPGRADERS: [Upgrader; math::u32_to_usize(Profile::VERSION)] = [from_version_0];
+const UPGRADERS: [Upgrader; math::u32_to_usize(Profile::VERSION)] = [from_version_0, from_version_1];
 
 /// Brings a file's value to the newest version.
 ///
@@ -73,6 +73,19 @@ fn from_version_0(root: &mut Object) -> Result<(), Fault> {
     root.insert("front_end".to_string(), front_end);
     root.insert("validation".to_string(), json!({"steps": [], "runs": []}));
     root.insert("smoothing".to_string(), json!([]));
+    Ok(())
+}
+
+/// Version 1 had no device time between passes: measured passes held it, and derived tables had it added or lacked it.
+fn from_version_1(root: &mut Object) -> Result<(), Fault> {
+    let is_measured = root.get("provenance").and_then(|provenance| provenance.get("kind")) == Some(&json!("measured"));
+    let (basis, reason) = if is_measured {
+        ("measured", "Passes were timed until their tokens were there.")
+    } else {
+        ("estimate", "Format version 1 did not hold this time; counted as nothing.")
+    };
+    let cost = json!({"time_us": 0.0, "basis": basis, "reason": reason});
+    object(root, "host")?.insert("between_passes".to_string(), json!({"per_pass": cost, "per_request": cost}));
     Ok(())
 }
 

@@ -49,6 +49,28 @@ fn version_0_is_upgraded_and_its_one_host_cost_comes_before_the_pass() {
 }
 
 #[test]
+fn version_1_is_upgraded_and_has_no_time_between_passes() {
+    let profile = Profile::from_json(&file("data/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json")).unwrap();
+    assert_eq!(profile.version, Profile::VERSION);
+    let between = [&profile.host.between_passes.per_pass, &profile.host.between_passes.per_request];
+    for cost in between {
+        assert!(cost.time_us.to_bits() == 0 && cost.reason.contains("Format version 1"), "{cost:?}");
+    }
+}
+
+#[test]
+fn time_between_passes_keeps_tokens_and_the_next_pass_waiting() {
+    let (plain, mut profile) = (v0(), v0());
+    profile.host.between_passes.per_pass.time_us = 700.0;
+    profile.host.between_passes.per_request.time_us = 3.0;
+    let [plain, slow] = [&plain, &profile].map(unpadded);
+    assert_eq!(slow.time_between_passes(10), SimDuration::from_nanos(730_000));
+    assert_eq!(plain.time_between_passes(10), SimDuration::ZERO);
+    // A pass itself takes as long as its tables say.
+    assert_eq!(slow.predict(&batch([(1, 1023)])), plain.predict(&batch([(1, 1023)])));
+}
+
+#[test]
 fn version_0_without_its_host_cost_is_refused_with_the_path() {
     let mut root: Value = serde_json::from_slice(&file("data/profiles/v0.json")).unwrap();
     root["host"] = json!({"per_pass_us": 900.0});
@@ -60,14 +82,14 @@ fn version_0_without_its_host_cost_is_refused_with_the_path() {
 
 #[test]
 fn a_file_of_no_version_or_a_newer_one_is_refused_with_advice() {
-    let no_version = "$.version: missing or not a whole number of at least 0; a profile is a JSON object with \"version\": 1 \
+    let no_version = "$.version: missing or not a whole number of at least 0; a profile is a JSON object with \"version\": 2 \
                       (is this another kind of file?)";
     check_refused(b"{}", no_version);
     check_refused(b"[1]", no_version);
     check_refused(br#"{"version": "1"}"#, no_version);
     check_refused(
         br#"{"version": 7}"#,
-        "$.version: 7 is newer than 1, the newest this program reads; update the program, or write the profile with an \
+        "$.version: 7 is newer than 2, the newest this program reads; update the program, or write the profile with an \
          older profiler",
     );
     check_refused(b"{", "the profile is not JSON: the text ends within an object at line 1 column 1");

@@ -13,7 +13,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use sim_core::profile::Profile;
 
-use super::assemble::assemble_without_gap;
+use super::assemble::assemble;
 use super::fit::runs::{Compared, Latency};
 use super::fit::terms::Term;
 use super::fit::{Set, Value, compare, fit, with};
@@ -23,7 +23,7 @@ use super::read_limited;
 
 /// The device time between two passes: what a run's time per output token shows. A set that cannot tell the two apart
 /// gives the first.
-const GAP: [Term; 2] = [Term::GapPerRequest, Term::GapPerPass];
+const BETWEEN_PASSES: [Term; 2] = [Term::BetweenPassesPerRequest, Term::BetweenPassesPerPass];
 /// The front end's part that times in a client show and the simulation of other terms cannot replace.
 const FRONT_END: [Term; 1] = [Term::RequestPerPromptToken];
 
@@ -48,7 +48,7 @@ pub(crate) fn sets(folder: &Path) -> Result<Sets> {
     let rtx = folder.join("llmservingsim");
     let config = file(&rtx.join("config.json"), 1 << 20)?;
     let parts = Folder::read(&rtx)?.import(&config, None)?;
-    let mut profile = assemble_without_gap(parts, DATE)?;
+    let mut profile = assemble(parts, DATE)?;
     without_calibrated(&mut profile);
     let meta = file(&rtx.join("run/meta.json"), run::MAX_BYTES)?;
     let measured = run::read(&meta, &file(&rtx.join("run/requests.jsonl"), run::MAX_BYTES)?)?;
@@ -61,13 +61,13 @@ pub(crate) fn sets(folder: &Path) -> Result<Sets> {
     let path = folder.join("profile.json");
     let profile = Profile::from_json(&file(&path, Profile::MAX_BYTES)?);
     let mut profile = profile.with_context(|| path.display().to_string())?;
-    (profile.host, profile.front_end) = host_terms::rule();
+    (profile.host, profile.front_end) = host_terms::rule(&profile.hardware);
     without_calibrated(&mut profile);
     Ok(Sets { rtx, h100: Set { profile, runs } })
 }
 
 fn without_calibrated(profile: &mut Profile) {
-    FRONT_END.iter().for_each(|term| term.set(profile, 0.0));
+    BETWEEN_PASSES.iter().chain(&FRONT_END).for_each(|term| term.set(profile, 0.0));
 }
 
 /// Fits, and tells what came of it.
@@ -78,11 +78,11 @@ pub(crate) fn report(sets: &Sets) -> Result<String> {
     let mut text = String::new();
     let Sets { rtx, h100 } = sets;
     let both = [rtx, h100];
-    let all = [&GAP[..], &FRONT_END].concat();
+    let all = [&BETWEEN_PASSES[..], &FRONT_END].concat();
     tell(&mut text, "Tables alone, nothing calibrated", both, [&[], &[]])?;
     let of_h100 = fit(std::slice::from_ref(h100), &all)?;
     tell(&mut text, "1. Fitted to H100; the same terms predict RTX, left out", both, [&of_h100, &of_h100])?;
-    let of_rtx = fit(std::slice::from_ref(rtx), &GAP)?;
+    let of_rtx = fit(std::slice::from_ref(rtx), &BETWEEN_PASSES)?;
     tell(&mut text, "2. Fitted to RTX; the same terms predict H100, left out", both, [&of_rtx, &of_rtx])?;
     let of_both = fit(&[rtx.clone(), h100.clone()], &all)?;
     let title = "3. Fitted to both, each counting the same: what the rule takes";
@@ -94,14 +94,9 @@ pub(crate) fn report(sets: &Sets) -> Result<String> {
 
 /// What [`host_terms`] says for a set's engine.
 fn rule(set: &Set) -> Vec<Value> {
-    let hardware = &set.profile.hardware;
-    let gap = host_terms::gap(hardware);
-    let (_, front_end) = host_terms::rule();
-    vec![
-        (Term::GapPerPass, Some(gap.per_pass_us)),
-        (Term::GapPerRequest, Some(gap.per_request_us)),
-        (Term::RequestPerPromptToken, Some(front_end.request_latency.per_prompt_token.time_us)),
-    ]
+    let mut profile = set.profile.clone();
+    (profile.host, profile.front_end) = host_terms::rule(&set.profile.hardware);
+    BETWEEN_PASSES.iter().chain(&FRONT_END).map(|term| (*term, Some(term.value(&profile)))).collect()
 }
 
 /// Values and errors on both sets.

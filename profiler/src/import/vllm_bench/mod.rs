@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use sim_core::profile::Profile;
-use sim_core::profile::schema::{Basis, ProvenanceKind, ValidationRun};
+use sim_core::profile::schema::{Basis, ValidationRun};
 use sim_core::scenario::{Part, Scenario};
 use sim_core::time::SimTime;
 
@@ -20,15 +20,15 @@ use super::fit::terms::Term;
 use super::fit::{Set, Value, compare, fit, with};
 use result::{BenchRequest, BenchResult};
 
-/// What may be fitted. Of terms that a result cannot tell apart, the first is: with synchronous scheduling host time
-/// looks like a gap between passes, with asynchronous scheduling it is hidden and the gap is not.
+/// What may be fitted. Of terms that a result cannot tell apart, the first is: with synchronous scheduling host time looks
+/// like device time between passes, with asynchronous scheduling it is hidden.
 const TERMS: [Term; 10] = [
     Term::SchedulePerPass,
     Term::RequestPerRequest,
     Term::RequestPerPromptToken,
     Term::SchedulePerRequest,
-    Term::GapPerPass,
-    Term::GapPerRequest,
+    Term::BetweenPassesPerPass,
+    Term::BetweenPassesPerRequest,
     Term::UpdatePerPass,
     Term::UpdatePerRequest,
     Term::OutputPerPass,
@@ -54,10 +54,10 @@ pub(crate) fn fit_results(profile: &Profile, results: &[(String, BenchResult)], 
         run.check_model(profile)?;
         runs.push(run);
     }
-    // Sums of operators have nothing between two passes; measured passes do.
-    let has_gap = profile.provenance.kind == ProvenanceKind::Measured;
-    let is_gap = |term: &Term| matches!(term, Term::GapPerPass | Term::GapPerRequest);
-    let terms: Vec<Term> = TERMS.into_iter().filter(|term| !(has_gap && is_gap(term))).collect();
+    // Passes that were measured hold what is between them.
+    let is_measured = profile.host.between_passes.per_pass.basis == Basis::Measured;
+    let is_between = |term: &Term| matches!(term, Term::BetweenPassesPerPass | Term::BetweenPassesPerRequest);
+    let terms: Vec<Term> = TERMS.into_iter().filter(|term| !(is_measured && is_between(term))).collect();
     let before = compare(profile, &runs)?;
     let sets = [Set { profile: profile.clone(), runs }];
     let values = fit(&sets, &terms)?;
@@ -132,7 +132,7 @@ fn from_flags(result: &BenchResult, flags: &Scenario) -> Result<sim_core::worklo
     Ok(scenario.workload().sample(None, None)?.into_workload(&scenario.workload().traffic())?)
 }
 
-/// Labels the fitted terms, and says in the notes what a gap is.
+/// Labels the fitted terms.
 fn say_so(profile: &mut Profile, values: &[Value], results: &[(String, BenchResult)]) {
     let files: Vec<&str> = results.iter().map(|(name, _)| name.as_str()).collect();
     let what = format!("{} result{} of vllm bench serve ({})", files.len(), plural(files.len()), files.join(", "));
@@ -142,17 +142,6 @@ fn say_so(profile: &mut Profile, values: &[Value], results: &[(String, BenchResu
             let reason = format!("Fitted to {what} by least squares over simulated runs; not measured on its own.");
             term.justify(profile, Basis::Estimate, &reason);
         }
-    }
-    let gap = |wanted: Term| values.iter().find(|(term, _)| *term == wanted).and_then(|(_, value)| *value);
-    if let (per_pass, per_request @ Some(_)) | (per_pass @ Some(_), per_request) =
-        (gap(Term::GapPerPass), gap(Term::GapPerRequest))
-    {
-        profile.provenance.notes.push(format!(
-            "The head's times hold {:.1} us per pass and {:.2} us per request that were not measured as such: device \
-             time between passes, fitted to {what}.",
-            per_pass.unwrap_or(0.0),
-            per_request.unwrap_or(0.0)
-        ));
     }
 }
 

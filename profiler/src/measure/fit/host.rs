@@ -23,7 +23,14 @@ pub(crate) fn host(undisturbed: &[&Visit]) -> Host {
             "From the sampled tokens until the next pass could \
             begin",
         ),
+        between_passes: nothing("Passes were timed until their tokens were there."),
     }
+}
+
+/// No time, for this reason.
+fn nothing(reason: &str) -> PassCost {
+    let cost = || Cost { time_us: 0.0, basis: Basis::Measured, reason: reason.to_owned() };
+    PassCost { per_pass: cost(), per_request: cost() }
 }
 
 /// The line through the medians of passes with equally many requests, none of its parts negative.
