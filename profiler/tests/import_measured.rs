@@ -153,12 +153,12 @@ fn norms_of_queries_and_keys_count_twice_a_layer() {
     }
 }
 
-/// The folder as that of one of two ranks, measured on a device whose all-reduces are in our sample of the package.
-fn of_two_ranks(name: &str) -> PathBuf {
+/// The folder as that of one of four ranks, measured on a device whose all-reduces are in our sample of the package.
+fn of_four_ranks(name: &str) -> PathBuf {
     let above = with_file(name, "meta.yaml", |text| {
         text.replace("gpu: NVIDIA RTX PRO 6000 Blackwell Server Edition", "gpu: NVIDIA B200").into_bytes()
     });
-    let folder = above.join("tp2");
+    let folder = above.join("tp4");
     fs::create_dir(&folder).expect("a folder");
     for file in ["dense.csv", "per_sequence.csv", "attention.csv"] {
         fs::rename(above.join(file), folder.join(file)).expect("moved");
@@ -170,9 +170,9 @@ fn of_two_ranks(name: &str) -> PathBuf {
 fn layers_of_one_of_several_ranks_are_taken_with_their_all_reduces_only() {
     let package = Path::new(SETS).join("../aiconfigurator");
     let package = package.to_str().expect("UTF-8");
-    let folder = of_two_ranks("two ranks");
+    let folder = of_four_ranks("four ranks");
     let message = refused(&folder, &["import", "llmservingsim", ".", "--model", MODEL]);
-    assert!(message.contains("one of 2 ranks") && message.contains("--all-reduce"), "{message}");
+    assert!(message.contains("one of 4 ranks") && message.contains("--all-reduce"), "{message}");
     let alone = passes(&with_file("one rank", "meta.yaml", String::into_bytes), &[]);
     let reduced = passes(&folder, &["--all-reduce", package]);
     // 65 all-reduces, of some microseconds each.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sim_core::profile::{Profile, ProfileError, StepTimeModel, StepTimeSettings};
 use sim_core::time::SimDuration;
 
-use crate::profile_fixture::{batch, changed, file, h100_bytes, unpadded, v0};
+use crate::profile_fixture::{batch, changed, file, h100, h100_bytes, unpadded, v0};
 
 #[track_caller]
 fn check_refused(bytes: &[u8], expect: &str) {
@@ -50,8 +50,8 @@ fn version_0_is_upgraded_and_its_one_host_cost_comes_before_the_pass() {
 
 #[test]
 fn version_1_is_upgraded_and_has_no_time_between_passes() {
-    let profile = Profile::from_json(&file("data/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json")).unwrap();
-    assert_eq!(profile.version, Profile::VERSION);
+    let profile = Profile::from_json(&file("data/profiles/v1.json")).unwrap();
+    assert_eq!(profile, h100());
     let between = [&profile.host.between_passes.per_pass, &profile.host.between_passes.per_request];
     for cost in between {
         assert!(cost.time_us.to_bits() == 0 && cost.reason.contains("Format version 1"), "{cost:?}");

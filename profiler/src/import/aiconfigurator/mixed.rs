@@ -76,8 +76,8 @@ mod tests {
     #[test]
     fn only_flash_attention_2_has_a_factor() {
         check("vllm_flash_attn_fa2", 1.0, Some(1.0));
-        check("vllm_flash_attn_fa2", 4.0, Some(1.9393));
-        check("vllm_flash_attn", 8.0, Some(3.1918));
+        check("vllm_flash_attn_fa2", 4.0, Some(1.9394));
+        check("vllm_flash_attn", 8.0, Some(3.1920));
         check("vllm_flash_attn_fa3", 8.0, None);
         check("vllm_flash_attn_fa4", 8.0, None);
         check("vllm_flashinfer_trtllmdecode", 8.0, None);

@@ -50,10 +50,10 @@ fn a_file_that_is_no_profile_is_refused() {
     check("html", b"<!DOCTYPE html>\n<html>404</html>");
     check("csv", b"TIMESTAMP,ContextTokens,GeneratedTokens\n");
     check("binary", &[0x7f, b'E', b'L', b'F', 2, 1, 1, 0]);
-    check("not_utf8", b"{\"version\": 1, \"model\": \"M\xe4dchen\"}");
+    check("not_utf8", b"{\"version\": 2, \"model\": \"M\xe4dchen\"}");
     check("byte_order_mark", &[b"\xef\xbb\xbf", h100_bytes().as_slice()].concat());
     check("truncated", &h100_bytes()[..3000]);
-    check("trailing_comma", &replaced("\"version\": 1,", "\"version\": 1,,"));
+    check("trailing_comma", &replaced("\"version\": 2,", "\"version\": 2,,"));
     check("two_documents", &h100_bytes().repeat(2));
     check("17_mib", &vec![b' '; 17 << 20]);
     check("deep_nesting", "[".repeat(1 << 20).as_bytes());
