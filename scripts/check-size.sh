@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/report.sh
 . scripts/find-browser.sh
-LIMIT=756000
+LIMIT=755000
 
 need_wasm "weight of a first visit" || exit 0
 scripts/build-web.sh >/dev/null
