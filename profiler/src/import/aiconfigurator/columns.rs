@@ -15,6 +15,8 @@ use super::guard::guarded;
 const MAX_ROWS: usize = 2_000_000;
 /// Most bytes that the columns of a table may say they unpack to.
 const MAX_UNPACKED_BYTES: i64 = 256 << 20;
+/// Most bytes of one page.
+const MAX_PAGE_BYTES: u64 = 64 << 20;
 /// Most columns of a table.
 const MAX_COLUMNS: usize = 200;
 /// Most different texts in a table: versions, kernels, number formats.
@@ -57,6 +59,13 @@ impl Columns {
         footer::check(bytes)?;
         let file = SerializedFileReader::new(Bytes::copy_from_slice(bytes)).context("is no parquet file")?;
         check_limits(&file)?;
+        for column in file.metadata().row_groups().iter().flat_map(|group| group.columns()) {
+            let (start, length) = (column.data_page_offset(), column.compressed_size());
+            let start = column.dictionary_page_offset().unwrap_or(start).min(start);
+            let chunk = usize::try_from(start).ok().zip(usize::try_from(length).ok());
+            let chunk = chunk.and_then(|(start, length)| bytes.get(start..start.checked_add(length)?));
+            footer::check_pages(chunk.context("has a column beyond its end")?, MAX_PAGE_BYTES, MAX_ROWS as u64)?;
+        }
         let names: Vec<String> = file
             .metadata()
             .file_metadata()

@@ -26,6 +26,7 @@ mod notes;
 mod package;
 mod series;
 mod step_tables;
+mod thrift;
 
 use std::path::Path;
 
