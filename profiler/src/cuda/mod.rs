@@ -20,6 +20,7 @@ pub(crate) mod engine;
 pub(crate) mod provenance;
 pub(crate) mod kernels;
 pub(crate) mod reference;
+pub(crate) mod verdict;
 pub(crate) mod gpu;
 pub(crate) mod start;
 #[cfg(test)]

@@ -62,7 +62,9 @@ pub(crate) fn check_kernels(device: usize) -> Result<(bool, String)> {
             }
         }
     }
-    table.push_str("speed, bfloat16, heads of 128, 4 to a key head, on zeros:\n");
+    table.push_str(
+        "speed, bfloat16, heads of 128, 4 to a key head; attention on zeros, products on cold random weights:\n",
+    );
     for line in speeds(&gpu, &shape_of_heads(128, 4, Format::BFloat16), BLOCK_SIZE)? {
         writeln!(table, "  {line}").unwrap_or(());
     }

@@ -76,7 +76,13 @@ pub(crate) fn zeros<T: DeviceRepr + ValidAsZeroBits>(stream: &Arc<CudaStream>, c
 }
 
 /// Memory of `count` random numbers between `-scale` and `scale`. Zeros would take less power and so less time.
-fn random(launcher: &Launcher, stream: &Arc<CudaStream>, count: u64, seed: u64, scale: f32) -> Result<CudaSlice<u16>> {
+pub(super) fn random(
+    launcher: &Launcher,
+    stream: &Arc<CudaStream>,
+    count: u64,
+    seed: u64,
+    scale: f32,
+) -> Result<CudaSlice<u16>> {
     let numbers = zeros::<u16>(stream, count)?;
     let arguments = [
         Argument::Pointer(address(&numbers, stream)),

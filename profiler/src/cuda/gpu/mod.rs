@@ -17,6 +17,7 @@ mod model;
 mod check;
 mod check_attention;
 mod speed;
+mod speed_products;
 
 pub(crate) use check::{KernelCheck, check};
 pub(crate) use model::GpuDevice;

@@ -1,12 +1,13 @@
-//! Matrix products by cuBLASLt: its own first choice of algorithm for each size.
+//! Matrix products by cuBLASLt: its own first choice of algorithm for each size, as torch takes it. The others that it
+//! names are kept to be compared with (`--check-kernels`).
 
 use std::collections::BTreeMap;
 use std::ffi::c_void;
-use std::mem::size_of_val;
+use std::mem::{MaybeUninit, size_of_val};
 use std::ptr::from_ref;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use cudarc::cublaslt::{result, sys};
 use cudarc::driver::{CudaSlice, CudaStream};
 
@@ -14,6 +15,9 @@ use super::launcher::{Address, address};
 use crate::cuda::buffers::WORKSPACE_BYTES;
 use crate::cuda::number::Format;
 use crate::cuda::shape::Matrix;
+
+/// Algorithms that cuBLASLt is asked for; it may know fewer.
+const NUM_ALGORITHMS: usize = 16;
 
 /// A product of `num_rows` rows with a matrix of weights.
 type Size = (Matrix, u32);
@@ -34,7 +38,8 @@ struct Plan {
     description: sys::cublasLtMatmulDesc_t,
     /// Weights, input, output.
     layouts: [sys::cublasLtMatrixLayout_t; 3],
-    algorithm: sys::cublasLtMatmulAlgo_t,
+    /// At least one; cuBLASLt's first choice is the first.
+    algorithms: Vec<sys::cublasLtMatmulAlgo_t>,
 }
 
 impl Products {
@@ -48,18 +53,32 @@ impl Products {
     ///
     /// # Errors
     /// If cuBLASLt has no algorithm for it or fails.
-    pub(crate) fn multiply(
+    pub(crate) fn multiply(&mut self, matrix: Matrix, num_rows: u32, places: [Address; 3]) -> Result<()> {
+        self.multiply_by(0, matrix, num_rows, places)
+    }
+
+    /// How many algorithms cuBLASLt names for this size.
+    ///
+    /// # Errors
+    /// If it has none.
+    pub(crate) fn num_algorithms(&mut self, matrix: Matrix, num_rows: u32) -> Result<usize> {
+        Ok(self.planned((matrix, num_rows))?.algorithms.len())
+    }
+
+    /// As [`Self::multiply`], by the algorithm of this number in cuBLASLt's order.
+    ///
+    /// # Errors
+    /// If there is none of this number, or cuBLASLt fails.
+    pub(crate) fn multiply_by(
         &mut self,
+        number: usize,
         matrix: Matrix,
         num_rows: u32,
         [output, input, weights]: [Address; 3],
     ) -> Result<()> {
-        let size = (matrix, num_rows);
-        if !self.plans.contains_key(&size) {
-            let plan = self.plan(size).with_context(|| format!("cuBLASLt for {matrix:?} and {num_rows} rows"))?;
-            self.plans.insert(size, plan);
-        }
-        let plan = self.plans.get(&size).context("a plan that was just made")?;
+        self.planned((matrix, num_rows))?;
+        let plan = self.plans.get(&(matrix, num_rows)).context("a plan that was just made")?;
+        let algorithm = plan.algorithms.get(number).context("an algorithm that cuBLASLt did not name")?;
         let [weight_layout, input_layout, output_layout] = plan.layouts;
         let (alpha, beta) = (1.0_f32, 0.0_f32);
         // SAFETY: handle, description and layouts are alive (they are freed in `drop`); the addresses are those of
@@ -79,13 +98,22 @@ impl Products {
                 output_layout,
                 output as *mut c_void,
                 output_layout,
-                &raw const plan.algorithm,
+                from_ref(algorithm),
                 address(&self.workspace, &self.stream) as *mut c_void,
                 self.workspace.len(),
                 self.stream.cu_stream().cast(),
             )
         }
         .with_context(|| format!("cuBLASLt for {matrix:?} and {num_rows} rows"))
+    }
+
+    /// The plan of a size, made when it is first asked for.
+    fn planned(&mut self, size: Size) -> Result<&Plan> {
+        if !self.plans.contains_key(&size) {
+            let plan = self.plan(size).with_context(|| format!("cuBLASLt for {:?} and {} rows", size.0, size.1))?;
+            self.plans.insert(size, plan);
+        }
+        self.plans.get(&size).context("a plan that was just made")
     }
 
     /// cuBLASLt counts column by column, so that our rows are its columns: output = (weights)ᵀ × input.
@@ -103,7 +131,7 @@ impl Products {
         let (transposed, workspace_bytes) = (1_i32, self.workspace.len());
         // SAFETY: the objects were just created and not freed; each attribute is given a pointer to a value of its type
         // (a 32-bit flag, a size) with that value's length, read before the call returns.
-        let algorithm = unsafe {
+        unsafe {
             result::set_matmul_desc_attribute(
                 description,
                 sys::cublasLtMatmulDescAttributes_t::CUBLASLT_MATMUL_DESC_TRANSA,
@@ -116,13 +144,46 @@ impl Products {
                 from_ref(&workspace_bytes).cast::<c_void>(),
                 size_of_val(&workspace_bytes),
             )?;
-            let [weights, input, output] = layouts;
-            let found =
-                result::get_matmul_algo_heuristic(self.handle, description, weights, input, output, output, preference);
-            result::destroy_matmul_pref(preference)?;
-            found?.algo
-        };
-        Ok(Plan { description, layouts, algorithm })
+        }
+        let algorithms = self.algorithms(description, layouts, preference);
+        // SAFETY: created above and used no more.
+        unsafe { result::destroy_matmul_pref(preference) }?;
+        Ok(Plan { description, layouts, algorithms: algorithms? })
+    }
+
+    /// What cuBLASLt names for a product, in its order.
+    fn algorithms(
+        &self,
+        description: sys::cublasLtMatmulDesc_t,
+        [weights, input, output]: [sys::cublasLtMatrixLayout_t; 3],
+        preference: sys::cublasLtMatmulPreference_t,
+    ) -> Result<Vec<sys::cublasLtMatmulAlgo_t>> {
+        let mut found = [const { MaybeUninit::<sys::cublasLtMatmulHeuristicResult_t>::uninit() }; NUM_ALGORITHMS];
+        let mut num_found = 0;
+        // SAFETY: handle, description, layouts and preference are alive; cuBLASLt writes at most as many results as it
+        // is asked for, which is the length of the array, and then their number.
+        unsafe {
+            sys::cublasLtMatmulAlgoGetHeuristic(
+                self.handle,
+                description,
+                weights,
+                input,
+                output,
+                output,
+                preference,
+                i32::try_from(NUM_ALGORITHMS)?,
+                found.as_mut_ptr().cast(),
+                &raw mut num_found,
+            )
+            .result()?;
+        }
+        let num_found = usize::try_from(num_found)?.min(NUM_ALGORITHMS);
+        // SAFETY: cuBLASLt wrote so many results from the first on.
+        let found = found.iter().take(num_found).map(|result| unsafe { result.assume_init_ref() });
+        let usable = found.filter(|result| result.state == sys::cublasStatus_t::CUBLAS_STATUS_SUCCESS);
+        let algorithms: Vec<_> = usable.map(|result| result.algo).collect();
+        ensure!(!algorithms.is_empty(), "cuBLASLt has no algorithm for this size");
+        Ok(algorithms)
     }
 }
 

@@ -7,28 +7,27 @@ use super::launcher::{Launcher, address};
 use super::memory::zeros;
 use super::open::{Gpu, timed_event};
 use super::operators::{Cache, Heads, Operators};
-use super::products::Products;
+use super::speed_products;
 use crate::cuda::kernels::compile_options;
 use crate::cuda::layout::{Layout, num_parts};
-use crate::cuda::shape::{Matrix, Shape};
+use crate::cuda::shape::Shape;
+use crate::cuda::verdict;
 use crate::measure::limits::composition;
 
 /// Repeats of what is timed, after one that is not.
 const NUM_REPEATS: u32 = 20;
-/// Copies of the weights that take turns: together larger than any L2 cache.
-const NUM_COPIES: usize = 8;
-const MATRIX: Matrix = Matrix { rows: 6144, columns: 4096 };
-const DECODES: (u32, u32) = (64, 4096);
+/// (requests, tokens of each): fewer than the target is for, then the same keys and values in more and more requests.
+const DECODES: [(u32, u32); 4] = [(8, 4096), (64, 4096), (128, 2048), (256, 1024)];
 const PROMPT: u32 = 8192;
 
-/// A line for each of: copying, decodes' attention, a prompt's attention, products of few and many rows.
+/// A line for each of: copying, decodes' attention, a prompt's attention, products; with the targets that they have.
 ///
 /// # Errors
-/// If the device fails or has less than 4 GB free.
+/// If the device fails or has less than 6 GB free.
 pub(crate) fn speeds(gpu: &Gpu, shape: &Shape, block_size: u32) -> Result<Vec<String>> {
     let options = compile_options(shape, block_size, gpu.properties.compute_capability);
     let launcher = Launcher::new(&gpu.context, &gpu.stream, options)?;
-    let (kv_heads, table_width) = (8, PROMPT.max(DECODES.1).div_ceil(block_size));
+    let (kv_heads, table_width) = (8, PROMPT.div_ceil(block_size));
     let heads = Heads { q_heads: kv_heads * shape.group(), kv_heads, head_dim: shape.head_dim, table_width };
     let operators = Operators { launcher, stream: gpu.stream.clone(), heads };
     let random = sim_core::rng::Pcg64::stream(2, "speed");
@@ -37,16 +36,16 @@ pub(crate) fn speeds(gpu: &Gpu, shape: &Shape, block_size: u32) -> Result<Vec<St
     if let Some(rate) = gpu.properties.copy_bytes_per_s {
         lines.push(format!("copying: {:.0} GB/s, read and written", rate / 1e9));
     }
-    lines.push(decodes(&bench, block_size)?);
-    lines.push(prompt(&bench, block_size)?);
-    for num_rows in [1, 64, 512, 4096] {
-        lines.push(product(&mut bench, num_rows)?);
+    for (count, context) in DECODES {
+        lines.push(decodes(&bench, block_size, count, context)?);
     }
+    lines.push(prompt(&bench, block_size)?);
+    lines.extend(speed_products::lines(&mut bench)?);
     Ok(lines)
 }
 
 /// Mean seconds of `launch`, which is told how often it was called.
-fn seconds(gpu: &Gpu, mut launch: impl FnMut(usize) -> Result<()>) -> Result<f64> {
+pub(super) fn seconds(gpu: &Gpu, mut launch: impl FnMut(usize) -> Result<()>) -> Result<f64> {
     launch(0)?;
     gpu.stream.synchronize()?;
     let (start, end) = (timed_event(&gpu.context)?, timed_event(&gpu.context)?);
@@ -58,8 +57,7 @@ fn seconds(gpu: &Gpu, mut launch: impl FnMut(usize) -> Result<()>) -> Result<f64
     Ok(f64::from(start.elapsed_ms(&end)?) / 1e3 / f64::from(NUM_REPEATS))
 }
 
-fn decodes(bench: &Bench<'_>, block_size: u32) -> Result<String> {
-    let (count, context) = DECODES;
+fn decodes(bench: &Bench<'_>, block_size: u32, count: u32, context: u32) -> Result<String> {
     let (gpu, heads) = (bench.gpu, bench.operators.heads);
     let layout = Layout::new(&composition(&[], count, u64::from(count) * u64::from(context)), block_size, &[]);
     let parts = num_parts(count, heads.kv_heads, gpu.properties.num_multiprocessors);
@@ -72,11 +70,8 @@ fn decodes(bench: &Bench<'_>, block_size: u32) -> Result<String> {
         let places = [out, partial, stats, bench.index_at(&contexts)];
         bench.operators.decode_attention(cache, places, count, parts)
     })?;
-    let share = gpu.properties.copy_bytes_per_s.map_or(f64::NAN, |copied| 100.0 * bytes / seconds / copied);
-    let rate = bytes / seconds / 1e9;
-    Ok(format!(
-        "decode_attention, {count} requests of {context}: {rate:.0} GB/s of keys and values, {share:.0} % of copying"
-    ))
+    let copied = gpu.properties.copy_bytes_per_s;
+    Ok(verdict::decode_line((count, context), bytes / seconds, copied))
 }
 
 fn prompt(bench: &Bench<'_>, block_size: u32) -> Result<String> {
@@ -123,22 +118,4 @@ fn attended(
     let cache = Cache { qkv, keys, values, tables: bench.index_at(&tables) };
     let seconds = seconds(gpu, |_| launch(cache, out))?;
     Ok((seconds, (4 * tokens * width) as f64))
-}
-
-/// With weights that are not in the L2 cache.
-fn product(bench: &mut Bench<'_>, num_rows: u32) -> Result<String> {
-    let gpu = bench.gpu;
-    let mut products = Products::new(&gpu.stream, bench.format)?;
-    let copies: Vec<_> =
-        (0..NUM_COPIES).map(|_| zeros::<u16>(&gpu.stream, MATRIX.num_weights())).collect::<Result<_>>()?;
-    let input = bench.random_numbers(num_rows as usize * MATRIX.columns as usize)?;
-    let out = zeros::<u16>(&gpu.stream, u64::from(num_rows) * u64::from(MATRIX.rows))?;
-    let seconds = seconds(gpu, |repeat| {
-        let weights = address(&copies[repeat % NUM_COPIES], &gpu.stream);
-        products.multiply(MATRIX, num_rows, [address(&out, &gpu.stream), input.at, weights])
-    })?;
-    let weights = MATRIX.num_weights() as f64;
-    let (teraflops, rate) = (2.0 * weights * f64::from(num_rows) / seconds / 1e12, 2.0 * weights / seconds / 1e9);
-    let Matrix { rows, columns } = MATRIX;
-    Ok(format!("cuBLASLt, {num_rows} rows × {rows} × {columns}: {teraflops:.1} TFLOP/s, {rate:.0} GB/s of weights"))
 }
