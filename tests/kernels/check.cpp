@@ -1,4 +1,4 @@
-// What kernels.cu computes, emulated, against references in double precision. Built and run by scripts/check-kernels.sh;
+// What the CUDA kernels compute, emulated, against references in double precision. Built and run by scripts/check-kernels.sh;
 // exit code 1 if a kernel is wrong. The same comparison on a GPU is `profiler profile --engine cuda --check-kernels`.
 
 #include "emulation.h"
@@ -8,7 +8,11 @@
 #include <functional>
 #include <random>
 
-#include "../../profiler/src/cuda/kernels.cu"
+#include "../../profiler/src/cuda/kernels/numbers.cu"
+#include "../../profiler/src/cuda/kernels/rows.cu"
+#include "../../profiler/src/cuda/kernels/kv_cache.cu"
+#include "../../profiler/src/cuda/kernels/decode_attention.cu"
+#include "../../profiler/src/cuda/kernels/prefill_attention.cu"
 
 typedef std::vector<double> Numbers;
 typedef std::vector<u16> Halves;

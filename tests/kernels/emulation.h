@@ -1,4 +1,4 @@
-// A GPU for kernels.cu on the processor: blocks one after another, a thread for each of a block's, warps that exchange
+// A GPU for the kernels on the processor: blocks one after another, a thread for each of a block's, warps that exchange
 // through barriers. The tensor cores' layouts are those of the PTX manual (ldmatrix; mma.m16n8k16). No speed, no
 // hazards between threads beyond what the barriers show, no memory model: arithmetic and indices only.
 

@@ -3,8 +3,19 @@
 use super::number::Format;
 use super::shape::Shape;
 
-/// Shipped in the binary, so that it needs no other file.
-pub(crate) const SOURCE: &str = include_str!("kernels.cu");
+/// Shipped in the binary, so that it needs no other file. `#line` makes the compiler's complaints name these files.
+pub(crate) const SOURCE: &str = concat!(
+    "#line 1 \"numbers.cu\"\n",
+    include_str!("kernels/numbers.cu"),
+    "#line 1 \"rows.cu\"\n",
+    include_str!("kernels/rows.cu"),
+    "#line 1 \"kv_cache.cu\"\n",
+    include_str!("kernels/kv_cache.cu"),
+    "#line 1 \"decode_attention.cu\"\n",
+    include_str!("kernels/decode_attention.cu"),
+    "#line 1 \"prefill_attention.cu\"\n",
+    include_str!("kernels/prefill_attention.cu"),
+);
 
 /// A kernel of [`SOURCE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

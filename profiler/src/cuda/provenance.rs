@@ -17,7 +17,7 @@ pub(crate) fn relabel(profile: &mut Profile, history: &History, versions: &[(Str
     };
     let cublas = versions.iter().find(|(name, _)| name == "cuBLASLt").map_or("unknown", |(_, version)| version);
     provenance.sources = vec![
-        source("profiler's own CUDA kernels", env!("CARGO_PKG_VERSION"), "Apache-2.0", "profiler/src/cuda/kernels.cu"),
+        source("profiler's own CUDA kernels", env!("CARGO_PKG_VERSION"), "Apache-2.0", "profiler/src/cuda/kernels"),
         source("cuBLASLt", cublas, "LicenseRef-NVIDIA-CUDA", "https://docs.nvidia.com/cuda/cublas/"),
     ];
     let mut notes = vec![
