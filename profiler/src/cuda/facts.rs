@@ -11,6 +11,7 @@ use sim_core::profile::schema::{Basis, Bytes, DeviceType, Engine, Hardware, Memo
 use super::buffers::BufferSizes;
 use super::device::DeviceProperties;
 use super::flags::CudaFlags;
+use super::number::Storage;
 use super::shape::Shape;
 use crate::engine::EngineFacts;
 use crate::verify::tokens::VLLM_VERSION;
@@ -22,6 +23,8 @@ const GPU_MEMORY_UTILIZATION: f64 = 0.92;
 const CUDA_GRAPH_BYTES: u64 = (6 << 30) / 10;
 /// First compute capability with the tensor-core instructions of the attention kernel.
 const LEAST_CAPABILITY: (u32, u32) = (8, 0);
+/// First compute capability that converts to e4m3 and multiplies in it.
+pub(crate) const LEAST_FP8_CAPABILITY: (u32, u32) = (8, 9);
 
 /// The facts of an engine for `shape` on a device; `name` is what the user called the model.
 ///
@@ -37,6 +40,12 @@ pub(crate) fn facts(
     ensure!(
         device.compute_capability >= LEAST_CAPABILITY,
         "{} has compute capability {major}.{minor}; the engine's attention kernel needs 8.0 or later",
+        device.name
+    );
+    ensure!(
+        !shape.uses_fp8() || device.compute_capability >= LEAST_FP8_CAPABILITY,
+        "{} has compute capability {major}.{minor}; fp8 needs 8.9 or later here (vLLM keeps weights in fp8 on older \
+         devices too, and multiplies in 16 bits)",
         device.name
     );
     let hardware = Hardware {
@@ -83,7 +92,11 @@ fn memory(device: &DeviceProperties, shape: &Shape, flags: &CudaFlags, buffer_by
         bytes(CUDA_GRAPH_BYTES, Basis::Estimate, reason)
     };
     Memory {
-        weights: bytes(shape.weight_bytes(), Basis::Derived, "From the model's sizes, 2 bytes a weight."),
+        weights: bytes(
+            shape.weight_bytes(),
+            Basis::Derived,
+            "From the model's sizes, 2 bytes a weight; with fp8 1 byte in the layers' matrices.",
+        ),
         other_resident: bytes(
             device.used_memory_bytes,
             Basis::Measured,
@@ -99,7 +112,7 @@ fn memory(device: &DeviceProperties, shape: &Shape, flags: &CudaFlags, buffer_by
         kv_cache_per_token: bytes(
             shape.kv_bytes_per_token(),
             Basis::Derived,
-            "Keys and values × layers × key heads × width of a head × 2 bytes.",
+            "Keys and values × layers × key heads × width of a head × 2 bytes, or 1 with fp8.",
         ),
         reported: None,
     }
@@ -149,8 +162,8 @@ fn engine(shape: &Shape, flags: &CudaFlags, config: &EngineConfig) -> Engine {
     Engine {
         vllm_version: VLLM_VERSION.to_owned(),
         dtype: shape.format.name().to_owned(),
-        quantization: None,
-        kv_cache_dtype: "auto".to_owned(),
+        quantization: flags.quantization.clone().or_else(|| (shape.linear == Storage::Fp8).then(|| "fp8".to_owned())),
+        kv_cache_dtype: flags.kv_cache_dtype.clone().unwrap_or_else(|| "auto".to_owned()),
         attention_backend: Some("profiler's own kernels".to_owned()),
         tensor_parallel_size: 1,
         pipeline_parallel_size: 1,
@@ -176,11 +189,11 @@ mod tests {
     use super::facts;
     use crate::cuda::flags::tests::flags;
     use crate::cuda::mock::properties;
-    use crate::cuda::shape::tests::{llama_8b, shape_of};
+    use crate::cuda::shape::tests::{llama_8b, shape_of, shape_with};
     use crate::engine::EngineFacts;
 
     fn facts_of(words: &str) -> anyhow::Result<EngineFacts> {
-        let shape = shape_of(&llama_8b())?;
+        let shape = shape_with(&llama_8b(), words)?;
         Ok(facts(&properties(), &shape, &flags(words)?, "llama")?.0)
     }
 
@@ -221,5 +234,28 @@ mod tests {
         let shape = shape_of(&llama_8b()).expect("a model");
         let error = facts(&old, &shape, &flags("").expect("no flags"), "llama").expect_err("too old").to_string();
         assert!(error.contains("compute capability 7.5"), "{error}");
+    }
+
+    #[test]
+    fn fp8_takes_less_memory_and_is_named() {
+        let [half, eight] =
+            ["", "--quantization fp8 --kv-cache-dtype fp8"].map(|words| facts_of(words).expect("facts"));
+        let engine = &eight.engine;
+        assert_eq!((engine.quantization.as_deref(), engine.kv_cache_dtype.as_str()), (Some("fp8"), "fp8"));
+        assert_eq!((half.engine.quantization, half.engine.kv_cache_dtype.as_str()), (None, "auto"));
+        assert_eq!(eight.memory.kv_cache_per_token.bytes * 2, half.memory.kv_cache_per_token.bytes);
+        assert!(eight.memory.weights.bytes < half.memory.weights.bytes * 6 / 10, "{:?}", eight.memory.weights);
+        assert!(eight.config.num_gpu_blocks > 2 * half.config.num_gpu_blocks, "{:?}", eight.config);
+    }
+
+    #[test]
+    fn fp8_needs_a_device_that_multiplies_in_it() {
+        let mut old = properties();
+        old.compute_capability = (8, 6);
+        for words in ["--quantization fp8", "--kv-cache-dtype fp8"] {
+            let shape = shape_with(&llama_8b(), words).expect("a model");
+            let error = facts(&old, &shape, &flags(words).expect("flags"), "llama").expect_err("too old").to_string();
+            assert!(error.contains("compute capability 8.6; fp8 needs 8.9"), "{error}");
+        }
     }
 }

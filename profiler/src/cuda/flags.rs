@@ -12,6 +12,10 @@ pub(crate) struct CudaFlags {
     pub(crate) enforce_eager: bool,
     /// `--dtype`, if given.
     pub(crate) dtype: Option<String>,
+    /// `--quantization`, if given.
+    pub(crate) quantization: Option<String>,
+    /// `--kv-cache-dtype`, if given.
+    pub(crate) kv_cache_dtype: Option<String>,
 }
 
 impl CudaFlags {
@@ -54,12 +58,11 @@ impl CudaFlags {
                 self.enforce_eager = !flag.starts_with("--no-");
             }
             "--dtype" => self.dtype = Some(value.context("--dtype: a value is needed")?.to_owned()),
+            "--quantization" | "-q" => {
+                self.quantization = Some(value.context("--quantization: a value is needed")?.to_owned());
+            }
             "--kv-cache-dtype" => {
-                let value = value.context("--kv-cache-dtype: a value is needed")?;
-                ensure!(
-                    value == "auto",
-                    "--kv-cache-dtype {value}: the cuda engine keeps keys and values as the model's"
-                );
+                self.kv_cache_dtype = Some(value.context("--kv-cache-dtype: a value is needed")?.to_owned());
             }
             _ => self.args.set(flag, value).or_else(|error| {
                 bail!("{flag} is not done by the cuda engine, which measures its own operators: {error}")
@@ -104,8 +107,8 @@ pub(crate) mod tests {
     fn what_the_engine_does_not_do_is_refused_by_name() {
         check_refused("--tensor-parallel-size 2", "--tensor-parallel-size");
         check_refused("--pipeline-parallel-size 2", "--pipeline-parallel-size");
-        check_refused("--quantization fp8", "--quantization is not done by the cuda engine");
-        check_refused("--kv-cache-dtype fp8", "--kv-cache-dtype fp8");
+        check_refused("--quantization", "--quantization: a value is needed");
+        check_refused("--kv-cache-dtype --enforce-eager", "--kv-cache-dtype: a value is needed");
         check_refused("--async-scheduling", "--async-scheduling");
         check_refused("--speculative-config {}", "--speculative-config is not done");
         check_refused("--enable-lora", "--enable-lora is not done");

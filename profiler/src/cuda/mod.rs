@@ -11,6 +11,7 @@
 
 pub(crate) mod shape;
 pub(crate) mod number;
+pub(crate) mod quantization;
 pub(crate) mod device;
 pub(crate) mod flags;
 pub(crate) mod layout;

@@ -7,10 +7,10 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 
 use super::engine::CudaEngine;
-use super::facts::facts;
+use super::facts::{LEAST_FP8_CAPABILITY, facts};
 use super::flags::CudaFlags;
 use super::gpu::{Gpu, GpuDevice, KernelCheck, check, speeds};
-use super::number::Format;
+use super::number::{Format, Storage};
 use super::shape::Shape;
 use crate::vllm::model::ModelDir;
 
@@ -25,7 +25,7 @@ const CHECKED_HEADS: [(u32, u32); 4] = [(64, 1), (64, 8), (128, 4), (128, 5)];
 /// If the model, a flag or the device is refused, or a kernel computes something else than its reference.
 pub(crate) fn start(model: &str, flags: &[String], device: usize) -> Result<CudaEngine> {
     let flags = CudaFlags::parse(flags)?;
-    let shape = Shape::new(&read_config(model)?, flags.dtype.as_deref()).with_context(|| format!("--model {model}"))?;
+    let shape = Shape::new(&read_config(model)?, &flags).with_context(|| format!("--model {model}"))?;
     let gpu = Gpu::open(device)?;
     let (facts, sizes) = facts(&gpu.properties, &shape, &flags, model)?;
     let checks = check(&gpu, &shape, facts.config.block_size)?;
@@ -49,30 +49,44 @@ pub(crate) fn check_kernels(device: usize) -> Result<(bool, String)> {
     let gpu = Gpu::open(device)?;
     let mut table = format!("{}\nkernel, and its largest error as a share of the allowed one\n", gpu.properties.name);
     let mut is_right = true;
-    for format in [Format::BFloat16, Format::Float16] {
-        for (head_dim, group) in CHECKED_HEADS {
-            let checks = check(&gpu, &shape_of_heads(head_dim, group, format), BLOCK_SIZE)?;
-            is_right &= checks.iter().all(KernelCheck::is_passed);
-            let title = format!("{}, heads of {head_dim}, {group} to a key head", format.name());
-            // Writing to a string cannot fail.
-            writeln!(table, "{title}:").unwrap_or(());
-            for check in &checks {
-                let verdict = if check.is_passed() { "" } else { "  WRONG" };
-                writeln!(table, "  {:<40}{:>8.3}{verdict}", check.name, check.error).unwrap_or(());
+    let storages: &[Storage] = if gpu.properties.compute_capability >= LEAST_FP8_CAPABILITY {
+        &[Storage::Half, Storage::Fp8]
+    } else {
+        table.push_str("(fp8 is not checked: it needs compute capability 8.9)\n");
+        &[Storage::Half]
+    };
+    for &storage in storages {
+        for format in [Format::BFloat16, Format::Float16] {
+            for (head_dim, group) in CHECKED_HEADS {
+                let checks = check(&gpu, &shape_of_heads(head_dim, group, format, storage), BLOCK_SIZE)?;
+                is_right &= checks.iter().all(KernelCheck::is_passed);
+                let formats = if storage == Storage::Fp8 { " and fp8" } else { "" };
+                let title = format!("{}{formats}, heads of {head_dim}, {group} to a key head", format.name());
+                // Writing to a string cannot fail.
+                writeln!(table, "{title}:").unwrap_or(());
+                for check in &checks {
+                    let verdict = if check.is_passed() { "" } else { "  WRONG" };
+                    writeln!(table, "  {:<40}{:>8.3}{verdict}", check.name, check.error).unwrap_or(());
+                }
             }
         }
     }
-    table.push_str(
-        "speed, bfloat16, heads of 128, 4 to a key head; attention on zeros, products on cold random weights:\n",
-    );
-    for line in speeds(&gpu, &shape_of_heads(128, 4, Format::BFloat16), BLOCK_SIZE)? {
-        writeln!(table, "  {line}").unwrap_or(());
+    for &storage in storages {
+        let formats = if storage == Storage::Fp8 { "fp8" } else { "bfloat16" };
+        writeln!(
+            table,
+            "speed, {formats}, heads of 128, 4 to a key head; attention on zeros, products on cold random weights:"
+        )
+        .unwrap_or(());
+        for line in speeds(&gpu, &shape_of_heads(128, 4, Format::BFloat16, storage), BLOCK_SIZE)? {
+            writeln!(table, "  {line}").unwrap_or(());
+        }
     }
     Ok((is_right, table))
 }
 
-/// A model of which only the heads count.
-pub(super) fn shape_of_heads(head_dim: u32, group: u32, format: Format) -> Shape {
+/// A model of which only the heads and the numbers' formats count.
+pub(super) fn shape_of_heads(head_dim: u32, group: u32, format: Format, storage: Storage) -> Shape {
     Shape {
         num_layers: 1,
         hidden: 256,
@@ -85,6 +99,8 @@ pub(super) fn shape_of_heads(head_dim: u32, group: u32, format: Format) -> Shape
         has_qk_norm: true,
         is_tied: true,
         format,
+        linear: storage,
+        kv_cache: storage,
     }
 }
 

@@ -12,7 +12,7 @@ use super::facts::facts;
 use super::flags::tests::flags;
 use super::mock::{MockDevice, properties};
 use super::provenance::relabel;
-use super::shape::tests::{llama_8b, shape_of};
+use super::shape::tests::{llama_8b, shape_with};
 use crate::engine::{Engine as _, EngineFacts, Script, ScriptedRequest};
 use crate::measure::limits::composition;
 use crate::measure::{Measured, Options, measure};
@@ -20,8 +20,8 @@ use crate::measure::{Measured, Options, measure};
 fn small_facts(more: &str) -> EngineFacts {
     let mut config = llama_8b();
     config["num_hidden_layers"] = json!(2);
-    let shape = shape_of(&config).expect("a model");
     let words = format!("--max-num-seqs 16 --max-num-batched-tokens 256 --max-model-len 512 {more}");
+    let shape = shape_with(&config, &words).expect("a model");
     facts(&properties(), &shape, &flags(&words).expect("flags"), "small").expect("facts").0
 }
 
@@ -111,6 +111,17 @@ fn the_profile_claims_no_more_than_it_is() {
         profile.provenance
     );
     assert!(profile.has_cuda_graphs(), "graphs were on");
+}
+
+#[test]
+fn a_profile_in_8_bits_says_so() {
+    let facts = small_facts("--quantization fp8 --kv-cache-dtype fp8");
+    let device = MockDevice::new(facts.capture_sizes.clone(), 0.0, 3);
+    let profile = measured("fp8", facts, device).profile;
+    profile.validate().expect("a valid profile");
+    assert_eq!((profile.engine.quantization.as_deref(), profile.engine.kv_cache_dtype.as_str()), (Some("fp8"), "fp8"));
+    let notes = profile.provenance.notes.join("\n");
+    assert!(notes.contains("products are of e4m3") && notes.contains("kept in e4m3 with the scale 1"), "{notes}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Lines of `--check-kernels` about speed: what was measured, the target beside it, whether it is reached.
 
+use super::number::Storage;
 use super::shape::Matrix;
 
 /// What cuBLASLt's first choice of an algorithm is to reach, as a share of the speed of the best that it names.
@@ -13,15 +14,17 @@ const DECODE_TARGET_FROM: u32 = 64;
 
 /// A product's speed by cuBLASLt's first choice, and how good a choice that is: `seconds` of each algorithm, in
 /// cuBLASLt's order.
-pub(crate) fn product_line(matrix: Matrix, num_rows: u32, seconds: &[f64]) -> String {
+pub(crate) fn product_line(matrix: Matrix, num_rows: u32, storage: Storage, seconds: &[f64]) -> String {
     let Matrix { rows, columns } = matrix;
-    let size = format!("cuBLASLt, {num_rows} rows × {rows} × {columns}");
+    let of_what = if storage == Storage::Fp8 { "cuBLASLt in fp8" } else { "cuBLASLt" };
+    let size = format!("{of_what}, {num_rows} rows × {rows} × {columns}");
     let best = (0..seconds.len()).min_by(|&a, &b| seconds[a].total_cmp(&seconds[b]));
     let (Some(best), Some(&first)) = (best, seconds.first()) else {
         return format!("{size}: cuBLASLt names no algorithm");
     };
     let weights = matrix.num_weights() as f64;
-    let (teraflops, rate) = (2.0 * weights * f64::from(num_rows) / first / 1e12, 2.0 * weights / first / 1e9);
+    let (teraflops, rate) =
+        (2.0 * weights * f64::from(num_rows) / first / 1e12, storage.num_bytes() as f64 * weights / first / 1e9);
     let share = seconds[best] / first;
     let excess = first / seconds[best] - 1.0;
     let slower = if excess > NAMED_EXCESS {
@@ -67,6 +70,7 @@ fn against(share: f64, target: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::{decode_line, product_line};
+    use crate::cuda::number::Storage::{Fp8, Half};
     use crate::cuda::shape::Matrix;
 
     const MATRIX: Matrix = Matrix { rows: 6144, columns: 4096 };
@@ -74,25 +78,28 @@ mod tests {
     #[test]
     fn a_first_choice_is_held_against_the_best_that_cublaslt_names() {
         assert_eq!(
-            product_line(MATRIX, 64, &[20e-6, 25e-6, 19e-6]),
+            product_line(MATRIX, 64, Half, &[20e-6, 25e-6, 19e-6]),
             "cuBLASLt, 64 rows × 6144 × 4096: 161.1 TFLOP/s, 2517 GB/s of weights; first choice is 95 % of the best of 3 \
              (target 90 %: reached)"
         );
-        let missed = product_line(MATRIX, 1, &[30e-6, 20e-6]);
+        let missed = product_line(MATRIX, 1, Half, &[30e-6, 20e-6]);
         assert!(
             missed.ends_with("is 67 % of the best of 2 (target 90 %: MISSED); it takes 50 % longer than number 2"),
             "{missed}"
         );
-        let alone = product_line(MATRIX, 1, &[30e-6]);
+        let alone = product_line(MATRIX, 1, Half, &[30e-6]);
         assert!(alone.ends_with("first choice is 100 % of the best of 1 (target 90 %: reached)"), "{alone}");
-        assert!(product_line(MATRIX, 1, &[]).ends_with("names no algorithm"));
+        assert!(product_line(MATRIX, 1, Half, &[]).ends_with("names no algorithm"));
+        // Half the bytes in the same time.
+        let eight = product_line(MATRIX, 64, Fp8, &[20e-6]);
+        assert!(eight.starts_with("cuBLASLt in fp8, 64 rows × 6144 × 4096: 161.1 TFLOP/s, 1258 GB/s"), "{eight}");
     }
 
     #[test]
     fn a_choice_that_just_reaches_the_target_may_be_named_all_the_same() {
-        let line = product_line(MATRIX, 512, &[1.105e-4, 1e-4]);
+        let line = product_line(MATRIX, 512, Half, &[1.105e-4, 1e-4]);
         assert!(line.contains("(target 90 %: reached); it takes 10 % longer than number 2"), "{line}");
-        let line = product_line(MATRIX, 512, &[1.095e-4, 1e-4]);
+        let line = product_line(MATRIX, 512, Half, &[1.095e-4, 1e-4]);
         assert!(line.ends_with("(target 90 %: reached)"), "{line}");
     }
 

@@ -16,6 +16,7 @@ mod operators;
 mod model;
 mod check;
 mod check_attention;
+mod check_fp8;
 mod speed;
 mod speed_products;
 

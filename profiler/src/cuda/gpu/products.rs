@@ -8,19 +8,37 @@ use std::ptr::from_ref;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use cudarc::cublaslt::sys::cublasLtMatmulDescAttributes_t as Attribute;
 use cudarc::cublaslt::{result, sys};
 use cudarc::driver::{CudaSlice, CudaStream};
 
 use super::launcher::{Address, address};
 use crate::cuda::buffers::WORKSPACE_BYTES;
-use crate::cuda::number::Format;
+use crate::cuda::number::{Format, Storage};
 use crate::cuda::shape::Matrix;
 
 /// Algorithms that cuBLASLt is asked for; it may know fewer.
 const NUM_ALGORITHMS: usize = 16;
 
-/// A product of `num_rows` rows with a matrix of weights.
-type Size = (Matrix, u32);
+/// A product of `num_rows` rows with a matrix of weights, and how both are kept.
+type Size = (Matrix, u32, Storage);
+
+/// Where a product's numbers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Factors {
+    /// In 16 bits always.
+    pub(crate) output: Address,
+    pub(crate) input: Address,
+    pub(crate) weights: Address,
+    /// Of the weights' scale, where weights and input are in e4m3; `None` where they are in 16 bits.
+    pub(crate) scale: Option<Address>,
+}
+
+impl Factors {
+    const fn storage(&self) -> Storage {
+        if self.scale.is_some() { Storage::Fp8 } else { Storage::Half }
+    }
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -29,6 +47,8 @@ pub(crate) struct Products {
     stream: Arc<CudaStream>,
     workspace: CudaSlice<u8>,
     format: Format,
+    /// The scale of inputs in e4m3: their rows' own are not cuBLASLt's business (`quantize.cu`).
+    one: CudaSlice<f32>,
     plans: BTreeMap<Size, Plan>,
 }
 
@@ -45,58 +65,57 @@ struct Plan {
 impl Products {
     pub(crate) fn new(stream: &Arc<CudaStream>, format: Format) -> Result<Self> {
         let workspace = stream.alloc_zeros(usize::try_from(WORKSPACE_BYTES)?).context("cuBLASLt's workspace")?;
+        let one = stream.clone_htod(&[1.0])?;
         let handle = result::create_handle().context("cuBLASLt")?;
-        Ok(Self { handle, stream: Arc::clone(stream), workspace, format, plans: BTreeMap::new() })
+        Ok(Self { handle, stream: Arc::clone(stream), workspace, format, one, plans: BTreeMap::new() })
     }
 
     /// `output = input × weightsᵀ`, for `num_rows` rows; everything row by row.
     ///
     /// # Errors
     /// If cuBLASLt has no algorithm for it or fails.
-    pub(crate) fn multiply(&mut self, matrix: Matrix, num_rows: u32, places: [Address; 3]) -> Result<()> {
-        self.multiply_by(0, matrix, num_rows, places)
+    pub(crate) fn multiply(&mut self, matrix: Matrix, num_rows: u32, factors: Factors) -> Result<()> {
+        self.multiply_by(0, matrix, num_rows, factors)
     }
 
     /// How many algorithms cuBLASLt names for this size.
     ///
     /// # Errors
     /// If it has none.
-    pub(crate) fn num_algorithms(&mut self, matrix: Matrix, num_rows: u32) -> Result<usize> {
-        Ok(self.planned((matrix, num_rows))?.algorithms.len())
+    pub(crate) fn num_algorithms(&mut self, matrix: Matrix, num_rows: u32, storage: Storage) -> Result<usize> {
+        Ok(self.planned((matrix, num_rows, storage))?.algorithms.len())
     }
 
     /// As [`Self::multiply`], by the algorithm of this number in cuBLASLt's order.
     ///
     /// # Errors
     /// If there is none of this number, or cuBLASLt fails.
-    pub(crate) fn multiply_by(
-        &mut self,
-        number: usize,
-        matrix: Matrix,
-        num_rows: u32,
-        [output, input, weights]: [Address; 3],
-    ) -> Result<()> {
-        self.planned((matrix, num_rows))?;
-        let plan = self.plans.get(&(matrix, num_rows)).context("a plan that was just made")?;
+    pub(crate) fn multiply_by(&mut self, number: usize, matrix: Matrix, num_rows: u32, factors: Factors) -> Result<()> {
+        let size = (matrix, num_rows, factors.storage());
+        self.planned(size)?;
+        let plan = self.plans.get(&size).context("a plan that was just made")?;
         let algorithm = plan.algorithms.get(number).context("an algorithm that cuBLASLt did not name")?;
         let [weight_layout, input_layout, output_layout] = plan.layouts;
+        if let Some(scale) = factors.scale {
+            tell(plan.description, Attribute::CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, &scale)?;
+        }
         let (alpha, beta) = (1.0_f32, 0.0_f32);
         // SAFETY: handle, description and layouts are alive (they are freed in `drop`); the addresses are those of
         // buffers that hold at least the layouts' rows and columns (`BufferSizes` and the weights' own sizes); the
-        // workspace is as long as it is said to be; alpha and beta are read before the call returns.
+        // workspace is as long as it is said to be; the scales are floats that live as long as the weights; alpha and beta are read before the call returns.
         unsafe {
             result::matmul(
                 self.handle,
                 plan.description,
                 from_ref(&alpha).cast::<c_void>(),
                 from_ref(&beta).cast::<c_void>(),
-                weights as *const c_void,
+                factors.weights as *const c_void,
                 weight_layout,
-                input as *const c_void,
+                factors.input as *const c_void,
                 input_layout,
-                output as *const c_void,
+                factors.output as *const c_void,
                 output_layout,
-                output as *mut c_void,
+                factors.output as *mut c_void,
                 output_layout,
                 from_ref(algorithm),
                 address(&self.workspace, &self.stream) as *mut c_void,
@@ -117,27 +136,35 @@ impl Products {
     }
 
     /// cuBLASLt counts column by column, so that our rows are its columns: output = (weights)ᵀ × input.
-    fn plan(&self, (matrix, num_rows): Size) -> Result<Plan> {
-        let number = match self.format {
+    fn plan(&self, (matrix, num_rows, storage): Size) -> Result<Plan> {
+        let output = match self.format {
             Format::BFloat16 => sys::cudaDataType_t::CUDA_R_16BF,
             Format::Float16 => sys::cudaDataType_t::CUDA_R_16F,
         };
+        let factor = match storage {
+            Storage::Half => output,
+            Storage::Fp8 => sys::cudaDataType_t::CUDA_R_8F_E4M3,
+        };
         let [rows, columns, num_rows] = [matrix.rows, matrix.columns, num_rows].map(u64::from);
-        let layout = |first: u64, second: u64| result::create_matrix_layout(number, first, second, first.cast_signed());
-        let layouts = [layout(columns, rows)?, layout(columns, num_rows)?, layout(rows, num_rows)?];
+        let layout =
+            |number, first: u64, second: u64| result::create_matrix_layout(number, first, second, first.cast_signed());
+        let layouts =
+            [layout(factor, columns, rows)?, layout(factor, columns, num_rows)?, layout(output, rows, num_rows)?];
         let single = sys::cudaDataType_t::CUDA_R_32F;
         let description = result::create_matmul_desc(sys::cublasComputeType_t::CUBLAS_COMPUTE_32F, single)?;
+        tell(description, Attribute::CUBLASLT_MATMUL_DESC_TRANSA, &1_i32)?;
+        if storage == Storage::Fp8 {
+            let one = address(&self.one, &self.stream);
+            tell(description, Attribute::CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, &one)?;
+            tell(description, Attribute::CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, &one)?;
+            // As in the kernels that vLLM multiplies with: sums in fewer bits, which is faster.
+            tell(description, Attribute::CUBLASLT_MATMUL_DESC_FAST_ACCUM, &1_i8)?;
+        }
         let preference = result::create_matmul_pref()?;
-        let (transposed, workspace_bytes) = (1_i32, self.workspace.len());
-        // SAFETY: the objects were just created and not freed; each attribute is given a pointer to a value of its type
-        // (a 32-bit flag, a size) with that value's length, read before the call returns.
+        let workspace_bytes = self.workspace.len();
+        // SAFETY: the object was just created and not freed; the attribute is given a pointer to a size with that value's
+        // length, read before the call returns.
         unsafe {
-            result::set_matmul_desc_attribute(
-                description,
-                sys::cublasLtMatmulDescAttributes_t::CUBLASLT_MATMUL_DESC_TRANSA,
-                from_ref(&transposed).cast::<c_void>(),
-                size_of_val(&transposed),
-            )?;
             result::set_matmul_pref_attribute(
                 preference,
                 sys::cublasLtMatmulPreferenceAttributes_t::CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
@@ -185,6 +212,27 @@ impl Products {
         ensure!(!algorithms.is_empty(), "cuBLASLt has no algorithm for this size");
         Ok(algorithms)
     }
+}
+
+/// Types that attributes of a product's description have: a flag of 8 or 32 bits, an address.
+trait AttributeValue: Copy {}
+impl AttributeValue for i8 {}
+impl AttributeValue for i32 {}
+impl AttributeValue for Address {}
+
+/// Sets an attribute of a description that is alive. `value` must be of the attribute's type: all calls are in this file.
+fn tell<T: AttributeValue>(description: sys::cublasLtMatmulDesc_t, attribute: Attribute, value: &T) -> Result<()> {
+    // SAFETY: the description is alive until its plan is dropped; the value is read, with its own length, before the call
+    // returns, and cuBLASLt refuses a length that is not the attribute's.
+    unsafe {
+        result::set_matmul_desc_attribute(
+            description,
+            attribute,
+            from_ref(value).cast::<c_void>(),
+            size_of_val(value),
+        )?;
+    }
+    Ok(())
 }
 
 impl Drop for Products {

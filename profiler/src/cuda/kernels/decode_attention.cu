@@ -2,16 +2,18 @@
 
 #define LANES (HEAD_DIM / 8)
 #define TEAMS (128 / LANES)
-#define AHEAD (GROUP > 4 ? 2 : 4)
+// Tokens that a team loads before it computes: the same bytes for both widths of the cache's numbers.
+#define AHEAD ((GROUP > 4 ? 2 : 4) * (KV8 ? 2 : 1))
 
 // One new token for each request, which are the first rows of the pass and the first requests of `tables`. A team of
-// lanes reads one token of the context at a time, 16 bytes each lane, for all query heads of its key head; a block of
+// lanes reads one token of the context at a time, eight numbers each lane, for all query heads of its key head; a block of
 // threads has one part of a request's context. `partial` gets the sums that are not divided yet, `stats` the largest
-// logit and the sum of exponentials, both as [request][query head][part]. Logits are in units of log 2.
+// logit and the sum of exponentials, both as [request][query head][part]. Logits are in units of log 2;
+// `scale` has the keys' scale in it.
 // Grid: (parts, key heads, requests); 128 threads.
 extern "C" __global__ void __launch_bounds__(128) decode_attention(
-    float* partial, float* stats, const u16* qkv, const u16* k_cache, const u16* v_cache, const int* tables,
-    const int* contexts, int width, int kv_heads, float scale) {
+    float* partial, float* stats, const u16* qkv, const cached* k_cache, const cached* v_cache, const int* tables,
+    const int* contexts, int width, int kv_heads, float scale, float kv_scale) {
     __shared__ float sums[TEAMS][GROUP][HEAD_DIM];
     __shared__ float team_best[TEAMS][GROUP], team_total[TEAMS][GROUP];
     int part = blockIdx.x, num_parts = gridDim.x, kv_head = blockIdx.y, request = blockIdx.z;
@@ -36,22 +38,22 @@ extern "C" __global__ void __launch_bounds__(128) decode_attention(
         }
     }
     for (int base = begin; base < end; base += TEAMS * AHEAD) {
-        uint4 keys[AHEAD], values[AHEAD];
+        cached8 keys[AHEAD], values[AHEAD];
         float logits[AHEAD][GROUP];
 #pragma unroll
         for (int a = 0; a < AHEAD; a++) {
             int token = base + a * TEAMS + team;
-            keys[a] = values[a] = make_uint4(0, 0, 0, 0);
+            keys[a] = values[a] = cached8{};
             if (token < end) {
                 u64 at = cache_row(table, token, kv_heads, kv_head) + lane * 8;
-                keys[a] = *(const uint4*)(k_cache + at);
-                values[a] = *(const uint4*)(v_cache + at);
+                keys[a] = *(const cached8*)(k_cache + at);
+                values[a] = *(const cached8*)(v_cache + at);
             }
         }
 #pragma unroll
         for (int a = 0; a < AHEAD; a++) {
             float key[8];
-            unpack(keys[a], key);
+            unpack_cached(keys[a], key);
             bool is_there = base + a * TEAMS + team < end;
 #pragma unroll
             for (int g = 0; g < GROUP; g++) {
@@ -84,7 +86,7 @@ extern "C" __global__ void __launch_bounds__(128) decode_attention(
 #pragma unroll
         for (int a = 0; a < AHEAD; a++) {
             float value[8];
-            unpack(values[a], value);
+            unpack_cached(values[a], value);
 #pragma unroll
             for (int g = 0; g < GROUP; g++)
 #pragma unroll
@@ -111,7 +113,7 @@ extern "C" __global__ void __launch_bounds__(128) decode_attention(
             exponentials += factor * team_total[t][g];
         }
         u64 at = ((u64)request * q_heads + kv_head * GROUP + g) * num_parts + part;
-        partial[at * HEAD_DIM + d] = whole;
+        partial[at * HEAD_DIM + d] = whole * kv_scale;
         if (d == 0) {
             stats[2 * at] = top;
             stats[2 * at + 1] = exponentials;

@@ -2,12 +2,14 @@
 // the other, in the order of `kernels.rs`. This one has what the others compute with.
 //
 // Defined from outside: HEAD_DIM (64 or 128), GROUP (query heads per key head, at most 8), BLOCK_SIZE (tokens per KV
-// block), FP16 (1 for float16, 0 for bfloat16). Needs compute capability 8.0 and no header.
+// block), FP16 (1 for float16, 0 for bfloat16), FP8 (1 for the conversions to and from e4m3 and the kernels that need
+// them), KV8 (1 for keys and values in e4m3; with FP8 only). Needs compute capability 8.0, with FP8 8.9, and no header.
 //
-// Numbers are 16 bits wide in memory and single precision in registers. A row is a token. The KV cache of a layer is
+// Numbers are 16 bits wide in memory, or e4m3 with a scale, and single precision in registers. A row is a token. The KV cache of a layer is
 // [block][token of the block][key head][HEAD_DIM], once for keys and once for values; the row of queries, keys and
 // values is [query heads][key heads][key heads][HEAD_DIM].
 
+typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
@@ -28,6 +30,29 @@ __device__ __forceinline__ float to_float(u16 x) {
     return __uint_as_float((u32)x << 16);
 #endif
 }
+
+#if FP8
+// Two numbers in e4m3, `low` at the lower address. What is too large becomes the largest number, 448.
+__device__ __forceinline__ u16 pack_fp8(float low, float high) {
+    u16 packed;
+    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(packed) : "f"(high), "f"(low));
+    return packed;
+}
+
+// Exactly: float16 has every number of e4m3.
+__device__ __forceinline__ void unpack_fp8(u16 packed, float* two) {
+    asm("{\n"
+        ".reg .b32 halves;\n"
+        ".reg .b16 low, high;\n"
+        "cvt.rn.f16x2.e4m3x2 halves, %2;\n"
+        "mov.b32 {low, high}, halves;\n"
+        "cvt.f32.f16 %0, low;\n"
+        "cvt.f32.f16 %1, high;\n"
+        "}"
+        : "=f"(two[0]), "=f"(two[1])
+        : "h"(packed));
+}
+#endif
 
 // Two numbers in one register, `low` at the lower address.
 __device__ __forceinline__ u32 pack(float low, float high) {

@@ -3,12 +3,24 @@
 #define TILE 64
 #define PITCH (HEAD_DIM + 8)
 
+// Eight keys or values as the tensor cores take them; e4m3 fits exactly into both formats of 16 bits.
+__device__ __forceinline__ uint4 halves_of(const cached8& packed) {
+#if KV8
+    float eight[8];
+    unpack_cached(packed, eight);
+    return make_uint4(pack(eight[0], eight[1]), pack(eight[2], eight[3]), pack(eight[4], eight[5]),
+                      pack(eight[6], eight[7]));
+#else
+    return packed;
+#endif
+}
+
 // Prompt parts over their earlier tokens and themselves, which are in the cache already. A tile is up to 64 new tokens
 // of one request: its first row, its rows, the position of the first, the request. A warp has 16 of the rows.
 // Grid: (tiles, query heads); 128 threads.
 extern "C" __global__ void __launch_bounds__(128) prefill_attention(
-    u16* out, const u16* qkv, const u16* k_cache, const u16* v_cache, const int* tables, const int* tiles, int width,
-    int q_heads, int kv_heads, float scale) {
+    u16* out, const u16* qkv, const cached* k_cache, const cached* v_cache, const int* tables, const int* tiles,
+    int width, int q_heads, int kv_heads, float scale, float kv_scale) {
     __shared__ __align__(16) u16 keys[TILE * PITCH];
     __shared__ __align__(16) u16 values[TILE * PITCH];
     const int* tile = tiles + 4 * blockIdx.x;
@@ -33,13 +45,13 @@ extern "C" __global__ void __launch_bounds__(128) prefill_attention(
     int end = first_position + num_rows, matrix = lane / 8, of_matrix = lane % 8;
     for (int start = 0; start < end; start += TILE) {
         __syncthreads();
-        for (int i = threadIdx.x; i < TILE * LANES; i += 128) {
-            int r = i / LANES, c = i % LANES;
+        for (int i = threadIdx.x; i < TILE * (HEAD_DIM / 8); i += 128) {
+            int r = i / (HEAD_DIM / 8), c = i % (HEAD_DIM / 8);
             uint4 key = make_uint4(0, 0, 0, 0), value = key;
             if (start + r < end) {
                 u64 at = cache_row(table, start + r, kv_heads, kv_head) + c * 8;
-                key = *(const uint4*)(k_cache + at);
-                value = *(const uint4*)(v_cache + at);
+                key = halves_of(*(const cached8*)(k_cache + at));
+                value = halves_of(*(const cached8*)(v_cache + at));
             }
             *(uint4*)(keys + r * PITCH + c * 8) = key;
             *(uint4*)(values + r * PITCH + c * 8) = value;
@@ -109,6 +121,6 @@ extern "C" __global__ void __launch_bounds__(128) prefill_attention(
         u64 at = ((u64)(first_row + row[h]) * q_heads + head) * HEAD_DIM + column;
 #pragma unroll
         for (int n = 0; n < HEAD_DIM / 8; n++)
-            *(u32*)(out + at + n * 8) = pack(o[n][2 * h] / total[h], o[n][2 * h + 1] / total[h]);
+            *(u32*)(out + at + n * 8) = pack(o[n][2 * h] * kv_scale / total[h], o[n][2 * h + 1] * kv_scale / total[h]);
     }
 }

@@ -1,14 +1,18 @@
 // ---- what surrounds a pass
 
-// Weights: uniform between -scale and scale, the same for the same seed.
+// Between -1 and 1, the same for the same seed.
+__device__ __forceinline__ float random_number(u64 i, u64 seed) {
+    u64 z = (i + seed) * 0x9e3779b97f4a7c15ull;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+    z ^= z >> 31;
+    return (float)(u32)(z >> 40) * (2.0f / 16777216.0f) - 1.0f;
+}
+
+// Weights: uniform between -scale and scale.
 extern "C" __global__ void fill_random(u16* out, u64 count, u64 seed, float scale) {
-    for (u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += (u64)gridDim.x * blockDim.x) {
-        u64 z = (i + seed) * 0x9e3779b97f4a7c15ull;
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-        z ^= z >> 31;
-        out[i] = from_float(((float)(u32)(z >> 40) * (2.0f / 16777216.0f) - 1.0f) * scale);
-    }
+    for (u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += (u64)gridDim.x * blockDim.x)
+        out[i] = from_float(random_number(i, seed) * scale);
 }
 
 // Blocks of each request, scattered over the cache: request r has the blocks (starts[r] + j) * stride mod num_blocks.
@@ -35,15 +39,16 @@ extern "C" __global__ void gather_rows(u16* out, const u16* in, const int* rows,
     for (int i = threadIdx.x; i < hidden / 8; i += blockDim.x) to[i] = from[i];
 }
 
-// residual += in, if there is one; out = residual / sqrt(mean of squares + eps) * weight. 256 threads.
-extern "C" __global__ void add_rms_norm(u16* out, u16* residual, const u16* in, const u16* weight, int hidden,
-                                        float eps) {
-    __shared__ float of_warps[8];
-    u64 row = (u64)blockIdx.x * hidden;
-    float squares = 0.0f;
+// residual += in, if there is one; returns 1 / sqrt(mean of squares + eps) of the row's sum. Where `scales` is not null,
+// a row of `in` is still to be multiplied by its scale. At most 1024 threads.
+__device__ __forceinline__ float add_and_norm(u16* residual, const u16* in, const float* scales, u64 row, int hidden,
+                                              float eps) {
+    __shared__ float of_warps[32];
+    float scale = scales ? scales[blockIdx.x] : 1.0f, squares = 0.0f;
     for (int i = 2 * threadIdx.x; i < hidden; i += 2 * blockDim.x) {
         u32 x = in ? *(const u32*)(in + row + i) : 0, r = *(const u32*)(residual + row + i);
-        u32 sum = pack(to_float((u16)x) + to_float((u16)r), to_float((u16)(x >> 16)) + to_float((u16)(r >> 16)));
+        u32 sum = pack(to_float((u16)x) * scale + to_float((u16)r),
+                       to_float((u16)(x >> 16)) * scale + to_float((u16)(r >> 16)));
         *(u32*)(residual + row + i) = sum;
         float low = to_float((u16)sum), high = to_float((u16)(sum >> 16));
         squares += low * low + high * high;
@@ -53,7 +58,14 @@ extern "C" __global__ void add_rms_norm(u16* out, u16* residual, const u16* in, 
     __syncthreads();
     float total = 0.0f;
     for (int warp = 0; warp < (int)blockDim.x / 32; warp++) total += of_warps[warp];
-    float factor = rsqrtf(total / (float)hidden + eps);
+    return rsqrtf(total / (float)hidden + eps);
+}
+
+// out = the row of the residual stream, after adding, normed and times the weights.
+extern "C" __global__ void add_rms_norm(u16* out, u16* residual, const u16* in, const float* scales, const u16* weight,
+                                        int hidden, float eps) {
+    u64 row = (u64)blockIdx.x * hidden;
+    float factor = add_and_norm(residual, in, scales, row, hidden, eps);
     for (int i = 2 * threadIdx.x; i < hidden; i += 2 * blockDim.x) {
         u32 r = *(const u32*)(residual + row + i), w = *(const u32*)(weight + i);
         *(u32*)(out + row + i) = pack(to_float((u16)r) * factor * to_float((u16)w),
@@ -61,31 +73,40 @@ extern "C" __global__ void add_rms_norm(u16* out, u16* residual, const u16* in, 
     }
 }
 
-// Norm of each query and key head by itself. Grid: (rows, query and key heads); one warp.
-extern "C" __global__ void qk_norm(u16* qkv, const u16* q_weight, const u16* k_weight, int q_heads, int kv_heads,
-                                   float eps) {
+// Norm of each query and key head by itself, times its row's scale before where `scales` is not null. Grid: (rows, query
+// and key heads); one warp.
+extern "C" __global__ void qk_norm(u16* qkv, const float* scales, const u16* q_weight, const u16* k_weight, int q_heads,
+                                   int kv_heads, float eps) {
     int head = blockIdx.y;
     u16* x = qkv + ((u64)blockIdx.x * (q_heads + 2 * kv_heads) + head) * HEAD_DIM;
     const u16* weight = head < q_heads ? q_weight : k_weight;
-    float squares = 0.0f;
+    float scale = scales ? scales[blockIdx.x] : 1.0f, squares = 0.0f;
     for (int i = threadIdx.x; i < HEAD_DIM; i += 32) squares += to_float(x[i]) * to_float(x[i]);
-    float factor = rsqrtf(sum_of_warp(squares) / (float)HEAD_DIM + eps);
+    float factor = rsqrtf(scale * scale * sum_of_warp(squares) / (float)HEAD_DIM + eps) * scale;
     for (int i = threadIdx.x; i < HEAD_DIM; i += 32) x[i] = from_float(to_float(x[i]) * factor * to_float(weight[i]));
+}
+
+// silu(gate) * up of eight numbers of a row [gate][up], which is multiplied by `scale` before.
+__device__ __forceinline__ void activate(const u16* row, int i, int intermediate, float scale, float* eight) {
+    float up[8];
+    unpack(*(const uint4*)(row + i), eight);
+    unpack(*(const uint4*)(row + intermediate + i), up);
+#pragma unroll
+    for (int j = 0; j < 8; j++) {
+        float gate = eight[j] * scale;
+        eight[j] = gate / (1.0f + exp2f(-1.44269504f * gate)) * (up[j] * scale);
+    }
 }
 
 // out = silu(gate) * up, for rows [gate][up]. Grid: (rows, intermediate / 2048).
 extern "C" __global__ void silu_and_mul(u16* out, const u16* gate_up, int intermediate) {
     int i = 8 * (blockIdx.y * blockDim.x + threadIdx.x);
     if (i >= intermediate) return;
-    const u16* row = gate_up + (u64)blockIdx.x * 2 * intermediate;
-    float gate[8], up[8];
-    unpack(*(const uint4*)(row + i), gate);
-    unpack(*(const uint4*)(row + intermediate + i), up);
+    float eight[8];
     u32 packed[4];
+    activate(gate_up + (u64)blockIdx.x * 2 * intermediate, i, intermediate, 1.0f, eight);
 #pragma unroll
-    for (int j = 0; j < 8; j++) gate[j] = gate[j] / (1.0f + exp2f(-1.44269504f * gate[j])) * up[j];
-#pragma unroll
-    for (int j = 0; j < 4; j++) packed[j] = pack(gate[2 * j], gate[2 * j + 1]);
+    for (int j = 0; j < 4; j++) packed[j] = pack(eight[2 * j], eight[2 * j + 1]);
     *(uint4*)(out + (u64)blockIdx.x * intermediate + i) = make_uint4(packed[0], packed[1], packed[2], packed[3]);
 }
 
