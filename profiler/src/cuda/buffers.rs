@@ -45,7 +45,8 @@ impl BufferSizes {
             of_rows(2 * shape.intermediate),
             if shape.linear == Storage::Half { of_rows(shape.intermediate) } else { 0 },
             of_requests(shape.hidden),
-            of_requests(shape.vocab),
+            // All of the vocabulary: what the other ranks have of it is gathered, though not here.
+            of_requests(shape.vocab.max(shape.vocab_per_rank)),
         ]
     }
 

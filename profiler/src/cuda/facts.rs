@@ -26,7 +26,7 @@ const LEAST_CAPABILITY: (u32, u32) = (8, 0);
 /// First compute capability that converts to e4m3 and multiplies in it.
 pub(crate) const LEAST_FP8_CAPABILITY: (u32, u32) = (8, 9);
 
-/// The facts of an engine for `shape` on a device; `name` is what the user called the model.
+/// The facts of an engine for all of a model, `shape`, on a device and others like it; `name` is what the user called the model.
 ///
 /// # Errors
 /// If the device is too old, or vLLM would not start with these flags on it.
@@ -51,10 +51,13 @@ pub(crate) fn facts(
     let hardware = Hardware {
         device_type: DeviceType::Cuda,
         name: device.name.clone(),
-        num_devices: 1,
+        num_devices: flags.tensor_parallel_size(),
         total_memory: bytes(device.total_memory_bytes, Basis::Measured, "As the driver reports it."),
         compute_capability: Some(format!("{major}.{minor}")),
     };
+    // What one rank has of the model is what one device's memory holds.
+    let model = model_of(shape, name);
+    let shape = &shape.rank(flags.tensor_parallel_size())?;
     // The buffers' size follows from the limits of a pass, which do not follow from the buffers' size.
     let without_buffers = resolve(device, shape, flags, &memory(device, shape, flags, 0))?;
     let sizes = buffer_sizes(&without_buffers, shape, device.num_multiprocessors);
@@ -68,7 +71,7 @@ pub(crate) fn facts(
         CaptureSizes::vllm_default(config.max_num_seqs, config.max_num_batched_tokens, ceiling)
     };
     let facts = EngineFacts {
-        model: model(shape, name),
+        model,
         engine: engine(shape, flags, &config),
         hardware,
         memory,
@@ -125,7 +128,7 @@ fn resolve(device: &DeviceProperties, shape: &Shape, flags: &CudaFlags, memory: 
         device: Device::Gpu { name: device.name.clone(), total_memory_bytes: device.total_memory_bytes },
         usage_context: UsageContext::OpenAiApiServer,
         model_max_len: shape.max_position_embeddings,
-        tensor_parallel_size: 1,
+        tensor_parallel_size: flags.tensor_parallel_size(),
         pipeline_parallel_size: 1,
         default_block_size: Some(BLOCK_SIZE),
         kv_cache: KvCacheMemory::Measured {
@@ -143,7 +146,7 @@ fn buffer_sizes(config: &EngineConfig, shape: &Shape, num_multiprocessors: u32) 
     BufferSizes::new(shape, max_rows, config.max_num_seqs, table_width, num_multiprocessors)
 }
 
-fn model(shape: &Shape, name: &str) -> Model {
+fn model_of(shape: &Shape, name: &str) -> Model {
     Model {
         name: name.to_owned(),
         num_hidden_layers: shape.num_layers,
@@ -165,7 +168,7 @@ fn engine(shape: &Shape, flags: &CudaFlags, config: &EngineConfig) -> Engine {
         quantization: flags.quantization.clone().or_else(|| (shape.linear == Storage::Fp8).then(|| "fp8".to_owned())),
         kv_cache_dtype: flags.kv_cache_dtype.clone().unwrap_or_else(|| "auto".to_owned()),
         attention_backend: Some("profiler's own kernels".to_owned()),
-        tensor_parallel_size: 1,
+        tensor_parallel_size: flags.tensor_parallel_size(),
         pipeline_parallel_size: 1,
         block_size: config.block_size,
         enforce_eager: flags.enforce_eager,
@@ -246,6 +249,17 @@ mod tests {
         assert_eq!(eight.memory.kv_cache_per_token.bytes * 2, half.memory.kv_cache_per_token.bytes);
         assert!(eight.memory.weights.bytes < half.memory.weights.bytes * 6 / 10, "{:?}", eight.memory.weights);
         assert!(eight.config.num_gpu_blocks > 2 * half.config.num_gpu_blocks, "{:?}", eight.config);
+    }
+
+    #[test]
+    fn ranks_are_counted_and_memory_is_that_of_one() {
+        let [one, four] = ["", "--tensor-parallel-size 4"].map(|words| facts_of(words).expect("facts"));
+        assert_eq!((four.hardware.num_devices, four.engine.tensor_parallel_size), (4, 4));
+        assert_eq!((one.hardware.num_devices, one.engine.tensor_parallel_size), (1, 1));
+        assert_eq!(one.model, four.model);
+        assert_eq!(four.memory.kv_cache_per_token.bytes * 4, one.memory.kv_cache_per_token.bytes);
+        assert!(four.memory.weights.bytes * 39 / 10 < one.memory.weights.bytes, "{:?}", four.memory.weights);
+        assert!(four.config.num_gpu_blocks > 4 * one.config.num_gpu_blocks, "{:?}", four.config);
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub(crate) mod device;
 pub(crate) mod flags;
 pub(crate) mod layout;
 pub(crate) mod buffers;
+pub(crate) mod collectives;
 pub(crate) mod facts;
 pub(crate) mod engine;
 pub(crate) mod provenance;

@@ -32,6 +32,7 @@ pub(crate) fn relabel(profile: &mut Profile, history: &History, versions: &[(Str
             .to_owned(),
     ];
     notes.extend(notes_on_fp8(&profile.engine));
+    notes.extend(note_on_ranks(&profile.engine));
     notes.extend(history.notes());
     notes.append(&mut provenance.notes);
     provenance.notes = notes;
@@ -58,4 +59,18 @@ fn notes_on_fp8(engine: &Engine) -> Vec<String> {
         );
     }
     notes
+}
+
+/// What the collectives of several ranks are, and what they are not.
+fn note_on_ranks(engine: &Engine) -> Option<String> {
+    let num_ranks = engine.tensor_parallel_size;
+    (num_ranks > 1).then(|| {
+        format!(
+            "One device had one of {num_ranks} ranks' part of every operator; no pass ran on {num_ranks} devices. \
+             All-reduces (one after the embedding, two in each layer) and the gathering of logits were timed apart from \
+             it, by NCCL between {num_ranks} devices one after the other, and added to each pass by their number and \
+             size. vLLM sums small messages by a custom all-reduce where the devices are linked, and may fuse it with the \
+             norm, so that NCCL's time is an upper bound; that ranks wait for each other is not in it."
+        )
+    })
 }

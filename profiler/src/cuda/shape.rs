@@ -12,6 +12,8 @@ use super::quantization;
 const ARCHITECTURES: [&str; 3] = ["LlamaForCausalLM", "MistralForCausalLM", "Qwen3ForCausalLM"];
 /// Widths of a head that the attention kernels are written for.
 const HEAD_DIMS: [u32; 2] = [64, 128];
+/// vLLM pads vocabularies to multiples of this before it divides them.
+const VOCAB_PADDING: u32 = 64;
 /// Most query heads per key head: their sums lie in registers and in shared memory.
 const MAX_GROUP: u32 = 8;
 
@@ -25,6 +27,8 @@ pub(crate) struct Shape {
     pub(crate) kv_heads: u32,
     pub(crate) head_dim: u32,
     pub(crate) vocab: u32,
+    /// Rows of the embedding and of the head that are here: all, or those of one of several ranks.
+    pub(crate) vocab_per_rank: u32,
     pub(crate) max_position_embeddings: u32,
     /// Whether every query and key head has a norm of its own.
     pub(crate) has_qk_norm: bool,
@@ -76,6 +80,7 @@ impl Shape {
             kv_heads: read.num_key_value_heads,
             head_dim: read.head_dim,
             vocab: read.vocab_size,
+            vocab_per_rank: read.vocab_size,
             max_position_embeddings: read.max_position_embeddings.context("config.json: no max_position_embeddings")?,
             has_qk_norm: read.architectures.iter().any(|name| name == "Qwen3ForCausalLM"),
             is_tied: raw.get("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(false),
@@ -85,6 +90,39 @@ impl Shape {
         };
         shape.check_sizes()?;
         Ok(shape)
+    }
+
+    /// What one of `num_ranks` tensor parallel ranks has of the model, by vLLM's rules: heads, MLP and vocabulary are
+    /// divided, key heads are copied where there are more ranks (`layers/linear.py::QKVParallelLinear`), the vocabulary is
+    /// padded to a multiple of 64 first (`layers/vocab_parallel_embedding.py`).
+    ///
+    /// # Errors
+    /// If something cannot be divided, or a kernel is not written for what is left.
+    pub(crate) fn rank(&self, num_ranks: u32) -> Result<Self> {
+        if num_ranks == 1 {
+            return Ok(self.clone());
+        }
+        for (name, size) in [("num_attention_heads", self.q_heads), ("intermediate_size", self.intermediate)] {
+            ensure!(
+                size.is_multiple_of(num_ranks),
+                "{name} {size} cannot be divided by --tensor-parallel-size {num_ranks}"
+            );
+        }
+        let (more, fewer) = (self.kv_heads.max(num_ranks), self.kv_heads.min(num_ranks));
+        ensure!(
+            more.is_multiple_of(fewer),
+            "num_key_value_heads {} and --tensor-parallel-size {num_ranks}: one must be a multiple of the other",
+            self.kv_heads
+        );
+        let rank = Self {
+            q_heads: self.q_heads / num_ranks,
+            kv_heads: (self.kv_heads / num_ranks).max(1),
+            intermediate: self.intermediate / num_ranks,
+            vocab_per_rank: self.vocab.next_multiple_of(VOCAB_PADDING) / num_ranks,
+            ..self.clone()
+        };
+        rank.check_sizes().with_context(|| format!("one of --tensor-parallel-size {num_ranks} ranks"))?;
+        Ok(rank)
     }
 
     /// Whether anything is kept in 8 bits.
@@ -114,7 +152,7 @@ impl Shape {
 
     /// The product that gives the logits; the embedding has the same size.
     pub(crate) const fn head_matrix(&self) -> Matrix {
-        Matrix { rows: self.vocab, columns: self.hidden }
+        Matrix { rows: self.vocab_per_rank, columns: self.hidden }
     }
 
     /// Bytes of all weights, and of a scale for each matrix in 8 bits.
@@ -256,6 +294,49 @@ pub(crate) mod tests {
         assert_eq!((weights.kv_bytes_per_token(), cache.kv_bytes_per_token()), (131_072, 65_536));
         assert_eq!(cache.weight_bytes(), half.weight_bytes());
         assert_eq!([half, weights, cache].map(|shape| shape.uses_fp8()), [false, true, true]);
+    }
+
+    #[test]
+    fn ranks_share_heads_mlp_and_vocabulary() {
+        let shape = shape_of(&llama_8b()).expect("a model");
+        let ranks = [1, 2, 4, 8].map(|num_ranks| shape.rank(num_ranks).expect("a rank"));
+        assert_eq!(ranks[0], shape);
+        let sizes = ranks.map(|rank| (rank.q_heads, rank.kv_heads, rank.intermediate, rank.vocab_per_rank));
+        assert_eq!(sizes[1..], [(16, 4, 7168, 64_128), (8, 2, 3584, 32_064), (4, 1, 1792, 16_032)]);
+        // What is divided is divided, and the norms are on every rank.
+        let (half, norms) = (shape.rank(2).expect("a rank"), 2 * (2 * 32 + 1) * 4096);
+        assert_eq!(2 * (half.weight_bytes() - norms) + norms, shape.weight_bytes());
+        assert_eq!(half.kv_bytes_per_token(), 65_536);
+    }
+
+    #[test]
+    fn key_heads_are_copied_and_vocabularies_padded() {
+        let mut config = llama_8b();
+        config["num_key_value_heads"] = json!(4);
+        config["vocab_size"] = json!(128_264);
+        let rank = shape_of(&config).expect("a model").rank(8).expect("a rank");
+        assert_eq!((rank.q_heads, rank.kv_heads, rank.vocab_per_rank), (4, 1, 128_320 / 8));
+    }
+
+    #[track_caller]
+    fn check_indivisible(field: &str, value: Value, num_ranks: u32, expect: &str) {
+        let mut config = llama_8b();
+        config["head_dim"] = json!(128);
+        config[field] = value;
+        let error = shape_of(&config).expect("a model").rank(num_ranks).expect_err("it cannot be divided");
+        assert!(format!("{error:#}").contains(expect), "{error:#} without {expect:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_divided_is_refused_by_name() {
+        check_indivisible("num_attention_heads", json!(24), 16, "num_attention_heads 24 cannot be divided");
+        check_indivisible("intermediate_size", json!(14_344), 16, "intermediate_size 14344 cannot be divided");
+        check_indivisible("intermediate_size", json!(14_344), 2, "intermediate_size 7172: the engine's kernels");
+        let mut config = llama_8b();
+        (config["num_attention_heads"], config["head_dim"]) = (json!(48), json!(128));
+        config["num_key_value_heads"] = json!(6);
+        let error = shape_of(&config).expect("a model").rank(4).expect_err("6 key heads for 4 ranks").to_string();
+        assert!(error.contains("num_key_value_heads 6 and --tensor-parallel-size 4"), "{error}");
     }
 
     #[test]

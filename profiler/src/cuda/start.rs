@@ -6,10 +6,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
+use super::collectives::{Messages, TensorParallel};
+use super::device::Device;
 use super::engine::CudaEngine;
-use super::facts::{LEAST_FP8_CAPABILITY, facts};
+use super::facts::{LEAST_FP8_CAPABILITY, facts as of_engine};
 use super::flags::CudaFlags;
-use super::gpu::{Gpu, GpuDevice, KernelCheck, check, speeds};
+use super::gpu::{Gpu, GpuDevice, KernelCheck, check, collectives, speeds};
 use super::number::{Format, Storage};
 use super::shape::Shape;
 use crate::vllm::model::ModelDir;
@@ -26,9 +28,20 @@ const CHECKED_HEADS: [(u32, u32); 4] = [(64, 1), (64, 8), (128, 4), (128, 5)];
 pub(crate) fn start(model: &str, flags: &[String], device: usize) -> Result<CudaEngine> {
     let flags = CudaFlags::parse(flags)?;
     let shape = Shape::new(&read_config(model)?, &flags).with_context(|| format!("--model {model}"))?;
-    let gpu = Gpu::open(device)?;
-    let (facts, sizes) = facts(&gpu.properties, &shape, &flags, model)?;
-    let checks = check(&gpu, &shape, facts.config.block_size)?;
+    let num_ranks = flags.tensor_parallel_size();
+    let rank = shape.rank(num_ranks).with_context(|| format!("--model {model}"))?;
+    let mut gpu = Gpu::open(device)?;
+    let (mut facts, mut sizes) = of_engine(&gpu.properties, &shape, &flags, model)?;
+    let mut times = None;
+    if num_ranks > 1 {
+        let largest = Messages::largest(&rank, sizes.max_rows, sizes.max_num_seqs);
+        let measured = collectives::measure(&mut gpu, num_ranks, largest)?;
+        // NCCL takes memory of the device, as in vLLM.
+        (facts, sizes) = of_engine(&gpu.properties, &shape, &flags, model)?;
+        facts.host = format!("{}; {}", facts.host, measured.summary(num_ranks));
+        times = Some(measured);
+    }
+    let checks = check(&gpu, &rank, facts.config.block_size)?;
     let wrong: Vec<&str> = checks.iter().filter(|check| !check.is_passed()).map(|check| check.name).collect();
     ensure!(
         wrong.is_empty(),
@@ -36,8 +49,12 @@ pub(crate) fn start(model: &str, flags: &[String], device: usize) -> Result<Cuda
         gpu.properties.name,
         wrong.join(", ")
     );
-    let device = GpuDevice::new(gpu, shape, &facts, sizes)?;
-    Ok(CudaEngine::new(facts, Box::new(device)))
+    let device = Box::new(GpuDevice::new(gpu, rank.clone(), &facts, sizes)?);
+    let device: Box<dyn Device> = match times {
+        Some(times) => Box::new(TensorParallel::new(device, rank, times, facts.capture_sizes.clone())),
+        None => device,
+    };
+    Ok(CudaEngine::new(facts, device))
 }
 
 /// Compares the kernels with their references for several widths of heads in both number formats, and times the
@@ -95,6 +112,7 @@ pub(super) fn shape_of_heads(head_dim: u32, group: u32, format: Format, storage:
         kv_heads: 2,
         head_dim,
         vocab: 1024,
+        vocab_per_rank: 1024,
         max_position_embeddings: 1024,
         has_qk_norm: true,
         is_tied: true,

@@ -32,8 +32,37 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
+/// Refuses, by name, where NCCL is missing, which only several devices need.
+///
+/// # Errors
+/// If it is not found.
+pub(super) fn check_nccl() -> Result<()> {
+    // SAFETY: as above.
+    let is_there = unsafe { cudarc::nccl::sys::is_culib_present() };
+    ensure!(
+        is_there,
+        "--tensor-parallel-size: libnccl.so, the collectives, was not found; install NCCL 2, or the Python package \
+         nvidia-nccl-cu12, and put its folder of libraries into LD_LIBRARY_PATH"
+    );
+    Ok(())
+}
+
 #[cfg(test)]
 pub(super) fn has_nvrtc() -> bool {
     // SAFETY: as above.
     unsafe { cudarc::nvrtc::sys::is_culib_present() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_nccl;
+
+    /// The binding panics where a library is missing; looking for it must not.
+    #[test]
+    fn a_missing_nccl_is_named() {
+        let is_there = std::panic::catch_unwind(check_nccl).expect("looking for a library panics");
+        if let Err(error) = is_there {
+            assert!(error.to_string().contains("libnccl.so"), "{error}");
+        }
+    }
 }

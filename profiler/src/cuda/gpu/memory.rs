@@ -185,7 +185,8 @@ impl Buffers {
         let [tables, _] = sizes.indices();
         let (rows, requests) = (u64::from(sizes.max_rows), u64::from(sizes.max_num_seqs));
         let indices = |count: u64| zeros::<i32>(stream, count);
-        let ids = (0..sizes.max_rows).map(|row| i32::try_from(u64::from(row) * 7919 % u64::from(shape.vocab)));
+        // Tokens of this rank: those of others read nothing.
+        let ids = (0..sizes.max_rows).map(|row| i32::try_from(u64::from(row) * 7919 % u64::from(shape.vocab_per_rank)));
         let ids = ids.collect::<Result<Vec<i32>, _>>()?;
         Ok(Self {
             residual: halves(0)?,
