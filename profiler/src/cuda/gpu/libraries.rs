@@ -41,8 +41,8 @@ pub(super) fn check_nccl() -> Result<()> {
     let is_there = unsafe { cudarc::nccl::sys::is_culib_present() };
     ensure!(
         is_there,
-        "--tensor-parallel-size: libnccl.so, the collectives, was not found; install NCCL 2, or the Python package \
-         nvidia-nccl-cu12, and put its folder of libraries into LD_LIBRARY_PATH"
+        "--tensor-parallel-size: libnccl.so, the collectives, was not found; install libnccl-dev, or make a link of this \
+         name to the libnccl.so.2 of the Python package nvidia-nccl-cu12 in a folder of LD_LIBRARY_PATH"
     );
     Ok(())
 }
@@ -59,10 +59,12 @@ mod tests {
 
     /// The binding panics where a library is missing; looking for it must not.
     #[test]
-    fn a_missing_nccl_is_named() {
+    fn nccl_tells_its_version_or_is_named_as_missing() {
         let is_there = std::panic::catch_unwind(check_nccl).expect("looking for a library panics");
-        if let Err(error) = is_there {
-            assert!(error.to_string().contains("libnccl.so"), "{error}");
+        match is_there {
+            Err(error) => assert!(error.to_string().contains("libnccl.so"), "{error}"),
+            // Needs no GPU.
+            Ok(()) => assert!(cudarc::nccl::result::get_nccl_version().is_ok_and(|version| version > 20_000)),
         }
     }
 }
