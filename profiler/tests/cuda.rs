@@ -45,11 +45,9 @@ fn without_a_driver_the_library_and_the_remedy_are_named() {
 
 #[test]
 fn what_is_wrong_with_model_or_flags_is_told_before_a_device_is_asked_for() {
-    check_refused(&["--output", &output(), "--", "--tensor-parallel-size", "2"], "--tensor-parallel-size");
-    check_refused(
-        &["--output", &output(), "--", "--quantization", "fp8"],
-        "--quantization is not done by the cuda engine",
-    );
+    for flags in [["--tensor-parallel-size", "3"], ["--quantization", "awq"], ["--kv-cache-dtype", "fp8_e5m2"]] {
+        check_refused(&[&["--output", &output(), "--"], &flags[..]].concat(), &flags.join(" "));
+    }
     check_refused(&["--output", &output(), "--model", "no-such-model"], "no-such-model");
     check_refused(&["--output", &output(), "--", "--dtype", "float32"], "dtype float32");
     check_refused(&[], "--output");

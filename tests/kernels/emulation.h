@@ -1,9 +1,10 @@
-// A GPU for kernels.cu on the processor: blocks one after another, a thread for each of a block's, warps that exchange
+// A GPU for the kernels on the processor: blocks one after another, a thread for each of a block's, warps that exchange
 // through barriers. The tensor cores' layouts are those of the PTX manual (ldmatrix; mma.m16n8k16). No speed, no
 // hazards between threads beyond what the barriers show, no memory model: arithmetic and indices only.
 
 #include <immintrin.h>
 
+#include <algorithm>
 #include <barrier>
 #include <cmath>
 #include <cstdint>
@@ -21,6 +22,7 @@
 // Blocks run one after another, so one copy is enough.
 #define __shared__ static
 
+typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
@@ -28,11 +30,15 @@ typedef unsigned long long u64;
 struct uint4 {
     u32 x, y, z, w;
 };
+struct uint2 {
+    u32 x, y;
+};
 struct Index {
     unsigned x, y, z;
 };
 
 static inline uint4 make_uint4(u32 x, u32 y, u32 z, u32 w) { return {x, y, z, w}; }
+static inline uint2 make_uint2(u32 x, u32 y) { return {x, y}; }
 
 struct Warp {
     std::barrier<> barrier;
@@ -97,6 +103,30 @@ static inline u16 to_bits(float x) {
 }
 
 static inline u32 pack(float low, float high) { return (u32)to_bits(low) | (u32)to_bits(high) << 16; }
+
+// The nearest number in e4m3: a sign, four bits of exponent (bias 7), three of mantissa; 448 is the largest.
+static inline u8 to_fp8(float x) {
+    u8 sign = std::signbit(x) ? 0x80 : 0;
+    if (std::isnan(x)) return sign | 0x7f;
+    float size = std::min(std::abs(x), 448.0f);
+    int exponent = size == 0 ? -6 : std::max(std::ilogb(size), -6);
+    int steps = (int)std::nearbyint(std::ldexp(size, 3 - exponent));
+    // Below 8 steps there is no leading 1; 16 carry into the exponent by themselves.
+    return sign | (u8)(((exponent + 6) << 3) + steps);
+}
+
+static inline float from_fp8(u8 bits) {
+    int exponent = bits >> 3 & 15, mantissa = bits & 7;
+    if (exponent == 15 && mantissa == 7) return NAN;
+    float size = exponent == 0 ? std::ldexp((float)mantissa, -9) : std::ldexp((float)(8 + mantissa), exponent - 10);
+    return bits & 0x80 ? -size : size;
+}
+
+static inline u16 pack_fp8(float low, float high) { return (u16)to_fp8(low) | (u16)to_fp8(high) << 8; }
+static inline void unpack_fp8(u16 packed, float* two) {
+    two[0] = from_fp8((u8)(packed & 0xff));
+    two[1] = from_fp8((u8)(packed >> 8));
+}
 
 // Each lane gives the address of a row of eight numbers; matrix m has the rows of the lanes from 8 m on. A lane gets two
 // numbers of each matrix: of row lane / 4, or of column lane / 4 if transposed.

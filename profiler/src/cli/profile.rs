@@ -22,7 +22,9 @@ pub(super) enum EngineKind {
     /// The vLLM installed beside this program.
     #[default]
     Vllm,
-    /// This program's own operators on a GPU, without vLLM: a profile of kind `derived`.
+    /// This program's own operators on a GPU, without vLLM: a profile of kind `derived`. Takes the scheduler's flags of
+    /// `vllm serve`, --dtype, --quantization fp8, --kv-cache-dtype fp8, --enforce-eager and --tensor-parallel-size (one
+    /// rank's operators on one GPU, plus NCCL's collectives timed over all).
     Cuda,
 }
 
@@ -34,11 +36,11 @@ pub(super) struct Args {
     engine: EngineKind,
     #[command(flatten)]
     vllm: EngineOptions,
-    /// With --engine cuda: the number of the GPU.
+    /// With --engine cuda: the number of the GPU, with --tensor-parallel-size that of the first.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     cuda_device: usize,
-    /// With --engine cuda: compare the kernels with their references, print how far they are off and how fast the
-    /// large operators are, and stop.
+    /// With --engine cuda: compare the kernels with their references, print how far they are off, how fast the large
+    /// operators are and whether they reach their targets, and stop.
     #[arg(long)]
     check_kernels: bool,
     /// The profile that is written.

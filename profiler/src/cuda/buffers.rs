@@ -1,6 +1,7 @@
 //! What lies in the device's memory beside weights and keys and values: counted before anything is allocated.
 
 use super::layout::max_parts;
+use super::number::Storage;
 use super::shape::Shape;
 
 /// Bytes that cuBLASLt may use for a product.
@@ -30,7 +31,7 @@ impl BufferSizes {
     }
 
     /// Numbers of 16 bits: residual stream, normed rows, output of a product; queries, keys and values; attention's
-    /// output; gate and up; their product; the rows that get logits; logits.
+    /// output; gate and up; their product, unless it is in 8 bits at once; the rows that get logits; logits.
     pub(crate) fn activations(&self, shape: &Shape) -> [u64; 9] {
         let rows = u64::from(self.max_rows);
         let of_rows = |width: u32| rows * u64::from(width);
@@ -42,10 +43,18 @@ impl BufferSizes {
             of_rows(shape.qkv_width()),
             of_rows(shape.q_heads * shape.head_dim),
             of_rows(2 * shape.intermediate),
-            of_rows(shape.intermediate),
+            if shape.linear == Storage::Half { of_rows(shape.intermediate) } else { 0 },
             of_requests(shape.hidden),
-            of_requests(shape.vocab),
+            // All of the vocabulary: what the other ranks have of it is gathered, though not here.
+            of_requests(shape.vocab.max(shape.vocab_per_rank)),
         ]
+    }
+
+    /// Of products in 8 bits: numbers of 8 bits, and floats, the scales of rows.
+    pub(crate) fn quantized(&self, shape: &Shape) -> [u64; 2] {
+        let widest = shape.layer_matrices().iter().map(|matrix| matrix.columns).max().unwrap_or(0);
+        let rows = u64::from(self.max_rows);
+        if shape.linear == Storage::Fp8 { [rows * u64::from(widest), rows] } else { [0, 0] }
     }
 
     /// Floats: sums of the parts of contexts, and their largest logits and sums of exponentials.
@@ -64,6 +73,7 @@ impl BufferSizes {
     pub(crate) fn bytes(&self, shape: &Shape) -> u64 {
         let halves: u64 = self.activations(shape).iter().sum();
         let words: u64 = self.partials(shape).iter().chain(&self.indices()).sum();
-        2 * halves + 4 * words + WORKSPACE_BYTES
+        let [eighths, scales] = self.quantized(shape);
+        2 * halves + 4 * words + eighths + 4 * scales + WORKSPACE_BYTES
     }
 }

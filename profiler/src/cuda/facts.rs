@@ -11,6 +11,7 @@ use sim_core::profile::schema::{Basis, Bytes, DeviceType, Engine, Hardware, Memo
 use super::buffers::BufferSizes;
 use super::device::DeviceProperties;
 use super::flags::CudaFlags;
+use super::number::Storage;
 use super::shape::Shape;
 use crate::engine::EngineFacts;
 use crate::verify::tokens::VLLM_VERSION;
@@ -22,8 +23,10 @@ const GPU_MEMORY_UTILIZATION: f64 = 0.92;
 const CUDA_GRAPH_BYTES: u64 = (6 << 30) / 10;
 /// First compute capability with the tensor-core instructions of the attention kernel.
 const LEAST_CAPABILITY: (u32, u32) = (8, 0);
+/// First compute capability that converts to e4m3 and multiplies in it.
+pub(crate) const LEAST_FP8_CAPABILITY: (u32, u32) = (8, 9);
 
-/// The facts of an engine for `shape` on a device; `name` is what the user called the model.
+/// The facts of an engine for all of a model, `shape`, on a device and others like it; `name` is what the user called the model.
 ///
 /// # Errors
 /// If the device is too old, or vLLM would not start with these flags on it.
@@ -39,13 +42,22 @@ pub(crate) fn facts(
         "{} has compute capability {major}.{minor}; the engine's attention kernel needs 8.0 or later",
         device.name
     );
+    ensure!(
+        !shape.uses_fp8() || device.compute_capability >= LEAST_FP8_CAPABILITY,
+        "{} has compute capability {major}.{minor}; fp8 needs 8.9 or later here (vLLM keeps weights in fp8 on older \
+         devices too, and multiplies in 16 bits)",
+        device.name
+    );
     let hardware = Hardware {
         device_type: DeviceType::Cuda,
         name: device.name.clone(),
-        num_devices: 1,
+        num_devices: flags.tensor_parallel_size(),
         total_memory: bytes(device.total_memory_bytes, Basis::Measured, "As the driver reports it."),
         compute_capability: Some(format!("{major}.{minor}")),
     };
+    // What one rank has of the model is what one device's memory holds.
+    let model = model_of(shape, name);
+    let shape = &shape.rank(flags.tensor_parallel_size())?;
     // The buffers' size follows from the limits of a pass, which do not follow from the buffers' size.
     let without_buffers = resolve(device, shape, flags, &memory(device, shape, flags, 0))?;
     let sizes = buffer_sizes(&without_buffers, shape, device.num_multiprocessors);
@@ -59,7 +71,7 @@ pub(crate) fn facts(
         CaptureSizes::vllm_default(config.max_num_seqs, config.max_num_batched_tokens, ceiling)
     };
     let facts = EngineFacts {
-        model: model(shape, name),
+        model,
         engine: engine(shape, flags, &config),
         hardware,
         memory,
@@ -83,7 +95,11 @@ fn memory(device: &DeviceProperties, shape: &Shape, flags: &CudaFlags, buffer_by
         bytes(CUDA_GRAPH_BYTES, Basis::Estimate, reason)
     };
     Memory {
-        weights: bytes(shape.weight_bytes(), Basis::Derived, "From the model's sizes, 2 bytes a weight."),
+        weights: bytes(
+            shape.weight_bytes(),
+            Basis::Derived,
+            "From the model's sizes, 2 bytes a weight; with fp8 1 byte in the layers' matrices.",
+        ),
         other_resident: bytes(
             device.used_memory_bytes,
             Basis::Measured,
@@ -99,7 +115,7 @@ fn memory(device: &DeviceProperties, shape: &Shape, flags: &CudaFlags, buffer_by
         kv_cache_per_token: bytes(
             shape.kv_bytes_per_token(),
             Basis::Derived,
-            "Keys and values × layers × key heads × width of a head × 2 bytes.",
+            "Keys and values × layers × key heads × width of a head × 2 bytes, or 1 with fp8.",
         ),
         reported: None,
     }
@@ -112,7 +128,7 @@ fn resolve(device: &DeviceProperties, shape: &Shape, flags: &CudaFlags, memory: 
         device: Device::Gpu { name: device.name.clone(), total_memory_bytes: device.total_memory_bytes },
         usage_context: UsageContext::OpenAiApiServer,
         model_max_len: shape.max_position_embeddings,
-        tensor_parallel_size: 1,
+        tensor_parallel_size: flags.tensor_parallel_size(),
         pipeline_parallel_size: 1,
         default_block_size: Some(BLOCK_SIZE),
         kv_cache: KvCacheMemory::Measured {
@@ -130,7 +146,7 @@ fn buffer_sizes(config: &EngineConfig, shape: &Shape, num_multiprocessors: u32) 
     BufferSizes::new(shape, max_rows, config.max_num_seqs, table_width, num_multiprocessors)
 }
 
-fn model(shape: &Shape, name: &str) -> Model {
+fn model_of(shape: &Shape, name: &str) -> Model {
     Model {
         name: name.to_owned(),
         num_hidden_layers: shape.num_layers,
@@ -149,10 +165,10 @@ fn engine(shape: &Shape, flags: &CudaFlags, config: &EngineConfig) -> Engine {
     Engine {
         vllm_version: VLLM_VERSION.to_owned(),
         dtype: shape.format.name().to_owned(),
-        quantization: None,
-        kv_cache_dtype: "auto".to_owned(),
+        quantization: flags.quantization.clone().or_else(|| (shape.linear == Storage::Fp8).then(|| "fp8".to_owned())),
+        kv_cache_dtype: flags.kv_cache_dtype.clone().unwrap_or_else(|| "auto".to_owned()),
         attention_backend: Some("profiler's own kernels".to_owned()),
-        tensor_parallel_size: 1,
+        tensor_parallel_size: flags.tensor_parallel_size(),
         pipeline_parallel_size: 1,
         block_size: config.block_size,
         enforce_eager: flags.enforce_eager,
@@ -176,11 +192,11 @@ mod tests {
     use super::facts;
     use crate::cuda::flags::tests::flags;
     use crate::cuda::mock::properties;
-    use crate::cuda::shape::tests::{llama_8b, shape_of};
+    use crate::cuda::shape::tests::{llama_8b, shape_of, shape_with};
     use crate::engine::EngineFacts;
 
     fn facts_of(words: &str) -> anyhow::Result<EngineFacts> {
-        let shape = shape_of(&llama_8b())?;
+        let shape = shape_with(&llama_8b(), words)?;
         Ok(facts(&properties(), &shape, &flags(words)?, "llama")?.0)
     }
 
@@ -221,5 +237,39 @@ mod tests {
         let shape = shape_of(&llama_8b()).expect("a model");
         let error = facts(&old, &shape, &flags("").expect("no flags"), "llama").expect_err("too old").to_string();
         assert!(error.contains("compute capability 7.5"), "{error}");
+    }
+
+    #[test]
+    fn fp8_takes_less_memory_and_is_named() {
+        let [half, eight] =
+            ["", "--quantization fp8 --kv-cache-dtype fp8"].map(|words| facts_of(words).expect("facts"));
+        let engine = &eight.engine;
+        assert_eq!((engine.quantization.as_deref(), engine.kv_cache_dtype.as_str()), (Some("fp8"), "fp8"));
+        assert_eq!((half.engine.quantization, half.engine.kv_cache_dtype.as_str()), (None, "auto"));
+        assert_eq!(eight.memory.kv_cache_per_token.bytes * 2, half.memory.kv_cache_per_token.bytes);
+        assert!(eight.memory.weights.bytes < half.memory.weights.bytes * 6 / 10, "{:?}", eight.memory.weights);
+        assert!(eight.config.num_gpu_blocks > 2 * half.config.num_gpu_blocks, "{:?}", eight.config);
+    }
+
+    #[test]
+    fn ranks_are_counted_and_memory_is_that_of_one() {
+        let [one, four] = ["", "--tensor-parallel-size 4"].map(|words| facts_of(words).expect("facts"));
+        assert_eq!((four.hardware.num_devices, four.engine.tensor_parallel_size), (4, 4));
+        assert_eq!((one.hardware.num_devices, one.engine.tensor_parallel_size), (1, 1));
+        assert_eq!(one.model, four.model);
+        assert_eq!(four.memory.kv_cache_per_token.bytes * 4, one.memory.kv_cache_per_token.bytes);
+        assert!(four.memory.weights.bytes * 39 / 10 < one.memory.weights.bytes, "{:?}", four.memory.weights);
+        assert!(four.config.num_gpu_blocks > 4 * one.config.num_gpu_blocks, "{:?}", four.config);
+    }
+
+    #[test]
+    fn fp8_needs_a_device_that_multiplies_in_it() {
+        let mut old = properties();
+        old.compute_capability = (8, 6);
+        for words in ["--quantization fp8", "--kv-cache-dtype fp8"] {
+            let shape = shape_with(&llama_8b(), words).expect("a model");
+            let error = facts(&old, &shape, &flags(words).expect("flags"), "llama").expect_err("too old").to_string();
+            assert!(error.contains("compute capability 8.6; fp8 needs 8.9"), "{error}");
+        }
     }
 }

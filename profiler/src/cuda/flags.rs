@@ -3,6 +3,9 @@
 use anyhow::{Context, Result, bail, ensure};
 use sim_core::config::EngineArgs;
 
+/// Tensor parallel ranks that are done.
+const NUMBERS_OF_RANKS: [i64; 4] = [1, 2, 4, 8];
+
 /// What was asked of the engine.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct CudaFlags {
@@ -12,6 +15,10 @@ pub(crate) struct CudaFlags {
     pub(crate) enforce_eager: bool,
     /// `--dtype`, if given.
     pub(crate) dtype: Option<String>,
+    /// `--quantization`, if given.
+    pub(crate) quantization: Option<String>,
+    /// `--kv-cache-dtype`, if given.
+    pub(crate) kv_cache_dtype: Option<String>,
 }
 
 impl CudaFlags {
@@ -30,21 +37,26 @@ impl CudaFlags {
             let next = rest.next_if(|next| inline.is_none() && (!next.starts_with('-') || *next == "-1"));
             flags.set(flag, inline.or(next.map(String::as_str)))?;
         }
-        for (flag, given) in [
-            ("--tensor-parallel-size", flags.args.tensor_parallel_size),
-            ("--pipeline-parallel-size", flags.args.pipeline_parallel_size),
-        ] {
-            ensure!(
-                given.is_none_or(|size| size == 1),
-                "{flag}: the cuda engine measures one GPU; it has no collectives"
-            );
-        }
+        ensure!(
+            NUMBERS_OF_RANKS.contains(&i64::from(flags.tensor_parallel_size())),
+            "--tensor-parallel-size {}: the cuda engine does 1, 2, 4 and 8",
+            flags.args.tensor_parallel_size.unwrap_or(1)
+        );
+        ensure!(
+            flags.args.pipeline_parallel_size.is_none_or(|size| size == 1),
+            "--pipeline-parallel-size: the cuda engine has no stages"
+        );
         ensure!(
             flags.args.async_scheduling != Some(true),
             "--async-scheduling: passes are timed one at a time; the profile holds for both"
         );
         flags.args.async_scheduling = Some(false);
         Ok(flags)
+    }
+
+    /// Tensor parallel ranks, each a GPU; 0 for a number that is refused.
+    pub(crate) fn tensor_parallel_size(&self) -> u32 {
+        u32::try_from(self.args.tensor_parallel_size.unwrap_or(1)).unwrap_or(0)
     }
 
     fn set(&mut self, flag: &str, value: Option<&str>) -> Result<()> {
@@ -54,12 +66,11 @@ impl CudaFlags {
                 self.enforce_eager = !flag.starts_with("--no-");
             }
             "--dtype" => self.dtype = Some(value.context("--dtype: a value is needed")?.to_owned()),
+            "--quantization" | "-q" => {
+                self.quantization = Some(value.context("--quantization: a value is needed")?.to_owned());
+            }
             "--kv-cache-dtype" => {
-                let value = value.context("--kv-cache-dtype: a value is needed")?;
-                ensure!(
-                    value == "auto",
-                    "--kv-cache-dtype {value}: the cuda engine keeps keys and values as the model's"
-                );
+                self.kv_cache_dtype = Some(value.context("--kv-cache-dtype: a value is needed")?.to_owned());
             }
             _ => self.args.set(flag, value).or_else(|error| {
                 bail!("{flag} is not done by the cuda engine, which measures its own operators: {error}")
@@ -91,6 +102,10 @@ pub(crate) mod tests {
             (read.enforce_eager, read.dtype.as_deref(), args.async_scheduling),
             (true, Some("half"), Some(false))
         );
+        assert_eq!(
+            ["", "--tensor-parallel-size 8", "-tp 2"].map(|words| flags(words).expect("flags").tensor_parallel_size()),
+            [1, 8, 2]
+        );
         assert_eq!(flags("--max-model-len -1").expect("a value").args.max_model_len, Some(-1));
     }
 
@@ -102,10 +117,11 @@ pub(crate) mod tests {
 
     #[test]
     fn what_the_engine_does_not_do_is_refused_by_name() {
-        check_refused("--tensor-parallel-size 2", "--tensor-parallel-size");
+        check_refused("--tensor-parallel-size 3", "--tensor-parallel-size 3");
+        check_refused("-tp 16", "--tensor-parallel-size 16");
         check_refused("--pipeline-parallel-size 2", "--pipeline-parallel-size");
-        check_refused("--quantization fp8", "--quantization is not done by the cuda engine");
-        check_refused("--kv-cache-dtype fp8", "--kv-cache-dtype fp8");
+        check_refused("--quantization", "--quantization: a value is needed");
+        check_refused("--kv-cache-dtype --enforce-eager", "--kv-cache-dtype: a value is needed");
         check_refused("--async-scheduling", "--async-scheduling");
         check_refused("--speculative-config {}", "--speculative-config is not done");
         check_refused("--enable-lora", "--enable-lora is not done");

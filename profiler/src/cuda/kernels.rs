@@ -1,10 +1,23 @@
 //! The kernels by name, and the text they are compiled from when the engine starts.
 
-use super::number::Format;
+use super::number::{Format, Storage};
 use super::shape::Shape;
 
-/// Shipped in the binary, so that it needs no other file.
-pub(crate) const SOURCE: &str = include_str!("kernels.cu");
+/// Shipped in the binary, so that it needs no other file. `#line` makes the compiler's complaints name these files.
+pub(crate) const SOURCE: &str = concat!(
+    "#line 1 \"numbers.cu\"\n",
+    include_str!("kernels/numbers.cu"),
+    "#line 1 \"rows.cu\"\n",
+    include_str!("kernels/rows.cu"),
+    "#line 1 \"quantize.cu\"\n",
+    include_str!("kernels/quantize.cu"),
+    "#line 1 \"kv_cache.cu\"\n",
+    include_str!("kernels/kv_cache.cu"),
+    "#line 1 \"decode_attention.cu\"\n",
+    include_str!("kernels/decode_attention.cu"),
+    "#line 1 \"prefill_attention.cu\"\n",
+    include_str!("kernels/prefill_attention.cu"),
+);
 
 /// A kernel of [`SOURCE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,10 +34,14 @@ pub(crate) enum Kernel {
     DecodeAttention,
     MergeParts,
     PrefillAttention,
+    FillRandomFp8,
+    QuantizeRows,
+    AddRmsNormFp8,
+    SiluAndMulFp8,
 }
 
 impl Kernel {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::FillRandom,
         Self::FillTables,
         Self::Embed,
@@ -37,6 +54,10 @@ impl Kernel {
         Self::DecodeAttention,
         Self::MergeParts,
         Self::PrefillAttention,
+        Self::FillRandomFp8,
+        Self::QuantizeRows,
+        Self::AddRmsNormFp8,
+        Self::SiluAndMulFp8,
     ];
 
     /// As in the text, with the types of the parameters: `p` a pointer, `i` an int, `f` a float, `u` a 64-bit count. A
@@ -47,15 +68,24 @@ impl Kernel {
             Self::FillTables => ("fill_tables", "ppiuu"),
             Self::Embed => ("embed", "pppi"),
             Self::GatherRows => ("gather_rows", "pppi"),
-            Self::AddRmsNorm => ("add_rms_norm", "ppppif"),
-            Self::QkNorm => ("qk_norm", "pppiif"),
-            Self::RopeAndCache => ("rope_and_cache", "ppppppiiif"),
+            Self::AddRmsNorm => ("add_rms_norm", "pppppif"),
+            Self::QkNorm => ("qk_norm", "ppppiif"),
+            Self::RopeAndCache => ("rope_and_cache", "ppppppppiiiff"),
             Self::SiluAndMul => ("silu_and_mul", "ppi"),
             Self::Argmax => ("argmax", "ppi"),
-            Self::DecodeAttention => ("decode_attention", "pppppppiif"),
+            Self::DecodeAttention => ("decode_attention", "pppppppiiff"),
             Self::MergeParts => ("merge_parts", "pppi"),
-            Self::PrefillAttention => ("prefill_attention", "ppppppiiif"),
+            Self::PrefillAttention => ("prefill_attention", "ppppppiiiff"),
+            Self::FillRandomFp8 => ("fill_random_fp8", "puuf"),
+            Self::QuantizeRows => ("quantize_rows", "pppi"),
+            Self::AddRmsNormFp8 => ("add_rms_norm_fp8", "ppppppif"),
+            Self::SiluAndMulFp8 => ("silu_and_mul_fp8", "ppppi"),
         }
+    }
+
+    /// Whether it is compiled only for models that keep something in 8 bits.
+    pub(crate) const fn is_of_fp8(self) -> bool {
+        matches!(self, Self::FillRandomFp8 | Self::QuantizeRows | Self::AddRmsNormFp8 | Self::SiluAndMulFp8)
     }
 
     pub(crate) const fn name(self) -> &'static str {
@@ -72,7 +102,15 @@ pub(crate) fn compile_options(shape: &Shape, block_size: u32, capability: (u32, 
         format!("-DGROUP={}", shape.group()),
         format!("-DBLOCK_SIZE={block_size}"),
         format!("-DFP16={is_half}"),
+        format!("-DFP8={}", u32::from(shape.uses_fp8())),
+        format!("-DKV8={}", u32::from(shape.kv_cache == Storage::Fp8)),
     ]
+}
+
+/// The kernels that are compiled for a model.
+pub(crate) fn kernels_of(shape: &Shape) -> impl Iterator<Item = Kernel> {
+    let uses_fp8 = shape.uses_fp8();
+    Kernel::ALL.into_iter().filter(move |kernel| uses_fp8 || !kernel.is_of_fp8())
 }
 
 #[cfg(test)]
@@ -111,6 +149,14 @@ mod tests {
         in_text.sort();
         known.sort();
         assert_eq!(in_text, known);
+    }
+
+    #[test]
+    fn kernels_in_8_bits_are_those_between_the_condition_and_its_end() {
+        let within = include_str!("kernels/quantize.cu");
+        for kernel in Kernel::ALL {
+            assert_eq!(within.contains(&format!("void {}(", kernel.name())), kernel.is_of_fp8(), "{kernel:?}");
+        }
     }
 
     #[test]

@@ -11,15 +11,18 @@
 
 pub(crate) mod shape;
 pub(crate) mod number;
+pub(crate) mod quantization;
 pub(crate) mod device;
 pub(crate) mod flags;
 pub(crate) mod layout;
 pub(crate) mod buffers;
+pub(crate) mod collectives;
 pub(crate) mod facts;
 pub(crate) mod engine;
 pub(crate) mod provenance;
 pub(crate) mod kernels;
 pub(crate) mod reference;
+pub(crate) mod verdict;
 pub(crate) mod gpu;
 pub(crate) mod start;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a profile of this engine is: not one of vLLM's, and it says so.
 
 use sim_core::profile::Profile;
-use sim_core::profile::schema::{ProvenanceKind, Source};
+use sim_core::profile::schema::{Engine, ProvenanceKind, Source};
 
 use super::device::History;
 use crate::import::host_terms;
@@ -17,7 +17,7 @@ pub(crate) fn relabel(profile: &mut Profile, history: &History, versions: &[(Str
     };
     let cublas = versions.iter().find(|(name, _)| name == "cuBLASLt").map_or("unknown", |(_, version)| version);
     provenance.sources = vec![
-        source("profiler's own CUDA kernels", env!("CARGO_PKG_VERSION"), "Apache-2.0", "profiler/src/cuda/kernels.cu"),
+        source("profiler's own CUDA kernels", env!("CARGO_PKG_VERSION"), "Apache-2.0", "profiler/src/cuda/kernels"),
         source("cuBLASLt", cublas, "LicenseRef-NVIDIA-CUDA", "https://docs.nvidia.com/cuda/cublas/"),
     ];
     let mut notes = vec![
@@ -31,8 +31,46 @@ pub(crate) fn relabel(profile: &mut Profile, history: &History, versions: &[(Str
          measured one were not executed."
             .to_owned(),
     ];
+    notes.extend(notes_on_fp8(&profile.engine));
+    notes.extend(note_on_ranks(&profile.engine));
     notes.extend(history.notes());
     notes.append(&mut provenance.notes);
     provenance.notes = notes;
     (profile.host, profile.front_end) = host_terms::rule(&profile.hardware);
+}
+
+/// What 8 bits are for, and where that is not what vLLM does.
+fn notes_on_fp8(engine: &Engine) -> Vec<String> {
+    let mut notes = vec![];
+    if engine.quantization.is_some() {
+        notes.push(
+            "The layers' products are of e4m3, with a scale for each matrix and one for each token. Rows are quantised in \
+             the kernels of norm and activation and in one of its own after attention, as in vLLM's compiled model. The \
+             products are cuBLASLt's with fast accumulation, where vLLM has CUTLASS's or FlashInfer's; a token's scale is \
+             applied by the operator that reads the product."
+                .to_owned(),
+        );
+    }
+    if engine.kv_cache_dtype != "auto" {
+        notes.push(
+            "Keys and values are kept in e4m3 with the scale 1 and multiplied in 16 bits; FlashAttention in vLLM \
+             quantises queries as well and multiplies in 8 bits where the device can."
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+/// What the collectives of several ranks are, and what they are not.
+fn note_on_ranks(engine: &Engine) -> Option<String> {
+    let num_ranks = engine.tensor_parallel_size;
+    (num_ranks > 1).then(|| {
+        format!(
+            "One device had one of {num_ranks} ranks' part of every operator; no pass ran on {num_ranks} devices. \
+             All-reduces (one after the embedding, two in each layer) and the gathering of logits were timed apart from \
+             it, by NCCL between {num_ranks} devices one after the other, and added to each pass by their number and \
+             size. vLLM sums small messages by a custom all-reduce where the devices are linked, and may fuse it with the \
+             norm, so that NCCL's time is an upper bound; that ranks wait for each other is not in it."
+        )
+    })
 }

@@ -2,6 +2,8 @@
 //!
 //! Written to be read, not to be fast. Matrices are row by row; a row is a token.
 
+use super::number::FP8_MAX;
+
 /// Keys and values of a request in order: one row for each token, `[key heads][head_dim]`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Context<'a> {
@@ -71,6 +73,23 @@ pub(crate) fn product(input: &[f64], weights: &[f64]) -> Vec<f64> {
     weights.chunks(input.len()).map(|row| row.iter().zip(input).map(|(w, x)| w * x).sum()).collect()
 }
 
+/// How far a quantised row is off, as a share of what is allowed: half a step of e4m3 for each number, and a thousandth
+/// for the scale, which makes the largest number that of e4m3. `codes` are not multiplied by `scale` yet.
+pub(crate) fn quantized_error(codes: &[f64], scale: f64, expect: &[f64]) -> f64 {
+    // What is rounded here and there differs by a rounding in single precision.
+    const MARGIN: f64 = 1.02;
+    let largest = expect.iter().fold(0.0, |largest, x| f64::max(largest, x.abs()));
+    let of_scale = (scale * FP8_MAX / largest - 1.0).abs() * 1000.0;
+    let of_number = |(code, expect): (&f64, &f64)| {
+        // Near 0 steps are as wide as at the least exponent.
+        let half_step = f64::max(expect.abs() / 16.0, scale / 1024.0);
+        (code * scale - expect).abs() / (MARGIN * half_step)
+    };
+    let errors = codes.iter().zip(expect).map(of_number).chain([of_scale]);
+    // No number is the worst error.
+    errors.fold(0.0, |worst, error| if error.is_nan() { f64::INFINITY } else { f64::max(worst, error) })
+}
+
 /// The place of the largest number, the first of equals.
 pub(crate) fn argmax(row: &[f64]) -> usize {
     (0..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best })
@@ -78,7 +97,8 @@ pub(crate) fn argmax(row: &[f64]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Context, add_rms_norm, argmax, attention, product, rope, silu_and_mul};
+    use super::{Context, add_rms_norm, argmax, attention, product, quantized_error, rope, silu_and_mul};
+    use crate::cuda::number::{FP8_MAX, fp8_bits, fp8_to_f64};
     use sim_core::rng::Pcg64;
 
     fn random(count: usize, seed: u64) -> Vec<f64> {
@@ -145,5 +165,21 @@ mod tests {
         check_close(&product(&[1.0, 2.0], &[3.0, 4.0, 5.0, 6.0]), &[11.0, 17.0]);
         check_close(&silu_and_mul(&[0.0, 1.0, 5.0, 2.0]), &[0.0, 2.0 / (1.0 + (-1.0_f64).exp())]);
         assert_eq!(argmax(&[1.0, 3.0, 3.0, 2.0]), 1);
+    }
+
+    #[test]
+    fn a_quantised_row_is_half_a_step_off_and_no_more() {
+        let row = random(1000, 6);
+        let largest = row.iter().fold(0.0, |largest, x| f64::max(largest, x.abs()));
+        let quantized = |scale: f64| -> Vec<f64> { row.iter().map(|x| fp8_to_f64(fp8_bits(x / scale))).collect() };
+        let scale = largest / FP8_MAX;
+        let error = quantized_error(&quantized(scale), scale, &row);
+        assert!((0.9..1.0).contains(&error), "{error}");
+        assert!(quantized_error(&quantized(scale * 1.01), scale * 1.01, &row) > 1.0, "a scale that is too large");
+        let mut codes = quantized(scale);
+        codes[7] *= 1.125;
+        assert!(quantized_error(&codes, scale, &row) > 1.0, "a number a step off");
+        codes[7] = f64::NAN;
+        assert!(quantized_error(&codes, scale, &row).is_infinite(), "no number");
     }
 }

@@ -3,25 +3,32 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sim_core::profile::schema::{Basis, ProvenanceKind};
 use sim_core::profile::{CaptureSizes, Profile, StepTimeModel, StepTimeSettings};
 
+use super::collectives::TensorParallel;
+use super::collectives::tests::times;
 use super::engine::CudaEngine;
 use super::facts::facts;
 use super::flags::tests::flags;
 use super::mock::{MockDevice, properties};
 use super::provenance::relabel;
-use super::shape::tests::{llama_8b, shape_of};
+use super::shape::tests::{llama_8b, shape_with};
 use crate::engine::{Engine as _, EngineFacts, Script, ScriptedRequest};
 use crate::measure::limits::composition;
 use crate::measure::{Measured, Options, measure};
 
-fn small_facts(more: &str) -> EngineFacts {
+fn small_config() -> Value {
     let mut config = llama_8b();
     config["num_hidden_layers"] = json!(2);
-    let shape = shape_of(&config).expect("a model");
+    config
+}
+
+fn small_facts(more: &str) -> EngineFacts {
+    let config = small_config();
     let words = format!("--max-num-seqs 16 --max-num-batched-tokens 256 --max-model-len 512 {more}");
+    let shape = shape_with(&config, &words).expect("a model");
     facts(&properties(), &shape, &flags(&words).expect("flags"), "small").expect("facts").0
 }
 
@@ -111,6 +118,44 @@ fn the_profile_claims_no_more_than_it_is() {
         profile.provenance
     );
     assert!(profile.has_cuda_graphs(), "graphs were on");
+}
+
+#[test]
+fn a_profile_in_8_bits_says_so() {
+    let facts = small_facts("--quantization fp8 --kv-cache-dtype fp8");
+    let device = MockDevice::new(facts.capture_sizes.clone(), 0.0, 3);
+    let profile = measured("fp8", facts, device).profile;
+    profile.validate().expect("a valid profile");
+    assert_eq!((profile.engine.quantization.as_deref(), profile.engine.kv_cache_dtype.as_str()), (Some("fp8"), "fp8"));
+    let notes = profile.provenance.notes.join("\n");
+    assert!(notes.contains("products are of e4m3") && notes.contains("kept in e4m3 with the scale 1"), "{notes}");
+}
+
+#[test]
+fn a_profile_of_ranks_has_their_collectives_and_says_what_they_are() {
+    let alone = small_facts("");
+    let sizes = alone.capture_sizes.clone();
+    let rank = shape_with(&small_config(), "").expect("a model").rank(2).expect("a rank");
+    let device = TensorParallel::new(Box::new(MockDevice::new(sizes.clone(), 0.0, 3)), rank, times(), sizes.clone());
+    let mut engine = CudaEngine::new(small_facts("--tensor-parallel-size 2"), Box::new(device));
+    let mut measured = measure(&mut engine, &options("ranks")).expect("a profile");
+    relabel(&mut measured.profile, engine.history(), &engine.facts().versions);
+    let profile = measured.profile;
+    profile.validate().expect("a valid profile");
+    assert_eq!((profile.hardware.num_devices, profile.engine.tensor_parallel_size), (2, 2));
+    let notes = profile.provenance.notes.join("\n");
+    assert!(notes.contains("no pass ran on 2 devices") && notes.contains("upper bound"), "{notes}");
+    let settings = StepTimeSettings {
+        capture_sizes: CaptureSizes::explicit(&sizes, 256).expect("sizes"),
+        pipeline_parallel_size: 1,
+    };
+    let model = StepTimeModel::new(&profile, &settings).expect("a valid profile");
+    let batch = composition(&[], 16, 4000);
+    let predicted = model.predict(&batch).duration.as_secs_f64() * 1e6;
+    // Two layers: five all-reduces of 16 rows, 128 KiB; 16 rows of half of the logits.
+    let collectives = 5.0 * (10.0 + 10.0 / 8.0) + 10.0 + 10.0 * f64::from(2 * 16 * 64_128) / 1_048_576.0;
+    let truth = MockDevice::new(sizes, 0.0, 0).truth_us(&batch) + collectives;
+    assert!((predicted / truth - 1.0).abs() < 0.02, "{predicted} instead of {truth}");
 }
 
 #[test]

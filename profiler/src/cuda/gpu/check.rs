@@ -6,10 +6,9 @@ use sim_core::rng::Pcg64;
 
 use super::launcher::{Address, Launcher, address};
 use super::open::Gpu;
-use super::operators::{EPS, Heads, Operators};
-use super::products::Products;
-use crate::cuda::kernels::compile_options;
-use crate::cuda::number::Format;
+use super::operators::{EPS, Heads, Input, Operators};
+use super::products::{Factors, Products};
+use crate::cuda::number::{Format, Storage, fp8_bits, fp8_to_f64};
 use crate::cuda::reference;
 use crate::cuda::shape::{Matrix, Shape};
 
@@ -33,8 +32,22 @@ impl KernelCheck {
 /// Numbers on the device and what they are.
 pub(super) struct Numbers {
     pub(super) values: Vec<f64>,
-    device: CudaSlice<u16>,
+    device: Stored,
     pub(super) at: Address,
+}
+
+impl Numbers {
+    pub(super) const fn storage(&self) -> Storage {
+        match self.device {
+            Stored::Half(_) => Storage::Half,
+            Stored::Fp8(_) => Storage::Fp8,
+        }
+    }
+}
+
+enum Stored {
+    Half(CudaSlice<u16>),
+    Fp8(CudaSlice<u8>),
 }
 
 /// What the checks of one model's kernels share.
@@ -46,20 +59,47 @@ pub(super) struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Numbers between -1 and 1.
+    /// Numbers between -1 and 1 in 16 bits.
     pub(super) fn random_numbers(&mut self, count: usize) -> Result<Numbers> {
-        let bits: Vec<u16> = (0..count).map(|_| self.format.bits(2.0 * self.random.random() - 1.0)).collect();
-        let values = bits.iter().map(|&bits| self.format.to_f64(bits)).collect();
-        let device = self.gpu.stream.clone_htod(&bits)?;
-        let at = address(&device, &self.gpu.stream);
-        Ok(Numbers { values, device, at })
+        self.random_stored(Storage::Half, count)
+    }
+
+    /// Numbers between -1 and 1; what is in e4m3 is not multiplied by a scale.
+    pub(super) fn random_stored(&mut self, storage: Storage, count: usize) -> Result<Numbers> {
+        let stream = &self.gpu.stream;
+        let numbers = (0..count).map(|_| 2.0 * self.random.random() - 1.0);
+        Ok(match storage {
+            Storage::Half => {
+                let bits: Vec<u16> = numbers.map(|x| self.format.bits(x)).collect();
+                let device = stream.clone_htod(&bits)?;
+                let at = address(&device, stream);
+                let values = bits.into_iter().map(|bits| self.format.to_f64(bits)).collect();
+                Numbers { values, device: Stored::Half(device), at }
+            }
+            Storage::Fp8 => {
+                let bits: Vec<u8> = numbers.map(fp8_bits).collect();
+                let device = stream.clone_htod(&bits)?;
+                let at = address(&device, stream);
+                Numbers { values: bits.into_iter().map(fp8_to_f64).collect(), device: Stored::Fp8(device), at }
+            }
+        })
     }
 
     /// What is on the device now.
     pub(super) fn read(&self, numbers: &Numbers) -> Result<Vec<f64>> {
-        let bits = self.gpu.stream.clone_dtoh(&numbers.device)?;
-        self.gpu.stream.synchronize()?;
-        Ok(bits.into_iter().map(|bits| self.format.to_f64(bits)).collect())
+        let stream = &self.gpu.stream;
+        match &numbers.device {
+            Stored::Half(device) => {
+                let bits = stream.clone_dtoh(device)?;
+                stream.synchronize()?;
+                Ok(bits.into_iter().map(|bits| self.format.to_f64(bits)).collect())
+            }
+            Stored::Fp8(device) => {
+                let bits = stream.clone_dtoh(device)?;
+                stream.synchronize()?;
+                Ok(bits.into_iter().map(fp8_to_f64).collect())
+            }
+        }
     }
 
     pub(super) fn indices(&self, numbers: &[i32]) -> Result<CudaSlice<i32>> {
@@ -87,10 +127,11 @@ impl Bench<'_> {
 /// # Errors
 /// If something fails; a kernel that computes something else does not.
 pub(crate) fn check(gpu: &Gpu, shape: &Shape, block_size: u32) -> Result<Vec<KernelCheck>> {
-    let options = compile_options(shape, block_size, gpu.properties.compute_capability);
-    let launcher = Launcher::new(&gpu.context, &gpu.stream, options)?;
+    let launcher = Launcher::new(gpu, shape, block_size)?;
     let heads = Heads { q_heads: 2 * shape.group(), kv_heads: 2, head_dim: shape.head_dim, table_width: 32 };
-    let operators = Operators { launcher, stream: gpu.stream.clone(), heads };
+    // Another scale than 1, or a missing factor would go unseen.
+    let kv_scale = if shape.kv_cache == Storage::Fp8 { 0.75 } else { 1.0 };
+    let operators = Operators { launcher, stream: gpu.stream.clone(), heads, kv_scale };
     let random = Pcg64::stream(1, "kernel check");
     let mut bench = Bench { gpu, operators, format: shape.format, random };
     let mut checks = vec![
@@ -102,7 +143,10 @@ pub(crate) fn check(gpu: &Gpu, shape: &Shape, block_size: u32) -> Result<Vec<Ker
         check_argmax(&mut bench)?,
         check_product(&mut bench)?,
     ];
-    checks.extend(super::check_attention::check(&mut bench, block_size)?);
+    if shape.linear == Storage::Fp8 {
+        checks.extend(super::check_fp8::check(&mut bench)?);
+    }
+    checks.extend(super::check_attention::check(&mut bench, block_size, shape)?);
     Ok(checks)
 }
 
@@ -111,7 +155,7 @@ fn check_norm(bench: &mut Bench<'_>, has_addend: bool) -> Result<KernelCheck> {
     let (out, residual) = (bench.random_numbers(rows * hidden)?, bench.random_numbers(rows * hidden)?);
     let (input, weight) = (bench.random_numbers(rows * hidden)?, bench.random_numbers(hidden)?);
     let addend = if has_addend { input.at } else { 0 };
-    bench.operators.norm([out.at, residual.at, addend, weight.at], 5, 264)?;
+    bench.operators.norm(Input::Half(out.at), [residual.at, addend, 0, weight.at], 5, 264)?;
     // The kernel norms what it wrote to the residual stream.
     let sums = bench.read(&residual)?;
     let mut expect = vec![];
@@ -133,7 +177,7 @@ fn check_qk_norm(bench: &mut Bench<'_>) -> Result<KernelCheck> {
     let (rows, num_heads, width) = (3, (q_heads + 2 * kv_heads) as usize, head_dim as usize);
     let qkv = bench.random_numbers(rows * num_heads * width)?;
     let (of_queries, of_keys) = (bench.random_numbers(width)?, bench.random_numbers(width)?);
-    bench.operators.qk_norm([qkv.at, of_queries.at, of_keys.at], 3)?;
+    bench.operators.qk_norm([qkv.at, 0, of_queries.at, of_keys.at], 3)?;
     let mut expect = vec![];
     for (index, head) in qkv.values.chunks(width).enumerate() {
         let weight = match index % num_heads {
@@ -152,7 +196,7 @@ fn check_qk_norm(bench: &mut Bench<'_>) -> Result<KernelCheck> {
 fn check_activation(bench: &mut Bench<'_>) -> Result<KernelCheck> {
     let (rows, intermediate) = (3, 2056);
     let (out, gate_up) = (bench.random_numbers(rows * intermediate)?, bench.random_numbers(2 * rows * intermediate)?);
-    bench.operators.silu_and_mul([out.at, gate_up.at], 3, 2056)?;
+    bench.operators.silu_and_mul(Input::Half(out.at), [gate_up.at, 0], 3, 2056)?;
     let expect: Vec<f64> = gate_up.values.chunks(2 * intermediate).flat_map(reference::silu_and_mul).collect();
     bench.compare("silu_and_mul", &bench.read(&out)?, &expect)
 }
@@ -188,7 +232,8 @@ fn check_product(bench: &mut Bench<'_>) -> Result<KernelCheck> {
     let (out, input, weights) =
         (bench.random_numbers(rows * 96)?, bench.random_numbers(rows * 128)?, bench.random_numbers(96 * 128)?);
     let mut products = Products::new(&bench.gpu.stream, bench.format)?;
-    products.multiply(matrix, 5, [out.at, input.at, weights.at])?;
+    let factors = Factors { output: out.at, input: input.at, weights: weights.at, scale: None };
+    products.multiply(matrix, 5, factors)?;
     let expect: Vec<f64> = input.values.chunks(128).flat_map(|row| reference::product(row, &weights.values)).collect();
     bench.compare("cuBLASLt", &bench.read(&out)?, &expect)
 }

@@ -6,22 +6,25 @@
 use anyhow::{Result, ensure};
 
 use super::check::{Bench, KernelCheck, Numbers};
+use super::check_fp8::scales;
 use super::launcher::address;
 use super::memory::zeros;
 use super::operators::{Cache, Heads, THETA};
 use crate::cuda::layout::{Layout, block_stride};
+use crate::cuda::number::Storage;
 use crate::cuda::reference::{self, Context};
+use crate::cuda::shape::Shape;
 use crate::measure::limits::composition;
 
 const NUM_BLOCKS: u32 = 101;
 
-pub(super) fn check(bench: &mut Bench<'_>, block_size: u32) -> Result<Vec<KernelCheck>> {
+pub(super) fn check(bench: &mut Bench<'_>, block_size: u32, shape: &Shape) -> Result<Vec<KernelCheck>> {
     // More tokens than a tile, not a multiple of one; prompts with and without earlier tokens; one token alone.
     let mixed = Layout::new(&composition(&[(70, 37), (1, 0), (130, 0)], 3, 3 * 95), block_size, &[256]);
     let decodes = Layout::new(&composition(&[], 5, 777), block_size, &[8]);
     let mut checks = vec![];
     for (layout, num_parts) in [(&mixed, 1), (&decodes, 1), (&decodes, 7), (&decodes, 32)] {
-        checks.extend(check_layout(bench, block_size, layout, num_parts)?);
+        checks.extend(check_layout(bench, block_size, layout, num_parts, shape)?);
     }
     Ok(checks)
 }
@@ -32,11 +35,24 @@ struct Trial {
     qkv: Numbers,
     keys: Numbers,
     values: Numbers,
+    /// Of the rows of `qkv`; 1 where they have none.
+    scales: Vec<f64>,
     tables: Vec<i32>,
     block_size: usize,
 }
 
 impl Trial {
+    /// Whether a number of the cache is what was to be kept: in e4m3 half a step off, in 16 bits a rounding.
+    fn is_kept(&self, bench: &Bench<'_>, cached: f64, wanted: f64) -> bool {
+        let kv_scale = f64::from(bench.operators.kv_scale);
+        let allowed = match self.keys.storage() {
+            Storage::Fp8 => 1.01 * f64::max(wanted.abs() / 16.0, kv_scale / 1024.0),
+            // 2^-25 is half of float16's smallest step.
+            Storage::Half => f64::max(bench.format.epsilon() * wanted.abs() / 2.0, (-25_f64).exp2()),
+        };
+        (cached * kv_scale - wanted).abs() <= allowed
+    }
+
     /// A request's keys or values in order, as the device has them.
     fn of_request(&self, cache: &[f64], request: usize, len: usize, heads: Heads) -> Vec<f64> {
         let width = (heads.kv_heads * heads.head_dim) as usize;
@@ -48,7 +64,13 @@ impl Trial {
     }
 }
 
-fn check_layout(bench: &mut Bench<'_>, block_size: u32, layout: &Layout, num_parts: u32) -> Result<Vec<KernelCheck>> {
+fn check_layout(
+    bench: &mut Bench<'_>,
+    block_size: u32,
+    layout: &Layout,
+    num_parts: u32,
+    shape: &Shape,
+) -> Result<Vec<KernelCheck>> {
     let heads = bench.operators.heads;
     let num_rows = u32::try_from(layout.positions.len())?;
     let num_decodes = u32::try_from(layout.contexts.len())?;
@@ -57,7 +79,12 @@ fn check_layout(bench: &mut Bench<'_>, block_size: u32, layout: &Layout, num_par
     let row_width = ((heads.q_heads + 2 * heads.kv_heads) * heads.head_dim) as usize;
     let out = bench.random_numbers(num_rows as usize * (heads.q_heads * heads.head_dim) as usize)?;
     let qkv = bench.random_numbers(num_rows as usize * row_width)?;
-    let (keys, values) = (bench.random_numbers(slots)?, bench.random_numbers(slots)?);
+    let mut cache = || bench.random_stored(shape.kv_cache, slots);
+    let (keys, values) = (cache()?, cache()?);
+    let row_scales: Vec<f32> = (0..num_rows).map(|row| [1.5, 0.75, 2.0][row as usize % 3]).collect();
+    let is_scaled = shape.linear == Storage::Fp8;
+    let of_rows = scales(bench, &row_scales)?;
+    let scales_at = if is_scaled { of_rows.at } else { 0 };
     let index = |numbers: &[i32]| bench.indices(if numbers.is_empty() { &[0] } else { numbers });
     let (positions, requests) = (index(&layout.positions)?, index(&layout.requests)?);
     let (contexts, starts) = (index(&layout.contexts)?, index(&layout.starts)?);
@@ -73,8 +100,10 @@ fn check_layout(bench: &mut Bench<'_>, block_size: u32, layout: &Layout, num_par
     bench.gpu.stream.synchronize()?;
     ensure!(on_host == expected_tables(layout, heads.table_width), "fill_tables gives other blocks");
     let cache = Cache { qkv: qkv.at, keys: keys.at, values: values.at, tables: bench.index_at(&tables) };
-    let trial = Trial { cache, qkv, keys, values, tables: on_host, block_size: block_size as usize };
-    bench.operators.rope_and_cache(trial.cache, [bench.index_at(&positions), bench.index_at(&requests)], num_rows)?;
+    let scales = row_scales.into_iter().map(|scale| if is_scaled { f64::from(scale) } else { 1.0 }).collect();
+    let trial = Trial { cache, qkv, keys, values, scales, tables: on_host, block_size: block_size as usize };
+    let rows = [bench.index_at(&positions), bench.index_at(&requests)];
+    bench.operators.rope_and_cache(trial.cache, [scales_at; 2], rows, num_rows)?;
     let parts = u64::from(num_parts) * u64::from(num_decodes * heads.q_heads);
     let partial = zeros::<f32>(&bench.gpu.stream, parts * u64::from(heads.head_dim))?;
     let stats = zeros::<f32>(&bench.gpu.stream, 2 * parts)?;
@@ -107,9 +136,11 @@ fn check_rope(bench: &Bench<'_>, trial: &Trial, layout: &Layout) -> Result<Kerne
     let (head_dim, num_turned) = (heads.head_dim as usize, (heads.q_heads + heads.kv_heads) as usize);
     let row_width = trial.qkv.values.len() / layout.positions.len();
     let mut expect = vec![];
-    for (row, &position) in trial.qkv.values.chunks(row_width).zip(&layout.positions) {
+    let rows = trial.qkv.values.chunks(row_width).zip(&trial.scales);
+    for ((row, scale), &position) in rows.zip(&layout.positions) {
         for (head, numbers) in row.chunks(head_dim).enumerate() {
             let turned = reference::rope(numbers, u32::try_from(position)?, THETA);
+            let turned: Vec<f64> = turned.into_iter().map(|x| x * scale).collect();
             expect.extend(if head < num_turned { turned } else { numbers.to_vec() });
         }
     }
@@ -119,9 +150,12 @@ fn check_rope(bench: &Bench<'_>, trial: &Trial, layout: &Layout) -> Result<Kerne
         let Ok(request) = usize::try_from(request) else { continue };
         let (position, width) = (usize::try_from(position)?, (heads.kv_heads * heads.head_dim) as usize);
         let new = &got[row * row_width + (heads.q_heads * heads.head_dim) as usize..(row + 1) * row_width];
-        for (cache, new) in [(&keys, &new[..width]), (&values, &new[width..])] {
+        // Keys are scaled by what turned them; values still have to be.
+        for (cache, new, scale) in [(&keys, &new[..width], 1.0), (&values, &new[width..], trial.scales[row])] {
             let all = trial.of_request(cache, request, position + 1, heads);
-            ensure!(all[position * width..] == *new, "rope_and_cache wrote something else to the cache");
+            let is_kept = |(cached, new): (&f64, &f64)| trial.is_kept(bench, *cached, new * scale);
+            let are_kept = all[position * width..].iter().zip(new).all(is_kept);
+            ensure!(are_kept, "rope_and_cache wrote something else to the cache");
         }
     }
     bench.compare("rope_and_cache", &got, &expect)
@@ -132,7 +166,9 @@ fn check_attended(bench: &Bench<'_>, trial: &Trial, layout: &Layout, out: &Numbe
     let heads = bench.operators.heads;
     let (head_dim, q_heads) = (heads.head_dim as usize, heads.q_heads as usize);
     let [qkv, keys, values] = [&trial.qkv, &trial.keys, &trial.values].map(|numbers| bench.read(numbers));
-    let (qkv, keys, values, got) = (qkv?, keys?, values?, bench.read(out)?);
+    let (qkv, got) = (qkv?, bench.read(out)?);
+    let kv_scale = f64::from(bench.operators.kv_scale);
+    let [keys, values] = [keys?, values?].map(|cache| cache.into_iter().map(|x| x * kv_scale).collect::<Vec<f64>>());
     let row_width = qkv.len() / layout.positions.len();
     let (mut expect, mut attended) = (vec![], vec![]);
     for (row, (&request, &position)) in layout.requests.iter().zip(&layout.positions).enumerate() {

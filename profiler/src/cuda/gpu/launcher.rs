@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use cudarc::driver::{CudaContext, CudaFunction, CudaStream, DevicePtr, LaunchConfig, PushKernelArg};
+use cudarc::driver::{CudaFunction, CudaStream, DevicePtr, LaunchConfig, PushKernelArg};
 use cudarc::nvrtc::{CompileError, CompileOptions, Ptx, compile_ptx_with_opts};
 
-use crate::cuda::kernels::{Kernel, SOURCE};
+use super::open::Gpu;
+use crate::cuda::kernels::{Kernel, SOURCE, compile_options, kernels_of};
+use crate::cuda::shape::Shape;
 
 /// Where something lies in the device's memory.
 pub(crate) type Address = u64;
@@ -40,15 +42,16 @@ pub(crate) struct Launcher {
 }
 
 impl Launcher {
-    /// Compiles the kernels with these options.
+    /// Compiles the kernels of a model.
     ///
     /// # Errors
     /// If NVRTC refuses the text or the driver what NVRTC made of it.
-    pub(crate) fn new(context: &Arc<CudaContext>, stream: &Arc<CudaStream>, options: Vec<String>) -> Result<Self> {
-        let ptx = compile(options)?;
+    pub(crate) fn new(gpu: &Gpu, shape: &Shape, block_size: u32) -> Result<Self> {
+        let Gpu { context, stream, properties, .. } = gpu;
+        let ptx = compile(compile_options(shape, block_size, properties.compute_capability))?;
         let module = context.load_module(ptx).context("the driver does not take what NVRTC compiled; is it older?")?;
         let load = |kernel: Kernel| Ok((kernel, module.load_function(kernel.name()).context(kernel.name())?));
-        let functions = Kernel::ALL.into_iter().map(load).collect::<Result<_>>()?;
+        let functions = kernels_of(shape).map(load).collect::<Result<_>>()?;
         Ok(Self { stream: Arc::clone(stream), functions })
     }
 
@@ -104,26 +107,41 @@ pub(crate) fn address<T>(buffer: &impl DevicePtr<T>, stream: &CudaStream) -> Add
 mod tests {
     use super::compile;
     use crate::cuda::gpu::libraries;
-    use crate::cuda::kernels::{Kernel, compile_options};
+    use crate::cuda::kernels::{Kernel, compile_options, kernels_of};
     use crate::cuda::number::Format;
+    use crate::cuda::number::Storage::{Fp8, Half};
+    use crate::cuda::shape::Shape;
     use crate::cuda::start::shape_of_heads;
 
     /// Needs no GPU, but NVRTC of CUDA 12.8 or later; `scripts/check-kernels.sh` gets it and insists on it.
     #[test]
-    fn nvrtc_compiles_the_kernels_for_all_heads_formats_and_devices() {
+    fn nvrtc_compiles_and_assembles_the_kernels_for_all_heads_formats_and_devices() {
         if !libraries::has_nvrtc() {
             assert!(std::env::var_os("REQUIRE_NVRTC").is_none(), "libnvrtc was not found");
             return;
         }
         for (format, head_dim) in [Format::BFloat16, Format::Float16].into_iter().flat_map(|f| [(f, 64), (f, 128)]) {
             for (group, capability) in [(1, (8, 0)), (4, (8, 9)), (5, (9, 0)), (7, (10, 0)), (8, (12, 0))] {
-                let options = compile_options(&shape_of_heads(head_dim, group, format), 16, capability);
-                let text = compile(options).expect("the kernels compile").to_src();
-                for kernel in Kernel::ALL {
-                    let entry = format!(".entry {}(", kernel.name());
-                    assert!(text.contains(&entry), "{head_dim}, {group}: no {entry}");
+                let stored = [(Half, Half), (Half, Fp8), (Fp8, Half), (Fp8, Fp8)];
+                let has_fp8 = capability >= (8, 9);
+                for (linear, kv_cache) in stored.into_iter().filter(|&stored| has_fp8 || stored == (Half, Half)) {
+                    let shape = Shape { linear, kv_cache, ..shape_of_heads(head_dim, group, format, Half) };
+                    check_compiles(&shape, capability);
                 }
             }
+        }
+    }
+
+    #[track_caller]
+    fn check_compiles(shape: &Shape, capability: (u32, u32)) {
+        let mut options = compile_options(shape, 16, capability);
+        // For a real architecture NVRTC assembles what it compiled, too: only then is inline assembly looked at.
+        options[0] = options[0].replace("compute_", "sm_");
+        assert!(options[0].contains("=sm_"), "{options:?}");
+        let text = compile(options).expect("the kernels compile").to_src();
+        for kernel in Kernel::ALL {
+            let is_there = text.contains(&format!(".entry {}(", kernel.name()));
+            assert_eq!(is_there, kernels_of(shape).any(|other| other == kernel), "{kernel:?} for {shape:?}");
         }
     }
 }

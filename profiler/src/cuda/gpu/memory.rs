@@ -9,26 +9,34 @@ use super::launcher::{Address, Argument, Launcher, address};
 use crate::cuda::buffers::BufferSizes;
 use crate::cuda::kernels::Kernel;
 use crate::cuda::layout::Layout;
+use crate::cuda::number::Storage;
 use crate::cuda::shape::{Matrix, Shape};
 
 /// Blocks of threads that fill a buffer with random numbers.
 const FILL_BLOCKS: u32 = 4096;
 
+/// Floats from one scale of weights to the next: 16 bytes, as addresses of vectors are.
+const SCALE_PITCH: usize = 4;
+/// The largest number of e4m3, which a quantised matrix reaches.
+const FP8_LARGEST: f32 = 448.0;
+
 /// A matrix of weights.
 #[derive(Debug)]
 pub(crate) struct Weights {
     pub(crate) matrix: Matrix,
-    numbers: CudaSlice<u16>,
+    numbers: CudaSlice<u8>,
     pub(crate) at: Address,
+    /// Of the weights' scale; `None` if they are in 16 bits.
+    pub(crate) scale: Option<Address>,
 }
 
 /// One layer: norms (before attention, before the MLP, of query heads, of key heads), matrices, keys, values.
 #[derive(Debug)]
 pub(crate) struct Layer {
-    pub(crate) norms: [CudaSlice<u16>; 4],
+    pub(crate) norms: [CudaSlice<u8>; 4],
     pub(crate) matrices: [Weights; 4],
-    pub(crate) keys: CudaSlice<u16>,
-    pub(crate) values: CudaSlice<u16>,
+    pub(crate) keys: CudaSlice<u8>,
+    pub(crate) values: CudaSlice<u8>,
 }
 
 /// All weights and the KV cache. The layers together are larger than any cache of the device, but for small models, so
@@ -39,7 +47,9 @@ pub(crate) struct Resident {
     pub(crate) embedding: Weights,
     /// `None` if they are the embedding's.
     pub(crate) head: Option<Weights>,
-    pub(crate) last_norm: CudaSlice<u16>,
+    pub(crate) last_norm: CudaSlice<u8>,
+    /// What the scales' addresses point into.
+    _scales: CudaSlice<f32>,
 }
 
 /// What passes work in; see [`BufferSizes`].
@@ -54,6 +64,9 @@ pub(crate) struct Buffers {
     pub(crate) activated: CudaSlice<u16>,
     pub(crate) gathered: CudaSlice<u16>,
     pub(crate) logits: CudaSlice<u16>,
+    /// Inputs of products in 8 bits, and their rows' scales.
+    pub(crate) quantized: CudaSlice<u8>,
+    pub(crate) row_scales: CudaSlice<f32>,
     pub(crate) partial: CudaSlice<f32>,
     pub(crate) stats: CudaSlice<f32>,
     pub(crate) tables: CudaSlice<i32>,
@@ -76,50 +89,79 @@ pub(crate) fn zeros<T: DeviceRepr + ValidAsZeroBits>(stream: &Arc<CudaStream>, c
 }
 
 /// Memory of `count` random numbers between `-scale` and `scale`. Zeros would take less power and so less time.
-fn random(launcher: &Launcher, stream: &Arc<CudaStream>, count: u64, seed: u64, scale: f32) -> Result<CudaSlice<u16>> {
-    let numbers = zeros::<u16>(stream, count)?;
+pub(super) fn random(
+    launcher: &Launcher,
+    stream: &Arc<CudaStream>,
+    storage: Storage,
+    count: u64,
+    seed: u64,
+    scale: f32,
+) -> Result<CudaSlice<u8>> {
+    let numbers = zeros::<u8>(stream, count * storage.num_bytes())?;
     let arguments = [
         Argument::Pointer(address(&numbers, stream)),
         Argument::Count(count),
         Argument::Count(seed << 40),
         Argument::Float(scale),
     ];
-    launcher.launch(Kernel::FillRandom, [FILL_BLOCKS, 1, 1], 256, &arguments)?;
+    let kernel = if storage == Storage::Fp8 { Kernel::FillRandomFp8 } else { Kernel::FillRandom };
+    launcher.launch(kernel, [FILL_BLOCKS, 1, 1], 256, &arguments)?;
     Ok(numbers)
+}
+
+/// Weights are uniform and so large that a product is about as large as its input.
+#[expect(clippy::cast_possible_truncation, reason = "a number between 0 and 2")]
+fn weight_scale(matrix: Matrix) -> f32 {
+    (3.0 / f64::from(matrix.columns)).sqrt() as f32
 }
 
 impl Resident {
     pub(crate) fn new(launcher: &Launcher, stream: &Arc<CudaStream>, shape: &Shape, num_slots: u64) -> Result<Self> {
         let mut seed = 0;
-        let mut numbers = |count: u64, scale: f32| {
+        let mut numbers = |storage: Storage, count: u64, scale: f32| {
             seed += 1;
-            random(launcher, stream, count, seed, scale)
+            random(launcher, stream, storage, count, seed, scale)
         };
-        let mut weights = |matrix: Matrix| -> Result<Weights> {
-            // So that a product is about as large as its input.
-            let scale = (3.0 / f64::from(matrix.columns)).sqrt();
-            #[expect(clippy::cast_possible_truncation, reason = "a scale between 0 and 2")]
-            let numbers = numbers(matrix.num_weights(), scale as f32)?;
+        let mut half = |matrix: Matrix| -> Result<Weights> {
+            let numbers = numbers(Storage::Half, matrix.num_weights(), weight_scale(matrix))?;
             let at = address(&numbers, stream);
-            Ok(Weights { matrix, numbers, at })
+            Ok(Weights { matrix, numbers, at, scale: None })
         };
-        let embedding = weights(shape.head_matrix())?;
-        let head = if shape.is_tied { None } else { Some(weights(shape.head_matrix())?) };
+        let embedding = half(shape.head_matrix())?;
+        let head = if shape.is_tied { None } else { Some(half(shape.head_matrix())?) };
+        // Scales are SCALE_PITCH apart; matrices of the same place in a layer share one, which makes no difference.
+        let mut scales = [0.0; 4 * SCALE_PITCH];
+        for (index, matrix) in shape.layer_matrices().into_iter().enumerate() {
+            scales[index * SCALE_PITCH] = weight_scale(matrix) / FP8_LARGEST;
+        }
+        let scales = stream.clone_htod(&scales)?;
+        let scales_at = address(&scales, stream);
+        let mut of_layer = |index: u64, matrix: Matrix| -> Result<Weights> {
+            let scale = if shape.linear == Storage::Fp8 { FP8_LARGEST } else { weight_scale(matrix) };
+            let numbers = numbers(shape.linear, matrix.num_weights(), scale)?;
+            let at = address(&numbers, stream);
+            let scale_at = scales_at + 4 * SCALE_PITCH as u64 * index;
+            Ok(Weights { matrix, numbers, at, scale: (shape.linear == Storage::Fp8).then_some(scale_at) })
+        };
         let mut matrices = vec![];
         for _ in 0..shape.num_layers {
             let [qkv, out, gate_up, down] = shape.layer_matrices();
-            matrices.push([weights(qkv)?, weights(out)?, weights(gate_up)?, weights(down)?]);
+            matrices.push([of_layer(0, qkv)?, of_layer(1, out)?, of_layer(2, gate_up)?, of_layer(3, down)?]);
         }
-        let (hidden, head_dim) = (u64::from(shape.hidden), u64::from(shape.head_dim));
-        let num_cached = num_slots * u64::from(shape.kv_heads) * head_dim;
+        let num_cached = num_slots * u64::from(shape.kv_heads) * u64::from(shape.head_dim);
+        let mut norm = |width: u32| numbers(Storage::Half, u64::from(width), 1.0);
+        let mut norms = vec![];
+        for _ in 0..shape.num_layers {
+            norms.push([norm(shape.hidden)?, norm(shape.hidden)?, norm(shape.head_dim)?, norm(shape.head_dim)?]);
+        }
+        let last_norm = norm(shape.hidden)?;
         let mut layers = vec![];
-        for matrices in matrices {
-            let norms =
-                [numbers(hidden, 1.0)?, numbers(hidden, 1.0)?, numbers(head_dim, 1.0)?, numbers(head_dim, 1.0)?];
-            let (keys, values) = (numbers(num_cached, 1.0)?, numbers(num_cached, 1.0)?);
+        for (matrices, norms) in matrices.into_iter().zip(norms) {
+            let mut cache = || numbers(shape.kv_cache, num_cached, 1.0);
+            let (keys, values) = (cache()?, cache()?);
             layers.push(Layer { norms, matrices, keys, values });
         }
-        Ok(Self { layers, embedding, head, last_norm: numbers(hidden, 1.0)? })
+        Ok(Self { layers, embedding, head, last_norm, _scales: scales })
     }
 
     /// The weights that give the logits.
@@ -138,11 +180,13 @@ impl Resident {
 impl Buffers {
     pub(crate) fn new(stream: &Arc<CudaStream>, shape: &Shape, sizes: &BufferSizes) -> Result<Self> {
         let halves = |index: usize| zeros::<u16>(stream, sizes.activations(shape)[index]);
+        let [quantized, row_scales] = sizes.quantized(shape);
         let [partial, stats] = sizes.partials(shape);
         let [tables, _] = sizes.indices();
         let (rows, requests) = (u64::from(sizes.max_rows), u64::from(sizes.max_num_seqs));
         let indices = |count: u64| zeros::<i32>(stream, count);
-        let ids = (0..sizes.max_rows).map(|row| i32::try_from(u64::from(row) * 7919 % u64::from(shape.vocab)));
+        // Tokens of this rank: those of others read nothing.
+        let ids = (0..sizes.max_rows).map(|row| i32::try_from(u64::from(row) * 7919 % u64::from(shape.vocab_per_rank)));
         let ids = ids.collect::<Result<Vec<i32>, _>>()?;
         Ok(Self {
             residual: halves(0)?,
@@ -154,6 +198,8 @@ impl Buffers {
             activated: halves(6)?,
             gathered: halves(7)?,
             logits: halves(8)?,
+            quantized: zeros(stream, quantized)?,
+            row_scales: zeros(stream, row_scales)?,
             partial: zeros(stream, partial)?,
             stats: zeros(stream, stats)?,
             tables: indices(tables)?,

@@ -2,7 +2,7 @@
 //!
 //! CUDA is found when this runs, not when it is built. **None of this has run on a GPU**: no machine with one was at
 //! hand when it was written. NVRTC 12.8 compiles the kernels, and played on the processor they compute what their
-//! references compute (`scripts/check-kernels.sh`); how fast they are, and whether driver and cuBLASLt are called
+//! references compute (`scripts/check-kernels.sh`); how fast they are, and whether driver, cuBLASLt and NCCL are called
 //! rightly, nobody has seen. The engine therefore compares every kernel with its reference before it measures.
 #![expect(unsafe_code, reason = "CUDA is called through its C interface")]
 
@@ -15,8 +15,11 @@ mod memory;
 mod operators;
 mod model;
 mod check;
+pub(crate) mod collectives;
 mod check_attention;
+mod check_fp8;
 mod speed;
+mod speed_products;
 
 pub(crate) use check::{KernelCheck, check};
 pub(crate) use model::GpuDevice;

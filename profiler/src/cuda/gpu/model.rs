@@ -9,20 +9,23 @@ use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{CudaEvent, CudaGraph};
 use sim_core::batch::BatchComposition;
 
-use super::launcher::{Launcher, address};
-use super::memory::{Buffers, Layer, Resident};
+use super::launcher::{Address, Launcher, address};
+use super::memory::{Buffers, Layer, Resident, Weights};
 use super::open::{Gpu, timed_event};
-use super::operators::{Cache, Heads, Operators};
-use super::products::Products;
+use super::operators::{Cache, Heads, Input, Operators};
+use super::products::{Factors, Products};
 use crate::cuda::buffers::BufferSizes;
 use crate::cuda::device::{Device, DeviceState, PassTimes};
-use crate::cuda::kernels::compile_options;
 use crate::cuda::layout::{LaunchKey, Layout};
+use crate::cuda::number::Storage;
 use crate::cuda::shape::Shape;
 use crate::engine::EngineFacts;
 
 /// Graphs that are kept; each holds a few megabytes.
 const MAX_GRAPHS: usize = 128;
+
+/// vLLM's scale of keys and values, unless a checkpoint brings another.
+const KV_SCALE: f32 = 1.0;
 
 /// See the module.
 pub(crate) struct GpuDevice {
@@ -55,8 +58,7 @@ impl GpuDevice {
     pub(crate) fn new(gpu: Gpu, shape: Shape, facts: &EngineFacts, sizes: BufferSizes) -> Result<Self> {
         let block_size = facts.config.block_size;
         let num_blocks = facts.config.num_gpu_blocks;
-        let options = compile_options(&shape, block_size, gpu.properties.compute_capability);
-        let launcher = Launcher::new(&gpu.context, &gpu.stream, options)?;
+        let launcher = Launcher::new(&gpu, &shape, block_size)?;
         let heads = Heads {
             q_heads: shape.q_heads,
             kv_heads: shape.kv_heads,
@@ -72,7 +74,7 @@ impl GpuDevice {
             products: Products::new(&gpu.stream, shape.format)?,
             buffers: Buffers::new(&gpu.stream, &shape, &sizes)?,
             events: [timed_event(&gpu.context)?, timed_event(&gpu.context)?],
-            operators: Operators { launcher, stream: gpu.stream.clone(), heads },
+            operators: Operators { launcher, stream: gpu.stream.clone(), heads, kv_scale: KV_SCALE },
             resident,
             shape,
             sizes,
@@ -88,31 +90,46 @@ impl GpuDevice {
         let Self { products, operators, resident, buffers, shape, gpu, .. } = self;
         let stream = &gpu.stream;
         let at = |buffer| address::<u16>(buffer, stream);
+        let bytes = |buffer| address::<u8>(buffer, stream);
         let index = |buffer| address::<i32>(buffer, stream);
         let (rows, hidden) = (key.num_rows, shape.hidden);
         let [residual, normed, output] = [&buffers.residual, &buffers.normed, &buffers.output].map(at);
         let [qkv, attended, gate_up, activated] =
             [&buffers.qkv, &buffers.attended, &buffers.gate_up, &buffers.activated].map(at);
+        // Where the operators before a product put its input: in e4m3 all in the same place.
+        let input = |half: Address| match shape.linear {
+            Storage::Half => Input::Half(half),
+            Storage::Fp8 => Input::Fp8 {
+                numbers: address(&buffers.quantized, stream),
+                scales: address(&buffers.row_scales, stream),
+            },
+        };
+        let scales = input(0).scales();
+        let mut multiply = |weights: &Weights, num_rows: u32, output: Address, input: Address| {
+            let factors = Factors { output, input, weights: weights.at, scale: weights.scale };
+            products.multiply(weights.matrix, num_rows, factors)
+        };
         operators.embed([residual, resident.embedding.at, index(&buffers.token_ids)], rows, hidden)?;
         // The embedding is in the residual stream already.
         let mut addend = 0;
         for layer in &resident.layers {
             let Layer { norms, matrices: [to_qkv, to_output, to_gate_up, down], .. } = layer;
-            operators.norm([normed, residual, addend, at(&norms[0])], rows, hidden)?;
-            products.multiply(to_qkv.matrix, rows, [qkv, normed, to_qkv.at])?;
-            attend(operators, buffers, layer, shape.has_qk_norm, key)?;
-            products.multiply(to_output.matrix, rows, [output, attended, to_output.at])?;
-            operators.norm([normed, residual, output, at(&norms[1])], rows, hidden)?;
-            products.multiply(to_gate_up.matrix, rows, [gate_up, normed, to_gate_up.at])?;
-            operators.silu_and_mul([activated, gate_up], rows, shape.intermediate)?;
-            products.multiply(down.matrix, rows, [output, activated, down.at])?;
+            operators.norm(input(normed), [residual, addend, scales, bytes(&norms[0])], rows, hidden)?;
+            multiply(to_qkv, rows, qkv, input(normed).at())?;
+            attend(operators, buffers, layer, scales, shape.has_qk_norm, key)?;
+            operators.quantize(input(attended), attended, rows, to_output.matrix.columns)?;
+            multiply(to_output, rows, output, input(attended).at())?;
+            operators.norm(input(normed), [residual, output, scales, bytes(&norms[1])], rows, hidden)?;
+            multiply(to_gate_up, rows, gate_up, input(normed).at())?;
+            operators.silu_and_mul(input(activated), [gate_up, scales], rows, shape.intermediate)?;
+            multiply(down, rows, output, input(activated).at())?;
             addend = output;
         }
         let [gathered, logits] = [&buffers.gathered, &buffers.logits].map(at);
-        operators.norm([normed, residual, addend, at(&resident.last_norm)], rows, hidden)?;
+        let last = [residual, addend, scales, bytes(&resident.last_norm)];
+        operators.norm(Input::Half(normed), last, rows, hidden)?;
         operators.gather([gathered, normed, index(&buffers.last_rows)], key.num_reqs, hidden)?;
-        let head = resident.head();
-        products.multiply(head.matrix, key.num_reqs, [logits, gathered, head.at])?;
+        multiply(resident.head(), key.num_reqs, logits, gathered)?;
         operators.argmax([index(&buffers.sampled), logits], key.num_reqs, shape.vocab)
     }
 
@@ -141,22 +158,33 @@ impl GpuDevice {
     }
 }
 
-/// What is between the product that gives queries, keys and values and the one that takes attention's output.
-fn attend(operators: &Operators, buffers: &Buffers, layer: &Layer, has_qk_norm: bool, key: LaunchKey) -> Result<()> {
+/// What is between the product that gives queries, keys and values, whose rows have these scales, and the one that takes
+/// attention's output.
+fn attend(
+    operators: &Operators,
+    buffers: &Buffers,
+    layer: &Layer,
+    scales: Address,
+    has_qk_norm: bool,
+    key: LaunchKey,
+) -> Result<()> {
     let stream = &operators.stream;
     let at = |buffer| address::<u16>(buffer, stream);
+    let bytes = |buffer| address::<u8>(buffer, stream);
     let index = |buffer| address::<i32>(buffer, stream);
     let cache = Cache {
         qkv: at(&buffers.qkv),
-        keys: at(&layer.keys),
-        values: at(&layer.values),
+        keys: bytes(&layer.keys),
+        values: bytes(&layer.values),
         tables: index(&buffers.tables),
     };
     let out = at(&buffers.attended);
     if has_qk_norm {
-        operators.qk_norm([cache.qkv, at(&layer.norms[2]), at(&layer.norms[3])], key.num_rows)?;
+        operators.qk_norm([cache.qkv, scales, bytes(&layer.norms[2]), bytes(&layer.norms[3])], key.num_rows)?;
     }
-    operators.rope_and_cache(cache, [index(&buffers.positions), index(&buffers.requests)], key.num_rows)?;
+    // What was normed is scaled already.
+    let scales = [if has_qk_norm { 0 } else { scales }, scales];
+    operators.rope_and_cache(cache, scales, [index(&buffers.positions), index(&buffers.requests)], key.num_rows)?;
     if key.num_decodes > 0 {
         let [partial, stats] = [&buffers.partial, &buffers.stats].map(|buffer| address::<f32>(buffer, stream));
         let places = [out, partial, stats, index(&buffers.contexts)];

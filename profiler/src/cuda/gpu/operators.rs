@@ -34,12 +34,39 @@ pub(crate) struct Cache {
     pub(crate) tables: Address,
 }
 
+/// Where the input of a product goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// In 16 bits.
+    Half(Address),
+    /// In e4m3, with a scale for each row. The product is to be multiplied by them when it is read.
+    Fp8 { numbers: Address, scales: Address },
+}
+
+impl Input {
+    pub(crate) const fn at(self) -> Address {
+        match self {
+            Self::Half(at) | Self::Fp8 { numbers: at, .. } => at,
+        }
+    }
+
+    /// Of its rows; 0 if they have none.
+    pub(crate) const fn scales(self) -> Address {
+        match self {
+            Self::Half(_) => 0,
+            Self::Fp8 { scales, .. } => scales,
+        }
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Operators {
     pub(crate) launcher: Launcher,
     pub(crate) stream: Arc<CudaStream>,
     pub(crate) heads: Heads,
+    /// What keys and values in e4m3 are to be multiplied by; 1 where they are in 16 bits.
+    pub(crate) kv_scale: f32,
 }
 
 fn int(count: u32) -> super::launcher::Argument {
@@ -47,9 +74,9 @@ fn int(count: u32) -> super::launcher::Argument {
 }
 
 impl Operators {
-    /// The logits' factor, in units of log 2.
+    /// The logits' factor, in units of log 2, with that of the keys.
     fn scale(&self) -> super::launcher::Argument {
-        let scale = std::f64::consts::LOG2_E / f64::from(self.heads.head_dim).sqrt();
+        let scale = f64::from(self.kv_scale) * std::f64::consts::LOG2_E / f64::from(self.heads.head_dim).sqrt();
         #[expect(clippy::cast_possible_truncation, reason = "a factor below 1")]
         let scale = scale as f32;
         Float(scale)
@@ -76,24 +103,46 @@ impl Operators {
         self.launcher.launch(Kernel::GatherRows, [num_rows, 1, 1], 128, &arguments)
     }
 
-    /// Adds `input` to the residual stream, if there is one (0 otherwise), and norms it.
-    pub(crate) fn norm(&self, [out, residual, input, weight]: [Address; 4], num_rows: u32, hidden: u32) -> Result<()> {
-        let pointers = [Pointer(out), Pointer(residual), Pointer(input), Pointer(weight)];
-        let arguments = [&pointers[..], &[int(hidden), Float(EPS)]].concat();
-        self.launcher.launch(Kernel::AddRmsNorm, [num_rows, 1, 1], 256, &arguments)
+    /// Adds `addend` to the residual stream, if there is one (0 otherwise), and norms it. Rows of the addend are
+    /// multiplied by `scales` before, unless that is 0.
+    pub(crate) fn norm(
+        &self,
+        out: Input,
+        [residual, addend, scales, weight]: [Address; 4],
+        num_rows: u32,
+        hidden: u32,
+    ) -> Result<()> {
+        let (kernel, outs) = match out {
+            Input::Half(out) => (Kernel::AddRmsNorm, vec![Pointer(out)]),
+            Input::Fp8 { numbers, scales } => (Kernel::AddRmsNormFp8, vec![Pointer(numbers), Pointer(scales)]),
+        };
+        let pointers = [residual, addend, scales, weight].map(Pointer);
+        let arguments = [&outs[..], &pointers, &[int(hidden), Float(EPS)]].concat();
+        self.launcher.launch(kernel, [num_rows, 1, 1], 256, &arguments)
     }
 
-    /// Norms query and key heads one by one.
-    pub(crate) fn qk_norm(&self, [qkv, of_queries, of_keys]: [Address; 3], num_rows: u32) -> Result<()> {
+    /// Rows of 16 bits as the input of a product: copied to e4m3, if that is where it goes.
+    pub(crate) fn quantize(&self, out: Input, rows: Address, num_rows: u32, width: u32) -> Result<()> {
+        let Input::Fp8 { numbers, scales } = out else { return Ok(()) };
+        ensure!(width.is_multiple_of(8), "{width} numbers in a row: eight are read at a time");
+        let arguments = [Pointer(numbers), Pointer(scales), Pointer(rows), int(width)];
+        self.launcher.launch(Kernel::QuantizeRows, [num_rows, 1, 1], 256, &arguments)
+    }
+
+    /// Norms query and key heads one by one; their rows are multiplied by `scales` before, unless that is 0.
+    pub(crate) fn qk_norm(&self, [qkv, scales, of_queries, of_keys]: [Address; 4], num_rows: u32) -> Result<()> {
         let Heads { q_heads, kv_heads, .. } = self.heads;
-        let arguments = [Pointer(qkv), Pointer(of_queries), Pointer(of_keys), int(q_heads), int(kv_heads), Float(EPS)];
+        let pointers = [qkv, scales, of_queries, of_keys].map(Pointer);
+        let arguments = [&pointers[..], &[int(q_heads), int(kv_heads), Float(EPS)]].concat();
         self.launcher.launch(Kernel::QkNorm, [num_rows, q_heads + kv_heads, 1], 32, &arguments)
     }
 
-    /// Rotates queries and keys and writes keys and values to the cache.
+    /// Rotates queries and keys and writes keys and values to the cache. Rows of queries and keys, and those of values,
+    /// are multiplied by `scales` before, unless that is 0.
     pub(crate) fn rope_and_cache(
         &self,
         cache: Cache,
+        scales: [Address; 2],
         [positions, requests]: [Address; 2],
         num_rows: u32,
     ) -> Result<()> {
@@ -102,6 +151,8 @@ impl Operators {
         let log2_theta = THETA.log2() as f32;
         let arguments = [
             Pointer(cache.qkv),
+            Pointer(scales[0]),
+            Pointer(scales[1]),
             Pointer(cache.keys),
             Pointer(cache.values),
             Pointer(positions),
@@ -111,6 +162,7 @@ impl Operators {
             int(q_heads),
             int(kv_heads),
             Float(log2_theta),
+            Float(self.kv_scale),
         ];
         self.launcher.launch(Kernel::RopeAndCache, [num_rows, 1, 1], 256, &arguments)
     }
@@ -135,6 +187,7 @@ impl Operators {
             int(table_width),
             int(kv_heads),
             self.scale(),
+            Float(self.kv_scale),
         ];
         self.launcher.launch(Kernel::DecodeAttention, [num_parts, kv_heads, num_decodes], 128, &arguments)?;
         let arguments = [Pointer(out), Pointer(partial), Pointer(stats), int(num_parts)];
@@ -155,15 +208,31 @@ impl Operators {
             int(q_heads),
             int(kv_heads),
             self.scale(),
+            Float(self.kv_scale),
         ];
         self.launcher.launch(Kernel::PrefillAttention, [num_tiles, q_heads, 1], 128, &arguments)
     }
 
-    /// The activation of the MLP.
-    pub(crate) fn silu_and_mul(&self, [out, gate_up]: [Address; 2], num_rows: u32, intermediate: u32) -> Result<()> {
+    /// The activation of the MLP. Rows in e4m3 come of rows that are to be multiplied by `scales` before.
+    pub(crate) fn silu_and_mul(
+        &self,
+        out: Input,
+        [gate_up, scales]: [Address; 2],
+        num_rows: u32,
+        intermediate: u32,
+    ) -> Result<()> {
         ensure!(intermediate.is_multiple_of(8), "{intermediate} numbers in a row: eight are read at a time");
-        let arguments = [Pointer(out), Pointer(gate_up), int(intermediate)];
-        self.launcher.launch(Kernel::SiluAndMul, [num_rows, intermediate.div_ceil(2048), 1], 256, &arguments)
+        match out {
+            Input::Half(out) => {
+                let arguments = [Pointer(out), Pointer(gate_up), int(intermediate)];
+                self.launcher.launch(Kernel::SiluAndMul, [num_rows, intermediate.div_ceil(2048), 1], 256, &arguments)
+            }
+            Input::Fp8 { numbers, scales: of_rows } => {
+                let pointers = [numbers, of_rows, gate_up, scales].map(Pointer);
+                let arguments = [&pointers[..], &[int(intermediate)]].concat();
+                self.launcher.launch(Kernel::SiluAndMulFp8, [num_rows, 1, 1], 512, &arguments)
+            }
+        }
     }
 
     /// The token with the largest logit of each row.

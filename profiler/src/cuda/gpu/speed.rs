@@ -7,46 +7,44 @@ use super::launcher::{Launcher, address};
 use super::memory::zeros;
 use super::open::{Gpu, timed_event};
 use super::operators::{Cache, Heads, Operators};
-use super::products::Products;
-use crate::cuda::kernels::compile_options;
+use super::speed_products;
 use crate::cuda::layout::{Layout, num_parts};
-use crate::cuda::shape::{Matrix, Shape};
+use crate::cuda::number::Storage;
+use crate::cuda::shape::Shape;
+use crate::cuda::verdict;
 use crate::measure::limits::composition;
 
 /// Repeats of what is timed, after one that is not.
 const NUM_REPEATS: u32 = 20;
-/// Copies of the weights that take turns: together larger than any L2 cache.
-const NUM_COPIES: usize = 8;
-const MATRIX: Matrix = Matrix { rows: 6144, columns: 4096 };
-const DECODES: (u32, u32) = (64, 4096);
+/// (requests, tokens of each): fewer than the target is for, then the same keys and values in more and more requests.
+const DECODES: [(u32, u32); 4] = [(8, 4096), (64, 4096), (128, 2048), (256, 1024)];
 const PROMPT: u32 = 8192;
 
-/// A line for each of: copying, decodes' attention, a prompt's attention, products of few and many rows.
+/// A line for each of: copying, decodes' attention, a prompt's attention, products; with the targets that they have.
 ///
 /// # Errors
-/// If the device fails or has less than 4 GB free.
+/// If the device fails or has less than 6 GB free.
 pub(crate) fn speeds(gpu: &Gpu, shape: &Shape, block_size: u32) -> Result<Vec<String>> {
-    let options = compile_options(shape, block_size, gpu.properties.compute_capability);
-    let launcher = Launcher::new(&gpu.context, &gpu.stream, options)?;
-    let (kv_heads, table_width) = (8, PROMPT.max(DECODES.1).div_ceil(block_size));
+    let launcher = Launcher::new(gpu, shape, block_size)?;
+    let (kv_heads, table_width) = (8, PROMPT.div_ceil(block_size));
     let heads = Heads { q_heads: kv_heads * shape.group(), kv_heads, head_dim: shape.head_dim, table_width };
-    let operators = Operators { launcher, stream: gpu.stream.clone(), heads };
+    let operators = Operators { launcher, stream: gpu.stream.clone(), heads, kv_scale: 1.0 };
     let random = sim_core::rng::Pcg64::stream(2, "speed");
     let mut bench = Bench { gpu, operators, format: shape.format, random };
     let mut lines = vec![];
     if let Some(rate) = gpu.properties.copy_bytes_per_s {
         lines.push(format!("copying: {:.0} GB/s, read and written", rate / 1e9));
     }
-    lines.push(decodes(&bench, block_size)?);
-    lines.push(prompt(&bench, block_size)?);
-    for num_rows in [1, 64, 512, 4096] {
-        lines.push(product(&mut bench, num_rows)?);
+    for (count, context) in DECODES {
+        lines.push(decodes(&bench, block_size, (count, context), shape.kv_cache)?);
     }
+    lines.push(prompt(&bench, block_size, shape.kv_cache)?);
+    lines.extend(speed_products::lines(&mut bench, shape.linear)?);
     Ok(lines)
 }
 
 /// Mean seconds of `launch`, which is told how often it was called.
-fn seconds(gpu: &Gpu, mut launch: impl FnMut(usize) -> Result<()>) -> Result<f64> {
+pub(super) fn seconds(gpu: &Gpu, mut launch: impl FnMut(usize) -> Result<()>) -> Result<f64> {
     launch(0)?;
     gpu.stream.synchronize()?;
     let (start, end) = (timed_event(&gpu.context)?, timed_event(&gpu.context)?);
@@ -58,8 +56,7 @@ fn seconds(gpu: &Gpu, mut launch: impl FnMut(usize) -> Result<()>) -> Result<f64
     Ok(f64::from(start.elapsed_ms(&end)?) / 1e3 / f64::from(NUM_REPEATS))
 }
 
-fn decodes(bench: &Bench<'_>, block_size: u32) -> Result<String> {
-    let (count, context) = DECODES;
+fn decodes(bench: &Bench<'_>, block_size: u32, (count, context): (u32, u32), kv_cache: Storage) -> Result<String> {
     let (gpu, heads) = (bench.gpu, bench.operators.heads);
     let layout = Layout::new(&composition(&[], count, u64::from(count) * u64::from(context)), block_size, &[]);
     let parts = num_parts(count, heads.kv_heads, gpu.properties.num_multiprocessors);
@@ -67,24 +64,21 @@ fn decodes(bench: &Bench<'_>, block_size: u32) -> Result<String> {
     let partial = zeros::<f32>(&gpu.stream, sums * u64::from(heads.head_dim))?;
     let stats = zeros::<f32>(&gpu.stream, 2 * sums)?;
     let contexts = bench.indices(&layout.contexts)?;
-    let (seconds, bytes) = attended(bench, block_size, &layout, |cache, out| {
+    let (seconds, bytes) = attended(bench, block_size, &layout, kv_cache, |cache, out| {
         let [partial, stats] = [&partial, &stats].map(|buffer| address::<f32>(buffer, &gpu.stream));
         let places = [out, partial, stats, bench.index_at(&contexts)];
         bench.operators.decode_attention(cache, places, count, parts)
     })?;
-    let share = gpu.properties.copy_bytes_per_s.map_or(f64::NAN, |copied| 100.0 * bytes / seconds / copied);
-    let rate = bytes / seconds / 1e9;
-    Ok(format!(
-        "decode_attention, {count} requests of {context}: {rate:.0} GB/s of keys and values, {share:.0} % of copying"
-    ))
+    let copied = gpu.properties.copy_bytes_per_s;
+    Ok(verdict::decode_line((count, context), bytes / seconds, copied))
 }
 
-fn prompt(bench: &Bench<'_>, block_size: u32) -> Result<String> {
+fn prompt(bench: &Bench<'_>, block_size: u32, kv_cache: Storage) -> Result<String> {
     let heads = bench.operators.heads;
     let layout = Layout::new(&composition(&[(PROMPT, 0)], 0, 0), block_size, &[]);
     let tiles = bench.indices(layout.tiles.as_flattened())?;
     let num_tiles = u32::try_from(layout.tiles.len())?;
-    let (seconds, _) = attended(bench, block_size, &layout, |cache, out| {
+    let (seconds, _) = attended(bench, block_size, &layout, kv_cache, |cache, out| {
         bench.operators.prefill_attention(cache, [out, bench.index_at(&tiles)], num_tiles)
     })?;
     // Logits and values, a multiplication and an addition each, of every token and those before it.
@@ -98,6 +92,7 @@ fn attended(
     bench: &Bench<'_>,
     block_size: u32,
     layout: &Layout,
+    kv_cache: Storage,
     mut launch: impl FnMut(Cache, u64) -> Result<()>,
 ) -> Result<(f64, f64)> {
     let (gpu, heads) = (bench.gpu, bench.operators.heads);
@@ -112,33 +107,17 @@ fn attended(
     let num_blocks = u32::try_from(tokens.div_ceil(u64::from(block_size)))? + num_reqs;
     let width = u64::from(heads.kv_heads * heads.head_dim);
     let slots = u64::from(num_blocks) * u64::from(block_size) * width;
-    let (keys, values) = (zeros::<u16>(&gpu.stream, slots)?, zeros::<u16>(&gpu.stream, slots)?);
+    let num_bytes = kv_cache.num_bytes() * slots;
+    let (keys, values) = (zeros::<u8>(&gpu.stream, num_bytes)?, zeros::<u8>(&gpu.stream, num_bytes)?);
     let q_width = u64::from(heads.q_heads * heads.head_dim);
     let (qkv, out) =
         (zeros::<u16>(&gpu.stream, num_rows * (q_width + 2 * width))?, zeros::<u16>(&gpu.stream, num_rows * q_width)?);
     let tables = zeros::<i32>(&gpu.stream, u64::from(num_reqs * heads.table_width))?;
     let starts = bench.indices(&layout.starts)?;
     bench.operators.fill_tables(bench.index_at(&tables), bench.index_at(&starts), num_reqs, num_blocks)?;
-    let [qkv, out, keys, values] = [&qkv, &out, &keys, &values].map(|buffer| address::<u16>(buffer, &gpu.stream));
+    let [qkv, out] = [&qkv, &out].map(|buffer| address::<u16>(buffer, &gpu.stream));
+    let [keys, values] = [&keys, &values].map(|buffer| address::<u8>(buffer, &gpu.stream));
     let cache = Cache { qkv, keys, values, tables: bench.index_at(&tables) };
     let seconds = seconds(gpu, |_| launch(cache, out))?;
-    Ok((seconds, (4 * tokens * width) as f64))
-}
-
-/// With weights that are not in the L2 cache.
-fn product(bench: &mut Bench<'_>, num_rows: u32) -> Result<String> {
-    let gpu = bench.gpu;
-    let mut products = Products::new(&gpu.stream, bench.format)?;
-    let copies: Vec<_> =
-        (0..NUM_COPIES).map(|_| zeros::<u16>(&gpu.stream, MATRIX.num_weights())).collect::<Result<_>>()?;
-    let input = bench.random_numbers(num_rows as usize * MATRIX.columns as usize)?;
-    let out = zeros::<u16>(&gpu.stream, u64::from(num_rows) * u64::from(MATRIX.rows))?;
-    let seconds = seconds(gpu, |repeat| {
-        let weights = address(&copies[repeat % NUM_COPIES], &gpu.stream);
-        products.multiply(MATRIX, num_rows, [address(&out, &gpu.stream), input.at, weights])
-    })?;
-    let weights = MATRIX.num_weights() as f64;
-    let (teraflops, rate) = (2.0 * weights * f64::from(num_rows) / seconds / 1e12, 2.0 * weights / seconds / 1e9);
-    let Matrix { rows, columns } = MATRIX;
-    Ok(format!("cuBLASLt, {num_rows} rows × {rows} × {columns}: {teraflops:.1} TFLOP/s, {rate:.0} GB/s of weights"))
+    Ok((seconds, (2 * kv_cache.num_bytes() * tokens * width) as f64))
 }
