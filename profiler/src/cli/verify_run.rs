@@ -19,7 +19,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "PROFILE.json")]
     profile: PathBuf,
     /// Recorded runs: results of `vllm bench serve --save-result`, or folders with LLMServingSim's meta.json and
-    /// requests.jsonl, or the silicon_sample.csv of aiconfigurator-core
+    /// requests.jsonl, or the `silicon_sample.csv` of aiconfigurator-core
     #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
     run: Vec<PathBuf>,
     /// The profile with the runs' figures in its list of validations [default: none is written]

@@ -1,11 +1,11 @@
 //! Passes with decodes and prompt parts, which the source did not measure.
 //!
-//! With a prompt part in the pass, FlashAttention 2 no longer treats the query heads that share a key head as rows of one
+//! With a prompt part in the pass, `FlashAttention` 2 no longer treats the query heads that share a key head as rows of one
 //! query (`flash_api.cpp`, `seqlenq_ngroups_swapped`), so that a decode reads its keys and values up to once a query head
 //! instead of once. LLMServingSim measured such passes
 //! under vLLM 0.19 on two devices that run this kernel. `profiler import llmservingsim` fits a factor of the decodes' term
 //! to each of its folders; it grows with the query heads per key head, and the line through 1 for one head that fits them
-//! best is the rule here. Of such passes with FlashAttention 3 and FlashInfer we know no measurement: there, both terms are
+//! best is the rule here. Of such passes with `FlashAttention` 3 and `FlashInfer` we know no measurement: there, both terms are
 //! added.
 
 use std::collections::BTreeSet;
