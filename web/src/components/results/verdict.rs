@@ -192,11 +192,11 @@ fn ValidationTable(runs: Vec<(String, String, f64, f64)>) -> impl IntoView {
             <table class="table">
                 <thead>
                     <tr>
-                        <th scope="col">"Workload"</th>
-                        <th scope="col" class="text">"Metric"</th>
+                        <th scope="col">"Metric"</th>
+                        <th scope="col">"Error"</th>
                         <th scope="col">"Measured"</th>
                         <th scope="col">"Predicted"</th>
-                        <th scope="col">"Error"</th>
+                        <th scope="col" class="text">"Workload"</th>
                     </tr>
                 </thead>
                 <tbody>
@@ -208,11 +208,11 @@ fn ValidationTable(runs: Vec<(String, String, f64, f64)>) -> impl IntoView {
                         let (left, right) = (written(measured), written(predicted));
                         view! {
                             <tr>
-                                <th scope="row">{workload}</th>
-                                <td class="text">{metric.clone()}</td>
+                                <th scope="row">{metric.clone()}</th>
+                                <td>{change(measured, predicted)}</td>
                                 <td>{left}</td>
                                 <td>{right}</td>
-                                <td>{change(measured, predicted)}</td>
+                                <td class="text">{workload}</td>
                             </tr>
                         }
                     }).collect_view()}
