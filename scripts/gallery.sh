@@ -46,8 +46,9 @@ derive() { # model, words, dtype, system, short, words, counts
             echo "$file: $(wc -c <"$new/$file") bytes"
             # Of these InferenceX measured runs on every number of devices.
             case $4:$3 in h[12]00_sxm:fp8) ;; *) return ;; esac
+        else
+            echo "not made: $2 $bits on $count × $6: ${said#error: }"
         fi
-        echo "not made: $2 $bits on $count × $6: ${said#error: }"
     done
 }
 
