@@ -12,19 +12,19 @@
 //! TTFT (in units of 10 %), TPOT and end-to-end latency (of 3 %) are made small in least squares over terms that are at
 //! least 0. A term is fitted only where a set can tell it from the others; what cannot be told stays as judged. With
 //! asynchronous scheduling host time hides behind the device, so both sets are blind to [`Host`]; what they show is
-//! device time between passes that tables lack. RTX alone cannot tell a time per pass from one per request; H100, with 4 to 64
-//! requests at a time, can.
+//! device time between passes that tables lack. RTX alone cannot tell a time per pass from one per request; H100, with 4 to
+//! 64 requests at a time, can.
 //!
 //! H100's scripts ask for an fp8 KV cache, but the runs had one of 16 bits: the same scripts on two H100 give mean TTFT of
 //! 6.5, 31 and 59 seconds where a cache of 16 bits is too small for all requests. Simulated with such a cache they are 25 %
 //! too long, 1 % and 2 % too short; with one of 8 bits, which would hold all requests, 75 to 99 % too short. Those runs are
 //! not part of the calibration; H100's tables are those of a 16-bit cache.
 //!
-//! The rule: the time between passes and that per prompt token that explain both sets best, each set counting the same, rounded. Mean
-//! errors are then 0.8 % of TTFT, 0.7 % of TPOT and end-to-end latency on RTX, 4.7 % of TTFT and 2.5 % of TPOT on H100. Left
-//! out, RTX is predicted 8 % too slow, as H100 alone would have 28 us a request between passes. The sets give no reason to
-//! distinguish versions of vLLM or hosts with GPUs. On a processor no time is
-//! added: nothing is launched ahead of it. Nothing is fitted to a single profile.
+//! The rule: the time between passes and that per prompt token that explain both sets best, each set counting the same,
+//! rounded. Mean errors are then 0.8 % of TTFT, 0.7 % of TPOT and end-to-end latency on RTX, 4.7 % of TTFT and 2.5 % of TPOT
+//! on H100. Left out, RTX is predicted 8 % too slow, as H100 alone would have 28 us a request between passes. The sets give
+//! no reason to distinguish versions of vLLM or hosts with GPUs. On a processor no time is added: nothing is launched ahead
+//! of it. Nothing is fitted to a single profile.
 
 use sim_core::profile::schema::{
     Basis, Cost, DeviceType, FrontEnd, Hardware, Host, OutputLatency, PassCost, RequestLatency,
