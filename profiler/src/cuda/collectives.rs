@@ -34,11 +34,6 @@ impl Messages {
             all_gather_bytes: NUM_BYTES * u64::from(num_reqs) * u64::from(rank.vocab_per_rank),
         }
     }
-
-    /// Of the largest pass.
-    pub(crate) fn largest(rank: &Shape, max_rows: u32, max_num_seqs: u32) -> Self {
-        Self::of_pass(rank, max_rows, max_num_seqs)
-    }
 }
 
 /// Bytes of the messages that are timed so that any of up to `largest` bytes lies between two of them: powers of two.
@@ -161,7 +156,7 @@ pub(crate) mod tests {
         let expect =
             Messages { num_all_reduces: 65, all_reduce_bytes: 2 * 64 * 4096, all_gather_bytes: 2 * 60 * 32_064 };
         assert_eq!(messages, expect);
-        assert_eq!(Messages::largest(&rank, 8192, 256).all_reduce_bytes, 64 << 20);
+        assert_eq!(Messages::of_pass(&rank, 8192, 256).all_reduce_bytes, 64 << 20);
     }
 
     #[test]

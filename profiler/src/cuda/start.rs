@@ -34,7 +34,7 @@ pub(crate) fn start(model: &str, flags: &[String], device: usize) -> Result<Cuda
     let (mut facts, mut sizes) = of_engine(&gpu.properties, &shape, &flags, model)?;
     let mut times = None;
     if num_ranks > 1 {
-        let largest = Messages::largest(&rank, sizes.max_rows, sizes.max_num_seqs);
+        let largest = Messages::of_pass(&rank, sizes.max_rows, sizes.max_num_seqs);
         let measured = collectives::measure(&mut gpu, num_ranks, largest)?;
         // NCCL takes memory of the device, as in vLLM.
         (facts, sizes) = of_engine(&gpu.properties, &shape, &flags, model)?;

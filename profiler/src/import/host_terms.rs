@@ -17,7 +17,7 @@
 //!
 //! H100's scripts ask for an fp8 KV cache, but the runs had one of 16 bits: the same scripts on two H100 give mean TTFT of
 //! 6.5, 31 and 59 seconds where a cache of 16 bits is too small for all requests. Simulated with such a cache they are 25 %
-//! too long, 1 % and 2 % too short; with one of 8 bits, which would hold all requests, 75 to 99 % too short. Those runs are
+//! too long, 1 % and 2 % too short; with one of 8 bits, twice as large, 75 to 99 % too short. Those runs are
 //! not part of the calibration; H100's tables are those of a 16-bit cache.
 //!
 //! The rule: the time between passes and that per prompt token that explain both sets best, each set counting the same,

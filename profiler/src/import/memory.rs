@@ -5,8 +5,9 @@
 //!
 //! The estimates rest on start-up logs of vLLM 0.19 on H100 (llm-d-planner, `accuracy/results/v0.19.0/logs`, Apache-2.0):
 //! 1024 requests and 8192 tokens a pass, one to four ranks, models from 2 to 72 billion parameters. The formula of the
-//! activations has the peaks of 16 models, from 0.75 to 3.66 GiB, within 0.07 GiB but for one (Mixtral-8x7B, 0.17 too much).
-//! Before 0.17 vLLM counted two to three times as much.
+//! activations has 16 of their peaks, from 0.75 to 3.63 GiB, within 0.075 GiB but for one (Mixtral-8x7B, 0.17 too much).
+//! Before 0.17 vLLM counted more: 5.64 instead of 2.23 GiB for
+//! Qwen3-14B.
 
 use anyhow::{Result, ensure};
 use sim_core::profile::schema::{Basis, Bytes, Engine, Memory};
@@ -26,6 +27,8 @@ const FIRST_WITH_GRAPHS: &str = "0.21.0";
 const SAMPLING_BYTES: f64 = 14.0;
 /// What is on top of the activations that the formula counts.
 const OTHER_ACTIVATION_GIB: f64 = 0.05;
+/// What stays beside the weights of one rank without collectives.
+const RANK_GIB: f64 = 0.29;
 /// CUDA graphs of a layer at the default capture sizes: 0.021 to 0.026 GiB with models of 32 to 80 layers.
 const GRAPHS_PER_LAYER_GIB: f64 = 0.024;
 
@@ -41,10 +44,10 @@ pub(crate) struct Storage {
 }
 
 /// Memory of one rank.
-pub(crate) fn memory(config: &ModelConfig, storage: Storage, engine: &Engine) -> Memory {
+pub(crate) fn memory(config: &ModelConfig, storage: Storage, engine: &Engine, gpu: &Gpu) -> Memory {
     Memory {
         weights: weights(config, storage),
-        other_resident: other_resident(storage.tensor_parallel_size),
+        other_resident: other_resident(storage.tensor_parallel_size, gpu),
         activation_peak: activation_peak(config, storage, engine),
         cuda_graphs: cuda_graphs(config),
         kv_cache_per_token: kv_cache_per_token(config, storage),
@@ -109,17 +112,23 @@ pub(crate) fn of_version(memory: &mut Memory, vllm: &Version) {
     }
 }
 
-fn other_resident(tp: u32) -> Bytes {
-    let (gib, what) = match tp {
-        1 => (0.29, "library workspaces and the allocator's share"),
-        2 => (2.10, "library workspaces and the collectives' buffers"),
-        _ => (2.20, "library workspaces and the collectives' buffers"),
+/// What several ranks keep for their collectives depends on the device: vLLM gives buffers to all-reduces over symmetric
+/// memory (`device_communicators/symm_mem.py`) and to those fused with a norm (`config/vllm.py`,
+/// `enable_allreduce_rms_fusion`) on capabilities 9.0 and 10.x only.
+fn other_resident(tp: u32, gpu: &Gpu) -> Bytes {
+    let has_buffers = gpu.compute_capability == "9.0" || gpu.compute_capability.starts_with("10.");
+    let logs = "start-up logs of vLLM 0.19 on H100 (llm-d-planner)";
+    let (gib, reason) = match (tp, has_buffers) {
+        (1, _) => (RANK_GIB, format!("Library workspaces and the allocator's share, from {logs}.")),
+        (2, true) => (2.10, format!("Library workspaces and the collectives' buffers, from {logs} with two ranks.")),
+        (_, true) => (2.20, format!("Library workspaces and the collectives' buffers, from {logs} with four ranks.")),
+        // `misc.nccl_mem` of aiconfigurator-core 0.12.0.
+        (_, false) => (
+            RANK_GIB + if tp == 2 { 342.0 } else { 392.0 } / 1024.0,
+            format!("Library workspaces from {logs}, and NCCL's memory as aiconfigurator-core has it."),
+        ),
     };
-    Bytes {
-        bytes: whole_bytes(gib * GIB),
-        basis: Basis::Estimate,
-        reason: format!("{what}, from start-up logs of vLLM 0.19 on H100 with as many ranks (llm-d-planner)."),
-    }
+    Bytes { bytes: whole_bytes(gib * GIB), basis: Basis::Estimate, reason }
 }
 
 fn cuda_graphs(config: &ModelConfig) -> Bytes {
@@ -133,23 +142,43 @@ fn cuda_graphs(config: &ModelConfig) -> Bytes {
     }
 }
 
-/// The widest moment of a layer, or sampling for a full batch, whichever is more; and the workspace of experts, which
-/// stays.
+/// What activations are made of, on one rank.
+struct Widths {
+    hidden: u32,
+    vocab: u32,
+    /// Of the MLP; 0 with experts.
+    intermediate: u32,
+    /// Experts of a token, and the width of one.
+    experts: (u32, u32),
+}
+
+impl Widths {
+    /// The widest moment of a layer, or sampling for a full batch, whichever is more; and the workspace of experts, which
+    /// stays.
+    fn activation_bytes(&self, max_num_batched_tokens: u32, max_num_seqs: u32) -> f64 {
+        let [hidden, vocab, intermediate] = [self.hidden, self.vocab, self.intermediate].map(f64::from);
+        let [per_token, width] = [self.experts.0, self.experts.1].map(f64::from);
+        let [tokens, requests] = [max_num_batched_tokens, max_num_seqs.min(max_num_batched_tokens)].map(f64::from);
+        let layer = 2.0 * tokens * (3.0 * intermediate + 4.0 * hidden);
+        let sampling = SAMPLING_BYTES * requests * vocab + 4.0 * hidden * tokens;
+        let experts = 2.0 * tokens * per_token * (3.0 * width + hidden);
+        layer.max(sampling) + experts + OTHER_ACTIVATION_GIB * GIB
+    }
+}
+
 fn activation_peak(config: &ModelConfig, storage: Storage, engine: &Engine) -> Bytes {
     let tp = storage.tensor_parallel_size;
     let model = &config.model;
-    let [hidden, tokens, requests] =
-        [model.hidden_size, engine.max_num_batched_tokens, engine.max_num_seqs.min(engine.max_num_batched_tokens)]
-            .map(f64::from);
-    let width = if config.experts.is_some() { 0.0 } else { f64::from(model.intermediate_size / tp) };
-    let layer = 2.0 * tokens * (3.0 * width + 4.0 * hidden);
-    let sampling = SAMPLING_BYTES * requests * f64::from(model.vocab_size) + 4.0 * hidden * tokens;
-    let experts = config.experts.map_or(0.0, |experts| {
-        let width = experts.moe_intermediate_size / (tp / storage.expert_parallel_size);
-        2.0 * tokens * f64::from(experts.num_experts_per_tok) * (3.0 * f64::from(width) + hidden)
-    });
+    let widths = Widths {
+        hidden: model.hidden_size,
+        vocab: model.vocab_size,
+        intermediate: if config.experts.is_some() { 0 } else { model.intermediate_size / tp },
+        experts: config.experts.map_or((0, 0), |experts| {
+            (experts.num_experts_per_tok, experts.moe_intermediate_size / (tp / storage.expert_parallel_size))
+        }),
+    };
     Bytes {
-        bytes: whole_bytes(layer.max(sampling) + experts + OTHER_ACTIVATION_GIB * GIB),
+        bytes: whole_bytes(widths.activation_bytes(engine.max_num_batched_tokens, engine.max_num_seqs)),
         basis: Basis::Estimate,
         reason: format!(
             "The larger of a layer's widest moment over max_num_batched_tokens and {SAMPLING_BYTES} bytes a word of the \
@@ -184,7 +213,8 @@ pub(crate) fn whole_bytes(bytes: f64) -> u64 {
 mod tests {
     use sim_core::profile::schema::{Engine, Memory};
 
-    use super::{GIB, Storage, memory, of_version, weights};
+    use super::{GIB, Storage, Widths, memory, of_version, weights};
+    use crate::import::gpus;
     use crate::import::model_config::ModelConfig;
     use crate::import::version::Version;
 
@@ -244,7 +274,7 @@ mod tests {
     #[track_caller]
     fn check_h100(name: &str, tensor_parallel_size: u32, [matrix_bytes, kv_bytes]: [u64; 2], logged: u32) {
         let storage = Storage { matrix_bytes, kv_bytes, tensor_parallel_size, expert_parallel_size: 1 };
-        let mut memory = memory(&model(name), storage, &engine(1024, 8192));
+        let mut memory = memory(&model(name), storage, &engine(1024, 8192), gpus::find("h100_sxm").expect("known"));
         of_version(&mut memory, &Version::parse("0.19.0").expect("a version"));
         check_blocks(&memory, 75.23, logged);
     }
@@ -262,12 +292,42 @@ mod tests {
         check_h100("llama-3.3-70b", 4, [1, 2], 44_312);
     }
 
+    /// The peak that a real engine logged, in GiB.
+    #[track_caller]
+    fn check_peak([hidden, vocab, intermediate]: [u32; 3], experts: (u32, u32), logged: f64, most: f64) {
+        let peak = Widths { hidden, vocab, intermediate, experts }.activation_bytes(8192, 1024) / GIB;
+        assert!((peak - logged).abs() < most, "{peak:.3} GiB instead of {logged}: {hidden}, {vocab}");
+    }
+
+    /// The same logs; Qwen3-14B's is of vLLM 0.18.
+    #[test]
+    fn activations_peak_as_high_as_real_engines_logged() {
+        let dense = |widths, logged| check_peak(widths, (0, 0), logged, 0.075);
+        dense([4096, 128_256, 14_336], 1.89); // Llama-3.1-8B
+        dense([4096, 128_256, 14_336 / 4], 1.89); // the same, one of four ranks
+        dense([3584, 152_064, 18_944], 2.21); // Qwen2.5-7B
+        dense([4096, 151_936, 12_288], 2.21); // Qwen3-8B
+        dense([5120, 151_936, 17_408], 2.23); // Qwen3-14B
+        dense([4096, 32_016, 11_008], 0.77); // CodeLlama-7b
+        dense([2048, 49_155, 8192], 0.75); // granite-3.1-2b
+        dense([4096, 49_155, 12_800], 0.85); // granite-3.1-8b
+        dense([5120, 100_352, 17_920], 1.52); // phi-4
+        dense([3072, 256_000, 24_576], 3.63); // gemma-7b
+        dense([8192, 128_256, 28_672 / 2], 1.96); // Llama-3.3-70B, one of two ranks
+        dense([8192, 152_064, 29_568 / 2], 2.29); // Qwen2.5-72B, one of two ranks
+        dense([2560, 51_200, 10_240], 0.79); // phi-2
+        check_peak([2048, 151_936, 0], (8, 768), 2.68, 0.075); // Qwen3-30B-A3B
+        check_peak([2048, 151_936, 0], (4, 1408), 2.47, 0.075); // Qwen1.5-MoE-A2.7B
+        check_peak([4096, 32_000, 0], (2, 14_336 / 2), 1.21, 0.18); // Mixtral-8x7B, one of two ranks
+    }
+
     /// vLLM 0.31 with its defaults on an A100 of 80 GB: 460,496 tokens, of 72.91 GiB allowed. From a log that somebody
     /// published; it is part of no estimate here.
     #[test]
     fn graphs_count_as_later_versions_count_them() {
         let storage = Storage { matrix_bytes: 2, kv_bytes: 2, tensor_parallel_size: 1, expert_parallel_size: 1 };
-        let mut memory = memory(&model("llama-3.1-8b"), storage, &engine(256, 2048));
+        let mut memory =
+            memory(&model("llama-3.1-8b"), storage, &engine(256, 2048), gpus::find("a100_sxm").expect("known"));
         of_version(&mut memory, &Version::parse("0.31.0").expect("a version"));
         check_blocks(&memory, 72.91, 28_781);
     }

@@ -4,6 +4,7 @@ use serde::Serialize;
 use sim_core::profile::Profile;
 use sim_core::profile::schema::{ValidationRun, ValidationStep};
 
+use crate::import::fit::runs::Latency;
 use crate::measure::outliers::quantile;
 
 /// Half of the samples of a middling point lie within this share of its median.
@@ -14,9 +15,6 @@ const MIN_SAMPLES: u32 = 8;
 const MAX_SMOOTHING: f64 = 0.05;
 /// Median error of held-out passes.
 const MAX_STEP_ERROR: f64 = 0.05;
-/// Mean error of runs, by latency: time to first token, all others.
-const MAX_TTFT_ERROR: f64 = 0.10;
-const MAX_RUN_ERROR: f64 = 0.03;
 
 /// Samples and spread of a table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -178,7 +176,8 @@ impl Validation {
             format!("held-out passes: middling error {}, more than {}", percent(error), percent(MAX_STEP_ERROR))
         });
         let run = |errors: &RunErrors| {
-            let limit = if errors.metric.contains("ttft") { MAX_TTFT_ERROR } else { MAX_RUN_ERROR };
+            let latency = Latency::ALL.into_iter().find(|latency| errors.metric.contains(latency.key()));
+            let limit = latency.unwrap_or(Latency::Tpot).tolerance();
             let RunErrors { metric, mean_error, .. } = errors;
             (metric.starts_with("mean_") && *mean_error > limit).then(|| {
                 format!("runs: {metric} is off by {} on average, more than {}", percent(*mean_error), percent(limit))

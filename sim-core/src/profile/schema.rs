@@ -161,7 +161,7 @@ pub struct Hardware {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = require_all))]
 pub struct Engine {
-    /// Version of vLLM that was measured.
+    /// Version of vLLM that the profile is for: the one that was measured, unless the notes say otherwise.
     pub vllm_version: String,
     /// Number format of weights and activations.
     pub dtype: String,
