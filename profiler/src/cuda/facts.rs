@@ -26,7 +26,8 @@ const LEAST_CAPABILITY: (u32, u32) = (8, 0);
 /// First compute capability that converts to e4m3 and multiplies in it.
 pub(crate) const LEAST_FP8_CAPABILITY: (u32, u32) = (8, 9);
 
-/// The facts of an engine for all of a model, `shape`, on a device and others like it; `name` is what the user called the model.
+/// The facts of an engine for all of a model, `shape`, on a device and others like it; `name` is what the user called the
+/// model.
 ///
 /// # Errors
 /// If the device is too old, or vLLM would not start with these flags on it.

@@ -102,7 +102,8 @@ impl Products {
         let (alpha, beta) = (1.0_f32, 0.0_f32);
         // SAFETY: handle, description and layouts are alive (they are freed in `drop`); the addresses are those of
         // buffers that hold at least the layouts' rows and columns (`BufferSizes` and the weights' own sizes); the
-        // workspace is as long as it is said to be; the scales are floats that live as long as the weights; alpha and beta are read before the call returns.
+        // workspace is as long as it is said to be; the scales are floats that live as long as the weights; alpha and
+        // beta are read before the call returns.
         unsafe {
             result::matmul(
                 self.handle,
