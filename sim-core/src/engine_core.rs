@@ -10,11 +10,15 @@ use crate::config::EngineConfig;
 use crate::request::{RequestId, RequestSet};
 use crate::sched::output::{EngineCoreOutputs, SchedulerOutput};
 use crate::sched::scheduler::Scheduler;
+use crate::speculative::ModelRunner;
 
 /// Scheduler and passes under way.
 #[derive(Debug)]
 pub struct EngineCore<'a> {
     scheduler: Scheduler<'a>,
+    /// What the worker does with drafts; `None` without a drafter.
+    model_runner: Option<ModelRunner<'a>>,
+    is_async: bool,
     /// Most passes under way.
     max_concurrent_batches: usize,
     /// Passes issued and not yet processed, oldest first.
@@ -46,10 +50,11 @@ impl<'a> EngineCore<'a> {
     /// An idle engine; `requests` are those it may be given.
     #[must_use]
     pub fn new(config: &'a EngineConfig, requests: &'a RequestSet) -> Self {
-        let depth = config.pipeline_parallel_size + u32::from(config.async_scheduling);
         Self {
             scheduler: Scheduler::new(config, requests),
-            max_concurrent_batches: depth as usize,
+            model_runner: ModelRunner::new(config, requests),
+            is_async: config.async_scheduling,
+            max_concurrent_batches: config.max_concurrent_batches() as usize,
             batch_queue: VecDeque::new(),
             unused: Vec::new(),
             processed: SchedulerOutput::default(),
@@ -115,6 +120,9 @@ impl<'a> EngineCore<'a> {
             self.num_passes += 1;
             let mut output = self.unused.pop().unwrap_or_default();
             self.scheduler.schedule(&mut output);
+            if let Some(model_runner) = &mut self.model_runner {
+                model_runner.execute(&mut output);
+            }
             on_issue(number, &output);
             let has_tokens = output.has_tokens();
             self.batch_queue.push_back(Issued { number, output });
@@ -126,9 +134,21 @@ impl<'a> EngineCore<'a> {
         }
         if let Some(oldest) = self.batch_queue.pop_front() {
             self.scheduler.update_from_output(&oldest.output, &mut self.outputs);
+            self.take_draft_token_ids(&oldest.output);
             self.unused.push(core::mem::replace(&mut self.processed, oldest.output));
             step.processed = Some(oldest.number);
         }
         step
+    }
+
+    /// Hands the drafts proposed after a pass to the scheduler; with asynchronous scheduling they stay with the worker
+    /// (`EngineCore.post_step`).
+    #[inline]
+    fn take_draft_token_ids(&mut self, output: &SchedulerOutput) {
+        let Some(model_runner) = self.model_runner.as_mut().filter(|_| !self.is_async) else { return };
+        for place in 0..output.scheduled.len() {
+            let num_drafts = model_runner.propose(output, place);
+            self.scheduler.update_draft_token_ids(output, place, num_drafts);
+        }
     }
 }

@@ -37,6 +37,7 @@ pub mod batch;
 pub mod request;
 pub mod workload;
 pub mod kv_cache;
+pub mod speculative;
 pub mod sched;
 pub mod engine_core;
 pub mod profile;

@@ -63,6 +63,12 @@ pub fn max(a: f64, b: f64) -> f64 {
     if b > a { b } else { a }
 }
 
+/// The largest multiple of `unit` that is not above `x`.
+#[must_use]
+pub const fn round_down(x: u32, unit: u32) -> u32 {
+    x - x % unit
+}
+
 /// `x` as a float; exact below 2^53.
 #[must_use]
 pub const fn u64_to_f64(x: u64) -> f64 {
@@ -115,6 +121,17 @@ pub fn round_to_u64(x: f64) -> u64 {
 pub const fn usize_to_u32(x: usize) -> u32 {
     assert!(x <= u32::MAX as usize, "an index must fit in 32 bits");
     x as u32
+}
+
+/// `x`, which counts drafts and so is small wherever this is called.
+///
+/// # Panics
+/// If it does not fit.
+#[expect(clippy::cast_possible_truncation, reason = "checked on the line above the cast")]
+#[must_use]
+pub const fn u32_to_u16(x: u32) -> u16 {
+    assert!(x <= u16::MAX as u32, "a count must fit in 16 bits");
+    x as u16
 }
 
 /// `x`, which is bounded by a 32-bit quantity wherever this is called.

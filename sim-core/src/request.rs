@@ -5,6 +5,8 @@
 
 use alloc::vec::Vec;
 
+use crate::speculative::Acceptance;
+
 /// Index of a request in its [`RequestSet`]; dense from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u32);
@@ -152,6 +154,7 @@ impl core::error::Error for RequestError {}
 pub struct RequestSet {
     requests: Vec<Request>,
     runs: Vec<TokenRun>,
+    acceptance: Acceptance,
 }
 
 impl RequestSet {
@@ -163,13 +166,17 @@ impl RequestSet {
     /// An empty set.
     #[must_use]
     pub const fn new() -> Self {
-        Self { requests: Vec::new(), runs: Vec::new() }
+        Self { requests: Vec::new(), runs: Vec::new(), acceptance: Acceptance::None }
     }
 
     /// An empty set with room for `num_requests` requests.
     #[must_use]
     pub fn with_capacity(num_requests: usize) -> Self {
-        Self { requests: Vec::with_capacity(num_requests), runs: Vec::with_capacity(num_requests) }
+        Self {
+            requests: Vec::with_capacity(num_requests),
+            runs: Vec::with_capacity(num_requests),
+            acceptance: Acceptance::None,
+        }
     }
 
     /// Appends a request and returns its id.
@@ -238,6 +245,17 @@ impl RequestSet {
             return;
         }
         self.runs.push(run);
+    }
+
+    /// Says how many drafts the model accepts, where there is a drafter.
+    pub fn set_acceptance(&mut self, acceptance: Acceptance) {
+        self.acceptance = acceptance;
+    }
+
+    /// How many drafts the model accepts.
+    #[must_use]
+    pub const fn acceptance(&self) -> &Acceptance {
+        &self.acceptance
     }
 
     /// Number of requests.

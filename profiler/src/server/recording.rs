@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use sim_core::batch::BatchComposition;
 
-use crate::verify::recorded_trace::RecordedEngine;
+use crate::verify::recorded_engine::RecordedEngine;
 
 /// What the engine says of itself.
 #[derive(Debug, Deserialize)]

@@ -11,7 +11,9 @@ use super::client::OpenLoopClient;
 use super::client_run::{ClientRun, TimedRequest};
 use super::process::ServerProcess;
 use super::recording::{RecordingFile, ServerRecording};
+use crate::verify::recorded_engine::RecordedModel;
 use crate::verify::tokens::VLLM_VERSION;
+use sim_core::config::VllmVersion;
 use crate::vllm::EngineOptions;
 
 /// How long the recorder may take to write a run after the client holds its last token.
@@ -60,7 +62,7 @@ impl ServerSession {
             options.python.display(),
             engine.vllm
         );
-        let config = engine.scheduler.config().context("the engine's settings")?;
+        let config = engine.scheduler.config(&RecordedModel::default(), VllmVersion::V0_32).context("the engine's settings")?;
         let client = OpenLoopClient::new(server.address(), timeouts.request)?;
         Ok(Self { server, client, recording, config, vocab_size: engine.vocab_size, num_runs: 0 })
     }

@@ -10,7 +10,8 @@ use flate2::write::GzEncoder;
 use serde::Serialize;
 use sim_core::config::{EngineConfig, SchedulingPolicy};
 
-use super::recorded_trace::{RecordedEngine, RecordedRequest, RecordedTrace, RecordedWorkload};
+use super::recorded_engine::{RecordedEngine, RecordedModel};
+use super::recorded_trace::{RecordedRequest, RecordedTrace, RecordedWorkload};
 use crate::engine::{EngineFacts, PassInstants, Run, Script};
 
 impl RecordedTrace {
@@ -36,10 +37,12 @@ impl RecordedTrace {
                 requests: requests.collect(),
                 queries_per_iter: Some(script.queries_per_iter.clone()),
                 aborts: aborts.collect(),
+                model: RecordedModel::default(),
             },
             usable_blocks: engine.num_gpu_blocks - 1,
             engine,
             iterations: run.passes.iter().map(|pass| pass.iteration.clone()).collect(),
+            groups: None,
         }
     }
 }
@@ -71,6 +74,7 @@ impl From<&EngineConfig> for RecordedEngine {
             watermark: share_of_blocks(config),
             scheduler_reserve_full_isl: config.scheduler_reserve_full_isl,
             pipeline_parallel_size: config.pipeline_parallel_size,
+            prefill_schedule_interval: config.prefill_schedule_interval,
         }
     }
 }

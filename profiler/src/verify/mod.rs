@@ -4,6 +4,7 @@ pub(crate) mod live;
 pub(crate) mod live_trace;
 pub(crate) mod measured_recording;
 mod random_workload;
+pub(crate) mod recorded_engine;
 pub(crate) mod recorded_trace;
 pub(crate) mod replay;
 pub(crate) mod run;

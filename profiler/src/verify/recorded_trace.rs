@@ -3,10 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
-use sim_core::config::{EngineConfig, SchedulingPolicy};
+use sim_core::config::{EngineConfig, VllmVersion};
+use sim_core::kv_cache::spec::KvCacheConfig;
 use sim_core::request::{NewRequest, RequestId, RequestSet, TokenRun};
+use sim_core::speculative::{Acceptance, RecordedRequest as RecordedDrafts};
+
+use super::recorded_engine::{RecordedEngine, RecordedModel};
 
 /// A recorded run of the real engine.
 #[derive(Debug, Serialize, Deserialize)]
@@ -16,6 +20,61 @@ pub(crate) struct RecordedTrace {
     pub(crate) engine: RecordedEngine,
     pub(crate) usable_blocks: u32,
     pub(crate) iterations: Vec<Iteration>,
+    /// What vLLM made of several kinds of layers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) groups: Option<RecordedGroups>,
+}
+
+/// The result of vLLM's planning.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RecordedGroups {
+    groups: Vec<RecordedGroup>,
+    num_blocks: u32,
+    scheduler_block_size: u32,
+    hash_block_size: Option<u32>,
+}
+
+/// A group of layers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RecordedGroup {
+    spec: String,
+    block_size: u32,
+    page: u64,
+    layers: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    eagle: Option<bool>,
+}
+
+impl RecordedGroups {
+    /// What the simulator made of the same layers, in the recording's words.
+    pub(crate) fn of(config: &EngineConfig, recorded: &Self) -> Self {
+        let KvCacheConfig { groups, scheduler_block_size, hash_block_size, .. } = &config.kv_cache;
+        let says_eagle = recorded.groups.iter().any(|group| group.eagle.is_some());
+        let groups = groups.iter().map(|group| RecordedGroup {
+            spec: group.spec.kind.vllm_class().to_owned(),
+            block_size: group.spec.block_size,
+            page: group.spec.page_size_bytes(),
+            layers: group.layers.iter().map(|layer| format!("layer.{layer}")).collect(),
+            eagle: says_eagle.then_some(group.is_eagle_group),
+        });
+        Self {
+            groups: groups.collect(),
+            num_blocks: config.num_gpu_blocks,
+            scheduler_block_size: *scheduler_block_size,
+            hash_block_size: recorded.hash_block_size.map(|_| *hash_block_size),
+        }
+    }
+}
+
+impl RecordedTrace {
+    /// The engine as the simulator takes it.
+    pub(crate) fn config(&self) -> Result<EngineConfig> {
+        let version = VllmVersion::from_name(&self.vllm).with_context(|| {
+            let known = VllmVersion::ALL.map(VllmVersion::name).join(" and ");
+            format!("recorded from vLLM {}; the simulator replays {known}", self.vllm)
+        })?;
+        self.engine.config(&self.workload.model, version)
+    }
 }
 
 /// Requests and when they join.
@@ -25,6 +84,9 @@ pub(crate) struct RecordedWorkload {
     pub(crate) queries_per_iter: Option<Vec<u32>>,
     #[serde(default)]
     pub(crate) aborts: Vec<(u32, String)>,
+    /// Layers and drafter.
+    #[serde(flatten)]
+    pub(crate) model: RecordedModel,
 }
 
 /// One request; what is missing has the default the format states.
@@ -53,39 +115,10 @@ pub(crate) struct RecordedRequest {
     pub(super) stop_at: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) stop_token_ids: Option<Vec<u64>>,
-}
-
-/// The engine's resolved settings.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct RecordedEngine {
-    pub(super) max_num_seqs: u32,
-    pub(super) max_num_batched_tokens: u32,
-    pub(super) block_size: u32,
-    pub(super) num_gpu_blocks: u32,
-    pub(super) max_model_len: u32,
-    pub(super) enable_prefix_caching: bool,
-    pub(super) enable_chunked_prefill: bool,
-    pub(super) long_prefill_token_threshold: u32,
-    pub(super) policy: String,
-    pub(super) async_scheduling: bool,
-    #[serde(default)]
-    pub(super) long_prefill_token_threshold_adaptive: bool,
-    pub(super) max_num_scheduled_tokens: Option<u32>,
-    pub(super) max_num_active_seqs: Option<u32>,
-    #[serde(default)]
-    pub(super) watermark: f64,
-    #[serde(default = "default_true")]
-    pub(super) scheduler_reserve_full_isl: bool,
-    #[serde(default = "default_one")]
-    pub(super) pipeline_parallel_size: u32,
-}
-
-const fn default_true() -> bool {
-    true
-}
-
-const fn default_one() -> u32 {
-    1
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) accept: Option<Vec<u32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) propose: Option<Vec<u32>>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -109,6 +142,12 @@ pub(crate) struct Iteration {
     pub(crate) res: Vec<(u32, u32)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) pre: Vec<u32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) spec: Vec<(u32, u32)>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) skip: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) k: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) free: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,6 +156,8 @@ pub(crate) struct Iteration {
     pub(crate) wait: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) done: Option<u32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) acc: Vec<(u32, u32, u32)>,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) ntok: u32,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -132,52 +173,6 @@ const OUTPUT_BASE: u64 = 2_000_000_000;
 const STRIDE: u64 = 1_000_000;
 /// The end-of-sequence token.
 const EOS: u64 = 2;
-
-impl RecordedEngine {
-    /// The settings as the simulator takes them.
-    pub(crate) fn config(&self) -> Result<EngineConfig> {
-        let policy = match self.policy.as_str() {
-            "fcfs" => SchedulingPolicy::Fcfs,
-            "priority" => SchedulingPolicy::Priority,
-            other => bail!("engine.policy: {other:?} is neither \"fcfs\" nor \"priority\""),
-        };
-        ensure!(self.block_size > 0, "engine.block_size is 0; it must be at least 1");
-        ensure!(self.num_gpu_blocks > 1, "engine.num_gpu_blocks is {}; it must be at least 2", self.num_gpu_blocks);
-        ensure!(
-            u64::from(self.num_gpu_blocks) <= 1 << 26,
-            "engine.num_gpu_blocks is {}; the limit is {}",
-            self.num_gpu_blocks,
-            1 << 26
-        );
-        ensure!(self.max_model_len > 1, "engine.max_model_len is {}; it must be at least 2", self.max_model_len);
-        ensure!((0.0..1.0).contains(&self.watermark), "engine.watermark is {}; it must be in [0, 1)", self.watermark);
-        ensure!(
-            (1..=64).contains(&self.pipeline_parallel_size),
-            "engine.pipeline_parallel_size is {}; it must be in 1..=64",
-            self.pipeline_parallel_size
-        );
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "vLLM's int() of a share of a u32")]
-        let watermark_blocks = (self.watermark * f64::from(self.num_gpu_blocks)) as u32;
-        Ok(EngineConfig {
-            max_num_seqs: self.max_num_seqs,
-            max_num_active_seqs: self.max_num_active_seqs.unwrap_or(self.max_num_seqs),
-            max_num_batched_tokens: self.max_num_batched_tokens,
-            max_num_scheduled_tokens: self.max_num_scheduled_tokens.unwrap_or(self.max_num_batched_tokens),
-            max_model_len: self.max_model_len,
-            block_size: self.block_size,
-            num_gpu_blocks: self.num_gpu_blocks,
-            enable_prefix_caching: self.enable_prefix_caching,
-            enable_chunked_prefill: self.enable_chunked_prefill,
-            long_prefill_token_threshold: self.long_prefill_token_threshold,
-            long_prefill_token_threshold_adaptive: self.long_prefill_token_threshold_adaptive,
-            policy,
-            scheduler_reserve_full_isl: self.scheduler_reserve_full_isl,
-            watermark_blocks,
-            async_scheduling: self.async_scheduling,
-            pipeline_parallel_size: self.pipeline_parallel_size,
-        })
-    }
-}
 
 impl RecordedWorkload {
     /// The requests as the simulator takes them, and their ids as text.
@@ -223,6 +218,11 @@ impl RecordedWorkload {
                 max_model_len - 1
             );
         }
+        let drafts = |request: &RecordedRequest| RecordedDrafts {
+            accepted: request.accept.clone().unwrap_or_default(),
+            proposed: request.propose.clone().unwrap_or_default(),
+        };
+        requests.set_acceptance(Acceptance::Recorded(self.requests.iter().map(drafts).collect()));
         Ok((requests, ids))
     }
 }
@@ -242,8 +242,8 @@ impl RecordedRequest {
     fn output(&self, index: u64, max_model_len: u32) -> (Vec<TokenRun>, bool) {
         let base = self.out_base.unwrap_or(OUTPUT_BASE + index * STRIDE);
         let mut runs = vec![];
-        // What lies beyond max_model_len is never generated.
-        for j in 0..self.max_tokens.min(max_model_len) {
+        // What lies beyond max_model_len is never generated; a little more keeps max_tokens out of reach there, too.
+        for j in 0..self.max_tokens.min(max_model_len.saturating_add(2)) {
             let listed = self.output_token_ids.as_ref().and_then(|ids| ids.get(j as usize));
             let token = if self.stop_at == Some(j + 1) { EOS } else { listed.copied().unwrap_or(base + u64::from(j)) };
             runs.push(TokenRun { start: token, len: 1 });

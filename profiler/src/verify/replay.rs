@@ -42,12 +42,15 @@ pub(crate) fn replay(
         }
         let step = engine.step(|_, output| {
             issued_at.push(i);
-            write_pass(output, &mut iteration);
+            write_pass(config, output, &mut iteration);
         });
         if let Some(pass) = step.processed {
             let outputs = engine.outputs();
             iteration.done = Some(issued_at[pass as usize]);
-            iteration.ntok = u32::try_from(outputs.tokens.len()).unwrap_or(u32::MAX);
+            iteration.ntok = outputs.tokens.iter().map(|tokens| tokens.num_tokens).sum();
+            let verifications = outputs.verifications.iter();
+            iteration.acc =
+                verifications.map(|one| (one.id.0, one.num_draft_tokens, one.num_accepted_tokens)).collect();
             let finished = outputs.finished.iter().map(|finished| {
                 let reason = match finished.reason {
                     FinishReason::Stop => "stop",
@@ -65,8 +68,13 @@ pub(crate) fn replay(
     }
 }
 
-fn write_pass(output: &SchedulerOutput, iteration: &mut Iteration) {
+fn write_pass(config: &EngineConfig, output: &SchedulerOutput, iteration: &mut Iteration) {
     let scheduled = output.scheduled.iter();
+    let drafts = scheduled.clone().filter(|part| part.num_draft_tokens > 0);
+    iteration.spec = drafts.map(|part| (part.id.0, u32::from(part.num_draft_tokens))).collect();
+    iteration.skip = u32::from(output.skips_drafts && output.has_tokens());
+    let num_drafts = output.num_spec_tokens_to_schedule;
+    iteration.k = (num_drafts != config.num_speculative_tokens()).then_some(num_drafts);
     iteration.s =
         Some(scheduled.map(|part| (part.id.0, part.num_scheduled_tokens, part.num_computed_tokens)).collect());
     iteration.new = output.new_reqs.iter().map(|new| (new.id.0, new.num_cached_tokens)).collect();

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use flate2::read::GzDecoder;
 
-use super::recorded_trace::{Iteration, RecordedTrace};
+use super::recorded_trace::{Iteration, RecordedGroups, RecordedTrace};
 use super::replay::{Admissions, replay};
 
 /// Largest trace read, unpacked.
 const MAX_TRACE_BYTES: u64 = 1 << 30;
 
-/// The version whose schedule is replayed.
+/// The version whose CPU engine runs whole models.
 pub(crate) const VLLM_VERSION: &str = "0.32.0";
 
 /// The first difference between a recording and the simulator.
@@ -97,8 +97,13 @@ pub(crate) fn verify(json: &[u8]) -> Result<Option<Difference>> {
 
 /// Replays a recorded trace.
 pub(crate) fn compare(trace: &RecordedTrace) -> Result<Option<Difference>> {
-    ensure!(trace.vllm == VLLM_VERSION, "recorded from vLLM {}; the simulator replays vLLM {VLLM_VERSION}", trace.vllm);
-    let config = trace.engine.config()?;
+    let config = trace.config()?;
+    if let Some(expected) = &trace.groups {
+        let found = RecordedGroups::of(&config, expected);
+        if let Some(difference) = compare_value(0, "groups of layers (groups)", expected, &found) {
+            return Ok(Some(difference));
+        }
+    }
     let (requests, ids) = trace.workload.requests(config.max_model_len)?;
     let usable_blocks = config.num_gpu_blocks - 1;
     ensure!(
@@ -155,6 +160,7 @@ pub(crate) fn first_difference(expected: &Iteration, found: &Iteration) -> Optio
     let tokens = |iteration: &Iteration| scheduled(iteration).iter().map(|s| (s.0, s.1)).collect::<Vec<_>>();
     let computed = |iteration: &Iteration| scheduled(iteration).iter().map(|s| (s.0, s.2)).collect::<Vec<_>>();
     let just = |ids: &[u32]| ids.iter().map(|&id| (id, ())).collect::<Vec<_>>();
+    let accepted = |iteration: &Iteration| iteration.acc.iter().map(|a| (a.0, (a.1, a.2))).collect::<Vec<_>>();
     let finished = |iteration: &Iteration| iteration.fin.iter().map(|f| (f.0, (f.1.clone(), f.2))).collect::<Vec<_>>();
     compare_value(i, "iteration number", &expected.i, &found.i)
         .or_else(|| compare_list(i, "requests added (add)", &just(&expected.add), &just(&found.add)))
@@ -163,12 +169,16 @@ pub(crate) fn first_difference(expected: &Iteration, found: &Iteration) -> Optio
         .or_else(|| compare_list(i, "requests preempted (pre)", &just(&expected.pre), &just(&found.pre)))
         .or_else(|| compare_list(i, "num_scheduled_tokens (s)", &tokens(expected), &tokens(found)))
         .or_else(|| compare_list(i, "num_computed_tokens before the pass (s)", &computed(expected), &computed(found)))
+        .or_else(|| compare_list(i, "drafts verified (spec)", &expected.spec, &found.spec))
+        .or_else(|| compare_value(i, "whether drafts are skipped (skip)", &expected.skip, &found.skip))
+        .or_else(|| compare_value(i, "drafts to propose (k)", &expected.k, &found.k))
         .or_else(|| compare_list(i, "new requests and their cached tokens (new)", &expected.new, &found.new))
         .or_else(|| compare_list(i, "resumed requests and their cached tokens (res)", &expected.res, &found.res))
         .or_else(|| compare_value(i, "free blocks after scheduling (free)", &expected.free, &found.free))
         .or_else(|| compare_value(i, "running requests (run)", &expected.run, &found.run))
         .or_else(|| compare_value(i, "waiting requests (wait)", &expected.wait, &found.wait))
         .or_else(|| compare_value(i, "iteration of the pass processed (done)", &expected.done, &found.done))
+        .or_else(|| compare_list(i, "drafts accepted (acc)", &accepted(expected), &accepted(found)))
         .or_else(|| compare_value(i, "tokens delivered (ntok)", &expected.ntok, &found.ntok))
         .or_else(|| compare_list(i, "requests finished (fin)", &finished(expected), &finished(found)))
         .or_else(|| compare_value(i, "free blocks at the end (free_end)", &expected.free_end, &found.free_end))

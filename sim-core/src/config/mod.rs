@@ -17,6 +17,7 @@ mod platform;
 mod reasons;
 mod refusals;
 mod resolve;
+mod version;
 
 pub use admit::{EntryPoint, RequestRefusal, admit};
 pub use engine_args::{EngineArgs, PerformanceMode};
@@ -24,8 +25,13 @@ pub use human_readable::{NotAnInteger, human_readable_int, human_readable_int_or
 pub use platform::{Device, KvCacheMemory, Platform, UsageContext};
 pub use reasons::{ConfigWarning, FieldReason, Reason, ResolvedEngine};
 pub use refusals::ConfigError;
+pub use version::VllmVersion;
 
 use serde::{Deserialize, Serialize};
+
+use crate::kv_cache::DrafterDemand;
+use crate::kv_cache::spec::{KvCacheConfig, RequestExtent};
+use crate::speculative::SpeculativeConfig;
 
 /// Order of the waiting queue and choice of the preemption victim (`vllm/config/scheduler.py::SchedulerConfig.policy`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -73,4 +79,87 @@ pub struct EngineConfig {
     pub async_scheduling: bool,
     /// Pipeline stages.
     pub pipeline_parallel_size: u32,
+    /// Whose rules are followed.
+    pub vllm_version: VllmVersion,
+    /// Whether the worker is vLLM's newer one, which some rules ask for (`VllmConfig.use_v2_model_runner`).
+    pub use_v2_model_runner: bool,
+    /// Passes with tokens from one that carries prompt parts to the next; 1 for no such rule.
+    pub prefill_schedule_interval: u32,
+    /// The model's layers in groups.
+    pub kv_cache: KvCacheConfig,
+    /// Whether a Mamba state is also kept where requests' common prefix ends, for a drafter's sake.
+    pub enable_mamba_shared_prefix_checkpoint: bool,
+    /// The drafter, if there is one.
+    pub speculative: Option<SpeculativeConfig>,
+}
+
+impl EngineConfig {
+    /// Most passes under way (`VllmConfig.max_concurrent_batches`).
+    #[must_use]
+    pub const fn max_concurrent_batches(&self) -> u32 {
+        self.pipeline_parallel_size + self.async_scheduling as u32
+    }
+
+    /// What bounds one request's blocks.
+    #[must_use]
+    pub const fn request_extent(&self) -> RequestExtent {
+        RequestExtent {
+            max_model_len: self.max_model_len,
+            max_in_flight_tokens: self.max_concurrent_batches().saturating_mul(self.max_num_batched_tokens),
+        }
+    }
+
+    /// Drafts of a verification at most; 0 without a drafter.
+    #[must_use]
+    pub fn num_speculative_tokens(&self) -> u32 {
+        self.speculative.as_ref().map_or(0, |speculative| speculative.num_speculative_tokens)
+    }
+
+    /// KV slots behind the scheduled tokens that a drafter writes to.
+    #[must_use]
+    pub fn num_lookahead_tokens(&self) -> u32 {
+        self.speculative.as_ref().map_or(0, SpeculativeConfig::num_lookahead_tokens)
+    }
+
+    /// Input tokens of a pass that drafting takes for each request.
+    #[must_use]
+    pub fn draft_slots(&self) -> u32 {
+        self.speculative.as_ref().map_or(0, |speculative| speculative.draft_slots(self.vllm_version))
+    }
+
+    /// Prompt tokens behind a chunk that a drafter reads.
+    #[must_use]
+    pub fn num_prefill_lookahead_tokens(&self) -> u32 {
+        self.speculative.as_ref().map_or(0, SpeculativeConfig::num_prefill_lookahead_tokens)
+    }
+
+    /// Tokens behind a block that its key covers.
+    #[must_use]
+    pub fn num_hash_lookahead_tokens(&self) -> u32 {
+        let speculative = self.speculative.as_ref().filter(|_| self.enable_prefix_caching);
+        speculative.map_or(0, |speculative| speculative.num_hash_lookahead_tokens(self.vllm_version))
+    }
+
+    /// Whether a hit gives up the last block of groups with a drafter's layers.
+    #[must_use]
+    pub fn drops_eagle_block(&self) -> bool {
+        let drops = |speculative: &SpeculativeConfig| speculative.uses_eagle_block_drop(self.vllm_version);
+        self.speculative.as_ref().is_some_and(drops) && self.num_hash_lookahead_tokens() == 0
+    }
+
+    /// What a drafter asks of the KV cache.
+    #[must_use]
+    pub fn drafter_demand(&self) -> DrafterDemand {
+        DrafterDemand {
+            drops_block: self.drops_eagle_block(),
+            num_reprefillable_tokens: self.num_prefill_lookahead_tokens().saturating_sub(1),
+        }
+    }
+
+    /// Whether passes are found whose drafts nobody can use: those of a drafter with layers of its own, by the newer
+    /// worker.
+    #[must_use]
+    pub fn can_skip_drafts(&self) -> bool {
+        self.num_lookahead_tokens() > 0 && self.use_v2_model_runner && self.vllm_version.finds_unused_drafts()
+    }
 }

@@ -200,6 +200,12 @@ impl EngineArgs {
                     None => Resolved::default(platform.pipeline_parallel_size, "what the profile was measured with"),
                 },
             ),
+            vllm_version: super::VllmVersion::V0_32,
+            use_v2_model_runner: true,
+            prefill_schedule_interval: 1,
+            kv_cache: crate::kv_cache::spec::KvCacheConfig::full_attention(block_size),
+            enable_mamba_shared_prefix_checkpoint: false,
+            speculative: None,
         })
     }
 

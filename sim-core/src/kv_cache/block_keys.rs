@@ -10,31 +10,42 @@
 //! A chain lives while a live request uses it, a block is registered under it, or a chain departs from it. When
 //! none does, the same text gets a new chain the next time, which is indistinguishable. So the tree never holds more
 //! than the cache and the live requests do.
+//!
+//! Keys are as fine as hashes are in vLLM: one for every `hash_block_size` tokens. A group whose blocks are longer uses
+//! every so-manieth. Each group of layers has blocks of its own, so a key is registered for a group. A key may also
+//! depend on some tokens behind its block (`num_hash_lookahead_tokens`): then all boundaries lie so much later.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::free_block_queue::{BlockId, NULL_BLOCK};
 use crate::math;
 use crate::request::TokenRun;
 
-/// A full block's identity: position `index` of chain `chain`.
+/// Number of a registration of a block under a key. A block's first registration has the block's own number
+/// ([`BlockPool`](super::block_pool::BlockPool) says what the others have); 0, the null block's, stands for none.
+pub(super) type RegistrationId = u32;
+
+/// No registration.
+pub(super) const NO_REGISTRATION: RegistrationId = 0;
+
+/// A hash block's identity for one group: `slot` is its position in chain `chain` times the number of groups, plus the
+/// group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlockKey {
     pub(super) chain: u32,
-    pub(super) index: u32,
+    pub(super) slot: u32,
 }
 
 impl BlockKey {
     /// The key of a block that has none.
-    pub(super) const NONE: Self = Self { chain: u32::MAX, index: 0 };
+    pub(super) const NONE: Self = Self { chain: u32::MAX, slot: 0 };
 
     pub(super) const fn is_some(self) -> bool {
         self.chain != u32::MAX
     }
 }
 
-/// The blocks `from..from + len` of a request have the keys `0..len` of `chain`.
+/// The hash blocks `from..from + len` of a request are at the positions `0..len` of `chain`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ChainSlice {
     pub(super) chain: u32,
@@ -42,10 +53,18 @@ pub(super) struct ChainSlice {
     pub(super) len: u32,
 }
 
-/// The keys of a request's full blocks, those of its future output included.
+/// Where a request's hash blocks are in the tree, those of its future output included.
 #[derive(Debug, Clone, Default)]
 pub struct KeyPath {
     pub(super) slices: Vec<ChainSlice>,
+}
+
+impl KeyPath {
+    /// The slice with the hash block `block`.
+    fn slice(&self, block: u32) -> Option<&ChainSlice> {
+        let after = self.slices.partition_point(|slice| slice.from <= block);
+        self.slices[..after].last().filter(|slice| block - slice.from < slice.len)
+    }
 }
 
 /// Where a chain departs, and with what first block: `parent` is `u32::MAX` for the start of all sequences.
@@ -61,12 +80,14 @@ struct Departure {
 
 #[derive(Debug)]
 struct Chain {
-    /// Per position the oldest block registered under that key, or [`NULL_BLOCK`].
-    registered: Vec<BlockId>,
+    /// Per position and group the oldest registration under that key, or [`NO_REGISTRATION`].
+    registered: Vec<RegistrationId>,
     num_registered: u32,
     /// Live requests and departing chains that hold it.
     num_holders: u32,
-    /// Its tokens: as many as `registered` has blocks.
+    /// Hash blocks before it in every sequence that has it.
+    num_blocks_before: u32,
+    /// Its tokens: as many as its hash blocks have.
     runs: Vec<TokenRun>,
     departure: Departure,
 }
@@ -74,18 +95,56 @@ struct Chain {
 /// The tree of all block contents that matter now.
 #[derive(Debug)]
 pub struct BlockKeys {
-    block_size: u32,
+    hash_block_size: u32,
+    /// Tokens behind a hash block that its key covers, too.
+    num_lookahead_tokens: u32,
+    num_groups: u32,
     chains: Vec<Chain>,
     unused: Vec<u32>,
     departures: BTreeMap<Departure, u32>,
 }
 
 impl BlockKeys {
-    pub(super) const fn new(block_size: u32) -> Self {
-        Self { block_size, chains: Vec::new(), unused: Vec::new(), departures: BTreeMap::new() }
+    pub(super) const fn new(hash_block_size: u32, num_lookahead_tokens: u32, num_groups: u32) -> Self {
+        Self {
+            hash_block_size,
+            num_lookahead_tokens,
+            num_groups,
+            chains: Vec::new(),
+            unused: Vec::new(),
+            departures: BTreeMap::new(),
+        }
     }
 
-    /// Finds the keys of the first `num_blocks` full blocks of the sequence `runs`, and holds them for a request until
+    /// Tokens of a hash block.
+    pub(super) const fn hash_block_size(&self) -> u32 {
+        self.hash_block_size
+    }
+
+    /// Groups of layers.
+    pub(super) const fn num_groups(&self) -> u32 {
+        self.num_groups
+    }
+
+    /// Tokens behind a hash block that its key covers.
+    pub(super) const fn num_lookahead_tokens(&self) -> u32 {
+        self.num_lookahead_tokens
+    }
+
+    /// Hash blocks whose keys are known once `num_tokens` tokens are.
+    #[inline]
+    pub(super) const fn num_hash_blocks(&self, num_tokens: u32) -> u32 {
+        num_tokens.saturating_sub(self.num_lookahead_tokens) / self.hash_block_size
+    }
+
+    /// Tokens of the first `num_blocks` hash blocks from where a chain departs: at the start of all sequences the keys'
+    /// look-ahead comes on top.
+    const fn num_tokens(&self, parent: u32, num_blocks: u32) -> u64 {
+        let lookahead = if parent == u32::MAX { self.num_lookahead_tokens } else { 0 };
+        num_blocks as u64 * self.hash_block_size as u64 + lookahead as u64
+    }
+
+    /// Finds the keys of the first `num_blocks` hash blocks of the sequence `runs`, and holds them for a request until
     /// [`Self::release`].
     pub(super) fn resolve(&mut self, runs: &[TokenRun], num_blocks: u32, cache_salt: u32, path: &mut KeyPath) {
         path.slices.clear();
@@ -94,21 +153,33 @@ impl BlockKeys {
         while from < num_blocks {
             // The salt is part of the first block's key; later blocks inherit it through the chain.
             let salt = if from == 0 { cache_salt } else { 0 };
-            let departure = rest.departure(parent, position, salt, self.block_size);
+            let departure = rest.departure(parent, position, salt, self.num_tokens(parent, 1));
             let chain = match self.departures.get(&departure) {
                 Some(&chain) => chain,
-                None => self.grow(departure, &rest, num_blocks - from),
+                None => self.grow(departure, &rest, from, num_blocks - from),
             };
             let known = &self.chains[chain as usize];
-            let most = math::usize_to_u32(known.registered.len()).min(num_blocks - from);
-            let len = rest.common_tokens(&known.runs, u64::from(most) * u64::from(self.block_size));
-            let len = math::u64_to_u32(len / u64::from(self.block_size));
+            let most = (math::usize_to_u32(known.registered.len()) / self.num_groups).min(num_blocks - from);
+            let common = rest.common_tokens(&known.runs, self.num_tokens(parent, most));
+            let len = math::u64_to_u32((common - self.num_tokens(parent, 0)) / u64::from(self.hash_block_size));
             assert!(len > 0, "a chain's first block is the one it was found by");
             self.chains[chain as usize].num_holders += 1;
             path.slices.push(ChainSlice { chain, from, len });
-            rest.skip(u64::from(len) * u64::from(self.block_size));
+            rest.skip(self.num_tokens(parent, len));
             (parent, position, from) = (chain, len, from + len);
         }
+    }
+
+    /// The key of the hash block `block` of a request for `group`; `None` behind the last that the request can have.
+    pub(super) fn key(&self, path: &KeyPath, block: u32, group: u32) -> Option<BlockKey> {
+        let slice = path.slice(block)?;
+        Some(BlockKey { chain: slice.chain, slot: (block - slice.from) * self.num_groups + group })
+    }
+
+    /// Tokens from the start of a sequence to the end of the hash block `key` (`block_hash_num_tokens`).
+    pub(super) fn num_tokens_to(&self, key: BlockKey) -> u32 {
+        let before = self.chains[key.chain as usize].num_blocks_before;
+        (before + key.slot / self.num_groups + 1) * self.hash_block_size
     }
 
     /// Lets go of what [`Self::resolve`] held.
@@ -120,19 +191,19 @@ impl BlockKeys {
         }
     }
 
-    /// The block that holds the content `key`: of several the one registered first.
-    pub(super) fn registered(&self, chain: u32, index: u32) -> BlockId {
-        self.chains[chain as usize].registered[index as usize]
+    /// The registration under `key`: of several the first.
+    pub(super) fn registered(&self, key: BlockKey) -> RegistrationId {
+        self.chains[key.chain as usize].registered[key.slot as usize]
     }
 
-    /// Per position of `chain`, the block registered or [`NULL_BLOCK`].
-    pub(super) fn registered_blocks(&self, chain: u32) -> &[BlockId] {
+    /// Per position and group of `chain`, the registration or [`NO_REGISTRATION`].
+    pub(super) fn registered_in(&self, chain: u32) -> &[RegistrationId] {
         &self.chains[chain as usize].registered
     }
 
-    /// Makes `block` the one to be found under `key`.
-    pub(super) fn set_registered(&mut self, key: BlockKey, block: BlockId) {
-        self.chains[key.chain as usize].registered[key.index as usize] = block;
+    /// Makes `registration` the one to be found under `key`.
+    pub(super) fn set_registered(&mut self, key: BlockKey, registration: RegistrationId) {
+        self.chains[key.chain as usize].registered[key.slot as usize] = registration;
     }
 
     pub(super) fn count_registration(&mut self, key: BlockKey) {
@@ -148,8 +219,8 @@ impl BlockKeys {
         }
     }
 
-    /// A new chain of `num_blocks` blocks with the tokens at `rest`.
-    fn grow(&mut self, departure: Departure, rest: &RunCursor<'_>, num_blocks: u32) -> u32 {
+    /// A new chain of `num_blocks` hash blocks with the tokens at `rest`, behind `num_blocks_before` others.
+    fn grow(&mut self, departure: Departure, rest: &RunCursor<'_>, num_blocks_before: u32, num_blocks: u32) -> u32 {
         if departure.parent != u32::MAX {
             self.chains[departure.parent as usize].num_holders += 1;
         }
@@ -158,14 +229,17 @@ impl BlockKeys {
                 registered: Vec::new(),
                 num_registered: 0,
                 num_holders: 0,
+                num_blocks_before,
                 runs: Vec::new(),
                 departure: departure.clone(),
             });
             math::usize_to_u32(self.chains.len() - 1)
         });
+        let num_tokens = self.num_tokens(departure.parent, num_blocks);
         let chain = &mut self.chains[index as usize];
-        chain.registered.resize(num_blocks as usize, NULL_BLOCK);
-        rest.copy_tokens(u64::from(num_blocks) * u64::from(self.block_size), &mut chain.runs);
+        chain.registered.resize(num_blocks as usize * self.num_groups as usize, NO_REGISTRATION);
+        chain.num_blocks_before = num_blocks_before;
+        rest.copy_tokens(num_tokens, &mut chain.runs);
         chain.departure = departure.clone();
         self.departures.insert(departure, index);
         index
@@ -259,8 +333,8 @@ impl<'a> RunCursor<'a> {
         common
     }
 
-    fn departure(mut self, parent: u32, position: u32, cache_salt: u32, block_size: u32) -> Departure {
-        let mut left = u64::from(block_size);
+    /// The departure of a chain whose first hash block covers the next `left` tokens.
+    fn departure(mut self, parent: u32, position: u32, cache_salt: u32, mut left: u64) -> Departure {
         let mut runs = core::iter::from_fn(|| {
             let run = self.next_run(left)?;
             left -= u64::from(run.len);

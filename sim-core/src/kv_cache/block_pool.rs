@@ -2,19 +2,38 @@
 //!
 //! Source: `vllm/v1/core/block_pool.py::BlockPool`.
 
+use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::block_keys::{BlockKey, BlockKeys};
+use super::block_keys::{BlockKey, BlockKeys, NO_REGISTRATION, RegistrationId};
 use super::free_block_queue::{BlockId, FreeBlockQueue, NULL_BLOCK};
+use crate::math;
 
+/// A block and its first registration, which has the block's number.
 #[derive(Debug, Clone, Copy)]
 struct Block {
     ref_cnt: u32,
+    registration: Registration,
+}
+
+/// That a block can be found under a key; one of the ring of registrations under the same key, oldest first.
+#[derive(Debug, Clone, Copy)]
+struct Registration {
     key: BlockKey,
-    /// Neighbours in the ring of blocks registered under the same key, oldest registration first.
-    previous_duplicate: BlockId,
-    next_duplicate: BlockId,
+    previous: RegistrationId,
+    next: RegistrationId,
+}
+
+impl Registration {
+    const NONE: Self = Self { key: BlockKey::NONE, previous: NO_REGISTRATION, next: NO_REGISTRATION };
+}
+
+/// A further registration of a block. It has the number of all blocks plus its place.
+#[derive(Debug, Clone, Copy)]
+struct Further {
+    block: BlockId,
+    registration: Registration,
 }
 
 /// All KV blocks of an engine.
@@ -24,19 +43,26 @@ pub struct BlockPool {
     free: FreeBlockQueue,
     pub(super) keys: BlockKeys,
     num_evictions: u64,
+    /// Registrations of blocks that have one already: such a block was found, or can be found, by a prefix that ends
+    /// inside it. Rare.
+    further: Vec<Further>,
+    unused_further: Vec<RegistrationId>,
+    further_of: BTreeMap<BlockId, Vec<RegistrationId>>,
     /// Scratch of [`Self::free_blocks`].
     unkeyed: Vec<BlockId>,
 }
 
 impl BlockPool {
-    pub(super) fn new(num_gpu_blocks: u32, block_size: u32) -> Self {
-        let block =
-            Block { ref_cnt: 0, key: BlockKey::NONE, previous_duplicate: NULL_BLOCK, next_duplicate: NULL_BLOCK };
+    pub(super) fn new(num_gpu_blocks: u32, keys: BlockKeys) -> Self {
+        let block = Block { ref_cnt: 0, registration: Registration::NONE };
         Self {
             blocks: vec![block; num_gpu_blocks as usize],
             free: FreeBlockQueue::new(num_gpu_blocks),
-            keys: BlockKeys::new(block_size),
+            keys,
             num_evictions: 0,
+            further: Vec::new(),
+            unused_further: Vec::new(),
+            further_of: BTreeMap::new(),
             unkeyed: Vec::new(),
         }
     }
@@ -53,9 +79,10 @@ impl BlockPool {
         self.num_evictions
     }
 
-    /// Whether nobody uses `block`.
-    pub(super) fn is_free(&self, block: BlockId) -> bool {
-        self.blocks[block as usize].ref_cnt == 0
+    /// Blocks of which nobody's use ends by a hit: those of `blocks` that are free now (`_get_num_evictable_blocks`).
+    pub(super) fn num_free_of(&self, blocks: &[BlockId]) -> u32 {
+        let free = blocks.iter().filter(|&&block| block != NULL_BLOCK && self.blocks[block as usize].ref_cnt == 0);
+        math::usize_to_u32(free.count())
     }
 
     /// Appends `num_blocks` fresh blocks to `table`; what they held is forgotten. The caller has made sure that there
@@ -64,14 +91,17 @@ impl BlockPool {
         let held = table.len();
         self.free.popleft_n(num_blocks, table);
         for &block in &table[held..] {
-            self.maybe_evict_cached_block(block);
+            self.evict(block);
             self.blocks[block as usize].ref_cnt = 1;
         }
     }
 
-    /// One more user for each of `blocks`.
+    /// One more user for each of `blocks`; null blocks have none.
     pub(super) fn touch(&mut self, blocks: &[BlockId]) {
         for &block in blocks {
+            if block == NULL_BLOCK {
+                continue;
+            }
             if self.blocks[block as usize].ref_cnt == 0 {
                 self.free.remove(block);
             }
@@ -79,64 +109,211 @@ impl BlockPool {
         }
     }
 
-    /// One user less for each block of a request's `table`, which is emptied.
-    ///
-    /// From the table's last block to its first; blocks without a key come to the head of the free queue in that
-    /// order, blocks with a key to its tail.
-    pub(super) fn free_blocks(&mut self, table: &mut Vec<BlockId>) {
-        self.unkeyed.clear();
+    /// One more user for `block`, which has one.
+    pub(super) fn retain(&mut self, block: BlockId) {
+        self.blocks[block as usize].ref_cnt += 1;
+    }
+
+    /// One user less for each block of a request's `table`, which is emptied, from its last block to its first.
+    pub(super) fn free_table(&mut self, table: &mut Vec<BlockId>) {
         while let Some(block) = table.pop() {
-            let state = &mut self.blocks[block as usize];
-            state.ref_cnt -= 1;
-            if state.ref_cnt > 0 {
-                continue;
-            }
-            if state.key.is_some() {
-                self.free.append(block);
-            } else {
-                self.unkeyed.push(block);
-            }
+            self.release(block);
         }
+        self.prepend_unkeyed();
+    }
+
+    /// One user less for each of `blocks`, in order: the first is to be reused first.
+    pub(super) fn free_blocks(&mut self, blocks: &[BlockId]) {
+        for &block in blocks {
+            self.release(block);
+        }
+        self.prepend_unkeyed();
+    }
+
+    /// One user less for `block`. If it was the last, a block with a key comes to the tail of the free queue, one
+    /// without waits for [`Self::prepend_unkeyed`].
+    #[inline]
+    fn release(&mut self, block: BlockId) {
+        if block == NULL_BLOCK {
+            return;
+        }
+        let state = &mut self.blocks[block as usize];
+        state.ref_cnt -= 1;
+        if state.ref_cnt > 0 {
+            return;
+        }
+        if state.registration.key.is_some() {
+            self.free.append(block);
+        } else {
+            self.unkeyed.push(block);
+        }
+    }
+
+    /// Brings released blocks without a key to the head of the free queue, in the order of their release.
+    fn prepend_unkeyed(&mut self) {
         while let Some(block) = self.unkeyed.pop() {
             self.free.prepend(block);
         }
     }
 
-    /// Registers `block` under `key`: from now on [`BlockKeys::registered`] may find it.
-    pub(super) fn cache_full_block(&mut self, block: BlockId, key: BlockKey) {
-        self.keys.count_registration(key);
-        let oldest = self.keys.registered(key.chain, key.index);
-        self.blocks[block as usize].key = key;
-        if oldest == NULL_BLOCK {
-            self.keys.set_registered(key, block);
-            self.link_duplicates(block, block);
-        } else {
-            let newest = self.blocks[oldest as usize].previous_duplicate;
-            self.link_duplicates(newest, block);
-            self.link_duplicates(block, oldest);
+    /// Whether `block` has one user and no key, so that this user may write into it (`is_block_writable`).
+    pub(super) fn is_writable(&self, block: BlockId) -> bool {
+        let state = &self.blocks[block as usize];
+        block != NULL_BLOCK && state.ref_cnt == 1 && !state.registration.key.is_some()
+    }
+
+    /// The key that `block` got first, or [`BlockKey::NONE`].
+    pub(super) fn key_of(&self, block: BlockId) -> BlockKey {
+        self.blocks[block as usize].registration.key
+    }
+
+    /// Tokens of the prefix that `block`'s first key stands for, if it has one (`block_hash_num_tokens`).
+    pub(super) fn num_cached_tokens(&self, block: BlockId) -> Option<u32> {
+        let key = self.key_of(block);
+        key.is_some().then(|| self.keys.num_tokens_to(key))
+    }
+
+    /// The block found under `key`, or [`NULL_BLOCK`]: of several the one registered first.
+    pub(super) fn cached_block(&self, key: BlockKey) -> BlockId {
+        self.block_of(self.keys.registered(key))
+    }
+
+    /// The block that `registration` is of.
+    #[inline]
+    pub(super) fn block_of(&self, registration: RegistrationId) -> BlockId {
+        match (registration as usize).checked_sub(self.blocks.len()) {
+            None => registration,
+            Some(place) => self.further[place].block,
         }
     }
 
-    fn link_duplicates(&mut self, previous: BlockId, next: BlockId) {
-        self.blocks[previous as usize].next_duplicate = next;
-        self.blocks[next as usize].previous_duplicate = previous;
+    /// Registers a full `block` under `key`: from now on it can be found. A block whose prefix ended inside it until
+    /// now is found by its whole content only.
+    pub(super) fn cache_full_block(&mut self, block: BlockId, key: BlockKey) {
+        if self.key_of(block).is_some() {
+            self.forget_keys(block);
+        }
+        self.register(block, key);
     }
 
-    /// Forgets what `block` holds; other blocks of the same content stay registered.
-    fn maybe_evict_cached_block(&mut self, block: BlockId) {
-        let Block { key, previous_duplicate, next_duplicate, .. } = self.blocks[block as usize];
+    /// Registers `block` under the `key` of a prefix that ends inside it, or at its end (`cache_partial_block`).
+    pub(super) fn cache_partial_block(&mut self, block: BlockId, key: BlockKey, replaces_keys: bool) {
+        let is_shorter = self.num_cached_tokens(block).is_some_and(|held| held < self.keys.num_tokens_to(key));
+        if replaces_keys || (is_shorter && !self.is_registered(block, key)) {
+            self.forget_keys(block);
+        }
+        if !self.is_registered(block, key) {
+            self.register(block, key);
+        }
+    }
+
+    /// Lets `to`, which has no key, be found instead of `from` (`move_block_hashes`).
+    pub(super) fn move_keys(&mut self, from: BlockId, to: BlockId) {
+        let first = self.key_of(from);
+        let further: Vec<_> = self
+            .further_of
+            .get(&from)
+            .map(|ids| ids.iter().map(|&id| self.registration(id).key).collect())
+            .unwrap_or_default();
+        if first.is_some() {
+            self.register(to, first);
+        }
+        for key in further {
+            self.register(to, key);
+        }
+        self.forget_keys(from);
+    }
+
+    fn is_registered(&self, block: BlockId, key: BlockKey) -> bool {
+        self.key_of(block) == key
+            || self.further_of.get(&block).is_some_and(|ids| ids.iter().any(|&id| self.registration(id).key == key))
+    }
+
+    /// A registration of `block` under `key`, the newest there.
+    fn register(&mut self, block: BlockId, key: BlockKey) {
+        let id = if self.key_of(block).is_some() { self.new_further(block) } else { block };
+        self.keys.count_registration(key);
+        self.registration_mut(id).key = key;
+        let oldest = self.keys.registered(key);
+        if oldest == NO_REGISTRATION {
+            self.keys.set_registered(key, id);
+            self.link(id, id);
+        } else {
+            let newest = self.registration(oldest).previous;
+            self.link(newest, id);
+            self.link(id, oldest);
+        }
+    }
+
+    fn new_further(&mut self, block: BlockId) -> RegistrationId {
+        let further = Further { block, registration: Registration::NONE };
+        let id = match self.unused_further.pop() {
+            Some(id) => {
+                self.further[id as usize - self.blocks.len()] = further;
+                id
+            }
+            None => {
+                self.further.push(further);
+                math::usize_to_u32(self.blocks.len() + self.further.len() - 1)
+            }
+        };
+        self.further_of.entry(block).or_default().push(id);
+        id
+    }
+
+    fn registration(&self, id: RegistrationId) -> &Registration {
+        match self.blocks.get(id as usize) {
+            Some(block) => &block.registration,
+            None => &self.further[id as usize - self.blocks.len()].registration,
+        }
+    }
+
+    fn registration_mut(&mut self, id: RegistrationId) -> &mut Registration {
+        let num_blocks = self.blocks.len();
+        match self.blocks.get_mut(id as usize) {
+            Some(block) => &mut block.registration,
+            None => &mut self.further[id as usize - num_blocks].registration,
+        }
+    }
+
+    fn link(&mut self, previous: RegistrationId, next: RegistrationId) {
+        self.registration_mut(previous).next = next;
+        self.registration_mut(next).previous = previous;
+    }
+
+    /// Forgets what `block` holds (`_maybe_evict_cached_block`).
+    #[inline]
+    pub(super) fn evict(&mut self, block: BlockId) {
+        if self.key_of(block).is_some() {
+            self.num_evictions += 1;
+            self.forget_keys(block);
+        }
+    }
+
+    /// Takes all keys from `block`; other blocks of the same content can still be found.
+    fn forget_keys(&mut self, block: BlockId) {
+        self.unregister(block);
+        if !self.further_of.is_empty() {
+            for id in self.further_of.remove(&block).unwrap_or_default() {
+                self.unregister(id);
+                self.unused_further.push(id);
+            }
+        }
+    }
+
+    fn unregister(&mut self, id: RegistrationId) {
+        let Registration { key, previous, next } = *self.registration(id);
         if !key.is_some() {
             return;
         }
-        self.num_evictions += 1;
-        self.blocks[block as usize].key = BlockKey::NONE;
-        if next_duplicate == block {
-            self.keys.set_registered(key, NULL_BLOCK);
+        self.registration_mut(id).key = BlockKey::NONE;
+        if next == id {
+            self.keys.set_registered(key, NO_REGISTRATION);
         } else {
-            if self.keys.registered(key.chain, key.index) == block {
-                self.keys.set_registered(key, next_duplicate);
+            if self.keys.registered(key) == id {
+                self.keys.set_registered(key, next);
             }
-            self.link_duplicates(previous_duplicate, next_duplicate);
+            self.link(previous, next);
         }
         self.keys.count_eviction(key);
     }
@@ -153,6 +330,10 @@ impl BlockPool {
         }
         for (block, state) in self.blocks.iter().enumerate().skip(1) {
             assert!(is_free[block] == (state.ref_cnt == 0), "a block is free if and only if nobody uses it");
+        }
+        for (&block, ids) in &self.further_of {
+            assert!(self.key_of(block).is_some(), "a block with a further key has a first one");
+            assert!(ids.iter().all(|&id| self.block_of(id) == block), "a further key is its block's");
         }
     }
 }

@@ -1,12 +1,15 @@
 //! A request's blocks: found, allocated, given back.
 //!
-//! Source: `vllm/v1/core/kv_cache_manager.py::KVCacheManager` with one group of full attention.
+//! Source: `vllm/v1/core/kv_cache_manager.py::KVCacheManager`.
 
 use alloc::vec::Vec;
 
-use super::block_keys::{BlockKey, KeyPath};
+use super::block_keys::{BlockKeys, KeyPath};
 use super::block_pool::BlockPool;
-use super::free_block_queue::{BlockId, NULL_BLOCK};
+use super::coordinator::Coordinator;
+use super::free_block_queue::BlockId;
+use super::group_blocks::GroupBlocks;
+use super::single_type::{Caching, Room};
 use crate::config::EngineConfig;
 use crate::math;
 use crate::request::TokenRun;
@@ -14,15 +17,38 @@ use crate::request::TokenRun;
 /// The blocks of one request.
 #[derive(Debug, Clone, Default)]
 pub struct RequestBlocks {
-    /// Its block table.
-    table: Vec<BlockId>,
-    /// Tokens that the table has room for.
+    /// Tokens that all tables have room for; 0 where a group has to be asked each time.
     capacity: u32,
-    /// Leading blocks of the table that carry a key.
-    num_cached_blocks: u32,
     /// Tokens at which the next block can get its key.
     next_full_block_end: u32,
-    keys: KeyPath,
+    /// Processed tokens at which the next block is given back.
+    next_skip: u32,
+    num_prompt_tokens: u32,
+    /// Where a prefix ends that some group has and this request had to compute for another; 0 for nowhere.
+    shared_prefix_boundary: u32,
+    /// Per group.
+    groups: Vec<GroupBlocks>,
+    path: KeyPath,
+}
+
+impl RequestBlocks {
+    /// Where a prefix ends that some group has and this request has to compute for another; 0 for nowhere.
+    pub(crate) const fn shared_prefix_boundary(&self) -> u32 {
+        self.shared_prefix_boundary
+    }
+}
+
+/// What a request needs slots for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SlotDemand {
+    /// Tokens computed, or being computed by a pass issued.
+    pub(crate) num_computed_tokens: u32,
+    /// Tokens of the pass being decided, drafts included.
+    pub(crate) num_new_tokens: u32,
+    /// Known tokens.
+    pub(crate) num_tokens: u32,
+    /// Of the computed ones, those of passes not yet processed.
+    pub(crate) num_in_flight_tokens: u32,
 }
 
 /// What an admission has to leave free.
@@ -38,28 +64,43 @@ pub(crate) struct AdmissionLimits {
 #[doc(alias = "KVCacheManager")]
 #[derive(Debug)]
 pub struct KvCacheManager {
-    block_size: u32,
     max_model_len: u32,
     num_gpu_blocks: u32,
     watermark_blocks: u32,
     enable_caching: bool,
+    num_lookahead_tokens: u32,
+    retention_interval: Option<u32>,
+    coordinator: Coordinator,
     pool: BlockPool,
-    /// Result of the last [`Self::get_computed_blocks`].
-    computed_blocks: Vec<BlockId>,
+    /// Result of the last [`Self::get_computed_blocks`], per group.
+    hits: Vec<Vec<BlockId>>,
+    num_hit_tokens: u32,
 }
 
 impl KvCacheManager {
     /// A manager over `config.num_gpu_blocks` blocks, all free.
     #[must_use]
     pub fn new(config: &EngineConfig) -> Self {
+        let kv_cache = &config.kv_cache;
+        let num_groups = math::usize_to_u32(kv_cache.groups.len());
+        let keys = BlockKeys::new(kv_cache.hash_block_size, config.num_hash_lookahead_tokens(), num_groups);
         Self {
-            block_size: config.block_size,
             max_model_len: config.max_model_len,
             num_gpu_blocks: config.num_gpu_blocks,
             watermark_blocks: config.watermark_blocks,
             enable_caching: config.enable_prefix_caching,
-            pool: BlockPool::new(config.num_gpu_blocks, config.block_size),
-            computed_blocks: Vec::new(),
+            num_lookahead_tokens: config.num_lookahead_tokens(),
+            retention_interval: kv_cache.retention_interval,
+            coordinator: Coordinator::new(
+                kv_cache,
+                config.request_extent(),
+                config.drafter_demand(),
+                config.vllm_version.cache_rules(),
+                config.enable_mamba_shared_prefix_checkpoint,
+            ),
+            pool: BlockPool::new(config.num_gpu_blocks, keys),
+            hits: alloc::vec![Vec::new(); kv_cache.groups.len()],
+            num_hit_tokens: 0,
         }
     }
 
@@ -81,65 +122,125 @@ impl KvCacheManager {
         &self.pool
     }
 
-    /// Learns the content of a request: `runs`, of which the first `num_tokens` tokens will at most be computed.
+    /// Whether a hit may end inside a Mamba block.
+    pub(crate) const fn has_partial_hits(&self) -> bool {
+        self.coordinator.has_partial_hits
+    }
+
+    /// Whether states are also kept where a shared prefix ends.
+    pub(crate) fn has_shared_prefix_checkpoints(&self) -> bool {
+        self.coordinator.managers.iter().any(|manager| manager.shared_prefix_checkpoint)
+    }
+
+    /// Learns the content of a request: `runs`, of which the first `num_tokens` tokens will at most be computed and the
+    /// first `num_prompt_tokens` are the prompt.
     pub(crate) fn register_content(
         &mut self,
         blocks: &mut RequestBlocks,
         runs: &[TokenRun],
-        num_tokens: u32,
+        (num_prompt_tokens, num_tokens): (u32, u32),
         cache_salt: u32,
     ) {
+        blocks.num_prompt_tokens = num_prompt_tokens;
+        blocks.shared_prefix_boundary = 0;
+        blocks.groups.resize_with(self.hits.len(), GroupBlocks::default);
         if self.enable_caching {
-            self.pool.keys.resolve(runs, num_tokens / self.block_size, cache_salt, &mut blocks.keys);
+            let num_hash_blocks = self.pool.keys.num_hash_blocks(num_tokens);
+            self.pool.keys.resolve(runs, num_hash_blocks, cache_salt, &mut blocks.path);
+        }
+    }
+
+    /// A pass begins: states that the last one computes can be found from now on.
+    pub(crate) fn new_step_starts(&mut self) {
+        for manager in &mut self.coordinator.managers {
+            manager.cached_this_step.clear();
+        }
+    }
+
+    /// The pass is decided: what it copies need not be held any longer, as the copies run before anything else does.
+    pub(crate) fn release_copied_blocks(&mut self) {
+        for manager in &mut self.coordinator.managers {
+            if !manager.pending_copies.is_empty() {
+                self.pool.free_blocks(&manager.pending_copies);
+                manager.pending_copies.clear();
+            }
         }
     }
 
     /// Finds the longest cached prefix of a request that has `num_tokens` known tokens and no blocks, and returns its
-    /// length in tokens: whole blocks, and never the last token, which has to be computed.
+    /// length in tokens: never the last token, which has to be computed.
     /// The blocks are kept for [`Self::allocate_slots_at_admission`].
-    pub(crate) fn get_computed_blocks(&mut self, blocks: &RequestBlocks, num_tokens: u32) -> u32 {
-        self.computed_blocks.clear();
-        let mut left = (num_tokens - 1) / self.block_size;
-        for slice in &blocks.keys.slices {
-            let registered = self.pool.keys.registered_blocks(slice.chain);
-            let most = slice.len.min(left) as usize;
-            let hits = registered[..most].iter().take_while(|&&block| block != NULL_BLOCK);
-            let before = self.computed_blocks.len();
-            self.computed_blocks.extend(hits);
-            left -= math::usize_to_u32(most);
-            if self.computed_blocks.len() - before < most || left == 0 {
-                break;
-            }
+    pub(crate) fn get_computed_blocks(&mut self, blocks: &mut RequestBlocks, num_tokens: u32) -> u32 {
+        self.num_hit_tokens = 0;
+        if !self.enable_caching {
+            return 0;
         }
-        math::usize_to_u32(self.computed_blocks.len()) * self.block_size
+        let hit = self.coordinator.find_longest_cache_hit(
+            &self.pool,
+            &blocks.path,
+            self.pool.keys.num_hash_blocks(num_tokens),
+            num_tokens - 1,
+            &mut self.hits,
+        );
+        // What one group has and another has not is a prefix that requests share.
+        blocks.shared_prefix_boundary = if hit.longest > hit.num_tokens { hit.longest } else { 0 };
+        self.num_hit_tokens = hit.num_tokens;
+        hit.num_tokens
     }
 
-    /// Blocks for the next `num_new_tokens` of a running request with `num_computed_tokens`; `num_tokens` are known.
-    /// False and no change if there are not enough.
+    /// Blocks for the next tokens of a running request, and for the drafter's behind them. False if there are not
+    /// enough; then nothing changes but that blocks which no token sees any longer are given back.
     #[must_use]
     #[inline]
-    pub(crate) fn allocate_slots(
-        &mut self,
-        blocks: &mut RequestBlocks,
-        num_computed_tokens: u32,
-        num_new_tokens: u32,
-        num_tokens: u32,
-    ) -> bool {
-        let end = num_computed_tokens + num_new_tokens;
-        if end.min(self.max_model_len) > blocks.capacity {
-            let needed = self.num_blocks_for(end) - blocks.capacity / self.block_size;
-            if needed > self.pool.num_free_blocks() {
-                return false;
-            }
-            self.take_blocks(blocks, needed);
+    pub(crate) fn allocate_slots(&mut self, blocks: &mut RequestBlocks, demand: SlotDemand) -> bool {
+        let end = demand.num_computed_tokens + demand.num_new_tokens;
+        if self.num_slots(end) <= blocks.capacity
+            && end.min(demand.num_tokens) < blocks.next_full_block_end
+            && demand.num_computed_tokens < blocks.next_skip
+        {
+            return true;
         }
-        self.cache_blocks(blocks, end.min(num_tokens));
-        true
+        self.allocate_running(blocks, demand)
     }
 
-    fn take_blocks(&mut self, blocks: &mut RequestBlocks, num_blocks: u32) {
-        self.pool.get_new_blocks(num_blocks, &mut blocks.table);
-        blocks.capacity = math::usize_to_u32(blocks.table.len()) * self.block_size;
+    /// Tokens that need a slot for a pass that ends behind `end`.
+    #[inline]
+    fn num_slots(&self, end: u32) -> u32 {
+        (end + self.num_lookahead_tokens).min(self.max_model_len)
+    }
+
+    fn allocate_running(&mut self, blocks: &mut RequestBlocks, demand: SlotDemand) -> bool {
+        let num_computed_tokens = demand.num_computed_tokens.min(self.max_model_len);
+        let end = demand.num_computed_tokens + demand.num_new_tokens;
+        let num_processed_tokens = num_computed_tokens.saturating_sub(demand.num_in_flight_tokens);
+        let room = Room {
+            num_tokens: self.num_slots(end),
+            num_tokens_main_model: num_computed_tokens + demand.num_new_tokens,
+            num_computed_tokens,
+            prefill_end: self.prefill_end(blocks, demand.num_tokens),
+            is_capped: false,
+        };
+        let mut needed: u32 = 0;
+        for (manager, group) in self.coordinator.managers.iter().zip(&mut blocks.groups) {
+            manager.remove_skipped_blocks(&mut self.pool, group, num_processed_tokens);
+        }
+        for (manager, group) in self.coordinator.managers.iter().zip(&mut blocks.groups) {
+            needed = needed.saturating_add(manager.num_blocks_to_allocate(&self.pool, group, &room, &[]));
+        }
+        let fits = needed <= self.pool.num_free_blocks();
+        if fits {
+            for (manager, group) in self.coordinator.managers.iter_mut().zip(&mut blocks.groups) {
+                manager.allocate_new_blocks(&mut self.pool, group, &room);
+            }
+            self.cache_full_blocks(blocks, end.min(demand.num_tokens), demand.num_tokens, num_computed_tokens);
+        }
+        self.note_limits(blocks);
+        fits
+    }
+
+    /// Where the prompt ends, or what has to be computed again after a preemption; 0 where every chunk may save a state.
+    fn prefill_end(&self, blocks: &RequestBlocks, num_tokens: u32) -> u32 {
+        if self.retention_interval == Some(0) { blocks.num_prompt_tokens.max(num_tokens - 1) } else { 0 }
     }
 
     /// Blocks to admit a request whose cached prefix [`Self::get_computed_blocks`] has just found, for
@@ -155,63 +256,124 @@ impl KvCacheManager {
         num_tokens: u32,
         limits: AdmissionLimits,
     ) -> bool {
-        let num_hits = math::usize_to_u32(self.computed_blocks.len());
-        let num_free_hits = self.computed_blocks.iter().filter(|&&block| self.pool.is_free(block)).count();
-        let reserved =
-            math::usize_to_u32(num_free_hits) + if limits.keep_watermark { self.watermark_blocks } else { 0 };
-        let available = self.pool.num_free_blocks();
-        if limits.reserve_full && self.num_blocks_for(num_tokens).saturating_sub(num_hits) + reserved > available {
+        let num_hit_tokens = self.num_hit_tokens;
+        let watermark = if limits.keep_watermark { self.watermark_blocks } else { 0 };
+        let prefill_end = self.prefill_end(blocks, num_tokens);
+        let all = num_tokens.min(self.max_model_len);
+        let end = num_hit_tokens + num_new_tokens;
+        let whole = Room {
+            num_tokens: all,
+            num_tokens_main_model: all,
+            num_computed_tokens: num_hit_tokens,
+            prefill_end,
+            is_capped: true,
+        };
+        let room = Room {
+            num_tokens: self.num_slots(end),
+            num_tokens_main_model: end,
+            num_computed_tokens: num_hit_tokens,
+            prefill_end,
+            is_capped: false,
+        };
+        let is_available = |needed: u32| needed.saturating_add(watermark) <= self.pool.num_free_blocks();
+        if limits.reserve_full && !is_available(self.num_blocks_at_admission(blocks, &whole)) {
             return false;
         }
-        let end = num_hits * self.block_size + num_new_tokens;
-        let needed = self.num_blocks_for(end).saturating_sub(num_hits);
-        if needed + reserved > available {
+        if !is_available(self.num_blocks_at_admission(blocks, &room)) {
             return false;
         }
-        self.pool.touch(&self.computed_blocks);
-        assert!(blocks.table.is_empty(), "an admitted request holds no blocks");
-        blocks.table.extend_from_slice(&self.computed_blocks);
-        self.take_blocks(blocks, needed);
-        blocks.num_cached_blocks = num_hits;
-        blocks.next_full_block_end = (num_hits + 1) * self.block_size;
-        self.cache_blocks(blocks, end.min(num_tokens));
+        if num_hit_tokens > 0 {
+            for ((manager, group), hits) in self.coordinator.managers.iter().zip(&mut blocks.groups).zip(&self.hits) {
+                manager.add_computed_blocks(&mut self.pool, group, hits, num_hit_tokens);
+            }
+        }
+        for (manager, group) in self.coordinator.managers.iter_mut().zip(&mut blocks.groups) {
+            manager.allocate_new_blocks(&mut self.pool, group, &room);
+        }
+        self.cache_full_blocks(blocks, end.min(num_tokens), num_tokens, 0);
+        self.note_limits(blocks);
         true
     }
 
-    /// Gives every full block below token `num_tokens` its key, so that it can be found from now on.
+    /// Blocks that an admission takes from the free ones, found ones among them.
+    fn num_blocks_at_admission(&self, blocks: &mut RequestBlocks, room: &Room) -> u32 {
+        let mut needed: u32 = 0;
+        for ((manager, group), hits) in self.coordinator.managers.iter().zip(&mut blocks.groups).zip(&self.hits) {
+            let hits = if self.num_hit_tokens > 0 { hits.as_slice() } else { &[] };
+            needed = needed.saturating_add(manager.num_blocks_to_allocate(&self.pool, group, room, hits));
+        }
+        needed
+    }
+
+    /// Gives every full block below token `num_final_tokens` its key, so that it can be found from now on;
+    /// `num_tokens` tokens are known, `num_computed_tokens` were computed before the pass.
     #[inline]
-    pub(crate) fn cache_blocks(&mut self, blocks: &mut RequestBlocks, num_tokens: u32) {
-        if num_tokens >= blocks.next_full_block_end && self.enable_caching {
-            self.cache_full_blocks(blocks, num_tokens / self.block_size);
+    pub(crate) fn cache_blocks(
+        &mut self,
+        blocks: &mut RequestBlocks,
+        num_final_tokens: u32,
+        num_tokens: u32,
+        num_computed_tokens: u32,
+    ) {
+        if num_final_tokens >= blocks.next_full_block_end || blocks.capacity == 0 {
+            self.cache_full_blocks(blocks, num_final_tokens, num_tokens, num_computed_tokens);
+            self.note_limits(blocks);
         }
     }
 
-    fn cache_full_blocks(&mut self, blocks: &mut RequestBlocks, num_full_blocks: u32) {
-        for slice in &blocks.keys.slices {
-            let first = blocks.num_cached_blocks.max(slice.from);
-            let end = num_full_blocks.min(slice.from + slice.len);
-            for block in first..end {
-                let key = BlockKey { chain: slice.chain, index: block - slice.from };
-                self.pool.cache_full_block(blocks.table[block as usize], key);
+    fn cache_full_blocks(
+        &mut self,
+        blocks: &mut RequestBlocks,
+        num_final_tokens: u32,
+        num_tokens: u32,
+        num_computed_tokens: u32,
+    ) {
+        if !self.enable_caching {
+            return;
+        }
+        let num_hash_blocks = self.pool.keys.num_hash_blocks(num_tokens);
+        let replay_boundaries = self.coordinator.replay_boundaries(blocks.num_prompt_tokens);
+        for id in 0..blocks.groups.len() {
+            let caching = Caching {
+                path: &blocks.path,
+                num_tokens: self.coordinator.num_cacheable_tokens(num_final_tokens, id),
+                num_hash_blocks,
+                num_prompt_tokens: blocks.num_prompt_tokens,
+                num_computed_tokens,
+                retention_interval: self.retention_interval,
+                replay_boundaries,
+                shared_prefix_boundary: blocks.shared_prefix_boundary,
+            };
+            self.coordinator.managers[id].cache_blocks(&mut self.pool, &mut blocks.groups[id], &caching);
+        }
+    }
+
+    /// Notes up to where a request can go on without any group being asked.
+    fn note_limits(&self, blocks: &mut RequestBlocks) {
+        (blocks.capacity, blocks.next_full_block_end, blocks.next_skip) = (u32::MAX, u32::MAX, u32::MAX);
+        for (manager, group) in self.coordinator.managers.iter().zip(&blocks.groups) {
+            blocks.next_skip = blocks.next_skip.min(manager.next_skip(group));
+            blocks.capacity = blocks.capacity.min(group.len() * manager.block_size);
+            if manager.must_be_asked() {
+                blocks.capacity = 0;
+            }
+            if self.enable_caching {
+                let next_end = (group.num_cached_blocks + 1) * manager.block_size;
+                blocks.next_full_block_end = blocks.next_full_block_end.min(next_end);
             }
         }
-        blocks.num_cached_blocks = num_full_blocks;
-        blocks.next_full_block_end = (num_full_blocks + 1) * self.block_size;
     }
 
     /// Gives back all blocks of a request; cached ones can still be found.
     pub(crate) fn free(&mut self, blocks: &mut RequestBlocks) {
-        self.pool.free_blocks(&mut blocks.table);
-        blocks.capacity = 0;
-        blocks.num_cached_blocks = 0;
+        for (manager, group) in self.coordinator.managers.iter().zip(&mut blocks.groups) {
+            manager.free(&mut self.pool, group);
+        }
+        (blocks.capacity, blocks.next_full_block_end, blocks.next_skip) = (0, 0, 0);
     }
 
     /// Forgets what [`Self::register_content`] learned.
     pub(crate) fn forget_content(&mut self, blocks: &mut RequestBlocks) {
-        self.pool.keys.release(&mut blocks.keys);
-    }
-
-    fn num_blocks_for(&self, num_tokens: u32) -> u32 {
-        num_tokens.min(self.max_model_len).div_ceil(self.block_size)
+        self.pool.keys.release(&mut blocks.path);
     }
 }

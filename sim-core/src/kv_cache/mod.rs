@@ -1,6 +1,21 @@
 //! The KV cache as the scheduler sees it: which blocks are free, which hold what, who uses them. Knows no time.
+//!
+//! A model's layers form groups; each group has a block table of its own for every request, and all take their blocks
+//! from one pool. [`spec`] says what a layer keeps, [`planning`] makes groups of layers, [`manager`] is what the
+//! scheduler calls.
 
 pub mod manager;
+mod coordinator;
+mod single_type;
+mod full_attention;
+mod sliding_window;
+mod chunked_local;
+pub(crate) mod mamba;
+mod group_blocks;
+pub mod planning;
+pub mod spec;
 pub mod block_pool;
 pub mod block_keys;
 pub mod free_block_queue;
+
+pub use coordinator::{CacheRules, DrafterDemand};

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use crate::math;
 use crate::request::{RequestId, RequestSet};
+use crate::sched::output::NewTokens;
 use crate::time::{SimDuration, SimTime};
 
 /// One forward pass that computed at least one token.
@@ -162,18 +163,19 @@ impl Recorder {
         request.num_cached_tokens = num_cached_tokens;
     }
 
-    /// The results of pass `pass` were taken in: a token for each of `tokens`.
-    pub(crate) fn processed(&mut self, pass: u32, tokens: &[RequestId], output_time: SimTime, delivery_time: SimTime) {
+    /// The results of pass `pass` were taken in: a message for each of `tokens`.
+    pub(crate) fn processed(&mut self, pass: u32, tokens: &[NewTokens], output_time: SimTime, delivery_time: SimTime) {
         let record = &mut self.recording.passes[pass as usize];
         record.output_time = output_time;
         record.delivery_time = delivery_time;
         record.num_outputs = math::usize_to_u32(tokens.len());
         // Requests that had their last token from the same pass have the same gap now, and nearly all do.
         let (mut previous_pass, mut count) = (pass, 0);
-        for &id in tokens {
+        for &NewTokens { id, num_tokens } in tokens {
             let request = &mut self.recording.requests[id.index()];
-            request.num_output_tokens += 1;
-            if request.num_output_tokens == 1 {
+            let is_first = request.num_output_tokens == 0;
+            request.num_output_tokens += num_tokens;
+            if is_first {
                 request.first_token_pass = pass;
             } else if request.last_token_pass == previous_pass {
                 count += 1;
@@ -186,7 +188,7 @@ impl Recorder {
         }
         self.push_gap(previous_pass, delivery_time, count);
         if self.record_emissions {
-            tokens.iter().for_each(|&id| self.push_emission(id, pass));
+            tokens.iter().for_each(|tokens| self.push_emission(tokens.id, pass));
         }
     }
 

@@ -34,11 +34,22 @@ pub(super) struct LiveRequest {
     pub(super) num_passes: u32,
     /// With pipeline parallelism: the first pass that may take its next token.
     pub(super) eligible_pass: u64,
+    /// Drafts to be verified with the next token.
+    pub(super) num_spec_tokens: u32,
+    /// Whether its last pass left known tokens to compute.
+    pub(super) is_prefill_chunk: bool,
+    /// Whether it waits although it was looked at, for a reason of its own.
+    pub(super) is_deferred: bool,
     pub(super) blocks: RequestBlocks,
 }
 
 impl LiveRequest {
-    /// Whether a pass already issued computes the last token that `max_tokens` allows.
+    /// Tokens that it has generated.
+    pub(super) const fn num_output_tokens(&self) -> u32 {
+        self.num_tokens - self.num_prompt_tokens
+    }
+
+    /// Whether a pass already issued computes the last token that `max_tokens` allows, even if all drafts are rejected.
     #[inline]
     pub(super) const fn has_last_token_under_way(&self) -> bool {
         self.num_output_placeholders > 0

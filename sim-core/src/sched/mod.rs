@@ -1,6 +1,11 @@
 //! Who computes how many tokens in the next pass. Knows no time.
 
 pub mod scheduler;
+mod running;
+mod waiting;
+mod drafts;
+mod mamba_split;
+mod prefill_interval;
 mod update;
 pub mod request_queue;
 pub mod output;

@@ -12,14 +12,28 @@ use crate::request::{FinishReason, RequestId};
 pub struct ScheduledRequest {
     /// The request.
     pub id: RequestId,
-    /// Tokens of it in this pass, at least 1.
+    /// Tokens of it in this pass, at least 1, drafts included.
     pub num_scheduled_tokens: u32,
-    /// Tokens of it computed by earlier passes or found in the prefix cache.
+    /// Tokens of it computed by earlier passes or found in the prefix cache. With asynchronous scheduling drafts that
+    /// are being verified count as accepted.
     pub num_computed_tokens: u32,
-    /// Whether the pass reaches its last known token and so yields a new one.
-    pub emits: bool,
     /// The scheduler's place for it.
     pub(super) slot: u32,
+    /// Drafts among its tokens.
+    pub num_draft_tokens: u16,
+    /// Tokens that the pass yields: none if it does not reach the last known token, else one, and one for each draft
+    /// accepted.
+    pub num_sampled_tokens: u16,
+    /// Whether its drafts stand for none: an admission is filled up so that all requests of a pass are alike.
+    pub has_padding: bool,
+}
+
+impl ScheduledRequest {
+    /// Whether the pass reaches the request's last known token.
+    #[must_use]
+    pub const fn emits(&self) -> bool {
+        self.num_sampled_tokens > 0
+    }
 }
 
 /// A request taken from the waiting queue into a pass.
@@ -44,6 +58,10 @@ pub struct SchedulerOutput {
     pub preempted_reqs: Vec<RequestId>,
     /// What the duration depends on.
     pub batch: BatchComposition,
+    /// Drafts to be proposed after the pass, for each request.
+    pub num_spec_tokens_to_schedule: u32,
+    /// Whether nobody can use drafts proposed after the pass, so that none are.
+    pub skips_drafts: bool,
     /// Free blocks after the decision.
     pub num_free_blocks: u32,
     /// Length of the running list after the decision.
@@ -60,6 +78,7 @@ impl SchedulerOutput {
         self.resumed_reqs.clear();
         self.preempted_reqs.clear();
         self.batch.clear();
+        self.skips_drafts = false;
     }
 
     /// Whether the pass computes any token.
@@ -84,18 +103,41 @@ pub struct FinishedRequest {
     pub num_passes: u32,
 }
 
+/// Tokens of a request that a pass brought, in one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewTokens {
+    /// The request.
+    pub id: RequestId,
+    /// How many, at least 1.
+    pub num_tokens: u32,
+}
+
+/// A verification, as its results were taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verification {
+    /// The request.
+    pub id: RequestId,
+    /// Drafts verified.
+    pub num_draft_tokens: u32,
+    /// Drafts accepted, those behind a stop included.
+    pub num_accepted_tokens: u32,
+}
+
 /// What the results of a pass brought.
 #[derive(Debug, Clone, Default)]
 pub struct EngineCoreOutputs {
-    /// Requests that got a token, in order.
-    pub tokens: Vec<RequestId>,
+    /// Requests that got tokens, in order.
+    pub tokens: Vec<NewTokens>,
     /// Requests that ended with it, in order.
     pub finished: Vec<FinishedRequest>,
+    /// Drafts verified, in order.
+    pub verifications: Vec<Verification>,
 }
 
 impl EngineCoreOutputs {
     pub(super) fn clear(&mut self) {
         self.tokens.clear();
         self.finished.clear();
+        self.verifications.clear();
     }
 }

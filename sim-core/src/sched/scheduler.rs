@@ -1,17 +1,19 @@
 //! The scheduler: one loop over running requests, one over waiting ones, and the processing of results.
 //!
 //! There is no prefill phase and no decode phase: each request has computed and known tokens, and every pass lets it
-//! catch up. Source: `vllm/v1/core/sched/{scheduler,async_scheduler}.py` of vLLM 0.32.0.
+//! catch up, drafts to be verified included. Source: `vllm/v1/core/sched/{scheduler,async_scheduler}.py`.
 
 use alloc::vec::Vec;
 
-use super::live_request::{LiveRequest, LiveRequests, Place};
-use super::output::{Admission, ScheduledRequest, SchedulerOutput};
+use super::live_request::{LiveRequests, Place};
+use super::mamba_split::MambaSplit;
+use super::output::SchedulerOutput;
+use super::prefill_interval::PrefillInterval;
 use super::request_queue::RequestQueue;
-use crate::config::{EngineConfig, SchedulingPolicy};
-use crate::kv_cache::manager::{AdmissionLimits, KvCacheManager, RequestBlocks};
+use crate::config::{EngineConfig, VllmVersion};
+use crate::kv_cache::manager::KvCacheManager;
 use crate::math;
-use crate::request::{FinishReason, RequestId, RequestSet};
+use crate::request::{RequestId, RequestSet};
 
 /// Counters over a whole run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,6 +34,7 @@ pub struct SchedulerStats {
 #[derive(Debug)]
 pub struct Scheduler<'a> {
     pub(super) config: &'a EngineConfig,
+    pub(super) rules: VllmVersion,
     pub(super) requests: &'a RequestSet,
     pub(super) kv_cache: KvCacheManager,
     pub(super) live: LiveRequests,
@@ -44,24 +47,67 @@ pub struct Scheduler<'a> {
     pub(super) stats: SchedulerStats,
     /// Scratch: requests passed over in the waiting loop.
     pub(super) skipped: Vec<RequestId>,
+    /// Drafts of a verification at most; 0 without a drafter.
+    pub(super) num_spec_tokens: u32,
+    /// Prompt tokens that a drafter needs behind a chunk.
+    pub(super) num_prefill_lookahead: u32,
+    pub(super) can_skip_drafts: bool,
+    pub(super) mamba_split: Option<MambaSplit>,
+    pub(super) prefill_interval: PrefillInterval,
+    /// Waiting requests that were looked at and passed over.
+    pub(super) num_deferred: u32,
 }
 
-/// What is left to give out in the pass being decided.
+/// What is left to give out in the pass being decided, and what is known of it so far.
 #[derive(Debug, Clone, Copy)]
-struct Budget {
-    /// Of `max_num_scheduled_tokens`, or of `max_num_batched_tokens` where that is less: without drafting the two
-    /// shrink together.
-    num_tokens: u32,
+pub(super) struct Budget {
+    /// Tokens that the next request can have.
+    pub(super) num_tokens: u32,
     /// Most tokens of one request; 0 for no limit.
     long_prefill_cap: u32,
+    /// Left of `max_num_scheduled_tokens`; kept only where drafting takes slots.
+    scheduled: u32,
+    /// Left of `max_num_batched_tokens`, which drafting slots count against; likewise.
+    inputs: u32,
+    draft_slots: u32,
+    /// Whether prompts wait for a later pass.
+    pub(super) holds_prefills: bool,
+    /// Whether a running request is at its prompt.
+    pub(super) has_running_prefill: bool,
+    /// Whether a request was admitted with a prompt to compute.
+    pub(super) has_admitted_prefill: bool,
+    /// Whether some request can use drafts proposed after the pass.
+    pub(super) needs_drafts: bool,
 }
 
 impl Budget {
-    const fn capped(&self, num_new_tokens: u32) -> u32 {
+    /// At most the cap on one request's tokens.
+    pub(super) const fn capped(&self, num_new_tokens: u32) -> u32 {
         if 0 < self.long_prefill_cap && self.long_prefill_cap < num_new_tokens {
             self.long_prefill_cap
         } else {
             num_new_tokens
+        }
+    }
+
+    /// A request gets `num_new_tokens`.
+    #[inline]
+    pub(super) fn take(&mut self, num_new_tokens: u32) {
+        self.num_tokens -= num_new_tokens;
+        if self.draft_slots > 0 {
+            self.scheduled -= num_new_tokens;
+            self.inputs -= num_new_tokens + self.draft_slots;
+            self.num_tokens = self.scheduled.min(self.inputs.saturating_sub(self.draft_slots));
+        }
+    }
+
+    /// A request that is taken out of the pass had `num_new_tokens`.
+    pub(super) fn give_back(&mut self, num_new_tokens: u32) {
+        self.num_tokens += num_new_tokens;
+        if self.draft_slots > 0 {
+            self.scheduled += num_new_tokens;
+            self.inputs += num_new_tokens + self.draft_slots;
+            self.num_tokens = self.scheduled.min(self.inputs.saturating_sub(self.draft_slots));
         }
     }
 }
@@ -70,10 +116,13 @@ impl<'a> Scheduler<'a> {
     /// A scheduler without requests; `requests` are those it may be given.
     #[must_use]
     pub fn new(config: &'a EngineConfig, requests: &'a RequestSet) -> Self {
+        let kv_cache = KvCacheManager::new(config);
+        let rules = config.vllm_version;
+        let interval = if rules.schedules_prefills_at_intervals() { config.prefill_schedule_interval } else { 1 };
         Self {
             config,
+            rules,
             requests,
-            kv_cache: KvCacheManager::new(config),
             live: LiveRequests::new(requests.len()),
             waiting: RequestQueue::new(config.policy),
             running: Vec::new(),
@@ -81,6 +130,13 @@ impl<'a> Scheduler<'a> {
             pass_number: 0,
             stats: SchedulerStats::default(),
             skipped: Vec::new(),
+            num_spec_tokens: config.num_speculative_tokens(),
+            num_prefill_lookahead: config.num_prefill_lookahead_tokens(),
+            can_skip_drafts: config.can_skip_drafts(),
+            mamba_split: MambaSplit::new(config, &kv_cache),
+            prefill_interval: PrefillInterval::new(interval),
+            num_deferred: 0,
+            kv_cache,
         }
     }
 
@@ -137,20 +193,44 @@ impl<'a> Scheduler<'a> {
     pub(crate) fn schedule(&mut self, output: &mut SchedulerOutput) {
         output.clear();
         self.pass_number += 1;
-        let mut budget = Budget {
-            num_tokens: self.config.max_num_scheduled_tokens.min(self.config.max_num_batched_tokens),
-            long_prefill_cap: self.long_prefill_cap(),
-        };
-        self.schedule_running(&mut budget, output);
+        self.kv_cache.new_step_starts();
+        let mut budget = self.budget();
+        // Without drafter, states and intervals nothing but decodes and prompt parts has to be told apart.
+        if self.num_spec_tokens == 0 && self.mamba_split.is_none() && !self.prefill_interval.is_on() {
+            self.schedule_running::<true>(&mut budget, output);
+        } else {
+            self.schedule_running::<false>(&mut budget, output);
+        }
         // A pass that had to preempt admits nobody, even if space is left.
         if output.preempted_reqs.is_empty() {
             self.schedule_waiting(&mut budget, output);
         }
+        self.prefill_interval.note_pass(output.has_tokens(), budget.has_running_prefill || budget.has_admitted_prefill);
+        self.kv_cache.release_copied_blocks();
+        output.skips_drafts = self.can_skip_drafts && !budget.needs_drafts;
         self.advance(output);
         self.has_finished_ids = false;
         output.num_free_blocks = self.kv_cache.num_free_blocks();
         output.num_running_reqs = math::usize_to_u32(self.running.len());
         output.num_waiting_reqs = math::usize_to_u32(self.waiting.len());
+    }
+
+    /// All that a pass has to give.
+    fn budget(&self) -> Budget {
+        let (scheduled, inputs) = (self.config.max_num_scheduled_tokens, self.config.max_num_batched_tokens);
+        let draft_slots = self.config.draft_slots();
+        let is_past_prompt = |slot: &u32| !self.live.get(*slot).is_prefill_chunk;
+        Budget {
+            num_tokens: scheduled.min(inputs.saturating_sub(draft_slots)),
+            long_prefill_cap: self.long_prefill_cap(),
+            scheduled,
+            inputs,
+            draft_slots,
+            holds_prefills: self.prefill_interval.holds_prefills() && self.running.iter().any(is_past_prompt),
+            has_running_prefill: false,
+            has_admitted_prefill: false,
+            needs_drafts: !self.can_skip_drafts,
+        }
     }
 
     /// The cap of this pass on one request's tokens. A request alone is never capped.
@@ -166,207 +246,12 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    fn schedule_running(&mut self, budget: &mut Budget, output: &mut SchedulerOutput) {
-        output.scheduled.reserve(self.running.len());
-        let mut index = 0;
-        while index < self.running.len() && budget.num_tokens > 0 {
-            let slot = self.running[index];
-            let num_new_tokens = self.num_new_tokens_running(slot, budget);
-            if num_new_tokens == 0 {
-                index += 1;
-                continue;
-            }
-            while !self.allocate_running(slot, num_new_tokens) {
-                let victim_index = self.preemption_victim();
-                let victim = self.running.remove(victim_index);
-                if victim_index < index {
-                    index -= 1;
-                }
-                self.unschedule(victim, budget, output);
-                self.preempt(victim, output);
-                if victim == slot {
-                    // What follows in the list loses this pass, too.
-                    return;
-                }
-            }
-            let request = self.live.get(slot);
-            output.scheduled.push(ScheduledRequest {
-                id: request.id,
-                num_scheduled_tokens: num_new_tokens,
-                num_computed_tokens: request.num_computed_tokens,
-                emits: false,
-                slot,
-            });
-            budget.num_tokens -= num_new_tokens;
-            index += 1;
-        }
-    }
-
-    /// Tokens that a running request can use now.
-    #[inline]
-    fn num_new_tokens_running(&self, slot: u32, budget: &Budget) -> u32 {
-        let request = self.live.get(slot);
-        if self.pass_number < request.eligible_pass || request.has_last_token_under_way() {
-            return 0;
-        }
-        let wanted = request.num_tokens + request.num_output_placeholders - request.num_computed_tokens;
-        let room = (self.config.max_model_len - 1).saturating_sub(request.num_computed_tokens);
-        // No cap and no budget is below one token, and nearly every request is a decode.
-        if wanted <= 1 { wanted.min(room) } else { budget.capped(wanted).min(budget.num_tokens).min(room) }
-    }
-
-    #[inline]
-    fn allocate_running(&mut self, slot: u32, num_new_tokens: u32) -> bool {
-        let request = self.live.get_mut(slot);
-        self.kv_cache.allocate_slots(
-            &mut request.blocks,
-            request.num_computed_tokens,
-            num_new_tokens,
-            request.num_tokens,
-        )
-    }
-
-    /// Index in the running list of the request that makes room.
-    fn preemption_victim(&self) -> usize {
-        if self.config.policy == SchedulingPolicy::Fcfs {
-            return self.running.len() - 1;
-        }
-        let rank = |index: usize| {
-            let request = self.requests.get(self.live.get(self.running[index]).id);
-            (request.priority, request.arrival_order)
-        };
-        // The first of equals, unlike `max_by_key`.
-        (1..self.running.len()).fold(0, |victim, index| if rank(index) > rank(victim) { index } else { victim })
-    }
-
-    /// Takes a victim out of the pass being decided, and its tokens back.
-    fn unschedule(&self, slot: u32, budget: &mut Budget, output: &mut SchedulerOutput) {
-        if self.config.policy == SchedulingPolicy::Fcfs {
-            return; // The victim comes last in the list: it cannot have been scheduled.
-        }
-        if let Some(index) = output.scheduled.iter().position(|scheduled| scheduled.slot == slot) {
-            budget.num_tokens += output.scheduled.remove(index).num_scheduled_tokens;
-        }
-    }
-
-    fn preempt(&mut self, slot: u32, output: &mut SchedulerOutput) {
-        let request = self.live.get_mut(slot);
-        self.kv_cache.free(&mut request.blocks);
-        request.num_computed_tokens = 0;
-        request.num_output_placeholders = 0;
-        request.num_stale_tokens = request.num_in_flight_tokens;
-        request.num_preemptions += 1;
-        request.is_running = false;
-        output.preempted_reqs.push(request.id);
-        self.stats.num_preemptions += 1;
-        self.waiting.prepend_request(request.id, self.requests.get(request.id));
-    }
-
-    fn schedule_waiting(&mut self, budget: &mut Budget, output: &mut SchedulerOutput) {
-        while budget.num_tokens > 0
-            && self.running.len() < self.config.max_num_active_seqs as usize
-            && let Some(id) = self.waiting.peek_request()
-        {
-            let slot = self.touch(id);
-            if self.live.get(slot).num_stale_tokens > 0 {
-                // Its last pass before the preemption is still under way.
-                self.waiting.pop_request();
-                self.skipped.push(id);
-                continue;
-            }
-            if !self.admit(slot, budget, output) {
-                break; // Everything behind the head waits, too.
-            }
-        }
-        while let Some(id) = self.skipped.pop() {
-            self.waiting.prepend_request(id, self.requests.get(id));
-        }
-    }
-
-    /// Admits the head of the waiting queue into the pass, if it fits.
-    fn admit(&mut self, slot: u32, budget: &mut Budget, output: &mut SchedulerOutput) -> bool {
-        let request = self.live.get_mut(slot);
-        let num_tokens = request.num_tokens;
-        let num_cached_tokens = self.kv_cache.get_computed_blocks(&request.blocks, num_tokens);
-        let wanted = budget.capped(num_tokens - num_cached_tokens);
-        if !self.config.enable_chunked_prefill && wanted > budget.num_tokens {
-            return false;
-        }
-        let num_new_tokens = wanted.min(budget.num_tokens);
-        let fits = self.kv_cache.allocate_slots_at_admission(
-            &mut request.blocks,
-            num_new_tokens,
-            num_tokens,
-            AdmissionLimits {
-                reserve_full: self.config.scheduler_reserve_full_isl,
-                keep_watermark: !self.running.is_empty(),
-            },
-        );
-        if !fits {
-            return false;
-        }
-        self.waiting.pop_request();
-        self.running.push(slot);
-        request.is_running = true;
-        request.num_computed_tokens = num_cached_tokens;
-        let admission = Admission { id: request.id, num_cached_tokens };
-        if request.num_preemptions == 0 {
-            output.new_reqs.push(admission);
-            self.stats.prefix_cache_queries += u64::from(num_tokens);
-            self.stats.prefix_cache_hits += u64::from(num_cached_tokens);
-        } else {
-            output.resumed_reqs.push(admission);
-            self.stats.preempted_queries += u64::from(num_tokens);
-            self.stats.preempted_hits += u64::from(num_cached_tokens);
-        }
-        output.scheduled.push(ScheduledRequest {
-            id: request.id,
-            num_scheduled_tokens: num_new_tokens,
-            num_computed_tokens: num_cached_tokens,
-            emits: false,
-            slot,
-        });
-        budget.num_tokens -= num_new_tokens;
-        true
-    }
-
-    /// The slot of a waiting request, made at the first look at it: a queue of a million costs four bytes each.
-    fn touch(&mut self, id: RequestId) -> u32 {
-        if let Place::Slot(slot) = self.live.place(id) {
-            return slot;
-        }
-        let request = self.requests.get(id);
-        let limit = request.max_tokens.min(self.config.max_model_len.saturating_sub(request.num_prompt_tokens));
-        let stops = request.stops && request.num_output_tokens <= limit;
-        let num_output_tokens = if stops { request.num_output_tokens } else { limit.max(1) };
-        let final_num_tokens = request.num_prompt_tokens + num_output_tokens;
-        let slot = self.live.insert(LiveRequest {
-            id,
-            num_tokens: request.num_prompt_tokens,
-            num_computed_tokens: 0,
-            num_output_placeholders: 0,
-            num_in_flight_tokens: 0,
-            num_stale_tokens: 0,
-            max_num_tokens: request.num_prompt_tokens.saturating_add(request.max_tokens),
-            final_num_tokens,
-            finish_reason: if stops { FinishReason::Stop } else { FinishReason::Length },
-            is_running: false,
-            num_prompt_tokens: request.num_prompt_tokens,
-            num_preemptions: 0,
-            num_passes: 0,
-            eligible_pass: 0,
-            blocks: RequestBlocks::default(),
-        });
-        let blocks = &mut self.live.get_mut(slot).blocks;
-        let runs = self.requests.runs(request);
-        self.kv_cache.register_content(blocks, runs, final_num_tokens, request.cache_salt);
-        slot
-    }
-
     /// Counts the decided tokens as computed; from now on the pass is under way.
     fn advance(&mut self, output: &mut SchedulerOutput) {
         let is_async = self.config.async_scheduling;
         let next_eligible_pass = self.pass_number + u64::from(self.config.pipeline_parallel_size);
+        let num_drafts = self.num_tokens_to_propose(output);
+        output.num_spec_tokens_to_schedule = num_drafts;
         for scheduled in &mut output.scheduled {
             let num_new_tokens = scheduled.num_scheduled_tokens;
             output.batch.push(num_new_tokens, scheduled.num_computed_tokens);
@@ -374,10 +259,14 @@ impl<'a> Scheduler<'a> {
             request.num_computed_tokens += num_new_tokens;
             request.num_in_flight_tokens += num_new_tokens;
             request.num_passes += 1;
-            scheduled.emits = request.num_computed_tokens >= request.num_tokens + request.num_output_placeholders;
-            if is_async && scheduled.emits {
-                request.num_output_placeholders += 1;
+            let emits = request.num_computed_tokens >= request.num_tokens + request.num_output_placeholders;
+            request.is_prefill_chunk = !emits;
+            scheduled.num_sampled_tokens = u16::from(emits);
+            if is_async && emits {
+                request.num_output_placeholders += 1 + u32::from(scheduled.num_draft_tokens);
                 request.eligible_pass = next_eligible_pass;
+                // The drafts themselves stay with the worker.
+                request.num_spec_tokens = num_drafts;
             }
         }
     }

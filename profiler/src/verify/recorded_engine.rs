@@ -1,0 +1,299 @@
+//! The engine of a recording: its settings, layers and drafter, as the simulator takes them.
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use sim_core::config::{EngineConfig, SchedulingPolicy, VllmVersion};
+use sim_core::kv_cache::planning::{DrafterLayer, PlanningOptions, plan};
+use sim_core::kv_cache::spec::{KvCacheConfig, KvCacheSpec, LayerKind, MambaCacheMode, MambaState};
+use sim_core::speculative::{DynamicSchedule, SpeculativeConfig, SpeculativeMethod};
+
+/// The engine's resolved settings.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct RecordedEngine {
+    pub(super) max_num_seqs: u32,
+    pub(super) max_num_batched_tokens: u32,
+    pub(super) block_size: u32,
+    pub(super) num_gpu_blocks: u32,
+    pub(super) max_model_len: u32,
+    pub(super) enable_prefix_caching: bool,
+    pub(super) enable_chunked_prefill: bool,
+    pub(super) long_prefill_token_threshold: u32,
+    pub(super) policy: String,
+    pub(super) async_scheduling: bool,
+    #[serde(default)]
+    pub(super) long_prefill_token_threshold_adaptive: bool,
+    pub(super) max_num_scheduled_tokens: Option<u32>,
+    pub(super) max_num_active_seqs: Option<u32>,
+    #[serde(default)]
+    pub(super) watermark: f64,
+    #[serde(default = "default_true")]
+    pub(super) scheduler_reserve_full_isl: bool,
+    #[serde(default = "default_one")]
+    pub(super) pipeline_parallel_size: u32,
+    #[serde(default = "default_one", skip_serializing_if = "is_one")]
+    pub(super) prefill_schedule_interval: u32,
+}
+
+const fn default_true() -> bool {
+    true
+}
+
+const fn default_one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_one(number: &u32) -> bool {
+    *number == 1
+}
+
+/// Consecutive layers of one kind.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct RecordedLayers {
+    kind: String,
+    n: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chunk: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kv_heads: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    head_size: Option<u32>,
+    /// 32-bit numbers of a state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    block_size: Option<u32>,
+    /// Bytes of a block, if padded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<u64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    draft: bool,
+    /// Positions inside a chunk at which a pass can save a state are multiples of this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checkpoint_alignment: Option<u32>,
+}
+
+/// What a workload sets of the model's layers.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct RecordedModel {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layers: Option<Vec<RecordedLayers>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mamba_mode: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mamba_block: Option<u32>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    disable_hybrid: bool,
+    /// Given as null to keep all; missing for the default.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    retention: Option<Option<u32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefix_match_unit: Option<u32>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    shared_prefix_checkpoint: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    speculative: Option<RecordedDrafter>,
+}
+
+/// A field that is there, be it null.
+fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// The drafter: vLLM's own names where it has them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct RecordedDrafter {
+    method: String,
+    num_speculative_tokens: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    num_speculative_tokens_per_batch_size: Option<Vec<(u32, u32, u32)>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    disable_lookahead_block_hashes: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    disable_eagle_block_drop: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    parallel_drafting: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    num_mtp_layers: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample_from_anchor: Option<bool>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    v2_runner: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt_lookup_max: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt_lookup_min: Option<u32>,
+}
+
+/// Most layers of a recording.
+const MAX_LAYERS: u32 = 4096;
+/// Most drafts of a verification.
+const MAX_DRAFTS: u32 = 1024;
+
+impl RecordedEngine {
+    /// The settings as the simulator takes them, with `model`'s layers and drafter.
+    pub(crate) fn config(&self, model: &RecordedModel, version: VllmVersion) -> Result<EngineConfig> {
+        let policy = match self.policy.as_str() {
+            "fcfs" => SchedulingPolicy::Fcfs,
+            "priority" => SchedulingPolicy::Priority,
+            other => bail!("engine.policy: {other:?} is neither \"fcfs\" nor \"priority\""),
+        };
+        self.check()?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "vLLM's int() of a share of a u32")]
+        let watermark_blocks = (self.watermark * f64::from(self.num_gpu_blocks)) as u32;
+        let speculative = model.speculative.as_ref().map(RecordedDrafter::config).transpose()?;
+        let kv_cache = self.kv_cache(model, speculative.as_ref(), version)?;
+        Ok(EngineConfig {
+            max_num_seqs: self.max_num_seqs,
+            max_num_active_seqs: self.max_num_active_seqs.unwrap_or(self.max_num_seqs),
+            max_num_batched_tokens: self.max_num_batched_tokens,
+            max_num_scheduled_tokens: self.max_num_scheduled_tokens.unwrap_or(self.max_num_batched_tokens),
+            max_model_len: self.max_model_len,
+            block_size: self.block_size,
+            num_gpu_blocks: self.num_gpu_blocks,
+            enable_prefix_caching: self.enable_prefix_caching,
+            enable_chunked_prefill: self.enable_chunked_prefill,
+            long_prefill_token_threshold: self.long_prefill_token_threshold,
+            long_prefill_token_threshold_adaptive: self.long_prefill_token_threshold_adaptive,
+            policy,
+            scheduler_reserve_full_isl: self.scheduler_reserve_full_isl,
+            watermark_blocks,
+            async_scheduling: self.async_scheduling,
+            pipeline_parallel_size: self.pipeline_parallel_size,
+            vllm_version: version,
+            use_v2_model_runner: model.speculative.as_ref().is_some_and(|drafter| drafter.v2_runner),
+            prefill_schedule_interval: self.prefill_schedule_interval,
+            kv_cache,
+            enable_mamba_shared_prefix_checkpoint: model.shared_prefix_checkpoint,
+            speculative,
+        })
+    }
+
+    fn check(&self) -> Result<()> {
+        ensure!(self.block_size > 0, "engine.block_size is 0; it must be at least 1");
+        ensure!(self.num_gpu_blocks > 1, "engine.num_gpu_blocks is {}; it must be at least 2", self.num_gpu_blocks);
+        ensure!(
+            u64::from(self.num_gpu_blocks) <= 1 << 26,
+            "engine.num_gpu_blocks is {}; the limit is {}",
+            self.num_gpu_blocks,
+            1 << 26
+        );
+        ensure!(self.max_model_len > 1, "engine.max_model_len is {}; it must be at least 2", self.max_model_len);
+        ensure!((0.0..1.0).contains(&self.watermark), "engine.watermark is {}; it must be in [0, 1)", self.watermark);
+        ensure!(
+            (1..=64).contains(&self.pipeline_parallel_size),
+            "engine.pipeline_parallel_size is {}; it must be in 1..=64",
+            self.pipeline_parallel_size
+        );
+        Ok(())
+    }
+
+    /// The layers in groups; one group of full attention if the recording names none.
+    fn kv_cache(
+        &self,
+        model: &RecordedModel,
+        speculative: Option<&SpeculativeConfig>,
+        version: VllmVersion,
+    ) -> Result<KvCacheConfig> {
+        let Some(layers) = &model.layers else { return Ok(KvCacheConfig::full_attention(self.block_size)) };
+        let mode = match model.mamba_mode.as_deref() {
+            Some("none") => MambaCacheMode::None,
+            Some("align") => MambaCacheMode::Align,
+            None if self.enable_prefix_caching => MambaCacheMode::Align,
+            None => MambaCacheMode::None,
+            Some(other) => bail!("mamba_mode: {other:?} is neither \"none\" nor \"align\""),
+        };
+        let default_block = if mode == MambaCacheMode::Align { self.block_size } else { self.max_model_len };
+        let mamba_block = model.mamba_block.unwrap_or(default_block);
+        let mut specs = vec![];
+        for layer in layers {
+            ensure!(layer.n <= MAX_LAYERS, "layers: {} layers of one kind; the limit is {MAX_LAYERS}", layer.n);
+            let state = MambaState {
+                mode,
+                num_speculative_blocks: speculative.map_or(0, |drafter| drafter.num_speculative_tokens),
+                num_prefill_checkpoint_blocks: u32::from(layer.checkpoint_alignment.is_some()),
+                prefill_checkpoint_alignment: layer.checkpoint_alignment,
+            };
+            let spec = layer.spec(self.block_size, mamba_block, state)?;
+            specs.extend((0..layer.n).map(|_| spec));
+        }
+        let options = PlanningOptions {
+            disable_hybrid_kv_cache_manager: model.disable_hybrid,
+            enable_prefix_caching: self.enable_prefix_caching,
+            prefix_match_unit: model.prefix_match_unit,
+            retention_interval: model.retention.unwrap_or(Some(0)),
+            marks_drafter: speculative.is_some_and(|drafter| drafter.uses_eagle_block_drop(version)),
+            drafter_layer: if version.marks_draft_layers() { DrafterLayer::Marked } else { DrafterLayer::Last },
+            extra_retained_tokens: speculative
+                .map_or(0, |drafter| drafter.num_prefill_lookahead_tokens().saturating_sub(1)),
+        };
+        plan(&specs, &options).context("layers")
+    }
+}
+
+impl RecordedLayers {
+    /// What each of the layers keeps.
+    fn spec(&self, block_size: u32, mamba_block: u32, state: MambaState) -> Result<KvCacheSpec> {
+        let head_size = self.head_size.unwrap_or(if self.kind == "mla" { 576 } else { 64 });
+        let (kind, values) = match self.kind.as_str() {
+            "full" => (LayerKind::FULL, 2),
+            "window" => {
+                let sliding_window = self.window.context("layers: a window's length is missing (window)")?;
+                (LayerKind::SlidingWindow { sliding_window, extra_retained_tokens: 0 }, 2)
+            }
+            "chunked" => {
+                let attention_chunk_size = self.chunk.context("layers: a chunk's length is missing (chunk)")?;
+                (LayerKind::ChunkedLocal { attention_chunk_size }, 2)
+            }
+            "mla" => (LayerKind::Mla, 1),
+            "mamba" => (LayerKind::Mamba(state), 0),
+            other => bail!("layers.kind: {other:?} is none of full, window, chunked, mla and mamba"),
+        };
+        Ok(if kind.is_mamba() {
+            KvCacheSpec {
+                kind,
+                block_size: mamba_block,
+                num_kv_heads: 1,
+                head_size: 0,
+                state_bytes: u64::from(self.state.unwrap_or(512)) * 4,
+                page_size_padded: self.page,
+                is_draft: self.draft,
+            }
+        } else {
+            KvCacheSpec {
+                kind,
+                block_size: self.block_size.unwrap_or(block_size),
+                num_kv_heads: if kind == LayerKind::Mla { 1 } else { self.kv_heads.unwrap_or(1) },
+                head_size,
+                // Keys and values in 16 bits.
+                state_bytes: u64::from(head_size) * values * 2,
+                page_size_padded: None,
+                is_draft: self.draft,
+            }
+        })
+    }
+}
+
+impl RecordedDrafter {
+    fn config(&self) -> Result<SpeculativeConfig> {
+        let method = SpeculativeMethod::from_name(&self.method)
+            .with_context(|| format!("speculative.method: {:?} is not simulated", self.method))?;
+        let num_drafts = self.num_speculative_tokens;
+        ensure!(
+            (1..=MAX_DRAFTS).contains(&num_drafts),
+            "speculative.num_speculative_tokens is {num_drafts}; it must be in 1..={MAX_DRAFTS}"
+        );
+        let schedule = self.num_speculative_tokens_per_batch_size.as_deref().map(DynamicSchedule::new);
+        Ok(SpeculativeConfig {
+            num_speculative_tokens_per_batch_size: schedule.transpose().context("speculative")?,
+            parallel_drafting: self.parallel_drafting,
+            disable_eagle_block_drop: self.disable_eagle_block_drop,
+            disable_lookahead_block_hashes: self.disable_lookahead_block_hashes,
+            num_mtp_layers: self.num_mtp_layers.unwrap_or(1),
+            sample_from_anchor: self.sample_from_anchor.unwrap_or(true),
+            ..SpeculativeConfig::new(method, num_drafts)
+        })
+    }
+}

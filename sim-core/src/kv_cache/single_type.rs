@@ -1,0 +1,374 @@
+//! The blocks of one group of layers: what is common to all kinds.
+//!
+//! Source: `vllm/v1/core/single_type_kv_cache_manager.py::SingleTypeKVCacheManager`. What differs by kind is asked of
+//! [`super::full_attention`], [`super::sliding_window`], [`super::chunked_local`] and [`super::mamba`].
+
+use alloc::vec::Vec;
+
+use super::block_keys::{BlockKey, KeyPath};
+use super::block_pool::BlockPool;
+use super::free_block_queue::{BlockId, NULL_BLOCK};
+use super::group_blocks::{GroupBlocks, PartialHit};
+use super::spec::{LayerKind, MambaCacheMode, MambaState};
+use super::{chunked_local, full_attention, mamba, sliding_window};
+
+/// The tokens that a request needs room for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    /// Tokens that need a slot, look-ahead included.
+    pub(super) num_tokens: u32,
+    /// The same without look-ahead.
+    pub(super) num_tokens_main_model: u32,
+    /// Tokens computed or found before.
+    pub(super) num_computed_tokens: u32,
+    /// Where the prompt, or what is computed again after a preemption, ends; 0 where every chunk may save a state.
+    pub(super) prefill_end: u32,
+    /// Whether to count no more blocks than an admission is held against.
+    pub(super) is_capped: bool,
+}
+
+/// What decides which full blocks get a key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Caching<'a> {
+    /// The request's keys.
+    pub(super) path: &'a KeyPath,
+    /// Tokens whose content is final.
+    pub(super) num_tokens: u32,
+    /// Hash blocks whose keys are known.
+    pub(super) num_hash_blocks: u32,
+    pub(super) num_prompt_tokens: u32,
+    /// Tokens computed before the pass.
+    pub(super) num_computed_tokens: u32,
+    /// `None` to keep all, 0 for those at `boundaries` alone, else one every so many tokens.
+    pub(super) retention_interval: Option<u32>,
+    /// Positions at which a later request can go on (`replay_boundaries`).
+    pub(super) replay_boundaries: [u32; 2],
+    /// Where a shared prefix ends that this group does not have yet; 0 for nowhere.
+    pub(super) shared_prefix_boundary: u32,
+}
+
+/// The manager of one group.
+#[derive(Debug)]
+pub(super) struct SingleType {
+    pub(super) kind: LayerKind,
+    pub(super) block_size: u32,
+    /// The group's number.
+    pub(super) id: u32,
+    /// Hash blocks of a block.
+    pub(super) hash_scale: u32,
+    /// Whether a hit gives up its last block for the drafter.
+    pub(super) use_eagle: bool,
+    /// Whether any group's does: then states are saved a block earlier, too.
+    pub(super) drop_eagle_checkpoint_block: bool,
+    /// Whether such a group also keeps the block before the end of a shared prefix.
+    pub(super) keeps_block_before_junction: bool,
+    /// Whether a block that has its key already is not counted as keyed in this pass.
+    pub(super) skips_keyed_tail: bool,
+    /// Whether a state is also saved where a shared prefix ends (`--enable-mamba-shared-prefix-checkpoint`).
+    pub(super) shared_prefix_checkpoint: bool,
+    /// Tokens that a hit's length is a multiple of.
+    pub(super) cache_hit_alignment: u32,
+    /// Most blocks that an admission is held against.
+    pub(super) max_admission_blocks: Option<u32>,
+    /// Keys given to states in this pass, which has not computed them yet.
+    pub(super) cached_this_step: Vec<BlockKey>,
+    /// Source and copy of each block that this pass copies; both stay in use until the pass is decided.
+    pub(super) pending_copies: Vec<BlockId>,
+}
+
+impl SingleType {
+    /// Its Mamba state, if it keeps one a block.
+    pub(super) const fn aligned_mamba(&self) -> Option<MambaState> {
+        match self.kind {
+            LayerKind::Mamba(state) if matches!(state.mode, MambaCacheMode::Align) => Some(state),
+            _ => None,
+        }
+    }
+
+    /// Whether a prefix that ends inside a block can be found (`supports_fine_grained_hash_lookup`).
+    pub(super) const fn supports_fine_grained_hash_lookup(&self) -> bool {
+        self.kind.is_full_attention() || self.kind.is_mamba()
+    }
+
+    /// Leading tokens that the next token after `num_computed_tokens` does not attend to.
+    pub(super) const fn num_skipped_tokens(&self, num_computed_tokens: u32) -> u32 {
+        match self.kind {
+            LayerKind::FullAttention { .. } | LayerKind::Mla => 0,
+            LayerKind::SlidingWindow { sliding_window, extra_retained_tokens } => {
+                (num_computed_tokens + 1).saturating_sub(sliding_window).saturating_sub(extra_retained_tokens)
+            }
+            LayerKind::ChunkedLocal { attention_chunk_size } => {
+                num_computed_tokens / attention_chunk_size * attention_chunk_size
+            }
+            LayerKind::Mamba(_) => num_computed_tokens.saturating_sub(1),
+        }
+    }
+
+    /// Processed tokens at which the next block is given back; `u32::MAX` for never.
+    pub(super) fn next_skip(&self, blocks: &GroupBlocks) -> u32 {
+        let end = (blocks.num_skipped_blocks + 1).saturating_mul(self.block_size);
+        match self.kind {
+            LayerKind::FullAttention { .. } | LayerKind::Mla => u32::MAX,
+            LayerKind::SlidingWindow { sliding_window, extra_retained_tokens } => {
+                end.saturating_add(sliding_window - 1).saturating_add(extra_retained_tokens)
+            }
+            LayerKind::ChunkedLocal { attention_chunk_size } => {
+                end.div_ceil(attention_chunk_size).saturating_mul(attention_chunk_size)
+            }
+            LayerKind::Mamba(_) => end.saturating_add(1),
+        }
+    }
+
+    /// Whether the group has to be asked at every pass: it may give a key to a prefix that ends inside a block.
+    pub(super) const fn must_be_asked(&self) -> bool {
+        self.aligned_mamba().is_some() || (self.kind.is_full_attention() && self.hash_scale > 1)
+    }
+
+    /// Whether a hit of `num_computed_tokens` ends inside one of the group's blocks.
+    pub(super) fn is_partial_hit(&self, hits: &[BlockId], num_computed_tokens: u32) -> bool {
+        !hits.is_empty() && !num_computed_tokens.is_multiple_of(self.block_size)
+    }
+
+    /// Blocks to be taken from the free ones for `room`, of which the admission found `hits`.
+    pub(super) fn num_blocks_to_allocate(
+        &self,
+        pool: &BlockPool,
+        blocks: &mut GroupBlocks,
+        room: &Room,
+        hits: &[BlockId],
+    ) -> u32 {
+        if let LayerKind::Mamba(state) = self.kind {
+            if mamba::waits_for_state(self, pool, hits) {
+                return u32::MAX;
+            }
+            if state.mode == MambaCacheMode::Align {
+                return mamba::num_blocks_to_allocate(self, state, pool, blocks, room, hits);
+            }
+        }
+        let mut num_required_blocks = self.num_tokens_with_speculation(room.num_tokens).div_ceil(self.block_size);
+        if room.is_capped
+            && let Some(most) = self.max_admission_blocks
+        {
+            num_required_blocks = num_required_blocks.min(most);
+        }
+        let num_skipped_blocks = self.num_skipped_tokens(room.num_computed_tokens) / self.block_size;
+        let num_hits = crate::math::usize_to_u32(hits.len());
+        let num_new_blocks = num_required_blocks.saturating_sub(num_skipped_blocks.max(blocks.len() + num_hits));
+        let kept = &hits[(num_skipped_blocks as usize).min(hits.len())..];
+        let copy = u32::from(self.is_partial_hit(hits, room.num_computed_tokens));
+        num_new_blocks + pool.num_free_of(kept) + copy
+    }
+
+    /// A state for each draft comes on top where states are not kept by block.
+    const fn num_tokens_with_speculation(&self, num_tokens: u32) -> u32 {
+        match self.kind {
+            LayerKind::Mamba(state) => num_tokens.saturating_add(self.block_size * state.num_speculative_blocks),
+            _ => num_tokens,
+        }
+    }
+
+    /// Takes over the blocks found for a prefix of `num_computed_tokens`; those that no token to come attends to are
+    /// left where they are.
+    pub(super) fn add_computed_blocks(
+        &self,
+        pool: &mut BlockPool,
+        blocks: &mut GroupBlocks,
+        hits: &[BlockId],
+        num_computed_tokens: u32,
+    ) {
+        assert!(blocks.table.is_empty(), "an admitted request holds no blocks");
+        let num_skipped_blocks = self.num_skipped_tokens(num_computed_tokens) / self.block_size;
+        let kept = &hits[(num_skipped_blocks as usize).min(hits.len())..];
+        pool.touch(kept);
+        blocks.table.resize(num_skipped_blocks as usize, NULL_BLOCK);
+        blocks.table.extend_from_slice(kept);
+        blocks.num_cached_blocks = blocks.len();
+        blocks.num_skipped_blocks = num_skipped_blocks;
+        if self.is_partial_hit(kept, num_computed_tokens)
+            && let Some(&block) = kept.last()
+        {
+            let index = num_computed_tokens / self.block_size;
+            blocks.partial_hit = Some(PartialHit { index, block });
+            blocks.num_cached_blocks = index;
+        }
+    }
+
+    /// Appends the blocks that [`Self::num_blocks_to_allocate`] counted.
+    pub(super) fn allocate_new_blocks(&mut self, pool: &mut BlockPool, blocks: &mut GroupBlocks, room: &Room) {
+        if let Some(state) = self.aligned_mamba() {
+            mamba::allocate_new_blocks(self, state, pool, blocks, room);
+            return;
+        }
+        if let Some(partial) = blocks.partial_hit.take() {
+            let copy = self.new_block(pool);
+            self.copy_on_write(pool, blocks, partial, copy);
+        }
+        let num_required_blocks = self.num_tokens_with_speculation(room.num_tokens).div_ceil(self.block_size);
+        let num_new_blocks = num_required_blocks.saturating_sub(blocks.len());
+        if num_new_blocks > 0 {
+            pool.get_new_blocks(num_new_blocks, &mut blocks.table);
+        }
+    }
+
+    /// One fresh block, in no table yet.
+    pub(super) fn new_block(&self, pool: &mut BlockPool) -> BlockId {
+        let mut taken = Vec::with_capacity(1);
+        pool.get_new_blocks(1, &mut taken);
+        taken[0]
+    }
+
+    /// Puts `copy` in the place of a block that others may find (`_apply_cow`).
+    pub(super) fn copy_on_write(
+        &mut self,
+        pool: &mut BlockPool,
+        blocks: &mut GroupBlocks,
+        partial: PartialHit,
+        copy: BlockId,
+    ) {
+        blocks.table[partial.index as usize] = copy;
+        self.pending_copies.extend([partial.block, copy]);
+        pool.retain(copy);
+    }
+
+    /// Gives back the blocks that no token after `num_processed_tokens` attends to.
+    pub(super) fn remove_skipped_blocks(
+        &self,
+        pool: &mut BlockPool,
+        blocks: &mut GroupBlocks,
+        num_processed_tokens: u32,
+    ) {
+        let num_skipped_blocks = (self.num_skipped_tokens(num_processed_tokens) / self.block_size).min(blocks.len());
+        if num_skipped_blocks > blocks.num_skipped_blocks {
+            let from = blocks.num_skipped_blocks as usize;
+            let skipped = &mut blocks.table[from..num_skipped_blocks as usize];
+            // The last first; the pool knows null blocks, which states leave between them.
+            let freed: Vec<_> = skipped.iter().rev().copied().collect();
+            skipped.fill(NULL_BLOCK);
+            pool.free_blocks(&freed);
+            blocks.num_skipped_blocks = num_skipped_blocks;
+        }
+        if self.aligned_mamba().is_some() {
+            mamba::remove_last_state(self, pool, blocks, num_processed_tokens);
+        }
+    }
+
+    /// Gives full blocks below `caching.num_tokens` their keys, as far as a later request can use them.
+    pub(super) fn cache_blocks(&mut self, pool: &mut BlockPool, blocks: &mut GroupBlocks, caching: &Caching<'_>) {
+        let num_cached_blocks = blocks.num_cached_blocks;
+        let num_full_blocks = (caching.num_tokens / self.block_size).min(caching.num_hash_blocks / self.hash_scale);
+        if num_cached_blocks < num_full_blocks {
+            self.cache_full_blocks(pool, blocks, num_full_blocks, caching);
+            blocks.num_cached_blocks = num_full_blocks;
+        }
+        if self.aligned_mamba().is_some() {
+            mamba::cache_partial_tail(self, pool, blocks, caching);
+            for block in num_cached_blocks..num_full_blocks {
+                let key = pool.key_of(blocks.table[block as usize]);
+                if key.is_some() {
+                    self.cached_this_step.push(key);
+                }
+            }
+        } else if self.kind.is_full_attention() && self.hash_scale > 1 {
+            full_attention::cache_partial_tail(self, pool, blocks, caching);
+        }
+    }
+
+    fn cache_full_blocks(&self, pool: &mut BlockPool, blocks: &GroupBlocks, num_full_blocks: u32, caching: &Caching<'_>) {
+        let is_reachable = self.reachable_blocks(caching);
+        let num_groups = pool.keys.num_groups();
+        let scale = self.hash_scale;
+        let mut block = blocks.num_cached_blocks;
+        for slice in &caching.path.slices {
+            let end = slice.from + slice.len;
+            // A block's key is that of its last hash block.
+            while block < num_full_blocks && (block + 1) * scale <= end {
+                let id = blocks.table[block as usize];
+                if id != NULL_BLOCK && is_reachable(block) {
+                    let position = (block + 1) * scale - 1 - slice.from;
+                    pool.cache_full_block(
+                        id,
+                        BlockKey { chain: slice.chain, slot: position * num_groups + self.id },
+                    );
+                }
+                block += 1;
+            }
+        }
+    }
+
+    /// Which full blocks can serve a later hit (`reachable_block_mask`).
+    fn reachable_blocks<'b>(&'b self, caching: &'b Caching<'_>) -> impl Fn(u32) -> bool + 'b {
+        move |block| match self.kind {
+            LayerKind::SlidingWindow { sliding_window, .. } => {
+                sliding_window::is_reachable(self, sliding_window, block, caching)
+            }
+            LayerKind::Mamba(_) => mamba::is_reachable(self, block, caching),
+            _ => true,
+        }
+    }
+
+    /// Positions at which a later request can go on, the end of a shared prefix included.
+    pub(super) fn reachable_boundaries(&self, caching: &Caching<'_>) -> impl Iterator<Item = u32> + use<> {
+        let shared = Some(caching.shared_prefix_boundary).filter(|&boundary| boundary > 0);
+        // A request that departs right behind the junction cannot use the block past it, so its hit is one lower.
+        let before = shared
+            .filter(|_| self.use_eagle && self.keeps_block_before_junction)
+            .and_then(|boundary| boundary.checked_sub(self.block_size));
+        caching.replay_boundaries.into_iter().chain(shared).chain(before)
+    }
+
+    /// Gives back all blocks of a request.
+    pub(super) fn free(&self, pool: &mut BlockPool, blocks: &mut GroupBlocks) {
+        pool.free_table(&mut blocks.table);
+        blocks.reset();
+    }
+
+    /// Finds the longest prefix of at most `max_length` tokens that all of the groups `ids` have, all of this kind, and
+    /// returns its length; the blocks come to `hits`, null blocks where none is needed.
+    pub(super) fn find_longest_cache_hit(&self, lookup: &Lookup<'_>, hits: &mut [Vec<BlockId>]) -> u32 {
+        for &id in lookup.ids {
+            hits[id as usize].clear();
+        }
+        match self.kind {
+            LayerKind::FullAttention { .. } | LayerKind::Mla => full_attention::find(self, lookup, hits),
+            LayerKind::SlidingWindow { sliding_window, .. } => sliding_window::find(self, sliding_window, lookup, hits),
+            LayerKind::ChunkedLocal { attention_chunk_size } => {
+                chunked_local::find(self, attention_chunk_size, lookup, hits)
+            }
+            LayerKind::Mamba(_) => mamba::find(self, lookup, hits),
+        }
+    }
+}
+
+/// A search for a cached prefix.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lookup<'a> {
+    pub(super) pool: &'a BlockPool,
+    pub(super) path: &'a KeyPath,
+    /// Groups that must all have it.
+    pub(super) ids: &'a [u32],
+    /// Most tokens.
+    pub(super) max_length: u32,
+    /// Hash blocks whose keys are known.
+    pub(super) num_hash_blocks: u32,
+    /// Tokens that its length is a multiple of.
+    pub(super) alignment: u32,
+    /// Whether the last block found is given up.
+    pub(super) drop_eagle_block: bool,
+}
+
+impl Lookup<'_> {
+    /// Looks the hash block `hash_block` up in all groups, and calls `found` with each group and its block if all have
+    /// it.
+    pub(super) fn cached(&self, hash_block: u32, mut found: impl FnMut(u32, BlockId)) -> bool {
+        let block = |&id: &u32| self.pool.keys.key(self.path, hash_block, id).map(|key| self.pool.cached_block(key));
+        if hash_block >= self.num_hash_blocks
+            || self.ids.iter().any(|id| block(id).is_none_or(|block| block == NULL_BLOCK))
+        {
+            return false;
+        }
+        for id in self.ids {
+            found(*id, block(id).unwrap_or(NULL_BLOCK));
+        }
+        true
+    }
+}
