@@ -50,6 +50,26 @@ pub enum FinishReason {
     Abort,
 }
 
+/// Tokens of a request that a pass brought, in one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewTokens {
+    /// The request.
+    pub id: RequestId,
+    /// How many, at least 1.
+    pub num_tokens: u32,
+}
+
+/// A verification, as its results were taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verification {
+    /// The request.
+    pub id: RequestId,
+    /// Drafts verified.
+    pub num_draft_tokens: u32,
+    /// Drafts accepted, those behind a stop included.
+    pub num_accepted_tokens: u32,
+}
+
 /// One request of a workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {

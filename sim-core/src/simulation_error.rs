@@ -109,7 +109,7 @@ pub(crate) fn check_config(config: &EngineConfig) -> Result<(), SimulationError>
         ("max_num_batched_tokens", config.max_num_batched_tokens),
         ("max_num_scheduled_tokens", config.max_num_scheduled_tokens),
         ("max_model_len", config.max_model_len),
-        ("block_size", config.block_size),
+        ("block_size", config.block_size()),
         ("num_gpu_blocks", config.num_gpu_blocks),
         ("pipeline_parallel_size", config.pipeline_parallel_size),
     ];
@@ -119,7 +119,7 @@ pub(crate) fn check_config(config: &EngineConfig) -> Result<(), SimulationError>
         }
     }
     let num_usable_blocks = config.num_gpu_blocks - 1;
-    let num_needed_blocks = config.max_model_len.div_ceil(config.block_size);
+    let num_needed_blocks = config.max_model_len.div_ceil(config.block_size());
     if num_usable_blocks < num_needed_blocks {
         return Err(SimulationError::TooFewBlocks { num_usable_blocks, num_needed_blocks });
     }

@@ -14,7 +14,6 @@ use super::flags::CudaFlags;
 use super::number::Storage;
 use super::shape::Shape;
 use crate::engine::EngineFacts;
-use crate::verify::tokens::VLLM_VERSION;
 
 /// vLLM's usual block size on a GPU.
 const BLOCK_SIZE: u32 = 16;
@@ -141,7 +140,7 @@ fn resolve(device: &DeviceProperties, shape: &Shape, flags: &CudaFlags, memory: 
 }
 
 fn buffer_sizes(config: &EngineConfig, shape: &Shape, num_multiprocessors: u32) -> BufferSizes {
-    let table_width = config.max_model_len.div_ceil(config.block_size);
+    let table_width = config.max_model_len.div_ceil(config.block_size());
     // A pass of fewer tokens may be padded up to the largest graph, which is no larger than this.
     let max_rows = config.max_num_batched_tokens;
     BufferSizes::new(shape, max_rows, config.max_num_seqs, table_width, num_multiprocessors)
@@ -164,14 +163,14 @@ fn model_of(shape: &Shape, name: &str) -> Model {
 
 fn engine(shape: &Shape, flags: &CudaFlags, config: &EngineConfig) -> Engine {
     Engine {
-        vllm_version: VLLM_VERSION.to_owned(),
+        vllm_version: config.vllm_version.to_string(),
         dtype: shape.format.name().to_owned(),
         quantization: flags.quantization.clone().or_else(|| (shape.linear == Storage::Fp8).then(|| "fp8".to_owned())),
         kv_cache_dtype: flags.kv_cache_dtype.clone().unwrap_or_else(|| "auto".to_owned()),
         attention_backend: Some("profiler's own kernels".to_owned()),
         tensor_parallel_size: flags.tensor_parallel_size(),
         pipeline_parallel_size: 1,
-        block_size: config.block_size,
+        block_size: config.block_size(),
         enforce_eager: flags.enforce_eager,
         max_model_len: config.max_model_len,
         gpu_memory_utilization: flags.args.gpu_memory_utilization.unwrap_or(GPU_MEMORY_UTILIZATION),
@@ -205,7 +204,7 @@ mod tests {
     fn the_settings_are_those_of_vllm_on_such_a_device() {
         let facts = facts_of("").expect("an engine");
         let config = &facts.config;
-        assert_eq!((config.max_num_seqs, config.max_num_batched_tokens, config.block_size), (1024, 8192, 16));
+        assert_eq!((config.max_num_seqs, config.max_num_batched_tokens, config.block_size()), (1024, 8192, 16));
         assert_eq!((config.max_model_len, config.async_scheduling), (131_072, false));
         assert_eq!(facts.capture_sizes.last(), Some(&512));
         assert_eq!(facts.hardware.compute_capability.as_deref(), Some("9.0"));

@@ -41,7 +41,7 @@ pub(crate) fn start(model: &str, flags: &[String], device: usize) -> Result<Cuda
         facts.host = format!("{}; {}", facts.host, measured.summary(num_ranks));
         times = Some(measured);
     }
-    let checks = check(&gpu, &rank, facts.config.block_size)?;
+    let checks = check(&gpu, &rank, facts.config.block_size())?;
     let wrong: Vec<&str> = checks.iter().filter(|check| !check.is_passed()).map(|check| check.name).collect();
     ensure!(
         wrong.is_empty(),

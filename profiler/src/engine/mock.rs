@@ -1,7 +1,8 @@
 //! An engine whose step times are known: the simulator's schedule with the times of a given profile, and noise.
 
 use anyhow::Result;
-use sim_core::config::{EngineConfig, SchedulingPolicy};
+use sim_core::config::{EngineConfig, SchedulingPolicy, VllmVersion};
+use sim_core::kv_cache::spec::KvCacheConfig;
 use sim_core::profile::synthetic::SyntheticCosts;
 use sim_core::profile::{Profile, StepTimeModel, StepTimeSettings, schema};
 use sim_core::rng::Pcg64;
@@ -9,7 +10,6 @@ use sim_core::time::SimDuration;
 
 use super::played::{PassDurations, play};
 use super::{Engine, EngineFacts, Run, Script};
-use crate::verify::tokens::VLLM_VERSION;
 
 /// See the module.
 #[derive(Debug)]
@@ -42,25 +42,15 @@ impl MockEngine {
             max_num_active_seqs: engine.max_num_seqs,
             max_num_batched_tokens: engine.max_num_batched_tokens,
             max_num_scheduled_tokens: engine.max_num_batched_tokens,
-            max_model_len: engine.max_model_len,
-            block_size: engine.block_size,
-            num_gpu_blocks,
-            enable_prefix_caching: true,
-            enable_chunked_prefill: true,
-            long_prefill_token_threshold: 0,
-            long_prefill_token_threshold_adaptive: false,
-            policy: SchedulingPolicy::Fcfs,
-            scheduler_reserve_full_isl: true,
-            watermark_blocks: 0,
             async_scheduling: false,
-            pipeline_parallel_size: 1,
+            ..EngineConfig::new(engine.block_size, num_gpu_blocks, engine.max_model_len)
         };
         let settings = StepTimeSettings::vllm_default(profile, config.max_num_seqs, config.max_num_batched_tokens);
         let facts = EngineFacts {
             config,
             model: profile.model.clone(),
             hardware: profile.hardware.clone(),
-            engine: schema::Engine { vllm_version: VLLM_VERSION.to_owned(), ..engine.clone() },
+            engine: schema::Engine { vllm_version: VllmVersion::NEWEST.to_string(), ..engine.clone() },
             memory: profile.memory.clone(),
             capture_sizes: settings.capture_sizes.as_slice().to_vec(),
             host: "a formula".to_owned(),
@@ -87,7 +77,7 @@ impl MockEngine {
         let mut engine = Self::new(&profile, 40, 0.0, seed);
         let config = &mut engine.facts.config;
         let mut random = Pcg64::stream(seed, "tight");
-        config.block_size = 16;
+        config.kv_cache = KvCacheConfig::full_attention(16);
         config.max_model_len = random.integers(200, 500);
         config.max_num_seqs = random.integers(2, 12);
         config.max_num_active_seqs = config.max_num_seqs;

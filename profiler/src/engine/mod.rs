@@ -6,6 +6,7 @@
 pub(crate) mod mock;
 pub(crate) mod played;
 pub(crate) mod requests;
+pub(crate) mod version;
 
 use anyhow::Result;
 use sim_core::batch::BatchComposition;

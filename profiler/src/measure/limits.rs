@@ -33,7 +33,7 @@ impl Limits {
     pub(crate) fn new(facts: &EngineFacts, max_context: Option<u32>) -> Self {
         let config = &facts.config;
         let num_blocks = config.num_gpu_blocks.saturating_sub(1).saturating_sub(config.watermark_blocks);
-        let held = u64::from(num_blocks) * u64::from(config.block_size);
+        let held = u64::from(num_blocks) * u64::from(config.block_size());
         let held = u32::try_from(held).unwrap_or(u32::MAX);
         let max_model_len = config.max_model_len.min(max_context.unwrap_or(u32::MAX)).min(held);
         let max_num_tokens = config.max_num_scheduled_tokens.min(config.max_num_batched_tokens);
@@ -46,7 +46,7 @@ impl Limits {
             max_num_seqs: config.max_num_active_seqs.min(max_num_tokens),
             max_model_len,
             max_chunk: max_num_tokens.min(threshold).min(max_model_len.saturating_sub(1)),
-            block_size: config.block_size.max(1),
+            block_size: config.block_size().max(1),
             num_blocks,
             has_prefix_caching: config.enable_prefix_caching,
             vocab_size: facts.model.vocab_size,

@@ -11,9 +11,8 @@ use super::client::OpenLoopClient;
 use super::client_run::{ClientRun, TimedRequest};
 use super::process::ServerProcess;
 use super::recording::{RecordingFile, ServerRecording};
+use crate::engine::version::simulated_version;
 use crate::verify::recorded_engine::RecordedModel;
-use crate::verify::tokens::VLLM_VERSION;
-use sim_core::config::VllmVersion;
 use crate::vllm::EngineOptions;
 
 /// How long the recorder may take to write a run after the client holds its last token.
@@ -56,13 +55,8 @@ impl ServerSession {
     pub(crate) fn start(options: &EngineOptions, timeouts: Timeouts, waiting: impl FnMut(Duration)) -> Result<Self> {
         let server = ServerProcess::start(options, timeouts.server, waiting)?;
         let (recording, engine) = RecordingFile::open(&server.recording_path())?;
-        ensure!(
-            engine.vllm.split('+').next() == Some(VLLM_VERSION),
-            "{} has vLLM {}; the scheduler that is simulated is that of vLLM {VLLM_VERSION}",
-            options.python.display(),
-            engine.vllm
-        );
-        let config = engine.scheduler.config(&RecordedModel::default(), VllmVersion::V0_32).context("the engine's settings")?;
+        let version = simulated_version(&engine.vllm).with_context(|| options.python.display().to_string())?;
+        let config = engine.scheduler.config(&RecordedModel::default(), version).context("the engine's settings")?;
         let client = OpenLoopClient::new(server.address(), timeouts.request)?;
         Ok(Self { server, client, recording, config, vocab_size: engine.vocab_size, num_runs: 0 })
     }

@@ -19,7 +19,6 @@ use sim_core::scenario::told::{self, EngineSetting};
 use sim_core::simulator::SimulationResult;
 
 use super::report_flags::ReportFlags;
-use crate::verify::tokens::VLLM_VERSION;
 
 /// A run and what it was made of.
 #[derive(Debug)]
@@ -45,9 +44,10 @@ impl Report<'_> {
             "see its validation"
         };
         let (model, hardware) = (&self.profile.model.name, &self.profile.hardware.name);
+        let version = self.engine.config.vllm_version;
         let of = if sources.is_empty() { String::new() } else { format!(" from {sources}") };
         format!(
-            "SIMULATED, not measured. Schedule: vLLM {VLLM_VERSION}, exact. Times: profile {}\n\
+            "SIMULATED, not measured. Schedule: vLLM {version}, exact. Times: profile {}\n\
              ({model} on {hardware}; {kind}{of}; {accuracy}).\n\
              Workload: {}.\n",
             self.profile_name, self.workload_name
@@ -101,7 +101,7 @@ impl Report<'_> {
             write_file(path, |out| out.write_all(text.as_bytes()))?;
         }
         if let Some(path) = &flags.chrome_trace {
-            let title = format!("vLLM {VLLM_VERSION} engine, simulated");
+            let title = format!("vLLM {} engine, simulated", self.engine.config.vllm_version);
             let mut text = String::new();
             write_chrome_trace(&mut text, &self.result.recording, &title, self.engine.config.num_gpu_blocks - 1)?;
             write_file(path, |out| out.write_all(text.as_bytes()))?;
@@ -132,7 +132,7 @@ impl Report<'_> {
         let metrics = BenchmarkMetrics::new(&outputs, &Latencies::new(&outputs), self.options);
         let simulation = Simulation {
             version: env!("CARGO_PKG_VERSION"),
-            vllm_version: VLLM_VERSION,
+            vllm_version: self.engine.config.vllm_version.name(),
             profile: self.profile_name,
             provenance: self.profile.provenance.kind.name(),
             extrapolated_share: self.extrapolated_share(),

@@ -57,7 +57,7 @@ impl From<&EngineConfig> for RecordedEngine {
         Self {
             max_num_seqs: config.max_num_seqs,
             max_num_batched_tokens: config.max_num_batched_tokens,
-            block_size: config.block_size,
+            block_size: config.block_size(),
             num_gpu_blocks: config.num_gpu_blocks,
             max_model_len: config.max_model_len,
             enable_prefix_caching: config.enable_prefix_caching,

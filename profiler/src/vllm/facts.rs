@@ -5,8 +5,8 @@ use serde::Deserialize;
 use sim_core::profile::schema::{Basis, Bytes, DeviceType, Engine, Hardware, Memory, Model, ReportedBlocks};
 
 use crate::engine::EngineFacts;
+use crate::engine::version::simulated_version;
 use crate::verify::recorded_engine::{RecordedEngine, RecordedModel};
-use sim_core::config::VllmVersion;
 
 /// As the driver writes them.
 #[derive(Debug, Deserialize)]
@@ -76,7 +76,8 @@ impl ModelFacts {
 impl Facts {
     /// In the profiler's types; `model_name` is what the user called the model.
     pub(super) fn into_engine_facts(self, model_name: &str) -> Result<EngineFacts> {
-        let config = self.scheduler.config(&RecordedModel::default(), VllmVersion::V0_32).context("the engine's settings")?;
+        let version = simulated_version(&self.engine.vllm_version)?;
+        let config = self.scheduler.config(&RecordedModel::default(), version).context("the engine's settings")?;
         let memory = self.memory(config.num_gpu_blocks);
         let (model, engine, hardware) = (self.model, self.engine, self.hardware);
         let device_type = if hardware.device_type == "cpu" { DeviceType::Cpu } else { DeviceType::Cuda };

@@ -57,8 +57,6 @@ pub struct EngineConfig {
     pub max_num_scheduled_tokens: u32,
     /// Most tokens of one sequence, prompt and output together.
     pub max_model_len: u32,
-    /// Tokens per KV block.
-    pub block_size: u32,
     /// KV blocks, the null block included.
     pub num_gpu_blocks: u32,
     /// Whether full blocks are kept and found again by content.
@@ -94,10 +92,45 @@ pub struct EngineConfig {
 }
 
 impl EngineConfig {
+    /// An engine of the newest vLLM for a model of full attention, with the defaults of vLLM's own classes: what a test
+    /// or a library user starts from. `num_gpu_blocks` counts the null block.
+    #[must_use]
+    pub fn new(block_size: u32, num_gpu_blocks: u32, max_model_len: u32) -> Self {
+        Self {
+            max_num_seqs: 128,
+            max_num_active_seqs: 128,
+            max_num_batched_tokens: 2048,
+            max_num_scheduled_tokens: 2048,
+            max_model_len,
+            num_gpu_blocks,
+            enable_prefix_caching: true,
+            enable_chunked_prefill: true,
+            long_prefill_token_threshold: 0,
+            long_prefill_token_threshold_adaptive: false,
+            policy: SchedulingPolicy::Fcfs,
+            scheduler_reserve_full_isl: true,
+            watermark_blocks: 0,
+            async_scheduling: true,
+            pipeline_parallel_size: 1,
+            vllm_version: VllmVersion::NEWEST,
+            use_v2_model_runner: true,
+            prefill_schedule_interval: 1,
+            kv_cache: KvCacheConfig::full_attention(block_size),
+            enable_mamba_shared_prefix_checkpoint: false,
+            speculative: None,
+        }
+    }
+
     /// Most passes under way (`VllmConfig.max_concurrent_batches`).
     #[must_use]
     pub const fn max_concurrent_batches(&self) -> u32 {
         self.pipeline_parallel_size + self.async_scheduling as u32
+    }
+
+    /// Tokens per KV block as vLLM names them after its start: the fewest of any group's (`EngineCore._initialize_kv_caches`).
+    #[must_use]
+    pub fn block_size(&self) -> u32 {
+        self.kv_cache.groups.iter().map(|group| group.spec.block_size).min().unwrap_or(0)
     }
 
     /// What bounds one request's blocks.

@@ -183,7 +183,6 @@ impl EngineArgs {
             max_num_batched_tokens,
             max_num_scheduled_tokens,
             max_model_len,
-            block_size,
             num_gpu_blocks,
             enable_prefix_caching: reasons.note("enable_prefix_caching", parts.enable_prefix_caching),
             enable_chunked_prefill: reasons.note("enable_chunked_prefill", parts.enable_chunked_prefill),
@@ -248,8 +247,8 @@ impl EngineArgs {
             }
         }
         if platform.device.is_cpu() {
-            if !config.block_size.is_multiple_of(32) {
-                warnings.push(ConfigWarning::SlowBlockSize { block_size: config.block_size });
+            if !config.block_size().is_multiple_of(32) {
+                warnings.push(ConfigWarning::SlowBlockSize { block_size: config.block_size() });
             }
             if self.async_scheduling == Some(true) {
                 warnings.push(ConfigWarning::AsyncSchedulingOffOnCpu);

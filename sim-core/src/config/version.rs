@@ -81,7 +81,7 @@ impl VllmVersion {
         !matches!(self, Self::V0_32)
     }
 
-    /// Whether DFlash and DSpark draft in a pass of their own, and their draft keys depend on no next token. Then they
+    /// Whether `DFlash` and `DSpark` draft in a pass of their own, and their draft keys depend on no next token. Then they
     /// take no input slots, limit the running requests, and drop no block. Source: `config/speculative.py`.
     #[must_use]
     pub const fn drafts_in_a_pass_of_their_own(self) -> bool {

@@ -206,11 +206,39 @@ impl BlockKeys {
         self.chains[key.chain as usize].registered[key.slot as usize] = registration;
     }
 
-    pub(super) fn count_registration(&mut self, key: BlockKey) {
-        self.chains[key.chain as usize].num_registered += 1;
+    /// What is registered at the positions of `key`'s chain from `key` on, a group after another, and the count of all
+    /// registrations in the chain.
+    pub(super) fn slots(&mut self, key: BlockKey) -> (&mut [RegistrationId], &mut u32) {
+        let chain = &mut self.chains[key.chain as usize];
+        (&mut chain.registered[key.slot as usize..], &mut chain.num_registered)
+    }
+
+    /// Counts `registration` under `key`, and makes it the one to be found if there is no other; says whether it did.
+    #[inline]
+    pub(super) fn register_alone(&mut self, key: BlockKey, registration: RegistrationId) -> bool {
+        let chain = &mut self.chains[key.chain as usize];
+        chain.num_registered += 1;
+        let first = &mut chain.registered[key.slot as usize];
+        let is_alone = *first == NO_REGISTRATION;
+        if is_alone {
+            *first = registration;
+        }
+        is_alone
+    }
+
+    /// Forgets the only registration under `key`.
+    #[inline]
+    pub(super) fn forget_alone(&mut self, key: BlockKey) {
+        let chain = &mut self.chains[key.chain as usize];
+        chain.registered[key.slot as usize] = NO_REGISTRATION;
+        chain.num_registered -= 1;
+        if chain.num_registered == 0 {
+            self.drop_unused(key.chain);
+        }
     }
 
     /// One block less is registered under `key`.
+    #[inline]
     pub(super) fn count_eviction(&mut self, key: BlockKey) {
         let chain = &mut self.chains[key.chain as usize];
         chain.num_registered -= 1;

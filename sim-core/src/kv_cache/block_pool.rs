@@ -116,41 +116,33 @@ impl BlockPool {
 
     /// One user less for each block of a request's `table`, which is emptied, from its last block to its first.
     pub(super) fn free_table(&mut self, table: &mut Vec<BlockId>) {
-        while let Some(block) = table.pop() {
-            self.release(block);
-        }
-        self.prepend_unkeyed();
+        self.release(table.drain(..).rev());
     }
 
     /// One user less for each of `blocks`, in order: the first is to be reused first.
     pub(super) fn free_blocks(&mut self, blocks: &[BlockId]) {
-        for &block in blocks {
-            self.release(block);
-        }
-        self.prepend_unkeyed();
+        self.release(blocks.iter().copied());
     }
 
-    /// One user less for `block`. If it was the last, a block with a key comes to the tail of the free queue, one
-    /// without waits for [`Self::prepend_unkeyed`].
+    /// One user less for each of `blocks`. Of those that nobody uses any longer, the ones with a key come to the tail of
+    /// the free queue, the ones without to its head, both in this order.
     #[inline]
-    fn release(&mut self, block: BlockId) {
-        if block == NULL_BLOCK {
-            return;
+    fn release(&mut self, blocks: impl Iterator<Item = BlockId>) {
+        for block in blocks {
+            if block == NULL_BLOCK {
+                continue;
+            }
+            let state = &mut self.blocks[block as usize];
+            state.ref_cnt -= 1;
+            if state.ref_cnt > 0 {
+                continue;
+            }
+            if state.registration.key.is_some() {
+                self.free.append(block);
+            } else {
+                self.unkeyed.push(block);
+            }
         }
-        let state = &mut self.blocks[block as usize];
-        state.ref_cnt -= 1;
-        if state.ref_cnt > 0 {
-            return;
-        }
-        if state.registration.key.is_some() {
-            self.free.append(block);
-        } else {
-            self.unkeyed.push(block);
-        }
-    }
-
-    /// Brings released blocks without a key to the head of the free queue, in the order of their release.
-    fn prepend_unkeyed(&mut self) {
         while let Some(block) = self.unkeyed.pop() {
             self.free.prepend(block);
         }
@@ -187,19 +179,57 @@ impl BlockPool {
         }
     }
 
-    /// Registers a full `block` under `key`: from now on it can be found. A block whose prefix ended inside it until
-    /// now is found by its whole content only.
+    /// Registers full `blocks` under the keys `key`, `key` + `stride` and so on of one chain: from now on they can be
+    /// found. Null blocks are passed over.
+    pub(super) fn cache_full_blocks(&mut self, blocks: &[BlockId], mut key: BlockKey, stride: u32) {
+        let mut rest = blocks;
+        while let Some((&block, behind)) = rest.split_first() {
+            let num_registered = self.register_run(rest, key, stride);
+            if num_registered > 0 {
+                key.slot += math::usize_to_u32(num_registered) * stride;
+                rest = &rest[num_registered..];
+                continue;
+            }
+            if block != NULL_BLOCK {
+                self.cache_full_block(block, key);
+            }
+            key.slot += stride;
+            rest = behind;
+        }
+    }
+
+    /// Registers the first of `blocks`, as far as they have no key and nothing else has theirs; returns how many.
+    fn register_run(&mut self, blocks: &[BlockId], first: BlockKey, stride: u32) -> usize {
+        let (slots, num_registered) = self.keys.slots(first);
+        let (mut place, mut slot) = (0, first.slot);
+        for (&block, free) in blocks.iter().zip(slots.iter_mut().step_by(stride as usize)) {
+            let registration = &mut self.blocks[block as usize].registration;
+            if *free != NO_REGISTRATION || registration.key.is_some() || block == NULL_BLOCK {
+                break;
+            }
+            *free = block;
+            *registration = Registration { key: BlockKey { chain: first.chain, slot }, previous: block, next: block };
+            slot += stride;
+            place += 1;
+        }
+        *num_registered += math::usize_to_u32(place);
+        place
+    }
+
+    /// Registers a full `block` under `key`. One whose prefix ended inside it until now is found by its whole content
+    /// only.
     pub(super) fn cache_full_block(&mut self, block: BlockId, key: BlockKey) {
         if self.key_of(block).is_some() {
             self.forget_keys(block);
         }
-        self.register(block, key);
+        self.register_first(block, key);
     }
 
     /// Registers `block` under the `key` of a prefix that ends inside it, or at its end (`cache_partial_block`).
     pub(super) fn cache_partial_block(&mut self, block: BlockId, key: BlockKey, replaces_keys: bool) {
         let is_shorter = self.num_cached_tokens(block).is_some_and(|held| held < self.keys.num_tokens_to(key));
-        if replaces_keys || (is_shorter && !self.is_registered(block, key)) {
+        let has_key = self.key_of(block).is_some();
+        if has_key && (replaces_keys || (is_shorter && !self.is_registered(block, key))) {
             self.forget_keys(block);
         }
         if !self.is_registered(block, key) {
@@ -210,14 +240,13 @@ impl BlockPool {
     /// Lets `to`, which has no key, be found instead of `from` (`move_block_hashes`).
     pub(super) fn move_keys(&mut self, from: BlockId, to: BlockId) {
         let first = self.key_of(from);
-        let further: Vec<_> = self
-            .further_of
-            .get(&from)
-            .map(|ids| ids.iter().map(|&id| self.registration(id).key).collect())
-            .unwrap_or_default();
-        if first.is_some() {
-            self.register(to, first);
+        if !first.is_some() {
+            return;
         }
+        let further = self.further_of.get(&from).map(Vec::as_slice).unwrap_or_default();
+        let further: Vec<_> = further.iter().map(|&id| self.registration(id).key).collect();
+        // Before the old ones go: a key lives while something is registered under it.
+        self.register(to, first);
         for key in further {
             self.register(to, key);
         }
@@ -231,18 +260,34 @@ impl BlockPool {
 
     /// A registration of `block` under `key`, the newest there.
     fn register(&mut self, block: BlockId, key: BlockKey) {
-        let id = if self.key_of(block).is_some() { self.new_further(block) } else { block };
-        self.keys.count_registration(key);
+        if !self.key_of(block).is_some() {
+            self.register_first(block, key);
+            return;
+        }
+        let id = self.new_further(block);
         self.registration_mut(id).key = key;
-        let oldest = self.keys.registered(key);
-        if oldest == NO_REGISTRATION {
-            self.keys.set_registered(key, id);
+        if self.keys.register_alone(key, id) {
             self.link(id, id);
         } else {
-            let newest = self.registration(oldest).previous;
-            self.link(newest, id);
-            self.link(id, oldest);
+            self.link_newest(id, key);
         }
+    }
+
+    /// The same for a block that has no key.
+    fn register_first(&mut self, block: BlockId, key: BlockKey) {
+        let is_alone = self.keys.register_alone(key, block);
+        self.blocks[block as usize].registration = Registration { key, previous: block, next: block };
+        if !is_alone {
+            self.link_newest(block, key);
+        }
+    }
+
+    /// Puts `id` behind the registrations that are under `key` already.
+    fn link_newest(&mut self, id: RegistrationId, key: BlockKey) {
+        let oldest = self.keys.registered(key);
+        let newest = self.registration(oldest).previous;
+        self.link(newest, id);
+        self.link(id, oldest);
     }
 
     fn new_further(&mut self, block: BlockId) -> RegistrationId {
@@ -282,7 +327,7 @@ impl BlockPool {
     }
 
     /// Forgets what `block` holds (`_maybe_evict_cached_block`).
-    #[inline]
+    #[inline(always)]
     pub(super) fn evict(&mut self, block: BlockId) {
         if self.key_of(block).is_some() {
             self.num_evictions += 1;
@@ -290,31 +335,40 @@ impl BlockPool {
         }
     }
 
-    /// Takes all keys from `block`; other blocks of the same content can still be found.
+    /// Takes all keys from `block`, which has one; other blocks of the same content can still be found.
+    #[inline(always)]
     fn forget_keys(&mut self, block: BlockId) {
-        self.unregister(block);
+        let first = &mut self.blocks[block as usize].registration;
+        let Registration { key, previous, next } = *first;
+        first.key = BlockKey::NONE;
+        if next == block {
+            self.keys.forget_alone(key);
+        } else {
+            self.unlink(block, key, previous, next);
+        }
         if !self.further_of.is_empty() {
-            for id in self.further_of.remove(&block).unwrap_or_default() {
-                self.unregister(id);
-                self.unused_further.push(id);
-            }
+            self.forget_further_keys(block);
         }
     }
 
-    fn unregister(&mut self, id: RegistrationId) {
-        let Registration { key, previous, next } = *self.registration(id);
-        if !key.is_some() {
+    fn forget_further_keys(&mut self, block: BlockId) {
+        for id in self.further_of.remove(&block).unwrap_or_default() {
+            let Registration { key, previous, next } = *self.registration(id);
+            self.unlink(id, key, previous, next);
+            self.unused_further.push(id);
+        }
+    }
+
+    /// Takes the registration `id` out of those under `key`.
+    fn unlink(&mut self, id: RegistrationId, key: BlockKey, previous: RegistrationId, next: RegistrationId) {
+        if next == id {
+            self.keys.forget_alone(key);
             return;
         }
-        self.registration_mut(id).key = BlockKey::NONE;
-        if next == id {
-            self.keys.set_registered(key, NO_REGISTRATION);
-        } else {
-            if self.keys.registered(key) == id {
-                self.keys.set_registered(key, next);
-            }
-            self.link(previous, next);
+        if self.keys.registered(key) == id {
+            self.keys.set_registered(key, next);
         }
+        self.link(previous, next);
         self.keys.count_eviction(key);
     }
 

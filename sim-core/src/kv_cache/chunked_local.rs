@@ -23,8 +23,7 @@ pub(super) fn find(
         hits[id as usize].resize(begin as usize, NULL_BLOCK);
     }
     let mut block = begin;
-    while block < end
-        && lookup.cached((block + 1) * manager.hash_scale - 1, |id, found| hits[id as usize].push(found))
+    while block < end && lookup.cached((block + 1) * manager.hash_scale - 1, |id, found| hits[id as usize].push(found))
     {
         block += 1;
     }

@@ -51,6 +51,8 @@ pub(super) struct Coordinator {
     drops_any_block: bool,
     /// Whether a hit may end inside a Mamba block (`enable_partial_hash_hits`).
     pub(super) has_partial_hits: bool,
+    /// Whether there is one group, of full attention.
+    pub(super) is_dense: bool,
 }
 
 impl Coordinator {
@@ -73,11 +75,9 @@ impl Coordinator {
                     known.ids.push(number);
                     known.drops_block |= drops(id);
                 }
-                None => spec_groups.push(SpecGroup {
-                    spec: group.spec,
-                    ids: alloc::vec![number],
-                    drops_block: drops(id),
-                }),
+                None => {
+                    spec_groups.push(SpecGroup { spec: group.spec, ids: alloc::vec![number], drops_block: drops(id) });
+                }
             }
         }
         spec_groups.sort_by_key(|group| !group.spec.kind.is_full_attention());
@@ -108,6 +108,7 @@ impl Coordinator {
             num_reprefillable_tokens: drafter.num_reprefillable_tokens,
             drops_any_block: drafter.drops_block,
             has_partial_hits,
+            is_dense: matches!(config.groups.as_slice(), [group] if group.spec.kind.is_full_attention()),
         }
     }
 

@@ -78,8 +78,7 @@ pub(super) fn num_blocks_to_allocate(
     let num_required_blocks = num_tokens.div_ceil(manager.block_size) + state.num_speculative_blocks;
     let held = math::usize_to_u32(hits.len()) + blocks.len();
     let mut num_new_blocks = num_required_blocks.saturating_sub(held);
-    let has_partial_hit =
-        manager.is_partial_hit(hits, room.num_computed_tokens) || blocks.partial_hit.is_some();
+    let has_partial_hit = manager.is_partial_hit(hits, room.num_computed_tokens) || blocks.partial_hit.is_some();
     num_new_blocks += u32::from(has_partial_hit);
     let checkpoint = checkpoint(manager, state, pool, blocks, room);
     if !room.is_capped {
@@ -231,15 +230,15 @@ pub(super) fn find(manager: &SingleType, lookup: &Lookup<'_>, hits: &mut [Vec<Bl
 pub(super) fn is_reachable(manager: &SingleType, block: u32, caching: &Caching<'_>) -> bool {
     let Some(interval) = caching.retention_interval else { return true };
     is_at_interval(manager, block, interval)
-        || manager.reachable_boundaries(caching).any(|boundary| {
-            math::round_down(boundary, manager.cache_hit_alignment) / manager.block_size == block + 1
-        })
+        || manager
+            .reachable_boundaries(caching)
+            .any(|boundary| math::round_down(boundary, manager.cache_hit_alignment) / manager.block_size == block + 1)
 }
 
 /// Whether `block` ends a segment of `interval` tokens.
 const fn is_at_interval(manager: &SingleType, block: u32, interval: u32) -> bool {
     let per_segment = interval / manager.block_size;
-    interval > 0 && (per_segment <= 1 || (block + 1) % per_segment == 0)
+    interval > 0 && (per_segment <= 1 || (block + 1).is_multiple_of(per_segment))
 }
 
 /// Gives the state at the prompt's last hash block a key, if it is kept (`_cache_partial_tail_block`).

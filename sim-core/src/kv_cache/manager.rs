@@ -19,7 +19,7 @@ use crate::request::TokenRun;
 pub struct RequestBlocks {
     /// Tokens that all tables have room for; 0 where a group has to be asked each time.
     capacity: u32,
-    /// Tokens at which the next block can get its key.
+    /// Tokens at which the next block can get its key; 0 where a group has to be asked each time.
     next_full_block_end: u32,
     /// Processed tokens at which the next block is given back.
     next_skip: u32,
@@ -191,7 +191,7 @@ impl KvCacheManager {
     /// Blocks for the next tokens of a running request, and for the drafter's behind them. False if there are not
     /// enough; then nothing changes but that blocks which no token sees any longer are given back.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub(crate) fn allocate_slots(&mut self, blocks: &mut RequestBlocks, demand: SlotDemand) -> bool {
         let end = demand.num_computed_tokens + demand.num_new_tokens;
         if self.num_slots(end) <= blocks.capacity
@@ -209,33 +209,82 @@ impl KvCacheManager {
         (end + self.num_lookahead_tokens).min(self.max_model_len)
     }
 
+    #[inline(never)]
     fn allocate_running(&mut self, blocks: &mut RequestBlocks, demand: SlotDemand) -> bool {
+        if self.coordinator.is_dense {
+            return self.allocate_dense(blocks, demand);
+        }
         let num_computed_tokens = demand.num_computed_tokens.min(self.max_model_len);
         let end = demand.num_computed_tokens + demand.num_new_tokens;
-        let num_processed_tokens = num_computed_tokens.saturating_sub(demand.num_in_flight_tokens);
-        let room = Room {
-            num_tokens: self.num_slots(end),
-            num_tokens_main_model: num_computed_tokens + demand.num_new_tokens,
-            num_computed_tokens,
-            prefill_end: self.prefill_end(blocks, demand.num_tokens),
-            is_capped: false,
-        };
-        let mut needed: u32 = 0;
-        for (manager, group) in self.coordinator.managers.iter().zip(&mut blocks.groups) {
-            manager.remove_skipped_blocks(&mut self.pool, group, num_processed_tokens);
-        }
-        for (manager, group) in self.coordinator.managers.iter().zip(&mut blocks.groups) {
-            needed = needed.saturating_add(manager.num_blocks_to_allocate(&self.pool, group, &room, &[]));
-        }
-        let fits = needed <= self.pool.num_free_blocks();
-        if fits {
-            for (manager, group) in self.coordinator.managers.iter_mut().zip(&mut blocks.groups) {
-                manager.allocate_new_blocks(&mut self.pool, group, &room);
+        if num_computed_tokens >= blocks.next_skip {
+            let num_processed_tokens = num_computed_tokens.saturating_sub(demand.num_in_flight_tokens);
+            for (manager, group) in self.coordinator.managers.iter().zip(&mut blocks.groups) {
+                manager.remove_skipped_blocks(&mut self.pool, group, num_processed_tokens);
             }
+            self.note_next_skip(blocks);
+        }
+        let num_slots = self.num_slots(end);
+        let fits = num_slots <= blocks.capacity || {
+            let room = Room {
+                num_tokens: num_slots,
+                num_tokens_main_model: num_computed_tokens + demand.num_new_tokens,
+                num_computed_tokens,
+                prefill_end: self.prefill_end(blocks, demand.num_tokens),
+                is_capped: false,
+            };
+            self.allocate_groups(blocks, &room)
+        };
+        if fits && end.min(demand.num_tokens) >= blocks.next_full_block_end {
             self.cache_full_blocks(blocks, end.min(demand.num_tokens), demand.num_tokens, num_computed_tokens);
         }
-        self.note_limits(blocks);
         fits
+    }
+
+    /// The same for one group of full attention, as most models have: nothing is given back before a request's end, and
+    /// every full block is kept.
+    fn allocate_dense(&mut self, blocks: &mut RequestBlocks, demand: SlotDemand) -> bool {
+        let end = demand.num_computed_tokens + demand.num_new_tokens;
+        let num_slots = self.num_slots(end);
+        if num_slots > blocks.capacity {
+            let manager = &self.coordinator.managers[0];
+            let num_new_blocks = (num_slots - blocks.capacity).div_ceil(manager.block_size);
+            if num_new_blocks > self.pool.num_free_blocks() {
+                return false;
+            }
+            self.pool.get_new_blocks(num_new_blocks, &mut blocks.groups[0].table);
+            blocks.capacity += num_new_blocks * manager.block_size;
+        }
+        let num_final_tokens = end.min(demand.num_tokens);
+        if num_final_tokens >= blocks.next_full_block_end {
+            self.cache_dense(blocks, num_final_tokens, demand.num_tokens);
+        }
+        true
+    }
+
+    /// Gives full blocks their keys where every one of them is kept.
+    fn cache_dense(&mut self, blocks: &mut RequestBlocks, num_final_tokens: u32, num_tokens: u32) {
+        let manager = &self.coordinator.managers[0];
+        let num_cacheable_tokens = self.coordinator.num_cacheable_tokens(num_final_tokens, 0);
+        let num_hash_blocks = self.pool.keys.num_hash_blocks(num_tokens);
+        let num_full_blocks = num_hash_blocks.min(num_cacheable_tokens / manager.block_size);
+        manager.cache_full_blocks(&mut self.pool, &mut blocks.groups[0], num_full_blocks, &blocks.path);
+        blocks.next_full_block_end = manager.next_full_block_end(&blocks.groups[0]);
+    }
+
+    /// Blocks for `room` in every group of a running request, if there are enough.
+    fn allocate_groups(&mut self, blocks: &mut RequestBlocks, room: &Room) -> bool {
+        let mut needed: u32 = 0;
+        for (manager, group) in self.coordinator.managers.iter().zip(&mut blocks.groups) {
+            needed = needed.saturating_add(manager.num_blocks_to_allocate(&self.pool, group, room, &[]));
+        }
+        if needed > self.pool.num_free_blocks() {
+            return false;
+        }
+        for (manager, group) in self.coordinator.managers.iter_mut().zip(&mut blocks.groups) {
+            manager.allocate_new_blocks(&mut self.pool, group, room);
+        }
+        self.note_capacity(blocks);
+        true
     }
 
     /// Where the prompt ends, or what has to be computed again after a preemption; 0 where every chunk may save a state.
@@ -290,8 +339,9 @@ impl KvCacheManager {
         for (manager, group) in self.coordinator.managers.iter_mut().zip(&mut blocks.groups) {
             manager.allocate_new_blocks(&mut self.pool, group, &room);
         }
+        self.note_capacity(blocks);
+        self.note_next_skip(blocks);
         self.cache_full_blocks(blocks, end.min(num_tokens), num_tokens, 0);
-        self.note_limits(blocks);
         true
     }
 
@@ -315,9 +365,8 @@ impl KvCacheManager {
         num_tokens: u32,
         num_computed_tokens: u32,
     ) {
-        if num_final_tokens >= blocks.next_full_block_end || blocks.capacity == 0 {
+        if num_final_tokens >= blocks.next_full_block_end {
             self.cache_full_blocks(blocks, num_final_tokens, num_tokens, num_computed_tokens);
-            self.note_limits(blocks);
         }
     }
 
@@ -328,7 +377,12 @@ impl KvCacheManager {
         num_tokens: u32,
         num_computed_tokens: u32,
     ) {
+        blocks.next_full_block_end = u32::MAX;
         if !self.enable_caching {
+            return;
+        }
+        if self.coordinator.is_dense {
+            self.cache_dense(blocks, num_final_tokens, num_tokens);
             return;
         }
         let num_hash_blocks = self.pool.keys.num_hash_blocks(num_tokens);
@@ -344,24 +398,22 @@ impl KvCacheManager {
                 replay_boundaries,
                 shared_prefix_boundary: blocks.shared_prefix_boundary,
             };
-            self.coordinator.managers[id].cache_blocks(&mut self.pool, &mut blocks.groups[id], &caching);
+            let (manager, group) = (&mut self.coordinator.managers[id], &mut blocks.groups[id]);
+            manager.cache_blocks(&mut self.pool, group, &caching);
+            blocks.next_full_block_end = blocks.next_full_block_end.min(manager.next_full_block_end(group));
         }
     }
 
-    /// Notes up to where a request can go on without any group being asked.
-    fn note_limits(&self, blocks: &mut RequestBlocks) {
-        (blocks.capacity, blocks.next_full_block_end, blocks.next_skip) = (u32::MAX, u32::MAX, u32::MAX);
-        for (manager, group) in self.coordinator.managers.iter().zip(&blocks.groups) {
-            blocks.next_skip = blocks.next_skip.min(manager.next_skip(group));
-            blocks.capacity = blocks.capacity.min(group.len() * manager.block_size);
-            if manager.must_be_asked() {
-                blocks.capacity = 0;
-            }
-            if self.enable_caching {
-                let next_end = (group.num_cached_blocks + 1) * manager.block_size;
-                blocks.next_full_block_end = blocks.next_full_block_end.min(next_end);
-            }
-        }
+    /// Notes up to where a request can go on without more blocks.
+    fn note_capacity(&self, blocks: &mut RequestBlocks) {
+        let groups = self.coordinator.managers.iter().zip(&blocks.groups);
+        blocks.capacity = groups.map(|(manager, group)| manager.capacity(group)).min().unwrap_or(0);
+    }
+
+    /// Notes up to where a request can go on without a block being given back.
+    fn note_next_skip(&self, blocks: &mut RequestBlocks) {
+        let groups = self.coordinator.managers.iter().zip(&blocks.groups);
+        blocks.next_skip = groups.map(|(manager, group)| manager.next_skip(group)).min().unwrap_or(0);
     }
 
     /// Gives back all blocks of a request; cached ones can still be found.

@@ -229,10 +229,8 @@ fn merged(specs: &[KvCacheSpec]) -> Option<KvCacheSpec> {
             return None;
         }
     }
-    let has_both = matches!(
-        all.kind,
-        LayerKind::FullAttention { sliding_window: Some(_), attention_chunk_size: Some(_) }
-    );
+    let has_both =
+        matches!(all.kind, LayerKind::FullAttention { sliding_window: Some(_), attention_chunk_size: Some(_) });
     (!has_both).then_some(all)
 }
 
@@ -270,14 +268,12 @@ fn promote_local_layers(specs: &mut [KvCacheSpec]) -> Result<(), PlanningError> 
     if !full_sizes.is_empty() {
         for spec in specs.iter_mut() {
             spec.kind = match spec.kind {
-                LayerKind::SlidingWindow { sliding_window, .. } => LayerKind::FullAttention {
-                    sliding_window: Some(sliding_window),
-                    attention_chunk_size: None,
-                },
-                LayerKind::ChunkedLocal { attention_chunk_size } => LayerKind::FullAttention {
-                    sliding_window: None,
-                    attention_chunk_size: Some(attention_chunk_size),
-                },
+                LayerKind::SlidingWindow { sliding_window, .. } => {
+                    LayerKind::FullAttention { sliding_window: Some(sliding_window), attention_chunk_size: None }
+                }
+                LayerKind::ChunkedLocal { attention_chunk_size } => {
+                    LayerKind::FullAttention { sliding_window: None, attention_chunk_size: Some(attention_chunk_size) }
+                }
                 _ => continue,
             };
             let block_size = if let [size] = full_sizes[..] { size } else { spec.block_size };
@@ -407,9 +403,10 @@ fn with_block_sizes(groups: Vec<KvCacheGroup>, options: &PlanningOptions) -> Res
         let divisor = sizes().fold(0, gcd);
         config.scheduler_block_size = multiple;
         config.hash_block_size = multiple;
-        let keeps_states_by_request = config.groups.iter().any(|group| {
-            matches!(group.spec.kind, LayerKind::Mamba(MambaState { mode: MambaCacheMode::None, .. }))
-        });
+        let keeps_states_by_request = config
+            .groups
+            .iter()
+            .any(|group| matches!(group.spec.kind, LayerKind::Mamba(MambaState { mode: MambaCacheMode::None, .. })));
         if options.enable_prefix_caching && !keeps_states_by_request {
             config.hash_block_size = options.prefix_match_unit.unwrap_or(divisor);
             let unit = config.hash_block_size;

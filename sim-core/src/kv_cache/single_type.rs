@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use super::block_keys::{BlockKey, KeyPath};
+use super::block_keys::{BlockKey, ChainSlice, KeyPath};
 use super::block_pool::BlockPool;
 use super::free_block_queue::{BlockId, NULL_BLOCK};
 use super::group_blocks::{GroupBlocks, PartialHit};
@@ -119,9 +119,20 @@ impl SingleType {
         }
     }
 
-    /// Whether the group has to be asked at every pass: it may give a key to a prefix that ends inside a block.
-    pub(super) const fn must_be_asked(&self) -> bool {
-        self.aligned_mamba().is_some() || (self.kind.is_full_attention() && self.hash_scale > 1)
+    /// Tokens that a table has room for; 0 where the group has to be asked at every pass.
+    #[inline]
+    pub(super) fn capacity(&self, blocks: &GroupBlocks) -> u32 {
+        if self.aligned_mamba().is_some() { 0 } else { blocks.len() * self.block_size }
+    }
+
+    /// Tokens at which the next block can get its key; 0 where a prefix that ends inside a block may get one, too.
+    #[inline]
+    pub(super) const fn next_full_block_end(&self, blocks: &GroupBlocks) -> u32 {
+        if self.aligned_mamba().is_some() || (self.kind.is_full_attention() && self.hash_scale > 1) {
+            0
+        } else {
+            (blocks.num_cached_blocks + 1) * self.block_size
+        }
     }
 
     /// Whether a hit of `num_computed_tokens` ends inside one of the group's blocks.
@@ -257,8 +268,12 @@ impl SingleType {
         let num_cached_blocks = blocks.num_cached_blocks;
         let num_full_blocks = (caching.num_tokens / self.block_size).min(caching.num_hash_blocks / self.hash_scale);
         if num_cached_blocks < num_full_blocks {
-            self.cache_full_blocks(pool, blocks, num_full_blocks, caching);
-            blocks.num_cached_blocks = num_full_blocks;
+            match self.kind {
+                LayerKind::SlidingWindow { .. } | LayerKind::Mamba(_) => {
+                    self.cache_reachable_blocks(pool, blocks, num_full_blocks, caching);
+                }
+                _ => self.cache_full_blocks(pool, blocks, num_full_blocks, caching.path),
+            }
         }
         if self.aligned_mamba().is_some() {
             mamba::cache_partial_tail(self, pool, blocks, caching);
@@ -273,31 +288,59 @@ impl SingleType {
         }
     }
 
-    fn cache_full_blocks(&self, pool: &mut BlockPool, blocks: &GroupBlocks, num_full_blocks: u32, caching: &Caching<'_>) {
-        let is_reachable = self.reachable_blocks(caching);
-        let num_groups = pool.keys.num_groups();
-        let scale = self.hash_scale;
+    /// Gives all blocks up to `num_full_blocks` their keys.
+    pub(super) fn cache_full_blocks(
+        &self,
+        pool: &mut BlockPool,
+        blocks: &mut GroupBlocks,
+        num_full_blocks: u32,
+        path: &KeyPath,
+    ) {
+        let stride = pool.keys.num_groups() * self.hash_scale;
         let mut block = blocks.num_cached_blocks;
-        for slice in &caching.path.slices {
-            let end = slice.from + slice.len;
+        for slice in &path.slices {
             // A block's key is that of its last hash block.
-            while block < num_full_blocks && (block + 1) * scale <= end {
-                let id = blocks.table[block as usize];
-                if id != NULL_BLOCK && is_reachable(block) {
-                    let position = (block + 1) * scale - 1 - slice.from;
-                    pool.cache_full_block(
-                        id,
-                        BlockKey { chain: slice.chain, slot: position * num_groups + self.id },
-                    );
-                }
-                block += 1;
+            let end = ((slice.from + slice.len) / self.hash_scale).min(num_full_blocks);
+            if block < end {
+                let full = &blocks.table[block as usize..end as usize];
+                pool.cache_full_blocks(full, self.key(slice, pool, block), stride);
+                block = end;
             }
         }
+        blocks.num_cached_blocks = blocks.num_cached_blocks.max(num_full_blocks);
     }
 
-    /// Which full blocks can serve a later hit (`reachable_block_mask`).
-    fn reachable_blocks<'b>(&'b self, caching: &'b Caching<'_>) -> impl Fn(u32) -> bool + 'b {
-        move |block| match self.kind {
+    /// Gives those of them their keys that can serve a later hit.
+    fn cache_reachable_blocks(
+        &self,
+        pool: &mut BlockPool,
+        blocks: &mut GroupBlocks,
+        num_full_blocks: u32,
+        caching: &Caching<'_>,
+    ) {
+        let mut block = blocks.num_cached_blocks;
+        for slice in &caching.path.slices {
+            let end = ((slice.from + slice.len) / self.hash_scale).min(num_full_blocks);
+            for block in block..end {
+                let id = blocks.table[block as usize];
+                if id != NULL_BLOCK && self.is_reachable(block, caching) {
+                    pool.cache_full_block(id, self.key(slice, pool, block));
+                }
+            }
+            block = block.max(end);
+        }
+        blocks.num_cached_blocks = num_full_blocks;
+    }
+
+    /// The key of `block`, whose last hash block is in `slice`.
+    const fn key(&self, slice: &ChainSlice, pool: &BlockPool, block: u32) -> BlockKey {
+        let position = (block + 1) * self.hash_scale - 1 - slice.from;
+        BlockKey { chain: slice.chain, slot: position * pool.keys.num_groups() + self.id }
+    }
+
+    /// Whether the full block `block` can serve a later hit (`reachable_block_mask`).
+    fn is_reachable(&self, block: u32, caching: &Caching<'_>) -> bool {
+        match self.kind {
             LayerKind::SlidingWindow { sliding_window, .. } => {
                 sliding_window::is_reachable(self, sliding_window, block, caching)
             }

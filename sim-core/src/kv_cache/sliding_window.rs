@@ -15,12 +15,7 @@ const fn contiguous_blocks_for_hit(sliding_window: u32, block_size: u32, use_eag
 }
 
 /// From the last block back: the first run that is long enough, or what there is at the start.
-pub(super) fn find(
-    manager: &SingleType,
-    sliding_window: u32,
-    lookup: &Lookup<'_>,
-    hits: &mut [Vec<BlockId>],
-) -> u32 {
+pub(super) fn find(manager: &SingleType, sliding_window: u32, lookup: &Lookup<'_>, hits: &mut [Vec<BlockId>]) -> u32 {
     let (block_size, alignment) = (manager.block_size, lookup.alignment);
     let needed = contiguous_blocks_for_hit(sliding_window, block_size, lookup.drop_eagle_block);
     let is_aligned = |num_blocks: u32| (num_blocks * block_size).is_multiple_of(alignment);

@@ -152,9 +152,7 @@ impl KvCacheSpec {
         if self.kind.is_mamba() {
             self.state_bytes
         } else {
-            u64::from(self.block_size)
-                .saturating_mul(u64::from(self.num_kv_heads))
-                .saturating_mul(self.state_bytes)
+            u64::from(self.block_size).saturating_mul(u64::from(self.num_kv_heads)).saturating_mul(self.state_bytes)
         }
     }
 

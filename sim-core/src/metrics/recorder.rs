@@ -7,8 +7,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::math;
-use crate::request::{RequestId, RequestSet};
-use crate::sched::output::NewTokens;
+use crate::request::{NewTokens, RequestId, RequestSet};
 use crate::time::{SimDuration, SimTime};
 
 /// One forward pass that computed at least one token.
@@ -175,16 +174,15 @@ impl Recorder {
             let request = &mut self.recording.requests[id.index()];
             let is_first = request.num_output_tokens == 0;
             request.num_output_tokens += num_tokens;
+            let last_token_pass = core::mem::replace(&mut request.last_token_pass, pass);
             if is_first {
                 request.first_token_pass = pass;
-            } else if request.last_token_pass == previous_pass {
+            } else if last_token_pass == previous_pass {
                 count += 1;
             } else {
-                let next = request.last_token_pass;
                 self.push_gap(previous_pass, delivery_time, count);
-                (previous_pass, count) = (next, 1);
+                (previous_pass, count) = (last_token_pass, 1);
             }
-            self.recording.requests[id.index()].last_token_pass = pass;
         }
         self.push_gap(previous_pass, delivery_time, count);
         if self.record_emissions {

@@ -40,7 +40,7 @@ fn field_values(config: &EngineConfig) -> [(&'static str, String); 16] {
         ("max_num_batched_tokens", config.max_num_batched_tokens.to_string()),
         ("max_num_scheduled_tokens", config.max_num_scheduled_tokens.to_string()),
         ("max_model_len", config.max_model_len.to_string()),
-        ("block_size", config.block_size.to_string()),
+        ("block_size", config.block_size().to_string()),
         ("num_gpu_blocks", config.num_gpu_blocks.to_string()),
         ("enable_prefix_caching", config.enable_prefix_caching.to_string()),
         ("enable_chunked_prefill", config.enable_chunked_prefill.to_string()),

@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::kv_cache::manager::RequestBlocks;
+use crate::kv_cache::manager::{RequestBlocks, SlotDemand};
 use crate::math;
 use crate::request::{FinishReason, RequestId};
 
@@ -44,6 +44,17 @@ pub(super) struct LiveRequest {
 }
 
 impl LiveRequest {
+    /// What it needs slots for in a pass that computes `num_new_tokens`.
+    #[inline]
+    pub(super) const fn demand(&self, num_new_tokens: u32) -> SlotDemand {
+        SlotDemand {
+            num_computed_tokens: self.num_computed_tokens,
+            num_new_tokens,
+            num_tokens: self.num_tokens,
+            num_in_flight_tokens: self.num_in_flight_tokens,
+        }
+    }
+
     /// Tokens that it has generated.
     pub(super) const fn num_output_tokens(&self) -> u32 {
         self.num_tokens - self.num_prompt_tokens

@@ -119,7 +119,11 @@ impl MambaSplit {
 
     /// A chunk that starts inside a block ends with it.
     const fn next_block_boundary(&self, start: u32, saves_inside: bool) -> u32 {
-        if start % self.block_size == 0 || saves_inside { 0 } else { math::round_down(start, self.block_size) + self.block_size }
+        if start.is_multiple_of(self.block_size) || saves_inside {
+            0
+        } else {
+            math::round_down(start, self.block_size) + self.block_size
+        }
     }
 
     /// The last position inside the prompt at which a finer hit can end.

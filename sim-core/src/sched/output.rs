@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 
 use crate::batch::BatchComposition;
-use crate::request::{FinishReason, RequestId};
+use crate::request::{FinishReason, NewTokens, RequestId, Verification};
 
 /// A request's part in a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +24,6 @@ pub struct ScheduledRequest {
     /// Tokens that the pass yields: none if it does not reach the last known token, else one, and one for each draft
     /// accepted.
     pub num_sampled_tokens: u16,
-    /// Whether its drafts stand for none: an admission is filled up so that all requests of a pass are alike.
-    pub has_padding: bool,
 }
 
 impl ScheduledRequest {
@@ -56,6 +54,8 @@ pub struct SchedulerOutput {
     pub resumed_reqs: Vec<Admission>,
     /// Requests preempted to make room, in order.
     pub preempted_reqs: Vec<RequestId>,
+    /// Admissions whose drafts stand for none: they are filled up so that all requests of the pass are alike.
+    pub padded_reqs: Vec<RequestId>,
     /// What the duration depends on.
     pub batch: BatchComposition,
     /// Drafts to be proposed after the pass, for each request.
@@ -77,6 +77,7 @@ impl SchedulerOutput {
         self.new_reqs.clear();
         self.resumed_reqs.clear();
         self.preempted_reqs.clear();
+        self.padded_reqs.clear();
         self.batch.clear();
         self.skips_drafts = false;
     }
@@ -101,26 +102,6 @@ pub struct FinishedRequest {
     pub num_preemptions: u32,
     /// Passes that computed tokens of it.
     pub num_passes: u32,
-}
-
-/// Tokens of a request that a pass brought, in one message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NewTokens {
-    /// The request.
-    pub id: RequestId,
-    /// How many, at least 1.
-    pub num_tokens: u32,
-}
-
-/// A verification, as its results were taken in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verification {
-    /// The request.
-    pub id: RequestId,
-    /// Drafts verified.
-    pub num_draft_tokens: u32,
-    /// Drafts accepted, those behind a stop included.
-    pub num_accepted_tokens: u32,
 }
 
 /// What the results of a pass brought.

@@ -2,11 +2,29 @@
 //!
 //! Source: `vllm/v1/core/sched/scheduler.py::schedule`, its first half.
 
+use super::live_request::LiveRequest;
+use super::mamba_split::{Chunk, MambaSplit};
 use super::output::{ScheduledRequest, SchedulerOutput};
-use super::mamba_split::Chunk;
 use super::scheduler::{Budget, Scheduler};
 use crate::config::SchedulingPolicy;
-use crate::kv_cache::manager::SlotDemand;
+
+/// What the tokens of a running request depend on beside the request.
+#[derive(Debug, Clone, Copy)]
+struct RunningRules<'a> {
+    pass_number: u64,
+    max_model_len: u32,
+    mamba_split: Option<&'a MambaSplit>,
+    num_prefill_lookahead: u32,
+}
+
+/// What came of preempting for a request.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    /// Whether it has its blocks; it was preempted itself otherwise.
+    is_found: bool,
+    /// Requests before it in the running list that are there no longer.
+    num_gone_before: usize,
+}
 
 impl Scheduler<'_> {
     /// Lets running requests catch up, in order of admission. `PLAIN` leaves out what an engine without drafter, Mamba
@@ -16,33 +34,18 @@ impl Scheduler<'_> {
         let mut index = 0;
         while index < self.running.len() && budget.num_tokens > 0 {
             let slot = self.running[index];
-            let num_new_tokens = self.num_new_tokens_running::<PLAIN>(slot, budget);
+            let rules = RunningRules {
+                pass_number: self.pass_number,
+                max_model_len: self.config.max_model_len,
+                mamba_split: self.mamba_split.as_ref(),
+                num_prefill_lookahead: self.num_prefill_lookahead,
+            };
+            let request = self.live.get_mut(slot);
+            let num_new_tokens = num_new_tokens::<PLAIN>(request, budget, &rules);
             if num_new_tokens == 0 {
                 index += 1;
                 continue;
             }
-            let mut fits = true;
-            while !self.allocate_running(slot, num_new_tokens) {
-                let victim_index = self.preemption_victim();
-                let victim = self.running.remove(victim_index);
-                if victim_index < index {
-                    index -= 1;
-                }
-                self.unschedule(victim, budget, output);
-                self.preempt(victim, output);
-                if victim == slot {
-                    fits = false;
-                    break;
-                }
-            }
-            if !fits {
-                // Under fcfs nobody follows in the list.
-                if self.config.policy == SchedulingPolicy::Fcfs || self.rules.self_preemption_ends_pass() {
-                    return;
-                }
-                continue;
-            }
-            let request = self.live.get(slot);
             let mut scheduled = ScheduledRequest {
                 id: request.id,
                 num_scheduled_tokens: num_new_tokens,
@@ -50,60 +53,59 @@ impl Scheduler<'_> {
                 slot,
                 num_draft_tokens: 0,
                 num_sampled_tokens: 0,
-                has_padding: false,
             };
+            let demand = request.demand(num_new_tokens);
+            if !self.kv_cache.allocate_slots(&mut request.blocks, demand) {
+                let room = self.make_room(index, num_new_tokens, budget, output);
+                index -= room.num_gone_before;
+                if !room.is_found {
+                    // Under fcfs nobody follows in the list.
+                    if self.config.policy == SchedulingPolicy::Fcfs || self.rules.self_preemption_ends_pass() {
+                        return;
+                    }
+                    continue;
+                }
+            }
             if !PLAIN {
+                let request = self.live.get_mut(slot);
                 budget.has_running_prefill |= request.is_prefill_chunk;
-                budget.needs_drafts |= !self.leaves_drafts_unused(slot, request.num_computed_tokens, num_new_tokens);
-                scheduled.num_draft_tokens = self.take_drafts(slot, num_new_tokens);
+                budget.needs_drafts |= !request.leaves_drafts_unused(scheduled.num_computed_tokens, num_new_tokens);
+                scheduled.num_draft_tokens = request.take_drafts(num_new_tokens);
             }
             output.scheduled.push(scheduled);
-            budget.take(num_new_tokens);
+            budget.take::<PLAIN>(num_new_tokens);
             index += 1;
         }
     }
 
-    /// Tokens that a running request can use now.
-    #[inline]
-    fn num_new_tokens_running<const PLAIN: bool>(&self, slot: u32, budget: &Budget) -> u32 {
-        let request = self.live.get(slot);
-        if self.pass_number < request.eligible_pass || request.has_last_token_under_way() {
-            return 0;
+    /// Preempts requests until the one at `index` of the running list has blocks for `num_new_tokens`, or has to go
+    /// itself.
+    #[cold]
+    fn make_room(
+        &mut self,
+        index: usize,
+        num_new_tokens: u32,
+        budget: &mut Budget,
+        output: &mut SchedulerOutput,
+    ) -> Room {
+        let slot = self.running[index];
+        let mut num_gone_before = 0;
+        loop {
+            let victim_index = self.preemption_victim();
+            let victim = self.running.remove(victim_index);
+            if victim == slot {
+                self.preempt(victim, output);
+                return Room { is_found: false, num_gone_before };
+            }
+            num_gone_before += usize::from(victim_index + num_gone_before < index);
+            self.unschedule(victim, budget, output);
+            self.preempt(victim, output);
+            let request = self.live.get_mut(slot);
+            let demand = request.demand(num_new_tokens);
+            if self.kv_cache.allocate_slots(&mut request.blocks, demand) {
+                return Room { is_found: true, num_gone_before };
+            }
         }
-        let known = request.num_tokens + request.num_output_placeholders;
-        let room = (self.config.max_model_len - 1).saturating_sub(request.num_computed_tokens);
-        if PLAIN {
-            let wanted = known - request.num_computed_tokens;
-            // No cap and no budget is below one token, and nearly every request is a decode.
-            return if wanted <= 1 { wanted.min(room) } else { budget.capped(wanted).min(budget.num_tokens).min(room) };
-        }
-        if budget.holds_prefills && request.is_prefill_chunk {
-            return 0;
-        }
-        let wanted = known + request.num_spec_tokens - request.num_computed_tokens;
-        let mut num_new_tokens = budget.capped(wanted).min(budget.num_tokens).min(room);
-        if let Some(split) = &self.mamba_split {
-            num_new_tokens = split.num_new_tokens(&Chunk {
-                start: request.num_computed_tokens,
-                num_new_tokens,
-                num_prompt_tokens: request.num_prompt_tokens,
-                num_tokens: request.num_tokens,
-                shared_prefix_boundary: request.blocks.shared_prefix_boundary(),
-            });
-        }
-        self.reserve_prefill_lookahead(request.num_tokens, request.num_computed_tokens, num_new_tokens)
-    }
-
-    #[inline]
-    fn allocate_running(&mut self, slot: u32, num_new_tokens: u32) -> bool {
-        let request = self.live.get_mut(slot);
-        let demand = SlotDemand {
-            num_computed_tokens: request.num_computed_tokens,
-            num_new_tokens,
-            num_tokens: request.num_tokens,
-            num_in_flight_tokens: request.num_in_flight_tokens,
-        };
-        self.kv_cache.allocate_slots(&mut request.blocks, demand)
     }
 
     /// Index in the running list of the request that makes room.
@@ -142,4 +144,34 @@ impl Scheduler<'_> {
         self.stats.num_preemptions += 1;
         self.waiting.prepend_request(request.id, self.requests.get(request.id));
     }
+}
+
+/// Tokens that a running request can use now.
+#[inline]
+fn num_new_tokens<const PLAIN: bool>(request: &LiveRequest, budget: &Budget, rules: &RunningRules<'_>) -> u32 {
+    if rules.pass_number < request.eligible_pass || request.has_last_token_under_way() {
+        return 0;
+    }
+    let known = request.num_tokens + request.num_output_placeholders;
+    let room = (rules.max_model_len - 1).saturating_sub(request.num_computed_tokens);
+    if PLAIN {
+        let wanted = known - request.num_computed_tokens;
+        // No cap and no budget is below one token, and nearly every request is a decode.
+        return if wanted <= 1 { wanted.min(room) } else { budget.capped(wanted).min(budget.num_tokens).min(room) };
+    }
+    if budget.holds_prefills && request.is_prefill_chunk {
+        return 0;
+    }
+    let wanted = known + request.num_spec_tokens - request.num_computed_tokens;
+    let mut num_new_tokens = budget.capped(wanted).min(budget.num_tokens).min(room);
+    if let Some(split) = rules.mamba_split {
+        num_new_tokens = split.num_new_tokens(&Chunk {
+            start: request.num_computed_tokens,
+            num_new_tokens,
+            num_prompt_tokens: request.num_prompt_tokens,
+            num_tokens: request.num_tokens,
+            shared_prefix_boundary: request.blocks.shared_prefix_boundary(),
+        });
+    }
+    request.reserve_prefill_lookahead(request.num_computed_tokens, num_new_tokens, rules.num_prefill_lookahead)
 }

@@ -90,11 +90,11 @@ impl Budget {
         }
     }
 
-    /// A request gets `num_new_tokens`.
+    /// A request gets `num_new_tokens`. `PLAIN`: there is no drafter.
     #[inline]
-    pub(super) fn take(&mut self, num_new_tokens: u32) {
+    pub(super) fn take<const PLAIN: bool>(&mut self, num_new_tokens: u32) {
         self.num_tokens -= num_new_tokens;
-        if self.draft_slots > 0 {
+        if !PLAIN && self.draft_slots > 0 {
             self.scheduled -= num_new_tokens;
             self.inputs -= num_new_tokens + self.draft_slots;
             self.num_tokens = self.scheduled.min(self.inputs.saturating_sub(self.draft_slots));
@@ -196,7 +196,8 @@ impl<'a> Scheduler<'a> {
         self.kv_cache.new_step_starts();
         let mut budget = self.budget();
         // Without drafter, states and intervals nothing but decodes and prompt parts has to be told apart.
-        if self.num_spec_tokens == 0 && self.mamba_split.is_none() && !self.prefill_interval.is_on() {
+        let is_plain = self.num_spec_tokens == 0 && self.mamba_split.is_none() && !self.prefill_interval.is_on();
+        if is_plain {
             self.schedule_running::<true>(&mut budget, output);
         } else {
             self.schedule_running::<false>(&mut budget, output);
@@ -208,7 +209,11 @@ impl<'a> Scheduler<'a> {
         self.prefill_interval.note_pass(output.has_tokens(), budget.has_running_prefill || budget.has_admitted_prefill);
         self.kv_cache.release_copied_blocks();
         output.skips_drafts = self.can_skip_drafts && !budget.needs_drafts;
-        self.advance(output);
+        if is_plain {
+            self.advance::<true>(output);
+        } else {
+            self.advance::<false>(output);
+        }
         self.has_finished_ids = false;
         output.num_free_blocks = self.kv_cache.num_free_blocks();
         output.num_running_reqs = math::usize_to_u32(self.running.len());
@@ -247,7 +252,7 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Counts the decided tokens as computed; from now on the pass is under way.
-    fn advance(&mut self, output: &mut SchedulerOutput) {
+    fn advance<const PLAIN: bool>(&mut self, output: &mut SchedulerOutput) {
         let is_async = self.config.async_scheduling;
         let next_eligible_pass = self.pass_number + u64::from(self.config.pipeline_parallel_size);
         let num_drafts = self.num_tokens_to_propose(output);
@@ -260,13 +265,18 @@ impl<'a> Scheduler<'a> {
             request.num_in_flight_tokens += num_new_tokens;
             request.num_passes += 1;
             let emits = request.num_computed_tokens >= request.num_tokens + request.num_output_placeholders;
-            request.is_prefill_chunk = !emits;
             scheduled.num_sampled_tokens = u16::from(emits);
             if is_async && emits {
-                request.num_output_placeholders += 1 + u32::from(scheduled.num_draft_tokens);
+                request.num_output_placeholders += 1;
                 request.eligible_pass = next_eligible_pass;
-                // The drafts themselves stay with the worker.
-                request.num_spec_tokens = num_drafts;
+            }
+            if !PLAIN {
+                request.is_prefill_chunk = !emits;
+                if is_async && emits {
+                    request.num_output_placeholders += u32::from(scheduled.num_draft_tokens);
+                    // The drafts themselves stay with the worker.
+                    request.num_spec_tokens = num_drafts;
+                }
             }
         }
     }

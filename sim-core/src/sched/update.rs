@@ -3,16 +3,30 @@
 //! Source: `vllm/v1/core/sched/scheduler.py::update_from_output`, and for 0.32
 //! `async_scheduler.py::_update_request_with_output`.
 
-use super::output::{EngineCoreOutputs, FinishedRequest, NewTokens, ScheduledRequest, SchedulerOutput, Verification};
+use super::live_request::LiveRequest;
+use super::output::{EngineCoreOutputs, FinishedRequest, ScheduledRequest, SchedulerOutput};
 use super::scheduler::Scheduler;
+use crate::request::{NewTokens, Verification};
 
 impl Scheduler<'_> {
     /// Takes in the results of a pass: tokens for each request that it served to the end.
     pub(crate) fn update_from_output(&mut self, output: &SchedulerOutput, outputs: &mut EngineCoreOutputs) {
         outputs.clear();
+        if self.num_spec_tokens == 0 {
+            self.update_requests::<true>(output, outputs);
+        } else {
+            self.update_requests::<false>(output, outputs);
+        }
+    }
+
+    /// The same; `PLAIN` leaves out what an engine without drafter does not need.
+    fn update_requests<const PLAIN: bool>(&mut self, output: &SchedulerOutput, outputs: &mut EngineCoreOutputs) {
+        outputs.tokens.reserve(output.scheduled.len());
+        let is_async = self.config.async_scheduling;
+        let settling = self.settling();
         let mut any_running_finished = false;
         for scheduled in &output.scheduled {
-            if scheduled.num_draft_tokens > 0 {
+            if !PLAIN && scheduled.num_draft_tokens > 0 {
                 note_verification(scheduled, outputs);
             }
             // Aborted or finished since the pass was issued.
@@ -28,22 +42,32 @@ impl Scheduler<'_> {
             if !scheduled.emits() {
                 continue;
             }
-            let num_sampled_tokens = u32::from(scheduled.num_sampled_tokens);
-            if scheduled.num_draft_tokens > 0 && !is_stale {
-                // What a preemption has reset is not corrected by what was rejected before it.
-                let num_rejected_tokens = u32::from(scheduled.num_draft_tokens) + 1 - num_sampled_tokens;
-                request.num_computed_tokens = request.num_computed_tokens.saturating_sub(num_rejected_tokens);
-                request.num_output_placeholders =
-                    request.num_output_placeholders.saturating_sub(num_rejected_tokens);
-            }
-            // Tokens behind a stop are cut off.
-            let num_new_tokens = num_sampled_tokens.min(request.final_num_tokens - request.num_tokens);
+            let num_new_tokens = if PLAIN || scheduled.num_draft_tokens == 0 {
+                1
+            } else {
+                request.take_verification(scheduled, is_stale)
+            };
             request.num_tokens += num_new_tokens;
-            let is_finished = request.num_tokens == request.final_num_tokens;
             outputs.tokens.push(NewTokens { id: scheduled.id, num_tokens: num_new_tokens });
-            self.settle_tokens(scheduled.slot, is_stale, num_sampled_tokens, num_new_tokens);
-            if is_finished {
-                let request = self.live.get(scheduled.slot);
+            let (is_cached, num_settled_tokens) = if PLAIN && !is_async {
+                (false, 0)
+            } else if PLAIN {
+                // Every pass under way has one token, and that is awaited: all versions' rules are one.
+                if !is_stale {
+                    request.num_output_placeholders -= 1;
+                }
+                (request.is_running, request.num_computed_tokens - request.num_output_placeholders)
+            } else {
+                (
+                    request.settle_tokens(settling, scheduled, is_stale, num_new_tokens),
+                    request.num_settled_tokens(settling),
+                )
+            };
+            if is_cached {
+                let (num_tokens, num_computed_tokens) = (request.num_tokens, request.num_computed_tokens);
+                self.kv_cache.cache_blocks(&mut request.blocks, num_settled_tokens, num_tokens, num_computed_tokens);
+            }
+            if request.num_tokens == request.final_num_tokens {
                 any_running_finished |= request.is_running;
                 outputs.finished.push(FinishedRequest {
                     id: scheduled.id,
@@ -61,37 +85,12 @@ impl Scheduler<'_> {
         }
     }
 
-    /// Tokens that a pass sampled are no longer awaited, and blocks that they fill get their keys.
-    #[inline]
-    fn settle_tokens(&mut self, slot: u32, is_stale: bool, num_sampled_tokens: u32, num_new_tokens: u32) {
-        let request = self.live.get_mut(slot);
-        let num_placeholders = request.num_output_placeholders;
-        let (is_cached, num_final_tokens);
-        if self.rules.results_cache_settled_tokens() {
-            if is_stale {
-                return;
-            }
-            request.num_computed_tokens -= num_sampled_tokens - num_new_tokens;
-            request.num_output_placeholders = num_placeholders.saturating_sub(num_sampled_tokens);
-            is_cached = request.is_running && (num_placeholders > 0 || self.num_spec_tokens > 0);
-            num_final_tokens = request.num_computed_tokens.saturating_sub(request.num_in_flight_tokens);
-        } else {
-            if !self.config.async_scheduling {
-                return;
-            }
-            if !is_stale {
-                request.num_output_placeholders -= num_new_tokens;
-            }
-            is_cached = request.is_running;
-            num_final_tokens = request.num_computed_tokens.saturating_sub(request.num_output_placeholders);
-        }
-        if is_cached {
-            self.kv_cache.cache_blocks(
-                &mut request.blocks,
-                num_final_tokens,
-                request.num_tokens,
-                request.num_computed_tokens,
-            );
+    /// What results change beside the tokens themselves, with a drafter.
+    const fn settling(&self) -> Settling {
+        match (self.rules.results_cache_settled_tokens(), self.config.async_scheduling) {
+            (true, _) => Settling::All,
+            (false, true) => Settling::Placeholders,
+            (false, false) => Settling::Nothing,
         }
     }
 
@@ -127,6 +126,68 @@ impl Scheduler<'_> {
         self.num_deferred -= u32::from(core::mem::take(&mut request.is_deferred));
         let id = request.id;
         self.waiting.remove_request(id, self.requests.get(id));
+    }
+}
+
+/// How tokens that were awaited are settled, and which blocks get keys then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Settling {
+    /// A synchronous engine awaits none (0.32).
+    Nothing,
+    /// Blocks up to what no pass under way touches.
+    All,
+    /// Blocks up to the first awaited token (0.32).
+    Placeholders,
+}
+
+impl LiveRequest {
+    /// Takes back what was rejected of the request's drafts, and returns the tokens that it gets: those behind a stop
+    /// are cut off.
+    fn take_verification(&mut self, scheduled: &ScheduledRequest, is_stale: bool) -> u32 {
+        let num_sampled_tokens = u32::from(scheduled.num_sampled_tokens);
+        if !is_stale {
+            // What a preemption has reset is not corrected by what was rejected before it.
+            let num_rejected_tokens = u32::from(scheduled.num_draft_tokens) + 1 - num_sampled_tokens;
+            self.num_computed_tokens = self.num_computed_tokens.saturating_sub(num_rejected_tokens);
+            self.num_output_placeholders = self.num_output_placeholders.saturating_sub(num_rejected_tokens);
+        }
+        num_sampled_tokens.min(self.final_num_tokens - self.num_tokens)
+    }
+
+    /// Tokens that a pass sampled are no longer awaited; says whether blocks may get keys.
+    #[inline]
+    const fn settle_tokens(
+        &mut self,
+        settling: Settling,
+        scheduled: &ScheduledRequest,
+        is_stale: bool,
+        num_new_tokens: u32,
+    ) -> bool {
+        match settling {
+            Settling::Nothing => false,
+            Settling::Placeholders => {
+                if !is_stale {
+                    self.num_output_placeholders -= num_new_tokens;
+                }
+                self.is_running
+            }
+            Settling::All if is_stale => false,
+            Settling::All => {
+                let num_sampled_tokens = scheduled.num_sampled_tokens as u32;
+                self.num_computed_tokens -= num_sampled_tokens - num_new_tokens;
+                self.num_output_placeholders = self.num_output_placeholders.saturating_sub(num_sampled_tokens);
+                self.is_running
+            }
+        }
+    }
+
+    /// Tokens whose content and place are final.
+    #[inline]
+    const fn num_settled_tokens(&self, settling: Settling) -> u32 {
+        self.num_computed_tokens.saturating_sub(match settling {
+            Settling::Placeholders => self.num_output_placeholders,
+            _ => self.num_in_flight_tokens,
+        })
     }
 }
 

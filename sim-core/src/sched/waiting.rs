@@ -89,7 +89,8 @@ impl Scheduler<'_> {
         self.running.push(slot);
         request.is_running = true;
         request.num_computed_tokens = num_cached_tokens;
-        let admission = Admission { id: request.id, num_cached_tokens };
+        let id = request.id;
+        let admission = Admission { id, num_cached_tokens };
         if request.num_preemptions == 0 {
             output.new_reqs.push(admission);
             self.stats.prefix_cache_queries += u64::from(num_tokens);
@@ -100,16 +101,18 @@ impl Scheduler<'_> {
             self.stats.preempted_hits += u64::from(num_cached_tokens);
         }
         output.scheduled.push(ScheduledRequest {
-            id: request.id,
+            id,
             num_scheduled_tokens: num_new_tokens,
             num_computed_tokens: num_cached_tokens,
             slot,
             num_draft_tokens: if has_padding { math::u32_to_u16(self.num_spec_tokens) } else { 0 },
             num_sampled_tokens: 0,
-            has_padding,
         });
-        budget.take(num_new_tokens);
-        budget.needs_drafts |= !self.leaves_drafts_unused(slot, num_cached_tokens, num_new_tokens);
+        if has_padding {
+            output.padded_reqs.push(id);
+        }
+        budget.take::<false>(num_new_tokens);
+        budget.needs_drafts |= !self.live.get(slot).leaves_drafts_unused(num_cached_tokens, num_new_tokens);
         budget.has_admitted_prefill |= num_cached_tokens < num_tokens - 1;
         Look::Admitted
     }
@@ -152,7 +155,8 @@ impl Scheduler<'_> {
                 (num_new_tokens, has_padding) = (1, false);
             }
         }
-        let num_new_tokens = self.reserve_prefill_lookahead(request.num_tokens, num_cached_tokens, num_new_tokens);
+        let num_new_tokens =
+            request.reserve_prefill_lookahead(num_cached_tokens, num_new_tokens, self.num_prefill_lookahead);
         Some((num_new_tokens, has_padding))
     }
 

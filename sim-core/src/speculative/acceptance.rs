@@ -66,7 +66,9 @@ pub enum AcceptanceError {
 impl fmt::Display for AcceptanceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rate { position, rate } => write!(f, "the rate at position {position} is {rate}; it must be from 0 to 1"),
+            Self::Rate { position, rate } => {
+                write!(f, "the rate at position {position} is {rate}; it must be from 0 to 1")
+            }
             Self::Count { num_rates, num_speculative_tokens } => write!(
                 f,
                 "{num_rates} rates for num_speculative_tokens = {num_speculative_tokens}: one for each draft is needed"
@@ -185,10 +187,11 @@ fn repeated(list: &[u32], place: u32) -> Option<u32> {
     (!list.is_empty()).then(|| list[place as usize % list.len()])
 }
 
-/// A number in [0, 1) for `counter` of `request`: SplitMix64 (Steele, Lea and Flood, 2014) of the two and the seed.
+/// A number in [0, 1) for `counter` of `request`: `SplitMix64` (Steele, Lea and Flood, 2014) of the two and the seed.
 fn uniform(seed: u64, request: u32, counter: u64) -> f64 {
     let stream = mix(seed.wrapping_add(mix(u64::from(request).wrapping_add(0x9e37_79b9_7f4a_7c15))));
-    math::u64_to_f64(mix(stream.wrapping_add(counter.wrapping_mul(0x9e37_79b9_7f4a_7c15))) >> 11) / 9_007_199_254_740_992.0
+    math::u64_to_f64(mix(stream.wrapping_add(counter.wrapping_mul(0x9e37_79b9_7f4a_7c15))) >> 11)
+        / 9_007_199_254_740_992.0
 }
 
 const fn mix(x: u64) -> u64 {

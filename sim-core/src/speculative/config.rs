@@ -62,7 +62,9 @@ impl SpeculativeMethod {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let known = Self::ALL.into_iter().find(|method| method.name() == name);
-        known.or_else(|| name.ends_with("_mtp").then_some(Self::Mtp)).or_else(|| (name == "[ngram]").then_some(Self::Ngram))
+        known
+            .or_else(|| name.ends_with("_mtp").then_some(Self::Mtp))
+            .or_else(|| (name == "[ngram]").then_some(Self::Ngram))
     }
 
     /// Whether drafts follow from the model's hidden states (`use_eagle`).
@@ -106,7 +108,7 @@ pub struct SpeculativeConfig {
     pub disable_lookahead_block_hashes: bool,
     /// The model's layers for further tokens (`num_nextn_predict_layers`), at least 1.
     pub num_mtp_layers: u32,
-    /// Whether DSpark's first prediction is at its anchor token.
+    /// Whether `DSpark`'s first prediction is at its anchor token.
     pub sample_from_anchor: bool,
 }
 

@@ -40,7 +40,8 @@ impl<'a> ModelRunner<'a> {
             }
             let drafts = u32::from(scheduled.num_draft_tokens);
             let verification = &mut self.num_verifications[scheduled.id.index()];
-            let accepted = if scheduled.has_padding && !acceptance.counts_padding() {
+            let is_padding = output.padded_reqs.contains(&scheduled.id);
+            let accepted = if is_padding && !acceptance.counts_padding() {
                 0
             } else {
                 *verification += 1;
@@ -60,11 +61,6 @@ impl<'a> ModelRunner<'a> {
         }
         let proposal = &mut self.num_proposals[scheduled.id.index()];
         *proposal += 1;
-        self.requests.acceptance().num_proposed(
-            scheduled.id.0,
-            *proposal - 1,
-            asked,
-            self.num_speculative_tokens,
-        )
+        self.requests.acceptance().num_proposed(scheduled.id.0, *proposal - 1, asked, self.num_speculative_tokens)
     }
 }

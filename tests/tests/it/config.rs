@@ -84,7 +84,7 @@ fn config_as_recorded(config: &EngineConfig) -> Value {
         "max_num_batched_tokens": config.max_num_batched_tokens,
         "max_num_scheduled_tokens": config.max_num_scheduled_tokens,
         "max_model_len": config.max_model_len,
-        "block_size": config.block_size,
+        "block_size": config.block_size(),
         "num_gpu_blocks": config.num_gpu_blocks,
         "enable_prefix_caching": config.enable_prefix_caching,
         "enable_chunked_prefill": config.enable_chunked_prefill,

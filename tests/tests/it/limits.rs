@@ -1,7 +1,6 @@
 //! What kept requests waiting, in runs where it can be only one thing.
 
 use sim_core::config::EngineConfig;
-use sim_core::config::SchedulingPolicy;
 use sim_core::metrics::limits::{Limit, WaitingLimits, overload};
 use sim_core::metrics::recorder::Recording;
 use sim_core::profile::{StepTimeModel, StepTimeSettings, SyntheticCosts};
@@ -18,18 +17,9 @@ fn config() -> EngineConfig {
         max_num_active_seqs: 1000,
         max_num_batched_tokens: 100_000,
         max_num_scheduled_tokens: 100_000,
-        max_model_len: 100_000,
-        block_size: 16,
-        num_gpu_blocks: 100_001,
         enable_prefix_caching: false,
-        enable_chunked_prefill: true,
-        long_prefill_token_threshold: 0,
-        long_prefill_token_threshold_adaptive: false,
-        policy: SchedulingPolicy::Fcfs,
-        scheduler_reserve_full_isl: true,
-        watermark_blocks: 0,
         async_scheduling: false,
-        pipeline_parallel_size: 1,
+        ..EngineConfig::new(16, 100_001, 100_000)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Runs whose times can be said beforehand: by queueing theory, or by counting.
 
-use sim_core::config::{EngineConfig, SchedulingPolicy};
+use sim_core::config::EngineConfig;
 use sim_core::metrics::recorder::{PassRecord, Recording, RequestRecord};
 use sim_core::profile::{StepTimeModel, StepTimeSettings, SyntheticCosts};
 use sim_core::request::{NewRequest, RequestSet, TokenRun};
@@ -17,18 +17,9 @@ fn config() -> EngineConfig {
         max_num_active_seqs: 64,
         max_num_batched_tokens: 512,
         max_num_scheduled_tokens: 512,
-        max_model_len: 4096,
-        block_size: 16,
-        num_gpu_blocks: 20_001,
         enable_prefix_caching: false,
-        enable_chunked_prefill: true,
-        long_prefill_token_threshold: 0,
-        long_prefill_token_threshold_adaptive: false,
-        policy: SchedulingPolicy::Fcfs,
-        scheduler_reserve_full_isl: true,
-        watermark_blocks: 0,
         async_scheduling: false,
-        pipeline_parallel_size: 1,
+        ..EngineConfig::new(16, 20_001, 4096)
     }
 }
 

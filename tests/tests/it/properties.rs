@@ -75,9 +75,6 @@ prop_compose! {
             max_num_active_seqs,
             max_num_batched_tokens: budget,
             max_num_scheduled_tokens: budget,
-            max_model_len,
-            block_size,
-            num_gpu_blocks: 1 + max_model_len.div_ceil(block_size) + spare_blocks,
             enable_prefix_caching: caching,
             enable_chunked_prefill: chunked,
             long_prefill_token_threshold: threshold,
@@ -87,6 +84,7 @@ prop_compose! {
             watermark_blocks,
             async_scheduling,
             pipeline_parallel_size,
+        ..EngineConfig::new(block_size, 1 + max_model_len.div_ceil(block_size) + spare_blocks, max_model_len)
         }
     }
 }

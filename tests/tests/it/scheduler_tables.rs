@@ -15,18 +15,8 @@ fn config() -> EngineConfig {
         max_num_active_seqs: 8,
         max_num_batched_tokens: 8,
         max_num_scheduled_tokens: 8,
-        max_model_len: 20,
-        block_size: 4,
-        num_gpu_blocks: 11,
-        enable_prefix_caching: true,
-        enable_chunked_prefill: true,
-        long_prefill_token_threshold: 0,
-        long_prefill_token_threshold_adaptive: false,
-        policy: SchedulingPolicy::Fcfs,
-        scheduler_reserve_full_isl: true,
-        watermark_blocks: 0,
         async_scheduling: false,
-        pipeline_parallel_size: 1,
+        ..EngineConfig::new(4, 11, 20)
     }
 }
 
@@ -98,7 +88,7 @@ fn run(drawing: &str, config: &EngineConfig) -> String {
         });
         let (mut tokens, mut finished) = (String::new(), String::new());
         if step.processed.is_some() {
-            tokens.extend(engine.outputs().tokens.iter().map(|&id| name(id)));
+            tokens.extend(engine.outputs().tokens.iter().map(|tokens| name(tokens.id)));
             let ends = engine.outputs().finished.iter();
             finished = ends.map(|end| format!("{} {:?}", name(end.id), end.reason)).collect::<Vec<_>>().join(", ");
         }

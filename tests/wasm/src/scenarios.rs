@@ -147,18 +147,8 @@ fn config(setting: Setting, async_scheduling: bool) -> EngineConfig {
         max_num_active_seqs: 64,
         max_num_batched_tokens: 1024,
         max_num_scheduled_tokens: 1024,
-        max_model_len: 1024,
-        block_size: 16,
-        num_gpu_blocks: 4001,
-        enable_prefix_caching: true,
-        enable_chunked_prefill: true,
-        long_prefill_token_threshold: 0,
-        long_prefill_token_threshold_adaptive: false,
-        policy: SchedulingPolicy::Fcfs,
-        scheduler_reserve_full_isl: true,
-        watermark_blocks: 0,
         async_scheduling,
-        pipeline_parallel_size: 1,
+        ..EngineConfig::new(16, 4001, 1024)
     };
     let (num_gpu_blocks, policy) = (FEW_BLOCKS, SchedulingPolicy::Priority);
     match setting {

@@ -9,8 +9,8 @@ use sim_core::metrics::recorder::Recording;
 use sim_core::metrics::request_csv::write_request_csv;
 use sim_core::simulator::SimulationOptions;
 
+use super::cards;
 use super::run::{FinishedRun, Host};
-use super::{VLLM_VERSION, cards};
 use crate::protocol::ExportKind;
 
 /// A file: proposed name, media type, content.
@@ -42,7 +42,7 @@ pub(crate) fn export(run: &FinishedRun, kind: ExportKind, date: &str, host: &mut
             file(format!("{base}.requests.csv"), "text/csv", text)
         }
         ExportKind::ChromeTrace => {
-            let title = format!("vLLM {VLLM_VERSION} engine, simulated");
+            let title = format!("vLLM {} engine, simulated", run.engine.config.vllm_version);
             let num_usable_blocks = run.engine.config.num_gpu_blocks.saturating_sub(1);
             write_chrome_trace(&mut text, recording, &title, num_usable_blocks).map_err(|error| error.to_string())?;
             file(format!("{base}.trace.json"), "application/json", text)
@@ -57,7 +57,7 @@ fn bench_json(run: &FinishedRun, recording: &Recording, date: &str, save_detaile
     let card = cards::profile_card(&run.profile, &run.input.profile_name, &run.result.device_time);
     let simulation = Simulation {
         version: env!("CARGO_PKG_VERSION"),
-        vllm_version: VLLM_VERSION,
+        vllm_version: run.engine.config.vllm_version.name(),
         profile: &card.name,
         provenance: &card.kind,
         extrapolated_share: card.extrapolated_share,

@@ -18,6 +18,3 @@ pub(crate) mod side;
 mod summary;
 #[cfg(test)]
 mod tests;
-
-/// Version of vLLM whose scheduler is simulated.
-pub(crate) const VLLM_VERSION: &str = "0.32.0";

@@ -56,7 +56,7 @@ impl GpuDevice {
     /// # Errors
     /// If a kernel does not compile or memory is short.
     pub(crate) fn new(gpu: Gpu, shape: Shape, facts: &EngineFacts, sizes: BufferSizes) -> Result<Self> {
-        let block_size = facts.config.block_size;
+        let block_size = facts.config.block_size();
         let num_blocks = facts.config.num_gpu_blocks;
         let launcher = Launcher::new(&gpu, &shape, block_size)?;
         let heads = Heads {

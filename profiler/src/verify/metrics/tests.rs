@@ -1,6 +1,7 @@
 //! The comparison against engines whose truth is known.
 
 use anyhow::Result;
+use sim_core::config::VllmVersion;
 use sim_core::profile::{Profile, SyntheticCosts};
 
 use super::bootstrap::Interval;
@@ -11,7 +12,6 @@ use super::workloads::{NamedScript, generate};
 use super::{Settings, plot, store, verify_metrics};
 use crate::engine::mock::MockEngine;
 use crate::engine::{Engine, EngineFacts, Run, Script, ScriptedRequest};
-use crate::verify::tokens::VLLM_VERSION;
 
 /// KV blocks of 16 tokens: few enough to fill.
 pub(super) const NUM_BLOCKS: u32 = 400;
@@ -35,7 +35,7 @@ pub(super) fn profile(costs: SyntheticCosts) -> Profile {
     let mut profile = costs.profile();
     profile.engine.max_num_seqs = 32;
     profile.engine.max_num_batched_tokens = 512;
-    VLLM_VERSION.clone_into(&mut profile.engine.vllm_version);
+    VllmVersion::NEWEST.name().clone_into(&mut profile.engine.vllm_version);
     profile
 }
 

@@ -46,7 +46,7 @@ impl Room {
     pub(super) fn new(facts: &EngineFacts) -> Self {
         let config = &facts.config;
         let usable_blocks = config.num_gpu_blocks.saturating_sub(1 + config.watermark_blocks).max(1);
-        let kv_cache = usable_blocks.saturating_mul(config.block_size);
+        let kv_cache = usable_blocks.saturating_mul(config.block_size());
         let pass = config.max_num_scheduled_tokens.min(config.max_num_batched_tokens);
         let threshold = config.long_prefill_token_threshold;
         let sequence = config.max_model_len.min(kv_cache);
@@ -56,7 +56,7 @@ impl Room {
             pass: if threshold > 0 { pass.min(threshold) } else { pass },
             seqs: config.max_num_seqs.min(config.max_num_active_seqs),
             kv_cache,
-            block: config.block_size,
+            block: config.block_size(),
             vocab: facts.model.vocab_size,
         }
     }

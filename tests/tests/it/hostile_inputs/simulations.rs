@@ -1,6 +1,7 @@
 //! Engines that cannot start, and workloads that they cannot run.
 
-use sim_core::config::{EngineConfig, SchedulingPolicy};
+use sim_core::config::EngineConfig;
+use sim_core::kv_cache::spec::KvCacheConfig;
 use sim_core::profile::{CaptureSizes, Profile, StepTimeModel, StepTimeSettings};
 use sim_core::request::{NewRequest, RequestId, RequestSet, TokenRun};
 use sim_core::simulator::{SimulationOptions, simulate};
@@ -16,18 +17,8 @@ fn config() -> EngineConfig {
         max_num_active_seqs: 8,
         max_num_batched_tokens: 64,
         max_num_scheduled_tokens: 64,
-        max_model_len: 256,
-        block_size: 16,
-        num_gpu_blocks: 100,
-        enable_prefix_caching: true,
-        enable_chunked_prefill: true,
-        long_prefill_token_threshold: 0,
-        long_prefill_token_threshold_adaptive: false,
-        policy: SchedulingPolicy::Fcfs,
-        scheduler_reserve_full_isl: true,
-        watermark_blocks: 0,
         async_scheduling: false,
-        pipeline_parallel_size: 1,
+        ..EngineConfig::new(16, 100, 256)
     }
 }
 
@@ -67,7 +58,7 @@ fn an_engine_without_a_size_is_refused() {
         ("no_batched_tokens", EngineConfig { max_num_batched_tokens: 0, ..good.clone() }),
         ("no_scheduled_tokens", EngineConfig { max_num_scheduled_tokens: 0, ..good.clone() }),
         ("no_model_len", EngineConfig { max_model_len: 0, ..good.clone() }),
-        ("no_block_size", EngineConfig { block_size: 0, ..good.clone() }),
+        ("no_block_size", EngineConfig { kv_cache: KvCacheConfig::full_attention(0), ..good.clone() }),
         ("no_blocks", EngineConfig { num_gpu_blocks: 0, ..good.clone() }),
         ("no_pipeline", EngineConfig { pipeline_parallel_size: 0, ..good.clone() }),
         ("too_few_blocks", EngineConfig { num_gpu_blocks: 16, ..good.clone() }),

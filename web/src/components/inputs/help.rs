@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::dialog::Dialog;
 use crate::components::results::definitions::definition;
-use crate::worker::VLLM_VERSION;
+use sim_core::config::VllmVersion;
 
 /// A key and what it does.
 const KEYS: [(&[&str], &str); 9] = [
@@ -51,7 +51,7 @@ pub(super) fn HelpDialog(is_open: RwSignal<bool>) -> impl IntoView {
                 </dl>
             </section>
             <section class="help-part">
-                <h3>{format!("What is modelled (vLLM {VLLM_VERSION}, V1 engine)")}</h3>
+                <h3>{format!("What is modelled (vLLM {} and {}, V1 engine)", VllmVersion::V0_32, VllmVersion::V0_33)}</h3>
                 <ul class="help-list">{MODELLED.map(|line| view! { <li>{line}</li> }).collect_view()}</ul>
                 <p class="muted">"The whole list, with vLLM's own files, is in FIDELITY.md of the source."</p>
             </section>
