@@ -32,6 +32,7 @@ extern crate alloc;
 pub mod time;
 pub mod math;
 pub mod rng;
+pub mod vllm_version;
 pub mod config;
 pub mod batch;
 pub mod request;

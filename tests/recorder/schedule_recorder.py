@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine import VLLM_VERSION, make_engine_core
+from engine import VLLM_VERSION, make_engine_core, resolved_settings
 from probes import Probes
 from vllm.sampling_params import SamplingParams
 from vllm.v1.engine import EngineCoreRequest, FinishReason
@@ -73,9 +73,10 @@ class ScheduleRecorder:
             self._note_pass(scheduler_output)
             return scheduler_output
 
-        def watched_update(*args: Any, **kwargs: Any) -> Any:
+        def watched_update(scheduler_output: Any, model_runner_output: Any) -> Any:
             self._entry["done"] = self._issued_in.pop(0)
-            return update(*args, **kwargs)
+            self._note_acceptance(scheduler_output, model_runner_output)
+            return update(scheduler_output, model_runner_output)
 
         scheduler._preempt_request = watched_preempt
         scheduler.schedule = watched_schedule
@@ -108,10 +109,31 @@ class ScheduleRecorder:
         entry |= {key: admissions for key, admissions in admitted.items() if admissions}
         if self._preempted:
             entry["pre"] = list(self._preempted)
+        self._note_drafts(scheduler_output)
         entry["free"] = self._pool.get_num_free_blocks()
         entry["run"], entry["wait"] = self._scheduler.get_request_counts()
         if self._with_blocks:
             entry["blocks"] = blocks
+
+    def _note_drafts(self, scheduler_output: Any) -> None:
+        """What a drafter adds to a pass; nothing without one."""
+        entry, drafts = self._entry, scheduler_output.scheduled_spec_decode_tokens
+        if drafts:
+            entry["spec"] = [[self._index_of[request_id], len(tokens)] for request_id, tokens in drafts.items()]
+        # vLLM 0.32 does not look for drafts that nobody can use.
+        if getattr(scheduler_output, "skip_drafts", False) and scheduler_output.total_num_scheduled_tokens:
+            entry["skip"] = 1
+        if scheduler_output.num_spec_tokens_to_schedule != self._scheduler.num_spec_tokens:
+            entry["k"] = scheduler_output.num_spec_tokens_to_schedule
+
+    def _note_acceptance(self, scheduler_output: Any, model_runner_output: Any) -> None:
+        sampled, row_of = model_runner_output.sampled_token_ids, model_runner_output.req_id_to_index
+        drafts = scheduler_output.scheduled_spec_decode_tokens
+        if drafts:
+            self._entry["acc"] = [
+                [self._index_of[request_id], len(tokens), len(sampled[row_of[request_id]]) - 1]
+                for request_id, tokens in drafts.items()
+            ]
 
     def _note_outputs(self, outputs: dict[int, Any]) -> None:
         num_tokens, finished = 0, []
@@ -129,13 +151,51 @@ class ScheduleRecorder:
             self._entry["ntok"] = num_tokens
 
 
+def derived_facts(core: Any, workload: Workload) -> dict[str, Any]:
+    """What vLLM made of the layers and of the drafter before the first pass; nothing of a workload with neither."""
+    facts: dict[str, Any] = {}
+    scheduler = core.scheduler
+    if workload.layers is not None:
+        facts["groups"] = _groups(scheduler)
+    if workload.speculative is not None:
+        drafter = core.vllm_config.speculative_config
+        facts["speculative"] = {
+            "k": scheduler.num_spec_tokens,
+            "lookahead": scheduler.num_lookahead_tokens,
+            "draft_slots": drafter.max_num_new_slots_for_drafting,
+            # vLLM 0.32 has neither of the two that are looked up with a default.
+            "hash_lookahead": getattr(scheduler, "num_hash_lookahead_tokens", 0),
+            "eagle_block_drop": bool(scheduler.use_eagle_block_drop),
+            "skips_drafts": bool(getattr(scheduler, "can_skip_drafts", False)),
+            "prefill_lookahead": scheduler.num_prefill_lookahead,
+        }
+    return facts
+
+
+def _groups(scheduler: Any) -> dict[str, Any]:
+    config = scheduler.kv_cache_config
+    groups = [
+        {
+            "spec": type(group.kv_cache_spec).__name__,
+            "block_size": group.kv_cache_spec.block_size,
+            "page": group.kv_cache_spec.page_size_bytes,
+            "layers": group.layer_names,
+            "eagle": bool(group.is_eagle_group),
+        }
+        for group in config.kv_cache_groups
+    ]
+    return {
+        "groups": groups,
+        "num_blocks": config.num_blocks,
+        "scheduler_block_size": scheduler.block_size,
+        "hash_block_size": scheduler.hash_block_size,
+    }
+
+
 def record(document: dict[str, Any], with_blocks: bool = False) -> Recording:
     """Runs a workload document to its end on a fresh engine."""
     workload = Workload(document)
-    core = make_engine_core(workload.engine)
-    core.model_executor.output_token_id = {
-        request.request_id: request.output_token_id for request in workload.requests
-    }
+    core = make_engine_core(workload)
     recorder = ScheduleRecorder(core, workload, with_blocks)
     probes = Probes(core.scheduler)
     arrivals = workload.arrivals()
@@ -159,8 +219,9 @@ def record(document: dict[str, Any], with_blocks: bool = False) -> Recording:
     trace = {
         "workload": document,
         "vllm": VLLM_VERSION,
-        "engine": workload.engine,
+        "engine": resolved_settings(core, workload),
         "usable_blocks": core.scheduler.kv_cache_manager.block_pool.num_gpu_blocks - 1,
+        **derived_facts(core, workload),
         "iterations": iterations,
     }
     return Recording(trace, probes.counts)

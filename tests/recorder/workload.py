@@ -38,6 +38,20 @@ ENGINE_DEFAULTS: dict[str, Any] = {
     "scheduler_reserve_full_isl": True,
     "pipeline_parallel_size": 1,
 }
+# Settings that stay out of the trace unless the workload gives them: they came after its format was fixed.
+ENGINE_OPTIONS = ("prefill_schedule_interval",)
+
+# What a workload may say beside its engine and its requests: the model's layers and the drafter.
+MODEL_FIELDS = (
+    "layers",
+    "mamba_mode",
+    "mamba_block",
+    "disable_hybrid",
+    "retention",
+    "prefix_match_unit",
+    "shared_prefix_checkpoint",
+    "speculative",
+)
 
 
 class WorkloadError(ValueError):
@@ -85,6 +99,14 @@ class RequestSpec:
         """Only a request that says when it meets the EOS token is ended by it."""
         return self.fields.get("stop_at") is not None
 
+    def num_accepted(self, verification: int, num_drafts: int) -> int:
+        """How many of `num_drafts` drafts the model accepts in this verification, counted from 0."""
+        return min(_repeated(self.fields.get("accept"), verification, num_drafts), num_drafts)
+
+    def num_proposed(self, proposal: int, most: int) -> int:
+        """How many drafts there are after the pass that gave this request tokens for the `proposal`-th time."""
+        return min(_repeated(self.fields.get("propose"), proposal, most), most)
+
     def prompt_token_ids(self) -> list[int]:
         if "prompt_token_ids" in self.fields:
             return list(self.fields["prompt_token_ids"])
@@ -101,6 +123,11 @@ class RequestSpec:
         if position < len(given):
             return given[position]
         return self.fields.get("out_base", own_output_start(self.index)) + position
+
+
+def _repeated(numbers: list[int] | None, place: int, otherwise: int) -> int:
+    """The number at `place` of a list that starts anew when it ends; `otherwise` if there is no list."""
+    return numbers[place % len(numbers)] if numbers else otherwise
 
 
 class Workload:
@@ -121,6 +148,16 @@ class Workload:
         """Every engine setting, defaults filled in."""
         return {**ENGINE_DEFAULTS, **self.document["engine"]}
 
+    @property
+    def layers(self) -> list[dict[str, Any]] | None:
+        """Runs of equal layers in model order; None for one layer of full attention."""
+        return self.document.get("layers")
+
+    @property
+    def speculative(self) -> dict[str, Any] | None:
+        """The drafter, if there is one."""
+        return self.document.get("speculative")
+
     def aborts_before(self, iteration: int) -> list[str]:
         return self._aborts.get(iteration, [])
 
@@ -132,9 +169,12 @@ class Workload:
             added += count
 
     def _check(self) -> None:
-        unknown = set(self.document["engine"]) - set(ENGINE_DEFAULTS)
+        unknown = set(self.document["engine"]) - {*ENGINE_DEFAULTS, *ENGINE_OPTIONS}
         if unknown:
             raise WorkloadError(f"engine: unknown settings {sorted(unknown)}")
+        unknown = set(self.document) - {"engine", "requests", "queries_per_iter", "aborts", *MODEL_FIELDS}
+        if unknown:
+            raise WorkloadError(f"unknown fields {sorted(unknown)}")
         if len(self.index_of) != len(self.requests):
             raise WorkloadError("requests: two requests have the same id")
         if sum(self.queries_per_iter) != len(self.requests):

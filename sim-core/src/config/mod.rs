@@ -17,20 +17,18 @@ mod platform;
 mod reasons;
 mod refusals;
 mod resolve;
-mod version;
 
+pub use crate::vllm_version::VllmVersion;
 pub use admit::{EntryPoint, RequestRefusal, admit};
 pub use engine_args::{EngineArgs, PerformanceMode};
 pub use human_readable::{NotAnInteger, human_readable_int, human_readable_int_or_auto};
 pub use platform::{Device, KvCacheMemory, Platform, UsageContext};
 pub use reasons::{ConfigWarning, FieldReason, Reason, ResolvedEngine};
 pub use refusals::ConfigError;
-pub use version::VllmVersion;
 
 use serde::{Deserialize, Serialize};
 
-use crate::kv_cache::DrafterDemand;
-use crate::kv_cache::spec::{KvCacheConfig, RequestExtent};
+use crate::kv_cache::spec::{DrafterDemand, KvCacheConfig, RequestExtent};
 use crate::speculative::SpeculativeConfig;
 
 /// Order of the waiting queue and choice of the preemption victim (`vllm/config/scheduler.py::SchedulerConfig.policy`).

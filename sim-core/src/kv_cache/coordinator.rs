@@ -9,27 +9,9 @@ use super::block_keys::KeyPath;
 use super::block_pool::BlockPool;
 use super::free_block_queue::BlockId;
 use super::single_type::{Lookup, SingleType};
-use super::spec::{KvCacheConfig, KvCacheSpec, LayerKind, MambaCacheMode, MambaState, RequestExtent};
+use super::spec::{DrafterDemand, KvCacheConfig, KvCacheSpec, LayerKind, MambaCacheMode, MambaState, RequestExtent};
 use crate::math;
-
-/// What a drafter asks of the cache.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct DrafterDemand {
-    /// Whether groups with its layers give up the last block of a hit (`use_eagle_block_drop`, where look-ahead hashes
-    /// do not make it needless).
-    pub drops_block: bool,
-    /// Trailing computed tokens that it may compute again (`num_reprefillable_tokens`).
-    pub num_reprefillable_tokens: u32,
-}
-
-/// Rules that changed between versions of vLLM, as far as the cache follows them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CacheRules {
-    /// Whether an EAGLE group keeps the block before the end of a shared prefix.
-    pub keeps_block_before_junction: bool,
-    /// Whether a state that has its key already does not hold up those that find it.
-    pub skips_keyed_tail: bool,
-}
+use crate::vllm_version::VllmVersion;
 
 /// Groups with one spec, looked up together (`SpecGroup`).
 #[derive(Debug)]
@@ -60,7 +42,7 @@ impl Coordinator {
         config: &KvCacheConfig,
         extent: RequestExtent,
         drafter: DrafterDemand,
-        rules: CacheRules,
+        rules: VllmVersion,
         shared_prefix_checkpoint: bool,
     ) -> Self {
         let is_flagged = config.groups.iter().any(|group| group.is_eagle_group);
@@ -88,8 +70,8 @@ impl Coordinator {
             hash_scale: (group.spec.block_size / config.hash_block_size).max(1),
             use_eagle: spec_groups.iter().any(|known| known.drops_block && known.ids.contains(&id)),
             drop_eagle_checkpoint_block: drafter.drops_block,
-            keeps_block_before_junction: rules.keeps_block_before_junction,
-            skips_keyed_tail: rules.skips_keyed_tail,
+            keeps_block_before_junction: rules.keeps_block_before_junction(),
+            skips_keyed_tail: rules.skips_keyed_tail(),
             // vLLM keeps such states for a drafter's sake alone.
             shared_prefix_checkpoint: shared_prefix_checkpoint
                 && has_partial_hits

@@ -95,7 +95,7 @@ impl KvCacheManager {
                 kv_cache,
                 config.request_extent(),
                 config.drafter_demand(),
-                config.vllm_version.cache_rules(),
+                config.vllm_version,
                 config.enable_mamba_shared_prefix_checkpoint,
             ),
             pool: BlockPool::new(config.num_gpu_blocks, keys),

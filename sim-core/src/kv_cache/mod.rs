@@ -17,5 +17,3 @@ pub mod spec;
 pub mod block_pool;
 pub mod block_keys;
 pub mod free_block_queue;
-
-pub use coordinator::{CacheRules, DrafterDemand};

@@ -9,6 +9,7 @@ use core::fmt;
 
 use super::coordinator::allows_partial_hits;
 use super::spec::{KvCacheConfig, KvCacheGroup, KvCacheSpec, LayerKind, MambaCacheMode, MambaState, RequestExtent};
+use crate::batch::AttentionKind;
 use crate::math;
 
 /// How the layers are to be grouped.
@@ -163,7 +164,11 @@ pub fn plan(layers: &[KvCacheSpec], options: &PlanningOptions) -> Result<KvCache
             };
         }
     }
-    with_block_sizes(groups, options)
+    let mut attention: Vec<AttentionKind> =
+        layers.iter().filter(|layer| !layer.is_draft).map(|layer| layer.kind.attention()).collect();
+    attention.sort_unstable();
+    attention.dedup();
+    with_block_sizes(groups, attention, options)
 }
 
 fn check(layers: &[KvCacheSpec]) -> Result<(), PlanningError> {
@@ -384,10 +389,15 @@ fn group(spec: KvCacheSpec, specs: &[KvCacheSpec], layers: &[usize]) -> KvCacheG
 }
 
 /// `resolve_kv_cache_block_sizes`, and the coordinator's check of the retention interval.
-fn with_block_sizes(groups: Vec<KvCacheGroup>, options: &PlanningOptions) -> Result<KvCacheConfig, PlanningError> {
+fn with_block_sizes(
+    groups: Vec<KvCacheGroup>,
+    attention: Vec<AttentionKind>,
+    options: &PlanningOptions,
+) -> Result<KvCacheConfig, PlanningError> {
     let block_size = groups[0].spec.block_size;
     let mut config = KvCacheConfig {
         groups,
+        attention,
         scheduler_block_size: block_size,
         hash_block_size: block_size,
         retention_interval: options.retention_interval,

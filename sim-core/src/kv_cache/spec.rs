@@ -4,6 +4,8 @@
 
 use alloc::vec::Vec;
 
+use crate::batch::{AttentionKind, AttentionSpan};
+
 /// How many blocks one request may hold, in the words of vLLM's configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestExtent {
@@ -12,6 +14,16 @@ pub struct RequestExtent {
     /// Most tokens scheduled and not yet settled: a full batch for each pass under way
     /// (`vllm/config/vllm.py::max_in_flight_tokens`).
     pub max_in_flight_tokens: u32,
+}
+
+/// What a drafter asks of the cache.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DrafterDemand {
+    /// Whether groups with its layers give up the last block of a hit (`use_eagle_block_drop`, where look-ahead hashes
+    /// do not make it needless).
+    pub drops_block: bool,
+    /// Trailing computed tokens that it may compute again (`num_reprefillable_tokens`).
+    pub num_reprefillable_tokens: u32,
 }
 
 /// When a Mamba layer's state is kept for others (`vllm/config/cache.py::MambaCacheMode`).
@@ -86,6 +98,23 @@ impl LayerKind {
     #[must_use]
     pub const fn is_full_attention(&self) -> bool {
         matches!(self, Self::FullAttention { .. } | Self::Mla)
+    }
+
+    /// What its rows look at.
+    #[must_use]
+    pub const fn attention(&self) -> AttentionKind {
+        match *self {
+            Self::Mamba(_) => AttentionKind::State,
+            Self::SlidingWindow { sliding_window: window, .. }
+            | Self::FullAttention { sliding_window: Some(window), .. } => {
+                AttentionKind::Span(AttentionSpan::Window(window))
+            }
+            Self::ChunkedLocal { attention_chunk_size: chunk }
+            | Self::FullAttention { attention_chunk_size: Some(chunk), .. } => {
+                AttentionKind::Span(AttentionSpan::Chunk(chunk))
+            }
+            Self::FullAttention { .. } | Self::Mla => AttentionKind::Full,
+        }
     }
 
     /// Whether it is a [`LayerKind::Mamba`].
@@ -218,6 +247,8 @@ pub struct KvCacheGroup {
 pub struct KvCacheConfig {
     /// At least one.
     pub groups: Vec<KvCacheGroup>,
+    /// The kinds of attention of the model's layers, the drafter's left out; ascending.
+    pub attention: Vec<AttentionKind>,
     /// Tokens that a hit is a multiple of, unless finer ones are possible: the least common multiple of the groups'
     /// block sizes.
     pub scheduler_block_size: u32,
@@ -239,10 +270,18 @@ impl KvCacheConfig {
                 bytes_per_block: u64::from(block_size),
                 is_eagle_group: false,
             }],
+            attention: alloc::vec![AttentionKind::Full],
             scheduler_block_size: block_size,
             hash_block_size: block_size,
             retention_interval: Some(0),
         }
+    }
+
+    /// The spans of the model's layers that do not look back to the beginning.
+    #[must_use]
+    pub fn spans(&self) -> Vec<AttentionSpan> {
+        let span = |kind: &AttentionKind| if let AttentionKind::Span(span) = kind { Some(*span) } else { None };
+        self.attention.iter().filter_map(span).collect()
     }
 
     /// Whether any group is of Mamba states.

@@ -14,6 +14,15 @@ impl Scheduler<'_> {
         self.config.speculative.as_ref().map_or(0, |speculative| speculative.num_tokens_to_propose(num_reqs))
     }
 
+    /// Times that the drafter runs behind the pass.
+    pub(super) fn num_draft_runs(&self, output: &SchedulerOutput) -> u32 {
+        if output.skips_drafts || !output.has_tokens() {
+            return 0;
+        }
+        let num_drafts = output.num_spec_tokens_to_schedule;
+        self.config.speculative.as_ref().map_or(0, |speculative| speculative.num_draft_runs(num_drafts))
+    }
+
     /// Whether an admission with one token to compute is filled up to the rows of a verification, so that all requests
     /// of the pass are alike: no prompt is computed beside it, and it is not the first with nothing found.
     pub(super) fn pads_admission(&self, num_cached_tokens: u32, budget: &Budget, output: &SchedulerOutput) -> bool {

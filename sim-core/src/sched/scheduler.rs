@@ -10,10 +10,12 @@ use super::mamba_split::MambaSplit;
 use super::output::SchedulerOutput;
 use super::prefill_interval::PrefillInterval;
 use super::request_queue::RequestQueue;
-use crate::config::{EngineConfig, VllmVersion};
+use crate::batch::AttentionSpan;
+use crate::config::EngineConfig;
 use crate::kv_cache::manager::KvCacheManager;
 use crate::math;
 use crate::request::{RequestId, RequestSet};
+use crate::vllm_version::VllmVersion;
 
 /// Counters over a whole run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,6 +56,8 @@ pub struct Scheduler<'a> {
     pub(super) can_skip_drafts: bool,
     pub(super) mamba_split: Option<MambaSplit>,
     pub(super) prefill_interval: PrefillInterval,
+    /// Spans of the model's attention, which a pass's time depends on.
+    spans: Vec<AttentionSpan>,
     /// Waiting requests that were looked at and passed over.
     pub(super) num_deferred: u32,
 }
@@ -135,6 +139,7 @@ impl<'a> Scheduler<'a> {
             can_skip_drafts: config.can_skip_drafts(),
             mamba_split: MambaSplit::new(config, &kv_cache),
             prefill_interval: PrefillInterval::new(interval),
+            spans: config.kv_cache.spans(),
             num_deferred: 0,
             kv_cache,
         }
@@ -209,10 +214,12 @@ impl<'a> Scheduler<'a> {
         self.prefill_interval.note_pass(output.has_tokens(), budget.has_running_prefill || budget.has_admitted_prefill);
         self.kv_cache.release_copied_blocks();
         output.skips_drafts = self.can_skip_drafts && !budget.needs_drafts;
-        if is_plain {
+        if is_plain && self.spans.is_empty() {
             self.advance::<true>(output);
         } else {
+            output.batch.set_spans(&self.spans);
             self.advance::<false>(output);
+            output.batch.num_draft_runs = self.num_draft_runs(output);
         }
         self.has_finished_ids = false;
         output.num_free_blocks = self.kv_cache.num_free_blocks();
@@ -257,9 +264,19 @@ impl<'a> Scheduler<'a> {
         let next_eligible_pass = self.pass_number + u64::from(self.config.pipeline_parallel_size);
         let num_drafts = self.num_tokens_to_propose(output);
         output.num_spec_tokens_to_schedule = num_drafts;
+        // Nearly all requests of a plain engine: summed here, as each addition counts.
+        let (mut num_decodes, mut decode_context) = (0, 0);
         for scheduled in &mut output.scheduled {
             let num_new_tokens = scheduled.num_scheduled_tokens;
-            output.batch.push(num_new_tokens, scheduled.num_computed_tokens);
+            if PLAIN && num_new_tokens == 1 && scheduled.num_computed_tokens > 0 {
+                num_decodes += 1;
+                decode_context += u64::from(scheduled.num_computed_tokens) + 1;
+            } else if PLAIN {
+                output.batch.push(num_new_tokens, scheduled.num_computed_tokens);
+            } else {
+                let num_drafts = u32::from(scheduled.num_draft_tokens);
+                output.batch.push_verification(num_new_tokens, scheduled.num_computed_tokens, num_drafts);
+            }
             let request = self.live.get_mut(scheduled.slot);
             request.num_computed_tokens += num_new_tokens;
             request.num_in_flight_tokens += num_new_tokens;
@@ -279,5 +296,6 @@ impl<'a> Scheduler<'a> {
                 }
             }
         }
+        output.batch.add_decodes(num_decodes, decode_context);
     }
 }

@@ -7,7 +7,7 @@ use alloc::string::String;
 use core::fmt;
 
 use super::dynamic::DynamicSchedule;
-use crate::config::VllmVersion;
+use crate::vllm_version::VllmVersion;
 
 /// How drafts come about (`SpeculativeConfig.method`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,6 +209,13 @@ impl SpeculativeConfig {
         } else {
             0
         }
+    }
+
+    /// Times that the drafter runs to propose `num_drafts`: once for each, or once for all.
+    #[must_use]
+    pub const fn num_draft_runs(&self, num_drafts: u32) -> u32 {
+        let is_one_run = self.parallel_drafting || self.method.drafts_in_one_pass() || !self.method.has_own_layers();
+        if is_one_run && num_drafts > 0 { 1 } else { num_drafts }
     }
 
     /// Drafts to propose after a pass of `num_reqs` requests.

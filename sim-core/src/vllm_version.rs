@@ -4,8 +4,6 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::kv_cache::CacheRules;
-
 /// A version of vLLM whose rules are known. A rule that differs is a method here, and nowhere else is a version looked
 /// at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -115,11 +113,18 @@ impl VllmVersion {
         !matches!(self, Self::V0_32)
     }
 
-    /// The KV cache's rules.
+    /// Whether a group with a drafter's layers keeps the block before the end of a shared prefix. Source:
+    /// `single_type_kv_cache_manager.py::reachable_block_mask`.
     #[must_use]
-    pub const fn cache_rules(self) -> CacheRules {
-        let is_old = matches!(self, Self::V0_32);
-        CacheRules { keeps_block_before_junction: !is_old, skips_keyed_tail: !is_old }
+    pub const fn keeps_block_before_junction(self) -> bool {
+        !matches!(self, Self::V0_32)
+    }
+
+    /// Whether a Mamba state that has its key already does not hold up those that find it. Source:
+    /// `single_type_kv_cache_manager.py::MambaManager.cache_blocks`.
+    #[must_use]
+    pub const fn skips_keyed_tail(self) -> bool {
+        !matches!(self, Self::V0_32)
     }
 }
 
