@@ -165,13 +165,13 @@ impl BatchComposition {
         math::usize_to_u32(self.prefill_chunks.len()) + self.num_decodes
     }
 
-    /// Whether all requests are decodes with equally many rows: vLLM then replays a full CUDA graph.
+    /// Whether all requests are decodes with `num_rows` rows each: vLLM then replays a full CUDA graph.
     #[must_use]
-    pub fn is_uniform_decode(&self) -> bool {
-        let num_decode_tokens = self.num_decodes + self.num_draft_tokens;
+    pub fn is_uniform_decode(&self, num_rows: u32) -> bool {
         self.prefill_chunks.is_empty()
             && self.num_decodes > 0
-            && num_decode_tokens == self.num_decodes * self.max_decode_rows.max(1)
+            && self.max_decode_rows.max(1) == num_rows
+            && self.num_decodes + self.num_draft_tokens == self.num_decodes * num_rows
     }
 
     /// Whether the pass has no tokens at all.

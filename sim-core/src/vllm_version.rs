@@ -2,18 +2,14 @@
 
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
-
 /// A version of vLLM whose rules are known. A rule that differs is a method here, and nowhere else is a version looked
 /// at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum VllmVersion {
     /// 0.32.0 of 20 October 2026.
-    #[serde(rename = "0.32.0")]
     V0_32,
     /// 0.33.0 of 1 November 2026.
     #[default]
-    #[serde(rename = "0.33.0")]
     V0_33,
 }
 

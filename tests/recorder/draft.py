@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+from pool_size import estimated_blocks
 from workload import ENGINE_DEFAULTS, own_output_start
 
 # Token ranges of the generator. Prompts and outputs that belong to one request start at 1 and 2 billion.
@@ -19,6 +20,10 @@ class Draft:
     def __init__(self, seed: int):
         self.rng = Random(seed)
         self.engine: dict[str, Any] = {}
+        # Layers, what goes with them, and the drafter: the fields of `MODEL_FIELDS`.
+        self.model: dict[str, Any] = {}
+        # Tokens after which blocks of all layers end.
+        self.unit = 16
         self.requests: list[dict[str, Any]] = []
         self.aborts: list[list[Any]] = []
         self.queries_per_iter: list[int] = []
@@ -35,15 +40,27 @@ class Draft:
     def chance(self, probability: float) -> bool:
         return self.rng.random() < probability
 
+    def whole_units(self, longest: int) -> int:
+        """A length up to about `longest` at which blocks of all layers end."""
+        return self.unit * self.between(1, max(1, longest // self.unit))
+
     def one_of(self, *options: Any) -> Any:
         return options[int(self.rng.random() * len(options))]
 
     # The engine.
 
     def set_engine(self, *, usable_blocks: int, **settings: Any) -> None:
-        """`usable_blocks` may ask for too few: the pool then just holds one sequence of `max_model_len`."""
+        """`usable_blocks` may ask for too few: the pool then just holds one sequence of `max_model_len`.
+
+        With layers it counts blocks of 16 tokens as one layer would need them: the pool is as tight with any layers.
+        """
         self.engine |= settings
-        smallest = -(-self.setting("max_model_len") // self.setting("block_size"))
+        longest = self.setting("max_model_len")
+        if "layers" in self.model:
+            smallest = estimated_blocks(self.model, {**ENGINE_DEFAULTS, **self.engine}, longest)
+            usable_blocks = usable_blocks * smallest // -(-longest // 16)
+        else:
+            smallest = -(-longest // self.setting("block_size"))
         self.engine["num_gpu_blocks"] = max(usable_blocks, smallest) + 1
 
     def setting(self, name: str) -> Any:
@@ -106,6 +123,7 @@ class Draft:
     def document(self) -> dict[str, Any]:
         document: dict[str, Any] = {
             "engine": self.engine,
+            **self.model,
             "requests": self.requests,
             "queries_per_iter": self.queries_per_iter or [len(self.requests)],
         }

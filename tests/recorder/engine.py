@@ -11,6 +11,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 # Known to behave as recorded. Whoever follows another release sets ANY_VLLM, and compares.
 VLLM_VERSIONS = ("0.32.0", "0.33.0")
@@ -36,6 +37,7 @@ _prepare_environment()
 
 try:
     import vllm
+    import vllm.config.vllm as config_module
     from vllm.config import VllmConfig
     from vllm.engine.arg_utils import EngineArgs
     from vllm.usage.usage_lib import UsageContext
@@ -101,7 +103,9 @@ def _vllm_config(workload: Workload) -> VllmConfig:
         **_cache_arguments(workload),
         **same_name,
     )
-    config = arguments.create_engine_config(usage_context=UsageContext.LLM_CLASS)
+    # Triton compiles the V2 runner's kernels, and no kernel runs here.
+    with patch.object(config_module, "HAS_TRITON", True):
+        config = arguments.create_engine_config(usage_context=UsageContext.LLM_CLASS)
     # The CPU platform refuses both of these for reasons that lie in its workers, and there are no workers here.
     config.scheduler_config.async_scheduling = async_scheduling
     config.parallel_config.pipeline_parallel_size = pipeline_parallel_size

@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 use anyhow::{Context, Result, ensure};
 use sim_core::config::{Device, EngineConfig, KvCacheMemory, Platform, UsageContext};
 use sim_core::profile::CaptureSizes;
-use sim_core::profile::schema::{Basis, Bytes, DeviceType, Engine, Hardware, Memory, Model};
+use sim_core::profile::schema::{Basis, Bytes, DeviceType, Engine, Hardware, KvCacheLayers, Memory, Model};
 
 use super::buffers::BufferSizes;
 use super::device::DeviceProperties;
@@ -94,6 +94,7 @@ fn memory(device: &DeviceProperties, shape: &Shape, flags: &CudaFlags, buffer_by
         let reason = "Start-up logs of vLLM name 0.4 to 0.7 GiB for models of 8 billion parameters with default sizes.";
         bytes(CUDA_GRAPH_BYTES, Basis::Estimate, reason)
     };
+    let bytes_per_token = shape.kv_bytes_per_token();
     Memory {
         weights: bytes(
             shape.weight_bytes(),
@@ -113,10 +114,16 @@ fn memory(device: &DeviceProperties, shape: &Shape, flags: &CudaFlags, buffer_by
         ),
         cuda_graphs: graphs,
         kv_cache_per_token: bytes(
-            shape.kv_bytes_per_token(),
+            bytes_per_token,
             Basis::Derived,
             "Keys and values × layers × key heads × width of a head × 2 bytes, or 1 with fp8.",
         ),
+        kv_cache_layers: vec![KvCacheLayers::full_attention(
+            shape.num_layers,
+            shape.kv_heads,
+            shape.head_dim,
+            bytes_per_token,
+        )],
         reported: None,
     }
 }

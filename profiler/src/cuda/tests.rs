@@ -60,8 +60,11 @@ fn model(profile: &Profile, capture_sizes: &[u32]) -> StepTimeModel {
         [] => CaptureSizes::none(),
         sizes => CaptureSizes::explicit(sizes, 256).expect("sizes"),
     };
-    StepTimeModel::new(profile, &StepTimeSettings { capture_sizes, pipeline_parallel_size: 1 })
-        .expect("a valid profile")
+    StepTimeModel::new(
+        profile,
+        &StepTimeSettings { capture_sizes, pipeline_parallel_size: 1, ..StepTimeSettings::default() },
+    )
+    .expect("a valid profile")
 }
 
 #[track_caller]
@@ -148,6 +151,7 @@ fn a_profile_of_ranks_has_their_collectives_and_says_what_they_are() {
     let settings = StepTimeSettings {
         capture_sizes: CaptureSizes::explicit(&sizes, 256).expect("sizes"),
         pipeline_parallel_size: 1,
+        ..StepTimeSettings::default()
     };
     let model = StepTimeModel::new(&profile, &settings).expect("a valid profile");
     let batch = composition(&[], 16, 4000);

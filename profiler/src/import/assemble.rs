@@ -41,6 +41,7 @@ pub(crate) fn assemble(parts: DerivedParts, date: &str) -> Result<Profile> {
         engine: parts.engine,
         memory: parts.memory,
         step_time: parts.step_time,
+        drafters: vec![],
         host,
         front_end,
         validation: Validation::default(),

@@ -10,7 +10,7 @@
 //! Qwen3-14B.
 
 use anyhow::{Result, ensure};
-use sim_core::profile::schema::{Basis, Bytes, Engine, Memory};
+use sim_core::profile::schema::{Basis, Bytes, Engine, KvCacheLayers, Memory};
 
 use super::gpus::Gpu;
 use super::model_config::ModelConfig;
@@ -45,12 +45,14 @@ pub(crate) struct Storage {
 
 /// Memory of one rank.
 pub(crate) fn memory(config: &ModelConfig, storage: Storage, engine: &Engine, gpu: &Gpu) -> Memory {
+    let kv_cache_per_token = kv_cache_per_token(config, storage);
     Memory {
         weights: weights(config, storage),
         other_resident: other_resident(storage.tensor_parallel_size, gpu),
         activation_peak: activation_peak(config, storage, engine),
         cuda_graphs: cuda_graphs(config),
-        kv_cache_per_token: kv_cache_per_token(config, storage),
+        kv_cache_layers: kv_cache_layers(config, storage, kv_cache_per_token.bytes),
+        kv_cache_per_token,
         reported: None,
     }
 }
@@ -201,6 +203,11 @@ fn kv_cache_per_token(config: &ModelConfig, storage: Storage) -> Bytes {
             storage.kv_bytes
         ),
     }
+}
+
+fn kv_cache_layers(config: &ModelConfig, storage: Storage, bytes_per_token: u64) -> Vec<KvCacheLayers> {
+    let (model, num_kv_heads) = (&config.model, config.kv_heads_per_rank(storage.tensor_parallel_size));
+    vec![KvCacheLayers::full_attention(model.num_hidden_layers, num_kv_heads, model.head_dim, bytes_per_token)]
 }
 
 /// A number of bytes from a formula, rounded.

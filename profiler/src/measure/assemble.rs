@@ -70,6 +70,7 @@ fn profile(facts: &EngineFacts, undisturbed: &[&Visit], fit: &Fit, observations:
         engine: facts.engine.clone(),
         memory: facts.memory.clone(),
         step_time: tables(fit, observations),
+        drafters: vec![],
         host: host(undisturbed),
         front_end: no_front_end(),
         validation: Validation::default(),
@@ -120,7 +121,7 @@ fn step_time_model(facts: &EngineFacts, profile: &Profile) -> Result<StepTimeMod
         CaptureSizes::explicit(&facts.capture_sizes, facts.config.max_num_batched_tokens)?
     };
     let pipeline_parallel_size = facts.engine.pipeline_parallel_size;
-    let settings = StepTimeSettings { capture_sizes, pipeline_parallel_size };
+    let settings = StepTimeSettings { capture_sizes, pipeline_parallel_size, ..StepTimeSettings::default() };
     StepTimeModel::new(profile, &settings).context("the measurement makes no valid profile")
 }
 

@@ -85,7 +85,7 @@ impl Plan {
         // A pass of the middle: long enough to be timed well, short enough to be repeated often.
         let middle = axes.num_seqs[axes.num_seqs.len() / 2];
         let reference = points.iter().rposition(|point| {
-            point.batch.is_uniform_decode() && point.batch.num_decodes <= middle && mean_context(&point.batch) <= 256
+            point.batch.is_uniform_decode(1) && point.batch.num_decodes <= middle && mean_context(&point.batch) <= 256
         });
         points.extend(held_out(&limits, seed));
         Self { limits, axes, points, reference: reference.unwrap_or(0), seed }

@@ -80,7 +80,11 @@ fn options(name: &str, seconds: u64) -> Options {
 }
 
 fn model(profile: &Profile) -> StepTimeModel {
-    let settings = StepTimeSettings { capture_sizes: CaptureSizes::none(), pipeline_parallel_size: 1 };
+    let settings = StepTimeSettings {
+        capture_sizes: CaptureSizes::none(),
+        pipeline_parallel_size: 1,
+        ..StepTimeSettings::default()
+    };
     StepTimeModel::new(profile, &settings).expect("a valid profile")
 }
 

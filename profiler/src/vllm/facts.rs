@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
-use sim_core::profile::schema::{Basis, Bytes, DeviceType, Engine, Hardware, Memory, Model, ReportedBlocks};
+use sim_core::profile::schema::{
+    Basis, Bytes, DeviceType, Engine, Hardware, KvCacheLayers, Memory, Model, ReportedBlocks,
+};
 
 use crate::engine::EngineFacts;
 use crate::engine::version::simulated_version;
@@ -141,15 +143,22 @@ impl Facts {
         } else {
             measured(self.weight_bytes, "Sum over the parameters of the first rank.")
         };
+        let bytes_per_token = (self.kv_cache_bytes_per_block / u64::from(block_size.max(1))).max(1);
         Memory {
             weights,
             other_resident: unmeasured("Other resident memory"),
             activation_peak: unmeasured("The peak of the activations"),
             cuda_graphs: unmeasured("The memory of CUDA graphs"),
             kv_cache_per_token: measured(
-                (self.kv_cache_bytes_per_block / u64::from(block_size.max(1))).max(1),
+                bytes_per_token,
                 "Bytes of a block in all layers, as vLLM computes them, divided by the block size.",
             ),
+            kv_cache_layers: vec![KvCacheLayers::full_attention(
+                self.model.num_hidden_layers,
+                self.model.num_key_value_heads,
+                self.model.head_dim,
+                bytes_per_token,
+            )],
             reported: Some(ReportedBlocks {
                 num_gpu_blocks,
                 block_size,

@@ -11,7 +11,7 @@ use crate::json_message;
 
 impl Profile {
     /// The newest format version, the only one [`super::schema`] describes.
-    pub const VERSION: u32 = 2;
+    pub const VERSION: u32 = 3;
     /// Longest file that is read.
     pub const MAX_BYTES: usize = 16 << 20;
     /// Most points on one axis of a table.

@@ -11,12 +11,13 @@ use serde_json::{Map, Value};
 
 use super::error::Fault;
 use super::schema::{
-    Basis, Bytes, Cost, DeviceType, Engine, Hardware, Memory, Model, Profile, Provenance, ProvenanceKind,
-    ReportedBlocks, Source,
+    Basis, Bytes, Cost, DeviceType, Engine, Hardware, KvCacheLayerKind, KvCacheLayers, Memory, Model, Profile,
+    Provenance, ProvenanceKind, ReportedBlocks, Source,
 };
 use super::schema_tables::{
-    DecodeAttention, FrontEnd, Head, Host, MixedBatch, MixedSample, NonAttention, OutputLatency, PassCost,
-    PrefillAttention, RequestLatency, Smoothing, StepTimeTables, Validation, ValidationRun, ValidationStep,
+    DecodeAttention, Drafter, FrontEnd, Host, MixedBatch, MixedSample, OutputLatency, OverSeqs, OverTokens, PassCost,
+    PrefillAttention, RequestLatency, Smoothing, SpanAttention, SpanKind, StepTimeTables, Validation, ValidationRun,
+    ValidationStep, VerificationAttention,
 };
 
 /// Something that is read from a JSON value.
@@ -177,12 +178,17 @@ macro_rules! names {
 names! {
     ProvenanceKind { "measured" => Measured, "derived" => Derived, "synthetic" => Synthetic }
     DeviceType { "cuda" => Cuda, "cpu" => Cpu }
+    KvCacheLayerKind {
+        "full_attention" => FullAttention, "mla" => Mla, "sliding_window" => SlidingWindow,
+        "chunked_local_attention" => ChunkedLocalAttention, "mamba" => Mamba,
+    }
+    SpanKind { "sliding_window" => SlidingWindow, "chunked_local_attention" => ChunkedLocalAttention }
     Basis { "measured" => Measured, "derived" => Derived, "estimate" => Estimate }
 }
 
 objects! {
     Profile {
-        version, provenance, model, hardware, engine, memory, step_time, host, front_end, validation, smoothing,
+        version, provenance, model, hardware, engine, memory, step_time, drafters, host, front_end, validation, smoothing,
     }
     Provenance { kind, tool, tool_version, date, sources, host, notes }
     Source { name, version, licence, url }
@@ -198,13 +204,21 @@ objects! {
     }
     Bytes { bytes, basis, reason }
     Cost { time_us, basis, reason }
-    Memory { weights, other_resident, activation_peak, cuda_graphs, kv_cache_per_token, reported }
+    Memory { weights, other_resident, activation_peak, cuda_graphs, kv_cache_per_token, kv_cache_layers, reported }
+    KvCacheLayers {
+        num_layers, kind, span_tokens, num_kv_heads, head_size, bytes, bytes_per_draft_token, checkpoint_alignment,
+    }
     ReportedBlocks { num_gpu_blocks, block_size, gpu_memory_utilization }
-    StepTimeTables { non_attention, head, decode_attention, prefill_attention, mixed_batch }
-    NonAttention { num_tokens, time_us, num_samples, spread_us }
-    Head { num_seqs, time_us, num_samples, spread_us }
+    StepTimeTables {
+        non_attention, head, decode_attention, prefill_attention, verification_attention, span_attention, mixed_batch,
+    }
+    OverTokens { num_tokens, time_us, num_samples, spread_us }
+    OverSeqs { num_seqs, time_us, num_samples, spread_us }
     DecodeAttention { num_seqs, context_tokens, time_us, num_samples, spread_us }
     PrefillAttention { chunk_tokens, prefix_tokens, time_us, num_samples, spread_us }
+    VerificationAttention { num_rows, num_seqs, context_tokens, time_us, num_samples, spread_us }
+    SpanAttention { kind, num_tokens, decode_attention, prefill_attention, verification_attention }
+    Drafter { method, model, kv_cache_layers, memory, first_run, next_run }
     MixedBatch { decode_term_factor, samples }
     MixedSample { prefill_chunks, num_decodes, decode_context_tokens, time_us, num_samples, spread_us }
     Host { schedule, update, between_passes }

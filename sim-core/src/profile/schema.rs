@@ -1,4 +1,4 @@
-//! The profile file, format version 1: what is in it, in the words of the file.
+//! The profile file, format version 3: what is in it, in the words of the file.
 //!
 //! One file is one (model, hardware, engine setting). Units stand in the field names (`_us`, `_bytes`). A number that
 //! nobody measured is never a default: it is `null` where the format allows that, or labelled [`Basis::Estimate`].
@@ -21,7 +21,7 @@ pub(super) fn require_all(schema: &mut schemars::Schema) {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct Profile {
-    /// Format version: 2.
+    /// Format version: 3.
     pub version: u32,
     /// Where the numbers come from.
     pub provenance: Provenance,
@@ -35,6 +35,8 @@ pub struct Profile {
     pub memory: Memory,
     /// Device time of a forward pass.
     pub step_time: StepTimeTables,
+    /// Drafters that were measured beside the model; empty if none was.
+    pub drafters: Vec<Drafter>,
     /// Host time of the engine core around a pass.
     pub host: Host,
     /// Time between the client and the engine core.
@@ -238,10 +240,70 @@ pub struct Memory {
     pub activation_peak: Bytes,
     /// What vLLM sets aside for CUDA graphs; 0 with `enforce_eager`.
     pub cuda_graphs: Bytes,
-    /// KV cache of one token in all layers of the rank: bytes per block divided by the block size.
+    /// KV cache of one token in all layers of the rank that keep tokens.
     pub kv_cache_per_token: Bytes,
+    /// What each layer keeps, in the model's order.
+    pub kv_cache_layers: Vec<KvCacheLayers>,
     /// What a real engine reported; wins over the rule where the settings are the same. `null` if nobody looked.
     pub reported: Option<ReportedBlocks>,
+}
+
+/// What a layer keeps in the KV cache, by vLLM's class of it (`vllm/v1/kv_cache_interface.py`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum KvCacheLayerKind {
+    /// Keys and values of all tokens.
+    FullAttention,
+    /// One latent vector of each token.
+    Mla,
+    /// Keys and values of the last `span_tokens` tokens.
+    SlidingWindow,
+    /// Keys and values of the tokens since the last multiple of `span_tokens`.
+    ChunkedLocalAttention,
+    /// A state: Mamba and linear attention.
+    Mamba,
+}
+
+/// Layers that follow each other and keep the same, on one rank.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = require_all))]
+pub struct KvCacheLayers {
+    /// How many.
+    pub num_layers: u32,
+    /// What they keep.
+    pub kind: KvCacheLayerKind,
+    /// Length of the window or chunk; `null` if they have none.
+    pub span_tokens: Option<u32>,
+    /// Key and value heads; 1 for `mla` and `mamba`.
+    pub num_kv_heads: u32,
+    /// Elements of a head; 0 for `mamba`.
+    pub head_size: u32,
+    /// Bytes of one token in one layer; for `mamba`, of one state.
+    pub bytes: u64,
+    /// Bytes by which a state grows for each draft that is verified at once; 0 but for `mamba`.
+    pub bytes_per_draft_token: u64,
+    /// Tokens at whose multiples inside a chunk a pass can save a state; `null` if it cannot.
+    pub checkpoint_alignment: Option<u32>,
+}
+
+impl KvCacheLayers {
+    /// `num_layers` equal layers of full attention that take `bytes_per_token` together.
+    #[must_use]
+    pub fn full_attention(num_layers: u32, num_kv_heads: u32, head_size: u32, bytes_per_token: u64) -> Self {
+        let is_even = num_layers > 0 && bytes_per_token.is_multiple_of(u64::from(num_layers));
+        let num_layers = if is_even { num_layers } else { 1 };
+        Self {
+            num_layers,
+            kind: KvCacheLayerKind::FullAttention,
+            span_tokens: None,
+            num_kv_heads,
+            head_size,
+            bytes: bytes_per_token / u64::from(num_layers),
+            bytes_per_draft_token: 0,
+            checkpoint_alignment: None,
+        }
+    }
 }
 
 /// The number of KV blocks a real engine reported at start, and the settings it did so under.
@@ -257,6 +319,7 @@ pub struct ReportedBlocks {
 }
 
 pub use super::schema_tables::{
-    DecodeAttention, FrontEnd, Head, Host, MixedBatch, MixedSample, NonAttention, OutputLatency, PassCost,
-    PrefillAttention, RequestLatency, Smoothing, StepTimeTables, Validation, ValidationRun, ValidationStep,
+    DecodeAttention, Drafter, FrontEnd, Host, MixedBatch, MixedSample, OutputLatency, OverSeqs, OverTokens, PassCost,
+    PrefillAttention, RequestLatency, Smoothing, SpanAttention, SpanKind, StepTimeTables, Validation, ValidationRun,
+    ValidationStep, VerificationAttention,
 };

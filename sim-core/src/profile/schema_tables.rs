@@ -8,31 +8,36 @@ use alloc::vec::Vec;
 
 use serde::Serialize;
 
-use super::schema::Cost;
 #[cfg(feature = "schema")]
 use super::schema::require_all;
+use super::schema::{Bytes, Cost, KvCacheLayers};
 
-/// Device time of a forward pass, as a sum of four terms; collectives are inside them.
+/// Device time of a forward pass, as a sum of terms; collectives are inside them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = require_all))]
 pub struct StepTimeTables {
-    /// Everything but attention and the head.
-    pub non_attention: NonAttention,
+    /// Everything but attention and the head. Mamba and linear-attention layers are in it: what they take depends on
+    /// the tokens of the pass, wherever these stand.
+    pub non_attention: OverTokens,
     /// Logits and sampling.
-    pub head: Head,
-    /// Attention of the requests with one new token.
+    pub head: OverSeqs,
+    /// Attention of the requests with one new token, in the layers that look at all tokens.
     pub decode_attention: DecodeAttention,
-    /// Attention of one prompt part.
+    /// Attention of one prompt part, in the same layers.
     pub prefill_attention: PrefillAttention,
+    /// Attention of the requests that verify drafts, in the same layers; empty if nobody measured it.
+    pub verification_attention: Vec<VerificationAttention>,
+    /// Attention of the layers that look at fewer tokens; empty if the model has none.
+    pub span_attention: Vec<SpanAttention>,
     /// How attention behaves when a pass holds both kinds; `null` if nobody measured it: then the two terms add up.
     pub mixed_batch: Option<MixedBatch>,
 }
 
-/// Device time of everything but attention and the head, over the tokens of the pass.
+/// A device time over the tokens of the pass.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = require_all))]
-pub struct NonAttention {
-    /// Tokens the device computes: those of the pass, padded to the CUDA graph.
+pub struct OverTokens {
+    /// Tokens that the device computes: those of the pass, padded to the CUDA graph.
     pub num_tokens: Vec<u32>,
     /// Time of each.
     pub time_us: Vec<f64>,
@@ -42,10 +47,10 @@ pub struct NonAttention {
     pub spread_us: Option<Vec<f64>>,
 }
 
-/// Device time of logits and sampling, over the requests of the pass.
+/// A device time over the requests of the pass; for logits and sampling, over the rows they are computed for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = require_all))]
-pub struct Head {
+pub struct OverSeqs {
     /// Requests of the pass.
     pub num_seqs: Vec<u32>,
     /// Time of each.
@@ -86,6 +91,70 @@ pub struct PrefillAttention {
     pub num_samples: Option<Vec<Vec<u32>>>,
     /// Spread of those samples.
     pub spread_us: Option<Vec<Vec<f64>>>,
+}
+
+/// Device time of attention for requests with one new token and some drafts each.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = require_all))]
+pub struct VerificationAttention {
+    /// Rows of each request: one and its drafts.
+    pub num_rows: u32,
+    /// Requests: one row of the table each.
+    pub num_seqs: Vec<u32>,
+    /// Tokens each of them attends to, the new ones included: one column each.
+    pub context_tokens: Vec<u32>,
+    /// Times; the end of a row may be `null` where the KV cache was too small to measure it.
+    pub time_us: Vec<Vec<Option<f64>>>,
+    /// Samples behind each time.
+    pub num_samples: Option<Vec<Vec<u32>>>,
+    /// Spread of those samples.
+    pub spread_us: Option<Vec<Vec<f64>>>,
+}
+
+/// What limits the tokens that a layer looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SpanKind {
+    /// The last `num_tokens`.
+    SlidingWindow,
+    /// Those since the last multiple of `num_tokens`.
+    ChunkedLocalAttention,
+}
+
+/// Device time of attention in the layers of one span. Contexts and prefixes are the tokens that are looked at, so they
+/// end at the span's length.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct SpanAttention {
+    /// What limits the tokens.
+    pub kind: SpanKind,
+    /// Length of the span.
+    pub num_tokens: u32,
+    /// Of the requests with one new token.
+    pub decode_attention: DecodeAttention,
+    /// Of one prompt part.
+    pub prefill_attention: PrefillAttention,
+    /// Of the requests that verify drafts; empty if nobody measured it.
+    pub verification_attention: Vec<VerificationAttention>,
+}
+
+/// A drafter beside the model: what it keeps and how long it runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = require_all))]
+pub struct Drafter {
+    /// vLLM's name of the method (`SpeculativeConfig.method`).
+    pub method: String,
+    /// The draft model as given to vLLM; `null` if there is none.
+    pub model: Option<String>,
+    /// Its layers' part of the KV cache, on one rank; empty if it has none.
+    pub kv_cache_layers: Vec<KvCacheLayers>,
+    /// Its weights and what else it keeps on one rank.
+    pub memory: Bytes,
+    /// Its first run behind a pass, which also takes in the pass's tokens.
+    pub first_run: OverTokens,
+    /// Each further run, over the requests of the pass; `null` if it never has one.
+    pub next_run: Option<OverSeqs>,
 }
 
 /// How attention behaves when a pass holds decodes and prompt parts.

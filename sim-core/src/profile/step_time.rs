@@ -1,14 +1,17 @@
 //! How long a forward pass takes: the one question the simulator asks the profile.
 
 use alloc::format;
+use alloc::vec::Vec;
 
+use super::attention::AttentionTables;
 use super::cuda_graphs::CaptureSizes;
 use super::error::ProfileError;
 use super::interpolate::Reading;
 use super::schema::{Cost, PassCost, Profile, ProvenanceKind};
-use super::table::Tables;
-use crate::batch::BatchComposition;
+use super::table::Curve;
+use crate::batch::{AttentionSpan, BatchComposition};
 use crate::math;
+use crate::speculative::SpeculativeMethod;
 use crate::time::SimDuration;
 
 /// What a step time rests on; later is weaker.
@@ -40,6 +43,28 @@ pub struct StepTimeSettings {
     pub capture_sizes: CaptureSizes,
     /// Stages the layers are divided into.
     pub pipeline_parallel_size: u32,
+    /// Spans of the model's layers that do not look at all tokens.
+    pub spans: Vec<AttentionSpan>,
+    /// The drafter, if there is one.
+    pub drafting: Option<Drafting>,
+}
+
+/// A drafter, as far as times depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drafting {
+    /// How drafts come about.
+    pub method: SpeculativeMethod,
+    /// Drafts of a verification at most.
+    pub num_speculative_tokens: u32,
+    /// Most requests of a pass.
+    pub max_num_seqs: u32,
+}
+
+impl Default for StepTimeSettings {
+    /// No CUDA graphs, one stage, layers that look at all tokens, no drafter.
+    fn default() -> Self {
+        Self { capture_sizes: CaptureSizes::none(), pipeline_parallel_size: 1, spans: Vec::new(), drafting: None }
+    }
 }
 
 impl StepTimeSettings {
@@ -53,7 +78,8 @@ impl StepTimeSettings {
         } else {
             CaptureSizes::none()
         };
-        Self { capture_sizes, pipeline_parallel_size: profile.engine.pipeline_parallel_size }
+        let pipeline_parallel_size = profile.engine.pipeline_parallel_size;
+        Self { capture_sizes, pipeline_parallel_size, ..Self::default() }
     }
 }
 
@@ -78,13 +104,26 @@ impl Affine {
     }
 }
 
+/// A drafter's runs behind a pass.
+#[derive(Debug, Clone)]
+struct DrafterTables {
+    first_run: Curve,
+    next_run: Option<Curve>,
+}
+
 /// A profile, ready to answer batch compositions. Answering allocates nothing.
 #[derive(Debug, Clone)]
 pub struct StepTimeModel {
-    tables: Tables,
+    non_attention: Curve,
+    head: Curve,
+    /// Of the layers that look at all tokens, then of each span.
+    attention: Vec<AttentionTables>,
+    drafter: Option<DrafterTables>,
     capture_sizes: CaptureSizes,
-    /// Prefill attention of the shortest part: what a launch costs however little it computes.
-    prefill_launch_us: f64,
+    /// Of passes in which all requests verify the same number of drafts.
+    uniform_capture_sizes: CaptureSizes,
+    /// Rows of a request in such a pass.
+    decode_query_len: u32,
     /// See [`super::schema::MixedBatch::decode_term_factor`].
     decode_term_factor: f64,
     /// The best evidence this profile can give under these settings.
@@ -134,30 +173,32 @@ impl StepTimeModel {
     ///
     /// # Errors
     /// [`ProfileError::Values`] if the profile is not a valid one, [`ProfileError::Settings`] if
-    /// `pipeline_parallel_size` is 0 or above the number of layers.
+    /// `pipeline_parallel_size` is 0 or above the number of layers, or if the profile has no times of what the model's
+    /// layers or the drafter do.
     pub fn new(profile: &Profile, settings: &StepTimeSettings) -> Result<Self, ProfileError> {
-        let tables = Tables::try_from(profile)?;
+        profile.validate()?;
+        let tables = &profile.step_time;
         let pipeline_parallel_size = settings.pipeline_parallel_size;
         let num_hidden_layers = profile.model.num_hidden_layers;
         if pipeline_parallel_size == 0 || pipeline_parallel_size > num_hidden_layers {
             let message = format!("{pipeline_parallel_size} must be from 1 to {num_hidden_layers}, the model's layers");
             return Err(ProfileError::Settings { setting: "pipeline_parallel_size", message });
         }
-        let has_cuda_graphs = !settings.capture_sizes.as_slice().is_empty();
-        let holds = pipeline_parallel_size == profile.engine.pipeline_parallel_size
-            && has_cuda_graphs == profile.has_cuda_graphs();
-        let best_evidence = match profile.provenance.kind {
-            _ if !holds => Evidence::Extrapolated,
-            ProvenanceKind::Measured => Evidence::Measured,
-            ProvenanceKind::Derived | ProvenanceKind::Synthetic => Evidence::Interpolated,
-        };
+        let best_evidence = best_evidence(profile, settings);
         let (host, front_end) = (&profile.host, &profile.front_end);
         let (request, output) = (&front_end.request_latency, &front_end.output_latency);
+        let drafting = settings.drafting.as_ref();
+        let decode_query_len = drafting.map_or(1, |drafting| 1 + drafting.num_speculative_tokens);
+        let max_num_seqs = drafting.map_or(0, |drafting| drafting.max_num_seqs);
         Ok(Self {
-            prefill_launch_us: tables.prefill_attention.at(0, 0.0).value_us,
-            decode_term_factor: profile.step_time.mixed_batch.as_ref().map_or(1.0, |mixed| mixed.decode_term_factor),
-            tables,
+            non_attention: Curve::new(&tables.non_attention.num_tokens, &tables.non_attention.time_us),
+            head: Curve::new(&tables.head.num_seqs, &tables.head.time_us),
+            attention: AttentionTables::all(tables, &settings.spans, drafting.is_some())?,
+            drafter: drafting.map(|drafting| drafter_tables(profile, drafting)).transpose()?,
+            decode_term_factor: tables.mixed_batch.as_ref().map_or(1.0, |mixed| mixed.decode_term_factor),
+            uniform_capture_sizes: settings.capture_sizes.of_uniform_decodes(decode_query_len, max_num_seqs),
             capture_sizes: settings.capture_sizes.clone(),
+            decode_query_len,
             best_evidence,
             best_mixed_evidence: best_evidence.max(Evidence::Interpolated),
             pipeline_parallel_size,
@@ -171,11 +212,12 @@ impl StepTimeModel {
 
     /// The device time of one pass; an empty batch takes none.
     ///
-    /// It is `non_attention(padded tokens) + head(requests) + attention`. Attention is the decodes' term at their mean
-    /// context plus the prompt parts' term; both at once are joined as measured, or added where nobody measured it.
+    /// It is `non_attention(padded tokens) + head(rows) + attention`, and the drafter's runs behind it. Attention is the
+    /// decodes' term at their mean context plus the prompt parts' term, for the layers of each span; both at once are
+    /// joined as measured, or added where nobody measured it.
     #[must_use]
     pub fn predict(&self, batch: &BatchComposition) -> StepTime {
-        let (num_tokens, num_decodes) = (batch.num_tokens(), batch.num_decodes);
+        let num_tokens = batch.num_tokens();
         if num_tokens == 0 {
             return StepTime {
                 duration: SimDuration::ZERO,
@@ -184,16 +226,18 @@ impl StepTimeModel {
             };
         }
         let mut sum = Sum::new(self.best_evidence);
-        let padded = self.capture_sizes.padded(num_tokens);
-        sum.add(self.tables.non_attention.at(padded));
-        sum.add(self.tables.head.at(batch.num_reqs()));
-        if batch.prefill_chunks.is_empty() {
-            sum.add(self.decode_attention(num_decodes, batch.decode_context_tokens));
-        } else if num_decodes == 0 {
-            self.add_prefill_attention(batch, &mut sum);
-        } else {
-            self.add_mixed_attention(batch, &mut sum);
+        sum.add(self.non_attention.at(self.padded(batch)));
+        sum.add(self.head.at(batch.num_reqs() + batch.num_draft_tokens()));
+        for tables in &self.attention {
+            if batch.prefill_chunks.is_empty() {
+                sum.add(tables.of_decodes(tables.decodes(batch)));
+            } else if batch.num_decodes == 0 {
+                tables.for_each_part(batch, |term| sum.add(term));
+            } else {
+                self.add_mixed_attention(tables, batch, &mut sum);
+            }
         }
+        self.add_drafter(batch, &mut sum);
         let extrapolated_us =
             if self.best_evidence == Evidence::Extrapolated { sum.total_us } else { sum.extrapolated_us };
         StepTime {
@@ -203,34 +247,35 @@ impl StepTimeModel {
         }
     }
 
-    fn decode_attention(&self, num_decodes: u32, context_tokens: u64) -> Reading {
-        let mean_context = math::u64_to_f64(context_tokens) / math::u32_to_f64(num_decodes);
-        self.tables.decode_attention.at(num_decodes, mean_context)
-    }
-
-    /// Adds the attention of all prompt parts.
-    ///
-    /// A part was measured alone, so its time holds the launch of one kernel per layer. One launch serves a whole pass:
-    /// all parts but one are counted without it. What remains adds up, as the parts compete for the same units.
-    fn add_prefill_attention(&self, batch: &BatchComposition, sum: &mut Sum) {
-        let mut launch_us = 0.0;
-        for chunk in &batch.prefill_chunks {
-            let earlier = math::u32_to_f64(chunk.num_computed_tokens);
-            let mut term = self.tables.prefill_attention.at(chunk.num_tokens, earlier);
-            term.value_us = math::max(0.0, term.value_us - launch_us);
-            sum.add(term);
-            launch_us = self.prefill_launch_us;
+    /// Tokens that the device computes for a pass.
+    fn padded(&self, batch: &BatchComposition) -> u32 {
+        let num_tokens = batch.num_tokens();
+        if batch.num_draft_tokens() > 0 && batch.is_uniform_decode(self.decode_query_len) {
+            let uniform = self.uniform_capture_sizes.fitting(num_tokens);
+            return uniform.unwrap_or_else(|| self.capture_sizes.padded(num_tokens));
         }
+        self.capture_sizes.padded(num_tokens)
     }
 
     /// Adds the attention of a pass with decodes and prompt parts: the parts' term, and the decodes' times its factor.
-    fn add_mixed_attention(&self, batch: &BatchComposition, sum: &mut Sum) {
+    fn add_mixed_attention(&self, tables: &AttentionTables, batch: &BatchComposition, sum: &mut Sum) {
         let mut decode = Sum::new(self.best_mixed_evidence);
-        decode.add(self.decode_attention(batch.num_decodes, batch.decode_context_tokens));
+        decode.add(tables.of_decodes(tables.decodes(batch)));
         let mut prefill = Sum::new(self.best_mixed_evidence);
-        self.add_prefill_attention(batch, &mut prefill);
+        tables.for_each_part(batch, |term| prefill.add(term));
         sum.add_scaled(&prefill, 1.0);
         sum.add_scaled(&decode, self.decode_term_factor);
+    }
+
+    /// Adds the drafter's runs: the first takes in the pass's tokens, the others one for each request.
+    fn add_drafter(&self, batch: &BatchComposition, sum: &mut Sum) {
+        let Some(drafter) = self.drafter.as_ref().filter(|_| batch.num_draft_runs > 0) else { return };
+        sum.add(drafter.first_run.at(batch.num_tokens()));
+        if let Some(next_run) = &drafter.next_run {
+            let mut next = Sum::new(self.best_evidence);
+            next.add(next_run.at(batch.num_reqs()));
+            sum.add_scaled(&next, math::u32_to_f64(batch.num_draft_runs - 1));
+        }
     }
 
     /// How long a pass holds one pipeline stage: its device time divided evenly, rounded up. With one stage, all of it.
@@ -269,4 +314,29 @@ impl StepTimeModel {
     pub fn output_latency(&self, num_outputs: u32) -> SimDuration {
         self.output_latency.at(num_outputs)
     }
+}
+
+/// The best evidence that `profile` can give under `settings`.
+fn best_evidence(profile: &Profile, settings: &StepTimeSettings) -> Evidence {
+    let has_cuda_graphs = !settings.capture_sizes.as_slice().is_empty();
+    let holds = settings.pipeline_parallel_size == profile.engine.pipeline_parallel_size
+        && has_cuda_graphs == profile.has_cuda_graphs();
+    match profile.provenance.kind {
+        _ if !holds => Evidence::Extrapolated,
+        ProvenanceKind::Measured => Evidence::Measured,
+        ProvenanceKind::Derived | ProvenanceKind::Synthetic => Evidence::Interpolated,
+    }
+}
+
+/// The times of the profile's drafter by `drafting`'s method.
+fn drafter_tables(profile: &Profile, drafting: &Drafting) -> Result<DrafterTables, ProfileError> {
+    let method = drafting.method.name();
+    let Some(drafter) = profile.drafters.iter().find(|drafter| drafter.method == method) else {
+        let message = format!("the profile has no times of a drafter by {method}");
+        return Err(ProfileError::Settings { setting: "drafters", message });
+    };
+    Ok(DrafterTables {
+        first_run: Curve::new(&drafter.first_run.num_tokens, &drafter.first_run.time_us),
+        next_run: drafter.next_run.as_ref().map(|next| Curve::new(&next.num_seqs, &next.time_us)),
+    })
 }

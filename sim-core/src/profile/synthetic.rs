@@ -5,9 +5,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::schema::{
-    Basis, Bytes, Cost, DecodeAttention, DeviceType, Engine, FrontEnd, Hardware, Head, Host, Memory, Model,
-    NonAttention, OutputLatency, PassCost, PrefillAttention, Profile, Provenance, ProvenanceKind, ReportedBlocks,
-    RequestLatency, StepTimeTables, Validation,
+    Basis, Bytes, Cost, DecodeAttention, DeviceType, Engine, FrontEnd, Hardware, Host, KvCacheLayers, Memory, Model,
+    OutputLatency, OverSeqs, OverTokens, PassCost, PrefillAttention, Profile, Provenance, ProvenanceKind,
+    ReportedBlocks, RequestLatency, StepTimeTables, Validation,
 };
 use crate::math;
 
@@ -104,6 +104,7 @@ impl SyntheticCosts {
                 activation_peak: bytes(0),
                 cuda_graphs: bytes(0),
                 kv_cache_per_token: bytes(1 << 17),
+                kv_cache_layers: vec![KvCacheLayers::full_attention(32, 8, 128, 1 << 17)],
                 reported: Some(ReportedBlocks {
                     num_gpu_blocks: self.num_gpu_blocks,
                     block_size: self.block_size,
@@ -111,6 +112,7 @@ impl SyntheticCosts {
                 }),
             },
             step_time: self.step_time(),
+            drafters: Vec::new(),
             host: Host {
                 schedule: PassCost { per_pass: cost(self.schedule_us), per_request: cost(0.0) },
                 update: PassCost { per_pass: cost(self.update_us), per_request: cost(0.0) },
@@ -154,13 +156,18 @@ impl SyntheticCosts {
             [1.0, largest].map(|context| Some(self.decode_context_token_us * num_seqs * context)).to_vec()
         };
         StepTimeTables {
-            non_attention: NonAttention {
+            non_attention: OverTokens {
                 num_tokens: axis(),
                 time_us: ends(self.pass_us, self.token_us),
                 num_samples: None,
                 spread_us: None,
             },
-            head: Head { num_seqs: axis(), time_us: ends(0.0, self.request_us), num_samples: None, spread_us: None },
+            head: OverSeqs {
+                num_seqs: axis(),
+                time_us: ends(0.0, self.request_us),
+                num_samples: None,
+                spread_us: None,
+            },
             decode_attention: DecodeAttention {
                 // The product of requests and context is straight along both axes, so four corners give it exactly.
                 num_seqs: vec![1, 1024],
@@ -176,6 +183,8 @@ impl SyntheticCosts {
                 num_samples: None,
                 spread_us: None,
             },
+            verification_attention: Vec::new(),
+            span_attention: Vec::new(),
             mixed_batch: None,
         }
     }

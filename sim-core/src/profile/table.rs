@@ -6,9 +6,7 @@
 
 use alloc::vec::Vec;
 
-use super::error::ProfileError;
 use super::interpolate::{Axis, Blend};
-use super::schema::Profile;
 use crate::math;
 
 /// Where the guard points stand: above every number of tokens and requests there is.
@@ -114,42 +112,4 @@ fn beyond_at(axis: &[f64], values: &[f64], min_slope: f64, x: f64) -> (f64, f64)
     };
     let slope = math::max(min_slope, (y1 - y0) / (x1 - x0));
     (y1 + slope * (x - x1), slope)
-}
-
-/// The tables of a profile, ready to be read.
-#[derive(Debug, Clone)]
-pub(super) struct Tables {
-    pub(super) non_attention: Curve,
-    pub(super) head: Curve,
-    pub(super) decode_attention: Grid,
-    pub(super) prefill_attention: Grid,
-}
-
-impl TryFrom<&Profile> for Tables {
-    type Error = ProfileError;
-
-    /// Checks the profile: the only way to get tables.
-    fn try_from(profile: &Profile) -> Result<Self, ProfileError> {
-        profile.validate()?;
-        let tables = &profile.step_time;
-        let (decode, prefill) = (&tables.decode_attention, &tables.prefill_attention);
-        Ok(Self {
-            non_attention: Curve::new(&tables.non_attention.num_tokens, &tables.non_attention.time_us),
-            head: Curve::new(&tables.head.num_seqs, &tables.head.time_us),
-            decode_attention: Grid::new(
-                &decode.num_seqs,
-                &decode.context_tokens,
-                &decode.time_us,
-                // KV bytes read grow in proportion to requests and to context.
-                Blend::Linear,
-            ),
-            prefill_attention: Grid::new(
-                &prefill.chunk_tokens,
-                &prefill.prefix_tokens,
-                &prefill.time_us,
-                // Work grows with the square of the new tokens, and in proportion to the earlier ones.
-                Blend::SquareRoot,
-            ),
-        })
-    }
 }

@@ -6,8 +6,10 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::error::Fault;
-use super::schema::{Basis, Bytes, Cost, Engine, Hardware, Memory, Model, Profile, Provenance, ProvenanceKind};
-use super::validate_tables;
+use super::schema::{
+    Basis, Bytes, Cost, Engine, Hardware, KvCacheLayerKind, KvCacheLayers, Model, Profile, Provenance, ProvenanceKind,
+};
+use super::{validate_layers, validate_tables};
 
 /// Most faults listed; a broken file of 16 MiB could have millions.
 const MAX_FAULTS: usize = 1000;
@@ -46,7 +48,7 @@ impl Faults {
     }
 
     /// A count: from `min` to [`MAX_COUNT`].
-    fn count(&mut self, value: u32, min: u32, path: fmt::Arguments<'_>) {
+    pub(super) fn count(&mut self, value: u32, min: u32, path: fmt::Arguments<'_>) {
         let holds = (min..=MAX_COUNT).contains(&value);
         self.require(holds, path, format_args!("{value} must be from {min} to {MAX_COUNT}"));
     }
@@ -55,7 +57,7 @@ impl Faults {
         self.require(!text.trim().is_empty(), path, format_args!("must not be empty"));
     }
 
-    fn bytes(&mut self, amount: &Bytes, min: u64, path: &str) {
+    pub(super) fn bytes(&mut self, amount: &Bytes, min: u64, path: &str) {
         let bytes = amount.bytes;
         let holds = (min..=MAX_BYTES).contains(&bytes);
         self.require(holds, format_args!("{path}.bytes"), format_args!("{bytes} must be from {min} to {MAX_BYTES}"));
@@ -82,8 +84,9 @@ pub(super) fn faults(profile: &Profile) -> Vec<Fault> {
     model(&profile.model, &mut faults);
     hardware(&profile.hardware, &profile.engine, &mut faults);
     engine(&profile.engine, &mut faults);
-    memory(&profile.memory, &mut faults);
+    memory(profile, &mut faults);
     validate_tables::step_time(profile, &mut faults);
+    validate_layers::drafters(&profile.drafters, &mut faults);
     costs(profile, &mut faults);
     validate_tables::validation(&profile.validation, &mut faults);
     validate_tables::smoothing(&profile.smoothing, &mut faults);
@@ -165,12 +168,16 @@ fn utilization(share: f64, path: fmt::Arguments<'_>, faults: &mut Faults) {
     faults.require(share > 0.0 && share <= 1.0, path, format_args!("{share:?} must be above 0 and at most 1"));
 }
 
-fn memory(memory: &Memory, faults: &mut Faults) {
+fn memory(profile: &Profile, faults: &mut Faults) {
+    let memory = &profile.memory;
     faults.bytes(&memory.weights, 1, "$.memory.weights");
     faults.bytes(&memory.other_resident, 0, "$.memory.other_resident");
     faults.bytes(&memory.activation_peak, 0, "$.memory.activation_peak");
     faults.bytes(&memory.cuda_graphs, 0, "$.memory.cuda_graphs");
-    faults.bytes(&memory.kv_cache_per_token, 1, "$.memory.kv_cache_per_token");
+    let keeps_tokens = |layers: &KvCacheLayers| layers.kind != KvCacheLayerKind::Mamba;
+    let min = u64::from(memory.kv_cache_layers.is_empty() || memory.kv_cache_layers.iter().any(keeps_tokens));
+    faults.bytes(&memory.kv_cache_per_token, min, "$.memory.kv_cache_per_token");
+    validate_layers::layers(profile, faults);
     if let Some(reported) = &memory.reported {
         let path = "$.memory.reported";
         faults.require(

@@ -1,9 +1,13 @@
 //! The tables of a profile, checked: shapes agree, axes grow, times are times, and more work never takes less.
 
+use alloc::format;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::schema::{Profile, ProvenanceKind, Smoothing, Validation};
+use super::schema::{
+    DecodeAttention, KvCacheLayerKind, OverSeqs, OverTokens, PrefillAttention, Profile, ProvenanceKind, Smoothing,
+    Validation, VerificationAttention,
+};
 use super::validate::{Faults, MAX_COUNT};
 
 /// An axis as the file has it.
@@ -18,7 +22,7 @@ struct Axis<'a> {
 
 /// A grid as the file has it.
 struct Grid<'a> {
-    path: &'static str,
+    path: &'a str,
     rows: Axis<'a>,
     columns: Axis<'a>,
     times: &'a [Vec<Option<f64>>],
@@ -28,7 +32,7 @@ struct Grid<'a> {
 
 /// A curve as the file has it.
 struct Curve<'a> {
-    path: &'static str,
+    path: &'a str,
     axis: Axis<'a>,
     times: &'a [f64],
     num_samples: Option<&'a Vec<u32>>,
@@ -37,29 +41,55 @@ struct Curve<'a> {
 
 pub(super) fn step_time(profile: &Profile, faults: &mut Faults) {
     let tables = &profile.step_time;
-    // A formula may leave a term out; a device cannot.
-    let may_be_zero = profile.provenance.kind == ProvenanceKind::Synthetic;
-    let table = &tables.non_attention;
+    // A formula may leave a term out; a device cannot, unless the model has no such layers.
+    let is_formula = profile.provenance.kind == ProvenanceKind::Synthetic;
+    let looks_at_all = |kind| matches!(kind, KvCacheLayerKind::FullAttention | KvCacheLayerKind::Mla);
+    let has_full_attention = profile.memory.kv_cache_layers.iter().any(|layers| looks_at_all(layers.kind));
+    over_tokens("$.step_time.non_attention", &tables.non_attention, is_formula, faults);
+    over_seqs("$.step_time.head", &tables.head, is_formula, faults);
+    let may_be_zero = is_formula || !has_full_attention;
+    decode_attention("$.step_time", &tables.decode_attention, may_be_zero, faults);
+    prefill_attention("$.step_time", &tables.prefill_attention, may_be_zero, faults);
+    verification_attention("$.step_time", &tables.verification_attention, may_be_zero, faults);
+    for (i, span) in tables.span_attention.iter().enumerate() {
+        let path = format!("$.step_time.span_attention[{i}]");
+        let is_double = tables.span_attention[..i]
+            .iter()
+            .any(|other| (other.kind, other.num_tokens) == (span.kind, span.num_tokens));
+        faults.require(!is_double, format_args!("{path}"), format_args!("has the kind and length of one before it"));
+        faults.count(span.num_tokens, 1, format_args!("{path}.num_tokens"));
+        decode_attention(&path, &span.decode_attention, is_formula, faults);
+        prefill_attention(&path, &span.prefill_attention, is_formula, faults);
+        verification_attention(&path, &span.verification_attention, is_formula, faults);
+    }
+    mixed_batch(profile, faults);
+}
+
+pub(super) fn over_tokens(path: &str, table: &OverTokens, may_be_zero: bool, faults: &mut Faults) {
     let curve = Curve {
-        path: "$.step_time.non_attention",
+        path,
         axis: Axis { name: "num_tokens", points: &table.num_tokens, min: 1 },
         times: &table.time_us,
         num_samples: table.num_samples.as_ref(),
         spreads: table.spread_us.as_ref(),
     };
     curve.check(may_be_zero, faults);
-    let table = &tables.head;
+}
+
+pub(super) fn over_seqs(path: &str, table: &OverSeqs, may_be_zero: bool, faults: &mut Faults) {
     let curve = Curve {
-        path: "$.step_time.head",
+        path,
         axis: Axis { name: "num_seqs", points: &table.num_seqs, min: 1 },
         times: &table.time_us,
         num_samples: table.num_samples.as_ref(),
         spreads: table.spread_us.as_ref(),
     };
     curve.check(may_be_zero, faults);
-    let table = &tables.decode_attention;
+}
+
+fn decode_attention(path: &str, table: &DecodeAttention, may_be_zero: bool, faults: &mut Faults) {
     let grid = Grid {
-        path: "$.step_time.decode_attention",
+        path: &format!("{path}.decode_attention"),
         rows: Axis { name: "num_seqs", points: &table.num_seqs, min: 1 },
         columns: Axis { name: "context_tokens", points: &table.context_tokens, min: 1 },
         times: &table.time_us,
@@ -67,9 +97,11 @@ pub(super) fn step_time(profile: &Profile, faults: &mut Faults) {
         spreads: table.spread_us.as_ref(),
     };
     grid.check(may_be_zero, faults);
-    let table = &tables.prefill_attention;
+}
+
+fn prefill_attention(path: &str, table: &PrefillAttention, may_be_zero: bool, faults: &mut Faults) {
     let grid = Grid {
-        path: "$.step_time.prefill_attention",
+        path: &format!("{path}.prefill_attention"),
         rows: Axis { name: "chunk_tokens", points: &table.chunk_tokens, min: 1 },
         columns: Axis { name: "prefix_tokens", points: &table.prefix_tokens, min: 0 },
         times: &table.time_us,
@@ -77,7 +109,24 @@ pub(super) fn step_time(profile: &Profile, faults: &mut Faults) {
         spreads: table.spread_us.as_ref(),
     };
     grid.check(may_be_zero, faults);
-    mixed_batch(profile, faults);
+}
+
+fn verification_attention(path: &str, tables: &[VerificationAttention], may_be_zero: bool, faults: &mut Faults) {
+    let mut fewest = 2;
+    for (i, table) in tables.iter().enumerate() {
+        let path = format!("{path}.verification_attention[{i}]");
+        faults.count(table.num_rows, fewest, format_args!("{path}.num_rows"));
+        fewest = table.num_rows.saturating_add(1);
+        let grid = Grid {
+            path: &path,
+            rows: Axis { name: "num_seqs", points: &table.num_seqs, min: 1 },
+            columns: Axis { name: "context_tokens", points: &table.context_tokens, min: 1 },
+            times: &table.time_us,
+            num_samples: table.num_samples.as_ref(),
+            spreads: table.spread_us.as_ref(),
+        };
+        grid.check(may_be_zero, faults);
+    }
 }
 
 impl Axis<'_> {

@@ -9,7 +9,7 @@ use alloc::string::{String, ToString};
 use serde_json::{Map, Value, json};
 
 use super::error::{Fault, ProfileError};
-use super::schema::Profile;
+use super::schema::{KvCacheLayers, Profile};
 use crate::math;
 
 type Object = Map<String, Value>;
@@ -18,7 +18,7 @@ type Object = Map<String, Value>;
 type Upgrader = fn(&mut Object) -> Result<(), Fault>;
 
 /// `UPGRADERS[n]` turns version n into version n + 1.
-const UPGRADERS: [Upgrader; math::u32_to_usize(Profile::VERSION)] = [from_version_0, from_version_1];
+const UPGRADERS: [Upgrader; math::u32_to_usize(Profile::VERSION)] = [from_version_0, from_version_1, from_version_2];
 
 /// Brings a file's value to the newest version.
 ///
@@ -90,6 +90,40 @@ fn from_version_1(root: &mut Object) -> Result<(), Fault> {
         host.insert("between_passes".to_string(), json!({"per_pass": cost, "per_request": cost}));
     }
     Ok(())
+}
+
+/// Version 2 knew one kind of layer, which keeps all tokens, and no drafter.
+fn from_version_2(root: &mut Object) -> Result<(), Fault> {
+    let layers = kv_cache_layers(root);
+    // A file without them is refused like any other that lacks a field.
+    if let Some(memory) = root.get_mut("memory").and_then(Value::as_object_mut) {
+        memory.insert("kv_cache_layers".to_string(), layers);
+    }
+    if let Some(step_time) = root.get_mut("step_time").and_then(Value::as_object_mut) {
+        step_time.insert("verification_attention".to_string(), json!([]));
+        step_time.insert("span_attention".to_string(), json!([]));
+    }
+    root.insert("drafters".to_string(), json!([]));
+    Ok(())
+}
+
+/// The layers of a version 2 file, from its model and its bytes of a token; none if these are not there.
+fn kv_cache_layers(root: &Object) -> Value {
+    let number = |path: &str| root.get("model").and_then(|model| model.get(path)).and_then(Value::as_u64);
+    let count = |path: &str| number(path).and_then(|number| u32::try_from(number).ok());
+    let bytes = root.get("memory").and_then(|memory| memory.get("kv_cache_per_token"));
+    let bytes = bytes.and_then(|bytes| bytes.get("bytes")).and_then(Value::as_u64);
+    let engine = |name: &str| root.get("engine").and_then(|engine| engine.get(name)).and_then(Value::as_u64);
+    let ranks = engine("tensor_parallel_size").and_then(|ranks| u32::try_from(ranks).ok());
+    let stages = engine("pipeline_parallel_size").and_then(|stages| u32::try_from(stages).ok());
+    let (Some(layers), Some(heads), Some(head_dim), Some(bytes), Some(ranks), Some(stages)) =
+        (count("num_hidden_layers"), count("num_key_value_heads"), count("head_dim"), bytes, ranks, stages)
+    else {
+        return json!([]);
+    };
+    let heads = (heads / ranks.max(1)).max(1);
+    let layers = KvCacheLayers::full_attention(layers.div_ceil(stages.max(1)), heads, head_dim, bytes);
+    json!([layers])
 }
 
 /// The number `$.host.<field>` of a version 0 file.

@@ -30,6 +30,7 @@ pub(crate) fn unpadded(profile: &Profile) -> StepTimeModel {
     let settings = StepTimeSettings {
         capture_sizes: CaptureSizes::none(),
         pipeline_parallel_size: profile.engine.pipeline_parallel_size,
+        ..StepTimeSettings::default()
     };
     StepTimeModel::new(profile, &settings).expect("valid settings")
 }

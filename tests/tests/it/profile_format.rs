@@ -59,6 +59,15 @@ fn version_1_is_upgraded_and_has_no_time_between_passes() {
 }
 
 #[test]
+fn version_2_is_upgraded_and_has_layers_of_one_kind_and_no_drafter() {
+    let profile = Profile::from_json(&file("data/profiles/v2.json")).unwrap();
+    assert_eq!(profile, h100());
+    let [layers] = &profile.memory.kv_cache_layers[..] else { panic!("{:?}", profile.memory.kv_cache_layers) };
+    assert_eq!((layers.num_layers, layers.num_kv_heads, layers.head_size, layers.bytes), (32, 8, 128, 4096));
+    assert!(profile.drafters.is_empty());
+}
+
+#[test]
 fn time_between_passes_keeps_tokens_and_the_next_pass_waiting() {
     let (plain, mut profile) = (v0(), v0());
     profile.host.between_passes.per_pass.time_us = 700.0;
@@ -82,14 +91,14 @@ fn version_0_without_its_host_cost_is_refused_with_the_path() {
 
 #[test]
 fn a_file_of_no_version_or_a_newer_one_is_refused_with_advice() {
-    let no_version = "$.version: missing or not a whole number of at least 0; a profile is a JSON object with \"version\": 2 \
+    let no_version = "$.version: missing or not a whole number of at least 0; a profile is a JSON object with \"version\": 3 \
                       (is this another kind of file?)";
     check_refused(b"{}", no_version);
     check_refused(b"[1]", no_version);
     check_refused(br#"{"version": "1"}"#, no_version);
     check_refused(
         br#"{"version": 7}"#,
-        "$.version: 7 is newer than 2, the newest this program reads; update the program, or write the profile with an \
+        "$.version: 7 is newer than 3, the newest this program reads; update the program, or write the profile with an \
          older profiler",
     );
     check_refused(b"{", "the profile is not JSON: the text ends within an object at line 1 column 1");

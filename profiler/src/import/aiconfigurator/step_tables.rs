@@ -3,7 +3,7 @@
 //! Points stand only where every operator was measured, so that a reading beyond them is marked extrapolated.
 
 use anyhow::{Result, ensure};
-use sim_core::profile::schema::{DecodeAttention, Head, NonAttention, PrefillAttention, Smoothing, StepTimeTables};
+use sim_core::profile::schema::{DecodeAttention, OverSeqs, OverTokens, PrefillAttention, Smoothing, StepTimeTables};
 
 use super::super::gpus::Gpu;
 use super::super::smooth;
@@ -45,12 +45,14 @@ pub(super) fn compose(
         head: head(layer, &mut smoothing)?,
         decode_attention: decode_attention(attention, num_layers, &mut smoothing)?,
         prefill_attention: prefill_attention(attention, num_layers, gpu, &mut smoothing)?,
+        verification_attention: Vec::new(),
+        span_attention: Vec::new(),
         mixed_batch: attention.mixed_batch(),
     };
     Ok((tables, smoothing))
 }
 
-fn non_attention(layer: &Layer, gpu: &Gpu, smoothing: &mut Vec<Smoothing>) -> Result<NonAttention> {
+fn non_attention(layer: &Layer, gpu: &Gpu, smoothing: &mut Vec<Smoothing>) -> Result<OverTokens> {
     let num_tokens: Vec<u32> = TOKENS.into_iter().filter(|&tokens| layer.encloses(tokens)).collect();
     ensure!(num_tokens.len() >= 2, "the operators were measured at no two common numbers of tokens");
     let sums: Vec<_> = num_tokens.iter().map(|&tokens| layer.at(tokens, gpu)).collect();
@@ -62,10 +64,10 @@ fn non_attention(layer: &Layer, gpu: &Gpu, smoothing: &mut Vec<Smoothing>) -> Re
     let smooth: Vec<f64> = sums.iter().map(|sum| sum.smooth_us).collect();
     let (time_us, _) = smooth::curve("non_attention", &smooth);
     smoothing.push(smooth::record("non_attention", OPERATORS, &[raw], std::slice::from_ref(&time_us)));
-    Ok(NonAttention { num_tokens, time_us, num_samples: None, spread_us: None })
+    Ok(OverTokens { num_tokens, time_us, num_samples: None, spread_us: None })
 }
 
-fn head(layer: &Layer, smoothing: &mut Vec<Smoothing>) -> Result<Head> {
+fn head(layer: &Layer, smoothing: &mut Vec<Smoothing>) -> Result<OverSeqs> {
     let series = &layer.head;
     let num_seqs: Vec<u32> = ROWS.into_iter().filter(|&rows| series.encloses(f64::from(rows))).collect();
     ensure!(num_seqs.len() >= 2, "{}: measured at no two numbers of rows", series.label);
@@ -76,7 +78,7 @@ fn head(layer: &Layer, smoothing: &mut Vec<Smoothing>) -> Result<Head> {
     let smooth: Vec<f64> = pairs.iter().map(|pair| pair.1).collect();
     let (time_us, _) = smooth::curve("head", &smooth);
     smoothing.push(smooth::record("head", OPERATORS, &[raw], std::slice::from_ref(&time_us)));
-    Ok(Head { num_seqs, time_us, num_samples: None, spread_us: None })
+    Ok(OverSeqs { num_seqs, time_us, num_samples: None, spread_us: None })
 }
 
 fn decode_attention(attention: &Attention, num_layers: f64, smoothing: &mut Vec<Smoothing>) -> Result<DecodeAttention> {

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail, ensure};
-use sim_core::profile::schema::{DecodeAttention, Head, NonAttention, PrefillAttention, Smoothing, StepTimeTables};
+use sim_core::profile::schema::{DecodeAttention, OverSeqs, OverTokens, PrefillAttention, Smoothing, StepTimeTables};
 
 use super::csv::{Columns, Row, read};
 use super::mixed::{Attention, Fit};
@@ -82,8 +82,8 @@ pub(super) fn step_time(files: Files<'_>, num_layers: u32, reduced_us: &dyn Fn(u
     let (prefill_us, prefill_record) = smooth::grid("prefill_attention", &prefill.times);
     let optional = |rows: Vec<Vec<f64>>| rows.into_iter().map(|row| row.into_iter().map(Some).collect()).collect();
     let mut step_time = StepTimeTables {
-        non_attention: NonAttention { num_tokens, time_us: body_us, num_samples: None, spread_us: None },
-        head: Head { num_seqs, time_us: head_us, num_samples: None, spread_us: None },
+        non_attention: OverTokens { num_tokens, time_us: body_us, num_samples: None, spread_us: None },
+        head: OverSeqs { num_seqs, time_us: head_us, num_samples: None, spread_us: None },
         decode_attention: DecodeAttention {
             num_seqs: decode.rows,
             context_tokens: decode.columns,
@@ -98,6 +98,8 @@ pub(super) fn step_time(files: Files<'_>, num_layers: u32, reduced_us: &dyn Fn(u
             num_samples: None,
             spread_us: None,
         },
+        verification_attention: vec![],
+        span_attention: vec![],
         mixed_batch: None,
     };
     let (body, head) = (&step_time.non_attention, &step_time.head);

@@ -1,7 +1,7 @@
 //! A fit as the profile's tables.
 
 use sim_core::profile::schema::{
-    DecodeAttention, Head, MixedBatch, MixedSample, NonAttention, PrefillAttention, StepTimeTables,
+    DecodeAttention, MixedBatch, MixedSample, OverSeqs, OverTokens, PrefillAttention, StepTimeTables,
 };
 
 use super::super::limits::chunk_pairs;
@@ -25,13 +25,13 @@ pub(crate) fn tables(fit: &Fit, observations: &[Observation]) -> StepTimeTables 
     let prefill = grid(&design.prefill_attention, prefill);
     let head_end = head + design.head.axis.len();
     StepTimeTables {
-        non_attention: NonAttention {
+        non_attention: OverTokens {
             num_tokens: design.non_attention.axis.clone(),
             time_us: fit.values[non_attention..head].to_vec(),
             num_samples: Some(support.num_samples[non_attention..head].iter().map(|&count| count.max(1)).collect()),
             spread_us: Some(spread(non_attention..head)),
         },
-        head: Head {
+        head: OverSeqs {
             num_seqs: design.head.axis.clone(),
             time_us: fit.values[head..head_end].to_vec(),
             num_samples: Some(support.num_samples[head..head_end].iter().map(|&count| count.max(1)).collect()),
@@ -51,6 +51,8 @@ pub(crate) fn tables(fit: &Fit, observations: &[Observation]) -> StepTimeTables 
             num_samples: Some(prefill.1),
             spread_us: Some(prefill.2),
         },
+        verification_attention: vec![],
+        span_attention: vec![],
         mixed_batch: mixed_batch(fit, observations),
     }
 }

@@ -21,7 +21,11 @@ pub(super) fn step_time_model(profile: &Profile, facts: &EngineFacts) -> Result<
     } else {
         CaptureSizes::explicit(&facts.capture_sizes, facts.config.max_num_batched_tokens)?
     };
-    let settings = StepTimeSettings { capture_sizes, pipeline_parallel_size: facts.config.pipeline_parallel_size };
+    let settings = StepTimeSettings {
+        capture_sizes,
+        pipeline_parallel_size: facts.config.pipeline_parallel_size,
+        ..StepTimeSettings::default()
+    };
     StepTimeModel::new(profile, &settings).context("the profile")
 }
 

@@ -106,7 +106,11 @@ fn traffic_that_does_not_fit_its_requests_is_refused() {
 #[test]
 fn pipeline_stages_that_the_layers_do_not_fill_are_refused() {
     let check = |name: &str, profile: &Profile, pipeline_parallel_size| {
-        let settings = StepTimeSettings { capture_sizes: CaptureSizes::none(), pipeline_parallel_size };
+        let settings = StepTimeSettings {
+            capture_sizes: CaptureSizes::none(),
+            pipeline_parallel_size,
+            ..StepTimeSettings::default()
+        };
         let error = StepTimeModel::new(profile, &settings).expect_err("must be refused");
         check_text(&format!("simulation_{name}"), &error);
     };

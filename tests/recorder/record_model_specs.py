@@ -1,0 +1,446 @@
+#!/usr/bin/env python3
+"""Record which KV-cache layers, groups and block sizes the real vLLM 0.33.0 plans for real models on an H100.
+
+usage: record_model_specs.py VLLM_DIR MODELS_DIR [NAME ...]
+
+VLLM_DIR    the unpacked CUDA wheel of vLLM 0.33.0 (vllm-0.33.0-cp38-abi3-manylinux_2_28_x86_64.whl), compiled parts included
+MODELS_DIR  holds NAME.config.json; kv_cache_groups.json is written there. With NAMEs, only those models are recorded
+            and the other models' rows are kept.
+The Python must have vLLM's dependencies, a CUDA build of torch and flashinfer-python; a C compiler must be there.
+
+Real: EngineArgs.create_engine_config with all its checks and model hooks, the CUDA platform's choice of attention
+backends, the model's own classes built layer by layer (and the drafter's), every layer's get_kv_cache_spec, the
+platform's block size (update_block_size_for_backend), and EngineCore._initialize_kv_caches: the layout, the groups, the
+pool, the scheduler's block sizes. Compiled parts are the wheel's own.
+Faked: the device. libcuda is an empty library, so that the compiled parts can be loaded; the platform is the CUDA
+platform class with compute capability 9.0 put in; weights are on torch's meta device; a tensor-parallel group is the
+group of one process that says it has more; memory for the cache is a fixed number. FlashInfer counts as usable.
+Left out: `quantization_config` (quantized weights need a device to be made); what it may say about the cache's number
+format is therefore not in these rows.
+The same command writes the same bytes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+VERSION = "0.33.0"
+MEMORY = 1 << 42  # bytes for the cache; far more than a device has, so that every context length fits
+FAKE_CUDA = (
+    "cuCtxGetCurrent cuCtxSetCurrent cuDeviceGetAttribute cuDevicePrimaryCtxRetain cuDriverGetVersion cuGetErrorString "
+    "cuGetProcAddress_v2 cuMemAddressFree cuMemAddressReserve cuMemCreate cuMemGetAllocationGranularity cuMemMap "
+    "cuMemRelease cuMemSetAccess cuMemUnmap cuPointerGetAttribute cuTensorMapEncodeTiled"
+).split()
+
+# --------------------------------------------------------------------------
+# what is recorded
+# --------------------------------------------------------------------------
+Settings = dict[str, Any]
+FP8: Settings = {"kv_cache_dtype": "fp8"}
+NO_PREFIX: Settings = {"enable_prefix_caching": False}
+PREFIX: Settings = {"enable_prefix_caching": True}
+NO_HYBRID: Settings = {"disable_hybrid_kv_cache_manager": True}
+BLOCK_32, BLOCK_64, BLOCK_128 = ({"block_size": size} for size in (32, 64, 128))
+
+
+def tp(size: int, **more: Any) -> Settings:
+    return {"tensor_parallel_size": size, **more}
+
+
+def backend(name: str, **more: Any) -> Settings:
+    return {"attention_backend": name, **more}
+
+
+def draft(method: str, tokens: int, model: str | None = None) -> dict[str, Any]:
+    return {"method": method, "num_speculative_tokens": tokens} | ({"model": model} if model else {})
+
+
+def speculate(method: str, tokens: int, model: str | None = None, **more: Any) -> Settings:
+    return {"speculative_config": draft(method, tokens, model), **more}
+
+
+HYBRID = [{}, FP8, NO_PREFIX, {"prefix_match_unit": 16}, {"mamba_ssm_cache_dtype": "float32"}]
+ALL: dict[str, list[Settings]] = {
+    # one kind of layer
+    "llama-3.1-8b": [
+        {}, FP8, NO_PREFIX, tp(2), tp(8), tp(16), BLOCK_32, {"dtype": "float16"}, {"dtype": "float32"},
+        backend("FLASHINFER"), backend("TRITON_ATTN"), backend("FLEX_ATTENTION"), speculate("ngram", 4),
+        speculate("eagle3", 3, "eagle3-llama-3.1-8b"), speculate("eagle3", 3, "eagle3-llama-3.1-8b", **tp(2)),
+    ],
+    "llama-3.1-70b": [{}, FP8, tp(4), tp(8), speculate("draft_model", 4, "llama-3.1-8b")],
+    "qwen3-8b": [{}, FP8, tp(2)],
+    "qwen3-30b-a3b": [{}, FP8, tp(2), tp(4), tp(8)],
+    "mixtral-8x7b": [{}, tp(2)],
+    "minimax-m2.5": [{}, FP8, tp(4)],
+    "glm-4.7": [{}, tp(8), speculate("mtp", 1)],
+    "phi-4": [{}, tp(2)],
+    "nemotron-super-49b": [{}, tp(4)],
+    # windows and full attention
+    "gpt-oss-20b": [
+        {}, FP8, tp(2), NO_PREFIX, NO_HYBRID, BLOCK_64, speculate("eagle3", 3, "eagle3-gpt-oss-20b"),
+        speculate("eagle3", 3, "eagle3-gpt-oss-20b", **NO_HYBRID),
+    ],
+    "gpt-oss-120b": [{}, FP8, tp(2), tp(8), NO_HYBRID, speculate("eagle3", 3, "eagle3-gpt-oss-20b")],
+    "gemma-2-9b": [{}, FP8, tp(2), NO_HYBRID],
+    "gemma-3-27b": [{}, FP8, tp(2), NO_PREFIX, NO_HYBRID],
+    "gemma-3-1b": [{}, FP8, tp(2), NO_HYBRID],
+    "gemma-4-26b-a4b": [{}, FP8, tp(2), NO_PREFIX, NO_HYBRID, BLOCK_32],
+    "gemma-4-31b": [{}, FP8, tp(4), NO_HYBRID],
+    "mimo-v2-flash": [{}, FP8, tp(4), NO_HYBRID, BLOCK_64, speculate("mtp", 1), speculate("mtp", 3)],
+    "step-3.5-flash": [{}, FP8, tp(8), NO_HYBRID, speculate("mtp", 1), speculate("mtp", 3)],
+    "llama-4-scout": [{}, FP8, tp(4), {"disable_hybrid_kv_cache_manager": False}],
+    "llama-4-maverick": [{}, tp(8)],
+    "mistral-7b-v0.1": [{}, FP8, tp(2), NO_PREFIX, NO_HYBRID],
+    "command-r7b": [{}, tp(2), NO_HYBRID],
+    "olmo-3.1-32b": [{}, FP8, tp(4), NO_HYBRID],
+    "exaone-4.0-32b": [{}, tp(4), NO_HYBRID],
+    "trinity-nano": [{}, tp(2), NO_HYBRID],
+    # state-space and linear layers beside attention
+    "qwen3-next-80b-a3b": [
+        *HYBRID, tp(2), tp(4), tp(8), BLOCK_64, BLOCK_128, backend("FLASHINFER"), speculate("mtp", 1),
+        speculate("mtp", 3), speculate("mtp", 3, **NO_PREFIX), speculate("mtp", 3, **tp(4)), speculate("ngram", 3),
+    ],
+    "qwen3.5-27b": [*HYBRID, tp(2), tp(4), speculate("mtp", 3)],
+    "qwen3.5-35b-a3b": [*HYBRID, tp(2), speculate("mtp", 2)],
+    "qwen3.5-397b-a17b": [{}, FP8, tp(8), speculate("mtp", 3)],
+    "nemotron-nano-9b-v2": [*HYBRID, tp(2), tp(4), tp(8)],
+    "nemotron-h-56b": [{}, FP8, NO_PREFIX, tp(8)],
+    "nemotron-3-nano-30b-a3b": [*HYBRID, tp(2), tp(4), tp(8), BLOCK_64],
+    "nemotron-3-ultra-550b-a55b": [{}, FP8, tp(8), speculate("mtp", 3)],
+    "jamba-1.5-mini": [*HYBRID, tp(2), tp(4)],
+    "granite-4.0-h-tiny": [*HYBRID, tp(2), tp(4)],
+    "kimi-linear-48b-a3b": [{}, NO_PREFIX, tp(2), tp(4), {"mamba_ssm_cache_dtype": "bfloat16"}, FP8, backend("FLASHMLA")],
+    "kimi-k3": [{}, NO_PREFIX, tp(8)],
+    "lfm2-1.2b": [*HYBRID, tp(2)],
+    "falcon-h1-7b": [*HYBRID, tp(2)],
+    "plamo-2-8b": [{}, FP8, NO_PREFIX, tp(2)],
+    "minimax-m1": [{}, FP8, NO_PREFIX, tp(8)],
+    "zamba2-7b": [{}, FP8, NO_PREFIX, tp(2)],
+    "bamba-9b": [*HYBRID, tp(2), tp(4)],
+    # state only
+    "codestral-mamba-7b": [{}, PREFIX, tp(2), tp(8), {"mamba_ssm_cache_dtype": "float32"}],
+    "falcon-mamba-7b": [{}, PREFIX, tp(2)],
+    # latent attention
+    "deepseek-v3": [
+        {}, FP8, tp(8), BLOCK_32, backend("FLASHMLA"), backend("TRITON_MLA"), speculate("mtp", 1), speculate("mtp", 3),
+        speculate("mtp", 1, **tp(8, **FP8)),
+    ],
+    "deepseek-v2-lite": [{}, FP8, tp(2)],
+    "kimi-k2": [{}, tp(8), FP8],
+    "deepseek-v3.2": [{}, FP8, tp(8), backend("FLASHMLA_SPARSE", **FP8), BLOCK_128, speculate("mtp", 1), speculate("mtp", 3)],
+    "glm-5": [{}, FP8, tp(8), speculate("mtp", 3)],
+    "glm-5.2": [{}, tp(8), FP8, speculate("mtp", 3)],
+    "glm-5.3": [{}, tp(8), FP8],
+    "minimax-m3": [{}, FP8, tp(8)],
+    "deepseek-v4-flash": [{}, tp(4)],
+}
+
+
+# --------------------------------------------------------------------------
+# the device
+# --------------------------------------------------------------------------
+def load_fake_cuda() -> None:
+    """Put an empty libcuda into this process: the wheel's libraries ask for it by name."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, library = Path(folder, "cuda.c"), Path(folder, "libcuda.so.1")
+        source.write_text("".join(f"int {name}(void) {{ return 100; }}\n" for name in FAKE_CUDA))
+        subprocess.run(["cc", "-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-o", library, source], check=True)
+        ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+
+
+def be_an_h100() -> None:
+    import torch
+    import vllm.platforms as platforms
+    import vllm.platforms.cuda as cuda
+    from vllm.platforms.interface import DeviceCapability
+
+    class H100(cuda.NonNvmlCudaPlatform):
+        get_device_capability = classmethod(lambda cls, device_id=0: DeviceCapability(9, 0))
+        get_device_name = classmethod(lambda cls, device_id=0: "NVIDIA H100 80GB HBM3")
+        get_device_total_memory = classmethod(lambda cls, device_id=0: 85029158912)
+        device_count = classmethod(lambda cls: 64)
+        current_device = classmethod(lambda cls: torch.device("meta"))
+        is_pin_memory_available = classmethod(lambda cls: False)
+        is_integrated_gpu = classmethod(lambda cls, device_id=0: False)
+        num_compute_units = classmethod(lambda cls, device_id=0: 132)
+
+    platforms._current_platform = H100()
+    # Streams and properties that layers ask for while they are built.
+    torch.cuda.Stream = torch.cuda.Event = type("Nothing", (), {"__init__": lambda self, *args, **kwargs: None})
+    torch.cuda.current_stream = lambda *args: None  # type: ignore[assignment, return-value]
+    torch.cuda.get_device_properties = lambda *args: SimpleNamespace(  # type: ignore[assignment, return-value]
+        multi_processor_count=132, major=9, minor=0, name="NVIDIA H100 80GB HBM3", total_memory=85029158912,
+        shared_memory_per_block_optin=232448, L2_cache_size=52428800,
+    )
+    torch.cuda.get_device_capability = lambda *args: (9, 0)  # type: ignore[assignment]
+    torch.cuda.current_device = lambda: 0
+
+
+def know_nemotron_nas() -> None:
+    """The configuration class of this model comes with its weights; the layers read only these fields of it."""
+    from transformers import AutoConfig, LlamaConfig
+
+    class NemotronNas(LlamaConfig):
+        model_type = "nemotron-nas"
+
+        def __init__(self, block_configs: Iterable[dict[str, Any]] = (), **kwargs: Any) -> None:
+            super().__init__(**{key: value for key, value in kwargs.items() if value is not None})
+            self.block_configs = [
+                SimpleNamespace(**{part: SimpleNamespace(**block[part]) for part in ("attention", "ffn")})
+                for block in block_configs
+            ]
+
+    AutoConfig.register("nemotron-nas", NemotronNas)
+
+
+def on_meta():
+    """Every tensor that is made goes to the meta device, also where a device is named."""
+    import torch
+    from torch.overrides import TorchFunctionMode
+
+    class Meta(TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            kwargs = dict(kwargs or {})
+            if str(kwargs.get("device") or "").startswith("cuda"):
+                kwargs["device"] = "meta"
+            if getattr(func, "__name__", "") in ("item", "__bool__", "tolist", "cpu"):
+                return func(torch.zeros(args[0].shape, dtype=args[0].dtype, device="cpu"), *args[1:], **kwargs)
+            return func(*args, **kwargs)
+
+    return Meta()
+
+
+# --------------------------------------------------------------------------
+# one case
+# --------------------------------------------------------------------------
+def build(model: str, settings: Settings):
+    """The configuration after the model and its drafter have been built and the platform has set the block size."""
+    import torch
+    import vllm.distributed.parallel_state as parallel
+    from vllm.compilation.backends import set_model_tag
+    from vllm.config import get_layers_from_vllm_config, set_current_vllm_config
+    from vllm.engine.arg_utils import EngineArgs
+    from vllm.model_executor.layers.attention_layer_base import AttentionLayerBase
+    from vllm.model_executor.model_loader.utils import initialize_model
+    from vllm.platforms import current_platform
+    from vllm.usage.usage_lib import UsageContext
+    from vllm.utils.torch_utils import set_default_torch_dtype
+
+    def folder(name: str) -> str:
+        return str(Path(os.environ["MODELS"], name))
+
+    args = dict(settings)
+    if spec := args.get("speculative_config"):
+        args["speculative_config"] = spec | ({"model": folder(spec["model"])} if "model" in spec else {})
+    config = EngineArgs(
+        model=folder(model), load_format="dummy", skip_tokenizer_init=True, async_scheduling=True, **args
+    ).create_engine_config(UsageContext.OPENAI_API_SERVER)
+    with set_current_vllm_config(config):
+        parallel.init_distributed_environment(1, 0, f"file://{tempfile.mktemp()}", 0, "gloo")
+        parallel.initialize_model_parallel(1, 1, backend="gloo")
+    parallel.get_tp_group().world_size = config.parallel_config.tensor_parallel_size
+
+    def layers() -> dict[str, Any]:
+        return get_layers_from_vllm_config(config, AttentionLayerBase)
+
+    with set_default_torch_dtype(config.model_config.dtype), torch.device("meta"), on_meta():
+        initialize_model(vllm_config=config)
+    target = set(layers())
+    speculative = config.speculative_config
+    if speculative is not None and speculative.uses_draft_kv_cache():
+        drafting = speculative.draft_model_config
+        with set_default_torch_dtype(drafting.dtype), torch.device("meta"), on_meta(), set_model_tag("eagle_head"):
+            initialize_model(vllm_config=speculative.apply_draft_overrides(config), model_config=drafting)
+        for name, layer in layers().items():
+            layer.is_draft_layer = name not in target
+    current_platform.update_block_size_for_backend(config)
+    return config, layers()
+
+
+def spec_row(spec: Any) -> dict[str, Any]:
+    import dataclasses
+
+    from vllm.v1.kv_cache_interface import MambaSpec
+
+    row: dict[str, Any] = {"class": type(spec).__name__}
+    for field in dataclasses.fields(spec):
+        value = getattr(spec, field.name)
+        if field.name in ("dcp_sharded", "block_stride_alignment", "kv_cache_specs", "topk_buffer_width"):
+            continue
+        if value is None or value is False or value == (0 if field.name != "num_speculative_blocks" else None):
+            continue
+        if field.name in ("dtype", "dtypes"):
+            value = [str(d).removeprefix("torch.") for d in value] if field.name == "dtypes" else str(value)[6:]
+        elif hasattr(value, "name"):
+            value = value.name
+        elif field.name == "tokens_per_state" and not isinstance(value, int):
+            value = [value.numerator, value.denominator]
+        row[field.name] = value
+    if isinstance(spec, MambaSpec):
+        row["state_bytes"] = spec.state_content_size_bytes
+        row = {key: value for key, value in row.items() if key not in ("num_heads", "tokens_per_state")}
+    elif row.get("tokens_per_state") == 1:
+        del row["tokens_per_state"]
+    if (alignment := spec.get_block_stride_alignment()) != 1:
+        row["block_stride_alignment_bytes"] = alignment
+    return row | {"page_size_bytes": spec.page_size_bytes}
+
+
+def run_lengths(numbers: Iterable[int]) -> list[list[int]]:
+    out: list[list[int]] = []
+    for number in numbers:
+        if out and out[-1][1] == number:
+            out[-1][0] += 1
+        else:
+            out.append([1, number])
+    return out
+
+
+def record(model: str, settings: Settings) -> dict[str, Any]:
+    from vllm.utils.math_utils import cdiv
+    from vllm.v1.attention.backends.utils import get_supported_kv_cache_layouts
+    from vllm.v1.core.kv_cache_planning import _max_memory_usage_bytes_from_groups
+    from vllm.v1.core.kv_cache_config_builder import get_kv_cache_config_builder
+    from vllm.v1.core.kv_cache_utils import resolve_kv_cache_block_sizes
+    from vllm.v1.engine.core import EngineCore
+    from vllm.v1.kv_cache_interface import UniformTypeKVCacheSpecs
+    from vllm.v1.worker.gpu.attn_utils import get_kv_cache_spec
+
+    config, layers = build(model, settings)
+    cache = config.cache_config
+    resolved = {
+        "model_runner": "V2" if config.use_v2_model_runner else "V1",
+        "cache_dtype": cache.cache_dtype,
+        "enable_prefix_caching": cache.enable_prefix_caching,
+        "mamba_cache_mode": cache.mamba_cache_mode,
+        "mamba_ssm_cache_dtype": cache.mamba_ssm_cache_dtype,
+        "block_size_of_attention_layers": cache.block_size,
+        "mamba_block_size": cache.mamba_block_size,
+        "mamba_page_size_padded": cache.mamba_page_size_padded,
+        "disable_hybrid_kv_cache_manager": config.scheduler_config.disable_hybrid_kv_cache_manager,
+        "max_model_len": config.model_config.max_model_len,
+        "max_num_batched_tokens": config.scheduler_config.max_num_batched_tokens,
+        "max_in_flight_tokens": config.max_in_flight_tokens,
+    }
+    specs = get_kv_cache_spec(config)
+    order = {name: number for number, name in enumerate(specs)}
+    backends = [layers[name].get_attn_backend() for name in specs]
+    distinct = list({b.full_cls_name(): b for b in (layer.get_attn_backend() for layer in layers.values())}.values())
+    executor = SimpleNamespace(
+        get_kv_cache_specs=lambda: [dict(specs)],
+        get_supported_kv_cache_layouts=lambda: [[layout.name for layout in get_supported_kv_cache_layouts(distinct)]],
+        set_kv_cache_layout=lambda *args: None,
+        determine_available_memory=lambda: [MEMORY],
+        initialize_from_config=lambda configs: worker.extend(configs),
+        compile_or_warm_up_model=lambda: None,
+    )
+    worker: list[Any] = []
+    core = SimpleNamespace(model_executor=executor, available_gpu_memory_for_kv_cache=-1)
+    plan = EngineCore._initialize_kv_caches(core, config)  # type: ignore[arg-type]
+    groups, builder = worker[0].kv_cache_groups, get_kv_cache_config_builder(config)
+    scheduler_block_size, hash_block_size = resolve_kv_cache_block_sizes(plan, config)
+    bytes_per_block = worker[0].kv_cache_tensors[0].size // worker[0].num_blocks
+    kinds: dict[str, int] = {}
+    rows = []
+    for (name, spec), attention in zip(specs.items(), backends, strict=True):
+        row = spec_row(spec) | {"backend": attention.get_name()} | ({"is_draft": True} if spec.is_draft else {})
+        rows.append(kinds.setdefault(json.dumps(row), len(kinds)))
+    return {
+        "model": model,
+        "settings": settings,
+        "how": "instantiated",
+        "resolved": resolved,
+        "kinds_of_layers": [json.loads(kind) for kind in kinds],
+        "layers": run_lengths(rows),
+        "layers_sharing_the_cache_of_another": sum(
+            1 for layer in layers.values() if getattr(layer, "kv_sharing_target_layer_name", None)
+        ),
+        "kv_cache_layout": cache.kv_cache_layout,
+        "groups": [
+            spec_row(spec) | ({"layers_of": sorted({type(s).__name__ for s in spec.kv_cache_specs.values()})}
+                              if isinstance(spec := group.kv_cache_spec, UniformTypeKVCacheSpecs) else {})
+            | {"is_eagle_group": group.is_eagle_group, "num_layers": len(group.layer_names),
+               "layers": [order[name] for name in group.layer_names],
+               "blocks_of_one_request": cdiv(spec.max_memory_usage_bytes(config), spec.page_size_bytes)}
+            for group in groups
+        ],
+        "bytes_per_block": bytes_per_block,
+        "num_blocks": [MEMORY, worker[0].num_blocks],
+        "blocks_of_one_request": _max_memory_usage_bytes_from_groups(builder, config, groups) // bytes_per_block,
+        "scheduler_block_size": scheduler_block_size,
+        "hash_block_size": hash_block_size,
+        "cache_hit_alignment_tokens": plan.cache_hit_alignment_tokens,
+        "cache_config_block_size": cache.block_size,
+    }
+
+
+def in_a_child(model: str, settings: Settings) -> dict[str, Any]:
+    """A case in a process of its own: nothing a case leaves behind reaches the next one."""
+    reader, writer = os.pipe()
+    if (child := os.fork()) == 0:
+        os.close(reader)
+        with os.fdopen(writer, "w") as out:
+            try:
+                result = record(model, settings)
+            except Exception as error:  # a refusal of vLLM's is a result
+                if os.environ.get("TRACE"):
+                    logging.exception("%s %s", model, settings)
+                lines = str(error).strip().splitlines()
+                result = {"model": model, "settings": settings, "refused": f"{type(error).__name__}: {' '.join(lines)[:300]}"}
+            json.dump(result, out)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as source:
+        text = source.read()
+    os.waitpid(child, 0)
+    return json.loads(text) if text else {"model": model, "settings": settings, "refused": "the process died"}
+
+
+def main() -> None:
+    vllm_dir, models_dir, *names = sys.argv[1:]
+    sys.path.insert(0, vllm_dir)
+    os.environ.update(
+        VLLM_ENABLE_V1_MULTIPROCESSING="0", HF_HUB_OFFLINE="1", VLLM_NO_USAGE_STATS="1", VLLM_LOGGING_LEVEL="ERROR",
+        CUDA_VISIBLE_DEVICES="", VLLM_HAS_FLASHINFER_CUBIN="1",
+    )
+    load_fake_cuda()
+    be_an_h100()
+    know_nemotron_nas()
+    import vllm
+    import vllm.v1.engine.core
+    import vllm.v1.worker.gpu.attn_utils  # noqa: F401
+
+    assert vllm.__version__ == VERSION, vllm.__version__
+    out = Path(models_dir, "kv_cache_groups.json")
+    before = json.loads(out.read_text()) if names and out.exists() else []
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["MODELS"] = folder
+        for file in Path(models_dir).glob("*.config.json"):
+            text = json.loads(file.read_text())
+            text = {key: value for key, value in text.items() if key not in ("quantization_config", "auto_map")}
+            model_dir = Path(folder, file.name.removesuffix(".config.json"))
+            model_dir.mkdir()
+            (model_dir / "config.json").write_text(json.dumps(text))
+        rows = []
+        for model, cases in ALL.items():
+            if names and model not in names:
+                rows += [row for row in before if row["model"] == model]
+                continue
+            for settings in cases:
+                rows.append(in_a_child(model, settings))
+                print(model, settings, rows[-1].get("refused", "ok"), flush=True)
+    out.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
+
+
+if __name__ == "__main__":
+    main()
