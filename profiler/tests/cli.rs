@@ -76,7 +76,7 @@ fn the_same_command_gives_the_same_output() {
 fn flags_that_are_not_simulated_are_refused_by_name() {
     for (arguments, expect) in [
         (&["--enable-lora"][..], "--enable-lora is not simulated"),
-        (&["--speculative-config", "{}"], "--speculative-config is not simulated"),
+        (&["--speculative-config", "{\"method\": \"suffix\"}"], "method \"suffix\" is not simulated"),
         (&["--kv-transfer-config", "{}"], "--kv-transfer-config is not simulated"),
         (&["--data-parallel-size", "2"], "--data-parallel-size is not simulated"),
         (&["--stream-interval", "4"], "--stream-interval is not simulated"),

@@ -77,7 +77,7 @@ fn what_a_link_cannot_say_is_refused() {
     check_refused(&["simulate", "--link", "#v=1&profile=b200_something"], "b200_something");
     check_refused(&["simulate", "--link", "#v=1&profile-hash=0000000000000000"], "another version of profile");
     check_refused(&["link", "--max-num-seqs", "many"], "--max-num-seqs");
-    check_refused(&["link", "--speculative-config", "{}"], "--speculative-config is not simulated");
+    check_refused(&["link", "--enable-lora"], "--enable-lora is not simulated");
     let many = "2023-11-16 18:15:46.68,374,44\n2023-11-16 18:15:47.1,1,9\n".repeat(20_000);
     let large = scratch("large.csv", format!("TIMESTAMP,ContextTokens,GeneratedTokens\n{many}").as_bytes());
     let path = large.to_str().expect("UTF-8");

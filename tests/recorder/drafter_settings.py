@@ -8,6 +8,7 @@ from draft import Draft
 
 # Methods with layers of their own, whose drafts lie in the KV cache.
 WITH_LAYERS = ("draft_model", "eagle", "eagle3", "mtp", "dflash", "dspark")
+METHODS = ("ngram", *WITH_LAYERS)
 # Methods whose block keys look ahead with vLLM 0.33, or that give up the last block of a hit.
 READS_NEXT_TOKEN = ("eagle", "eagle3", "mtp")
 

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from drafter_settings import METHODS
 from workload import Workload, WorkloadError
 
 MODEL_CONFIG = Path(__file__).parent / "model" / "config.json"
@@ -33,7 +34,6 @@ CONFIG_BY_METHOD: dict[str, dict[str, Any]] = {
 CONFIG_FIELDS = {"num_mtp_layers": "num_nextn_predict_layers", "sample_from_anchor": "sample_from_anchor"}
 # Fields that are not vLLM's: which model runner there is, and how the fake workers draft.
 RECORDER_FIELDS = ("v2_runner", "proposes_as_scheduled")
-METHODS = ("ngram", *CONFIG_BY_METHOD)
 
 
 def speculative_arguments(workload: Workload) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from draft import Draft
-from drafter_settings import draft_acceptance
+from drafter_settings import draft_acceptance, largest_verification
 
 
 def windows(d: Draft) -> None:
@@ -24,7 +24,10 @@ def windows(d: Draft) -> None:
 def junction(d: Draft) -> None:
     """Texts that part at a place where no state or window was kept; the next to come finds one there."""
     d.set_engine(
-        usable_blocks=d.between(90, 160), max_num_seqs=5, max_num_batched_tokens=d.one_of(70, 160, 400), max_model_len=600
+        usable_blocks=d.between(90, 160),
+        max_num_seqs=5,
+        max_num_batched_tokens=d.one_of(70, 160, 400),
+        max_model_len=600,
     )
     for family in range(d.between(2, 3)):
         # Each text goes on from one of the earlier ones, from somewhere within it.
@@ -40,7 +43,10 @@ def junction(d: Draft) -> None:
 def resend(d: Draft) -> None:
     """The same prompt again and a little longer, with lengths around block ends."""
     d.set_engine(
-        usable_blocks=d.between(70, 140), max_num_seqs=5, max_num_batched_tokens=d.one_of(50, 130, 300), max_model_len=450
+        usable_blocks=d.between(70, 140),
+        max_num_seqs=5,
+        max_num_batched_tokens=d.one_of(50, 130, 300),
+        max_model_len=450,
     )
     for which in range(d.between(4, 6)):
         length = d.whole_units(220) + d.one_of(-1, 0, 0, 1, 5, 11)
@@ -53,7 +59,10 @@ def resend(d: Draft) -> None:
 def same_pass(d: Draft) -> None:
     """Equal prompts together: a state made in a pass is not there for others in that pass."""
     d.set_engine(
-        usable_blocks=d.between(60, 130), max_num_seqs=8, max_num_batched_tokens=d.one_of(90, 260, 500), max_model_len=400
+        usable_blocks=d.between(60, 130),
+        max_num_seqs=8,
+        max_num_batched_tokens=d.one_of(90, 260, 500),
+        max_model_len=400,
     )
     for _ in range(d.between(4, 6)):
         which, length = d.between(0, 3), d.whole_units(180) + d.one_of(0, 1, 9)
@@ -66,7 +75,10 @@ def same_pass(d: Draft) -> None:
 def parts(d: Draft) -> None:
     """Common beginnings of any length and answers that are asked about again: hits that end within a block."""
     d.set_engine(
-        usable_blocks=d.between(60, 130), max_num_seqs=5, max_num_batched_tokens=d.one_of(64, 150, 350), max_model_len=500
+        usable_blocks=d.between(60, 130),
+        max_num_seqs=5,
+        max_num_batched_tokens=d.one_of(64, 150, 350),
+        max_model_len=500,
     )
     turns: list[list[list[int]]] = []
     for _ in range(d.between(16, 22)):
@@ -81,4 +93,21 @@ def parts(d: Draft) -> None:
     d.spread(4.5)
 
 
-KINDS = {build.__name__: build for build in (windows, junction, resend, same_pass, parts)}
+def stuck(d: Draft) -> None:
+    """A budget that holds no whole block of states beside a drafter's slots: nothing moves until all is aborted."""
+    verification = largest_verification(d)
+    d.set_engine(
+        usable_blocks=120,
+        max_num_seqs=4,
+        max_num_batched_tokens=max(d.unit, verification + 1),
+        max_model_len=300,
+    )
+    for length in (20, 90, d.between(120, 250), 10, 200, 40):
+        d.add(prompt_len=length, max_tokens=d.between(3, 12), **draft_acceptance(d))
+    d.queries_per_iter = [2, 0, 1, 2] + [0] * 20 + [1]
+    at = d.between(70, 90)
+    for index in range(len(d.requests)):
+        d.abort(at, index)
+
+
+KINDS = {build.__name__: build for build in (windows, junction, resend, same_pass, parts, stuck)}

@@ -106,6 +106,26 @@ def evict(d: Draft) -> None:
     d.spread(3.0)
 
 
+def churn(d: Draft) -> None:
+    """Many requests and a pool too small for them and for what they share: blocks change hands all the time."""
+    d.set_engine(
+        usable_blocks=d.between(20, 28),
+        max_num_seqs=d.between(5, 9),
+        max_num_batched_tokens=d.one_of(70, 140, 260),
+        max_model_len=300,
+        policy=d.one_of("fcfs", "priority"),
+        scheduler_reserve_full_isl=d.chance(0.6),
+        watermark=d.one_of(0.0, 0.0, 0.04),
+    )
+    for _ in range(d.between(50, 70)):
+        shared = d.shared_run(d.skewed(0, 6), d.whole_units(130) + d.one_of(0, 0, 1, 9))
+        prompt = [shared, d.private_run(d.skewed(0, 60))]
+        request = d.add(prompt=prompt, max_tokens=d.skewed(2, 70), **draft_acceptance(d))
+        if d.setting("policy") == "priority":
+            request["priority"] = d.between(0, 3)
+    d.spread(3.0)
+
+
 def multiturn(d: Draft) -> None:
     """Conversations: a prompt goes on from an earlier prompt and the text generated for it."""
     d.set_engine(usable_blocks=d.between(45, 100), max_num_seqs=5, max_num_batched_tokens=200, max_model_len=800)
@@ -276,7 +296,7 @@ def everything(d: Draft) -> None:
 KINDS = {
     build.__name__: build
     for build in (
-        plain, budget, long_prompts, tight, tight_priority, prefix, evict, multiturn, model_len, aborts, no_cache,
+        plain, budget, long_prompts, tight, tight_priority, prefix, evict, churn, multiturn, model_len, aborts, no_cache,
         no_chunk, seats, salt, pipeline, cadence, everything,
     )
 }  # fmt: skip

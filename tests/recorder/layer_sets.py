@@ -140,7 +140,8 @@ def linear_padding(d: Draft) -> Layers:
     """States of a size that is padded to the attention's page, or the attention's to theirs."""
     layers = linear(d)
     page = d.engine["block_size"] * 256
-    layers[0] |= d.one_of({"state": page // 8}, {"state": page // 8, "page": page}, {"state": page // 2}, {"state": page // 3})
+    small = {"state": page // 8}
+    layers[0] |= d.one_of(small, {**small, "page": page}, {"state": page // 2}, {"state": page // 3})
     return layers
 
 
@@ -270,7 +271,7 @@ def _drafter_layers(d: Draft, layers: Layers, drafter: dict[str, Any]) -> Layers
 
 
 def _draw_retention(d: Draft, groups: Groups) -> None:
-    """How many blocks windows and states leave behind: by default those of likely resumption, else all or every n-th."""
+    """Which blocks of windows and states stay to be found: by default those of likely resumption, else all, or some."""
     form = d.between(0, 3)
     if form == 0:
         d.model["retention"] = None

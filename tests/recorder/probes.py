@@ -24,7 +24,8 @@ class Probes:
     stale_skips           times a waiting request was passed over because results of it were still under way
     admissions_refused    times the head of the queue did not fit
     refused_for_whole     of these, times its first chunk alone would have fitted, had the whole not been asked for
-    refused_for_watermark of these, times it would have fitted without the watermark
+    refused_for_watermark of these, times it would have fitted without the watermark; both for one group of layers only
+    put_off_admissions    times it was passed over because its chunk would have ended just before the prompt does
     cache_evictions       blocks that lost their key by being handed out
     duplicate_keys        keys given to a second block while a first one had it
     """
@@ -75,8 +76,7 @@ class Probes:
         scheduler.schedule = watched_schedule
         scheduler._preempt_request = watched_preempt
         scheduler.update_from_output = watched_update
-        # Without connectors, adapters or grammars the scheduler adds to this set for one reason only.
-        scheduler.deferred_waiting = _CountingSet(self.counts, "stale_skips")
+        scheduler.deferred_waiting = _DeferredWaiting(self.counts)
 
     def _watch_allocations(self) -> None:
         manager = self._scheduler.kv_cache_manager
@@ -96,6 +96,9 @@ class Probes:
 
     def _note_refusal(self, num_new_tokens: int, num_tokens: int, arguments: dict[str, Any]) -> None:
         manager = self._scheduler.kv_cache_manager
+        self.counts["admissions_refused"] += 1
+        if manager.num_kv_cache_groups > 1:
+            return
         hit_blocks = arguments["new_computed_blocks"].blocks[0]
         num_hit_tokens = arguments["num_new_computed_tokens"]
         reused = len(hit_blocks) - sum(block.ref_cnt == 0 for block in hit_blocks)
@@ -104,7 +107,6 @@ class Probes:
         asked = whole if arguments["full_sequence_must_fit"] else chunk
         watermark = manager.watermark_blocks if arguments["has_scheduled_reqs"] else 0
         free = self._pool.get_num_free_blocks()
-        self.counts["admissions_refused"] += 1
         self.counts["refused_for_whole"] += chunk + watermark <= free
         self.counts["refused_for_watermark"] += asked <= free
 
@@ -125,13 +127,14 @@ class Probes:
         pool._insert_block_hash = watched_insert
 
 
-class _CountingSet(set):
-    """A set that counts every `add`, also of what it already holds."""
+class _DeferredWaiting(set):
+    """The scheduler's set of requests that it passed over; counts every `add`, also of what it already holds."""
 
-    def __init__(self, counts: Counter[str], name: str):
+    def __init__(self, counts: Counter[str]):
         super().__init__()
-        self._counts, self._name = counts, name
+        self._counts = counts
 
-    def add(self, item: Any) -> None:
-        self._counts[self._name] += 1
-        super().add(item)
+    def add(self, request: Any) -> None:
+        # The other reason here is a chunk that is put off whole, so as not to end just before the prompt does.
+        self._counts["stale_skips" if request.num_stale_output_tokens else "put_off_admissions"] += 1
+        super().add(request)

@@ -15,7 +15,7 @@ from kinds_stress import KINDS as STRESS_KINDS
 from layer_sets import draw_layers
 from workload import Workload
 
-PLAIN_KINDS = CORE_KINDS | STRESS_KINDS
+PLAIN_KINDS = CORE_KINDS | STRESS_KINDS | {"cadence": MODEL_KINDS["cadence"]}
 FIRST_VERSION = "0.32.0"
 
 
@@ -31,9 +31,9 @@ class Recipe(NamedTuple):
 
     @property
     def name(self) -> str:
-        """`{kind}_{layers}_{method}_{sync|async}_{seed}_{v32|v33}`; the first corpus is of one version and does not say it."""
+        """`{kind}_{layers}_{method}_{sync|async}_{seed}_{v32|v33}`."""
         parts = [self.kind, self.layers, self.method, "async" if self.async_scheduling else "sync", str(self.seed)]
-        if self.has_model or self.version != FIRST_VERSION:
+        if self.says_version:
             parts.append(short_version(self.version))
         return "_".join(part for part in parts if part)
 
@@ -43,11 +43,16 @@ class Recipe(NamedTuple):
         return self.method is not None or self.layers is not None
 
     @property
+    def says_version(self) -> bool:
+        """The first corpus is of one version, and its names do not say it."""
+        return self.has_model or self.version != FIRST_VERSION
+
+    @property
     def parts(self) -> dict[str, Any]:
         """The fields that say something, as a manifest lists them."""
         given = {"layers": self.layers, "method": self.method}
         named = {"kind": self.kind, **{name: value for name, value in given.items() if value is not None}}
-        if self.has_model or self.version != FIRST_VERSION:
+        if self.says_version:
             named["vllm"] = self.version
         return named | {"async_scheduling": self.async_scheduling, "seed": self.seed}
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Records what a real vLLM 0.32.0 schedules for given workloads.
+"""Records what a real vLLM schedules for given workloads: 0.32.0 or 0.33.0, whichever this Python has.
 
     record_schedule.py WORKLOAD.json... [-o DIR] [--blocks]
     record_schedule.py --check TRACE.json.gz...
 
 Without -o a trace goes beside its workload. --check records the workload inside each trace again and compares.
-Formats: tests/data/traces/README.md. Run with the Python that scripts/install-vllm.sh set up.
+Formats: tests/data/traces/README.md. Run with the Python that scripts/install-vllm.sh or follow-vllm.sh set up.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.check:
         return check(arguments.files)
+    from engine import StartRefused
     from schedule_recorder import record
 
     for path in arguments.files:
         document = read_json(path)
         try:
             trace = record(document.get("workload", document), arguments.blocks).trace
-        except WorkloadError as error:
+        except (WorkloadError, StartRefused) as error:
             sys.exit(f"{path}: {error}")
         target = (arguments.out or path.parent) / f"{path.name.split('.')[0]}.json.gz"
         if target == path:
@@ -44,12 +45,15 @@ def main() -> int:
 
 
 def check(paths: list[Path]) -> int:
-    """Compares each trace with a fresh recording of its workload."""
+    """Compares each trace with a fresh recording of its workload, on the version of vLLM that it is of."""
+    from engine import VLLM_VERSION
     from schedule_recorder import record
 
     differing = 0
     for path in paths:
         kept = read_json(path)
+        if kept["vllm"] != VLLM_VERSION:
+            sys.exit(f"{path}: of vLLM {kept['vllm']}, this is {VLLM_VERSION}; scripts/follow-vllm.sh compares versions")
         with_blocks = any("blocks" in entry for entry in kept["iterations"])
         fresh = record(kept["workload"], with_blocks).trace
         difference = first_difference(kept, fresh)
@@ -62,9 +66,9 @@ def check(paths: list[Path]) -> int:
 
 def first_difference(kept: dict[str, Any], fresh: dict[str, Any]) -> str | None:
     """Compares as text, so that the order of keys counts too."""
-    for key in ("engine", "usable_blocks", "vllm"):
-        if kept[key] != fresh[key]:
-            return f"{key}: kept {kept[key]}, fresh {fresh[key]}"
+    for key in ("engine", "usable_blocks", "groups", "speculative"):
+        if kept.get(key) != fresh.get(key):
+            return f"{key}: kept {kept.get(key)}, fresh {fresh.get(key)}"
     kept_entries, fresh_entries = ([_text(e) for e in trace["iterations"]] for trace in (kept, fresh))
     for iteration, (old, new) in enumerate(zip(kept_entries, fresh_entries)):
         if old != new:

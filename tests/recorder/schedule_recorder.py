@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine import VLLM_VERSION, make_engine_core, resolved_settings
+from model_probes import DraftProbes, LayerProbes
 from probes import Probes
 from vllm.sampling_params import SamplingParams
 from vllm.v1.engine import EngineCoreRequest, FinishReason
@@ -198,6 +199,10 @@ def record(document: dict[str, Any], with_blocks: bool = False) -> Recording:
     core = make_engine_core(workload)
     recorder = ScheduleRecorder(core, workload, with_blocks)
     probes = Probes(core.scheduler)
+    if workload.speculative is not None:
+        DraftProbes(core.scheduler, probes.counts)
+    if workload.layers is not None:
+        LayerProbes(core.scheduler, probes.counts)
     arrivals = workload.arrivals()
     iterations: list[dict[str, Any]] = []
     while True:

@@ -1,10 +1,9 @@
 //! What this engine says of itself: sizes from a `config.json`, settings as vLLM 0.32.0 would resolve them on this
 //! device, KV blocks from its memory.
 
-use std::num::NonZeroU64;
-
 use anyhow::{Context, Result, ensure};
 use sim_core::config::{Device, EngineConfig, KvCacheMemory, Platform, UsageContext};
+use sim_core::models::layers::ModelLayers;
 use sim_core::profile::CaptureSizes;
 use sim_core::profile::schema::{Basis, Bytes, DeviceType, Engine, Hardware, KvCacheLayers, Memory, Model};
 
@@ -132,16 +131,20 @@ fn memory(device: &DeviceProperties, shape: &Shape, flags: &CudaFlags, buffer_by
 fn resolve(device: &DeviceProperties, shape: &Shape, flags: &CudaFlags, memory: &Memory) -> Result<EngineConfig> {
     let parts = [&memory.weights, &memory.other_resident, &memory.activation_peak, &memory.cuda_graphs];
     let platform = Platform {
-        device: Device::Gpu { name: device.name.clone(), total_memory_bytes: device.total_memory_bytes },
+        device: Device::Gpu {
+            name: device.name.clone(),
+            total_memory_bytes: device.total_memory_bytes,
+            compute_capability: None,
+        },
         usage_context: UsageContext::OpenAiApiServer,
         model_max_len: shape.max_position_embeddings,
         tensor_parallel_size: flags.tensor_parallel_size(),
         pipeline_parallel_size: 1,
         default_block_size: Some(BLOCK_SIZE),
-        kv_cache: KvCacheMemory::Measured {
-            non_kv_cache_bytes: parts.iter().map(|part| part.bytes).sum(),
-            bytes_per_token: NonZeroU64::new(memory.kv_cache_per_token.bytes).context("a model without keys")?,
-        },
+        kernel_block_size: BLOCK_SIZE,
+        layers: vec![ModelLayers::full_attention(memory.kv_cache_per_token.bytes)],
+        drafters: vec![],
+        kv_cache: KvCacheMemory::Measured { non_kv_cache_bytes: parts.iter().map(|part| part.bytes).sum() },
     };
     Ok(flags.args.resolve(&platform).context("the engine's settings")?.config)
 }

@@ -1,7 +1,7 @@
 //! The flags of `vllm serve` that this engine takes. All others are refused by name.
 
 use anyhow::{Context, Result, bail, ensure};
-use sim_core::config::EngineArgs;
+use sim_core::config::{EngineArgs, SpeculativeArgs};
 
 /// Tensor parallel ranks that are done.
 const NUMBERS_OF_RANKS: [i64; 4] = [1, 2, 4, 8];
@@ -71,6 +71,9 @@ impl CudaFlags {
             }
             "--kv-cache-dtype" => {
                 self.kv_cache_dtype = Some(value.context("--kv-cache-dtype: a value is needed")?.to_owned());
+            }
+            _ if SpeculativeArgs::key_of_flag(flag).is_some() || matches!(flag, "--speculative-config" | "-sc") => {
+                bail!("{flag} is not done by the cuda engine, which has no drafters")
             }
             _ => self.args.set(flag, value).or_else(|error| {
                 bail!("{flag} is not done by the cuda engine, which measures its own operators: {error}")

@@ -264,7 +264,7 @@ mod tests {
     fn flags_that_are_decided_here_or_not_simulated_are_refused() {
         let never = "exit 1";
         check(never, Duration::ZERO, &["--port=1"], &["--port", "decided here"]);
-        check(never, Duration::ZERO, &["--speculative-config", "{}"], &["--speculative-config is not simulated"]);
+        check(never, Duration::ZERO, &["--enable-lora"], &["--enable-lora is not simulated"]);
         check(never, Duration::ZERO, &["--scheduler-cls", "mine.Mine"], &["--scheduler-cls is not simulated"]);
     }
 

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sim_core::config::{EngineConfig, SchedulingPolicy, VllmVersion};
+use sim_core::kv_cache::HitSettings;
 use sim_core::kv_cache::planning::{DrafterLayer, PlanningOptions, plan};
 use sim_core::kv_cache::spec::{KvCacheConfig, KvCacheSpec, LayerKind, MambaCacheMode, MambaState};
 use sim_core::speculative::{DynamicSchedule, SpeculativeConfig, SpeculativeMethod};
@@ -220,9 +221,11 @@ impl RecordedEngine {
         }
         let options = PlanningOptions {
             disable_hybrid_kv_cache_manager: model.disable_hybrid,
-            enable_prefix_caching: self.enable_prefix_caching,
-            prefix_match_unit: model.prefix_match_unit,
-            retention_interval: model.retention.unwrap_or(Some(0)),
+            hits: HitSettings {
+                enable_prefix_caching: self.enable_prefix_caching,
+                prefix_match_unit: model.prefix_match_unit,
+                retention_interval: model.retention.unwrap_or(Some(0)),
+            },
             marks_drafter: speculative.is_some_and(|drafter| drafter.uses_eagle_block_drop(version)),
             drafter_layer: if version.marks_draft_layers() { DrafterLayer::Marked } else { DrafterLayer::Last },
             extra_retained_tokens: speculative

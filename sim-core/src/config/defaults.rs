@@ -7,6 +7,7 @@ use alloc::string::String;
 use super::engine_args::{EngineArgs, PerformanceMode};
 use super::platform::{Device, Platform, UsageContext};
 use super::reasons::Resolved;
+use crate::vllm_version::VllmVersion;
 
 const GIB: u64 = 1 << 30;
 
@@ -42,7 +43,7 @@ impl Draft {
 impl BatchLimits {
     /// Both figures, each given or default. `max_model_len` is the length before it is fitted to the KV cache.
     pub(super) fn resolve(args: &EngineArgs, platform: &Platform, chunked: bool, max_model_len: u32) -> Self {
-        let row = device_row(platform);
+        let row = device_row(platform, args.vllm_version.unwrap_or_default());
         let mut tokens = Draft { value: row.max_num_batched_tokens, why: row.why.clone() };
         let mut seqs = Draft { value: row.max_num_seqs, why: row.why };
         if let Some(given) = args.max_num_batched_tokens {
@@ -83,7 +84,7 @@ fn finish(given: Option<i64>, draft: Draft) -> Resolved<i64> {
 }
 
 /// `get_batch_defaults`, with the defaults of `SchedulerConfig` for a context that is in no table.
-fn device_row(platform: &Platform) -> Row {
+fn device_row(platform: &Platform, version: VllmVersion) -> Row {
     let (offline, who) = match platform.usage_context {
         UsageContext::LlmClass => (true, "the LLM class"),
         UsageContext::OpenAiApiServer => (false, "the API server"),
@@ -106,13 +107,18 @@ fn device_row(platform: &Platform) -> Row {
         Device::Gpu { total_memory_bytes, .. } if *total_memory_bytes >= 160 * GIB => {
             (16384, 1024, String::from("a GPU of at least 160 GiB"))
         }
-        Device::Gpu { name, total_memory_bytes } => {
+        Device::Gpu { name, total_memory_bytes, compute_capability } => {
             let a100 = name.to_lowercase().contains("a100");
-            if *total_memory_bytes >= 70 * GIB && !a100 {
+            let gb10 = version.knows_gb10() && compute_capability.as_deref() == Some("12.1");
+            if *total_memory_bytes >= 70 * GIB && !a100 && !gb10 {
                 let tokens = if offline { 16384 } else { 8192 };
                 (tokens, 1024, String::from("a GPU of at least 70 GiB that is not an A100"))
             } else {
-                let device = if a100 { "an A100" } else { "a GPU of less than 70 GiB" };
+                let device = match (a100, gb10) {
+                    (true, _) => "an A100",
+                    (_, true) => "a GB10",
+                    _ => "a GPU of less than 70 GiB",
+                };
                 (if offline { 8192 } else { 2048 }, 256, String::from(device))
             }
         }

@@ -1,10 +1,12 @@
 //! Engine arguments as a user gives them: vLLM's names, nothing filled in yet.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::SchedulingPolicy;
 use super::flags::{self, FlagError};
 use super::human_readable::{human_readable_int, human_readable_int_or_auto};
+use super::speculative_args::SpeculativeArgs;
+use crate::vllm_version::VllmVersion;
 
 /// `--performance-mode` (`vllm/config/vllm.py::PerformanceMode`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,9 +70,35 @@ pub struct EngineArgs {
     /// Tokens per KV block.
     #[serde(alias = "block-size", skip_serializing_if = "Option::is_none")]
     pub block_size: Option<i64>,
-    /// Finest token boundary of a prefix-cache hit; a model with one kind of layer allows only the block size.
+    /// Finest token boundary of a prefix-cache hit; a model with one group of layers allows only the block size.
     #[serde(alias = "prefix-match-unit", skip_serializing_if = "Option::is_none")]
     pub prefix_match_unit: Option<i64>,
+    /// Tokens between kept checkpoints of windows and states: 0 keeps those that a repeated or longer prompt can use,
+    /// `Some(None)` (`None` on the command line) all.
+    #[serde(
+        alias = "prefix-cache-retention-interval",
+        deserialize_with = "given_or_none",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub prefix_cache_retention_interval: Option<Option<i64>>,
+    /// Whether layers with a window or chunks keep all their blocks, so that one block table serves all layers.
+    #[serde(alias = "disable-hybrid-kv-cache-manager", skip_serializing_if = "Option::is_none")]
+    pub disable_hybrid_kv_cache_manager: Option<bool>,
+    /// Tokens per block of Mamba states, in a model without attention.
+    #[serde(alias = "mamba-block-size", skip_serializing_if = "Option::is_none")]
+    pub mamba_block_size: Option<i64>,
+    /// Whether a Mamba state is also kept where requests' common prefix ends, for a drafter's sake.
+    #[serde(alias = "enable-mamba-shared-prefix-checkpoint", skip_serializing_if = "Option::is_none")]
+    pub enable_mamba_shared_prefix_checkpoint: Option<bool>,
+    /// Passes with tokens from one that carries prompt parts to the next.
+    #[serde(alias = "prefill-schedule-interval", skip_serializing_if = "Option::is_none")]
+    pub prefill_schedule_interval: Option<i64>,
+    /// The drafter, if there is to be one.
+    #[serde(alias = "speculative-config", skip_serializing_if = "Option::is_none")]
+    pub speculative_config: Option<SpeculativeArgs>,
+    /// Whose rules are followed; the newest version's if not given. vLLM has no such argument.
+    #[serde(alias = "vllm-version", with = "version_name", skip_serializing_if = "Option::is_none")]
+    pub vllm_version: Option<VllmVersion>,
     /// Share of the device's memory the engine may use, above 0 and at most 1.
     #[serde(
         alias = "gpu-memory-utilization",
@@ -96,6 +124,31 @@ pub struct EngineArgs {
     pub performance_mode: Option<PerformanceMode>,
 }
 
+/// A value that is there, be it null.
+fn given_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<i64>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// A version by its name.
+mod version_name {
+    use alloc::string::String;
+
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use crate::vllm_version::VllmVersion;
+
+    #[expect(clippy::ref_option, reason = "serde calls it so")]
+    pub(super) fn serialize<S: Serializer>(version: &Option<VllmVersion>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(version.unwrap_or_default().name())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<VllmVersion>, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        VllmVersion::from_name(&name).map(Some).ok_or_else(|| D::Error::custom("no version that is simulated"))
+    }
+}
+
 /// Reads the text of an integer; `None` if it is not one.
 type IntegerParser = fn(&str) -> Option<i64>;
 
@@ -108,10 +161,19 @@ impl EngineArgs {
     /// [`FlagError::Unknown`] and [`FlagError::NotSimulated`] by [`flags::serve_flag`]; [`FlagError::NotHere`] if the
     /// flag needs no simulation; [`FlagError::Value`] if the value is missing, superfluous or not of the flag's type.
     pub fn set(&mut self, flag: &str, value: Option<&str>) -> Result<(), FlagError> {
+        if let Some(key) = SpeculativeArgs::key_of_flag(flag) {
+            let text = value.ok_or_else(|| FlagError::value(flag, "", "a value is needed"))?;
+            let mut args = self.speculative_config.clone().unwrap_or_default();
+            args.set_from_flag(key, text).map_err(FlagError::SpeculativeConfig)?;
+            self.speculative_config = Some(args);
+            return Ok(());
+        }
         let flag = flags::normalised(flag);
-        let (name, on) = match flag.strip_prefix("--no-") {
-            Some(name) => (name, false),
-            None => (flag.strip_prefix("--").unwrap_or(&flag), true),
+        let written = flag.strip_prefix("--").unwrap_or(&flag);
+        let positive = flags::positive(written).filter(|_| self.switch_mut(written).is_none());
+        let (name, on) = match &positive {
+            Some(name) if self.switch_mut(name).is_some() => (name.as_str(), false),
+            _ => (written, true),
         };
         if let Some(switch) = self.switch_mut(name) {
             return match value {
@@ -123,7 +185,7 @@ impl EngineArgs {
             };
         }
         let text = value.ok_or_else(|| FlagError::value(&flag, "", "a value is needed"));
-        if !on || !self.set_value(name, &flag, text)? {
+        if !self.set_value(name, &flag, text)? {
             return Err(flags::not_settable(&flag, value));
         }
         Ok(())
@@ -137,6 +199,8 @@ impl EngineArgs {
             "enable-prefix-caching" => &mut self.enable_prefix_caching,
             "scheduler-reserve-full-isl" => &mut self.scheduler_reserve_full_isl,
             "async-scheduling" => &mut self.async_scheduling,
+            "disable-hybrid-kv-cache-manager" => &mut self.disable_hybrid_kv_cache_manager,
+            "enable-mamba-shared-prefix-checkpoint" => &mut self.enable_mamba_shared_prefix_checkpoint,
             _ => return None,
         })
     }
@@ -154,6 +218,8 @@ impl EngineArgs {
             "long-prefill-token-threshold" => (&mut self.long_prefill_token_threshold, plain),
             "block-size" => (&mut self.block_size, plain),
             "prefix-match-unit" => (&mut self.prefix_match_unit, plain),
+            "mamba-block-size" => (&mut self.mamba_block_size, plain),
+            "prefill-schedule-interval" => (&mut self.prefill_schedule_interval, plain),
             "num-gpu-blocks-override" => (&mut self.num_gpu_blocks_override, plain),
             "tensor-parallel-size" | "-tp" => (&mut self.tensor_parallel_size, plain),
             "pipeline-parallel-size" | "-pp" => (&mut self.pipeline_parallel_size, plain),
@@ -190,6 +256,22 @@ impl EngineArgs {
                         return Err(FlagError::value(flag, text, "one of balanced, interactivity, throughput"));
                     }
                 });
+            }
+            "prefix-cache-retention-interval" => {
+                let text = text?;
+                let interval = if text == "None" { Some(None) } else { human_readable_int(text).ok().map(Some) };
+                let need = "an integer, or None to keep all";
+                self.prefix_cache_retention_interval =
+                    Some(interval.ok_or_else(|| FlagError::value(flag, text, need))?);
+            }
+            "speculative-config" | "-sc" => {
+                let args = SpeculativeArgs::from_json(text?).map_err(FlagError::SpeculativeConfig)?;
+                self.speculative_config = Some(args);
+            }
+            "vllm-version" => {
+                let text = text?;
+                let version = VllmVersion::from_name(text);
+                self.vllm_version = Some(version.ok_or_else(|| FlagError::value(flag, text, "one of 0.32.0, 0.33.0"))?);
             }
             _ => return Ok(false),
         }

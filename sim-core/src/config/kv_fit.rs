@@ -5,9 +5,11 @@ use alloc::format;
 use alloc::string::String;
 
 use super::engine_args::EngineArgs;
+use super::kv_layers::KvLayers;
 use super::platform::{KvCacheMemory, Platform};
 use super::reasons::{Reason, Resolved};
 use super::refusals::{ConfigError, gib};
+use crate::kv_cache::spec::KvCacheConfig;
 use crate::math;
 
 /// vLLM's default of `gpu_memory_utilization`.
@@ -15,11 +17,11 @@ const GPU_MEMORY_UTILIZATION: f64 = 0.92;
 
 /// Room for the KV cache.
 struct Room {
-    /// Bytes of one block; 1 where only the number of blocks is known.
+    /// Bytes of one block over all layers.
     bytes_per_block: i64,
-    /// Bytes for all blocks, in units of `bytes_per_block`.
+    /// Bytes for all blocks.
     available_bytes: i64,
-    /// Whether the two above are bytes.
+    /// Whether the bytes are known, or stand for a number of blocks.
     in_bytes: bool,
     reason: Reason,
     /// The argument that decides about it.
@@ -36,23 +38,25 @@ pub(super) struct KvFit {
 pub(super) fn fit(
     args: &EngineArgs,
     platform: &Platform,
-    block_size: u32,
+    layers: &KvLayers,
+    drafter_bytes: u64,
     max_model_len: Resolved<u32>,
 ) -> Result<KvFit, ConfigError> {
-    let room = room(args, platform, block_size)?;
+    let kv_cache = layers.plan_groups(max_model_len.value)?;
+    let room = room(args, platform, layers, &kv_cache, (drafter_bytes, max_model_len.value))?;
     let num_gpu_blocks = room.available_bytes.div_euclid(room.bytes_per_block);
     // The pool never gives out its null block.
     let usable_bytes = room.available_bytes.saturating_sub(room.bytes_per_block);
     let usable_blocks = usable_bytes.div_euclid(room.bytes_per_block);
-    let fitting = usable_blocks.saturating_mul(i64::from(block_size)).clamp(0, i64::from(max_model_len.value));
+    let fitting = longest_fitting(layers, usable_blocks, max_model_len.value)?;
     let mut length = max_model_len;
     if args.max_model_len == Some(-1) {
-        length = match u32::try_from(fitting) {
-            Ok(0) | Err(_) => return Err(ConfigError::NothingFits { num_gpu_blocks, raise: room.raise }),
-            Ok(fitting) if fitting == length.value => {
+        length = match fitting {
+            0 => return Err(ConfigError::NothingFits { num_gpu_blocks, raise: room.raise }),
+            fitting if fitting == length.value => {
                 Resolved::overridden(fitting, "-1 asks for the longest that fits, and all of the model's length does")
             }
-            Ok(fitting) => Resolved::overridden(
+            fitting => Resolved::overridden(
                 fitting,
                 format!(
                     "-1 asks for the longest that fits in {usable_blocks} usable KV blocks; the model's own length is {}",
@@ -68,7 +72,8 @@ pub(super) fn fit(
             raise: room.raise,
         });
     }
-    let needed_blocks = i64::from(length.value.div_ceil(block_size));
+    let kv_cache = if args.max_model_len == Some(-1) { layers.plan_groups(length.value)? } else { kv_cache };
+    let needed_blocks = i64::try_from(layers.num_blocks(&kv_cache, length.value)).unwrap_or(i64::MAX);
     if needed_blocks > usable_blocks {
         return Err(ConfigError::KvCacheTooSmall {
             max_model_len: length.value,
@@ -76,7 +81,7 @@ pub(super) fn fit(
             usable_blocks,
             bytes_per_block: room.in_bytes.then_some(room.bytes_per_block),
             usable_bytes: room.in_bytes.then_some(usable_bytes),
-            estimated_max_model_len: fitting,
+            estimated_max_model_len: i64::from(fitting),
             raise: room.raise,
         });
     }
@@ -84,68 +89,99 @@ pub(super) fn fit(
     Ok(KvFit { num_gpu_blocks, max_model_len: length })
 }
 
-/// Memory for the KV cache on the smallest rank, by the override if there is one.
-fn room(args: &EngineArgs, platform: &Platform, block_size: u32) -> Result<Room, ConfigError> {
-    let (bytes_per_block, in_bytes) = match platform.kv_cache {
-        KvCacheMemory::Measured { bytes_per_token, .. } => {
-            let bytes = i64::try_from(bytes_per_token.get()).unwrap_or(i64::MAX).saturating_mul(i64::from(block_size));
-            (bytes, true)
-        }
-        KvCacheMemory::Blocks { .. } => (1, false),
-    };
+/// The longest sequence, up to `most` tokens, that `usable_blocks` hold; 0 if none (`_estimate_max_model_len`).
+fn longest_fitting(layers: &KvLayers, usable_blocks: i64, most: u32) -> Result<u32, ConfigError> {
+    let usable_blocks = u64::try_from(usable_blocks).unwrap_or(0);
+    // More tokens never need fewer blocks.
+    let (mut fits, mut too_long) = (0, u64::from(most) + 1);
+    while too_long - fits > 1 {
+        let middle = u32::try_from(fits + (too_long - fits) / 2).unwrap_or(u32::MAX);
+        let needed = layers.num_blocks(&layers.plan_groups(middle)?, middle);
+        *(if needed <= usable_blocks { &mut fits } else { &mut too_long }) = u64::from(middle);
+    }
+    Ok(u32::try_from(fits).unwrap_or(u32::MAX))
+}
+
+/// Memory for the KV cache on the smallest rank, by the override if there is one. `drafter_bytes` are those of the
+/// drafter's weights.
+fn room(
+    args: &EngineArgs,
+    platform: &Platform,
+    layers: &KvLayers,
+    kv_cache: &KvCacheConfig,
+    (drafter_bytes, max_model_len): (u64, u32),
+) -> Result<Room, ConfigError> {
+    let bytes_per_block = i64::try_from(kv_cache.bytes_per_block()).unwrap_or(i64::MAX).max(1);
+    let in_bytes = matches!(platform.kv_cache, KvCacheMemory::Measured { .. });
     let (available_bytes, reason, raise) = match args.num_gpu_blocks_override {
         Some(blocks) => (blocks.saturating_mul(bytes_per_block), Reason::Given, "num_gpu_blocks_override"),
-        None => available(args, platform, block_size, bytes_per_block)?,
+        None => match platform.kv_cache {
+            KvCacheMemory::Blocks { .. } => counted(args, platform, layers, kv_cache, (drafter_bytes, max_model_len))?,
+            KvCacheMemory::Measured { non_kv_cache_bytes } => {
+                measured(args, platform, non_kv_cache_bytes.saturating_add(drafter_bytes), bytes_per_block)
+            }
+        },
     };
     Ok(Room { bytes_per_block, available_bytes, in_bytes, reason, raise })
 }
 
-/// What the worker finds for the KV cache (`gpu_worker.py` and `cpu_worker.py`, `determine_available_memory`).
-fn available(
+/// The bytes of a number of blocks that was counted when the profile was measured.
+fn counted(
     args: &EngineArgs,
     platform: &Platform,
-    block_size: u32,
-    bytes_per_block: i64,
+    layers: &KvLayers,
+    kv_cache: &KvCacheConfig,
+    (drafter_bytes, max_model_len): (u64, u32),
 ) -> Result<(i64, Reason, &'static str), ConfigError> {
-    // The GPU worker takes 0 for nothing given.
-    let bytes = args.kv_cache_memory_bytes.filter(|bytes| platform.device.is_cpu() || *bytes != 0);
-    match platform.kv_cache {
-        KvCacheMemory::Blocks { num_gpu_blocks, block_size: counted_size, gpu_memory_utilization } => {
-            let other_share =
-                args.gpu_memory_utilization.is_some_and(|share| share.to_bits() != gpu_memory_utilization.to_bits());
-            for (field, changed) in
-                [("kv_cache_memory_bytes", bytes.is_some()), ("gpu_memory_utilization", other_share)]
-            {
-                if changed {
-                    return Err(ConfigError::MemoryNotInProfile { field });
-                }
-            }
-            let tokens = i64::from(num_gpu_blocks) * i64::from(counted_size.get());
-            let why = if counted_size.get() == block_size {
-                String::from("as many as were counted when the profile was measured")
-            } else {
-                format!(
-                    "the {num_gpu_blocks} blocks of {counted_size} tokens of the profile, in blocks of {block_size}"
-                )
-            };
-            Ok((tokens / i64::from(block_size), Reason::Default { why }, "num_gpu_blocks_override"))
-        }
-        KvCacheMemory::Measured { non_kv_cache_bytes, .. } => {
-            if let Some(bytes) = bytes {
-                let why = format!("kv_cache_memory_bytes = {bytes} in blocks of {bytes_per_block} bytes");
-                return Ok((bytes, Reason::Default { why }, "kv_cache_memory_bytes"));
-            }
-            let share = args.gpu_memory_utilization.unwrap_or(GPU_MEMORY_UTILIZATION);
-            let total = platform.device.total_memory_bytes();
-            let requested = math::f64_to_u64(math::ceil(math::u64_to_f64(total) * share));
-            let available = i64::try_from(i128::from(requested) - i128::from(non_kv_cache_bytes)).unwrap_or(i64::MAX);
-            let why = format!(
-                "gpu_memory_utilization = {share} of {:.2} GiB, less {:.2} GiB for weights and work, in blocks of \
-                 {bytes_per_block} bytes",
-                gib(i64::try_from(total).unwrap_or(i64::MAX)),
-                gib(i64::try_from(non_kv_cache_bytes).unwrap_or(i64::MAX)),
-            );
-            Ok((available, Reason::Default { why }, "gpu_memory_utilization"))
+    let KvCacheMemory::Blocks { num_gpu_blocks, block_size: counted_size, gpu_memory_utilization } = platform.kv_cache
+    else {
+        return Ok((0, Reason::Given, "num_gpu_blocks_override"));
+    };
+    let other_share =
+        args.gpu_memory_utilization.is_some_and(|share| share.to_bits() != gpu_memory_utilization.to_bits());
+    for (field, changed) in
+        [("kv_cache_memory_bytes", given_bytes(args, platform).is_some()), ("gpu_memory_utilization", other_share)]
+    {
+        if changed {
+            return Err(ConfigError::MemoryNotInProfile { field });
         }
     }
+    let counted_bytes = layers.counted_bytes_per_block(counted_size.get(), max_model_len)?;
+    let bytes = counted_bytes.saturating_mul(u64::from(num_gpu_blocks)).saturating_sub(drafter_bytes);
+    let block_size = kv_cache.block_size();
+    let why = if counted_bytes == kv_cache.bytes_per_block() && drafter_bytes == 0 {
+        String::from("as many as were counted when the profile was measured")
+    } else {
+        format!("the {num_gpu_blocks} blocks of {counted_size} tokens of the profile, in blocks of {block_size}")
+    };
+    Ok((i64::try_from(bytes).unwrap_or(i64::MAX), Reason::Default { why }, "num_gpu_blocks_override"))
+}
+
+/// `kv_cache_memory_bytes`, as far as it is given: the GPU worker takes 0 for nothing.
+fn given_bytes(args: &EngineArgs, platform: &Platform) -> Option<i64> {
+    args.kv_cache_memory_bytes.filter(|bytes| platform.device.is_cpu() || *bytes != 0)
+}
+
+/// What the worker finds for the KV cache (`gpu_worker.py` and `cpu_worker.py`, `determine_available_memory`).
+fn measured(
+    args: &EngineArgs,
+    platform: &Platform,
+    non_kv_cache_bytes: u64,
+    bytes_per_block: i64,
+) -> (i64, Reason, &'static str) {
+    if let Some(bytes) = given_bytes(args, platform) {
+        let why = format!("kv_cache_memory_bytes = {bytes} in blocks of {bytes_per_block} bytes");
+        return (bytes, Reason::Default { why }, "kv_cache_memory_bytes");
+    }
+    let share = args.gpu_memory_utilization.unwrap_or(GPU_MEMORY_UTILIZATION);
+    let total = platform.device.total_memory_bytes();
+    let requested = math::f64_to_u64(math::ceil(math::u64_to_f64(total) * share));
+    let available = i64::try_from(i128::from(requested) - i128::from(non_kv_cache_bytes)).unwrap_or(i64::MAX);
+    let why = format!(
+        "gpu_memory_utilization = {share} of {:.2} GiB, less {:.2} GiB for weights and work, in blocks of \
+         {bytes_per_block} bytes",
+        gib(i64::try_from(total).unwrap_or(i64::MAX)),
+        gib(i64::try_from(non_kv_cache_bytes).unwrap_or(i64::MAX)),
+    );
+    (available, Reason::Default { why }, "gpu_memory_utilization")
 }

@@ -16,15 +16,22 @@ mod kv_fit;
 mod platform;
 mod reasons;
 mod refusals;
+mod layer_specs;
+mod kv_layers;
 mod resolve;
+mod resolve_speculation;
+mod speculation;
+mod speculative_args;
 
 pub use crate::vllm_version::VllmVersion;
 pub use admit::{EntryPoint, RequestRefusal, admit};
 pub use engine_args::{EngineArgs, PerformanceMode};
 pub use human_readable::{NotAnInteger, human_readable_int, human_readable_int_or_auto};
-pub use platform::{Device, KvCacheMemory, Platform, UsageContext};
+pub use platform::{Device, DrafterPlatform, KvCacheMemory, Platform, UsageContext};
 pub use reasons::{ConfigWarning, FieldReason, Reason, ResolvedEngine};
 pub use refusals::ConfigError;
+pub use speculation::SpeculationError;
+pub use speculative_args::{SpeculativeArgs, SpeculativeKeyError};
 
 use serde::{Deserialize, Serialize};
 
@@ -128,7 +135,7 @@ impl EngineConfig {
     /// Tokens per KV block as vLLM names them after its start: the fewest of any group's (`EngineCore._initialize_kv_caches`).
     #[must_use]
     pub fn block_size(&self) -> u32 {
-        self.kv_cache.groups.iter().map(|group| group.spec.block_size).min().unwrap_or(0)
+        self.kv_cache.block_size()
     }
 
     /// What bounds one request's blocks.

@@ -1,7 +1,11 @@
 //! What vLLM finds out by itself before it resolves its arguments: device, model, memory.
 
 use alloc::string::String;
-use core::num::{NonZeroU32, NonZeroU64};
+use alloc::vec::Vec;
+use core::num::NonZeroU32;
+
+use crate::models::layers::ModelLayers;
+use crate::speculative::SpeculativeMethod;
 
 /// The device, as `vllm/platforms` reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +16,8 @@ pub enum Device {
         name: String,
         /// All memory of one GPU, in bytes.
         total_memory_bytes: u64,
+        /// CUDA compute capability, such as `9.0`, where it is known.
+        compute_capability: Option<String>,
     },
     /// A processor without GPU (vLLM's CPU backend).
     Cpu {
@@ -59,8 +65,6 @@ pub enum KvCacheMemory {
         /// (`gpu_worker.py::determine_available_memory`). It grows a little with `max_num_batched_tokens` and the
         /// captured batch sizes; here it stays what was measured.
         non_kv_cache_bytes: u64,
-        /// KV cache bytes of one token over all layers of the rank. A block takes `block_size` times as many.
-        bytes_per_token: NonZeroU64,
     },
     /// Only the resulting number of blocks is known.
     Blocks {
@@ -88,6 +92,23 @@ pub struct Platform {
     pub pipeline_parallel_size: u32,
     /// Block size the attention backend asks for, where it is not vLLM's usual 16 (GPU) or 128 (CPU).
     pub default_block_size: Option<u32>,
+    /// Smallest number of tokens whose multiples the attention kernels take for a block.
+    pub kernel_block_size: u32,
+    /// What the model's layers keep on one rank, in the model's order.
+    pub layers: Vec<ModelLayers>,
+    /// Drafters that were measured beside the model.
+    pub drafters: Vec<DrafterPlatform>,
     /// Memory for the KV cache.
     pub kv_cache: KvCacheMemory,
+}
+
+/// A drafter beside the model, on one rank.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DrafterPlatform {
+    /// How it drafts.
+    pub method: SpeculativeMethod,
+    /// What its layers keep; empty if it has none.
+    pub layers: Vec<ModelLayers>,
+    /// Bytes of its weights and of what else it keeps.
+    pub memory_bytes: u64,
 }

@@ -26,7 +26,8 @@ pub enum Reason {
 /// The reason for one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldReason {
-    /// Name of the [`EngineConfig`] field.
+    /// Name of the [`EngineConfig`] field; of `kv_cache` `block_size` and of `speculative` `speculative_config`, as vLLM
+    /// calls them.
     pub field: &'static str,
     /// Where its value comes from.
     pub reason: Reason,

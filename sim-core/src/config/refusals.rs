@@ -2,10 +2,12 @@
 
 use core::fmt;
 
+use super::speculation::SpeculationError;
+use crate::kv_cache::PlanningError;
 use crate::math;
 
 /// Why [`EngineArgs::resolve`](super::EngineArgs::resolve) refuses. All but the ones marked as the simulator's own are
-/// refusals of vLLM 0.32.0 at start-up.
+/// refusals of vLLM at start-up.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -99,14 +101,17 @@ pub enum ConfigError {
         /// The argument that decides how many there are.
         raise: &'static str,
     },
-    /// Prefix caching is on and `prefix_match_unit` is not the block size, in a model with one kind of layer
-    /// (`kv_cache_utils.py::resolve_kv_cache_block_sizes`).
-    PrefixMatchUnitNotBlockSize {
+    /// The model's layers cannot be served together, or hits cannot end where they were asked to.
+    KvCachePlanning(PlanningError),
+    /// The drafter is refused.
+    Speculation(SpeculationError),
+    /// `mamba_block_size` is given without prefix caching (`VllmConfig.validate_mamba_block_size`).
+    MambaBlockSizeWithoutPrefixCaching {
         /// What was given.
-        prefix_match_unit: i64,
-        /// The only value allowed.
-        block_size: u32,
+        mamba_block_size: i64,
     },
+    /// A model with Mamba layers has prefix caching on and chunked prefill off (`MambaModelConfig`).
+    MambaWithoutChunkedPrefill,
     /// The simulator's own: `field` decides what was measured, and the profile holds for another value.
     NotInProfile {
         /// The argument.
@@ -162,10 +167,14 @@ impl fmt::Display for ConfigError {
                 "long_prefill_token_threshold = {long_prefill_token_threshold} is above max_model_len = \
                  {max_model_len}: lower it, or set it to 0 for no limit"
             ),
-            Self::PrefixMatchUnitNotBlockSize { prefix_match_unit, block_size } => write!(
-                f,
-                "prefix_match_unit = {prefix_match_unit} is not block_size = {block_size}, the only boundary a \
-                 prefix-cache hit can have in this model: leave it out"
+            Self::KvCachePlanning(error) => error.fmt(f),
+            Self::Speculation(error) => error.fmt(f),
+            Self::MambaBlockSizeWithoutPrefixCaching { mamba_block_size } => {
+                write!(f, "mamba_block_size = {mamba_block_size}: vLLM takes it only with enable_prefix_caching")
+            }
+            Self::MambaWithoutChunkedPrefill => f.write_str(
+                "enable_chunked_prefill = false: a model with Mamba or linear-attention layers needs chunked prefill \
+                 for its prefix cache; allow it, or set enable_prefix_caching to false",
             ),
             Self::NotInProfile { field, given, profile } => write!(
                 f,

@@ -7,11 +7,16 @@ use alloc::vec::Vec;
 use super::defaults::BatchLimits;
 use super::engine_args::{EngineArgs, PerformanceMode};
 use super::kv_fit::{self, KvFit};
+use super::kv_layers::{KvDemand, KvLayers, drafter};
 use super::platform::Platform;
 use super::reasons::{ConfigWarning, FieldReason, Resolved, ResolvedEngine};
 use super::refusals::ConfigError;
+use super::resolve_speculation::Speculation;
 use super::{EngineConfig, SchedulingPolicy};
+use crate::kv_cache::spec::KvCacheConfig;
 use crate::math;
+use crate::models::layers::ModelLayerKind;
+use crate::vllm_version::VllmVersion;
 
 /// vLLM's default block sizes (`CacheConfig.DEFAULT_BLOCK_SIZE`; `CpuPlatform.check_and_update_config`).
 const GPU_BLOCK_SIZE: u32 = 16;
@@ -34,31 +39,42 @@ impl Reasons {
 }
 
 impl EngineArgs {
-    /// Fills in every default as vLLM 0.32.0 does for a dense, full-attention, text-generating model, and checks the
-    /// result as it does at start-up, in the same order.
+    /// Fills in every default as vLLM does for a text-generating model with the platform's layers, and checks the
+    /// result as it does at start-up, in the same order. The version is `vllm_version`, or the newest.
     ///
     /// # Errors
     /// The first [`ConfigError`] that applies.
     pub fn resolve(&self, platform: &Platform) -> Result<ResolvedEngine, ConfigError> {
+        let version = self.vllm_version.unwrap_or_default();
         self.check_profile(platform)?;
         let max_model_len = self.model_len(platform)?;
         self.check_ranges()?;
         let block_size = self.resolve_block_size(platform)?;
         let enable_chunked_prefill =
             Resolved::or_default(self.enable_chunked_prefill, true, "on for generative models");
+        let enable_prefix_caching = self.resolve_prefix_caching(platform);
+        self.check_mamba(platform, enable_prefix_caching.value, enable_chunked_prefill.value)?;
         let limits = BatchLimits::resolve(self, platform, enable_chunked_prefill.value, max_model_len.value);
         self.check_scheduler(&limits, enable_chunked_prefill.value, max_model_len.value)?;
+        let speculation = Speculation::resolve(self, platform, version, limits.max_num_batched_tokens.value)?;
         let checked_len = max_model_len.value;
-        let fit = kv_fit::fit(self, platform, block_size.value, max_model_len)?;
-        let enable_prefix_caching = Resolved::or_default(self.enable_prefix_caching, true, "on for generative models");
-        self.check_prefix_match_unit(block_size.value, enable_prefix_caching.value)?;
+        let num_batches = platform.pipeline_parallel_size + u32::from(speculation.async_scheduling.value);
+        let tokens = u32::try_from(limits.max_num_batched_tokens.value).unwrap_or(u32::MAX);
+        let demand = KvDemand {
+            block_size: block_size.value,
+            enable_prefix_caching: enable_prefix_caching.value,
+            speculative: speculation.config.as_ref(),
+            version,
+            max_in_flight_tokens: num_batches.saturating_mul(tokens),
+        };
+        let layers = KvLayers::new(self, platform, demand)?;
+        let drafter_bytes = drafter(platform, demand.speculative).map_or(0, |drafter| drafter.memory_bytes);
+        let fit = kv_fit::fit(self, platform, &layers, drafter_bytes, max_model_len)?;
+        let kv_cache = layers.plan(fit.max_model_len.value)?;
 
         let mut reasons = Reasons(Vec::new());
-        let config = self.collect(
-            &mut reasons,
-            platform,
-            Parts { limits, fit, block_size, enable_chunked_prefill, enable_prefix_caching },
-        )?;
+        let parts = Parts { limits, fit, kv_cache, speculation, enable_chunked_prefill, enable_prefix_caching };
+        let config = self.collect(&mut reasons, platform, parts)?;
         let warnings = self.warnings(&config, platform, checked_len);
         Ok(ResolvedEngine { config, reasons: reasons.0, warnings })
     }
@@ -105,6 +121,10 @@ impl EngineArgs {
         at_least("max_num_scheduled_tokens", self.max_num_scheduled_tokens, 1, "at least 1")?;
         at_least("max_num_seqs", self.max_num_seqs, 1, "at least 1")?;
         at_least("max_num_active_seqs", self.max_num_active_seqs, 1, "at least 1")?;
+        at_least("prefill_schedule_interval", self.prefill_schedule_interval, 1, "at least 1")?;
+        at_least("mamba_block_size", self.mamba_block_size, 1, "at least 1")?;
+        let retention_interval = self.prefix_cache_retention_interval.flatten();
+        at_least("prefix_cache_retention_interval", retention_interval, 0, "at least 0, or None to keep all")?;
         at_least("long_prefill_token_threshold", self.long_prefill_token_threshold, 0, "at least 0, 0 for no limit")?;
         if let Some(value) = self.watermark.filter(|share| !(*share >= 0.0 && *share < 1.0)) {
             let range = "at least 0 and below 1";
@@ -150,21 +170,33 @@ impl EngineArgs {
         Ok(())
     }
 
-    /// `kv_cache_utils.py::resolve_kv_cache_block_sizes` for one KV cache group.
-    fn check_prefix_match_unit(&self, block_size: u32, enable_prefix_caching: bool) -> Result<(), ConfigError> {
-        match self.prefix_match_unit {
-            Some(prefix_match_unit) if enable_prefix_caching && prefix_match_unit != i64::from(block_size) => {
-                Err(ConfigError::PrefixMatchUnitNotBlockSize { prefix_match_unit, block_size })
-            }
-            _ => Ok(()),
+    /// `ModelConfig.is_prefix_caching_supported`.
+    fn resolve_prefix_caching(&self, platform: &Platform) -> Resolved<bool> {
+        if platform.layers.iter().all(|run| run.kind == ModelLayerKind::Mamba) {
+            Resolved::or_default(self.enable_prefix_caching, false, "off for models without attention")
+        } else {
+            Resolved::or_default(self.enable_prefix_caching, true, "on for generative models")
         }
+    }
+
+    /// `MambaModelConfig` and `validate_mamba_block_size`.
+    fn check_mamba(&self, platform: &Platform, caching: bool, chunked: bool) -> Result<(), ConfigError> {
+        if let Some(mamba_block_size) = self.mamba_block_size.filter(|_| !caching) {
+            return Err(ConfigError::MambaBlockSizeWithoutPrefixCaching { mamba_block_size });
+        }
+        let has_states = platform.layers.iter().any(|run| run.kind == ModelLayerKind::Mamba);
+        if has_states && caching && !chunked {
+            return Err(ConfigError::MambaWithoutChunkedPrefill);
+        }
+        Ok(())
     }
 
     /// Writes down every field with its reason.
     fn collect(&self, reasons: &mut Reasons, platform: &Platform, parts: Parts) -> Result<EngineConfig, ConfigError> {
-        let Parts { limits, fit, .. } = parts;
+        let Parts { limits, fit, kv_cache, speculation, .. } = parts;
         let (tokens, seqs) = (limits.max_num_batched_tokens.value, limits.max_num_seqs.value);
         let active = Resolved::or_default(self.max_num_active_seqs, seqs, "max_num_seqs");
+        let active = speculation.limited(active, tokens);
         let scheduled = Resolved::or_default(self.max_num_scheduled_tokens, tokens, "max_num_batched_tokens");
         let threshold = Resolved::or_default(self.long_prefill_token_threshold, 0, "no limit");
         let adaptive = Resolved::or_default(self.long_prefill_token_threshold_adaptive, false, "off");
@@ -175,7 +207,6 @@ impl EngineArgs {
         let max_num_batched_tokens = reasons.count("max_num_batched_tokens", limits.max_num_batched_tokens)?;
         let max_num_scheduled_tokens = reasons.count("max_num_scheduled_tokens", scheduled)?;
         let max_model_len = reasons.note("max_model_len", fit.max_model_len);
-        let block_size = reasons.note("block_size", parts.block_size);
         let num_gpu_blocks = reasons.count("num_gpu_blocks", fit.num_gpu_blocks)?;
         Ok(EngineConfig {
             max_num_seqs,
@@ -191,7 +222,7 @@ impl EngineArgs {
             policy: reasons.note("policy", policy),
             scheduler_reserve_full_isl: reasons.note("scheduler_reserve_full_isl", reserve),
             watermark_blocks: reasons.note("watermark_blocks", self.watermark_blocks(num_gpu_blocks)),
-            async_scheduling: reasons.note("async_scheduling", self.resolve_async(platform)),
+            async_scheduling: reasons.note("async_scheduling", speculation.async_scheduling.clone()),
             pipeline_parallel_size: reasons.note(
                 "pipeline_parallel_size",
                 match self.pipeline_parallel_size {
@@ -199,13 +230,36 @@ impl EngineArgs {
                     None => Resolved::default(platform.pipeline_parallel_size, "what the profile was measured with"),
                 },
             ),
-            vllm_version: super::VllmVersion::V0_32,
-            use_v2_model_runner: true,
-            prefill_schedule_interval: 1,
-            kv_cache: crate::kv_cache::spec::KvCacheConfig::full_attention(block_size),
-            enable_mamba_shared_prefix_checkpoint: false,
-            speculative: None,
+            vllm_version: reasons.note(
+                "vllm_version",
+                Resolved::or_default(self.vllm_version, VllmVersion::NEWEST, "the newest that is simulated"),
+            ),
+            use_v2_model_runner: reasons.note("use_v2_model_runner", speculation.use_v2_model_runner.clone()),
+            prefill_schedule_interval: reasons.count(
+                "prefill_schedule_interval",
+                Resolved::or_default(self.prefill_schedule_interval, 1, "prompts wait for no pass"),
+            )?,
+            kv_cache: reasons.note("block_size", self.kv_cache(platform, kv_cache)),
+            enable_mamba_shared_prefix_checkpoint: reasons.note(
+                "enable_mamba_shared_prefix_checkpoint",
+                Resolved::or_default(self.enable_mamba_shared_prefix_checkpoint, false, "off"),
+            ),
+            speculative: reasons.note("speculative_config", speculation.reasoned()),
         })
+    }
+
+    /// The groups with the reason for their block size.
+    fn kv_cache(&self, platform: &Platform, kv_cache: KvCacheConfig) -> Resolved<KvCacheConfig> {
+        let asked = self.resolve_block_size(platform);
+        let reason = match asked {
+            Ok(asked) if asked.value == kv_cache.block_size() => asked.reason,
+            _ => {
+                let why = "made long enough for a state of the model's Mamba or linear-attention layers, or for equal \
+                           pages";
+                return Resolved::overridden(kv_cache, why);
+            }
+        };
+        Resolved { value: kv_cache, reason }
     }
 
     /// `KVCacheManager.__init__`: a share of all blocks, the null block among them, cut to a whole number.
@@ -217,17 +271,6 @@ impl EngineArgs {
         let blocks = math::f64_to_u64(watermark * math::u32_to_f64(num_gpu_blocks));
         let blocks = u32::try_from(blocks).unwrap_or(num_gpu_blocks);
         Resolved::overridden(blocks, format!("watermark = {watermark} of {num_gpu_blocks} blocks, cut to whole blocks"))
-    }
-
-    /// `VllmConfig.__post_init__`, then `CpuPlatform.check_and_update_config`, which has the last word.
-    fn resolve_async(&self, platform: &Platform) -> Resolved<bool> {
-        let why = "the CPU backend always turns it off";
-        match self.async_scheduling {
-            Some(true) if platform.device.is_cpu() => Resolved::overridden(false, why),
-            Some(given) => Resolved::given(given),
-            None if platform.device.is_cpu() => Resolved::default(false, why),
-            None => Resolved::default(true, "on, as nothing given stands against it"),
-        }
     }
 
     /// What is doubtful. `checked_len` is the length before it was fitted to the KV cache.
@@ -262,7 +305,8 @@ impl EngineArgs {
 struct Parts {
     limits: BatchLimits,
     fit: KvFit,
-    block_size: Resolved<u32>,
+    kv_cache: KvCacheConfig,
+    speculation: Speculation,
     enable_chunked_prefill: Resolved<bool>,
     enable_prefix_caching: Resolved<bool>,
 }

@@ -4,61 +4,16 @@
 
 use alloc::vec::Vec;
 
-use super::block_keys::{BlockKeys, KeyPath};
+use super::block_keys::BlockKeys;
 use super::block_pool::BlockPool;
 use super::coordinator::Coordinator;
 use super::free_block_queue::BlockId;
 use super::group_blocks::GroupBlocks;
+use super::request_blocks::{AdmissionLimits, RequestBlocks, SlotDemand};
 use super::single_type::{Caching, Room};
 use crate::config::EngineConfig;
 use crate::math;
 use crate::request::TokenRun;
-
-/// The blocks of one request.
-#[derive(Debug, Clone, Default)]
-pub struct RequestBlocks {
-    /// Tokens that all tables have room for; 0 where a group has to be asked each time.
-    capacity: u32,
-    /// Tokens at which the next block can get its key; 0 where a group has to be asked each time.
-    next_full_block_end: u32,
-    /// Processed tokens at which the next block is given back.
-    next_skip: u32,
-    num_prompt_tokens: u32,
-    /// Where a prefix ends that some group has and this request had to compute for another; 0 for nowhere.
-    shared_prefix_boundary: u32,
-    /// Per group.
-    groups: Vec<GroupBlocks>,
-    path: KeyPath,
-}
-
-impl RequestBlocks {
-    /// Where a prefix ends that some group has and this request has to compute for another; 0 for nowhere.
-    pub(crate) const fn shared_prefix_boundary(&self) -> u32 {
-        self.shared_prefix_boundary
-    }
-}
-
-/// What a request needs slots for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SlotDemand {
-    /// Tokens computed, or being computed by a pass issued.
-    pub(crate) num_computed_tokens: u32,
-    /// Tokens of the pass being decided, drafts included.
-    pub(crate) num_new_tokens: u32,
-    /// Known tokens.
-    pub(crate) num_tokens: u32,
-    /// Of the computed ones, those of passes not yet processed.
-    pub(crate) num_in_flight_tokens: u32,
-}
-
-/// What an admission has to leave free.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct AdmissionLimits {
-    /// Admit only if all known tokens would fit now (`scheduler_reserve_full_isl`).
-    pub(crate) reserve_full: bool,
-    /// Hold the watermark's blocks back.
-    pub(crate) keep_watermark: bool,
-}
 
 /// Gives out blocks and remembers their content. Hides the pool from the scheduler.
 #[doc(alias = "KVCacheManager")]
@@ -70,8 +25,8 @@ pub struct KvCacheManager {
     enable_caching: bool,
     num_lookahead_tokens: u32,
     retention_interval: Option<u32>,
-    coordinator: Coordinator,
-    pool: BlockPool,
+    pub(super) coordinator: Coordinator,
+    pub(super) pool: BlockPool,
     /// Result of the last [`Self::get_computed_blocks`], per group.
     hits: Vec<Vec<BlockId>>,
     num_hit_tokens: u32,
@@ -205,7 +160,7 @@ impl KvCacheManager {
 
     /// Tokens that need a slot for a pass that ends behind `end`.
     #[inline]
-    fn num_slots(&self, end: u32) -> u32 {
+    pub(super) fn num_slots(&self, end: u32) -> u32 {
         (end + self.num_lookahead_tokens).min(self.max_model_len)
     }
 
@@ -238,37 +193,6 @@ impl KvCacheManager {
             self.cache_full_blocks(blocks, end.min(demand.num_tokens), demand.num_tokens, num_computed_tokens);
         }
         fits
-    }
-
-    /// The same for one group of full attention, as most models have: nothing is given back before a request's end, and
-    /// every full block is kept.
-    fn allocate_dense(&mut self, blocks: &mut RequestBlocks, demand: SlotDemand) -> bool {
-        let end = demand.num_computed_tokens + demand.num_new_tokens;
-        let num_slots = self.num_slots(end);
-        if num_slots > blocks.capacity {
-            let manager = &self.coordinator.managers[0];
-            let num_new_blocks = (num_slots - blocks.capacity).div_ceil(manager.block_size);
-            if num_new_blocks > self.pool.num_free_blocks() {
-                return false;
-            }
-            self.pool.get_new_blocks(num_new_blocks, &mut blocks.groups[0].table);
-            blocks.capacity += num_new_blocks * manager.block_size;
-        }
-        let num_final_tokens = end.min(demand.num_tokens);
-        if num_final_tokens >= blocks.next_full_block_end {
-            self.cache_dense(blocks, num_final_tokens, demand.num_tokens);
-        }
-        true
-    }
-
-    /// Gives full blocks their keys where every one of them is kept.
-    fn cache_dense(&mut self, blocks: &mut RequestBlocks, num_final_tokens: u32, num_tokens: u32) {
-        let manager = &self.coordinator.managers[0];
-        let num_cacheable_tokens = self.coordinator.num_cacheable_tokens(num_final_tokens, 0);
-        let num_hash_blocks = self.pool.keys.num_hash_blocks(num_tokens);
-        let num_full_blocks = num_hash_blocks.min(num_cacheable_tokens / manager.block_size);
-        manager.cache_full_blocks(&mut self.pool, &mut blocks.groups[0], num_full_blocks, &blocks.path);
-        blocks.next_full_block_end = manager.next_full_block_end(&blocks.groups[0]);
     }
 
     /// Blocks for `room` in every group of a running request, if there are enough.

@@ -5,7 +5,10 @@
 //! scheduler calls.
 
 pub mod manager;
+mod dense;
+pub mod request_blocks;
 mod coordinator;
+mod by_kind;
 mod single_type;
 mod full_attention;
 mod sliding_window;
@@ -13,7 +16,12 @@ mod chunked_local;
 pub(crate) mod mamba;
 mod group_blocks;
 pub mod planning;
+mod block_sizes;
+mod planning_error;
 pub mod spec;
 pub mod block_pool;
 pub mod block_keys;
 pub mod free_block_queue;
+
+pub use block_sizes::HitSettings;
+pub use planning_error::PlanningError;

@@ -1,14 +1,14 @@
 //! From a model's layers to groups that share block tables, and to the number of blocks.
 //!
 //! Source: `vllm/v1/core/kv_cache_planning.py` (`kv_cache_utils.py` in 0.32), with the layers of one rank after another
-//! and each layer's pages in one piece; `kv_cache_utils.py::resolve_kv_cache_block_sizes`.
+//! and each layer's pages in one piece.
 
 use alloc::vec;
 use alloc::vec::Vec;
-use core::fmt;
 
-use super::coordinator::allows_partial_hits;
-use super::spec::{KvCacheConfig, KvCacheGroup, KvCacheSpec, LayerKind, MambaCacheMode, MambaState, RequestExtent};
+use super::block_sizes::{HitSettings, with_block_sizes};
+use super::planning_error::{MAX_LAYERS, PlanningError};
+use super::spec::{KvCacheConfig, KvCacheGroup, KvCacheSpec, LayerKind};
 use crate::batch::AttentionKind;
 use crate::math;
 
@@ -18,12 +18,8 @@ pub struct PlanningOptions {
     /// Whether layers with a window or chunks keep all blocks, so that one table serves all
     /// (`--disable-hybrid-kv-cache-manager`).
     pub disable_hybrid_kv_cache_manager: bool,
-    /// Whether full blocks are kept and found again by content.
-    pub enable_prefix_caching: bool,
-    /// Finest boundary of a hit, if given (`--prefix-match-unit`).
-    pub prefix_match_unit: Option<u32>,
-    /// See [`KvCacheConfig::retention_interval`].
-    pub retention_interval: Option<u32>,
+    /// What decides where a hit can end.
+    pub hits: HitSettings,
     /// Whether a drafter's keys depend on the next token: its group is then marked
     /// (`SpeculativeConfig.use_eagle_block_drop`).
     pub marks_drafter: bool,
@@ -41,107 +37,6 @@ pub enum DrafterLayer {
     /// The model's last layer is one (0.32).
     Last,
 }
-
-/// Why a model's layers cannot be served together. Each variant's doc is its exact predicate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PlanningError {
-    /// There are no layers, or more than [`MAX_LAYERS`].
-    NumLayers {
-        /// How many there are.
-        num_layers: usize,
-    },
-    /// A size of a layer is 0.
-    ZeroSize {
-        /// The layer's place.
-        layer: usize,
-        /// Which size.
-        field: &'static str,
-    },
-    /// With one table for all, layers remain that need tables of their own: a window and chunks, or states.
-    NotOneType,
-    /// An MLA layer's page does not divide the largest page and cannot be padded.
-    PageSizes {
-        /// The layer's page in bytes.
-        page_size: u64,
-        /// The largest page in bytes.
-        largest: u64,
-    },
-    /// A block size is not a multiple of `prefix_match_unit`.
-    PrefixMatchUnit {
-        /// What was given.
-        prefix_match_unit: u32,
-        /// The block size.
-        block_size: u32,
-    },
-    /// A single group has another `prefix_match_unit` than its block size.
-    PrefixMatchUnitNotBlockSize {
-        /// What was given.
-        prefix_match_unit: u32,
-        /// The block size.
-        block_size: u32,
-    },
-    /// A retention interval is given and no group has windows or states.
-    RetentionWithoutSparseGroup {
-        /// What was given.
-        retention_interval: u32,
-    },
-    /// A retention interval is not a multiple of the blocks' common multiple.
-    RetentionInterval {
-        /// What was given.
-        retention_interval: u32,
-        /// What it must be a multiple of.
-        scheduler_block_size: u32,
-    },
-    /// The blocks' common multiple does not fit in 32 bits.
-    BlockSizes,
-}
-
-/// Most layers of a model.
-pub const MAX_LAYERS: usize = 4096;
-
-impl fmt::Display for PlanningError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NumLayers { num_layers } => {
-                write!(f, "{num_layers} layers keep something in the KV cache; 1 to {MAX_LAYERS} are simulated")
-            }
-            Self::ZeroSize { layer, field } => write!(f, "layer {layer}: {field} is 0"),
-            Self::NotOneType => f.write_str(
-                "disable_hybrid_kv_cache_manager: the layers are not of one type without windows and chunks, so vLLM \
-                 cannot serve them with one block table",
-            ),
-            Self::PageSizes { page_size, largest } => write!(
-                f,
-                "an MLA layer has {page_size} bytes a block, which does not divide the {largest} bytes of another \
-                 layer: vLLM does not start"
-            ),
-            Self::PrefixMatchUnit { prefix_match_unit, block_size } => write!(
-                f,
-                "prefix_match_unit = {prefix_match_unit} does not divide the block size {block_size} of a group of \
-                 layers"
-            ),
-            Self::PrefixMatchUnitNotBlockSize { prefix_match_unit, block_size } => write!(
-                f,
-                "prefix_match_unit = {prefix_match_unit}: with one group of layers it must be the block size \
-                 {block_size}, or not given"
-            ),
-            Self::RetentionWithoutSparseGroup { retention_interval } => write!(
-                f,
-                "prefix_cache_retention_interval = {retention_interval}: the model has no layers with a window or \
-                 states, which alone it acts on; set it to 0"
-            ),
-            Self::RetentionInterval { retention_interval, scheduler_block_size } => write!(
-                f,
-                "prefix_cache_retention_interval = {retention_interval} must be a multiple of {scheduler_block_size}, \
-                 the common multiple of the groups' block sizes"
-            ),
-            Self::BlockSizes => f.write_str("the groups' block sizes have no common multiple below 2^32"),
-        }
-    }
-}
-
-impl core::error::Error for PlanningError {}
 
 /// Groups `layers`, given in the model's order, as vLLM does.
 ///
@@ -168,7 +63,7 @@ pub fn plan(layers: &[KvCacheSpec], options: &PlanningOptions) -> Result<KvCache
         layers.iter().filter(|layer| !layer.is_draft).map(|layer| layer.kind.attention()).collect();
     attention.sort_unstable();
     attention.dedup();
-    with_block_sizes(groups, attention, options)
+    with_block_sizes(groups, attention, &options.hits)
 }
 
 fn check(layers: &[KvCacheSpec]) -> Result<(), PlanningError> {
@@ -385,94 +280,5 @@ fn group(spec: KvCacheSpec, specs: &[KvCacheSpec], layers: &[usize]) -> KvCacheG
         layers: layers.iter().map(|&layer| math::usize_to_u32(layer)).collect(),
         bytes_per_block: layers.iter().map(|&layer| specs[layer].page_size_bytes()).sum(),
         is_eagle_group: false,
-    }
-}
-
-/// `resolve_kv_cache_block_sizes`, and the coordinator's check of the retention interval.
-fn with_block_sizes(
-    groups: Vec<KvCacheGroup>,
-    attention: Vec<AttentionKind>,
-    options: &PlanningOptions,
-) -> Result<KvCacheConfig, PlanningError> {
-    let block_size = groups[0].spec.block_size;
-    let mut config = KvCacheConfig {
-        groups,
-        attention,
-        scheduler_block_size: block_size,
-        hash_block_size: block_size,
-        retention_interval: options.retention_interval,
-    };
-    if config.groups.len() == 1 {
-        let unit = options.prefix_match_unit.filter(|&unit| options.enable_prefix_caching && unit != block_size);
-        if let Some(prefix_match_unit) = unit {
-            return Err(PlanningError::PrefixMatchUnitNotBlockSize { prefix_match_unit, block_size });
-        }
-    } else {
-        let sizes = || config.groups.iter().map(|group| group.spec.block_size);
-        let multiple = sizes().try_fold(1u32, lcm).ok_or(PlanningError::BlockSizes)?;
-        let divisor = sizes().fold(0, gcd);
-        config.scheduler_block_size = multiple;
-        config.hash_block_size = multiple;
-        let keeps_states_by_request = config
-            .groups
-            .iter()
-            .any(|group| matches!(group.spec.kind, LayerKind::Mamba(MambaState { mode: MambaCacheMode::None, .. })));
-        if options.enable_prefix_caching && !keeps_states_by_request {
-            config.hash_block_size = options.prefix_match_unit.unwrap_or(divisor);
-            let unit = config.hash_block_size;
-            if let Some(block_size) = sizes().find(|size| !size.is_multiple_of(unit)) {
-                return Err(PlanningError::PrefixMatchUnit { prefix_match_unit: unit, block_size });
-            }
-        }
-    }
-    check_retention(&config)?;
-    Ok(config)
-}
-
-/// `_validate_prefix_cache_retention_interval`.
-fn check_retention(config: &KvCacheConfig) -> Result<(), PlanningError> {
-    let Some(retention_interval) = config.retention_interval.filter(|&interval| interval > 0) else { return Ok(()) };
-    let is_sparse = |kind: &LayerKind| matches!(kind, LayerKind::SlidingWindow { .. } | LayerKind::Mamba(_));
-    if !config.groups.iter().any(|group| is_sparse(&group.spec.kind)) {
-        return Err(PlanningError::RetentionWithoutSparseGroup { retention_interval });
-    }
-    let scheduler_block_size = config.scheduler_block_size;
-    if !retention_interval.is_multiple_of(scheduler_block_size) {
-        return Err(PlanningError::RetentionInterval { retention_interval, scheduler_block_size });
-    }
-    Ok(())
-}
-
-fn gcd(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
-fn lcm(a: u32, b: u32) -> Option<u32> {
-    (a / gcd(a, b)).checked_mul(b)
-}
-
-impl KvCacheConfig {
-    /// Bytes that a block takes of the memory: those of the group with the most.
-    #[must_use]
-    pub fn bytes_per_block(&self) -> u64 {
-        self.groups.iter().map(|group| group.bytes_per_block).max().unwrap_or(1)
-    }
-
-    /// Tokens of the shortest group's blocks: what `CacheConfig.block_size` is once the groups are known.
-    #[must_use]
-    pub fn min_block_size(&self) -> u32 {
-        self.groups.iter().map(|group| group.spec.block_size).min().unwrap_or(1)
-    }
-
-    /// Blocks of the longest request over all groups.
-    #[must_use]
-    pub fn max_blocks_per_request(&self, extent: RequestExtent) -> u64 {
-        self.groups.iter().map(|group| u64::from(group.spec.max_blocks_per_request(extent))).sum()
-    }
-
-    /// Whether a hit may end inside a Mamba block.
-    #[must_use]
-    pub fn has_partial_hits(&self) -> bool {
-        self.groups.len() > 1 && allows_partial_hits(self)
     }
 }

@@ -1,10 +1,12 @@
 //! What a profile says about the machine, in the terms in which vLLM resolves its arguments.
 
-use core::num::{NonZeroU32, NonZeroU64};
+use core::num::NonZeroU32;
 
 use super::error::ProfileError;
-use super::schema::{DeviceType, Profile};
-use crate::config::{Device, EngineArgs, KvCacheMemory, Platform, UsageContext};
+use super::schema::{DeviceType, Drafter, KvCacheLayerKind, KvCacheLayers, Profile};
+use crate::config::{Device, DrafterPlatform, EngineArgs, KvCacheMemory, Platform, UsageContext};
+use crate::models::layers::{ModelLayerKind, ModelLayers};
+use crate::speculative::SpeculativeMethod;
 
 impl Profile {
     /// The platform of this profile. The number of blocks that a real engine reported is used as long as `args` ask
@@ -21,6 +23,9 @@ impl Profile {
             tensor_parallel_size: self.engine.tensor_parallel_size,
             pipeline_parallel_size: self.engine.pipeline_parallel_size,
             default_block_size: Some(self.engine.block_size),
+            kernel_block_size: self.kernel_block_size(),
+            layers: self.memory.kv_cache_layers.iter().map(model_layers).collect(),
+            drafters: self.drafters.iter().filter_map(drafter).collect(),
             kv_cache: self.kv_cache_memory(args)?,
         })
     }
@@ -31,10 +36,24 @@ impl Profile {
         self.hardware.device_type == DeviceType::Cuda && !self.engine.enforce_eager
     }
 
+    /// The smallest block of the attention kernels that vLLM has for the model by default.
+    fn kernel_block_size(&self) -> u32 {
+        let is_mla = self.memory.kv_cache_layers.iter().any(|layers| layers.kind == KvCacheLayerKind::Mla);
+        match self.hardware.device_type {
+            DeviceType::Cpu => 32,
+            DeviceType::Cuda if is_mla => 64,
+            DeviceType::Cuda => 16,
+        }
+    }
+
     fn device(&self) -> Device {
         let total_memory_bytes = self.hardware.total_memory.bytes;
         match self.hardware.device_type {
-            DeviceType::Cuda => Device::Gpu { name: self.hardware.name.clone(), total_memory_bytes },
+            DeviceType::Cuda => Device::Gpu {
+                name: self.hardware.name.clone(),
+                total_memory_bytes,
+                compute_capability: self.hardware.compute_capability.clone(),
+            },
             DeviceType::Cpu => Device::Cpu { total_memory_bytes },
         }
     }
@@ -58,8 +77,36 @@ impl Profile {
         let parts = [&memory.weights, &memory.other_resident, &memory.activation_peak, &memory.cuda_graphs];
         Ok(KvCacheMemory::Measured {
             non_kv_cache_bytes: parts.iter().fold(0, |sum: u64, part| sum.saturating_add(part.bytes)),
-            bytes_per_token: NonZeroU64::new(memory.kv_cache_per_token.bytes)
-                .ok_or_else(|| zero("memory.kv_cache_per_token.bytes"))?,
         })
     }
+}
+
+/// What the layers keep, in the KV cache's words.
+fn model_layers(layers: &KvCacheLayers) -> ModelLayers {
+    let span = layers.span_tokens.unwrap_or(1);
+    ModelLayers {
+        num_layers: layers.num_layers,
+        kind: match layers.kind {
+            KvCacheLayerKind::FullAttention => ModelLayerKind::FullAttention,
+            KvCacheLayerKind::Mla => ModelLayerKind::Mla,
+            KvCacheLayerKind::SlidingWindow => ModelLayerKind::SlidingWindow(span),
+            KvCacheLayerKind::ChunkedLocalAttention => ModelLayerKind::ChunkedLocalAttention(span),
+            KvCacheLayerKind::Mamba => ModelLayerKind::Mamba,
+        },
+        num_kv_heads: layers.num_kv_heads,
+        head_size: layers.head_size,
+        bytes: layers.bytes,
+        bytes_per_draft_token: layers.bytes_per_draft_token,
+        checkpoint_alignment: layers.checkpoint_alignment,
+        is_draft: false,
+    }
+}
+
+/// A drafter whose method is known, as that of a valid profile is.
+fn drafter(drafter: &Drafter) -> Option<DrafterPlatform> {
+    Some(DrafterPlatform {
+        method: SpeculativeMethod::from_name(&drafter.method)?,
+        layers: drafter.kv_cache_layers.iter().map(model_layers).collect(),
+        memory_bytes: drafter.memory.bytes,
+    })
 }

@@ -95,7 +95,37 @@ pub const FLAGS: &[Flag] = &[
     engine("watermark", Form::Number, "Share of the blocks kept free at admission, in [0, 1)"),
     engine("async-scheduling", Form::Switch, "Prepare a pass while another runs"),
     engine("block-size", Form::Integer, "Tokens per KV block"),
-    engine("prefix-match-unit", Form::Integer, "Must be the block size"),
+    engine(
+        "prefix-match-unit",
+        Form::Integer,
+        "Finest token boundary of a prefix-cache hit; the block size in models with one kind of layer",
+    ),
+    engine(
+        "prefix-cache-retention-interval",
+        Form::Text,
+        "Tokens between kept checkpoints of windows and states; 0 for those that a repeated prompt can use, None for all",
+    ),
+    engine(
+        "disable-hybrid-kv-cache-manager",
+        Form::Switch,
+        "Keep all blocks of layers with a window, so that one block table serves all layers",
+    ),
+    engine("mamba-block-size", Form::Integer, "Tokens per block of Mamba states, in models without attention"),
+    engine(
+        "enable-mamba-shared-prefix-checkpoint",
+        Form::Switch,
+        "Keep Mamba states also where requests' common prefix ends",
+    ),
+    engine(
+        "prefill-schedule-interval",
+        Form::Integer,
+        "Passes from one that computes prompts to the next; 1 for no such rule",
+    ),
+    engine(
+        "speculative-config",
+        Form::Text,
+        "Speculative decoding: {\"method\": …, \"num_speculative_tokens\": …}, or its keys behind a dot",
+    ),
     engine("gpu-memory-utilization", Form::Number, "Share of the GPU's memory that the engine may use"),
     engine("kv-cache-memory-bytes", Form::Integer, "Memory of the KV cache, instead of what the share leaves"),
     engine(
@@ -111,6 +141,11 @@ pub const FLAGS: &[Flag] = &[
         "What the defaults are tuned for: balanced or throughput",
     ),
     engine("enforce-eager", Form::Switch, "Run without CUDA graphs"),
+    Flag {
+        is_vllms: false,
+        default: "0.33.0",
+        ..engine("vllm-version", Form::Choice(&["0.33.0", "0.32.0"]), "Whose scheduling rules are followed")
+    },
     Flag {
         is_vllms: false,
         default: "server",

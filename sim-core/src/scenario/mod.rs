@@ -30,8 +30,8 @@ pub use recognise::{RecogniseError, Recognised, recognise};
 pub use report_args::ReportArgs;
 pub use workload_args::WorkloadArgs;
 
-use crate::config::flags::{FlagEffect, FlagError, bench_serve_flag, serve_flag};
-use crate::config::{EngineArgs, UsageContext};
+use crate::config::flags::{FlagEffect, FlagError, bench_serve_flag, positive, serve_flag};
+use crate::config::{EngineArgs, SpeculativeArgs, UsageContext};
 
 /// Longest value of a flag, in bytes.
 pub const MAX_VALUE_BYTES: usize = 4096;
@@ -74,6 +74,12 @@ impl Scenario {
     /// [`ScenarioError::Flag`] if vLLM has no such flag, it is not simulated, it needs no simulation
     /// ([`FlagError::NotHere`]), or the value is not of its type; [`ScenarioError::TooLong`].
     pub fn set(&mut self, flag: &str, value: Option<&str>) -> Result<(), ScenarioError> {
+        if SpeculativeArgs::key_of_flag(flag).is_some() {
+            let mut engine = self.engine.clone();
+            engine.set(flag, value)?;
+            let whole = engine.speculative_config.unwrap_or_default().to_json();
+            return self.set("speculative-config", Some(&whole));
+        }
         let (place, is_negated) = find(flag).ok_or_else(|| refusal(flag, value))?;
         let spec = &FLAGS[place];
         if let Some(value) = value.filter(|value| value.len() > MAX_VALUE_BYTES) {
@@ -201,11 +207,12 @@ fn find(flag: &str) -> Option<(usize, bool)> {
         "tp" => "tensor-parallel-size",
         "pp" => "pipeline-parallel-size",
         "device-memory-utilization" => "gpu-memory-utilization",
+        "sc" => "speculative-config",
         name => name,
     };
     let place = |name: &str| FLAGS.iter().position(|flag| flag.name == name);
     place(name).map(|place| (place, false)).or_else(|| {
-        let place = place(name.strip_prefix("no-")?)?;
+        let place = place(&positive(name)?)?;
         (FLAGS[place].form == Form::Switch).then_some((place, true))
     })
 }

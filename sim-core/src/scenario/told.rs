@@ -2,10 +2,13 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use crate::config::{EngineConfig, Reason, ResolvedEngine};
+use crate::kv_cache::spec::{KvCacheConfig, LayerKind};
 use crate::metrics::summary::{EngineSummary, EngineTotals};
 use crate::simulator::{DeviceTime, SimulationResult};
+use crate::speculative::SpeculativeConfig;
 
 /// A setting of the engine, with the reason for its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +36,8 @@ pub fn engine_settings(engine: &ResolvedEngine) -> impl Iterator<Item = EngineSe
     })
 }
 
-fn field_values(config: &EngineConfig) -> [(&'static str, String); 16] {
-    [
+fn field_values(config: &EngineConfig) -> Vec<(&'static str, String)> {
+    let mut fields = alloc::vec![
         ("max_num_seqs", config.max_num_seqs.to_string()),
         ("max_num_active_seqs", config.max_num_active_seqs.to_string()),
         ("max_num_batched_tokens", config.max_num_batched_tokens.to_string()),
@@ -51,7 +54,64 @@ fn field_values(config: &EngineConfig) -> [(&'static str, String); 16] {
         ("watermark_blocks", config.watermark_blocks.to_string()),
         ("async_scheduling", config.async_scheduling.to_string()),
         ("pipeline_parallel_size", config.pipeline_parallel_size.to_string()),
-    ]
+        ("vllm_version", config.vllm_version.to_string()),
+        ("use_v2_model_runner", config.use_v2_model_runner.to_string()),
+        ("prefill_schedule_interval", config.prefill_schedule_interval.to_string()),
+        ("enable_mamba_shared_prefix_checkpoint", config.enable_mamba_shared_prefix_checkpoint.to_string()),
+        ("speculative_config", speculative(config.speculative.as_ref())),
+    ];
+    if config.kv_cache.groups.len() > 1 {
+        fields.push(("kv_cache_groups", groups(&config.kv_cache)));
+    }
+    fields
+}
+
+/// The drafter in one phrase.
+#[must_use]
+pub fn speculative(config: Option<&SpeculativeConfig>) -> String {
+    config.map_or_else(
+        || "none".to_string(),
+        |config| match &config.num_speculative_tokens_per_batch_size {
+            None => format!("{}, {} drafts", config.method, config.num_speculative_tokens),
+            Some(_) => format!("{}, up to {} drafts", config.method, config.num_speculative_tokens),
+        },
+    )
+}
+
+/// The groups in one phrase: layers, kind and tokens of a block of each.
+#[must_use]
+pub fn groups(config: &KvCacheConfig) -> String {
+    let mut told: Vec<(String, usize)> = Vec::new();
+    for group in &config.groups {
+        let (kind, layers) = (layer_kind(&group.spec.kind), group.layers.len());
+        let block = group.spec.block_size;
+        let text = format!("{layers} layers of {kind} with blocks of {block} tokens");
+        match told.last_mut().filter(|(last, _)| *last == text) {
+            Some((_, count)) => *count += 1,
+            None => told.push((text, 1)),
+        }
+    }
+    let parts: Vec<String> =
+        told.into_iter().map(|(text, count)| if count > 1 { format!("{count} × {text}") } else { text }).collect();
+    parts.join("; ")
+}
+
+/// A kind of layer in words.
+#[must_use]
+pub fn layer_kind(kind: &LayerKind) -> String {
+    match *kind {
+        LayerKind::FullAttention { sliding_window: Some(window), .. } => {
+            format!("attention to {window} tokens, all kept")
+        }
+        LayerKind::FullAttention { attention_chunk_size: Some(chunk), .. } => {
+            format!("attention in chunks of {chunk}, all kept")
+        }
+        LayerKind::FullAttention { .. } => "full attention".to_string(),
+        LayerKind::Mla => "latent attention (MLA)".to_string(),
+        LayerKind::SlidingWindow { sliding_window, .. } => format!("a sliding window of {sliding_window} tokens"),
+        LayerKind::ChunkedLocal { attention_chunk_size } => format!("attention in chunks of {attention_chunk_size}"),
+        LayerKind::Mamba(_) => "states".to_string(),
+    }
 }
 
 /// What the engine of `config` did in the run `result`.

@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::kv_cache::manager::{RequestBlocks, SlotDemand};
+use crate::kv_cache::request_blocks::{RequestBlocks, SlotDemand};
 use crate::math;
 use crate::request::{FinishReason, RequestId};
 

@@ -54,7 +54,7 @@ impl MambaSplit {
         let threshold = config.long_prefill_token_threshold;
         let most = config.max_num_scheduled_tokens;
         Some(Self {
-            block_size: config.kv_cache.min_block_size(),
+            block_size: config.block_size(),
             scheduler_block_size: config.kv_cache.scheduler_block_size,
             hash_block_size: config.kv_cache.hash_block_size,
             max_prefill_tokens: if threshold > 0 { most.min(threshold) } else { most },

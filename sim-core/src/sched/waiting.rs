@@ -6,7 +6,7 @@ use super::live_request::{LiveRequest, Place};
 use super::mamba_split::Chunk;
 use super::output::{Admission, ScheduledRequest, SchedulerOutput};
 use super::scheduler::{Budget, Scheduler};
-use crate::kv_cache::manager::{AdmissionLimits, RequestBlocks};
+use crate::kv_cache::request_blocks::{AdmissionLimits, RequestBlocks};
 use crate::math;
 use crate::request::{FinishReason, RequestId};
 

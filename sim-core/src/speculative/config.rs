@@ -3,7 +3,6 @@
 //! Source: `vllm/config/speculative.py::SpeculativeConfig` and the properties of `vllm/config/vllm.py` that follow from
 //! it.
 
-use alloc::string::String;
 use core::fmt;
 
 use super::dynamic::DynamicSchedule;
@@ -110,17 +109,6 @@ pub struct SpeculativeConfig {
     pub num_mtp_layers: u32,
     /// Whether `DSpark`'s first prediction is at its anchor token.
     pub sample_from_anchor: bool,
-}
-
-/// Why a drafter is refused. Each variant's doc is its exact predicate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SpeculativeError {
-    /// `method` is none that is simulated.
-    Method {
-        /// What was given.
-        method: String,
-    },
 }
 
 impl SpeculativeConfig {

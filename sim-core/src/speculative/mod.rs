@@ -9,6 +9,6 @@ mod acceptance;
 mod model_runner;
 
 pub use acceptance::{Acceptance, AcceptanceError, RecordedRequest};
-pub use config::{SpeculativeConfig, SpeculativeError, SpeculativeMethod};
+pub use config::{SpeculativeConfig, SpeculativeMethod};
 pub use dynamic::{DynamicSchedule, DynamicScheduleError};
 pub use model_runner::ModelRunner;

@@ -1,7 +1,7 @@
 //! The engine configuration against the real vLLM 0.32.0: `data/config`, written by `recorder/record_config.py`.
 
 use std::collections::BTreeSet;
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU32;
 
 use serde_json::{Value, json};
 use sim_core::config::flags::{self, FlagEffect, FlagError};
@@ -9,6 +9,8 @@ use sim_core::config::{
     ConfigError, ConfigWarning, Device, EngineArgs, EngineConfig, EntryPoint, KvCacheMemory, Platform, Reason,
     RequestRefusal, SchedulingPolicy, UsageContext, admit, human_readable_int, human_readable_int_or_auto,
 };
+use sim_core::kv_cache::PlanningError;
+use sim_core::models::layers::ModelLayers;
 
 /// The recorded cases of one file.
 #[track_caller]
@@ -26,16 +28,20 @@ fn recorded(file: &str) -> Vec<Value> {
 /// A GPU of `gib` GiB that serves a model of `model_max_len` tokens, with 64 KiB of KV cache per token.
 pub(super) fn gpu(name: &str, gib: u64, model_max_len: u32) -> Platform {
     Platform {
-        device: Device::Gpu { name: name.to_owned(), total_memory_bytes: gib << 30 },
+        device: Device::Gpu {
+            name: name.to_owned(),
+            total_memory_bytes: gib << 30,
+            compute_capability: Some("9.0".to_owned()),
+        },
         usage_context: UsageContext::OpenAiApiServer,
         model_max_len,
         tensor_parallel_size: 1,
         pipeline_parallel_size: 1,
         default_block_size: None,
-        kv_cache: KvCacheMemory::Measured {
-            non_kv_cache_bytes: 16 << 30,
-            bytes_per_token: NonZeroU64::new(1 << 16).expect("65536 is not 0"),
-        },
+        kernel_block_size: 16,
+        layers: vec![ModelLayers::full_attention(1 << 16)],
+        drafters: vec![],
+        kv_cache: KvCacheMemory::Measured { non_kv_cache_bytes: 16 << 30 },
     }
 }
 
@@ -59,7 +65,11 @@ fn platform(recorded: &Value) -> Platform {
     Platform {
         device: match kind.as_str() {
             "cpu" => Device::Cpu { total_memory_bytes },
-            _ => Device::Gpu { name: device["name"].as_str().expect("a name").to_owned(), total_memory_bytes },
+            _ => Device::Gpu {
+                name: device["name"].as_str().expect("a name").to_owned(),
+                total_memory_bytes,
+                compute_capability: None,
+            },
         },
         usage_context: match recorded["usage_context"].as_str() {
             Some("llm_class") => UsageContext::LlmClass,
@@ -70,10 +80,10 @@ fn platform(recorded: &Value) -> Platform {
         tensor_parallel_size: count(&recorded["tensor_parallel_size"]),
         pipeline_parallel_size: count(&recorded["pipeline_parallel_size"]),
         default_block_size: None,
-        kv_cache: KvCacheMemory::Measured {
-            non_kv_cache_bytes: number(&recorded["kv_cache"]["non_kv_cache_bytes"]),
-            bytes_per_token: NonZeroU64::new(number(&recorded["kv_cache"]["bytes_per_token"])).expect("not 0"),
-        },
+        kernel_block_size: 16,
+        layers: vec![ModelLayers::full_attention(number(&recorded["kv_cache"]["bytes_per_token"]))],
+        drafters: vec![],
+        kv_cache: KvCacheMemory::Measured { non_kv_cache_bytes: number(&recorded["kv_cache"]["non_kv_cache_bytes"]) },
     }
 }
 
@@ -141,7 +151,7 @@ fn refusal_as_recorded(error: &ConfigError, recorded: &Value) -> Value {
         E::LongPrefillTokenThresholdAboveMaxModelLen { long_prefill_token_threshold: given, max_model_len } => {
             refused("long_prefill_token_threshold_above_max_model_len", json!([given, max_model_len]))
         }
-        E::PrefixMatchUnitNotBlockSize { prefix_match_unit, .. } => {
+        E::KvCachePlanning(PlanningError::PrefixMatchUnitNotBlockSize { prefix_match_unit, .. }) => {
             refused("prefix_match_unit", json!([prefix_match_unit]))
         }
         E::NoKvCacheMemory { .. } => refused("no_kv_cache_memory", json!([])),
@@ -195,7 +205,7 @@ fn every_field_has_a_reason() {
     for field in fields.as_object().expect("an object").keys() {
         assert!(resolved.reason(field).is_some(), "{field} has no reason");
     }
-    assert_eq!(resolved.reasons.len(), 16, "each field once");
+    assert_eq!(resolved.reasons.len(), 21, "each field once");
     let given = args(json!({"max_num_seqs": 7, "watermark": 0.5})).resolve(&gpu("x", 80, 8192)).expect("resolves");
     assert_eq!(given.reason("max_num_seqs"), Some(&Reason::Given));
     assert!(
@@ -299,10 +309,12 @@ fn every_flag_of_vllm_is_known_and_no_other() {
         ("vllm_bench_serve_flags.json", flags::BENCH_SERVE, flags::bench_serve_flag),
     ] {
         let mut in_vllm = BTreeSet::new();
-        for flag in recorded(file) {
+        for flag in recorded(file).into_iter().chain(recorded(&format!("v0.33/{file}"))) {
             let default = flag["default"].as_str();
             for name in flag["flags"].as_array().expect("names").iter().map(|name| name.as_str().expect("a text")) {
-                let negated = flag["switch"] == true && name.starts_with("--no-");
+                let names = || flag["flags"].as_array().expect("names").iter().filter_map(Value::as_str);
+                // A switch has two names; the second turns it off.
+                let negated = flag["switch"] == true && names().next() != Some(name) && name.starts_with("--");
                 if !negated {
                     in_vllm.insert(name.to_owned());
                 }
@@ -329,6 +341,8 @@ fn a_simulated_flag_can_be_set_and_no_other() {
         "--scheduling-policy" => "priority",
         "--performance-mode" => "throughput",
         "--watermark" => "0.25",
+        "--spec-method" => "ngram",
+        "--speculative-config" | "-sc" => r#"{"method": "ngram"}"#,
         _ => "1",
     };
     for group in flags::SERVE {

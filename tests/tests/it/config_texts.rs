@@ -8,6 +8,7 @@ use sim_core::config::flags::{bench_serve_flag, serve_flag};
 use sim_core::config::{
     Device, EngineArgs, EntryPoint, KvCacheMemory, Platform, Reason, UsageContext, admit, human_readable_int,
 };
+use sim_core::scenario::told::engine_settings;
 
 use crate::config::{args, gpu};
 
@@ -101,8 +102,8 @@ fn reasons_say_where_a_value_comes_from() {
     ];
     let text = lines(cases, |platform, given| {
         let resolved = given.resolve(platform).expect("the case resolves");
-        let fields = format!("{:?}", resolved.config);
-        assert_eq!(fields.matches(": ").count(), resolved.reasons.len(), "one reason per field of {fields}");
+        let settings = engine_settings(&resolved).count();
+        assert_eq!(settings, resolved.reasons.len(), "one reason for every setting that is told");
         let say = |reason: &Reason| match reason {
             Reason::Given => "given".to_owned(),
             Reason::Default { why } => format!("default ({why})"),

@@ -142,7 +142,8 @@ fn hostile_links_are_refused_by_name() {
     check_link("#v=1&enable-prefix-caching&no-enable-prefix-caching", "no-enable-prefix-caching comes twice");
     check_link("#v=1&max-num-seqs=many", "--max-num-seqs");
     check_link("#v=1&max-num-seqs", "--max-num-seqs");
-    check_link("#v=1&speculative-config={}", "--speculative-config is not simulated");
+    check_link("#v=1&enable-lora=", "--enable-lora is not simulated");
+    check_link("#v=1&speculative-config=%7B%22method%22:%22suffix%22%7D", "method \"suffix\" is not simulated");
     check_link("#v=1&no-such-flag=1", "no such flag");
     check_link("#v=1&goodput=ttft", "goodput");
     check_link("#v=1&profile=../../secret", "profile: it must be a name");
@@ -209,7 +210,7 @@ fn pasted_commands_are_taken_flag_by_flag() {
     check_command("# a comment\n\nvllm serve m -tp 1", &[("tensor-parallel-size", "1")], &[], &[]);
     check_command("vllm serve m --no-enable-prefix-caching", &[("enable-prefix-caching", "false")], &[], &[]);
     check_command("vllm serve m --quantization fp8 --max-num-seqs 64", &seqs, &["--quantization"], &[]);
-    check_command("vllm serve m --speculative-config '{}'", &[], &[], &["--speculative-config is not simulated"]);
+    check_command("vllm serve m --speculative-config.method suffix", &[], &[], &["method \"suffix\" is not simulated"]);
     check_command("vllm serve m --max-nun-seqs 64", &[], &[], &["--max-nun-seqs: vLLM 0.32.0 has no such flag"]);
     check_command("vllm serve m --request-rate 5", &[], &[], &["--request-rate: this command has no such flag"]);
     check_command("vllm serve m stray", &[], &[], &["\"stray\" belongs to no flag"]);

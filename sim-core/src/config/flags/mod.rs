@@ -9,6 +9,9 @@ use core::fmt;
 mod bench;
 mod serve;
 
+use super::speculative_args::SpeculativeKeyError;
+use crate::vllm_version::VllmVersion;
+
 pub use bench::BENCH_SERVE;
 pub use serve::SERVE;
 
@@ -41,7 +44,7 @@ pub struct FlagGroup {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FlagError {
-    /// vLLM 0.32.0 has no flag of that name.
+    /// vLLM has no flag of that name.
     Unknown {
         /// The name as looked up.
         flag: String,
@@ -61,6 +64,8 @@ pub enum FlagError {
         /// What the flag means instead.
         why: &'static str,
     },
+    /// `--speculative-config` holds something that is not taken.
+    SpeculativeConfig(SpeculativeKeyError),
     /// The value is missing, superfluous or of the wrong type.
     Value {
         /// The name as looked up.
@@ -81,7 +86,8 @@ impl FlagError {
 impl fmt::Display for FlagError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown { flag } => write!(f, "{flag}: vLLM 0.32.0 has no such flag"),
+            Self::Unknown { flag } => write!(f, "{flag}: vLLM {} has no such flag", VllmVersion::NEWEST),
+            Self::SpeculativeConfig(error) => error.fmt(f),
             Self::NotSimulated { flag, why } => write!(f, "{flag} is not simulated: {why}"),
             Self::NotHere { flag, why } => write!(f, "{flag} cannot be set here: {why}"),
             Self::Value { flag, value, expected } => write!(f, "{flag} {value:?}: {expected}"),
@@ -116,10 +122,7 @@ fn look_up(groups: &[FlagGroup], flag: &str, value: Option<&str>) -> Result<(Fla
     };
     let name = normalised(written);
     let found = find(groups, &name).map(|entry| (entry, value.unwrap_or("true")));
-    let negated = || {
-        let positive = name.strip_prefix("--no-")?;
-        find(groups, &alloc::format!("--{positive}")).map(|entry| (entry, "false"))
-    };
+    let negated = || find(groups, &alloc::format!("--{}", positive(&name)?)).map(|entry| (entry, "false"));
     let Some(((group, harmless), value)) = found.or_else(negated) else {
         return Err(FlagError::Unknown { flag: name });
     };
@@ -127,6 +130,17 @@ fn look_up(groups: &[FlagGroup], flag: &str, value: Option<&str>) -> Result<(Fla
         return Err(FlagError::NotSimulated { flag: name, why: group.why });
     }
     Ok((group.effect, group.why))
+}
+
+/// The switch, without dashes, that `name` turns off if there is one: `--no-enable-x` and, since 0.33, `--disable-x` turn
+/// `enable-x` off.
+pub(crate) fn positive(name: &str) -> Option<String> {
+    let name = name.trim_start_matches('-');
+    if let Some(positive) = name.strip_prefix("no-") {
+        return Some(positive.to_string());
+    }
+    let swapped = |from: &str, to: &str| name.strip_prefix(from).map(|rest| alloc::format!("{to}{rest}"));
+    swapped("disable-", "enable-").or_else(|| swapped("enable-", "disable-"))
 }
 
 /// The group a flag is in, and the value with which it changes nothing.

@@ -1,4 +1,4 @@
-//! The flags of `vllm serve` 0.32.0 (`vllm/entrypoints/launchers/cli_args.py::make_arg_parser`).
+//! The flags of `vllm serve` 0.32.0 and 0.33.0 (`vllm/entrypoints/common/cli_args.py::make_arg_parser`).
 
 use super::FlagEffect::{FixedByProfile, NoEffect, NotSimulated, Simulated};
 use super::FlagGroup;
@@ -16,7 +16,9 @@ pub const SERVE: &[FlagGroup] = &[
             "--scheduler-reserve-full-isl", "--watermark", "--async-scheduling", "--block-size", "--prefix-match-unit",
             "--gpu-memory-utilization", "--device-memory-utilization", "--kv-cache-memory-bytes",
             "--num-gpu-blocks-override", "--tensor-parallel-size", "-tp", "--pipeline-parallel-size", "-pp",
-            "--performance-mode",
+            "--performance-mode", "--prefill-schedule-interval", "--disable-hybrid-kv-cache-manager",
+            "--prefix-cache-retention-interval", "--mamba-block-size", "--enable-mamba-shared-prefix-checkpoint",
+            "--speculative-config", "-sc", "--spec-method", "--spec-model", "--spec-tokens",
         ],
     },
     FlagGroup {
@@ -42,7 +44,7 @@ pub const SERVE: &[FlagGroup] = &[
             "--return-sampling-mask", "--aux-output-config", "--watermark-config", "--enable-batch-sharded-sampling",
             "--kv-sharing-fast-prefill", "--disable-custom-all-reduce", "--worker-cls", "--worker-extension-cls",
             "--enable-hc-sp", "--engram-config", "--enable-shm-tensor-arena", "--numa-bind", "--numa-bind-nodes",
-            "--numa-bind-cpus", "--device-ids", "--distributed-executor-backend", "--nnodes", "-n", "--node-rank", "-r",
+            "--numa-bind-cpus", "--monokernel", "--device-ids", "--distributed-executor-backend", "--nnodes", "-n", "--node-rank", "-r",
         ],
     },
     FlagGroup {
@@ -90,7 +92,7 @@ pub const SERVE: &[FlagGroup] = &[
             "--data-parallel-address", "-dpa", "--data-parallel-rpc-port", "-dpp", "--data-parallel-backend", "-dpb",
             "--data-parallel-supervisor-port", "--dp-supervisor-probe-interval-s", "--dp-supervisor-probe-timeout-s",
             "--dp-supervisor-probe-failure-threshold", "--dp-sync-interval", "--disable-nccl-for-dp-synchronization",
-            "--prefill-schedule-interval", "--elastic-ep-max-dp-size", "--fault-tolerance-config",
+            "--elastic-ep-max-dp-size", "--fault-tolerance-config",
         ],
     },
     FlagGroup {
@@ -105,11 +107,6 @@ pub const SERVE: &[FlagGroup] = &[
         flags: &[
             "--dcp-comm-backend", "--dcp-q-replicate", "--dcp-kv-cache-interleave-size", "--cp-kv-cache-interleave-size",
         ],
-    },
-    FlagGroup {
-        effect: NotSimulated,
-        why: "speculative decoding gives a pass several tokens of one request, some of which are rejected",
-        flags: &["--speculative-config", "-sc", "--spec-method", "--spec-model", "--spec-tokens"],
     },
     FlagGroup {
         effect: NotSimulated,
@@ -158,16 +155,33 @@ pub const SERVE: &[FlagGroup] = &[
         flags: &["--config"],
     },
     FlagGroup {
-        effect: NoEffect,
-        why: "it acts only in models with Mamba, linear-attention or sliding-window layers, which are not simulated",
+        effect: FixedByProfile,
+        why: "it chooses how Mamba states are kept and computed, so their size and step times hold for one value",
         #[rustfmt::skip]
         flags: &[
             "--mamba-backend", "--mamba-ssu-algorithm", "--enable-mamba-cache-stochastic-rounding",
-            "--mamba-cache-philox-rounds", "--mamba-cache-dtype", "--mamba-ssm-cache-dtype", "--mamba-block-size",
-            "--mamba-cache-mode", "--enable-mamba-shared-prefix-checkpoint", "--replayssm-buffer-len",
-            "--use-replayssm", "--prefix-cache-retention-interval", "--swa-bounded-replay",
-            "--disable-hybrid-kv-cache-manager",
+            "--mamba-cache-philox-rounds", "--mamba-cache-dtype", "--mamba-ssm-cache-dtype",
         ],
+    },
+    FlagGroup {
+        effect: NoEffect,
+        why: "which Mamba states are kept follows from prefix caching, whatever is given",
+        flags: &["--mamba-cache-mode"],
+    },
+    FlagGroup {
+        effect: NotSimulated,
+        why: "states are then rebuilt from recorded inputs, and verifications keep none of their own",
+        flags: &["--use-replayssm=false"],
+    },
+    FlagGroup {
+        effect: NoEffect,
+        why: "it acts only together with --use-replayssm, which is refused",
+        flags: &["--replayssm-buffer-len"],
+    },
+    FlagGroup {
+        effect: NoEffect,
+        why: "it acts only in DeepSeek-V4.1, whose layers are not simulated",
+        flags: &["--swa-bounded-replay"],
     },
     FlagGroup {
         effect: NoEffect,
@@ -200,7 +214,7 @@ pub const SERVE: &[FlagGroup] = &[
         flags: &[
             "--seed", "--generation-config", "--override-generation-config", "--max-logprobs", "--logprobs-mode",
             "--structured-outputs-config", "--reasoning-config", "--reasoning-parser", "--reasoning-parser-plugin",
-            "--enable-trace-replay",
+            "--enable-trace-replay", "--reasoning-effort-map",
         ],
     },
     FlagGroup {
@@ -226,7 +240,7 @@ pub const SERVE: &[FlagGroup] = &[
             "--model-loader-extra-config", "--ignore-patterns", "--use-tqdm-on-load", "--pt-load-map-location",
             "--max-parallel-loading-workers", "--allow-deprecated-quantization", "--master-addr", "--master-port",
             "--distributed-timeout-seconds", "--cpu-distributed-timeout-seconds", "--weight-transfer-config",
-            "--fail-on-environ-validation", "--shutdown-timeout",
+            "--fail-on-environ-validation", "--shutdown-timeout", "--watchdog-config",
         ],
     },
     FlagGroup {
@@ -235,7 +249,7 @@ pub const SERVE: &[FlagGroup] = &[
         #[rustfmt::skip]
         flags: &[
             "--enable-sleep-mode", "--sleep-mode-offload-cudagraph", "--sleep-preserve-parameter-names",
-            "--enable-nccl-comm-suspend",
+            "--enable-nccl-comm-suspend", "--sleep-mode-backend",
         ],
     },
     FlagGroup {
@@ -269,5 +283,5 @@ pub const SERVE: &[FlagGroup] = &[
             "--kv-events-config",
         ],
     },
-    FlagGroup { effect: NoEffect, why: "it does nothing in vLLM 0.32.0 either", flags: &["--disable-cascade-attn"] },
+    FlagGroup { effect: NoEffect, why: "it does nothing in vLLM either", flags: &["--disable-cascade-attn"] },
 ];

@@ -3,6 +3,7 @@
 use sim_core::config::{EngineConfig, Reason, ResolvedEngine, SchedulingPolicy};
 use sim_core::profile::Profile;
 use sim_core::scenario::Scenario;
+use sim_core::scenario::told;
 
 /// A value as text with its reason in words.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,7 +40,14 @@ fn told(flag: &str, engine: &ResolvedEngine, profile: &Profile) -> Told {
         "kv-cache-memory-bytes" => (String::new(), "what the memory share leaves"),
         "watermark" => ("0.0".to_owned(), "no blocks are kept free"),
         "tensor-parallel-size" => (profile.engine.tensor_parallel_size.to_string(), "what the profile was made with"),
-        "prefix-match-unit" => (engine.config.block_size().to_string(), "the block size"),
+        "prefix-match-unit" => {
+            (engine.config.kv_cache.hash_block_size.to_string(), "what divides the blocks of all groups")
+        }
+        "prefix-cache-retention-interval" => ("0".to_owned(), "vLLM's default"),
+        "disable-hybrid-kv-cache-manager" | "enable-mamba-shared-prefix-checkpoint" => {
+            ("off".to_owned(), "vLLM's default")
+        }
+        "mamba-block-size" => (String::new(), "the block size, or with the prefix cache off the longest sequence"),
         "performance-mode" => ("balanced".to_owned(), "vLLM's default"),
         "enforce-eager" => ("off".to_owned(), "vLLM's default"),
         "usage-context" => ("server".to_owned(), "vllm serve"),
@@ -77,6 +85,9 @@ fn value_of(flag: &str, config: &EngineConfig) -> Option<String> {
         "num-gpu-blocks-override" => config.num_gpu_blocks,
         "long-prefill-token-threshold" => config.long_prefill_token_threshold,
         "pipeline-parallel-size" => config.pipeline_parallel_size,
+        "prefill-schedule-interval" => config.prefill_schedule_interval,
+        "vllm-version" => return Some(config.vllm_version.to_string()),
+        "speculative-config" => return Some(told::speculative(config.speculative.as_ref())),
         "watermark" => return Some(format!("{} blocks", config.watermark_blocks)),
         "enable-prefix-caching" => return switch(config.enable_prefix_caching),
         "enable-chunked-prefill" => return switch(config.enable_chunked_prefill),
