@@ -98,6 +98,13 @@ pub(crate) struct RecordedModel {
     speculative: Option<RecordedDrafter>,
 }
 
+impl RecordedModel {
+    /// Whether the recorded worker proposed as many drafts as the scheduler asked for.
+    pub(crate) fn proposes_as_scheduled(&self) -> bool {
+        self.speculative.as_ref().is_some_and(|drafter| drafter.proposes_as_scheduled)
+    }
+}
+
 /// A field that is there, be it null.
 fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
@@ -126,6 +133,8 @@ pub(crate) struct RecordedDrafter {
     prompt_lookup_max: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     prompt_lookup_min: Option<u32>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    proposes_as_scheduled: bool,
 }
 
 /// Most layers of a recording.
@@ -227,7 +236,7 @@ impl RecordedEngine {
                 retention_interval: model.retention.unwrap_or(Some(0)),
             },
             marks_drafter: speculative.is_some_and(|drafter| drafter.uses_eagle_block_drop(version)),
-            drafter_layer: if version.marks_draft_layers() { DrafterLayer::Marked } else { DrafterLayer::Last },
+            drafter_layer: DrafterLayer::of(version, speculative),
             extra_retained_tokens: speculative
                 .map_or(0, |drafter| drafter.num_prefill_lookahead_tokens().saturating_sub(1)),
         };

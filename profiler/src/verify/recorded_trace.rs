@@ -222,7 +222,10 @@ impl RecordedWorkload {
             accepted: request.accept.clone().unwrap_or_default(),
             proposed: request.propose.clone().unwrap_or_default(),
         };
-        requests.set_acceptance(Acceptance::Recorded(self.requests.iter().map(drafts).collect()));
+        requests.set_acceptance(Acceptance::Recorded {
+            requests: self.requests.iter().map(drafts).collect(),
+            asks_scheduler: self.model.proposes_as_scheduled(),
+        });
         Ok((requests, ids))
     }
 }

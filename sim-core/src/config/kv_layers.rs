@@ -68,7 +68,7 @@ impl KvLayers {
                     .unwrap_or_else(|| has_chunks(&layers)),
                 hits,
                 marks_drafter: speculative.is_some_and(|drafter| drafter.uses_eagle_block_drop(version)),
-                drafter_layer: if version.marks_draft_layers() { DrafterLayer::Marked } else { DrafterLayer::Last },
+                drafter_layer: DrafterLayer::of(version, speculative),
                 extra_retained_tokens: speculative
                     .map_or(0, |drafter| drafter.num_prefill_lookahead_tokens().saturating_sub(1)),
             },

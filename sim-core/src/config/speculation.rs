@@ -93,7 +93,7 @@ impl SpeculativeArgs {
             return Err(SpeculationError::NoModel { method });
         }
         self.check_prompt_lookup()?;
-        self.synthetic(num_drafts)?;
+        self.synthetic(num_drafts, 0)?;
         let schedule = self.num_speculative_tokens_per_batch_size.as_deref().map(DynamicSchedule::new);
         Ok(SpeculativeConfig {
             num_speculative_tokens_per_batch_size: schedule.transpose().map_err(SpeculationError::Schedule)?,
@@ -113,16 +113,16 @@ impl SpeculativeArgs {
         if min < 1 || max < 1 || min > max { Err(SpeculationError::PromptLookup { min, max }) } else { Ok(()) }
     }
 
-    /// The acceptance of vLLM's synthetic method with seed 0, if that is asked for.
+    /// The acceptance of vLLM's synthetic method, if that is asked for.
     ///
     /// # Errors
     /// [`SpeculationError::Synthetic`] and [`SpeculationError::SyntheticRates`].
-    pub fn synthetic(&self, num_speculative_tokens: u32) -> Result<Option<Acceptance>, SpeculationError> {
+    pub fn synthetic(&self, num_speculative_tokens: u32, seed: u64) -> Result<Option<Acceptance>, SpeculationError> {
         let is_synthetic = self.rejection_sample_method.as_deref() == Some("synthetic");
         let made = match (&self.synthetic_acceptance_rates, self.synthetic_acceptance_length) {
             (None, None) if !is_synthetic => return Ok(None),
-            (Some(rates), None) if is_synthetic => Acceptance::unconditional(rates, num_speculative_tokens, 0),
-            (None, Some(length)) if is_synthetic => Acceptance::mean_length(length, num_speculative_tokens, 0),
+            (Some(rates), None) if is_synthetic => Acceptance::unconditional(rates, num_speculative_tokens, seed),
+            (None, Some(length)) if is_synthetic => Acceptance::mean_length(length, num_speculative_tokens, seed),
             _ => return Err(SpeculationError::SyntheticRates { is_synthetic }),
         };
         made.map(Some).map_err(SpeculationError::Synthetic)

@@ -11,6 +11,8 @@ use super::planning_error::{MAX_LAYERS, PlanningError};
 use super::spec::{KvCacheConfig, KvCacheGroup, KvCacheSpec, LayerKind};
 use crate::batch::AttentionKind;
 use crate::math;
+use crate::speculative::{SpeculativeConfig, SpeculativeMethod};
+use crate::vllm_version::VllmVersion;
 
 /// How the layers are to be grouped.
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +36,22 @@ pub struct PlanningOptions {
 pub enum DrafterLayer {
     /// Each layer says whether it is one (0.33).
     Marked,
-    /// The model's last layer is one (0.32).
+    /// The model's last layer is one, where there are groups by kind (0.32 with MTP).
     Last,
+    /// Nobody knows (0.32 with other methods): then it may be any.
+    Unknown,
+}
+
+impl DrafterLayer {
+    /// How `version` tells the layers of a drafter.
+    #[must_use]
+    pub fn of(version: VllmVersion, drafter: Option<&SpeculativeConfig>) -> Self {
+        match drafter.map(|drafter| drafter.method) {
+            _ if version.marks_draft_layers() => Self::Marked,
+            Some(SpeculativeMethod::Mtp) => Self::Last,
+            _ => Self::Unknown,
+        }
+    }
 }
 
 /// Groups `layers`, given in the model's order, as vLLM does.
@@ -50,10 +66,12 @@ pub fn plan(layers: &[KvCacheSpec], options: &PlanningOptions) -> Result<KvCache
             *extra_retained_tokens = options.extra_retained_tokens;
         }
     }
-    let mut groups = group_layers(&mut specs, options.disable_hybrid_kv_cache_manager)?;
+    let (mut groups, are_by_kind) = group_layers(&mut specs, options.disable_hybrid_kv_cache_manager)?;
     if options.marks_drafter {
         for group in &mut groups {
             group.is_eagle_group = match options.drafter_layer {
+                DrafterLayer::Unknown => false,
+                DrafterLayer::Last if !are_by_kind => false,
                 DrafterLayer::Marked => group.layers.iter().any(|&layer| layers[layer as usize].is_draft),
                 DrafterLayer::Last => group.layers.contains(&(math::usize_to_u32(layers.len()) - 1)),
             };
@@ -89,20 +107,20 @@ fn check(layers: &[KvCacheSpec]) -> Result<(), PlanningError> {
     Ok(())
 }
 
-/// `get_kv_cache_groups`; specs are changed where their sizes are made equal.
-fn group_layers(specs: &mut [KvCacheSpec], is_one_table: bool) -> Result<Vec<KvCacheGroup>, PlanningError> {
+/// `get_kv_cache_groups`, and whether they are by kind; specs are changed where their sizes are made equal.
+fn group_layers(specs: &mut [KvCacheSpec], is_one_table: bool) -> Result<(Vec<KvCacheGroup>, bool), PlanningError> {
     if is_one_table {
         promote_local_layers(specs)?;
     }
     if let Some(spec) = merged(specs) {
-        return Ok(vec![group(spec, specs, &(0..specs.len()).collect::<Vec<_>>())]);
+        return Ok((vec![group(spec, specs, &(0..specs.len()).collect::<Vec<_>>())], false));
     }
     if is_uniform_type(specs) {
-        return Ok(vec![group(specs[0], specs, &(0..specs.len()).collect::<Vec<_>>())]);
+        return Ok((vec![group(specs[0], specs, &(0..specs.len()).collect::<Vec<_>>())], false));
     }
     match unify_page_sizes(specs) {
-        Ok(()) => Ok(group_by_spec(specs)),
-        Err(error) => full_allocation(specs).ok_or(error),
+        Ok(()) => Ok((group_by_spec(specs), true)),
+        Err(error) => full_allocation(specs).map(|groups| (groups, false)).ok_or(error),
     }
 }
 

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::{Flag, Form, Part, Scenario, meaning};
+use crate::config::SpeculativeArgs;
 use crate::config::flags::FlagEffect;
 
 /// Longest text that is read, in bytes.
@@ -201,7 +202,8 @@ impl ReadCommand {
             }
             _ => {}
         }
-        let is_about = super::find(name).is_some_and(|(place, _)| program.is_about(super::FLAGS[place].part));
+        let is_key = SpeculativeArgs::key_of_flag(name).is_some() && program.is_about(Part::Engine);
+        let is_about = is_key || super::find(name).is_some_and(|(place, _)| program.is_about(super::FLAGS[place].part));
         if is_about {
             if let Err(error) = self.scenario.set(name, value.as_deref()) {
                 self.refused.push(error.to_string());

@@ -10,6 +10,7 @@ use crate::config::flags::FlagError;
 use crate::config::{ConfigError, RequestRefusal};
 use crate::metrics::goodput::GoodputError;
 use crate::profile::ProfileError;
+use crate::speculative::AcceptanceError;
 use crate::workload::WorkloadError;
 
 /// Why a scenario cannot be read or run. Each variant's doc is its exact predicate.
@@ -73,6 +74,30 @@ pub enum ScenarioError {
         /// Why.
         refusal: RequestRefusal,
     },
+    /// The engine has a drafter, and nothing says how many of its drafts are accepted.
+    NoAcceptance {
+        /// Drafts of a verification.
+        num_drafts: u32,
+    },
+    /// Two flags say how many drafts are accepted.
+    TwoAcceptances {
+        /// The one, without dashes.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+    },
+    /// A flag says how many drafts are accepted, and the engine has no drafter.
+    AcceptanceWithoutDrafter {
+        /// The flag, without dashes.
+        flag: &'static str,
+    },
+    /// What a flag says of accepted drafts cannot be.
+    Acceptance {
+        /// The flag, without dashes.
+        flag: &'static str,
+        /// Why.
+        error: AcceptanceError,
+    },
     /// A share link cannot be read.
     Link(LinkError),
 }
@@ -111,6 +136,20 @@ impl fmt::Display for ScenarioError {
             Self::Config(error) => write!(f, "vLLM would not start with these engine arguments: {error}"),
             Self::Workload(error) => error.fmt(f),
             Self::Refused { index, refusal } => write!(f, "request {index}: {refusal}"),
+            Self::NoAcceptance { num_drafts } => write!(
+                f,
+                "--speculative-config: how many of the {num_drafts} drafts are accepted depends on the text, so it must be \
+                 said: --spec-acceptance-length (mean tokens of a verification, from 1 to {}), --spec-acceptance-rates \
+                 (the chance of each draft if those before it were accepted) or --spec-acceptance-sequence",
+                num_drafts + 1
+            ),
+            Self::TwoAcceptances { first, second } => {
+                write!(f, "--{first} and --{second} both say how many drafts are accepted; give one")
+            }
+            Self::AcceptanceWithoutDrafter { flag } => {
+                write!(f, "--{flag} does nothing without --speculative-config")
+            }
+            Self::Acceptance { flag, error } => write!(f, "--{flag}: {error}"),
             Self::Link(error) => error.fmt(f),
         }
     }

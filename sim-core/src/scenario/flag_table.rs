@@ -211,6 +211,33 @@ pub const FLAGS: &[Flag] = &[
     workload("timed-trace-label-hash-ids", Form::Text, "hash_ids", "Name of the block hashes"),
     workload("disable-shuffle", Form::Switch, "", "Keep the order of the file"),
     workload("no-oversample", Form::Switch, "", "Send fewer requests rather than some twice"),
+    Flag {
+        is_vllms: false,
+        ..workload(
+            "spec-acceptance-length",
+            Form::Number,
+            "",
+            "Mean tokens of a verification, the accepted drafts and one; each draft has the same chance",
+        )
+    },
+    Flag {
+        is_vllms: false,
+        ..workload(
+            "spec-acceptance-rates",
+            Form::Text,
+            "",
+            "Chance of each draft if those before it were accepted, such as 0.8,0.7,0.6",
+        )
+    },
+    Flag {
+        is_vllms: false,
+        ..workload(
+            "spec-acceptance-sequence",
+            Form::Text,
+            "",
+            "Accepted drafts of each request's verifications in turn, such as 3,0,2",
+        )
+    },
     report("goodput", Form::List, "", "Objectives, such as ttft:500 tpot:50 e2el:10000 (milliseconds)"),
     report(
         "percentile-metrics",

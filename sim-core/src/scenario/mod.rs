@@ -5,6 +5,7 @@
 //! flags are the same run wherever they were typed. [`link`] writes it as the fragment of a URL, [`command`] as
 //! commands.
 
+mod acceptance;
 pub mod command;
 mod dataset_name;
 mod error;

@@ -2,10 +2,11 @@
 
 use alloc::string::String;
 
+use super::acceptance::acceptance;
 use super::{Scenario, ScenarioError};
 use crate::config::{EngineConfig, EntryPoint, ResolvedEngine, UsageContext, admit};
 use crate::metrics::bench_serve::{BenchServeOptions, RampUp};
-use crate::profile::{CaptureSizes, Profile, StepTimeModel, StepTimeSettings};
+use crate::profile::{CaptureSizes, Drafting, Profile, StepTimeModel, StepTimeSettings};
 use crate::time::SimTime;
 use crate::workload::arrival::{RampUpStrategy, TrafficOptions};
 use crate::workload::{Traffic, Workload};
@@ -43,7 +44,8 @@ pub fn prepare(
     let sample = scenario.workload().sample(dataset, counter)?;
     let num_skipped = sample.num_skipped;
     let traffic = scenario.workload().traffic();
-    let workload = sample.into_workload(&traffic)?;
+    let mut workload = sample.into_workload(&traffic)?;
+    workload.requests.set_acceptance(acceptance(scenario.workload(), scenario.engine(), &engine.config)?);
     check_admission(&workload, &engine.config, scenario.usage_context())?;
     let step_time = step_time_model(profile, &engine.config, scenario.enforce_eager())?;
     let options = with_traffic(scenario.report().options(profile.model.name.clone()), &traffic);
@@ -93,11 +95,24 @@ pub fn step_time_model(
     config: &EngineConfig,
     enforce_eager: bool,
 ) -> Result<StepTimeModel, ScenarioError> {
-    let mut settings = StepTimeSettings::vllm_default(profile, config.max_num_seqs, config.max_num_batched_tokens);
-    if enforce_eager {
-        settings.capture_sizes = CaptureSizes::none();
-    }
-    settings.pipeline_parallel_size = config.pipeline_parallel_size;
+    let drafting = config.speculative.as_ref().map(|speculative| Drafting {
+        method: speculative.method,
+        num_speculative_tokens: speculative.num_speculative_tokens,
+        max_num_seqs: config.max_num_seqs,
+    });
+    let (max_num_seqs, max_num_batched_tokens) = (config.max_num_seqs, config.max_num_batched_tokens);
+    let settings = StepTimeSettings {
+        capture_sizes: if profile.has_cuda_graphs() && !enforce_eager {
+            let ceiling = CaptureSizes::ceiling(&profile.hardware);
+            let decode_query_len = 1 + config.num_speculative_tokens();
+            CaptureSizes::vllm_with_drafts(max_num_seqs, max_num_batched_tokens, ceiling, decode_query_len)
+        } else {
+            CaptureSizes::none()
+        },
+        pipeline_parallel_size: config.pipeline_parallel_size,
+        spans: config.kv_cache.spans(),
+        drafting,
+    };
     Ok(StepTimeModel::new(profile, &settings)?)
 }
 

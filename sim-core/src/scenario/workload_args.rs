@@ -1,6 +1,7 @@
 //! What is sent and when, of the flags of `vllm bench serve`.
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use super::{DatasetName, ScenarioError, TextTokens};
 use crate::config::flags::FlagError;
@@ -50,6 +51,9 @@ pub struct WorkloadArgs {
     timed_trace_label_hash_ids: Option<String>,
     disable_shuffle: bool,
     no_oversample: bool,
+    pub(super) spec_acceptance_rates: Option<Vec<f64>>,
+    pub(super) spec_acceptance_length: Option<f64>,
+    pub(super) spec_acceptance_sequence: Option<Vec<u32>>,
 }
 
 impl WorkloadArgs {
@@ -117,10 +121,27 @@ impl WorkloadArgs {
             "timed-trace-label-input-length" => self.timed_trace_label_input_length = Some(text.to_string()),
             "timed-trace-label-output-length" => self.timed_trace_label_output_length = Some(text.to_string()),
             "timed-trace-label-hash-ids" => self.timed_trace_label_hash_ids = Some(text.to_string()),
+            "spec-acceptance-rates" => {
+                let rates = listed(text, |part| python_float::parse(part).filter(|rate| (0.0..=1.0).contains(rate)));
+                let need = "numbers from 0 to 1 with commas between them";
+                self.spec_acceptance_rates = Some(rates.ok_or_else(|| wrong(name, text, need))?);
+            }
+            "spec-acceptance-length" => self.spec_acceptance_length = Some(number(text)?),
+            "spec-acceptance-sequence" => {
+                let sequence = listed(text, |part| part.parse().ok());
+                let need = "numbers of accepted drafts with commas between them";
+                self.spec_acceptance_sequence = Some(sequence.ok_or_else(|| wrong(name, text, need))?);
+            }
             "disable-shuffle" => self.disable_shuffle = is_on,
             _ => self.no_oversample = is_on,
         }
         Ok(())
+    }
+
+    /// Seed of everything random.
+    #[must_use]
+    pub fn seed(&self) -> u32 {
+        self.seed.unwrap_or(0)
     }
 
     /// When requests are sent.
@@ -173,7 +194,7 @@ impl WorkloadArgs {
         };
         let options = SampleOptions {
             num_prompts: self.num_prompts.or((!name.has_times()).then_some(1000)),
-            seed: self.seed.unwrap_or(0),
+            seed: self.seed(),
             disable_shuffle: self.disable_shuffle,
             no_oversample: self.no_oversample,
             tokenizer: Tokenizer::default(),
@@ -264,6 +285,11 @@ impl WorkloadArgs {
             timed_trace_label_hash_ids: or(&self.timed_trace_label_hash_ids, defaults.timed_trace_label_hash_ids),
         }
     }
+}
+
+/// What stands between commas, each read by `parse`.
+fn listed<T>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
+    text.split(',').map(|part| parse(part.trim())).collect()
 }
 
 /// An integer without suffix.

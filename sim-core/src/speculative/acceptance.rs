@@ -18,8 +18,16 @@ pub enum Acceptance {
         /// Seed of the draws. The draws of a request depend on nothing but the seed, the request and the verification.
         seed: u64,
     },
-    /// As recorded, per request.
-    Recorded(Vec<RecordedRequest>),
+    /// These numbers of drafts in turn, for each request from the start, gone through again when used up.
+    Sequence(Vec<u32>),
+    /// As recorded.
+    Recorded {
+        /// Per request.
+        requests: Vec<RecordedRequest>,
+        /// Whether the recorded worker proposed at most as many drafts as the scheduler asked for; at most as many as
+        /// the drafter has otherwise.
+        asks_scheduler: bool,
+    },
 }
 
 /// What was recorded of a request; each list is gone through again when used up.
@@ -136,6 +144,26 @@ impl Acceptance {
         Self::unconditional(&rates, num_speculative_tokens, seed)
     }
 
+    /// By a mean acceptance length, tokens of a verification, where every draft has the same chance if all before it were
+    /// accepted.
+    ///
+    /// # Errors
+    /// [`AcceptanceError::Length`].
+    pub fn even_rate(length: f64, num_speculative_tokens: u32, seed: u64) -> Result<Self, AcceptanceError> {
+        let most = num_speculative_tokens + 1;
+        if !(1.0..=math::u32_to_f64(most)).contains(&length) {
+            return Err(AcceptanceError::Length { length, most });
+        }
+        // 1 + rate + rate² + …, by Horner's rule; it grows with the rate.
+        let mean = |rate: f64| (0..num_speculative_tokens).fold(1.0, |sum, _| 1.0 + rate * sum);
+        let (mut low, mut high) = (0.0, 1.0);
+        for _ in 0..60 {
+            let middle = 0.5 * (low + high);
+            *(if mean(middle) < length { &mut low } else { &mut high }) = middle;
+        }
+        Self::conditional(&alloc::vec![high; num_speculative_tokens as usize], num_speculative_tokens, seed)
+    }
+
     /// Drafts accepted of `num_drafts` in verification `verification` of request `request`, both from 0.
     #[must_use]
     pub fn num_accepted(&self, request: u32, verification: u32, num_drafts: u32) -> u32 {
@@ -147,7 +175,8 @@ impl Acceptance {
                 });
                 math::usize_to_u32(accepted.count())
             }
-            Self::Recorded(requests) => {
+            Self::Sequence(accepted) => repeated(accepted, verification).map_or(0, |accepted| accepted.min(num_drafts)),
+            Self::Recorded { requests, .. } => {
                 let recorded = requests.get(request as usize).map_or(&[][..], |request| &request.accepted);
                 repeated(recorded, verification).map_or(num_drafts, |accepted| accepted.min(num_drafts))
             }
@@ -159,9 +188,10 @@ impl Acceptance {
     #[must_use]
     pub fn num_proposed(&self, request: u32, proposal: u32, asked: u32, most: u32) -> u32 {
         match self {
-            Self::Recorded(requests) => {
+            Self::Recorded { requests, asks_scheduler } => {
+                let limit = if *asks_scheduler { asked } else { most };
                 let recorded = requests.get(request as usize).map_or(&[][..], |request| &request.proposed);
-                repeated(recorded, proposal).map_or(most, |proposed| proposed.min(most))
+                repeated(recorded, proposal).map_or(limit, |proposed| proposed.min(limit))
             }
             _ => asked,
         }
@@ -169,7 +199,7 @@ impl Acceptance {
 
     /// Whether a verification of drafts that stand for none counts, as a recording counts it.
     pub(super) const fn counts_padding(&self) -> bool {
-        matches!(self, Self::Recorded(_))
+        matches!(self, Self::Recorded { .. })
     }
 }
 
@@ -198,4 +228,55 @@ const fn mix(x: u64) -> u64 {
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The mean of tokens per verification over many.
+    fn mean_length(acceptance: &Acceptance, num_drafts: u32) -> f64 {
+        let count = 40_000;
+        let accepted =
+            (0..count).map(|n| acceptance.num_accepted(n % 7, n / 7, num_drafts)).map(u64::from).sum::<u64>();
+        1.0 + math::u64_to_f64(accepted) / math::u32_to_f64(count)
+    }
+
+    #[test]
+    fn a_mean_length_is_met_whatever_its_shape() {
+        for (length, drafts) in [(1.0, 3), (1.7, 1), (2.5, 3), (3.9, 3), (3.73, 7), (4.0, 3)] {
+            for made in [Acceptance::even_rate, Acceptance::mean_length] {
+                let acceptance = made(length, drafts, 3).expect("a possible length");
+                let got = mean_length(&acceptance, drafts);
+                assert!((got - length).abs() < 0.03, "{length} of {drafts}: {got}");
+            }
+        }
+    }
+
+    #[test]
+    fn unconditional_rates_become_conditional_ones() {
+        let made = Acceptance::unconditional(&[0.8, 0.4, 0.0, 0.0], 4, 0).expect("rates that fall");
+        assert_eq!(made, Acceptance::Rates { conditional: alloc::vec![0.8, 0.5, 0.0, 0.0], seed: 0 });
+        assert_eq!(Acceptance::unconditional(&[0.4, 0.8], 2, 0), Err(AcceptanceError::Increasing { position: 2 }));
+        assert_eq!(
+            Acceptance::mean_length(3.25, 4, 0),
+            Ok(Acceptance::Rates { conditional: alloc::vec![1.0, 1.0, 0.25, 0.0], seed: 0 })
+        );
+    }
+
+    #[test]
+    fn draws_depend_on_seed_request_and_verification_alone() {
+        let drawn = |seed| {
+            let acceptance = Acceptance::conditional(&[0.5; 4], 4, seed).expect("rates");
+            (0..50).map(|n| acceptance.num_accepted(n % 5, n, 4)).collect::<Vec<_>>()
+        };
+        assert_eq!(drawn(1), drawn(1));
+        assert_ne!(drawn(1), drawn(2));
+    }
+
+    #[test]
+    fn a_sequence_is_gone_through_again() {
+        let acceptance = Acceptance::Sequence(alloc::vec![3, 0, 9]);
+        assert_eq!([0, 1, 2, 3].map(|n| acceptance.num_accepted(4, n, 3)), [3, 0, 3, 3]);
+    }
 }

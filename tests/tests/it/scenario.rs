@@ -21,6 +21,12 @@ fn value(flag: &Flag, number: u32) -> String {
         (Form::Text, "random-range-ratio") => "{\"input\": 0.25, \"output\": 0.5}".to_owned(),
         (Form::Text, "percentile-metrics") => "ttft,e2el".to_owned(),
         (Form::Text, "metric-percentiles") => "50,99.9".to_owned(),
+        (Form::Text, "prefix-cache-retention-interval") => "None".to_owned(),
+        (Form::Text, "speculative-config") => {
+            format!("{{\"method\": \"ngram\", \"num_speculative_tokens\": {number}}}")
+        }
+        (Form::Text, "spec-acceptance-rates") => format!("0.5,0.{number}"),
+        (Form::Text, "spec-acceptance-sequence") => format!("{number},0"),
         (Form::Text, _) => format!("fünf & sechs=7 #%+'\"{number}"),
     }
 }
@@ -104,7 +110,8 @@ proptest! {
 #[test]
 fn every_simulated_flag_of_vllm_is_a_flag_of_the_scenario() {
     // Read by the command line alone; other names of flags that are there.
-    let elsewhere = ["tokenizer", "device-memory-utilization", "tp", "pp"];
+    let elsewhere =
+        ["tokenizer", "device-memory-utilization", "tp", "pp", "sc", "spec-method", "spec-model", "spec-tokens"];
     let simulated = SERVE.iter().chain(BENCH_SERVE).filter(|group| group.effect == FlagEffect::Simulated);
     let names: Vec<&str> = simulated.flat_map(|group| group.flags).map(|flag| flag.trim_start_matches('-')).collect();
     let missing: Vec<&&str> = names
@@ -211,7 +218,7 @@ fn pasted_commands_are_taken_flag_by_flag() {
     check_command("vllm serve m --no-enable-prefix-caching", &[("enable-prefix-caching", "false")], &[], &[]);
     check_command("vllm serve m --quantization fp8 --max-num-seqs 64", &seqs, &["--quantization"], &[]);
     check_command("vllm serve m --speculative-config.method suffix", &[], &[], &["method \"suffix\" is not simulated"]);
-    check_command("vllm serve m --max-nun-seqs 64", &[], &[], &["--max-nun-seqs: vLLM 0.32.0 has no such flag"]);
+    check_command("vllm serve m --max-nun-seqs 64", &[], &[], &["--max-nun-seqs: vLLM 0.33.0 has no such flag"]);
     check_command("vllm serve m --request-rate 5", &[], &[], &["--request-rate: this command has no such flag"]);
     check_command("vllm serve m stray", &[], &[], &["\"stray\" belongs to no flag"]);
     let bench = [("num-prompts", "200"), ("request-rate", "inf"), ("goodput", "ttft:500 tpot:50")];

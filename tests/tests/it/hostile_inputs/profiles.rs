@@ -53,7 +53,7 @@ fn a_file_that_is_no_profile_is_refused() {
     check("not_utf8", b"{\"version\": 2, \"model\": \"M\xe4dchen\"}");
     check("byte_order_mark", &[b"\xef\xbb\xbf", h100_bytes().as_slice()].concat());
     check("truncated", &h100_bytes()[..3000]);
-    check("trailing_comma", &replaced("\"version\": 2,", "\"version\": 2,,"));
+    check("trailing_comma", &replaced("\"version\": 3,", "\"version\": 3,,"));
     check("two_documents", &h100_bytes().repeat(2));
     check("17_mib", &vec![b' '; 17 << 20]);
     check("deep_nesting", "[".repeat(1 << 20).as_bytes());

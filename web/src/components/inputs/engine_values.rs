@@ -47,7 +47,9 @@ fn told(flag: &str, engine: &ResolvedEngine, profile: &Profile) -> Told {
         "disable-hybrid-kv-cache-manager" | "enable-mamba-shared-prefix-checkpoint" => {
             ("off".to_owned(), "vLLM's default")
         }
-        "mamba-block-size" => (String::new(), "the block size, or with the prefix cache off the longest sequence"),
+        "mamba-block-size" => {
+            ("automatic".to_owned(), "the block size, or with the prefix cache off the longest sequence")
+        }
         "performance-mode" => ("balanced".to_owned(), "vLLM's default"),
         "enforce-eager" => ("off".to_owned(), "vLLM's default"),
         "usage-context" => ("server".to_owned(), "vllm serve"),
