@@ -266,7 +266,11 @@ fn the_recorded_schedules_of_vllm_are_identical() {
     let recorded = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/traces");
     let output = profiler(&["verify-tokens", "--recorded", recorded]);
     assert!(output.status.success(), "{}", text(&output.stdout));
-    assert!(text(&output.stdout).trim_end().ends_with("104 of 104 traces identical"), "{}", text(&output.stdout));
+    let stdout = text(&output.stdout);
+    let (identical, all) = stdout.lines().last().and_then(|line| line.split_once(" of ")).expect("a count");
+    let all = all.strip_suffix(" traces identical").expect("a count");
+    assert_eq!(identical, all, "{stdout}");
+    assert!(all.parse::<u32>().is_ok_and(|count| count >= 500), "{stdout}");
 }
 
 #[test]

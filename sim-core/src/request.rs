@@ -68,6 +68,8 @@ pub struct Verification {
     pub num_draft_tokens: u32,
     /// Drafts accepted, those behind a stop included.
     pub num_accepted_tokens: u32,
+    /// Whether the request was still there: vLLM counts no others.
+    pub is_counted: bool,
 }
 
 /// One request of a workload.

@@ -110,6 +110,8 @@ pub(crate) fn check_config(config: &EngineConfig) -> Result<(), SimulationError>
         ("max_num_scheduled_tokens", config.max_num_scheduled_tokens),
         ("max_model_len", config.max_model_len),
         ("block_size", config.block_size()),
+        ("hash_block_size", config.kv_cache.hash_block_size),
+        ("prefill_schedule_interval", config.prefill_schedule_interval),
         ("num_gpu_blocks", config.num_gpu_blocks),
         ("pipeline_parallel_size", config.pipeline_parallel_size),
     ];
@@ -119,7 +121,8 @@ pub(crate) fn check_config(config: &EngineConfig) -> Result<(), SimulationError>
         }
     }
     let num_usable_blocks = config.num_gpu_blocks - 1;
-    let num_needed_blocks = config.max_model_len.div_ceil(config.block_size());
+    let num_needed_blocks = config.kv_cache.max_blocks_per_request(config.request_extent());
+    let num_needed_blocks = u32::try_from(num_needed_blocks).unwrap_or(u32::MAX);
     if num_usable_blocks < num_needed_blocks {
         return Err(SimulationError::TooFewBlocks { num_usable_blocks, num_needed_blocks });
     }

@@ -167,7 +167,7 @@ impl<'a> Simulation<'a> {
             config,
             step_time,
             engine: EngineCore::new(config, &workload.requests),
-            recorder: Recorder::new(&workload.requests, options.record_emissions),
+            recorder: Recorder::new(&workload.requests, config.num_speculative_tokens(), options.record_emissions),
             client,
             script,
             now: SimTime::ZERO,
@@ -348,6 +348,7 @@ impl<'a> Simulation<'a> {
         // Messages of one connection do not overtake each other.
         self.last_delivery_time = self.last_delivery_time.max(self.now + latency);
         self.recorder.processed(record, &outputs.tokens, self.now, self.last_delivery_time);
+        self.recorder.verified(&outputs.verifications);
         for finished in &outputs.finished {
             self.recorder.finished(finished.id, finished.num_preemptions, finished.num_passes);
             self.client.complete(self.last_delivery_time);

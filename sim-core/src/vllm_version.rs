@@ -103,6 +103,13 @@ impl VllmVersion {
         !matches!(self, Self::V0_32)
     }
 
+    /// Whether asynchronous scheduling that is asked for is refused with pipeline stages and the older worker before the
+    /// platform has its say. Source: `config/vllm.py::v1_async_sched_incompat`.
+    #[must_use]
+    pub const fn refuses_async_pipeline_of_old_runner(self) -> bool {
+        !matches!(self, Self::V0_32)
+    }
+
     /// Whether n-gram speculation on the GPU's model runner leaves asynchronous scheduling on.
     #[must_use]
     pub const fn async_scheduling_takes_any_drafter(self) -> bool {

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Record how the real vLLM 0.32.0 resolves engine arguments, admits requests and which flags it has.
+"""Record how the real vLLM (0.32.0 or 0.33.0) resolves engine arguments, admits requests and which flags it has.
 
-usage: record_config.py OUTPUT_DIR        (with the Python of an environment that has vllm 0.32.0, the CPU build will do)
+usage: record_config.py OUTPUT_DIR        (with the Python of an environment that has the version, the CPU build or the
+                                           Python part will do; tests/data/config is 0.32.0's, .../v0.33 0.33.0's)
 
 Writes
   resolved.json               engine arguments on a device -> resolved values, or which start-up check refused them
@@ -47,7 +48,8 @@ from vllm.engine.arg_utils import EngineArgs  # noqa: E402
 from vllm.usage.usage_lib import UsageContext  # noqa: E402
 
 GIB = 1 << 30
-VERSION = "0.32.0"
+VERSIONS = ("0.32.0", "0.33.0")
+VERSION = vllm.__version__.split("+")[0]
 LAYERS, KV_HEADS, HEAD_SIZE = 8, 8, 128  # of the whole model; a pipeline stage has its share
 MODEL = {
     "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 64, "intermediate_size": 128,
@@ -84,6 +86,7 @@ CHECKS = {
     "kv_cache_too_small": r"max seq len \((\d+)\), \(([\d.]+) GiB KV cache is needed, which is larger than the available KV cache memory \(([\d.]+) GiB\)\.(?: Based on the available memory, the estimated maximum model length is (\d+)\.)?",
     "nothing_fits": r"Cannot auto-fit max_model_len",
     "prefix_match_unit": r"Invalid prefix_match_unit=(\d+); with a single KV cache group",
+    "async_pipeline_v1": r"Async scheduling is not supported by the V1 model runner with pipeline parallelism",
 }
 WARNINGS = {
     "max_num_batched_tokens_above_max_num_seqs_times_max_model_len": r"max_num_batched_tokens \(\d+\) exceeds max_num_seqs",
@@ -163,11 +166,21 @@ class Devices:
 # --------------------------------------------------------------------------
 # resolved.json
 # --------------------------------------------------------------------------
+def kv_cache_configs(config, specs: list[dict], available: list[int]) -> list:
+    """`get_kv_cache_configs`; since 0.33 the groups are made first, as EngineCore does."""
+    try:
+        from vllm.v1.core.kv_cache_planning import get_global_kv_cache_groups, get_kv_cache_configs
+    except ImportError:
+        from vllm.v1.core.kv_cache_utils import get_kv_cache_configs
+
+        return get_kv_cache_configs(config, specs, available)
+    return get_kv_cache_configs(config, specs, available, get_global_kv_cache_groups(config, specs))
+
+
 def resolve(model: str, heard: Heard, platform: dict, args: dict) -> dict:
     from vllm.v1.core.kv_cache_manager import KVCacheManager
-    from vllm.v1.core.kv_cache_utils import (
-        generate_scheduler_kv_cache_config, get_kv_cache_configs, resolve_kv_cache_block_sizes,
-    )
+    from vllm.v1.core.kv_cache_utils import generate_scheduler_kv_cache_config, resolve_kv_cache_block_sizes
+
     from vllm.v1.kv_cache_interface import FullAttentionSpec
     from vllm.v1.worker.utils import request_memory
 
@@ -189,6 +202,10 @@ def resolve(model: str, heard: Heard, platform: dict, args: dict) -> dict:
         else:
             available = request_memory(snapshot, cache) - platform["kv_cache"]["non_kv_cache_bytes"]
         cache.kv_cache_layout = "LBNHC"
+        if "cpu" in device and not cache.user_specified_block_size:
+            # Since 0.33 the CPU's default is set once the layers' attention backend is known
+            # (CpuPlatform.update_block_size_for_backend), and there are no layers here.
+            cache.block_size = 128
         layer = FullAttentionSpec(
             block_size=cache.block_size, num_kv_heads=KV_HEADS, head_size=HEAD_SIZE, dtype=torch.bfloat16
         )
@@ -196,7 +213,7 @@ def resolve(model: str, heard: Heard, platform: dict, args: dict) -> dict:
             {f"layer.{stage * LAYERS + i}": layer for i in range(LAYERS // stages)} for stage in range(stages)
         ]
         assert platform["kv_cache"]["bytes_per_token"] == LAYERS // stages * layer.page_size_bytes // cache.block_size
-        kv = generate_scheduler_kv_cache_config(get_kv_cache_configs(config, specs, [available] * stages))
+        kv = generate_scheduler_kv_cache_config(kv_cache_configs(config, specs, [available] * stages))
         block_size, hash_block_size = resolve_kv_cache_block_sizes(kv, config)
         manager = KVCacheManager(
             kv_cache_config=kv, max_model_len=config.model_config.max_model_len, scheduler_block_size=block_size,
@@ -447,15 +464,28 @@ def record_flags(parser) -> list[dict]:
         default = None if action.dest == "request_id_prefix" else plain(action.default)
         rows.append({
             "flags": action.option_strings, "group": groups.get(id(action), ""), "takes": takes, "default": default,
-            "switch": "BooleanOptionalAction" in type(action).__name__,
+            "switch": action.nargs == 0 and len(turned_off(action.option_strings)) > 0,
         })
     return rows
 
 
+def turned_off(names: list[str]) -> list[str]:
+    """Of a switch's names those that turn it off: `--no-x`, since 0.33 `--disable-x` for `--enable-x` and the reverse."""
+    first = names[0].removeprefix("--")
+    verb, _, rest = first.partition("-")
+    other = {"enable": "disable", "disable": "enable"}.get(verb)
+    off = {f"--no-{first}", f"--{other}-{rest}"}
+    return [name for name in names if name in off]
+
+
 def main(out: str) -> None:
-    assert vllm.__version__.split("+")[0] == VERSION, vllm.__version__
+    assert VERSION in VERSIONS, vllm.__version__
     from vllm.benchmarks.serve import add_cli_args
-    from vllm.entrypoints.launchers.cli_args import make_arg_parser
+
+    try:
+        from vllm.entrypoints.common.cli_args import make_arg_parser
+    except ImportError:
+        from vllm.entrypoints.launchers.cli_args import make_arg_parser
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
     serve = make_arg_parser(FlexibleArgumentParser())

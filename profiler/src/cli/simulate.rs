@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use clap::CommandFactory as _;
 use jiff::Zoned;
 use sim_core::config::flags::{FlagEffect, FlagError};
+use sim_core::profile::schema::DeviceType;
 use sim_core::scenario::{Prepared, TextTokens, meaning, prepare};
 use sim_core::simulator::SimulationOptions;
 
@@ -48,7 +49,8 @@ impl Args {
         let engine = inputs.scenario.resolve(&inputs.profile)?;
         let mut out = io::stdout().lock();
         if self.report.explain {
-            write!(out, "{}", explain(&engine))?;
+            let is_cpu = inputs.profile.hardware.device_type == DeviceType::Cpu;
+            write!(out, "{}", explain(&engine, if is_cpu { "CPU" } else { "GPU" }))?;
         }
         for warning in &engine.warnings {
             eprintln!("warning: {warning}");

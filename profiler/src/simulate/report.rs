@@ -153,12 +153,13 @@ impl Report<'_> {
 }
 
 /// The engine's settings, each with the reason for its value.
-pub(crate) fn explain(engine: &ResolvedEngine) -> String {
+pub(crate) fn explain(engine: &ResolvedEngine, device: &str) -> String {
     let mut text = String::new();
     for EngineSetting { field, value, reason, .. } in told::engine_settings(engine) {
         // Writing to a String cannot fail.
         writeln!(text, "{field:<38} {value:>8}  {reason}").unwrap_or_default();
     }
+    writeln!(text, "\n{}", told::kv_cache_line(&engine.config, device)).unwrap_or_default();
     text
 }
 

@@ -36,6 +36,7 @@ pub use speculative_args::{SpeculativeArgs, SpeculativeKeyError};
 use serde::{Deserialize, Serialize};
 
 use crate::kv_cache::spec::{DrafterDemand, KvCacheConfig, RequestExtent};
+use crate::math;
 use crate::speculative::SpeculativeConfig;
 
 /// Order of the waiting queue and choice of the preemption victim (`vllm/config/scheduler.py::SchedulerConfig.policy`).
@@ -136,6 +137,20 @@ impl EngineConfig {
     #[must_use]
     pub fn block_size(&self) -> u32 {
         self.kv_cache.block_size()
+    }
+
+    /// Requests of `max_model_len` tokens that the KV cache holds at once, as vLLM logs it at start-up; the null block
+    /// counts. Source: `kv_cache_utils.py::get_max_concurrency_for_kv_cache_config`.
+    #[must_use]
+    pub fn max_concurrency(&self) -> f64 {
+        let blocks_per_request = self.kv_cache.max_blocks_per_request(self.request_extent()).max(1);
+        math::u32_to_f64(self.num_gpu_blocks) / math::u64_to_f64(blocks_per_request)
+    }
+
+    /// Tokens of the KV cache as vLLM logs them at start-up: those of so many requests.
+    #[must_use]
+    pub fn kv_cache_size_tokens(&self) -> u64 {
+        math::f64_to_u64(self.max_concurrency() * math::u32_to_f64(self.max_model_len))
     }
 
     /// What bounds one request's blocks.

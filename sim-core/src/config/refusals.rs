@@ -110,6 +110,12 @@ pub enum ConfigError {
         /// What was given.
         mamba_block_size: i64,
     },
+    /// `async_scheduling` is given as true, with pipeline stages and the older worker, in a version that refuses that
+    /// before its CPU backend turns it off (`VllmConfig.__post_init__`).
+    AsyncPipelineOfOldRunner {
+        /// Stages.
+        pipeline_parallel_size: u32,
+    },
     /// A model with Mamba layers has prefix caching on and chunked prefill off (`MambaModelConfig`).
     MambaWithoutChunkedPrefill,
     /// The simulator's own: `field` decides what was measured, and the profile holds for another value.
@@ -172,6 +178,11 @@ impl fmt::Display for ConfigError {
             Self::MambaBlockSizeWithoutPrefixCaching { mamba_block_size } => {
                 write!(f, "mamba_block_size = {mamba_block_size}: vLLM takes it only with enable_prefix_caching")
             }
+            Self::AsyncPipelineOfOldRunner { pipeline_parallel_size } => write!(
+                f,
+                "async_scheduling = true: this worker has none with pipeline_parallel_size = {pipeline_parallel_size}; \
+                 leave it out"
+            ),
             Self::MambaWithoutChunkedPrefill => f.write_str(
                 "enable_chunked_prefill = false: a model with Mamba or linear-attention layers needs chunked prefill \
                  for its prefix cache; allow it, or set enable_prefix_caching to false",

@@ -114,6 +114,14 @@ fn async_scheduling(
         Some(true) if let Some(method) = stands_against => {
             Err(ConfigError::Speculation(SpeculationError::AsyncScheduling { method, version }))
         }
+        Some(true)
+            if !use_v2_model_runner
+                && platform.pipeline_parallel_size > 1
+                && version.refuses_async_pipeline_of_old_runner() =>
+        {
+            let pipeline_parallel_size = platform.pipeline_parallel_size;
+            Err(ConfigError::AsyncPipelineOfOldRunner { pipeline_parallel_size })
+        }
         Some(true) if platform.device.is_cpu() => Ok(Resolved::overridden(false, why)),
         Some(given) => Ok(Resolved::given(given)),
         None if platform.device.is_cpu() => Ok(Resolved::default(false, why)),

@@ -17,6 +17,7 @@ use crate::metrics::bench_outputs::{BenchOutputs, RequestOutput};
 use crate::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics, RampUp};
 use crate::metrics::python_float::{JsonFloat, Repr};
 use crate::metrics::python_json::{write_list, write_string};
+use crate::metrics::recorder::SpecDecodingTotals;
 
 /// The value of `backend` and `endpoint_type`, and the first word of every label.
 pub const BACKEND: &str = "simulated";
@@ -78,6 +79,7 @@ enum Value<'a> {
     Null,
     Count(u64),
     Number(f64),
+    Numbers(Vec<f64>),
     Text(Cow<'a, str>),
     RpsChangeEvents(&'a [(u32, String)]),
     Column(Column),
@@ -129,6 +131,9 @@ impl<'a, O: BenchOutputs> ResultJson<'a, O> {
         let mut result = Self { outputs, entries: Vec::with_capacity(80) };
         result.setup(options, save.date);
         result.totals(metrics, options, save.save_detailed);
+        if let Some(totals) = &metrics.spec_decoding {
+            result.spec_decoding(totals);
+        }
         for latency in &metrics.latencies {
             let key = latency.metric.key();
             result.set(format!("mean_{key}_ms"), Value::Number(latency.mean_ms));
@@ -200,6 +205,17 @@ impl<'a, O: BenchOutputs> ResultJson<'a, O> {
         }
     }
 
+    fn spec_decoding(&mut self, totals: &SpecDecodingTotals) {
+        let rate = totals.acceptance_rate().unwrap_or(0.0);
+        self.set("spec_decode_acceptance_rate", Value::Number(rate));
+        self.set("spec_decode_acceptance_length", Value::Number(totals.acceptance_length()));
+        self.set("spec_decode_num_drafts", Value::Count(totals.num_drafts));
+        self.set("spec_decode_draft_tokens", Value::Count(totals.num_draft_tokens));
+        self.set("spec_decode_accepted_tokens", Value::Count(totals.num_accepted_tokens));
+        let rates = totals.per_position_acceptance_rates();
+        self.set("spec_decode_per_position_acceptance_rates", Value::Numbers(rates));
+    }
+
     /// As a Python dict: a known key keeps its place.
     fn set(&mut self, key: impl Into<Cow<'a, str>>, value: Value<'a>) {
         let key = key.into();
@@ -242,6 +258,9 @@ impl<O: BenchOutputs> fmt::Display for ResultJson<'_, O> {
                 Value::Null => f.write_str("null")?,
                 Value::Count(count) => write!(f, "{count}")?,
                 Value::Number(number) => write!(f, "{}", JsonFloat(*number))?,
+                Value::Numbers(numbers) => {
+                    write_list(f, numbers.iter(), |f, number| write!(f, "{}", JsonFloat(*number)))?;
+                }
                 Value::Text(text) => write_string(f, text)?,
                 Value::Column(column) => self.write_column(f, *column)?,
                 Value::Simulation(simulation) => simulation.write(f)?,

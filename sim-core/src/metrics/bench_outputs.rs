@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::math;
 use crate::metrics::distribution::Distribution;
-use crate::metrics::recorder::Recording;
+use crate::metrics::recorder::{Recording, SpecDecodingTotals};
 use crate::metrics::request_metrics::EmissionIndex;
 use crate::time::{SimDuration, SimTime};
 
@@ -59,6 +59,11 @@ pub trait BenchOutputs {
     /// The inter-token latencies of all requests together.
     fn pooled_itls(&self) -> Distribution;
 
+    /// Drafts verified and accepted, if there was a drafter and it is known.
+    fn spec_decoding(&self) -> Option<&SpecDecodingTotals> {
+        None
+    }
+
     /// The busiest seconds.
     fn peaks(&self) -> Peaks;
 
@@ -94,6 +99,10 @@ impl<'a> RecordedOutputs<'a> {
 }
 
 impl BenchOutputs for RecordedOutputs<'_> {
+    fn spec_decoding(&self) -> Option<&SpecDecodingTotals> {
+        Some(&self.recording.spec_decoding)
+    }
+
     fn num_requests(&self) -> usize {
         self.recording.requests.len()
     }

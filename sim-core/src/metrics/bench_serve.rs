@@ -9,6 +9,7 @@ use crate::math;
 use crate::metrics::bench_outputs::{BenchOutputs, RequestOutput};
 use crate::metrics::distribution::{Distribution, Percentile};
 use crate::metrics::goodput::Goodput;
+use crate::metrics::recorder::SpecDecodingTotals;
 use crate::metrics::request_metrics::tpot;
 
 /// A latency that `--percentile-metrics` can name. The order is that of the table.
@@ -254,6 +255,8 @@ pub struct BenchmarkMetrics {
     pub max_output_tokens_per_s: u64,
     /// Most requests within one second.
     pub max_concurrent_requests: u64,
+    /// Drafts verified and accepted; `None` if nothing was verified.
+    pub spec_decoding: Option<SpecDecodingTotals>,
     /// The latencies that the options ask for and that apply, in the order of the table.
     pub latencies: Vec<LatencyStatistics>,
 }
@@ -286,6 +289,7 @@ impl BenchmarkMetrics {
             total_token_throughput: per_second(total_input + total_output),
             max_output_tokens_per_s: peaks.max_output_tokens_per_s,
             max_concurrent_requests: peaks.max_concurrent_requests,
+            spec_decoding: outputs.spec_decoding().filter(|totals| totals.num_draft_tokens > 0).cloned(),
             latencies: LatencyMetric::ALL
                 .into_iter()
                 .filter(|&metric| options.shows(metric))

@@ -7,6 +7,7 @@ use core::fmt;
 use crate::math;
 use crate::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics, LatencyStatistics};
 use crate::metrics::python_float::Fixed2;
+use crate::metrics::recorder::SpecDecodingTotals;
 
 /// The table, ending with a line break.
 #[must_use]
@@ -54,8 +55,28 @@ impl fmt::Display for Table<'_> {
         for latency in &metrics.latencies {
             section(f, latency)?;
         }
+        if let Some(totals) = &metrics.spec_decoding {
+            spec_decoding(f, totals)?;
+        }
         writeln!(f, "{:=^50}", "")
     }
+}
+
+fn spec_decoding(f: &mut fmt::Formatter<'_>, totals: &SpecDecodingTotals) -> fmt::Result {
+    writeln!(f, "{:-^50}", "Speculative Decoding")?;
+    number(f, "Acceptance rate (%):", totals.acceptance_rate().unwrap_or(0.0))?;
+    number(f, "Acceptance length:", totals.acceptance_length())?;
+    count(f, "Drafts:", totals.num_drafts)?;
+    count(f, "Draft tokens:", totals.num_draft_tokens)?;
+    count(f, "Accepted tokens:", totals.num_accepted_tokens)?;
+    let per_position = totals.per_position_acceptance_rates();
+    if !per_position.is_empty() {
+        writeln!(f, "Per-position acceptance (%):")?;
+    }
+    for (position, rate) in per_position.iter().enumerate() {
+        number(f, format_args!("  Position {position}:"), rate * 100.0)?;
+    }
+    Ok(())
 }
 
 fn section(f: &mut fmt::Formatter<'_>, latency: &LatencyStatistics) -> fmt::Result {

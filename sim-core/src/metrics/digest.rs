@@ -2,15 +2,15 @@
 //!
 //! 64-bit FNV-1a (offset basis 0xcbf29ce484222325, prime 0x100000001b3) over every integer of the recording as eight
 //! little-endian bytes: number of passes, then each pass's fields in the order of their declaration; the same for
-//! requests, gaps (in the order in which they were recorded) and emissions. It guards against accidents, not attacks.
+//! requests, gaps (in the order in which they were recorded) and emissions; then, if drafts were verified, their totals. It guards against accidents, not attacks.
 
 use crate::math;
-use crate::metrics::recorder::{EmissionRun, PassRecord, Recording, RequestRecord, WeightedGap};
+use crate::metrics::recorder::{EmissionRun, PassRecord, Recording, RequestRecord, SpecDecodingTotals, WeightedGap};
 
 /// The digest of `recording`.
 #[must_use]
 pub fn digest(recording: &Recording) -> u64 {
-    let Recording { passes, requests, gaps, emissions } = recording;
+    let Recording { passes, requests, gaps, emissions, spec_decoding } = recording;
     let mut hash = Fnv1a::new();
     hash.write(math::usize_to_u64(passes.len()));
     for pass in passes {
@@ -28,6 +28,15 @@ pub fn digest(recording: &Recording) -> u64 {
     hash.write(math::usize_to_u64(emissions.len()));
     for &EmissionRun { request, first_pass, stride, num_tokens } in emissions {
         hash.write_all([request, first_pass, stride, num_tokens]);
+    }
+    // A run without drafts has the digest that it had before there were any.
+    let SpecDecodingTotals { num_drafts, num_draft_tokens, num_accepted_tokens, num_accepted_tokens_per_pos } =
+        spec_decoding;
+    if *num_drafts > 0 {
+        for &total in [num_drafts, num_draft_tokens, num_accepted_tokens].into_iter().chain(num_accepted_tokens_per_pos)
+        {
+            hash.write(total);
+        }
     }
     hash.0
 }

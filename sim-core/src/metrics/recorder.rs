@@ -7,7 +7,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::math;
-use crate::request::{NewTokens, RequestId, RequestSet};
+use crate::request::{NewTokens, RequestId, RequestSet, Verification};
 use crate::time::{SimDuration, SimTime};
 
 /// One forward pass that computed at least one token.
@@ -90,6 +90,53 @@ pub struct WeightedGap {
     pub count: u32,
 }
 
+/// Drafts of a whole run (`vllm/v1/spec_decode/metrics.py::SpecDecodingStats`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SpecDecodingTotals {
+    /// Verifications.
+    pub num_drafts: u64,
+    /// Drafts verified.
+    pub num_draft_tokens: u64,
+    /// Drafts accepted, those behind a stop included.
+    pub num_accepted_tokens: u64,
+    /// Verifications that accepted the draft at each position and all before it, for as many as a verification can have.
+    pub num_accepted_tokens_per_pos: Vec<u64>,
+}
+
+impl SpecDecodingTotals {
+    /// Accepted of the verified drafts, in percent (`spec_decode_acceptance_rate`); `None` if nothing was verified.
+    #[must_use]
+    pub fn acceptance_rate(&self) -> Option<f64> {
+        let (accepted, verified) = (self.num_accepted_tokens, self.num_draft_tokens);
+        (verified > 0).then(|| math::u64_to_f64(accepted) / math::u64_to_f64(verified) * 100.0)
+    }
+
+    /// Tokens of a verification in the mean; 0 if there was none.
+    #[must_use]
+    pub fn acceptance_length(&self) -> f64 {
+        let (accepted, drafts) = (self.num_accepted_tokens, self.num_drafts);
+        if drafts > 0 { 1.0 + math::u64_to_f64(accepted) / math::u64_to_f64(drafts) } else { 0.0 }
+    }
+
+    /// Share of the verifications that accepted the draft at each position.
+    #[must_use]
+    pub fn per_position_acceptance_rates(&self) -> Vec<f64> {
+        if self.num_drafts == 0 {
+            return Vec::new();
+        }
+        let drafts = math::u64_to_f64(self.num_drafts);
+        self.num_accepted_tokens_per_pos.iter().map(|&accepted| math::u64_to_f64(accepted) / drafts).collect()
+    }
+
+    fn observe(&mut self, verification: &Verification) {
+        self.num_drafts += 1;
+        self.num_draft_tokens += u64::from(verification.num_draft_tokens);
+        self.num_accepted_tokens += u64::from(verification.num_accepted_tokens);
+        let accepted = math::u32_to_usize(verification.num_accepted_tokens);
+        self.num_accepted_tokens_per_pos.iter_mut().take(accepted).for_each(|count| *count += 1);
+    }
+}
+
 /// Everything recorded about a run.
 #[derive(Debug, Clone, Default)]
 pub struct Recording {
@@ -102,6 +149,8 @@ pub struct Recording {
     /// Which passes gave each request its tokens; a request's runs are in time order, requests interleave.
     /// Empty unless asked for.
     pub emissions: Vec<EmissionRun>,
+    /// Drafts verified and accepted; none without a drafter.
+    pub spec_decoding: SpecDecodingTotals,
 }
 
 /// Writes a [`Recording`] while a run goes on.
@@ -116,7 +165,7 @@ pub(crate) struct Recorder {
 const NO_RUN: u32 = u32::MAX;
 
 impl Recorder {
-    pub(crate) fn new(requests: &RequestSet, record_emissions: bool) -> Self {
+    pub(crate) fn new(requests: &RequestSet, num_speculative_tokens: u32, record_emissions: bool) -> Self {
         let record = |num_prompt_tokens| RequestRecord {
             scheduled_send_time: SimTime::ZERO,
             send_time: SimTime::ZERO,
@@ -133,7 +182,14 @@ impl Recorder {
         };
         let records = requests.as_slice().iter().map(|request| record(request.num_prompt_tokens)).collect();
         Self {
-            recording: Recording { requests: records, ..Recording::default() },
+            recording: Recording {
+                requests: records,
+                spec_decoding: SpecDecodingTotals {
+                    num_accepted_tokens_per_pos: vec![0; math::u32_to_usize(num_speculative_tokens)],
+                    ..SpecDecodingTotals::default()
+                },
+                ..Recording::default()
+            },
             open_runs: if record_emissions { vec![NO_RUN; requests.len()] } else { Vec::new() },
             record_emissions,
         }
@@ -187,6 +243,13 @@ impl Recorder {
         self.push_gap(previous_pass, delivery_time, count);
         if self.record_emissions {
             tokens.iter().for_each(|tokens| self.push_emission(tokens.id, pass));
+        }
+    }
+
+    /// Drafts were verified.
+    pub(crate) fn verified(&mut self, verifications: &[Verification]) {
+        for verification in verifications.iter().filter(|verification| verification.is_counted) {
+            self.recording.spec_decoding.observe(verification);
         }
     }
 

@@ -78,6 +78,31 @@ pub fn speculative(config: Option<&SpeculativeConfig>) -> String {
     )
 }
 
+/// The KV cache in the words of vLLM's log; `device` is `GPU` or `CPU`. Source:
+/// `kv_cache_utils.py::update_kv_cache_capacity`.
+#[must_use]
+pub fn kv_cache_line(config: &EngineConfig, device: &str) -> String {
+    format!(
+        "{device} KV cache size: {} tokens, Maximum concurrency for {} tokens per request: {:.2}x",
+        with_commas(config.kv_cache_size_tokens()),
+        with_commas(u64::from(config.max_model_len)),
+        config.max_concurrency()
+    )
+}
+
+/// A whole number with a comma before every third digit from the right.
+fn with_commas(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// The groups in one phrase: layers, kind and tokens of a block of each.
 #[must_use]
 pub fn groups(config: &KvCacheConfig) -> String {

@@ -26,11 +26,12 @@ impl Scheduler<'_> {
         let settling = self.settling();
         let mut any_running_finished = false;
         for scheduled in &output.scheduled {
-            if !PLAIN && scheduled.num_draft_tokens > 0 {
-                note_verification(scheduled, outputs);
-            }
             // Aborted or finished since the pass was issued.
-            if !self.live.holds(scheduled.slot, scheduled.id) {
+            let is_gone = !self.live.holds(scheduled.slot, scheduled.id);
+            if !PLAIN && scheduled.num_draft_tokens > 0 {
+                note_verification(scheduled, !is_gone, outputs);
+            }
+            if is_gone {
                 continue;
             }
             let request = self.live.get_mut(scheduled.slot);
@@ -191,10 +192,11 @@ impl LiveRequest {
     }
 }
 
-fn note_verification(scheduled: &ScheduledRequest, outputs: &mut EngineCoreOutputs) {
+fn note_verification(scheduled: &ScheduledRequest, is_counted: bool, outputs: &mut EngineCoreOutputs) {
     outputs.verifications.push(Verification {
         id: scheduled.id,
         num_draft_tokens: u32::from(scheduled.num_draft_tokens),
         num_accepted_tokens: u32::from(scheduled.num_sampled_tokens.saturating_sub(1)),
+        is_counted,
     });
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sim_core::config::flags::{self, FlagEffect, FlagError};
 use sim_core::config::{
     ConfigError, ConfigWarning, Device, EngineArgs, EngineConfig, EntryPoint, KvCacheMemory, Platform, Reason,
-    RequestRefusal, SchedulingPolicy, UsageContext, admit, human_readable_int, human_readable_int_or_auto,
+    RequestRefusal, SchedulingPolicy, UsageContext, VllmVersion, admit, human_readable_int, human_readable_int_or_auto,
 };
 use sim_core::kv_cache::PlanningError;
 use sim_core::models::layers::ModelLayers;
@@ -155,6 +155,7 @@ fn refusal_as_recorded(error: &ConfigError, recorded: &Value) -> Value {
         E::KvCachePlanning(PlanningError::PrefixMatchUnitNotBlockSize { prefix_match_unit, .. }) => {
             refused("prefix_match_unit", json!([prefix_match_unit]))
         }
+        E::AsyncPipelineOfOldRunner { .. } => refused("async_pipeline_v1", json!([])),
         E::NoKvCacheMemory { .. } => refused("no_kv_cache_memory", json!([])),
         E::NothingFits { .. } => refused("nothing_fits", json!([])),
         E::KvCacheTooSmall {
@@ -175,11 +176,16 @@ fn refusal_as_recorded(error: &ConfigError, recorded: &Value) -> Value {
 
 #[test]
 fn arguments_resolve_as_in_vllm() {
-    let cases = recorded("resolved.json");
+    let versions = [("resolved.json", VllmVersion::V0_32), ("v0.33/resolved.json", VllmVersion::V0_33)];
+    let cases: Vec<_> = versions
+        .into_iter()
+        .flat_map(|(file, version)| recorded(file).into_iter().map(move |case| (version, case)))
+        .collect();
     let mut checks = BTreeSet::new();
-    for (index, case) in cases.iter().enumerate() {
-        let of = format!("case {index}: {} on {}", case["args"], case["platform"]);
-        let resolved = args(case["args"].clone()).resolve(&platform(&case["platform"]));
+    for (index, (version, case)) in cases.iter().enumerate() {
+        let of = format!("case {index} ({version}): {} on {}", case["args"], case["platform"]);
+        let given = EngineArgs { vllm_version: Some(*version), ..args(case["args"].clone()) };
+        let resolved = given.resolve(&platform(&case["platform"]));
         match (&resolved, case.get("refused")) {
             (Ok(resolved), None) => {
                 assert_eq!(config_as_recorded(&resolved.config), case["config"], "{of}");
@@ -196,7 +202,7 @@ fn arguments_resolve_as_in_vllm() {
     }
     // What the recording must contain to be worth anything.
     assert!(cases.len() >= 800, "only {} cases", cases.len());
-    assert_eq!(checks.len(), 13, "every check and warning occurs: {checks:?}");
+    assert_eq!(checks.len(), 14, "every check and warning occurs: {checks:?}");
 }
 
 #[test]
@@ -313,9 +319,12 @@ fn every_flag_of_vllm_is_known_and_no_other() {
         for flag in recorded(file).into_iter().chain(recorded(&format!("v0.33/{file}"))) {
             let default = flag["default"].as_str();
             for name in flag["flags"].as_array().expect("names").iter().map(|name| name.as_str().expect("a text")) {
-                let names = || flag["flags"].as_array().expect("names").iter().filter_map(Value::as_str);
-                // A switch has two names; the second turns it off.
-                let negated = flag["switch"] == true && names().next() != Some(name) && name.starts_with("--");
+                let first = flag["flags"][0].as_str().unwrap_or_default();
+                let positive = name.strip_prefix("--disable-").map(|rest| format!("--enable-{rest}"));
+                let positive =
+                    positive.or_else(|| name.strip_prefix("--enable-").map(|rest| format!("--disable-{rest}")));
+                let turns_off = name.starts_with("--no-") || positive.as_deref() == Some(first);
+                let negated = flag["switch"] == true && turns_off;
                 if !negated {
                     in_vllm.insert(name.to_owned());
                 }
@@ -323,7 +332,7 @@ fn every_flag_of_vllm_is_known_and_no_other() {
                 let found = look_up(name, harmless);
                 assert!(!matches!(found, Err(FlagError::Unknown { .. })), "{file}: {name} is in no group");
                 // A flag that is given its default changes nothing, so it must not be refused.
-                if default.is_some() && !name.starts_with("--no-") {
+                if default.is_some() && !negated {
                     assert!(found.is_ok(), "{file}: {name} {harmless:?}: {found:?}");
                 }
             }

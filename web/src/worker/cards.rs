@@ -62,8 +62,9 @@ pub(crate) fn engine_fields(engine: &ResolvedEngine) -> Vec<EngineField> {
 
 /// The KV cache as vLLM logs it (`vllm/v1/core/kv_cache_utils.py::get_kv_cache_capacity`): the null block counts.
 pub(crate) fn kv_cache(config: &EngineConfig) -> KvCache {
-    let blocks_per_request = config.max_model_len.div_ceil(config.block_size().max(1)).max(1);
-    let max_concurrency = math::u32_to_f64(config.num_gpu_blocks) / math::u32_to_f64(blocks_per_request);
-    let num_tokens = math::f64_to_u64(max_concurrency * math::u32_to_f64(config.max_model_len));
-    KvCache { num_gpu_blocks: config.num_gpu_blocks, num_tokens, max_concurrency }
+    KvCache {
+        num_gpu_blocks: config.num_gpu_blocks,
+        num_tokens: config.kv_cache_size_tokens(),
+        max_concurrency: config.max_concurrency(),
+    }
 }

@@ -4,12 +4,11 @@ use leptos::prelude::*;
 use sim_core::config::ResolvedEngine;
 use sim_core::profile::Profile;
 use sim_core::profile::schema::DeviceType;
+use sim_core::scenario::told;
 
 use super::panels::Card;
-use crate::format::with_groups;
 use crate::gallery::by_model;
 use crate::state::{AppState, Origin, ProfileChoice};
-use crate::worker::cards::kv_cache;
 
 /// The card.
 #[component]
@@ -155,24 +154,24 @@ fn KvLine() -> impl IntoView {
         let device_type =
             state.profile.with(|choice| choice.as_ref().map(|choice| choice.profile.hardware.device_type))?;
         let engine = state.engine.get().and_then(Result::ok)?;
-        Some(kv_line(&engine, device_type))
+        Some((kv_line(&engine, device_type), groups(&engine)))
     };
     view! {
-        {move || line().map(|line| view! {
+        {move || line().map(|(line, groups)| view! {
             <p class="kv-line mono" data-testid="kv-line" aria-label="As vLLM logs it">{line}</p>
+            {groups.map(|groups| view! { <p class="kv-groups muted" data-testid="kv-groups">{groups}</p> })}
         })}
     }
 }
 
 fn kv_line(engine: &ResolvedEngine, device_type: DeviceType) -> String {
-    let cache = kv_cache(&engine.config);
-    format!(
-        "{} KV cache size: {} tokens, Maximum concurrency for {} tokens per request: {:.2}x",
-        device(device_type),
-        with_groups(&cache.num_tokens.to_string()),
-        with_groups(&engine.config.max_model_len.to_string()),
-        cache.max_concurrency
-    )
+    told::kv_cache_line(&engine.config, device(device_type))
+}
+
+/// The groups of layers, where there are several.
+fn groups(engine: &ResolvedEngine) -> Option<String> {
+    let config = &engine.config.kv_cache;
+    (config.groups.len() > 1).then(|| format!("{} block tables: {}", config.groups.len(), told::groups(config)))
 }
 
 #[cfg(test)]
