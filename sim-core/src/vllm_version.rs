@@ -110,6 +110,13 @@ impl VllmVersion {
         !matches!(self, Self::V0_32)
     }
 
+    /// Whether gated delta networks save their states at ends of blocks inside a chunk. Source:
+    /// `qwen_gdn_linear_attn.py::get_prefill_checkpoint_alignment`.
+    #[must_use]
+    pub const fn saves_states_at_block_ends(self) -> bool {
+        !matches!(self, Self::V0_32)
+    }
+
     /// Whether n-gram speculation on the GPU's model runner leaves asynchronous scheduling on.
     #[must_use]
     pub const fn async_scheduling_takes_any_drafter(self) -> bool {

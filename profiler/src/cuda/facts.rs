@@ -142,6 +142,7 @@ fn resolve(device: &DeviceProperties, shape: &Shape, flags: &CudaFlags, memory: 
         pipeline_parallel_size: 1,
         default_block_size: Some(BLOCK_SIZE),
         kernel_block_size: BLOCK_SIZE,
+        max_kernel_block_size: None,
         layers: vec![ModelLayers::full_attention(memory.kv_cache_per_token.bytes)],
         drafters: vec![],
         kv_cache: KvCacheMemory::Measured { non_kv_cache_bytes: parts.iter().map(|part| part.bytes).sum() },

@@ -51,21 +51,24 @@ impl KvLayers {
             retention_interval: count("prefix_cache_retention_interval", retention_interval)?,
         };
         let speculative = demand.speculative;
+        let drafts_from_hidden_states = speculative.is_some_and(|drafter| drafter.method.uses_hidden_states());
         let version = demand.version;
         Ok(Self {
             settings: LayerSettings {
                 block_size: demand.block_size,
                 kernel_block_size: platform.kernel_block_size,
+                max_kernel_block_size: platform.max_kernel_block_size,
                 mamba_block_size: count("mamba_block_size", args.mamba_block_size)?,
                 prefix_match_unit: hits.prefix_match_unit,
                 max_model_len: 0,
                 enable_prefix_caching: demand.enable_prefix_caching,
                 num_speculative_tokens: speculative.map_or(0, |drafter| drafter.num_speculative_tokens),
+                version,
             },
             options: PlanningOptions {
                 disable_hybrid_kv_cache_manager: args
                     .disable_hybrid_kv_cache_manager
-                    .unwrap_or_else(|| has_chunks(&layers)),
+                    .unwrap_or_else(|| has_chunks(&layers) && drafts_from_hidden_states),
                 hits,
                 marks_drafter: speculative.is_some_and(|drafter| drafter.uses_eagle_block_drop(version)),
                 drafter_layer: DrafterLayer::of(version, speculative),
@@ -114,7 +117,7 @@ pub(super) fn drafter<'a>(
     platform.drafters.iter().find(|drafter| drafter.method == method)
 }
 
-/// Whether some layers attend in chunks, with which groups are off unless they are asked for.
+/// Whether some layers attend in chunks, with which vLLM has no groups beside an EAGLE drafter unless they are asked for.
 fn has_chunks(layers: &[ModelLayers]) -> bool {
     layers.iter().any(|run| matches!(run.kind, ModelLayerKind::ChunkedLocalAttention(_)))
 }

@@ -94,6 +94,8 @@ pub struct Platform {
     pub default_block_size: Option<u32>,
     /// Smallest number of tokens whose multiples the attention kernels take for a block.
     pub kernel_block_size: u32,
+    /// Most tokens of a block that the kernels take in one piece; `None` where they take any.
+    pub max_kernel_block_size: Option<u32>,
     /// What the model's layers keep on one rank, in the model's order.
     pub layers: Vec<ModelLayers>,
     /// Drafters that were measured beside the model.

@@ -15,6 +15,15 @@ pub enum ModelLayerKind {
     Mamba,
 }
 
+/// Where inside a chunk a pass can save a state (`MambaBase.get_prefill_checkpoint_alignment`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PrefillCheckpoint {
+    /// Tokens at whose multiples it can.
+    pub alignment: u32,
+    /// Whether it does so only at ends of blocks, and only with prefix caching: gated delta networks, since 0.33.
+    pub at_block_ends: bool,
+}
+
 /// Layers that follow each other and keep the same, on one rank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ModelLayers {
@@ -30,8 +39,8 @@ pub struct ModelLayers {
     pub bytes: u64,
     /// Bytes by which a state grows for each draft that is verified at once.
     pub bytes_per_draft_token: u64,
-    /// Tokens at whose multiples inside a chunk a pass can save a state; `None` if it cannot.
-    pub checkpoint_alignment: Option<u32>,
+    /// Where inside a chunk a pass can save a state; `None` if it cannot.
+    pub prefill_checkpoint: Option<PrefillCheckpoint>,
     /// Whether they are a draft model's.
     pub is_draft: bool,
 }
@@ -47,7 +56,7 @@ impl ModelLayers {
             head_size: 1,
             bytes: bytes_per_token,
             bytes_per_draft_token: 0,
-            checkpoint_alignment: None,
+            prefill_checkpoint: None,
             is_draft: false,
         }
     }

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 
 use super::error::Fault;
 use super::schema::{
-    Basis, Bytes, Cost, DeviceType, Engine, Hardware, KvCacheLayerKind, KvCacheLayers, Memory, Model, Profile,
-    Provenance, ProvenanceKind, ReportedBlocks, Source,
+    Basis, Bytes, Cost, DeviceType, Engine, Hardware, KvCacheLayerKind, KvCacheLayers, Memory, Model,
+    PrefillCheckpoint, Profile, Provenance, ProvenanceKind, ReportedBlocks, Source,
 };
 use super::schema_tables::{
     DecodeAttention, Drafter, FrontEnd, Host, MixedBatch, MixedSample, OutputLatency, OverSeqs, OverTokens, PassCost,
@@ -205,8 +205,9 @@ objects! {
     Bytes { bytes, basis, reason }
     Cost { time_us, basis, reason }
     Memory { weights, other_resident, activation_peak, cuda_graphs, kv_cache_per_token, kv_cache_layers, reported }
+    PrefillCheckpoint { alignment, at_block_ends }
     KvCacheLayers {
-        num_layers, kind, span_tokens, num_kv_heads, head_size, bytes, bytes_per_draft_token, checkpoint_alignment,
+        num_layers, kind, span_tokens, num_kv_heads, head_size, bytes, bytes_per_draft_token, prefill_checkpoint,
     }
     ReportedBlocks { num_gpu_blocks, block_size, gpu_memory_utilization }
     StepTimeTables {

@@ -5,7 +5,7 @@ use core::num::NonZeroU32;
 use super::error::ProfileError;
 use super::schema::{DeviceType, Drafter, KvCacheLayerKind, KvCacheLayers, Profile};
 use crate::config::{Device, DrafterPlatform, EngineArgs, KvCacheMemory, Platform, UsageContext};
-use crate::models::layers::{ModelLayerKind, ModelLayers};
+use crate::models::layers::{ModelLayerKind, ModelLayers, PrefillCheckpoint};
 use crate::speculative::SpeculativeMethod;
 
 impl Profile {
@@ -24,6 +24,7 @@ impl Profile {
             pipeline_parallel_size: self.engine.pipeline_parallel_size,
             default_block_size: Some(self.engine.block_size),
             kernel_block_size: self.kernel_block_size(),
+            max_kernel_block_size: self.max_kernel_block_size(),
             layers: self.memory.kv_cache_layers.iter().map(model_layers).collect(),
             drafters: self.drafters.iter().filter_map(drafter).collect(),
             kv_cache: self.kv_cache_memory(args)?,
@@ -44,6 +45,12 @@ impl Profile {
             DeviceType::Cuda if is_mla => 64,
             DeviceType::Cuda => 16,
         }
+    }
+
+    /// FlashInfer's kernels know blocks of 16, 32 and 64 tokens.
+    fn max_kernel_block_size(&self) -> Option<u32> {
+        let backend = self.engine.attention_backend.as_deref().unwrap_or_default();
+        backend.starts_with("FLASHINFER").then_some(64)
     }
 
     fn device(&self) -> Device {
@@ -97,7 +104,10 @@ fn model_layers(layers: &KvCacheLayers) -> ModelLayers {
         head_size: layers.head_size,
         bytes: layers.bytes,
         bytes_per_draft_token: layers.bytes_per_draft_token,
-        checkpoint_alignment: layers.checkpoint_alignment,
+        prefill_checkpoint: layers.prefill_checkpoint.map(|checkpoint| PrefillCheckpoint {
+            alignment: checkpoint.alignment,
+            at_block_ends: checkpoint.at_block_ends,
+        }),
         is_draft: false,
     }
 }

@@ -283,8 +283,18 @@ pub struct KvCacheLayers {
     pub bytes: u64,
     /// Bytes by which a state grows for each draft that is verified at once; 0 but for `mamba`.
     pub bytes_per_draft_token: u64,
-    /// Tokens at whose multiples inside a chunk a pass can save a state; `null` if it cannot.
-    pub checkpoint_alignment: Option<u32>,
+    /// Where inside a chunk a pass can save a state; `null` if it cannot, or for layers without states.
+    pub prefill_checkpoint: Option<PrefillCheckpoint>,
+}
+
+/// Where inside a chunk a pass can save a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct PrefillCheckpoint {
+    /// Tokens at whose multiples it can.
+    pub alignment: u32,
+    /// Whether it does so only at ends of blocks, and only with prefix caching.
+    pub at_block_ends: bool,
 }
 
 impl KvCacheLayers {
@@ -301,7 +311,7 @@ impl KvCacheLayers {
             head_size,
             bytes: bytes_per_token / u64::from(num_layers),
             bytes_per_draft_token: 0,
-            checkpoint_alignment: None,
+            prefill_checkpoint: None,
         }
     }
 }

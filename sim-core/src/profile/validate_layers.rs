@@ -53,8 +53,8 @@ fn one(layers: &KvCacheLayers, path: &str, faults: &mut Faults) {
             format_args!("{bytes} must be from {min} to {MAX_LAYER_BYTES}"),
         );
     }
-    if let Some(alignment) = layers.checkpoint_alignment {
-        faults.count(alignment, 1, format_args!("{path}.checkpoint_alignment"));
+    if let Some(checkpoint) = layers.prefill_checkpoint {
+        faults.count(checkpoint.alignment, 1, format_args!("{path}.prefill_checkpoint.alignment"));
     }
 }
 
