@@ -45,11 +45,13 @@ loads() {
 # Built beside its place and moved there when complete, so that a run that was cut off leaves nothing half-made.
 install() {
     local partial=$venv.partial
+    # shellcheck disable=SC2064 # the path of now
+    trap "rm -rf '$partial'" EXIT
     rm -rf "$partial" "$venv"
-    cp -al "$base" "$partial"
-    mkdir "$partial/wheel"
+    mkdir "$partial"
     "$base/bin/python" -m pip --quiet --disable-pip-version-check download --no-deps --only-binary :all: \
-        --dest "$partial/wheel" "vllm==$version" || fail "PyPI has no wheel of vllm $version for this machine"
+        --dest "$partial/wheel" "vllm==$version" || fail "PyPI gave no wheel of vllm $version for this machine"
+    cp -al "$base/." "$partial"
     "$base/bin/python" - "$partial" "$version" <<'PYTHON'
 import shutil
 import sys

@@ -4,6 +4,7 @@
 #   scripts/install-vllm.sh
 #
 # Needed only to record new schedules (tests/recorder) and to compare with a live engine; about 3 minutes and 6.5 GB.
+# The Python part of a later release is laid over it by scripts/follow-vllm.sh.
 # Does nothing if that vLLM is already there and loads. INSTALL_VLLM_TIMEOUT bounds the whole installation, in seconds
 # (default 1500). PYTHON chooses the interpreter (default python3; 3.10 to 3.13).
 set -euo pipefail

@@ -53,22 +53,28 @@ def compare(path: Path, out: Path) -> tuple[str, str]:
         fresh = record(kept["workload"], any("blocks" in entry for entry in kept["iterations"])).trace
     except StartRefused as error:
         return "refused", str(error)
-    except Exception as error:  # noqa: BLE001: another vLLM may fail in any way, and the next trace is to be tried
+    # Another vLLM may fail in any way, and the next trace is to be tried.
+    except Exception as error:
         return "fails", f"{type(error).__name__}: {error}"
     # Written down and read again, so that both have text for keys.
     fresh = json.loads(json.dumps(fresh))
-    difference = first_difference(kept, fresh)
-    if difference is None:
+    differences = [text for text in (derived_difference(kept, fresh), first_difference(kept, fresh)) if text]
+    if not differences:
         return "same", ""
     write_json(fresh, out / path.relative_to(TRACES_DIR) if path.is_relative_to(TRACES_DIR) else out / path.name)
-    return "differs", difference
+    return "differs", "; ".join(differences)
+
+
+def derived_difference(kept: dict[str, Any], fresh: dict[str, Any]) -> str | None:
+    """What vLLM derived otherwise before the first pass."""
+    for key in ("engine", "usable_blocks", "groups", "speculative"):
+        if kept.get(key) != fresh.get(key):
+            return _within(key, kept.get(key), fresh.get(key))
+    return None
 
 
 def first_difference(kept: dict[str, Any], fresh: dict[str, Any]) -> str | None:
-    """Where the two first differ: in what vLLM derived before the first pass, or in a key of an iteration."""
-    for key in ("engine", "usable_blocks", "groups", "speculative"):
-        if kept.get(key) != fresh.get(key):
-            return f"before the first pass, {_within(key, kept.get(key), fresh.get(key))}"
+    """The first iteration that differs, and in which of its keys."""
     for iteration, (old, new) in enumerate(zip(kept["iterations"], fresh["iterations"])):
         for key in [*old, *(key for key in new if key not in old)]:
             if old.get(key) != new.get(key):

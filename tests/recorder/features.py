@@ -12,7 +12,6 @@ GROUP_KINDS = {
     "ChunkedLocalAttentionSpec": "chunked",
     "MLAAttentionSpec": "mla",
     "MambaSpec": "mamba",
-    "UniformTypeKVCacheSpecs": "uniform_type",
 }
 
 
@@ -61,8 +60,8 @@ def _of_groups(groups: dict[str, Any], layers: list[dict[str, Any]]) -> set[str]
         for one in layers
         if one["kind"] != "mamba"
     }
-    if len(sizes) > 1 and len(groups["groups"]) > 1:
-        found.add("pages_made_equal")
+    if len(sizes) > 1:
+        found.add("pages_made_equal" if len(groups["groups"]) > 1 else "one_group_of_sizes")
     return found
 
 

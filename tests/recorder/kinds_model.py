@@ -296,7 +296,7 @@ def everything(d: Draft) -> None:
 KINDS = {
     build.__name__: build
     for build in (
-        plain, budget, long_prompts, tight, tight_priority, prefix, evict, churn, multiturn, model_len, aborts, no_cache,
-        no_chunk, seats, salt, pipeline, cadence, everything,
+        plain, budget, long_prompts, tight, tight_priority, prefix, evict, churn, multiturn, model_len, aborts,
+        no_cache, no_chunk, seats, salt, pipeline, cadence, everything,
     )
 }  # fmt: skip

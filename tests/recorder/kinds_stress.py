@@ -167,7 +167,7 @@ def aborts_prefix(d: Draft) -> None:
         d.add(prompt=[d.shared_run(d.between(0, 4), d.between(60, 300))], max_tokens=d.between(2, 40))
         d.queries_per_iter += [1] + [0] * d.between(0, 9)
         if d.chance(0.5):
-            d.abort(len(d.queries_per_iter) - d.between(0, 3), index)
+            d.abort(max(0, len(d.queries_per_iter) - d.between(0, 3)), index)
 
 
 def pipeline(d: Draft) -> None:

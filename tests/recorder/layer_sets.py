@@ -153,6 +153,13 @@ def linear_plain(d: Draft) -> Layers:
     return linear(d)
 
 
+def linear_short(d: Draft) -> Layers:
+    """The same in blocks shorter than an attention block: the states of drafts are no room for tokens."""
+    d.engine["enable_prefix_caching"] = False
+    d.model["mamba_block"] = d.engine["block_size"] // d.one_of(2, 4)
+    return linear(d)
+
+
 def only_linear(d: Draft) -> Layers:
     """Mamba states alone."""
     return [_mamba(d, d.between(1, 3))]
@@ -236,7 +243,7 @@ LAYER_SETS: dict[str, Callable[[Draft], Layers]] = {
     for make in (
         alternate, one_to_many, padding, windows_only, two_windows, chunked, chunked_windows, mla, mla_fallback, pages,
         uniform_sizes, block_sizes, disabled, linear, linear_parts, linear_checkpoint, linear_wide, linear_padding,
-        linear_plain, only_linear, mla_linear, window_linear, three_kinds, four_kinds, anything,
+        linear_plain, linear_short, only_linear, mla_linear, window_linear, three_kinds, four_kinds, anything,
     )
 }  # fmt: skip
 

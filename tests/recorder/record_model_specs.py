@@ -18,7 +18,7 @@ platform class with compute capability 9.0 put in; weights are on torch's meta d
 group of one process that says it has more; memory for the cache is a fixed number. FlashInfer counts as usable.
 Left out: `quantization_config` (quantized weights need a device to be made); what it may say about the cache's number
 format is therefore not in these rows.
-The same command writes the same bytes.
+The same command writes the same bytes; a refusal's text names its check.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ import ctypes
 import dataclasses
 import itertools
 import json
-import logging
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -40,15 +40,17 @@ from typing import Any
 Settings = dict[str, Any]
 VERSION = "0.33.0"
 MEMORY = 1 << 42  # bytes for the cache; far more than a device has, so that every context length fits
+RESOLVED = (
+    "cache_dtype", "enable_prefix_caching", "mamba_cache_mode", "mamba_ssm_cache_dtype", "mamba_block_size",
+    "mamba_page_size_padded",
+)
 FAKE_CUDA = (
     "cuCtxGetCurrent cuCtxSetCurrent cuDeviceGetAttribute cuDevicePrimaryCtxRetain cuDriverGetVersion cuGetErrorString "
     "cuGetProcAddress_v2 cuMemAddressFree cuMemAddressReserve cuMemCreate cuMemGetAllocationGranularity cuMemMap "
     "cuMemRelease cuMemSetAccess cuMemUnmap cuPointerGetAttribute cuTensorMapEncodeTiled"
 ).split()
 
-# --------------------------------------------------------------------------
-# the device
-# --------------------------------------------------------------------------
+
 def load_fake_cuda() -> None:
     """Put an empty libcuda into this process: the wheel's libraries ask for it by name."""
     with tempfile.TemporaryDirectory() as folder:
@@ -64,24 +66,18 @@ def be_an_h100() -> None:
     import vllm.platforms.cuda as cuda
     from vllm.platforms.interface import DeviceCapability
 
-    class H100(cuda.NonNvmlCudaPlatform):
-        get_device_capability = classmethod(lambda cls, device_id=0: DeviceCapability(9, 0))
-        get_device_name = classmethod(lambda cls, device_id=0: "NVIDIA H100 80GB HBM3")
-        get_device_total_memory = classmethod(lambda cls, device_id=0: 85029158912)
-        device_count = classmethod(lambda cls: 64)
-        current_device = classmethod(lambda cls: torch.device("meta"))
-        is_pin_memory_available = classmethod(lambda cls: False)
-        is_integrated_gpu = classmethod(lambda cls, device_id=0: False)
-        num_compute_units = classmethod(lambda cls, device_id=0: 132)
-
-    platforms._current_platform = H100()
+    answers = {
+        "get_device_capability": DeviceCapability(9, 0), "get_device_name": "NVIDIA H100 80GB HBM3",
+        "get_device_total_memory": 85029158912, "device_count": 64, "current_device": torch.device("meta"),
+        "is_pin_memory_available": False, "is_integrated_gpu": False, "num_compute_units": 132,
+    }
+    methods = {name: classmethod(lambda cls, *_, answer=answer, **__: answer) for name, answer in answers.items()}
+    platforms._current_platform = type("H100", (cuda.NonNvmlCudaPlatform,), methods)()
     # Streams and properties that layers ask for while they are built.
     torch.cuda.Stream = torch.cuda.Event = type("Nothing", (), {"__init__": lambda self, *args, **kwargs: None})
     torch.cuda.current_stream = lambda *args: None  # type: ignore[assignment, return-value]
-    torch.cuda.get_device_properties = lambda *args: SimpleNamespace(  # type: ignore[assignment, return-value]
-        multi_processor_count=132, major=9, minor=0, name="NVIDIA H100 80GB HBM3", total_memory=85029158912,
-        shared_memory_per_block_optin=232448, L2_cache_size=52428800,
-    )
+    properties = SimpleNamespace(multi_processor_count=132, major=9, minor=0, shared_memory_per_block_optin=232448)
+    torch.cuda.get_device_properties = lambda *args: properties  # type: ignore[assignment, return-value]
     torch.cuda.get_device_capability = lambda *args: (9, 0)  # type: ignore[assignment]
     torch.cuda.current_device = lambda: 0
 
@@ -125,9 +121,6 @@ def on_meta():
     return Meta()
 
 
-# --------------------------------------------------------------------------
-# one case
-# --------------------------------------------------------------------------
 def build(model: str, settings: Settings):
     """The configuration after the model and its drafter have been built and the platform has set the block size."""
     import torch
@@ -142,15 +135,13 @@ def build(model: str, settings: Settings):
     from vllm.utils.torch_utils import set_default_torch_dtype
     from vllm.v1.worker.workspace import init_workspace_manager
 
-    def folder(name: str) -> str:
-        return str(Path(os.environ["MODELS"], name))
-
+    folder = os.environ["MODELS"] + "/{}"
     args = dict(settings)
     os.environ.update(args.pop("env", {}))
     if spec := args.get("speculative_config"):
-        args["speculative_config"] = spec | ({"model": folder(spec["model"])} if "model" in spec else {})
+        args["speculative_config"] = spec | ({"model": folder.format(spec["model"])} if "model" in spec else {})
     config = EngineArgs(
-        model=folder(model), load_format="dummy", skip_tokenizer_init=True, **args
+        model=folder.format(model), load_format="dummy", skip_tokenizer_init=True, **args
     ).create_engine_config(UsageContext.OPENAI_API_SERVER)
     with set_current_vllm_config(config):
         parallel.init_distributed_environment(1, 0, f"file://{tempfile.mktemp()}", 0, "gloo")
@@ -158,9 +149,7 @@ def build(model: str, settings: Settings):
     parallel.get_tp_group().world_size = config.parallel_config.tensor_parallel_size
     init_workspace_manager(torch.device("meta"))
 
-    def layers() -> dict[str, Any]:
-        return get_layers_from_vllm_config(config, AttentionLayerBase)
-
+    layers = partial(get_layers_from_vllm_config, config, AttentionLayerBase)
     with set_default_torch_dtype(config.model_config.dtype), torch.device("meta"), on_meta():
         initialize_model(vllm_config=config)
     target = set(layers())
@@ -224,6 +213,7 @@ def steps(numbers: list[int]) -> list[list[int]]:
 
 
 def record(model: str, settings: Settings) -> dict[str, Any]:
+    from vllm.distributed.kv_transfer.kv_connector.utils import get_current_attn_backends
     from vllm.utils.math_utils import cdiv
     from vllm.v1.attention.backends.utils import get_supported_kv_cache_layouts
     from vllm.v1.core.kv_cache_planning import _max_memory_usage_bytes_from_groups
@@ -237,13 +227,8 @@ def record(model: str, settings: Settings) -> dict[str, Any]:
     cache = config.cache_config
     resolved = {
         "model_runner": "V2" if config.use_v2_model_runner else "V1",
-        "cache_dtype": cache.cache_dtype,
-        "enable_prefix_caching": cache.enable_prefix_caching,
-        "mamba_cache_mode": cache.mamba_cache_mode,
-        "mamba_ssm_cache_dtype": cache.mamba_ssm_cache_dtype,
         "block_size_of_attention_layers": cache.block_size,
-        "mamba_block_size": cache.mamba_block_size,
-        "mamba_page_size_padded": cache.mamba_page_size_padded,
+        **{name: getattr(cache, name) for name in RESOLVED},
         "disable_hybrid_kv_cache_manager": config.scheduler_config.disable_hybrid_kv_cache_manager,
         "max_model_len": config.model_config.max_model_len,
         "max_num_batched_tokens": config.scheduler_config.max_num_batched_tokens,
@@ -252,7 +237,7 @@ def record(model: str, settings: Settings) -> dict[str, Any]:
     specs = get_kv_cache_spec(config)
     order = {name: number for number, name in enumerate(specs)}
     backends = [layers[name].get_attn_backend() for name in specs]
-    distinct = list({b.full_cls_name(): b for b in (layer.get_attn_backend() for layer in layers.values())}.values())
+    distinct = get_current_attn_backends(config)
     executor = SimpleNamespace(
         get_kv_cache_specs=lambda: [dict(specs)],
         get_supported_kv_cache_layouts=lambda: [[layout.name for layout in get_supported_kv_cache_layouts(distinct)]],
@@ -279,9 +264,7 @@ def record(model: str, settings: Settings) -> dict[str, Any]:
         "resolved": resolved,
         "kinds_of_layers": [json.loads(kind) for kind in kinds],
         "layers": run_lengths(rows),
-        "layers_sharing_the_cache_of_another": sum(
-            1 for layer in layers.values() if getattr(layer, "kv_sharing_target_layer_name", None)
-        ),
+        "layers_without_a_cache_of_their_own": len(layers) - len(specs),
         "kv_cache_layout": cache.kv_cache_layout,
         "groups": [
             spec_row(spec) | {
@@ -313,10 +296,7 @@ def in_a_child(model: str, settings: Settings) -> dict[str, Any]:
             try:
                 result = record(model, settings)
             except Exception as error:  # a refusal of vLLM's is a result
-                if os.environ.get("TRACE"):
-                    logging.exception("%s %s", model, settings)
-                lines = str(error).strip().splitlines()
-                text = f"{type(error).__name__}: {' '.join(lines)[:300]}"
+                text = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
                 result = {"model": model, "settings": settings, "refused": text}
             json.dump(result, out)
         os._exit(0)
@@ -343,7 +323,6 @@ def main() -> None:
     import vllm.v1.worker.gpu.attn_utils  # noqa: F401
 
     registry._run_in_subprocess = lambda inspect: inspect()  # what a model can do, asked in this process
-
     assert vllm.__version__ == VERSION, vllm.__version__
     out = Path(models_dir, "kv_cache_groups.json")
     before = json.loads(out.read_text()) if names and out.exists() else []

@@ -53,7 +53,7 @@ def check(paths: list[Path]) -> int:
     for path in paths:
         kept = read_json(path)
         if kept["vllm"] != VLLM_VERSION:
-            sys.exit(f"{path}: of vLLM {kept['vllm']}, this is {VLLM_VERSION}; scripts/follow-vllm.sh compares versions")
+            sys.exit(f"{path}: of vLLM {kept['vllm']}, this is {VLLM_VERSION}; compare with scripts/follow-vllm.sh")
         with_blocks = any("blocks" in entry for entry in kept["iterations"])
         fresh = record(kept["workload"], with_blocks).trace
         difference = first_difference(kept, fresh)
