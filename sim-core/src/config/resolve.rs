@@ -53,7 +53,11 @@ impl EngineArgs {
         let enable_chunked_prefill =
             Resolved::or_default(self.enable_chunked_prefill, true, "on for generative models");
         let enable_prefix_caching = self.resolve_prefix_caching(platform);
-        self.check_mamba(platform, enable_prefix_caching.value, enable_chunked_prefill.value)?;
+        self.check_mamba_block_size(enable_prefix_caching.value)?;
+        let has_states = platform.layers.iter().any(|run| run.kind == ModelLayerKind::Mamba);
+        if has_states && enable_prefix_caching.value && !enable_chunked_prefill.value {
+            return Err(ConfigError::MambaWithoutChunkedPrefill);
+        }
         let limits = BatchLimits::resolve(self, platform, enable_chunked_prefill.value, max_model_len.value);
         self.check_scheduler(&limits, enable_chunked_prefill.value, max_model_len.value)?;
         let speculation = Speculation::resolve(self, platform, version, limits.max_num_batched_tokens.value)?;
@@ -179,16 +183,14 @@ impl EngineArgs {
         }
     }
 
-    /// `MambaModelConfig` and `validate_mamba_block_size`.
-    fn check_mamba(&self, platform: &Platform, caching: bool, chunked: bool) -> Result<(), ConfigError> {
-        if let Some(mamba_block_size) = self.mamba_block_size.filter(|_| !caching) {
-            return Err(ConfigError::MambaBlockSizeWithoutPrefixCaching { mamba_block_size });
+    /// `validate_mamba_block_size`.
+    fn check_mamba_block_size(&self, caching: bool) -> Result<(), ConfigError> {
+        match self.mamba_block_size {
+            Some(mamba_block_size) if !caching => {
+                Err(ConfigError::MambaBlockSizeWithoutPrefixCaching { mamba_block_size })
+            }
+            _ => Ok(()),
         }
-        let has_states = platform.layers.iter().any(|run| run.kind == ModelLayerKind::Mamba);
-        if has_states && caching && !chunked {
-            return Err(ConfigError::MambaWithoutChunkedPrefill);
-        }
-        Ok(())
     }
 
     /// Writes down every field with its reason.

@@ -127,7 +127,7 @@ impl SpeculativeArgs {
     /// # Errors
     /// See [`SpeculativeKeyError`].
     pub fn from_json(text: &str) -> Result<Self, SpeculativeKeyError> {
-        let object: Map<String, Value> = serde_json::from_str(text).map_err(|_| SpeculativeKeyError::NotAnObject)?;
+        let object: Map<String, Value> = serde_json::from_str(text).or(Err(SpeculativeKeyError::NotAnObject))?;
         Self::try_from(object)
     }
 

@@ -47,7 +47,7 @@ impl Profile {
         }
     }
 
-    /// FlashInfer's kernels know blocks of 16, 32 and 64 tokens.
+    /// `FlashInfer`'s kernels know blocks of 16, 32 and 64 tokens.
     fn max_kernel_block_size(&self) -> Option<u32> {
         let backend = self.engine.attention_backend.as_deref().unwrap_or_default();
         backend.starts_with("FLASHINFER").then_some(64)

@@ -40,10 +40,12 @@ impl PrefillInterval {
     }
 
     /// Counts a decided pass.
-    pub(super) const fn note_pass(&mut self, has_tokens: bool, has_prefill: bool) {
+    pub(super) const fn note_pass(&mut self, has_tokens: bool) {
         self.num_executed_passes += has_tokens as u64;
-        if has_prefill {
-            self.last_prefill_pass_plus_interval = self.num_executed_passes + self.interval;
-        }
+    }
+
+    /// Notes that the pass that was counted last carries prompt parts.
+    pub(super) const fn note_prefill(&mut self) {
+        self.last_prefill_pass_plus_interval = self.num_executed_passes + self.interval;
     }
 }

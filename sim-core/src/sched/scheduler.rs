@@ -211,7 +211,10 @@ impl<'a> Scheduler<'a> {
         if output.preempted_reqs.is_empty() {
             self.schedule_waiting(&mut budget, output);
         }
-        self.prefill_interval.note_pass(output.has_tokens(), budget.has_running_prefill || budget.has_admitted_prefill);
+        self.prefill_interval.note_pass(output.has_tokens());
+        if budget.has_running_prefill || budget.has_admitted_prefill {
+            self.prefill_interval.note_prefill();
+        }
         self.kv_cache.release_copied_blocks();
         output.skips_drafts = self.can_skip_drafts && !budget.needs_drafts;
         if is_plain && self.spans.is_empty() {
