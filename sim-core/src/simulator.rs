@@ -372,6 +372,7 @@ fn new_record(output: &SchedulerOutput, schedule_time: SimTime, start_time: SimT
         delivery_time: end_time,
         num_tokens: output.batch.num_tokens(),
         num_prefill_tokens: output.batch.num_prefill_tokens(),
+        num_draft_tokens: output.batch.num_draft_tokens(),
         num_reqs: output.batch.num_reqs(),
         num_outputs: 0,
         num_running_reqs: output.num_running_reqs,

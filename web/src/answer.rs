@@ -25,6 +25,8 @@ pub(crate) struct Answer {
     pub(crate) warnings: Vec<String>,
     /// Whether the objectives are met, and what holds requests back.
     pub(crate) verdict: Verdict,
+    /// What became of the drafts, in a sentence; empty without any.
+    pub(crate) spec_decoding: String,
     /// Throughputs and totals of `vllm bench serve`.
     pub(crate) totals: Totals,
     /// One entry each for TTFT, TPOT, ITL and E2EL, in that order; client queue time last, if there is any.
@@ -90,6 +92,8 @@ pub(crate) struct KvCache {
     pub(crate) num_tokens: u64,
     /// Requests of `max_model_len` tokens that fit.
     pub(crate) max_concurrency: f64,
+    /// The groups of layers with blocks of their own, in words; empty if there is one.
+    pub(crate) groups: String,
 }
 
 /// What keeps a waiting request from running.
@@ -105,6 +109,8 @@ pub(crate) enum Limit {
     TokenBudget,
     /// The client's own `max_concurrency`.
     ClientConcurrency,
+    /// Passes are kept for decodes by `prefill_schedule_interval`.
+    PrefillInterval,
 }
 
 /// The answer in a sentence's worth of facts.
@@ -240,6 +246,8 @@ pub(crate) struct TimeSeries {
     pub(crate) tokens_per_pass: SeriesPoints,
     /// Of these, of prefill chunks.
     pub(crate) prefill_tokens_per_pass: SeriesPoints,
+    /// Of these, drafts; empty without a drafter.
+    pub(crate) draft_tokens_per_pass: SeriesPoints,
     /// Most requests in the running list.
     pub(crate) max_num_seqs: u32,
     /// Most tokens of a pass.
@@ -284,13 +292,30 @@ pub(crate) struct GanttWindow {
     pub(crate) range: (f64, f64),
     /// End of the run.
     pub(crate) end: f64,
-    /// Passes: start, end, all tokens, prefill tokens, requests. Thinned: neighbours are joined where they would
-    /// be narrower than a pixel; each number is then the largest of theirs.
-    pub(crate) passes: Vec<(f64, f64, u32, u32, u32)>,
+    /// Thinned: neighbours are joined where they would be narrower than a pixel; each number is then the largest of
+    /// theirs.
+    pub(crate) passes: Vec<PassBar>,
     /// Requests under way: index, scheduled send, send, queued, first scheduled, first delivery, last delivery.
     pub(crate) requests: Vec<(u32, [f64; 6])>,
     /// Requests under way that are not listed, for want of room.
     pub(crate) num_hidden: u32,
+}
+
+/// A pass, or several that are drawn as one.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct PassBar {
+    /// When the first begins.
+    pub(crate) start: f64,
+    /// When the last ends.
+    pub(crate) end: f64,
+    /// All tokens.
+    pub(crate) num_tokens: u32,
+    /// Tokens of prefill chunks.
+    pub(crate) num_prefill_tokens: u32,
+    /// Drafts that are verified.
+    pub(crate) num_draft_tokens: u32,
+    /// Requests.
+    pub(crate) num_reqs: u32,
 }
 
 /// A measured run of `vllm bench serve`.
@@ -320,14 +345,14 @@ pub(crate) struct MeasuredRun {
 records! {
     Answer {
         digest, num_requests, num_finished, num_skipped, wall_ms, profile, engine, kv_cache, warnings, verdict,
-        totals, metrics, ttft_split, series, bench_table, engine_lines,
+        spec_decoding, totals, metrics, ttft_split, series, bench_table, engine_lines,
     }
     ProfileCard {
         name, kind, model, hardware, vllm_version, date, sources, notes, validation_runs, validation_steps,
         measured_share, extrapolated_share,
     }
     EngineField { field, value, reason, is_given }
-    KvCache { num_gpu_blocks, num_tokens, max_concurrency }
+    KvCache { num_gpu_blocks, num_tokens, max_concurrency, groups }
     Verdict { meets, share_met, goodput, objectives, limit, waiting_share, limits, overload, advice }
     Overload { offered, answered }
     Totals {
@@ -340,14 +365,15 @@ records! {
     Bins { edges, counts }
     SplitRow { label, front_end, queue, prefill, delivery }
     TimeSeries {
-        running, waiting, kv_cache_usage, tokens_per_pass, prefill_tokens_per_pass, max_num_seqs,
-        max_num_batched_tokens,
+        running, waiting, kv_cache_usage, tokens_per_pass, prefill_tokens_per_pass, draft_tokens_per_pass,
+        max_num_seqs, max_num_batched_tokens,
     }
     RequestRow {
         index, send, num_prompt_tokens, num_cached_tokens, num_output_tokens, client_queue, ttft, queue, tpot, e2el,
         num_preemptions, is_good, is_finished,
     }
     GanttWindow { range, end, passes, requests, num_hidden }
+    PassBar { start, end, num_tokens, num_prefill_tokens, num_draft_tokens, num_reqs }
     MeasuredRun { file, title, completed, failed, settings, totals, metrics, is_simulated, notes }
 }
 
@@ -356,7 +382,8 @@ choices! {
         0 Nothing {}
         1 KvBlocks {}
         2 BatchSize {}
-        3 TokenBudget {};
-        4 ClientConcurrency {}
+        3 TokenBudget {}
+        4 ClientConcurrency {};
+        5 PrefillInterval {}
     }
 }

@@ -5,7 +5,7 @@
 //! for every field, or refuses with a [`ConfigError`] where vLLM would not start. [`admit`] then decides about each
 //! request as vLLM's front end does, before the scheduler sees it. [`flags`] knows every flag there is, simulated or not.
 //!
-//! The reference is vLLM 0.32.0: `vllm/engine/arg_utils.py`, `vllm/config/*.py`, `vllm/v1/core/kv_cache_utils.py`.
+//! The reference is vLLM 0.33.0, and 0.32.0 where asked: `vllm/engine/arg_utils.py`, `vllm/config/*.py`, `vllm/v1/core/kv_cache_utils.py`.
 
 mod admit;
 mod defaults;

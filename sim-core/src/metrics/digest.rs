@@ -26,8 +26,8 @@ pub fn digest(recording: &Recording) -> u64 {
         hash.write(u64::from(count));
     }
     hash.write(math::usize_to_u64(emissions.len()));
-    for &EmissionRun { request, first_pass, stride, num_tokens } in emissions {
-        hash.write_all([request, first_pass, stride, num_tokens]);
+    for &EmissionRun { request, first_pass, stride, num_messages } in emissions {
+        hash.write_all([request, first_pass, stride, num_messages]);
     }
     // A run without drafts has the digest that it had before there were any.
     let SpecDecodingTotals { num_drafts, num_draft_tokens, num_accepted_tokens, num_accepted_tokens_per_pos } =
@@ -70,6 +70,7 @@ impl Fnv1a {
             delivery_time,
             num_tokens,
             num_prefill_tokens,
+            num_draft_tokens,
             num_reqs,
             num_outputs,
             num_running_reqs,
@@ -81,6 +82,10 @@ impl Fnv1a {
         }
         self.write_all([num_tokens, num_prefill_tokens, num_reqs, num_outputs]);
         self.write_all([num_running_reqs, num_waiting_reqs, num_free_blocks]);
+        // Runs without drafts keep the digests they had before there were any.
+        if num_draft_tokens > 0 {
+            self.write_all([num_draft_tokens]);
+        }
     }
 
     fn request(&mut self, request: &RequestRecord) {

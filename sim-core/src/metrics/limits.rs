@@ -1,13 +1,15 @@
 //! What kept requests waiting, and whether the engine kept up with its traffic.
 //!
-//! vLLM's scheduler stops admitting for one of four reasons (`vllm/v1/core/sched/scheduler.py::schedule`): nobody
-//! waits, the pass has no tokens left, the running list is full, or the head of the queue does not fit. So where
-//! requests still wait after a pass was decided, its record tells the reason:
+//! vLLM's scheduler stops admitting for one of five reasons (`vllm/v1/core/sched/scheduler.py::schedule`): nobody
+//! waits, the pass has no tokens left, the running list is full, prompts are held back for decodes
+//! (`prefill_schedule_interval`), or the head of the queue does not fit. So where requests still wait after a pass was
+//! decided, its record tells the reason:
 //!
 //! | the pass | limit |
 //! |---|---|
-//! | used its whole token budget | [`Limit::TokenBudget`] |
+//! | used its whole token budget, drafts included | [`Limit::TokenBudget`] |
 //! | else: fills the running list to `max_num_active_seqs` | [`Limit::BatchSize`] |
+//! | else: comes less than `prefill_schedule_interval` passes after one with prompt parts, and the last pass that was free to admit left nobody waiting | [`Limit::PrefillInterval`] |
 //! | else | [`Limit::KvBlocks`] |
 //!
 //! The last row is exact with chunked prefill: a prompt may then take whatever is left of the budget, so that only
@@ -18,7 +20,9 @@
 //! Without chunked prefill a prompt also waits if it is longer than what is left of the budget. That is
 //! [`Limit::TokenBudget`] here. Which request heads the queue is not recorded; it is taken to be the one that is
 //! admitted next for the first time, with the cached tokens it had then. That is exact unless a preempted request
-//! stands before it or the cache changes in between.
+//! stands before it or the cache changes in between. Passes with a prompt part that a cached prefix shortened to one
+//! token count as passes without for [`Limit::PrefillInterval`], and chunks of models with states, which end at blocks,
+//! may leave less than a block of the budget unused: such a pass counts as one of [`Limit::KvBlocks`].
 
 use alloc::vec::Vec;
 
@@ -37,6 +41,8 @@ pub enum Limit {
     BatchSize,
     /// Tokens of a pass: the smaller of `max_num_scheduled_tokens` and `max_num_batched_tokens`.
     TokenBudget,
+    /// Passes that `prefill_schedule_interval` keeps for decodes.
+    PrefillInterval,
 }
 
 /// Why requests waited, over a whole run.
@@ -60,12 +66,14 @@ impl WaitingLimits {
             return Self::default();
         }
         let mut judge = Judge::new(recording, config);
-        let mut nanos = [(Limit::KvBlocks, 0u64), (Limit::BatchSize, 0), (Limit::TokenBudget, 0)];
+        let limits = [Limit::KvBlocks, Limit::BatchSize, Limit::TokenBudget, Limit::PrefillInterval];
+        let mut nanos = limits.map(|limit| (limit, 0u64));
         let mut index = 0;
         recording.for_each_state(|from, to, pass| {
             let Some(pass) = pass else { return };
+            let is_held = judge.interval.holds(pass);
             if pass.num_waiting_reqs > 0 {
-                let limit = judge.limit(index, pass);
+                let limit = judge.limit(index, pass, is_held);
                 if let Some(entry) = nanos.iter_mut().find(|entry| entry.0 == limit) {
                     entry.1 += to - from;
                 }
@@ -86,10 +94,35 @@ impl WaitingLimits {
 /// Names the limit of each pass, in order.
 struct Judge<'a> {
     config: &'a EngineConfig,
-    token_budget: u32,
+    draft_slots: u32,
     /// First admissions in order: pass, and prompt tokens that it had to compute. Empty with chunked prefill.
     admissions: Vec<(u32, u32)>,
     num_admitted: usize,
+    interval: PrefillInterval,
+}
+
+/// Which passes hold prompts back, from what their records tell (`sched/prefill_interval.rs`).
+struct PrefillInterval {
+    interval: u32,
+    num_passes_since_prefill: u32,
+    left_some_waiting: bool,
+}
+
+impl PrefillInterval {
+    const fn new(interval: u32) -> Self {
+        Self { interval, num_passes_since_prefill: interval, left_some_waiting: false }
+    }
+
+    /// Whether the next pass is held; called once for each, in order.
+    fn holds(&mut self, pass: &PassRecord) -> bool {
+        let is_prefill = pass.num_prefill_tokens > 0;
+        let is_held = self.num_passes_since_prefill + 1 < self.interval && !self.left_some_waiting && !is_prefill;
+        if !is_held {
+            self.left_some_waiting = pass.num_waiting_reqs > 0;
+        }
+        self.num_passes_since_prefill = if is_prefill { 0 } else { self.num_passes_since_prefill.saturating_add(1) };
+        is_held
+    }
 }
 
 impl<'a> Judge<'a> {
@@ -106,23 +139,36 @@ impl<'a> Judge<'a> {
             keyed.sort_by_key(|&(pass, queued_time, _)| (pass, queued_time));
             admissions.extend(keyed.iter().map(|&(pass, _, num_tokens)| (pass, num_tokens)));
         }
-        let token_budget = config.max_num_scheduled_tokens.min(config.max_num_batched_tokens);
-        Self { config, token_budget, admissions, num_admitted: 0 }
+        let has_interval = config.vllm_version.schedules_prefills_at_intervals();
+        let interval = PrefillInterval::new(if has_interval { config.prefill_schedule_interval } else { 1 });
+        Self { config, draft_slots: config.draft_slots(), admissions, num_admitted: 0, interval }
+    }
+
+    /// Tokens that the pass could have given to one more request; drafting takes slots for each (`Budget` of the
+    /// scheduler).
+    fn num_tokens_left(&self, pass: &PassRecord) -> u32 {
+        let slots = self.draft_slots.saturating_mul(pass.num_reqs + 1);
+        let inputs = self.config.max_num_batched_tokens.saturating_sub(slots);
+        self.config.max_num_scheduled_tokens.min(inputs).saturating_sub(pass.num_tokens)
     }
 
     /// What requests wait for after the pass of this index; indices must not fall from call to call.
-    fn limit(&mut self, index: u32, pass: &PassRecord) -> Limit {
-        if pass.num_tokens >= self.token_budget {
+    fn limit(&mut self, index: u32, pass: &PassRecord, is_held: bool) -> Limit {
+        let num_left = self.num_tokens_left(pass);
+        if num_left == 0 {
             return Limit::TokenBudget;
         }
         if pass.num_running_reqs >= self.config.max_num_active_seqs {
             return Limit::BatchSize;
         }
+        if is_held {
+            return Limit::PrefillInterval;
+        }
         while self.admissions.get(self.num_admitted).is_some_and(|&(admitted, _)| admitted <= index) {
             self.num_admitted += 1;
         }
         match self.admissions.get(self.num_admitted) {
-            Some(&(_, num_tokens)) if num_tokens > self.token_budget - pass.num_tokens => Limit::TokenBudget,
+            Some(&(_, num_tokens)) if num_tokens > num_left => Limit::TokenBudget,
             _ => Limit::KvBlocks,
         }
     }
@@ -208,6 +254,7 @@ mod tests {
             delivery_time: SimTime::from_nanos((i + 1) * SECOND),
             num_tokens: 1,
             num_prefill_tokens: 0,
+            num_draft_tokens: 0,
             num_reqs: 1,
             num_outputs: 1,
             num_running_reqs: 1,

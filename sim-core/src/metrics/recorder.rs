@@ -27,6 +27,8 @@ pub struct PassRecord {
     pub num_tokens: u32,
     /// Of these, tokens of prefill chunks ([`crate::batch::BatchComposition::num_prefill_tokens`]).
     pub num_prefill_tokens: u32,
+    /// Of these, drafts that are verified ([`crate::batch::BatchComposition::num_draft_tokens`]).
+    pub num_draft_tokens: u32,
     /// Requests in the pass.
     pub num_reqs: u32,
     /// Requests that got a token from it.
@@ -68,25 +70,26 @@ pub struct RequestRecord {
     pub is_finished: bool,
 }
 
-/// Tokens of one request that came from passes `first_pass`, `first_pass + stride`, … (`num_tokens` of them).
+/// Messages of one request that came from passes `first_pass`, `first_pass + stride`, … (`num_messages` of them). A
+/// message carries one token, or all that a verification gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EmissionRun {
     /// Index of the request in [`Recording::requests`].
     pub request: u32,
-    /// Pass of the first token.
+    /// Pass of the first message.
     pub first_pass: u32,
-    /// Passes between tokens; 1 without pipeline parallelism.
+    /// Passes between messages; 1 without pipeline parallelism.
     pub stride: u32,
-    /// Tokens in the run.
-    pub num_tokens: u32,
+    /// Messages in the run.
+    pub num_messages: u32,
 }
 
-/// A time between two successive tokens of one request, and how many such pairs had it.
+/// A time between two successive messages of one request, and how many such pairs had it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WeightedGap {
     /// Time between the deliveries.
     pub gap: SimDuration,
-    /// Pairs of tokens with this gap.
+    /// Pairs of messages with this gap.
     pub count: u32,
 }
 
@@ -271,16 +274,16 @@ impl Recorder {
     fn push_emission(&mut self, id: RequestId, pass: u32) {
         let open = self.open_runs[id.index()];
         if let Some(run) = self.recording.emissions.get_mut(open as usize) {
-            if run.num_tokens == 1 {
+            if run.num_messages == 1 {
                 run.stride = pass - run.first_pass;
             }
-            if pass == run.first_pass + run.num_tokens * run.stride {
-                run.num_tokens += 1;
+            if pass == run.first_pass + run.num_messages * run.stride {
+                run.num_messages += 1;
                 return;
             }
         }
         self.open_runs[id.index()] = math::usize_to_u32(self.recording.emissions.len());
-        self.recording.emissions.push(EmissionRun { request: id.0, first_pass: pass, stride: 1, num_tokens: 1 });
+        self.recording.emissions.push(EmissionRun { request: id.0, first_pass: pass, stride: 1, num_messages: 1 });
     }
 
     pub(crate) fn finish(self) -> Recording {

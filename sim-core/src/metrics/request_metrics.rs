@@ -181,7 +181,7 @@ impl<'a> EmissionIndex<'a> {
         runs.iter()
             .filter_map(|&run| self.recording.emissions.get(usize::try_from(run).ok()?))
             .flat_map(|run| {
-                (0..run.num_tokens).map(move |i| run.first_pass.saturating_add(i.saturating_mul(run.stride)))
+                (0..run.num_messages).map(move |i| run.first_pass.saturating_add(i.saturating_mul(run.stride)))
             })
             .filter_map(|pass| Some(self.recording.pass(pass)?.delivery_time))
     }
@@ -211,6 +211,7 @@ mod tests {
             delivery_time: at(100 * i + 95),
             num_tokens: 1,
             num_prefill_tokens: 0,
+            num_draft_tokens: 0,
             num_reqs: 1,
             num_outputs: 1,
             num_running_reqs: 1,
@@ -236,11 +237,11 @@ mod tests {
             requests: vec![request; 3],
             emissions: emissions
                 .iter()
-                .map(|&(request, first_pass, stride, num_tokens)| EmissionRun {
+                .map(|&(request, first_pass, stride, num_messages)| EmissionRun {
                     request,
                     first_pass,
                     stride,
-                    num_tokens,
+                    num_messages,
                 })
                 .collect(),
             ..Recording::default()

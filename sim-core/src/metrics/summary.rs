@@ -35,7 +35,7 @@ pub struct EngineSummary {
     pub num_tokens: u64,
     /// Of these, tokens of prefill chunks.
     pub num_prefill_tokens: u64,
-    /// Tokens given to clients.
+    /// Messages to clients, each with the new tokens of one request.
     pub num_outputs: u64,
     /// Passes without prefill chunks.
     pub num_decode_only_passes: u64,

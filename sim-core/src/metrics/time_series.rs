@@ -23,6 +23,8 @@ pub enum Series {
     TokensPerPass,
     /// Of these, tokens of prefill chunks.
     PrefillTokensPerPass,
+    /// Of these, drafts that are verified.
+    DraftTokensPerPass,
 }
 
 /// A quantity in one span of time.
@@ -71,6 +73,9 @@ impl Recording {
             Series::TokensPerPass => self.passes.iter().for_each(|p| spans.add_event(p.schedule_time, p.num_tokens)),
             Series::PrefillTokensPerPass => {
                 self.passes.iter().for_each(|p| spans.add_event(p.schedule_time, p.num_prefill_tokens));
+            }
+            Series::DraftTokensPerPass => {
+                self.passes.iter().for_each(|p| spans.add_event(p.schedule_time, p.num_draft_tokens));
             }
         }
         spans.points()

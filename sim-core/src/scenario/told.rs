@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use crate::config::{EngineConfig, Reason, ResolvedEngine};
 use crate::kv_cache::spec::{KvCacheConfig, LayerKind};
+use crate::metrics::recorder::SpecDecodingTotals;
 use crate::metrics::summary::{EngineSummary, EngineTotals};
 use crate::simulator::{DeviceTime, SimulationResult};
 use crate::speculative::SpeculativeConfig;
@@ -121,6 +122,12 @@ pub fn groups(config: &KvCacheConfig) -> String {
     parts.join("; ")
 }
 
+/// [`groups`], where there are several.
+#[must_use]
+pub fn several_groups(config: &KvCacheConfig) -> Option<String> {
+    (config.groups.len() > 1).then(|| format!("{} block tables: {}", config.groups.len(), groups(config)))
+}
+
 /// A kind of layer in words.
 #[must_use]
 pub fn layer_kind(kind: &LayerKind) -> String {
@@ -153,6 +160,22 @@ pub fn engine_summary(config: &EngineConfig, result: &SimulationResult) -> Engin
         num_evictions: result.num_evictions,
     };
     EngineSummary::new(&result.recording, totals, config.num_gpu_blocks)
+}
+
+/// What became of the drafts, in a sentence; `None` if none was verified. That they were accepted is part of the
+/// workload, which the sentence says.
+#[must_use]
+pub fn spec_decoding(config: &EngineConfig, totals: &SpecDecodingTotals) -> Option<String> {
+    let rate = totals.acceptance_rate()?;
+    let rates = totals.per_position_acceptance_rates();
+    let by_position: Vec<String> = rates.iter().map(|rate| format!("{:.1}", 100.0 * rate)).collect();
+    let acceptance = totals.acceptance_length();
+    Some(format!(
+        "{}: {acceptance:.2} tokens a verification, {rate:.1} % of the drafts accepted (by position {} %), as the \
+         workload says",
+        speculative(config.speculative.as_ref()),
+        by_position.join(", ")
+    ))
 }
 
 /// The lines of `summary`, name and value; `extrapolated_share`: see [`extrapolated_share`].

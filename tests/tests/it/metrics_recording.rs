@@ -48,6 +48,7 @@ fn recording(seed: u64, num_passes: u32) -> Recording {
             delivery_time: at(end + 500 + 300_000_000),
             num_tokens: 1 + random.small(2000),
             num_prefill_tokens: random.small(2),
+            num_draft_tokens: 0,
             num_reqs: 1,
             num_outputs: 0,
             num_running_reqs: 1 + random.small(9),
@@ -77,7 +78,7 @@ fn add_request(recording: &mut Recording, request: u32, random: &mut Lcg) {
     }
     for &pass in &tokens {
         recording.passes[pass as usize].num_outputs += 1;
-        recording.emissions.push(EmissionRun { request, first_pass: pass, stride: 7, num_tokens: 1 });
+        recording.emissions.push(EmissionRun { request, first_pass: pass, stride: 7, num_messages: 1 });
     }
     let delivery = |pass: u32| recording.passes[pass as usize].delivery_time;
     let gaps = tokens.windows(2).map(|pair| WeightedGap { gap: delivery(pair[1]) - delivery(pair[0]), count: 1 });

@@ -1,6 +1,7 @@
 //! The verdict: whether the objectives are met, what holds requests back, and what to try.
 
 use sim_core::config::EngineConfig;
+use sim_core::kv_cache::spec::LayerKind;
 use sim_core::metrics::bench_outputs::BenchOutputs;
 use sim_core::metrics::bench_serve::BenchmarkMetrics;
 use sim_core::metrics::goodput::Goodput;
@@ -11,6 +12,10 @@ use crate::answer::{Limit, Overload, Verdict};
 
 /// Share of the run that requests must wait for advice about it to be worth a sentence.
 const WORTH_A_SENTENCE: f64 = 0.05;
+
+/// Share of the verifications that must accept the last draft for it to be worth its rows. A rule of thumb: what a row
+/// costs depends on the pass.
+const WORTH_DRAFTING: f64 = 0.3;
 
 /// The verdict on `run`.
 pub(crate) fn verdict(run: &FinishedRun, outputs: &impl BenchOutputs, metrics: &BenchmarkMetrics) -> Verdict {
@@ -50,6 +55,7 @@ const fn of_engine(limit: limits::Limit) -> Limit {
         limits::Limit::KvBlocks => Limit::KvBlocks,
         limits::Limit::BatchSize => Limit::BatchSize,
         limits::Limit::TokenBudget => Limit::TokenBudget,
+        limits::Limit::PrefillInterval => Limit::PrefillInterval,
     }
 }
 
@@ -74,7 +80,7 @@ fn advice(verdict: &Verdict, waiting: &WaitingLimits, run: &FinishedRun) -> Opti
     if verdict.meets == Some(true) {
         return None;
     }
-    raise.or_else(|| missed(verdict))
+    raise.or_else(|| missed(verdict, run))
 }
 
 /// What to change where requests wait for `limit`: a sentence without full stop.
@@ -88,6 +94,13 @@ fn raise(limit: Limit, run: &FinishedRun) -> Option<String> {
                 1 => ", with 1 preemption".to_owned(),
                 count => format!(", with {count} preemptions"),
             };
+            if keeps_what_no_layer_reads(config) {
+                return Some(format!(
+                    "Leave out --disable-hybrid-kv-cache-manager: layers that look at a window keep every token, and \
+                     too few of the {} KV blocks are free{preemptions}",
+                    config.num_gpu_blocks.saturating_sub(1)
+                ));
+            }
             Some(format!(
                 "Raise --gpu-memory-utilization, or send fewer or shorter requests: too few of the {} KV \
                  blocks are free{preemptions}",
@@ -100,8 +113,12 @@ fn raise(limit: Limit, run: &FinishedRun) -> Option<String> {
         }
         Limit::TokenBudget => {
             let (flag, value) = token_budget_flag(config);
+            let drafts = config.speculative.as_ref().map_or_else(String::new, |speculative| {
+                let most = speculative.num_speculative_tokens + 1;
+                format!(" that verifications take up to {most} tokens each of")
+            });
             Some(format!(
-                "Raise {flag} above {value}: prompts wait for room in a pass. Passes then last longer, and so do \
+                "Raise {flag} above {value}: prompts wait for room in a pass{drafts}. Passes then last longer, and so do \
                  inter-token latencies"
             ))
         }
@@ -109,6 +126,10 @@ fn raise(limit: Limit, run: &FinishedRun) -> Option<String> {
             let max = run.options.max_concurrency.unwrap_or(0);
             Some(format!("Raise --max-concurrency above {max}: the client itself holds requests back"))
         }
+        Limit::PrefillInterval => Some(format!(
+            "Lower --prefill-schedule-interval below {}: prompts are held back for passes of decodes alone",
+            config.prefill_schedule_interval
+        )),
     }
 }
 
@@ -128,10 +149,35 @@ const fn token_budget_flag(config: &EngineConfig) -> (&'static str, u32) {
     }
 }
 
+/// Whether layers that look at a window or a chunk keep all tokens, because groups were not asked for.
+fn keeps_what_no_layer_reads(config: &EngineConfig) -> bool {
+    config.kv_cache.groups.iter().any(|group| {
+        matches!(
+            group.spec.kind,
+            LayerKind::FullAttention { sliding_window: Some(_), .. }
+                | LayerKind::FullAttention { attention_chunk_size: Some(_), .. }
+        )
+    })
+}
+
+/// The last draft, where most verifications reject it: its number and the share that accept it.
+fn wasted_draft(run: &FinishedRun) -> Option<(usize, f64)> {
+    let rates = run.result.recording.spec_decoding.per_position_acceptance_rates();
+    let &last = rates.last()?;
+    (last < WORTH_DRAFTING).then_some((rates.len(), last))
+}
+
 /// What to try where an objective is missed and nothing waits: the objective that the fewest requests meet decides.
-fn missed(verdict: &Verdict) -> Option<String> {
+fn missed(verdict: &Verdict, run: &FinishedRun) -> Option<String> {
     verdict.meets.filter(|meets| !meets)?;
     let (key, ..) = verdict.objectives.iter().min_by(|a, b| a.2.total_cmp(&b.2))?;
+    if let ("tpot" | "e2el", Some((number, share))) = (key.as_str(), wasted_draft(run)) {
+        return Some(format!(
+            "Lower num_speculative_tokens below {number}: only {:.0} % of the verifications accept draft {number}, and every \
+             pass pays for it",
+            100.0 * share
+        ));
+    }
     Some(match key.as_str() {
         "ttft" => {
             "Send shorter prompts, or a lower --request-rate: requests do not queue for long, so the time to first token \

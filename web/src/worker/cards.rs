@@ -66,5 +66,6 @@ pub(crate) fn kv_cache(config: &EngineConfig) -> KvCache {
         num_gpu_blocks: config.num_gpu_blocks,
         num_tokens: config.kv_cache_size_tokens(),
         max_concurrency: config.max_concurrency(),
+        groups: told::several_groups(&config.kv_cache).unwrap_or_default(),
     }
 }

@@ -4,7 +4,7 @@ use sim_core::math;
 use sim_core::metrics::recorder::{PassRecord, Recording};
 use sim_core::time::SimTime;
 
-use crate::answer::GanttWindow;
+use crate::answer::{GanttWindow, PassBar};
 
 /// Length of the stretch that is shown first, in seconds.
 const FIRST_STRETCH: f64 = 2.0;
@@ -66,20 +66,27 @@ fn busiest(recording: &Recording, end: f64) -> (f64, f64) {
 
 /// The passes that overlap the stretch. Neighbours are joined for as long as together they are narrower than a pixel;
 /// what is said of them is then the largest of each number.
-fn passes(recording: &Recording, (from, to): (f64, f64), pixel: f64) -> Vec<(f64, f64, u32, u32, u32)> {
+fn passes(recording: &Recording, (from, to): (f64, f64), pixel: f64) -> Vec<PassBar> {
     let passes = &recording.passes;
     // Passes start and end in the order in which they were issued.
     let first = passes.partition_point(|pass| pass.end_time.as_secs_f64() < from);
     let shown = passes.iter().skip(first).take_while(|pass| pass.start_time.as_secs_f64() <= to);
-    let mut bars: Vec<(f64, f64, u32, u32, u32)> = Vec::new();
+    let mut bars: Vec<PassBar> = Vec::new();
     for pass in shown {
-        let &PassRecord { start_time, end_time, num_tokens, num_prefill_tokens, num_reqs, .. } = pass;
+        let &PassRecord { start_time, end_time, num_tokens, num_prefill_tokens, num_draft_tokens, num_reqs, .. } = pass;
         let (start, end) = (start_time.as_secs_f64(), end_time.as_secs_f64());
         match bars.last_mut() {
-            Some(bar) if end - bar.0 < pixel => {
-                *bar = (bar.0, end, bar.2.max(num_tokens), bar.3.max(num_prefill_tokens), bar.4.max(num_reqs));
+            Some(bar) if end - bar.start < pixel => {
+                *bar = PassBar {
+                    start: bar.start,
+                    end,
+                    num_tokens: bar.num_tokens.max(num_tokens),
+                    num_prefill_tokens: bar.num_prefill_tokens.max(num_prefill_tokens),
+                    num_draft_tokens: bar.num_draft_tokens.max(num_draft_tokens),
+                    num_reqs: bar.num_reqs.max(num_reqs),
+                };
             }
-            _ => bars.push((start, end, num_tokens, num_prefill_tokens, num_reqs)),
+            _ => bars.push(PassBar { start, end, num_tokens, num_prefill_tokens, num_draft_tokens, num_reqs }),
         }
     }
     bars

@@ -50,6 +50,7 @@ impl FinishedRun {
             kv_cache: cards::kv_cache(&self.engine.config),
             warnings,
             verdict: advice::verdict(self, &outputs, &metrics),
+            spec_decoding: told::spec_decoding(&self.engine.config, &recording.spec_decoding).unwrap_or_default(),
             totals: Totals {
                 num_preemptions: summary.totals.num_preemptions,
                 prefix_cache_hit_rate: summary.totals.prefix_cache_hit_rate(),
@@ -79,6 +80,11 @@ impl FinishedRun {
             kv_cache_usage: points(Series::KvCacheUsage),
             tokens_per_pass: points(Series::TokensPerPass),
             prefill_tokens_per_pass: points(Series::PrefillTokensPerPass),
+            draft_tokens_per_pass: if config.speculative.is_some() {
+                points(Series::DraftTokensPerPass)
+            } else {
+                Vec::new()
+            },
             max_num_seqs: config.max_num_active_seqs,
             max_num_batched_tokens: config.max_num_scheduled_tokens.min(config.max_num_batched_tokens),
         }

@@ -215,7 +215,7 @@ fn a_stretch_shows_every_pass_and_request_in_it() {
     let thin = gantt(session, Some((0.0, 1e9)), 50, 10);
     assert_eq!((thin.requests.len(), thin.num_hidden), (10, 590));
     assert!(thin.passes.len() <= 101, "{} bars on 50 pixels", thin.passes.len());
-    assert_eq!(thin.passes.iter().map(|bar| bar.2).max(), most, "no peak is lost");
+    assert_eq!(thin.passes.iter().map(|bar| bar.num_tokens).max(), most, "no peak is lost");
     let first = gantt(session, None, 1000, 100);
     assert!((first.range.1 - first.range.0 - 2.0).abs() < 1e-9, "{:?}", first.range);
     let (from, to) = first.range;

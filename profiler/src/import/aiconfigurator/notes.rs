@@ -21,11 +21,11 @@ pub(super) fn notes(
          without sustained-load throttling, and without sampling."
             .to_owned(),
         if engine == tables {
-            format!("The operators were measured under vLLM {tables}; scheduling follows vLLM 0.32.0.")
+            format!("The operators were measured under vLLM {tables}; scheduling follows the version that a run names.")
         } else {
             format!(
                 "The profile is for vLLM {engine}, of which the source has no tables: the operators were measured under \
-                 vLLM {tables}. Scheduling follows vLLM 0.32.0."
+                 vLLM {tables}. Scheduling follows the version that a run names."
             )
         },
         "Norms, activations and the embedding are the source's formula, bytes / (0.8 × memory bandwidth) + 3 us each, \

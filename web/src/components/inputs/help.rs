@@ -29,14 +29,16 @@ const FILES: [(&str, &str); 6] = [
     ("Scenario", "a link or a saved scenario"),
 ];
 
-const MODELLED: [&str; 4] = [
-    "Exactly: the scheduler's passes, preemption, the KV block pool and prefix cache, chunked prefill, async scheduling, \
-     vLLM's defaults and refusals, and the load that vllm bench serve sends.",
+const MODELLED: [&str; 5] = [
+    "Exactly: the scheduler's passes, preemption, the KV block pool and prefix cache over groups of layers (windows, \
+     chunks, states), speculative decoding, chunked prefill, async scheduling, vLLM's defaults and refusals, and the load \
+     that vllm bench serve sends.",
     "From the profile: the time of each pass, read between measured points. How far to trust it stands beside the results.",
     "Simplified: requests reach the client without network jitter, and the API server's front end is a time per request \
      and per token without a queue of its own.",
-    "Not simulated, and refused by name: speculative decoding, LoRA, structured output, KV transfer and offloading, \
-     multimodal input, data parallelism.",
+    "Part of the workload, never predicted: how many drafts of speculative decoding are accepted.",
+    "Not simulated, and refused by name: LoRA, structured output, KV transfer and offloading, multimodal input, data and \
+     context parallelism, suffix decoding.",
 ];
 
 /// The dialog.

@@ -154,7 +154,7 @@ fn KvLine() -> impl IntoView {
         let device_type =
             state.profile.with(|choice| choice.as_ref().map(|choice| choice.profile.hardware.device_type))?;
         let engine = state.engine.get().and_then(Result::ok)?;
-        Some((kv_line(&engine, device_type), groups(&engine)))
+        Some((kv_line(&engine, device_type), told::several_groups(&engine.config.kv_cache)))
     };
     view! {
         {move || line().map(|(line, groups)| view! {
@@ -166,12 +166,6 @@ fn KvLine() -> impl IntoView {
 
 fn kv_line(engine: &ResolvedEngine, device_type: DeviceType) -> String {
     told::kv_cache_line(&engine.config, device(device_type))
-}
-
-/// The groups of layers, where there are several.
-fn groups(engine: &ResolvedEngine) -> Option<String> {
-    let config = &engine.config.kv_cache;
-    (config.groups.len() > 1).then(|| format!("{} block tables: {}", config.groups.len(), told::groups(config)))
 }
 
 #[cfg(test)]

@@ -53,13 +53,24 @@ const PANELS: [Panel; 4] = [
         stem: "tokens-per-pass",
         y_title: "tokens",
         unit: Unit::Count,
-        lines: |series| vec![("all tokens", &series.tokens_per_pass), ("of prefill", &series.prefill_tokens_per_pass)],
+        lines: |series| {
+            let mut lines =
+                vec![("all tokens", &series.tokens_per_pass), ("of prefill", &series.prefill_tokens_per_pass)];
+            if !series.draft_tokens_per_pass.is_empty() {
+                lines.push(("drafts", &series.draft_tokens_per_pass));
+            }
+            lines
+        },
         limit: |series| Some((f64::from(series.max_num_batched_tokens), "max_num_batched_tokens")),
     },
 ];
 
-/// How the first and the second line of a plot look.
-const LOOKS: [Look; 2] = [Look { series: 1, dash: Dash::Solid }, Look { series: 2, dash: Dash::Dashed }];
+/// How the lines of a plot look, in order.
+const LOOKS: [Look; 3] = [
+    Look { series: 1, dash: Dash::Solid },
+    Look { series: 2, dash: Dash::Dashed },
+    Look { series: 3, dash: Dash::Dotted },
+];
 
 impl Panel {
     fn plot(&self, series: &TimeSeries, x_range: Option<(f64, f64)>) -> TimeSeriesPlot {
@@ -152,6 +163,7 @@ pub(crate) fn OverTimeCard(
     shown: Shown,
 ) -> impl IntoView {
     let series = shown.part(|answer| Arc::new(answer.series.clone()));
+    let groups = shown.part(|answer| answer.kv_cache.groups.clone());
     let zoom = RwSignal::new(None::<(f64, f64)>);
     // Another run has another length.
     Effect::new(move |_| {
@@ -162,6 +174,11 @@ pub(crate) fn OverTimeCard(
     view! {
         <Fold title="Over time" aside="lines are means, bands the least and the most" testid="over-time" is_open=RwSignal::new(true)>
             {PANELS.iter().map(|panel| view! { <PanelView panel series zoom cursor/> }).collect_view()}
+            {move || Some(groups.get()).filter(|groups| !groups.is_empty()).map(|groups| view! {
+                <p class="muted over-time-note" data-testid="over-time-groups">
+                    "KV blocks are shared by " {groups} "."
+                </p>
+            })}
         </Fold>
     }
 }

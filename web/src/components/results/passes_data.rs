@@ -1,6 +1,6 @@
 //! A stretch of the run as the pass view draws it, and how the stretch moves.
 
-use crate::answer::GanttWindow;
+use crate::answer::{GanttWindow, PassBar};
 use crate::components::plot_view::{Reading, Table};
 use crate::format::{duration, grouped};
 use crate::plot::gantt::{GanttPlot, GanttRow, PassBlock, PassKind, SpanKind};
@@ -20,13 +20,13 @@ pub(crate) fn plot(window: &GanttWindow) -> GanttPlot {
         ];
         GanttRow { label: index.to_string(), spans: spans.into_iter().filter(|(_, from, to)| from < to).collect() }
     };
-    let pass = |&(start_s, end_s, all, prefill, _): &(f64, f64, u32, u32, u32)| {
-        let kind = match prefill {
+    let pass = |bar: &PassBar| {
+        let kind = match bar.num_prefill_tokens {
             0 => PassKind::Decode,
-            tokens if tokens >= all => PassKind::Prefill,
+            tokens if tokens >= bar.num_tokens => PassKind::Prefill,
             _ => PassKind::Mixed,
         };
-        PassBlock { start_s, end_s, kind }
+        PassBlock { start_s: bar.start, end_s: bar.end, kind }
     };
     GanttPlot {
         rows: window.requests.iter().map(row).collect(),
@@ -38,13 +38,8 @@ pub(crate) fn plot(window: &GanttWindow) -> GanttPlot {
 /// What happens at `x`.
 pub(crate) fn readings(window: &GanttWindow, x: f64) -> Vec<Reading> {
     let mut said = Vec::new();
-    let pass = window.passes.iter().find(|pass| pass.0 <= x && x <= pass.1);
-    let text = match pass {
-        Some((start, end, all, prefill, requests)) => {
-            format!("{}, {all} tokens ({prefill} prefill), {requests} requests", duration(end - start))
-        }
-        None => "none".to_owned(),
-    };
+    let pass = window.passes.iter().find(|pass| pass.start <= x && x <= pass.end);
+    let text = pass.map_or_else(|| "none".to_owned(), pass_text);
     said.push(Reading { name: "pass".to_owned(), text, look: None });
     let mut counts = [0_u32; 3];
     for (_, [_, _, queued, first, delivered, last]) in &window.requests {
@@ -59,6 +54,15 @@ pub(crate) fn readings(window: &GanttWindow, x: f64) -> Vec<Reading> {
     said
 }
 
+fn pass_text(pass: &PassBar) -> String {
+    let &PassBar { start, end, num_tokens, num_prefill_tokens, num_draft_tokens, num_reqs } = pass;
+    let drafts = if num_draft_tokens > 0 { format!(", {num_draft_tokens} drafts") } else { String::new() };
+    format!(
+        "{}, {num_tokens} tokens ({num_prefill_tokens} prefill{drafts}), {num_reqs} requests",
+        duration(end - start)
+    )
+}
+
 /// The requests of a stretch.
 pub(crate) fn table(window: &GanttWindow) -> Table {
     let columns = ["request", "sent", "in the queue from", "first pass", "first token", "last token"];
@@ -71,9 +75,9 @@ pub(crate) fn table(window: &GanttWindow) -> Table {
 
 /// Passes, then requests, with all digits.
 pub(crate) fn csv(window: &GanttWindow) -> String {
-    let mut text = String::from("pass_start_s,pass_end_s,tokens,prefill_tokens,requests\n");
-    for (start, end, all, prefill, requests) in &window.passes {
-        text.push_str(&format!("{start},{end},{all},{prefill},{requests}\n"));
+    let mut text = String::from("pass_start_s,pass_end_s,tokens,prefill_tokens,draft_tokens,requests\n");
+    for PassBar { start, end, num_tokens, num_prefill_tokens, num_draft_tokens, num_reqs } in &window.passes {
+        text.push_str(&format!("{start},{end},{num_tokens},{num_prefill_tokens},{num_draft_tokens},{num_reqs}\n"));
     }
     text.push_str("\nrequest,scheduled_send_s,send_s,queued_s,first_pass_s,first_token_s,last_token_s\n");
     for (index, [scheduled, send, queued, first, delivered, last]) in &window.requests {

@@ -39,6 +39,7 @@ pub(crate) fn answer() -> Answer {
             overload: None,
             advice: None,
         },
+        spec_decoding: String::new(),
         totals: Totals { request_throughput: 7.99, output_throughput: 1_020.0, ..Totals::default() },
         metrics: vec![
             latency("ttft", 0.2, 0.812),

@@ -68,6 +68,7 @@ const fn limit_name(limit: Limit) -> &'static str {
         Limit::BatchSize => "the batch size (max_num_seqs)",
         Limit::TokenBudget => "the token budget of a pass (max_num_batched_tokens)",
         Limit::ClientConcurrency => "the client's max_concurrency",
+        Limit::PrefillInterval => "passes kept for decodes (prefill_schedule_interval)",
     }
 }
 

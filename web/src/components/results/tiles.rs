@@ -21,6 +21,18 @@ pub(crate) fn Tiles(
             {LATENCIES.map(|(key, name)| view! { <LatencyTile shown key name/> }).collect_view()}
         </div>
         <TotalsList shown/>
+        <Drafts shown/>
+    }
+}
+
+/// What became of the drafts, where there are any.
+#[component]
+fn Drafts(shown: Shown) -> impl IntoView {
+    let said = shown.part(|answer| answer.spec_decoding.clone());
+    view! {
+        {move || Some(said.get()).filter(|said| !said.is_empty()).map(|said| view! {
+            <p class="totals-note" data-testid="spec-decoding"><b>"Speculative decoding"</b> " " {said} "."</p>
+        })}
     }
 }
 
