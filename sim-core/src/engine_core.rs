@@ -7,7 +7,8 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::config::EngineConfig;
-use crate::request::{RequestId, RequestSet};
+use crate::request::RequestId;
+use crate::request_set::RequestSet;
 use crate::sched::output::{EngineCoreOutputs, SchedulerOutput};
 use crate::sched::scheduler::Scheduler;
 use crate::speculative::ModelRunner;

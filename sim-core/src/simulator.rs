@@ -11,12 +11,12 @@ use alloc::vec::Vec;
 use crate::client::Client;
 use crate::config::EngineConfig;
 use crate::engine_core::EngineCore;
-use crate::metrics::recorder::{PassRecord, Recorder, Recording};
+use crate::metrics::recorder::{PassRecord, Recorder};
 use crate::profile::step_time::{Evidence, StepTimeModel};
 use crate::request::RequestId;
 use crate::sched::output::SchedulerOutput;
-use crate::sched::scheduler::SchedulerStats;
 use crate::simulation_error::{check_config, check_requests, check_traffic};
+use crate::simulation_result::{DeviceTime, SimulationResult};
 use crate::time::{SimDuration, SimTime};
 use crate::workload::{Traffic, Workload};
 
@@ -31,36 +31,6 @@ const IDLE_STEP_SLEEP: SimDuration = SimDuration::from_nanos(1_000_000);
 pub struct SimulationOptions {
     /// Keep which passes gave each request its tokens: needed for per-request inter-token latencies.
     pub record_emissions: bool,
-}
-
-/// Device time by the evidence behind it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct DeviceTime {
-    /// Sum over all passes.
-    pub total: SimDuration,
-    /// Of passes whose every term was measured at that very point.
-    pub measured: SimDuration,
-    /// Part beyond the measured range.
-    pub extrapolated: SimDuration,
-}
-
-/// What came of a run.
-#[derive(Debug, Clone)]
-pub struct SimulationResult {
-    /// Passes and requests.
-    pub recording: Recording,
-    /// Requests that joined before each iteration of the engine's loop: the run's input as the engine saw it.
-    pub queries_per_iter: Vec<u32>,
-    /// The order in which they joined. Together the two replay the run with [`Traffic::QueriesPerIter`].
-    pub join_order: Vec<RequestId>,
-    /// The scheduler's counters.
-    pub stats: SchedulerStats,
-    /// Cached blocks that were reused for something else.
-    pub num_evictions: u64,
-    /// Where the time comes from.
-    pub device_time: DeviceTime,
-    /// When the engine came to rest.
-    pub end_time: SimTime,
 }
 
 /// Runs `workload` to its end.

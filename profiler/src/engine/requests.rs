@@ -1,7 +1,7 @@
 //! From a workload of the simulator, whose tokens are labels, to requests with token ids of a model.
 
 use anyhow::{Result, ensure};
-use sim_core::request::RequestSet;
+use sim_core::request_set::RequestSet;
 
 use super::ScriptedRequest;
 
@@ -41,7 +41,8 @@ const fn mix(label: u64) -> u64 {
 mod tests {
     use std::collections::BTreeSet;
 
-    use sim_core::request::{NewRequest, TokenRun};
+    use sim_core::request::TokenRun;
+    use sim_core::request_set::NewRequest;
 
     use super::*;
 

@@ -4,9 +4,11 @@ use anyhow::{Context as _, Result, ensure};
 use sim_core::config::EngineConfig;
 use sim_core::metrics::distribution::{Distribution, Percentile};
 use sim_core::profile::{Profile, StepTimeModel, StepTimeSettings};
-use sim_core::request::{NewRequest, RequestSet, TokenRun};
+use sim_core::request::TokenRun;
+use sim_core::request_set::{NewRequest, RequestSet};
 use sim_core::rng::Pcg64;
-use sim_core::simulator::{SimulationOptions, SimulationResult, simulate};
+use sim_core::simulation_result::SimulationResult;
+use sim_core::simulator::{SimulationOptions, simulate};
 use sim_core::time::SimTime;
 use sim_core::workload::{Traffic, Workload};
 

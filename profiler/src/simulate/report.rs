@@ -16,7 +16,7 @@ use sim_core::metrics::digest::digest;
 use sim_core::metrics::request_csv::write_request_csv;
 use sim_core::profile::Profile;
 use sim_core::scenario::told::{self, EngineSetting};
-use sim_core::simulator::SimulationResult;
+use sim_core::simulation_result::SimulationResult;
 
 use super::report_flags::ReportFlags;
 

@@ -6,7 +6,8 @@ use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use sim_core::config::EngineConfig;
 use sim_core::profile::StepTimeModel;
-use sim_core::simulator::{Simulation, SimulationOptions, SimulationResult};
+use sim_core::simulation_result::SimulationResult;
+use sim_core::simulator::{Simulation, SimulationOptions};
 use sim_core::workload::Workload;
 
 /// Iterations between two looks at the clock.

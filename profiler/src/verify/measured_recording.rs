@@ -2,8 +2,8 @@
 //! and files are made of both.
 
 use anyhow::{Context as _, Result, ensure};
+use sim_core::metrics::emissions::EmissionIndex;
 use sim_core::metrics::recorder::{Recording, WeightedGap};
-use sim_core::metrics::request_metrics::EmissionIndex;
 use sim_core::profile::synthetic::SyntheticCosts;
 use sim_core::profile::{StepTimeModel, StepTimeSettings};
 use sim_core::simulator::{SimulationOptions, simulate};

@@ -7,7 +7,8 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use sim_core::config::{EngineConfig, VllmVersion};
 use sim_core::kv_cache::spec::KvCacheConfig;
-use sim_core::request::{NewRequest, RequestId, RequestSet, TokenRun};
+use sim_core::request::{RequestId, TokenRun};
+use sim_core::request_set::{NewRequest, RequestSet};
 use sim_core::speculative::{Acceptance, RecordedRequest as RecordedDrafts};
 
 use super::recorded_engine::{RecordedEngine, RecordedModel};

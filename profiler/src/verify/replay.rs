@@ -2,7 +2,8 @@
 
 use sim_core::config::EngineConfig;
 use sim_core::engine_core::EngineCore;
-use sim_core::request::{FinishReason, RequestId, RequestSet};
+use sim_core::request::{FinishReason, RequestId};
+use sim_core::request_set::RequestSet;
 use sim_core::sched::output::SchedulerOutput;
 
 use super::recorded_trace::Iteration;

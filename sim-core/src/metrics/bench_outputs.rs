@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 
 use crate::math;
 use crate::metrics::distribution::Distribution;
+use crate::metrics::emissions::EmissionIndex;
 use crate::metrics::recorder::{Recording, SpecDecodingTotals};
-use crate::metrics::request_metrics::EmissionIndex;
 use crate::time::{SimDuration, SimTime};
 
 /// One request as the client saw it (`vllm/benchmarks/lib/endpoint_request_func.py::RequestFuncOutput`); times in

@@ -3,6 +3,7 @@
 pub mod recorder;
 pub mod chrome_trace;
 pub mod request_metrics;
+pub mod emissions;
 pub mod distribution;
 pub mod plot_points;
 pub mod bench_outputs;

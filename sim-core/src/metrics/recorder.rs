@@ -7,11 +7,12 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::math;
-use crate::request::{NewTokens, RequestId, RequestSet, Verification};
+use crate::request::{NewTokens, RequestId, Verification};
+use crate::request_set::RequestSet;
 use crate::time::{SimDuration, SimTime};
 
 /// One forward pass that computed at least one token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PassRecord {
     /// When the scheduler began to decide the pass.
     pub schedule_time: SimTime,
@@ -42,7 +43,7 @@ pub struct PassRecord {
 }
 
 /// One request's life. Instants are indices into [`Recording::passes`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RequestRecord {
     /// When the traffic wanted to send it.
     pub scheduled_send_time: SimTime,

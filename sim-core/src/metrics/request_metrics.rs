@@ -26,11 +26,8 @@
 //!
 //! Preemptions lie inside these spans; nothing is taken off for them.
 
-use alloc::vec;
-use alloc::vec::Vec;
-
 use crate::math;
-use crate::metrics::recorder::{EmissionRun, PassRecord, Recording, RequestRecord};
+use crate::metrics::recorder::{PassRecord, Recording, RequestRecord};
 use crate::time::{SimDuration, SimTime};
 
 /// The instants of a finished request.
@@ -132,69 +129,10 @@ impl Recording {
     }
 }
 
-/// The emissions of a recording, by request.
-#[derive(Debug, Clone)]
-pub struct EmissionIndex<'a> {
-    recording: &'a Recording,
-    /// Indices of runs: request by request, in time order.
-    runs: Vec<u32>,
-    /// Where a request's runs begin in `runs`; one more than requests.
-    starts: Vec<u32>,
-}
-
-impl<'a> EmissionIndex<'a> {
-    /// Sorts the emissions of `recording` by request, in linear time. Runs of unknown requests are left out.
-    ///
-    /// # Panics
-    /// If there are 2^32 runs or more.
-    #[must_use]
-    pub fn new(recording: &'a Recording) -> Self {
-        let slot = |run: &EmissionRun| usize::try_from(run.request).unwrap_or(usize::MAX);
-        let mut starts = vec![0u32; recording.requests.len() + 1];
-        let (counts, _) = starts.split_at_mut(recording.requests.len());
-        for run in &recording.emissions {
-            if let Some(count) = counts.get_mut(slot(run)) {
-                *count += 1;
-            }
-        }
-        let mut total = 0;
-        for start in &mut starts {
-            total += core::mem::replace(start, total);
-        }
-        let mut next = starts.clone();
-        let mut runs = vec![0; usize::try_from(total).unwrap_or(0)];
-        for (index, run) in recording.emissions.iter().enumerate() {
-            let known = slot(run) < recording.requests.len();
-            if let Some(next) = next.get_mut(slot(run)).filter(|_| known) {
-                runs[usize::try_from(*next).unwrap_or(usize::MAX)] = math::usize_to_u32(index);
-                *next += 1;
-            }
-        }
-        Self { recording, runs, starts }
-    }
-
-    /// When the client held each token of the request of index `request`.
-    pub fn delivery_times(&self, request: usize) -> impl Iterator<Item = SimTime> + '_ {
-        let start = |i: usize| self.starts.get(i).and_then(|&start| usize::try_from(start).ok());
-        let range = start(request).zip(start(request.saturating_add(1))).map(|(from, to)| from..to);
-        let runs = range.and_then(|range| self.runs.get(range)).unwrap_or_default();
-        runs.iter()
-            .filter_map(|&run| self.recording.emissions.get(usize::try_from(run).ok()?))
-            .flat_map(|run| {
-                (0..run.num_messages).map(move |i| run.first_pass.saturating_add(i.saturating_mul(run.stride)))
-            })
-            .filter_map(|pass| Some(self.recording.pass(pass)?.delivery_time))
-    }
-
-    /// The inter-token latencies of the request of index `request`, in order.
-    pub fn itls(&self, request: usize) -> impl Iterator<Item = SimDuration> + '_ {
-        let mut previous = None;
-        self.delivery_times(request).filter_map(move |time| Some(time.saturating_since(previous.replace(time)?)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
 
     const fn at(nanos: u64) -> SimTime {
@@ -202,7 +140,7 @@ mod tests {
     }
 
     /// Pass `i` of ten: scheduled at 100 i, put out at 100 i + 90, delivered at 100 i + 95.
-    fn recording(emissions: &[(u32, u32, u32, u32)]) -> Recording {
+    fn recording() -> Recording {
         let passes = (0..10).map(|i| PassRecord {
             schedule_time: at(100 * i),
             start_time: at(100 * i + 10),
@@ -232,25 +170,12 @@ mod tests {
             num_passes: 6,
             is_finished: true,
         };
-        Recording {
-            passes: passes.collect(),
-            requests: vec![request; 3],
-            emissions: emissions
-                .iter()
-                .map(|&(request, first_pass, stride, num_messages)| EmissionRun {
-                    request,
-                    first_pass,
-                    stride,
-                    num_messages,
-                })
-                .collect(),
-            ..Recording::default()
-        }
+        Recording { passes: passes.collect(), requests: vec![request; 3], ..Recording::default() }
     }
 
     #[test]
     fn every_latency_is_a_difference_of_two_instants() {
-        let recording = recording(&[]);
+        let recording = recording();
         let instants = recording.instants(&recording.requests[0]).expect("finished");
         let spans = [
             instants.client_queue_time(),
@@ -271,20 +196,8 @@ mod tests {
 
     #[test]
     fn an_unfinished_request_has_no_instants() {
-        let mut recording = recording(&[]);
+        let mut recording = recording();
         recording.requests[1].is_finished = false;
         assert_eq!(recording.instants(&recording.requests[1]), None, "aborted");
-    }
-
-    #[test]
-    fn interleaved_runs_give_each_request_its_own_latencies() {
-        let recording =
-            recording(&[(2, 0, 1, 2), (0, 2, 1, 2), (2, 4, 2, 3), (0, 7, 1, 1), (9, 0, 1, 1), (0, 9, 1, 1)]);
-        let index = EmissionIndex::new(&recording);
-        let itls = |request| index.itls(request).map(SimDuration::as_nanos).collect::<Vec<_>>();
-        assert_eq!(itls(0), [100, 400, 200], "request 0");
-        assert!(itls(1).is_empty(), "request 1 has no tokens");
-        assert_eq!(itls(2), [100, 300, 200, 200], "request 2");
-        assert!(itls(9).is_empty(), "no such request");
     }
 }

@@ -8,10 +8,10 @@ use super::cuda_graphs::CaptureSizes;
 use super::error::ProfileError;
 use super::interpolate::Reading;
 use super::schema::{Cost, PassCost, Profile, ProvenanceKind};
+use super::step_time_settings::{Drafting, StepTimeSettings};
 use super::table::Curve;
-use crate::batch::{AttentionSpan, BatchComposition};
+use crate::batch::BatchComposition;
 use crate::math;
-use crate::speculative::SpeculativeMethod;
 use crate::time::SimDuration;
 
 /// What a step time rests on; later is weaker.
@@ -34,53 +34,6 @@ pub struct StepTime {
     pub evidence: Evidence,
     /// The part of `duration` from terms that lie outside the samples.
     pub extrapolated: SimDuration,
-}
-
-/// What step times depend on besides the batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StepTimeSettings {
-    /// Tokens that CUDA graphs were captured for; [`CaptureSizes::none`] for `enforce_eager`.
-    pub capture_sizes: CaptureSizes,
-    /// Stages the layers are divided into.
-    pub pipeline_parallel_size: u32,
-    /// Spans of the model's layers that do not look at all tokens.
-    pub spans: Vec<AttentionSpan>,
-    /// The drafter, if there is one.
-    pub drafting: Option<Drafting>,
-}
-
-/// A drafter, as far as times depend on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Drafting {
-    /// How drafts come about.
-    pub method: SpeculativeMethod,
-    /// Drafts of a verification at most.
-    pub num_speculative_tokens: u32,
-    /// Most requests of a pass.
-    pub max_num_seqs: u32,
-}
-
-impl Default for StepTimeSettings {
-    /// No CUDA graphs, one stage, layers that look at all tokens, no drafter.
-    fn default() -> Self {
-        Self { capture_sizes: CaptureSizes::none(), pipeline_parallel_size: 1, spans: Vec::new(), drafting: None }
-    }
-}
-
-impl StepTimeSettings {
-    /// vLLM's defaults for this profile's engine with these limits: graphs as captured by default, or none if the
-    /// profile was made with `enforce_eager`; pipeline stages as profiled.
-    #[must_use]
-    pub fn vllm_default(profile: &Profile, max_num_seqs: u32, max_num_batched_tokens: u32) -> Self {
-        let ceiling = CaptureSizes::ceiling(&profile.hardware);
-        let capture_sizes = if profile.has_cuda_graphs() {
-            CaptureSizes::vllm_default(max_num_seqs, max_num_batched_tokens, ceiling)
-        } else {
-            CaptureSizes::none()
-        };
-        let pipeline_parallel_size = profile.engine.pipeline_parallel_size;
-        Self { capture_sizes, pipeline_parallel_size, ..Self::default() }
-    }
 }
 
 /// A cost for the whole and one for each part of it, in microseconds.

@@ -8,7 +8,7 @@ use crate::config::{EngineConfig, Reason, ResolvedEngine};
 use crate::kv_cache::spec::{KvCacheConfig, LayerKind};
 use crate::metrics::recorder::SpecDecodingTotals;
 use crate::metrics::summary::{EngineSummary, EngineTotals};
-use crate::simulator::{DeviceTime, SimulationResult};
+use crate::simulation_result::{DeviceTime, SimulationResult};
 use crate::speculative::SpeculativeConfig;
 
 /// A setting of the engine, with the reason for its value.

@@ -14,7 +14,8 @@ use crate::batch::AttentionSpan;
 use crate::config::EngineConfig;
 use crate::kv_cache::manager::KvCacheManager;
 use crate::math;
-use crate::request::{RequestId, RequestSet};
+use crate::request::RequestId;
+use crate::request_set::RequestSet;
 use crate::vllm_version::VllmVersion;
 
 /// Counters over a whole run.

@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::config::EngineConfig;
-use crate::request::RequestSet;
+use crate::request_set::RequestSet;
 use crate::sched::output::SchedulerOutput;
 
 /// Runs passes in the order of their issue, as far as the engine can tell.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use csv_core::{ReadRecordResult, Reader};
 
 use super::error::WorkloadError;
-use crate::request::RequestSet;
+use crate::request_set::RequestSet;
 
 /// Most bytes of a row.
 const MAX_ROW_BYTES: usize = 1 << 16;

@@ -9,7 +9,8 @@ use super::text::{Custom, ShareGpt};
 use super::timed_trace::TimedTrace;
 use super::trace::{BurstGpt, RecordedTrace};
 use super::{Traffic, Workload};
-use crate::request::{NewRequest, RequestSet, TokenRun};
+use crate::request::TokenRun;
+use crate::request_set::{NewRequest, RequestSet};
 use crate::rng::RandomState;
 use crate::time::SimTime;
 

@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use core::fmt;
 
 use crate::json_message;
-use crate::request::RequestError;
+use crate::request_set::RequestError;
 
 /// Why a workload cannot be built. Each variant's doc is its exact predicate.
 #[derive(Debug, Clone, PartialEq)]

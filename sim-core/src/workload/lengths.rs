@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::error::WorkloadError;
 use crate::math;
-use crate::request::RequestSet;
+use crate::request_set::RequestSet;
 use crate::rng::Pcg64;
 
 /// Relative half-width of a range of lengths: `--random-range-ratio` of `vllm bench serve`.

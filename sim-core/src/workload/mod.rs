@@ -16,7 +16,8 @@ use alloc::vec::Vec;
 pub use dataset::build;
 pub use error::WorkloadError;
 
-use crate::request::{RequestId, RequestSet};
+use crate::request::RequestId;
+use crate::request_set::RequestSet;
 use crate::time::SimTime;
 
 /// Requests and the traffic that brings them.

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use super::dataset::{GlobalState, RequestBuilder, Sample, SampleOptions};
 use super::error::WorkloadError;
 use super::lengths::{Lengths, RangeRatio, range_around};
-use crate::request::{RequestSet, TokenRun};
+use crate::request::TokenRun;
+use crate::request_set::RequestSet;
 use crate::rng::{Pcg64, PythonRandom};
 
 /// Most times a prompt may go round the vocabulary: each is a run of its own to store.

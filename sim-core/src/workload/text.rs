@@ -12,7 +12,8 @@ use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use super::dataset::{RequestBuilder, Sample, SampleOptions};
 use super::error::WorkloadError;
 use super::trace::{check_size, lines};
-use crate::request::{RequestSet, TokenRun};
+use crate::request::TokenRun;
+use crate::request_set::RequestSet;
 use crate::rng::PythonRandom;
 
 /// Most bytes of a file of texts.

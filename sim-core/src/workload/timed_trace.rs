@@ -13,7 +13,8 @@ use super::arrival::recorded_send_times;
 use super::dataset::{RequestBuilder, Sample, SampleOptions};
 use super::error::WorkloadError;
 use super::trace::{MAX_TRACE_BYTES, check_size, lines};
-use crate::request::{RequestSet, TokenRun};
+use crate::request::TokenRun;
+use crate::request_set::RequestSet;
 
 /// A trace of JSON Lines. Options have vLLM's names.
 #[derive(Debug, Clone)]

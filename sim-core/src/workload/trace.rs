@@ -9,7 +9,7 @@ use super::error::WorkloadError;
 use super::random::push_stretch;
 use super::timed_trace::{EntryReader, TimedTraceOptions};
 use crate::math;
-use crate::request::RequestSet;
+use crate::request_set::RequestSet;
 use crate::rng::RandomState;
 use crate::time::SimTime;
 

@@ -3,7 +3,8 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use sim_core::request::{NewRequest, RequestSet, TokenRun};
+use sim_core::request::TokenRun;
+use sim_core::request_set::{NewRequest, RequestSet};
 
 #[derive(Arbitrary, Debug)]
 struct Input {

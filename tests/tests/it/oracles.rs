@@ -3,7 +3,8 @@
 use sim_core::config::EngineConfig;
 use sim_core::metrics::recorder::{PassRecord, Recording, RequestRecord};
 use sim_core::profile::{StepTimeModel, StepTimeSettings, SyntheticCosts};
-use sim_core::request::{NewRequest, RequestSet, TokenRun};
+use sim_core::request::TokenRun;
+use sim_core::request_set::{NewRequest, RequestSet};
 use sim_core::rng::RandomState;
 use sim_core::simulator::{SimulationOptions, simulate};
 use sim_core::time::{SimDuration, SimTime};

@@ -9,8 +9,10 @@ use proptest::test_runner::TestRunner;
 use sim_core::config::{EngineConfig, SchedulingPolicy};
 use sim_core::metrics::recorder::{PassRecord, Recording};
 use sim_core::profile::{StepTimeModel, StepTimeSettings, SyntheticCosts};
-use sim_core::request::{NewRequest, Request, RequestSet, TokenRun};
-use sim_core::simulator::{Simulation, SimulationOptions, SimulationResult, simulate};
+use sim_core::request::{Request, TokenRun};
+use sim_core::request_set::{NewRequest, RequestSet};
+use sim_core::simulation_result::SimulationResult;
+use sim_core::simulator::{Simulation, SimulationOptions, simulate};
 use sim_core::time::{SimDuration, SimTime};
 use sim_core::workload::{Traffic, Workload};
 

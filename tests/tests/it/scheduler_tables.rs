@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 
 use sim_core::config::{EngineConfig, SchedulingPolicy};
 use sim_core::engine_core::EngineCore;
-use sim_core::request::{NewRequest, RequestId, RequestSet, TokenRun};
+use sim_core::request::{RequestId, TokenRun};
+use sim_core::request_set::{NewRequest, RequestSet};
 
 /// Defaults are small, so that every test names what it is about.
 fn config() -> EngineConfig {

@@ -5,7 +5,7 @@
 
 use sim_core::metrics::digest;
 use sim_core::sched::scheduler::SchedulerStats;
-use sim_core::simulator::{DeviceTime, SimulationResult};
+use sim_core::simulation_result::{DeviceTime, SimulationResult};
 
 pub mod exports;
 pub mod scenarios;

@@ -3,9 +3,11 @@
 use sim_core::config::{EngineConfig, SchedulingPolicy};
 use sim_core::math;
 use sim_core::profile::{Profile, StepTimeModel, StepTimeSettings, SyntheticCosts};
-use sim_core::request::{NewRequest, RequestId, RequestSet, TokenRun};
+use sim_core::request::{RequestId, TokenRun};
+use sim_core::request_set::{NewRequest, RequestSet};
 use sim_core::rng::{Pcg64, RandomState};
-use sim_core::simulator::{SimulationOptions, SimulationResult, simulate};
+use sim_core::simulation_result::SimulationResult;
+use sim_core::simulator::{SimulationOptions, simulate};
 use sim_core::workload::arrival::{TrafficOptions, send_times};
 use sim_core::workload::dataset::{Dataset, SampleOptions, sample};
 use sim_core::workload::lengths::RangeRatio;

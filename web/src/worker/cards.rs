@@ -5,7 +5,7 @@ use sim_core::math;
 use sim_core::metrics::distribution::Distribution;
 use sim_core::profile::Profile;
 use sim_core::scenario::told::{self, EngineSetting};
-use sim_core::simulator::DeviceTime;
+use sim_core::simulation_result::DeviceTime;
 
 use crate::answer::{EngineField, KvCache, ProfileCard};
 

@@ -17,4 +17,6 @@ pub(crate) mod session;
 pub(crate) mod side;
 mod summary;
 #[cfg(test)]
+mod drafts_tests;
+#[cfg(test)]
 mod tests;

@@ -5,7 +5,8 @@ use sim_core::math;
 use sim_core::metrics::bench_serve::BenchServeOptions;
 use sim_core::profile::Profile;
 use sim_core::scenario::{Prepared, Scenario, prepare};
-use sim_core::simulator::{Simulation, SimulationOptions, SimulationResult};
+use sim_core::simulation_result::SimulationResult;
+use sim_core::simulator::{Simulation, SimulationOptions};
 
 use super::date;
 use crate::protocol::RunInput;

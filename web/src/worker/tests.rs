@@ -7,7 +7,8 @@ use sim_core::metrics::distribution::Percentile;
 use sim_core::metrics::json_measured::MeasuredResult;
 use sim_core::profile::Profile;
 use sim_core::scenario::{Scenario, prepare};
-use sim_core::simulator::{SimulationOptions, SimulationResult, simulate};
+use sim_core::simulation_result::SimulationResult;
+use sim_core::simulator::{SimulationOptions, simulate};
 
 use super::session::{Host, Session};
 use crate::answer::{Answer, GanttWindow, Limit, RequestRow};

@@ -3,9 +3,11 @@
 use anyhow::{Context, Result, ensure};
 use sim_core::metrics::recorder::{PassRecord, RequestRecord};
 use sim_core::profile::Profile;
-use sim_core::request::{NewRequest, RequestSet, TokenRun};
+use sim_core::request::TokenRun;
+use sim_core::request_set::{NewRequest, RequestSet};
 use sim_core::scenario::{Scenario, step_time_model};
-use sim_core::simulator::{SimulationOptions, SimulationResult, simulate};
+use sim_core::simulation_result::SimulationResult;
+use sim_core::simulator::{SimulationOptions, simulate};
 use sim_core::time::SimTime;
 use sim_core::workload::{Traffic, Workload};
 

@@ -1,7 +1,8 @@
 //! A script and the tokens that came of it, as the simulator takes them.
 
 use anyhow::{Context as _, Result, ensure};
-use sim_core::request::{NewRequest, RequestId, RequestSet, TokenRun};
+use sim_core::request::{RequestId, TokenRun};
+use sim_core::request_set::{NewRequest, RequestSet};
 
 use crate::engine::Script;
 use crate::verify::replay::Admissions;

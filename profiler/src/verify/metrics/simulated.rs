@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use sim_core::metrics::recorder::Recording;
 use sim_core::profile::{CaptureSizes, Profile, StepTimeModel, StepTimeSettings};
-use sim_core::request::RequestSet;
+use sim_core::request_set::RequestSet;
 use sim_core::simulator::{SimulationOptions, simulate};
 use sim_core::workload::{Traffic, Workload};
 

@@ -201,7 +201,7 @@ impl<'de, P: fmt::Display> Visitor<'de> for Numbers<'_, P> {
 }
 
 fn is_allowed(number: f64, is_count: bool) -> bool {
-    // The longest sequence there is: crate::request::RequestSet::MAX_SEQUENCE_TOKENS.
+    // The longest sequence there is: crate::request_set::RequestSet::MAX_SEQUENCE_TOKENS.
     if is_count {
         (0.0..=67_108_864.0).contains(&number) && math::floor(number).to_bits() == number.to_bits()
     } else {

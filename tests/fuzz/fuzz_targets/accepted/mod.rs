@@ -1,6 +1,6 @@
 //! What must hold for every workload that is accepted, whatever file it came from.
 
-use sim_core::request::RequestSet;
+use sim_core::request_set::RequestSet;
 use sim_core::workload::arrival::{MAX_SEND_SECONDS, TrafficOptions};
 use sim_core::workload::dataset::{Dataset, SampleOptions, build};
 use sim_core::workload::{Traffic, Workload, WorkloadError};

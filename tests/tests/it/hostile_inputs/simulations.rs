@@ -3,7 +3,8 @@
 use sim_core::config::EngineConfig;
 use sim_core::kv_cache::spec::KvCacheConfig;
 use sim_core::profile::{CaptureSizes, Profile, StepTimeModel, StepTimeSettings};
-use sim_core::request::{NewRequest, RequestId, RequestSet, TokenRun};
+use sim_core::request::{RequestId, TokenRun};
+use sim_core::request_set::{NewRequest, RequestSet};
 use sim_core::simulator::{SimulationOptions, simulate};
 use sim_core::time::SimTime;
 use sim_core::workload::{Traffic, Workload};

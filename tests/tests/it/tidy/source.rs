@@ -173,15 +173,6 @@ pub(super) fn is_suffix(named: &str, path: &str) -> bool {
     path == named || path.strip_suffix(named).is_some_and(|head| head.ends_with('/'))
 }
 
-/// Whether the file `path` is among `named`; a `mod.rs` is named by its folder, too.
-pub(super) fn is_named(path: &str, named: &[String]) -> bool {
-    let folder = path.strip_suffix("/mod.rs");
-    named.iter().any(|name| {
-        let whole_file = name.ends_with(".rs") && is_suffix(name, path);
-        whole_file || folder.is_some_and(|folder| is_suffix(name, folder))
-    })
-}
-
 /// Lines of the dependency sections (those whose header ends in `dependencies]`), each with the line before it.
 fn dependency_lines(manifest: &str) -> Vec<(&str, &str)> {
     let mut inside = false;

@@ -1,0 +1,223 @@
+//! All requests of a workload, checked as they are added.
+
+use alloc::vec::Vec;
+
+use crate::request::{Request, RequestId, TokenRun};
+use crate::speculative::Acceptance;
+
+/// What [`RequestSet::push`] is told about a request; the fields are those of [`Request`].
+#[derive(Debug, Clone, Copy)]
+pub struct NewRequest<'a> {
+    /// Prompt, in order; at least one token in total.
+    pub prompt: &'a [TokenRun],
+    /// Generated tokens, in order: exactly [`Self::num_output_tokens`].
+    pub output: &'a [TokenRun],
+    /// See [`Request::max_tokens`].
+    pub max_tokens: u32,
+    /// See [`Request::stops`].
+    pub stops: bool,
+    /// See [`Request::priority`].
+    pub priority: i32,
+    /// See [`Request::arrival_order`].
+    pub arrival_order: u64,
+    /// See [`Request::id_rank`].
+    pub id_rank: u32,
+    /// See [`Request::cache_salt`].
+    pub cache_salt: u32,
+}
+
+impl NewRequest<'_> {
+    /// Generated tokens: the length of `output`.
+    #[must_use]
+    pub fn num_output_tokens(&self) -> u64 {
+        self.output.iter().map(|run| u64::from(run.len)).sum()
+    }
+}
+
+/// Why a request cannot be part of a workload. Each variant's doc is its exact predicate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// `prompt` holds no token.
+    EmptyPrompt,
+    /// `output` holds no token.
+    EmptyOutput,
+    /// `output` holds more than `max_tokens` tokens, or fewer without `stops`.
+    OutputLength {
+        /// Tokens in `output`.
+        num_output_tokens: u64,
+        /// The limit.
+        max_tokens: u32,
+    },
+    /// Prompt and output together exceed [`RequestSet::MAX_SEQUENCE_TOKENS`].
+    TooLong {
+        /// Tokens of prompt and output.
+        num_tokens: u64,
+    },
+    /// The set holds [`RequestSet::MAX_REQUESTS`] requests already.
+    TooMany,
+}
+
+impl core::fmt::Display for RequestError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::EmptyPrompt => write!(f, "the prompt is empty; the decoder prompt must have at least 1 token"),
+            Self::EmptyOutput => write!(f, "max_tokens is 0; it must be at least 1"),
+            Self::OutputLength { num_output_tokens, max_tokens } => {
+                write!(f, "{num_output_tokens} output tokens do not agree with max_tokens={max_tokens}")
+            }
+            Self::TooLong { num_tokens } => write!(
+                f,
+                "prompt and output have {num_tokens} tokens together; the limit is {}",
+                RequestSet::MAX_SEQUENCE_TOKENS
+            ),
+            Self::TooMany => write!(f, "more than {} requests", RequestSet::MAX_REQUESTS),
+        }
+    }
+}
+
+impl core::error::Error for RequestError {}
+
+/// The requests of a workload, in the order in which they are added to the engine.
+#[derive(Debug, Clone, Default)]
+pub struct RequestSet {
+    requests: Vec<Request>,
+    runs: Vec<TokenRun>,
+    acceptance: Acceptance,
+}
+
+impl RequestSet {
+    /// Most requests in one set.
+    pub const MAX_REQUESTS: u32 = 10_000_000;
+    /// Most tokens in one sequence, prompt and output together.
+    pub const MAX_SEQUENCE_TOKENS: u32 = 1 << 26;
+
+    /// An empty set.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { requests: Vec::new(), runs: Vec::new(), acceptance: Acceptance::None }
+    }
+
+    /// An empty set with room for `num_requests` requests.
+    #[must_use]
+    pub fn with_capacity(num_requests: usize) -> Self {
+        Self {
+            requests: Vec::with_capacity(num_requests),
+            runs: Vec::with_capacity(num_requests),
+            acceptance: Acceptance::None,
+        }
+    }
+
+    /// Appends a request and returns its id.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    pub fn push(&mut self, new: &NewRequest<'_>) -> Result<RequestId, RequestError> {
+        let num_prompt_tokens: u64 = new.prompt.iter().map(|run| u64::from(run.len)).sum();
+        let num_output_tokens = new.num_output_tokens();
+        if num_prompt_tokens == 0 {
+            return Err(RequestError::EmptyPrompt);
+        }
+        if num_output_tokens == 0 {
+            return Err(RequestError::EmptyOutput);
+        }
+        let agrees = if new.stops {
+            num_output_tokens <= u64::from(new.max_tokens)
+        } else {
+            num_output_tokens == u64::from(new.max_tokens)
+        };
+        if !agrees {
+            return Err(RequestError::OutputLength { num_output_tokens, max_tokens: new.max_tokens });
+        }
+        let num_tokens = num_prompt_tokens.saturating_add(num_output_tokens);
+        let (Ok(num_prompt_tokens), Ok(num_output_tokens), true) = (
+            u32::try_from(num_prompt_tokens),
+            u32::try_from(num_output_tokens),
+            num_tokens <= u64::from(Self::MAX_SEQUENCE_TOKENS),
+        ) else {
+            return Err(RequestError::TooLong { num_tokens });
+        };
+        let (Ok(index), Ok(first_run)) = (u32::try_from(self.requests.len()), u32::try_from(self.runs.len())) else {
+            return Err(RequestError::TooMany);
+        };
+        if index >= Self::MAX_REQUESTS {
+            return Err(RequestError::TooMany);
+        }
+        for &run in new.prompt.iter().chain(new.output) {
+            self.push_run(run, first_run as usize);
+        }
+        self.requests.push(Request {
+            first_run,
+            num_runs: crate::math::usize_to_u32(self.runs.len()) - first_run,
+            num_prompt_tokens,
+            max_tokens: new.max_tokens,
+            num_output_tokens,
+            stops: new.stops,
+            priority: new.priority,
+            arrival_order: new.arrival_order,
+            id_rank: new.id_rank,
+            cache_salt: new.cache_salt,
+        });
+        Ok(RequestId(index))
+    }
+
+    /// Appends `run`, joined with the run before it where the two are one: equal sequences get equal runs.
+    fn push_run(&mut self, run: TokenRun, first_run: usize) {
+        if run.len == 0 {
+            return;
+        }
+        if self.runs.len() > first_run
+            && let Some(last) = self.runs.last_mut()
+            && last.start.wrapping_add(u64::from(last.len)) == run.start
+        {
+            last.len += run.len;
+            return;
+        }
+        self.runs.push(run);
+    }
+
+    /// Says how many drafts the model accepts, where there is a drafter.
+    pub fn set_acceptance(&mut self, acceptance: Acceptance) {
+        self.acceptance = acceptance;
+    }
+
+    /// How many drafts the model accepts.
+    #[must_use]
+    pub const fn acceptance(&self) -> &Acceptance {
+        &self.acceptance
+    }
+
+    /// Number of requests.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// The request `id`.
+    ///
+    /// # Panics
+    /// If `id` is not of this set.
+    #[must_use]
+    pub fn get(&self, id: RequestId) -> &Request {
+        &self.requests[id.index()]
+    }
+
+    /// All requests, in order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Request] {
+        &self.requests
+    }
+
+    /// The runs of a request's whole sequence, prompt and output; neighbours are never joinable.
+    #[must_use]
+    pub fn runs(&self, request: &Request) -> &[TokenRun] {
+        let first = request.first_run as usize;
+        &self.runs[first..first + request.num_runs as usize]
+    }
+}

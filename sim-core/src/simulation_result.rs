@@ -1,0 +1,38 @@
+//! What a run leaves behind.
+
+use alloc::vec::Vec;
+
+use crate::metrics::recorder::Recording;
+use crate::request::RequestId;
+use crate::sched::scheduler::SchedulerStats;
+use crate::time::{SimDuration, SimTime};
+
+/// Device time by the evidence behind it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DeviceTime {
+    /// Sum over all passes.
+    pub total: SimDuration,
+    /// Of passes whose every term was measured at that very point.
+    pub measured: SimDuration,
+    /// Part beyond the measured range.
+    pub extrapolated: SimDuration,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone)]
+pub struct SimulationResult {
+    /// Passes and requests.
+    pub recording: Recording,
+    /// Requests that joined before each iteration of the engine's loop: the run's input as the engine saw it.
+    pub queries_per_iter: Vec<u32>,
+    /// The order in which they joined. Together the two replay the run with [`Traffic::QueriesPerIter`](crate::workload::Traffic::QueriesPerIter).
+    pub join_order: Vec<RequestId>,
+    /// The scheduler's counters.
+    pub stats: SchedulerStats,
+    /// Cached blocks that were reused for something else.
+    pub num_evictions: u64,
+    /// Where the time comes from.
+    pub device_time: DeviceTime,
+    /// When the engine came to rest.
+    pub end_time: SimTime,
+}
