@@ -1,12 +1,12 @@
 // Groups of layers and speculative decoding on the page: what is accepted, refused, and said where blocks and passes are.
 import assert from "node:assert/strict";
 import { site } from "./browser.mjs";
-import { PROFILE, digestOf, drop, field, finished, ownProfile, paste, told, unfold } from "./app.mjs";
+import { PROFILE, digestOf, drop, edit, field, ownProfile, paste, told, unfold } from "./app.mjs";
 
 const { pageTest } = site();
 
 /** Every second layer looks at a window of 1024 tokens, and drafts are looked up in the text; its times are made up. */
-export function windowsAndDrafts(profile) {
+function windowsAndDrafts(profile) {
   profile.provenance.kind = "synthetic";
   const tables = profile.step_time;
   const { num_seqs, context_tokens, time_us } = tables.decode_attention;
@@ -33,23 +33,24 @@ pageTest("drafts are told with the totals, over time and in each pass; groups wi
   const grouped = await digestOf(page, before);
   assert.match(await page.getByTestId("kv-groups").innerText(), /2 block tables: 16 layers of full attention .* 16 layers of a sliding window of 1024 tokens/);
   assert.match(await page.getByTestId("over-time-groups").innerText(), /shared by 2 block tables/);
-  await paste(page, `vllm serve ${PROFILE.model.name} ${DRAFTS} --spec-acceptance-length 2.5`);
+  await paste(page, `vllm serve ${PROFILE.model.name} ${DRAFTS}`);
+  await page.getByText(/how many of the 3 drafts are accepted depends on the text/).filter({ visible: true }).first().waitFor();
+  await edit(page, "spec-acceptance-length", "2.5");
   await digestOf(page, grouped);
   assert.match(await page.getByTestId("spec-decoding").innerText(), /ngram, 3 drafts: 2\.\d\d tokens a verification, \d\d\.\d % of the drafts accepted .* as the workload says/);
-  assert.equal(await field(page, "spec-acceptance-length").inputValue(), "2.5");
   const passes = await unfold(page, "passes");
   await passes.locator("svg").first().waitFor();
   await unfold(page, "report");
   assert.match(await page.getByTestId("bench-table").innerText(), /Acceptance length/);
 });
 
-pageTest("drafts without a word on their acceptance, or a profile without their times, are refused by name", async ({ page, open }) => {
+pageTest("a profile without the times of drafts is refused by name, and nothing is lost", async ({ page, open }) => {
   await open();
-  await finished(page);
-  await paste(page, `vllm serve ${PROFILE.model.name} ${DRAFTS} --spec-acceptance-length 2.5`);
-  await page.getByText(/no times of passes that verify drafts/).first().waitFor();
+  const before = await digestOf(page);
+  await paste(page, `profiler simulate ${DRAFTS} --spec-acceptance-length 2.5`);
+  await page.getByText(/no times of passes that verify drafts/).filter({ visible: true }).first().waitFor();
+  assert.equal(await field(page, "spec-acceptance-length").inputValue(), "2.5");
   await drop(page, ["made-up.json", ownProfile(1, windowsAndDrafts)]);
-  await finished(page);
-  await field(page, "spec-acceptance-length").fill("");
-  await page.getByText(/how many of the 3 drafts are accepted depends on the text/).first().waitFor();
+  await digestOf(page, before);
+  await page.getByTestId("spec-decoding").waitFor();
 });

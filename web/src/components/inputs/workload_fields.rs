@@ -45,6 +45,9 @@ const fn own(dataset: DatasetName) -> (&'static [&'static str], &'static [&'stat
 const PACE: [&str; 2] = ["request-rate", "burstiness"];
 const RAMP_UP: [&str; 3] = ["ramp-up-strategy", "ramp-up-start-rps", "ramp-up-end-rps"];
 
+/// How many drafts are accepted: one of them is needed where there are drafts.
+const ACCEPTANCE: [&str; 3] = ["spec-acceptance-length", "spec-acceptance-rates", "spec-acceptance-sequence"];
+
 /// The flags to show.
 pub(super) fn fields(scenario: &Scenario) -> WorkloadFields {
     let dataset = scenario.workload().dataset_name();
@@ -59,6 +62,12 @@ pub(super) fn fields(scenario: &Scenario) -> WorkloadFields {
     fields.basic.push("max-concurrency");
     if dataset.has_times() {
         fields.more.push("self-timed");
+    }
+    if scenario.get("speculative-config").is_some() {
+        let given = ACCEPTANCE.into_iter().find(|name| scenario.get(name).is_some());
+        let seen = given.unwrap_or(ACCEPTANCE[0]);
+        fields.basic.push(seen);
+        fields.more.extend(ACCEPTANCE.into_iter().filter(|name| *name != seen));
     }
     fields.more.push("seed");
     fields
@@ -149,6 +158,16 @@ mod tests {
             &["timed-trace-chunk-hash-size", "timed-trace-label-hash-ids"],
             &["request-rate"],
         );
+    }
+
+    #[test]
+    fn acceptance_is_asked_for_where_there_are_drafts() {
+        const DRAFTS: (&str, &str) = ("speculative-config", r#"{"method": "ngram", "num_speculative_tokens": 2}"#);
+        check_shown(&[], &[], &ACCEPTANCE);
+        check_shown(&[DRAFTS], &ACCEPTANCE, &[]);
+        assert!(fields(&scenario(&[DRAFTS])).basic.contains(&"spec-acceptance-length"), "the simplest is always seen");
+        let rates = fields(&scenario(&[DRAFTS, ("spec-acceptance-rates", "0.5,0.5")]));
+        assert!(rates.basic.contains(&"spec-acceptance-rates"), "what is given is always seen: {rates:?}");
     }
 
     /// With every field that is shown filled in, a run never fails for a flag that does nothing.
