@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use serde_json::{Map, Value};
 
 use super::error::{MAX_BYTES, ModelConfigError, shortened};
+use super::python_json::as_json;
 use crate::json_message;
 
 type Result<T> = core::result::Result<T, ModelConfigError>;
@@ -36,7 +37,7 @@ impl ConfigFile {
             return Err(ModelConfigError::TooLarge { num_bytes: bytes.len() });
         }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let root = serde_json::from_slice(bytes).map_err(|error| {
+        let root = serde_json::from_slice(&as_json(bytes)).map_err(|error| {
             let message = error.to_string();
             let place = format!(" at line {} column {}", error.line(), error.column());
             let message = message.strip_suffix(&place).unwrap_or(&message);

@@ -7,6 +7,7 @@
 pub mod layers;
 pub mod settings;
 pub mod error;
+pub(crate) mod python_json;
 mod config_file;
 mod quantization;
 mod rank;

@@ -112,10 +112,19 @@ fn model_layers(layers: &KvCacheLayers) -> ModelLayers {
     }
 }
 
+/// Modules of a model's chain for further tokens: each has one layer that keeps something. Modules of latent attention may
+/// have an index beside it; no model has several of those.
+fn num_mtp_layers(layers: &[KvCacheLayers]) -> u32 {
+    let is_module = |run: &&KvCacheLayers| !matches!(run.kind, KvCacheLayerKind::Mla | KvCacheLayerKind::Mamba);
+    layers.iter().filter(is_module).fold(0, |sum: u32, run| sum.saturating_add(run.num_layers)).max(1)
+}
+
 /// A drafter whose method is known, as that of a valid profile is.
 fn drafter(drafter: &Drafter) -> Option<DrafterPlatform> {
+    let method = SpeculativeMethod::from_name(&drafter.method)?;
     Some(DrafterPlatform {
-        method: SpeculativeMethod::from_name(&drafter.method)?,
+        method,
+        num_mtp_layers: if method == SpeculativeMethod::Mtp { num_mtp_layers(&drafter.kv_cache_layers) } else { 1 },
         layers: drafter.kv_cache_layers.iter().map(model_layers).collect(),
         memory_bytes: drafter.memory.bytes,
     })
