@@ -296,7 +296,7 @@ fn group(spec: KvCacheSpec, specs: &[KvCacheSpec], layers: &[usize]) -> KvCacheG
     KvCacheGroup {
         spec,
         layers: layers.iter().map(|&layer| math::usize_to_u32(layer)).collect(),
-        bytes_per_block: layers.iter().map(|&layer| specs[layer].page_size_bytes()).sum(),
+        bytes_per_block: layers.iter().map(|&layer| specs[layer].page_size_bytes()).fold(0, u64::saturating_add),
         is_eagle_group: false,
     }
 }

@@ -208,10 +208,10 @@ fn refusals_name_the_field_and_what_it_must_be() {
 
 #[test]
 fn files_are_read_as_python_writes_them() {
-    let text = file("data/models/nemotron-nano-9b-v2.config.json");
+    let text = file("data/models/nemotron-h-56b.config.json");
     assert!(text.windows(8).any(|word| word == b"Infinity"), "the published file has a number that JSON has none for");
     let model = ModelKvCache::from_json(&text, &ModelSettings::default()).expect("a model");
-    assert_eq!(model.layers.iter().map(|run| run.num_layers).sum::<u32>(), 31);
+    assert_eq!(model.layers.iter().map(|run| run.num_layers).sum::<u32>(), 64);
 }
 
 /// The drafter of a model's file by a method.
