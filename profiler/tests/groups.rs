@@ -53,7 +53,11 @@ fn flags_of_vllm_serve_decide_about_groups() {
         &["    62 layers of attention to 1024 tokens, all kept: blocks of 16 tokens"],
     );
     check("gpt-oss-20b", &[], &["    12 layers of a sliding window of 128 tokens: blocks of 16 tokens"]);
-    check("llama-3.1-8b", &["--attention-backend", "FLASHINFER", "--uvicorn-log-level", "info"], &["Bytes of a block:"]);
+    check(
+        "llama-3.1-8b",
+        &["--attention-backend", "FLASHINFER", "--uvicorn-log-level", "info"],
+        &["Bytes of a block:"],
+    );
 }
 
 /// Exit code 2, nothing on stdout, and what the user reads.

@@ -10,6 +10,11 @@ use super::mtp::{self, MtpLayers};
 use super::rank::Rank;
 use super::{dense, hybrids, mla, windows};
 
+/// Finds the layers of a model.
+type Build = fn(&Rank<'_>) -> Result<Vec<ModelLayers>, ModelConfigError>;
+/// Finds its layers for further tokens.
+type BuildMtp = fn(&Rank<'_>) -> Result<MtpLayers, ModelConfigError>;
+
 /// What is known of a class.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Architecture {
@@ -18,21 +23,17 @@ pub(super) struct Architecture {
     /// Its attention.
     pub(super) attention: Attention,
     /// Its layers, in the order in which vLLM builds them.
-    pub(super) layers: fn(&Rank<'_>) -> Result<Vec<ModelLayers>, ModelConfigError>,
+    pub(super) layers: Build,
     /// Its layers for further tokens, where they are known.
-    pub(super) mtp: Option<fn(&Rank<'_>) -> Result<MtpLayers, ModelConfigError>>,
+    pub(super) mtp: Option<BuildMtp>,
 }
 
 impl Architecture {
-    const fn new(
-        name: &'static str,
-        attention: Attention,
-        layers: fn(&Rank<'_>) -> Result<Vec<ModelLayers>, ModelConfigError>,
-    ) -> Self {
+    const fn new(name: &'static str, attention: Attention, layers: Build) -> Self {
         Self { name, attention, layers, mtp: None }
     }
 
-    const fn with_mtp(self, mtp: fn(&Rank<'_>) -> Result<MtpLayers, ModelConfigError>) -> Self {
+    const fn with_mtp(self, mtp: BuildMtp) -> Self {
         Self { mtp: Some(mtp), ..self }
     }
 
@@ -110,6 +111,20 @@ const ARCHITECTURES: [Architecture; 47] = [
     Architecture::new("DeepseekV32ForCausalLM", Attention::SparseMla, mla::sparse).with_mtp(mtp::sparse),
     Architecture::new("GlmMoeDsaForCausalLM", Attention::SparseMla, mla::sparse).with_mtp(mtp::sparse),
 ];
+
+/// The class of a family whose files name none (transformers' `MODEL_FOR_CAUSAL_LM_MAPPING_NAMES`).
+pub(super) fn of_family(model_type: &str) -> Option<&'static str> {
+    Some(match model_type {
+        "llama" => "LlamaForCausalLM",
+        "mistral" => "MistralForCausalLM",
+        "mixtral" => "MixtralForCausalLM",
+        "qwen2" => "Qwen2ForCausalLM",
+        "qwen2_moe" => "Qwen2MoeForCausalLM",
+        "qwen3" => "Qwen3ForCausalLM",
+        "qwen3_moe" => "Qwen3MoeForCausalLM",
+        _ => return None,
+    })
+}
 
 /// Classes that people will ask for, and why they are not known.
 const NOT_SIMULATED: [(&str, &str); 6] = [

@@ -56,12 +56,14 @@ impl ConfigFile {
         Ok(self.root().object("text_config")?.unwrap_or_else(|| self.root()))
     }
 
-    /// The class of the model (`architectures[0]`).
-    pub(super) fn architecture(&self) -> Result<String> {
+    /// The class of the model (`architectures[0]`), if the file names one.
+    pub(super) fn architecture(&self) -> Result<Option<String>> {
         let field = "architectures";
-        let value = self.root().value(field).ok_or(ModelConfigError::missing(field))?;
+        let Some(value) = self.root().value(field) else { return Ok(None) };
         let first = value.as_array().and_then(|list| list.first()).and_then(Value::as_str);
-        first.map(shortened).ok_or_else(|| ModelConfigError::value(field, value, "a list that begins with a name"))
+        first
+            .map(|name| Some(shortened(name)))
+            .ok_or_else(|| ModelConfigError::value(field, value, "a list that begins with a name"))
     }
 }
 

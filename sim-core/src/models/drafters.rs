@@ -9,7 +9,7 @@ use super::architectures::Architecture;
 use super::config_file::ConfigFile;
 use super::error::ModelConfigError;
 use super::layers::ModelLayers;
-use super::model::{merged, open};
+use super::model::{merged, name, open};
 use super::rank::{Heads, Rank};
 use super::settings::ModelSettings;
 use super::{dense, mla};
@@ -83,9 +83,8 @@ fn own_layers(
     method: SpeculativeMethod,
 ) -> Result<Vec<ModelLayers>, ModelConfigError> {
     let rank = model.with_fields(file)?;
-    let name = file.architecture()?;
     match method {
-        SpeculativeMethod::DraftModel => (Architecture::find(&name)?.layers)(&rank),
+        SpeculativeMethod::DraftModel => (Architecture::find(&name(file)?)?.layers)(&rank),
         SpeculativeMethod::Dflash => dflash(&rank),
         // A head over a model of latent attention has such layers, too.
         _ if rank.fields.value("kv_lora_rank").is_some() => mla::deepseek(&rank),

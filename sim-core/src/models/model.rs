@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::architectures::Architecture;
+use super::architectures::{Architecture, of_family};
 use super::config_file::ConfigFile;
 use super::error::ModelConfigError;
 use super::kernels::BlockSizes;
@@ -59,11 +59,20 @@ pub(super) fn open<'a>(
     file: &'a ConfigFile,
     settings: &ModelSettings,
 ) -> Result<(&'static Architecture, Rank<'a>), ModelConfigError> {
-    let name = file.architecture()?;
+    let name = name(file)?;
     if file.root().flag_or("is_encoder_decoder", false)? {
         return Err(ModelConfigError::EncoderDecoder);
     }
     Ok((Architecture::find(&name)?, Rank::new(file, settings)?))
+}
+
+/// The class of a file.
+pub(super) fn name(file: &ConfigFile) -> Result<String, ModelConfigError> {
+    if let Some(name) = file.architecture()? {
+        return Ok(name);
+    }
+    let family = file.root().text("model_type")?.and_then(of_family);
+    family.map(String::from).ok_or(ModelConfigError::missing("architectures"))
 }
 
 /// Equal layers that follow each other as one entry.

@@ -43,7 +43,7 @@ pub(super) fn gemma3(rank: &Rank<'_>) -> Layers {
     every(rank, rank.fields.count_or("sliding_window_pattern", 6)?)
 }
 
-/// OLMo 3 and EXAONE 4: every fourth layer.
+/// `OLMo` 3 and EXAONE 4: every fourth layer.
 pub(super) fn every_fourth(rank: &Rank<'_>) -> Layers {
     every(rank, 4)
 }

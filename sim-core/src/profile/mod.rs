@@ -19,6 +19,7 @@ mod interpolate;
 mod attention;
 pub mod cuda_graphs;
 pub mod step_time;
+mod kv_cache_layers;
 mod platform;
 pub mod synthetic;
 
