@@ -108,7 +108,7 @@ fn check(config: &[u8], settings: &ModelSettings) {
                 continue;
             }
         };
-        assert!(num_layers(&drafter.layers) <= MAX_LAYERS);
+        assert!(num_layers(&drafter.layers) <= MAX_LAYERS, "{drafter:?}");
         let drafter =
             DrafterPlatform { method, layers: drafter.layers, num_mtp_layers: drafter.num_mtp_layers, memory_bytes: 0 };
         let platform = Platform {
@@ -132,7 +132,8 @@ fn check(config: &[u8], settings: &ModelSettings) {
         let args: EngineArgs = serde_json::from_value(given).expect("arguments");
         for disable_hybrid_kv_cache_manager in [None, Some(true)] {
             if let Ok(engine) = (EngineArgs { disable_hybrid_kv_cache_manager, ..args.clone() }).resolve(&platform) {
-                assert!(engine.config.num_gpu_blocks > 1 && engine.config.kv_cache.bytes_per_block() > 0);
+                let (blocks, bytes) = (engine.config.num_gpu_blocks, engine.config.kv_cache.bytes_per_block());
+                assert!(blocks > 1 && bytes > 0, "{blocks} blocks of {bytes} bytes");
             }
         }
     }

@@ -254,8 +254,9 @@ fn a_checkpoint_may_ask_for_a_cache_of_one_byte() {
 fn check_kernels(model: &str, capability: &str, kv_cache_dtype: KvCacheDtype, expect: (Option<u32>, u32, Option<u32>)) {
     let compute_capability = ComputeCapability::from_name(capability).expect("a capability");
     let settings = ModelSettings { compute_capability, kv_cache_dtype, ..ModelSettings::default() };
-    let model = ModelKvCache::from_json(&config(model), &settings).expect("a model");
-    assert_eq!((model.default_block_size, model.kernel_block_size, model.max_kernel_block_size), expect);
+    let read = ModelKvCache::from_json(&config(model), &settings).expect("a model");
+    let sizes = (read.default_block_size, read.kernel_block_size, read.max_kernel_block_size);
+    assert_eq!(sizes, expect, "{model} on {capability}");
 }
 
 #[test]

@@ -200,7 +200,7 @@ fn groups(ours: &KvCacheConfig, theirs: &[Value], extent: RequestExtent) -> Vec<
 fn group(ours: &KvCacheGroup, theirs: &Value, extent: RequestExtent) -> BTreeMap<&'static str, (Value, Value)> {
     let spec = &ours.spec;
     let is_uniform = theirs["class"] == "UniformTypeKVCacheSpecs";
-    let members: Vec<u32> = theirs["layers"].as_array().expect("runs").iter().flat_map(|run| members(run)).collect();
+    let members: Vec<u32> = theirs["layers"].as_array().expect("runs").iter().flat_map(members).collect();
     let page = if is_uniform { ours.bytes_per_block } else { spec.page_size_bytes() };
     let mut fields = BTreeMap::from([
         ("layers", (json!(ours.layers), json!(members))),
