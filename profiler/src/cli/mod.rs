@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, and the exit codes.
 
+mod groups;
 mod import;
 mod import_calibrate;
 mod import_llmservingsim;
@@ -41,6 +42,9 @@ enum Command {
     /// Print a share link for the page that says what `simulate` would run with the same flags.
     #[command(args_override_self = true)]
     Link(Box<link::Args>),
+    /// Print the KV cache that vLLM plans for a model: layers, groups, block sizes, bytes, from its config.json.
+    #[command(args_override_self = true)]
+    Groups(Box<groups::Args>),
     /// Measure an engine and write its profile.
     Profile(Box<profile::Args>),
     /// Make a profile of data that others have published.
@@ -87,6 +91,7 @@ fn try_run() -> Result<bool> {
     match Cli::parse_from(arguments).command {
         Command::Simulate(args) => args.run(),
         Command::Link(args) => args.run(),
+        Command::Groups(args) => args.run(),
         Command::Profile(args) => args.run(),
         Command::Import(args) => args.run(),
         Command::Validate(args) => args.run(),

@@ -21,7 +21,7 @@ use crate::simulate::scenario_flags::ScenarioFlags;
 use crate::simulate::token_counter::load_token_counter;
 
 /// Subcommands that take the flags of vLLM.
-const WITH_VLLM_FLAGS: [&str; 3] = ["simulate", "link", "serve"];
+const WITH_VLLM_FLAGS: [&str; 4] = ["simulate", "link", "serve", "groups"];
 
 /// What is simulated, and what is reported.
 #[derive(Debug, clap::Args)]

@@ -10,6 +10,8 @@
 //! Qwen3-14B.
 
 use anyhow::{Result, ensure};
+use sim_core::models::layers::ModelLayers;
+use sim_core::models::{ComputeCapability, Dtype, KvCacheDtype, ModelSettings};
 use sim_core::profile::schema::{Basis, Bytes, Engine, KvCacheLayers, Memory};
 
 use super::gpus::Gpu;
@@ -44,16 +46,30 @@ pub(crate) struct Storage {
 }
 
 /// Memory of one rank.
-pub(crate) fn memory(config: &ModelConfig, storage: Storage, engine: &Engine, gpu: &Gpu) -> Memory {
-    let kv_cache_per_token = kv_cache_per_token(config, storage);
-    Memory {
+///
+/// # Errors
+/// If it is not known what the layers keep.
+pub(crate) fn memory(config: &ModelConfig, storage: Storage, engine: &Engine, gpu: &Gpu) -> Result<Memory> {
+    let layers = config.kv_cache_layers(&model_settings(storage, gpu))?;
+    Ok(Memory {
         weights: weights(config, storage),
         other_resident: other_resident(storage.tensor_parallel_size, gpu),
         activation_peak: activation_peak(config, storage, engine),
         cuda_graphs: cuda_graphs(config),
-        kv_cache_layers: kv_cache_layers(config, storage, kv_cache_per_token.bytes),
-        kv_cache_per_token,
+        kv_cache_per_token: kv_cache_per_token(&layers, storage),
+        kv_cache_layers: layers.iter().map(KvCacheLayers::from).collect(),
         reported: None,
+    })
+}
+
+/// The engine arguments that decide about the cache.
+fn model_settings(storage: Storage, gpu: &Gpu) -> ModelSettings {
+    let kv_cache_dtype = if storage.kv_bytes == 1 { KvCacheDtype::Fp8 } else { KvCacheDtype::Plain(Dtype::Bfloat16) };
+    ModelSettings {
+        tensor_parallel_size: storage.tensor_parallel_size,
+        kv_cache_dtype,
+        compute_capability: ComputeCapability::from_name(gpu.compute_capability).unwrap_or(ComputeCapability::HOPPER),
+        ..ModelSettings::default()
     }
 }
 
@@ -190,24 +206,16 @@ fn activation_peak(config: &ModelConfig, storage: Storage, engine: &Engine) -> B
     }
 }
 
-fn kv_cache_per_token(config: &ModelConfig, storage: Storage) -> Bytes {
-    let model = &config.model;
-    let heads = u64::from(config.kv_heads_per_rank(storage.tensor_parallel_size));
-    let numbers = 2 * u64::from(model.num_hidden_layers) * heads * u64::from(model.head_dim);
+fn kv_cache_per_token(layers: &[ModelLayers], storage: Storage) -> Bytes {
     let plural = if storage.kv_bytes == 1 { "" } else { "s" };
     Bytes {
-        bytes: numbers * storage.kv_bytes,
+        bytes: layers.iter().map(|run| u64::from(run.num_layers) * run.bytes).sum(),
         basis: Basis::Derived,
         reason: format!(
             "Keys and values × layers × KV heads of a rank × head size × {} byte{plural}.",
             storage.kv_bytes
         ),
     }
-}
-
-fn kv_cache_layers(config: &ModelConfig, storage: Storage, bytes_per_token: u64) -> Vec<KvCacheLayers> {
-    let (model, num_kv_heads) = (&config.model, config.kv_heads_per_rank(storage.tensor_parallel_size));
-    vec![KvCacheLayers::full_attention(model.num_hidden_layers, num_kv_heads, model.head_dim, bytes_per_token)]
 }
 
 /// A number of bytes from a formula, rounded.
@@ -281,7 +289,8 @@ mod tests {
     #[track_caller]
     fn check_h100(name: &str, tensor_parallel_size: u32, [matrix_bytes, kv_bytes]: [u64; 2], logged: u32) {
         let storage = Storage { matrix_bytes, kv_bytes, tensor_parallel_size, expert_parallel_size: 1 };
-        let mut memory = memory(&model(name), storage, &engine(1024, 8192), gpus::find("h100_sxm").expect("known"));
+        let mut memory = memory(&model(name), storage, &engine(1024, 8192), gpus::find("h100_sxm").expect("known"))
+            .expect("a known cache");
         of_version(&mut memory, &Version::parse("0.19.0").expect("a version"));
         check_blocks(&memory, 75.23, logged);
     }
@@ -334,7 +343,8 @@ mod tests {
     fn graphs_count_as_later_versions_count_them() {
         let storage = Storage { matrix_bytes: 2, kv_bytes: 2, tensor_parallel_size: 1, expert_parallel_size: 1 };
         let mut memory =
-            memory(&model("llama-3.1-8b"), storage, &engine(256, 2048), gpus::find("a100_sxm").expect("known"));
+            memory(&model("llama-3.1-8b"), storage, &engine(256, 2048), gpus::find("a100_sxm").expect("known"))
+                .expect("a known cache");
         of_version(&mut memory, &Version::parse("0.31.0").expect("a version"));
         check_blocks(&memory, 72.91, 28_781);
     }

@@ -5,6 +5,8 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Map, Value};
+use sim_core::models::layers::{ModelLayerKind, ModelLayers};
+use sim_core::models::{ModelKvCache, ModelSettings};
 use sim_core::profile::schema::Model;
 use sim_core::scenario::ModelConfig as CoreConfig;
 
@@ -24,6 +26,8 @@ pub(crate) struct ModelConfig {
     pub(crate) has_qkv_bias: bool,
     /// The checkpoint's quantisation, if any.
     pub(crate) quantization: Option<String>,
+    /// The whole file, which says what the layers keep.
+    file: Vec<u8>,
 }
 
 /// A mixture of experts, the same in every layer.
@@ -76,6 +80,7 @@ impl ModelConfig {
             has_qk_norm: kind.starts_with("qwen3"),
             has_qkv_bias: kind == "qwen2" || flag(&root, "attention_bias"),
             quantization: core.quantization,
+            file: bytes.to_vec(),
         };
         config.check()?;
         Ok(config)
@@ -133,6 +138,17 @@ impl ModelConfig {
         let norms = 2 * hidden + if self.has_qk_norm { 2 * head_dim } else { 0 };
         let bias = if self.has_qkv_bias { qkv } else { 0 };
         LayerParameters { matrices: hidden * (qkv + query) + mlp, vectors: norms + bias + router }
+    }
+
+    /// What the layers keep on one rank, as vLLM plans it.
+    ///
+    /// # Errors
+    /// If that is not known, or more than attention over all tokens, which is all that the tables hold.
+    pub(crate) fn kv_cache_layers(&self, settings: &ModelSettings) -> Result<Vec<ModelLayers>> {
+        let layers = ModelKvCache::from_json(&self.file, settings)?.layers;
+        let is_full = layers.iter().all(|run| run.kind == ModelLayerKind::FullAttention);
+        ensure!(is_full, "config.json: some layers attend to fewer than all tokens, which cannot be composed");
+        Ok(layers)
     }
 
     /// Key and value heads of one rank; they are copied where there are more ranks than heads.

@@ -10,6 +10,12 @@ pub(crate) struct ScenarioFlags {
     pub(crate) scenario: Scenario,
 }
 
+/// What was given of the engine's.
+#[derive(Debug, Default)]
+pub(crate) struct EngineFlags {
+    pub(crate) scenario: Scenario,
+}
+
 /// What was given of those that say what is sent and when.
 #[derive(Debug, Default)]
 pub(crate) struct WorkloadFlags {
@@ -98,3 +104,4 @@ macro_rules! flags {
 }
 flags!(ScenarioFlags, &[Part::Engine, Part::Workload, Part::Report]);
 flags!(WorkloadFlags, &[Part::Workload]);
+flags!(EngineFlags, &[Part::Engine]);

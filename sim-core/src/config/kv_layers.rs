@@ -53,6 +53,10 @@ impl KvLayers {
         let speculative = demand.speculative;
         let drafts_from_hidden_states = speculative.is_some_and(|drafter| drafter.method.uses_hidden_states());
         let version = demand.version;
+        let has_no_groups = has_chunks(&layers) && drafts_from_hidden_states;
+        if has_no_groups && args.disable_hybrid_kv_cache_manager == Some(false) {
+            return Err(ConfigError::HybridKvCacheManager);
+        }
         Ok(Self {
             settings: LayerSettings {
                 block_size: demand.block_size,
@@ -66,9 +70,7 @@ impl KvLayers {
                 version,
             },
             options: PlanningOptions {
-                disable_hybrid_kv_cache_manager: args
-                    .disable_hybrid_kv_cache_manager
-                    .unwrap_or_else(|| has_chunks(&layers) && drafts_from_hidden_states),
+                disable_hybrid_kv_cache_manager: args.disable_hybrid_kv_cache_manager.unwrap_or(has_no_groups),
                 hits,
                 marks_drafter: speculative.is_some_and(|drafter| drafter.uses_eagle_block_drop(version)),
                 drafter_layer: DrafterLayer::of(version, speculative),

@@ -95,10 +95,10 @@ fn state_spec(run: &ModelLayers, settings: &LayerSettings, hybrid: Option<Hybrid
 /// (`attention.py::_largest_kernel_block_within`).
 fn own_block_size(run: &ModelLayers, block_size: u32, settings: &LayerSettings) -> u32 {
     match (run.kind, settings.max_kernel_block_size) {
-        (ModelLayerKind::SlidingWindow(_), Some(most)) if block_size > most => {
+        (ModelLayerKind::SlidingWindow(_), Some(most)) => {
             let smallest = settings.kernel_block_size.max(1);
             let doubled = core::iter::successors(Some(smallest), |size| size.checked_mul(2));
-            doubled.take_while(|&size| size <= most).last().unwrap_or(smallest)
+            doubled.take_while(|&size| size <= most.min(block_size)).last().unwrap_or(smallest)
         }
         _ => block_size,
     }

@@ -111,6 +111,8 @@ pub struct DrafterPlatform {
     pub method: SpeculativeMethod,
     /// What its layers keep; empty if it has none.
     pub layers: Vec<ModelLayers>,
+    /// The model's modules of a chain for further tokens (`num_nextn_predict_layers`), at least 1; 1 for other methods.
+    pub num_mtp_layers: u32,
     /// Bytes of its weights and of what else it keeps.
     pub memory_bytes: u64,
 }

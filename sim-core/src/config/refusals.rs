@@ -103,6 +103,9 @@ pub enum ConfigError {
     },
     /// The model's layers cannot be served together, or hits cannot end where they were asked to.
     KvCachePlanning(PlanningError),
+    /// `disable_hybrid_kv_cache_manager` is given as false for a model with chunks and a drafter over its hidden states,
+    /// which have none (`VllmConfig.__post_init__`).
+    HybridKvCacheManager,
     /// The drafter is refused.
     Speculation(SpeculationError),
     /// `mamba_block_size` is given without prefix caching (`VllmConfig.validate_mamba_block_size`).
@@ -182,6 +185,10 @@ impl fmt::Display for ConfigError {
                 f,
                 "async_scheduling = true: this worker has none with pipeline_parallel_size = {pipeline_parallel_size}; \
                  leave it out"
+            ),
+            Self::HybridKvCacheManager => f.write_str(
+                "disable_hybrid_kv_cache_manager = false: vLLM has no groups for layers that attend in chunks beside a \
+                 drafter over the model's hidden states. Leave --no-disable-hybrid-kv-cache-manager out",
             ),
             Self::MambaWithoutChunkedPrefill => f.write_str(
                 "enable_chunked_prefill = false: a model with Mamba or linear-attention layers needs chunked prefill \

@@ -27,7 +27,12 @@ impl Speculation {
         max_num_batched_tokens: i64,
     ) -> Result<Self, ConfigError> {
         let config = args.speculative_config.as_ref().map(|given| given.resolve()).transpose();
-        let config = config.map_err(ConfigError::Speculation)?;
+        let mut config = config.map_err(ConfigError::Speculation)?;
+        if let Some(config) = &mut config {
+            // The drafter's own file says so, not the arguments.
+            let own = platform.drafters.iter().find(|drafter| drafter.method == config.method);
+            config.num_mtp_layers = own.map_or(1, |drafter| drafter.num_mtp_layers.max(1));
+        }
         let use_v2_model_runner = v2_model_runner(platform, config.as_ref());
         let async_scheduling = async_scheduling(args, platform, version, (config.as_ref(), use_v2_model_runner.value))?;
         let speculation = Self { config, use_v2_model_runner, async_scheduling };

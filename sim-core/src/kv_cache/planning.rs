@@ -118,8 +118,10 @@ fn group_layers(specs: &mut [KvCacheSpec], is_one_table: bool) -> Result<(Vec<Kv
     if is_uniform_type(specs) {
         return Ok((vec![group(specs[0], specs, &(0..specs.len()).collect::<Vec<_>>())], false));
     }
-    match unify_page_sizes(specs) {
-        Ok(()) => Ok((group_by_spec(specs), true)),
+    // A failure part of the way must leave the sizes as they were.
+    let mut unified = specs.to_vec();
+    match unify_page_sizes(&mut unified) {
+        Ok(()) => Ok((group_by_spec(&unified), true)),
         Err(error) => full_allocation(specs).map(|groups| (groups, false)).ok_or(error),
     }
 }
@@ -296,7 +298,7 @@ fn group(spec: KvCacheSpec, specs: &[KvCacheSpec], layers: &[usize]) -> KvCacheG
     KvCacheGroup {
         spec,
         layers: layers.iter().map(|&layer| math::usize_to_u32(layer)).collect(),
-        bytes_per_block: layers.iter().map(|&layer| specs[layer].page_size_bytes()).sum(),
+        bytes_per_block: layers.iter().map(|&layer| specs[layer].page_size_bytes()).fold(0, u64::saturating_add),
         is_eagle_group: false,
     }
 }

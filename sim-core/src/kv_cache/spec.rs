@@ -218,7 +218,7 @@ impl KvCacheSpec {
             LayerKind::SlidingWindow { sliding_window, extra_retained_tokens } => {
                 let retained = (sliding_window - 1).saturating_add(extra_retained_tokens);
                 // One more, as a window need not begin with a block.
-                Some(blocks(retained.saturating_add(in_flight)) + 1)
+                Some(blocks(retained.saturating_add(in_flight)).saturating_add(1))
             }
             LayerKind::ChunkedLocal { attention_chunk_size } => {
                 Some(blocks(attention_chunk_size.saturating_add(in_flight)))

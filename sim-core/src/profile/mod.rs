@@ -20,6 +20,7 @@ mod attention;
 pub mod cuda_graphs;
 mod step_time_settings;
 pub mod step_time;
+mod kv_cache_layers;
 mod platform;
 pub mod synthetic;
 

@@ -5,7 +5,7 @@ use core::num::NonZeroU32;
 use super::error::ProfileError;
 use super::schema::{DeviceType, Drafter, KvCacheLayerKind, KvCacheLayers, Profile};
 use crate::config::{Device, DrafterPlatform, EngineArgs, KvCacheMemory, Platform, UsageContext};
-use crate::models::layers::{ModelLayerKind, ModelLayers, PrefillCheckpoint};
+use crate::models::layers::ModelLayers;
 use crate::speculative::SpeculativeMethod;
 
 impl Profile {
@@ -25,7 +25,7 @@ impl Profile {
             default_block_size: Some(self.engine.block_size),
             kernel_block_size: self.kernel_block_size(),
             max_kernel_block_size: self.max_kernel_block_size(),
-            layers: self.memory.kv_cache_layers.iter().map(model_layers).collect(),
+            layers: self.memory.kv_cache_layers.iter().map(ModelLayers::from).collect(),
             drafters: self.drafters.iter().filter_map(drafter).collect(),
             kv_cache: self.kv_cache_memory(args)?,
         })
@@ -88,35 +88,20 @@ impl Profile {
     }
 }
 
-/// What the layers keep, in the KV cache's words.
-fn model_layers(layers: &KvCacheLayers) -> ModelLayers {
-    let span = layers.span_tokens.unwrap_or(1);
-    ModelLayers {
-        num_layers: layers.num_layers,
-        kind: match layers.kind {
-            KvCacheLayerKind::FullAttention => ModelLayerKind::FullAttention,
-            KvCacheLayerKind::Mla => ModelLayerKind::Mla,
-            KvCacheLayerKind::SlidingWindow => ModelLayerKind::SlidingWindow(span),
-            KvCacheLayerKind::ChunkedLocalAttention => ModelLayerKind::ChunkedLocalAttention(span),
-            KvCacheLayerKind::Mamba => ModelLayerKind::Mamba,
-        },
-        num_kv_heads: layers.num_kv_heads,
-        head_size: layers.head_size,
-        bytes: layers.bytes,
-        bytes_per_draft_token: layers.bytes_per_draft_token,
-        prefill_checkpoint: layers.prefill_checkpoint.map(|checkpoint| PrefillCheckpoint {
-            alignment: checkpoint.alignment,
-            at_block_ends: checkpoint.at_block_ends,
-        }),
-        is_draft: false,
-    }
+/// Modules of a model's chain for further tokens: each has one layer that keeps something. Modules of latent attention may
+/// have an index beside it; no model has several of those.
+fn num_mtp_layers(layers: &[KvCacheLayers]) -> u32 {
+    let is_module = |run: &&KvCacheLayers| !matches!(run.kind, KvCacheLayerKind::Mla | KvCacheLayerKind::Mamba);
+    layers.iter().filter(is_module).fold(0, |sum: u32, run| sum.saturating_add(run.num_layers)).max(1)
 }
 
 /// A drafter whose method is known, as that of a valid profile is.
 fn drafter(drafter: &Drafter) -> Option<DrafterPlatform> {
+    let method = SpeculativeMethod::from_name(&drafter.method)?;
     Some(DrafterPlatform {
-        method: SpeculativeMethod::from_name(&drafter.method)?,
-        layers: drafter.kv_cache_layers.iter().map(model_layers).collect(),
+        method,
+        num_mtp_layers: if method == SpeculativeMethod::Mtp { num_mtp_layers(&drafter.kv_cache_layers) } else { 1 },
+        layers: drafter.kv_cache_layers.iter().map(ModelLayers::from).collect(),
         memory_bytes: drafter.memory.bytes,
     })
 }

@@ -10,6 +10,7 @@ use core::fmt;
 use serde_json::{Map, Value};
 
 use crate::json_message;
+use crate::models::python_json::as_json;
 use crate::profile::schema::Model;
 
 /// The facts of a model that profiles are matched by, under the names of `config.json`.
@@ -129,7 +130,7 @@ impl ModelConfig {
             return Err(ModelConfigError::TooLarge { num_bytes: bytes.len() });
         }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let root: Map<String, Value> = serde_json::from_slice(bytes).map_err(|error| json_error(&error))?;
+        let root: Map<String, Value> = serde_json::from_slice(&as_json(bytes)).map_err(|error| json_error(&error))?;
         // The language model of a multimodal one.
         let nested = ["text_config", "llm_config", "language_config", "thinker_config"];
         let text = nested.iter().find_map(|key| root.get(*key).and_then(Value::as_object));

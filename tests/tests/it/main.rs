@@ -24,4 +24,6 @@ mod recognise;
 mod hostile_inputs;
 mod properties;
 mod oracles;
+mod models;
+mod model_mutations;
 mod tidy;

@@ -161,7 +161,7 @@ pub(crate) fn import(data: &Path, options: &Options) -> Result<DerivedParts> {
     let mut package = Package::open(data, &options.system)?;
     let Versions { engine: vllm, tables: version } = package.choose_versions(options.vllm_version.as_deref())?;
     let mut engine = engine(options, gpu, &vllm);
-    let memory = memory::memory(&options.config, storage(options), &engine, gpu);
+    let memory = memory::memory(&options.config, storage(options), &engine, gpu)?;
     memory::check_fit(&memory, gpu, &engine)?;
     let tables = Tables::read(&mut package, options, &version)?;
     let attention = Attention::new(&tables.context_attention, &tables.generation_attention, options, gpu)?;

@@ -169,7 +169,7 @@ pub(crate) fn import(meta: &Meta, files: Files<'_>, config: &[u8], ranks: &Ranks
         sources.push(reduced.source);
     }
     Ok(DerivedParts {
-        memory: memory(&config, storage, &engine, gpu),
+        memory: memory(&config, storage, &engine, gpu)?,
         hardware: gpu.hardware(tp),
         model: config.model,
         engine,

@@ -1,0 +1,193 @@
+//! `profiler groups`.
+
+use std::fmt::{Error as FormatError, Write as _};
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use sim_core::config::{Device, DrafterPlatform, EngineArgs, EngineConfig, KvCacheMemory, Platform, UsageContext};
+use sim_core::kv_cache::spec::KvCacheConfig;
+use sim_core::models::error::MAX_BYTES;
+use sim_core::models::layers::{ModelLayerKind, ModelLayers};
+use sim_core::models::{
+    AttentionBackend, ComputeCapability, DrafterLayers, Dtype, KvCacheDtype, ModelKvCache, ModelSettings,
+};
+use sim_core::scenario::told;
+
+use crate::import::read_limited;
+use crate::simulate::scenario_flags::EngineFlags;
+
+/// Which model, and what of the engine decides about its cache.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The model's config.json
+    #[arg(value_name = "CONFIG.json")]
+    config: PathBuf,
+    /// The config.json of the drafter that --speculative-config names, if it has one of its own
+    #[arg(long, value_name = "CONFIG.json")]
+    drafter_config: Option<PathBuf>,
+    /// Number format of the weights: float16, bfloat16 or float32 [default: the file's]
+    #[arg(long, value_parser = parser(Dtype::from_name))]
+    dtype: Option<Dtype>,
+    /// Number format of keys and values: auto, fp8, float16 or bfloat16 [default: auto]
+    #[arg(long, value_parser = parser(KvCacheDtype::from_name))]
+    kv_cache_dtype: Option<KvCacheDtype>,
+    /// Number format of a state's convolution [default: the weights']
+    #[arg(long, value_parser = parser(Dtype::from_name))]
+    mamba_cache_dtype: Option<Dtype>,
+    /// Number format of a state's recurrent part [default: what the model asks for]
+    #[arg(long, value_parser = parser(Dtype::from_name))]
+    mamba_ssm_cache_dtype: Option<Dtype>,
+    /// Attention kernels by vLLM's name [default: those it chooses on the GPU]
+    #[arg(long, value_parser = parser(AttentionBackend::from_name))]
+    attention_backend: Option<AttentionBackend>,
+    /// Compute capability of the GPU, which decides about kernels
+    #[arg(long, value_name = "X.Y", default_value = "9.0", value_parser = parser(ComputeCapability::from_name))]
+    compute_capability: ComputeCapability,
+    #[command(flatten)]
+    engine: EngineFlags,
+}
+
+/// A parser of clap's of names that a function knows.
+fn parser<T: Clone + Send + Sync + 'static>(
+    from_name: fn(&str) -> Option<T>,
+) -> impl Fn(&str) -> Result<T, &'static str> + Clone + Send + Sync + 'static {
+    move |name| from_name(name).ok_or("not a name that is known here")
+}
+
+impl Args {
+    /// Prints layers, groups and sizes.
+    pub(super) fn run(&self) -> Result<bool> {
+        let mut args = self.engine.scenario.engine().clone();
+        let has_memory = args.kv_cache_memory_bytes.is_some() || args.num_gpu_blocks_override.is_some();
+        if !has_memory {
+            // Groups do not depend on the number of blocks; as many as there can be let every length fit.
+            args.num_gpu_blocks_override = Some(i64::from(u32::MAX));
+        }
+        let settings = self.settings(&args)?;
+        let config = read_limited(&self.config, MAX_BYTES)?;
+        let name = || self.config.display().to_string();
+        let model = ModelKvCache::from_json(&config, &settings).with_context(name)?;
+        let drafter = self.drafter(&args, &config, &settings).with_context(name)?;
+        let mut text = String::new();
+        let ranks = settings.tensor_parallel_size;
+        writeln!(text, "{}, for at most {} tokens\n", model.architecture, model.max_model_len)?;
+        let drafter_runs = drafter.as_ref().map_or(&[][..], |drafter| &drafter.layers[..]);
+        layers(&mut text, ranks, &model.layers, drafter_runs)?;
+        let platform = platform(model, drafter, &settings);
+        let engine = args.resolve(&platform)?.config;
+        groups(&mut text, &engine)?;
+        if has_memory {
+            writeln!(text, "{:<33}{:>12}", "Blocks in all:", engine.num_gpu_blocks)?;
+            writeln!(text, "{}", told::kv_cache_line(&engine, "GPU"))?;
+        } else {
+            writeln!(text, "For the number of blocks give --kv-cache-memory-bytes.")?;
+        }
+        write!(io::stdout().lock(), "{text}")?;
+        Ok(true)
+    }
+
+    fn settings(&self, args: &EngineArgs) -> Result<ModelSettings> {
+        let ranks = args.tensor_parallel_size.unwrap_or(1);
+        Ok(ModelSettings {
+            tensor_parallel_size: u32::try_from(ranks).context("--tensor-parallel-size must be at least 1")?,
+            dtype: self.dtype,
+            kv_cache_dtype: self.kv_cache_dtype.unwrap_or_default(),
+            mamba_cache_dtype: self.mamba_cache_dtype,
+            mamba_ssm_cache_dtype: self.mamba_ssm_cache_dtype,
+            attention_backend: self.attention_backend,
+            compute_capability: self.compute_capability,
+        })
+    }
+
+    fn drafter(&self, args: &EngineArgs, config: &[u8], settings: &ModelSettings) -> Result<Option<DrafterPlatform>> {
+        let Some(given) = &args.speculative_config else { return Ok(None) };
+        let speculative = given.resolve()?;
+        let own = self.drafter_config.as_ref().map(|path| read_limited(path, MAX_BYTES)).transpose()?;
+        let how = (speculative.method, speculative.num_speculative_tokens);
+        let DrafterLayers { layers, num_mtp_layers } = DrafterLayers::from_json(config, own.as_deref(), how, settings)?;
+        Ok(Some(DrafterPlatform { method: speculative.method, layers, num_mtp_layers, memory_bytes: 0 }))
+    }
+}
+
+/// The model on a large GPU, whose memory is not asked for.
+fn platform(model: ModelKvCache, drafter: Option<DrafterPlatform>, settings: &ModelSettings) -> Platform {
+    const BYTES: u64 = 80 << 30;
+    Platform {
+        device: Device::Gpu {
+            name: "GPU".to_owned(),
+            total_memory_bytes: BYTES,
+            compute_capability: Some(settings.compute_capability.to_string()),
+        },
+        usage_context: UsageContext::OpenAiApiServer,
+        model_max_len: model.max_model_len,
+        tensor_parallel_size: settings.tensor_parallel_size,
+        pipeline_parallel_size: 1,
+        default_block_size: model.default_block_size,
+        kernel_block_size: model.kernel_block_size,
+        max_kernel_block_size: model.max_kernel_block_size,
+        layers: model.layers,
+        drafters: drafter.into_iter().collect(),
+        kv_cache: KvCacheMemory::Measured { non_kv_cache_bytes: 0 },
+    }
+}
+
+fn layers(text: &mut String, ranks: u32, model: &[ModelLayers], drafter: &[ModelLayers]) -> Result<(), FormatError> {
+    let of = if ranks == 1 { String::new() } else { format!(", on one of {ranks} ranks") };
+    writeln!(text, "Layers, in the order in which vLLM builds them{of}")?;
+    for run in model {
+        writeln!(text, "  {:>4} × {}", run.num_layers, layer(run))?;
+    }
+    for run in drafter {
+        writeln!(text, "  {:>4} × {}, the drafter's", run.num_layers, layer(run))?;
+    }
+    writeln!(text)
+}
+
+fn layer(run: &ModelLayers) -> String {
+    let (heads, size, bytes) = (run.num_kv_heads, run.head_size, run.bytes);
+    let keeps = match run.kind {
+        ModelLayerKind::FullAttention => "full attention".to_owned(),
+        ModelLayerKind::Mla => return format!("latent attention (MLA) or its index, {bytes} bytes a token"),
+        ModelLayerKind::SlidingWindow(window) => format!("a sliding window of {window} tokens"),
+        ModelLayerKind::ChunkedLocalAttention(chunk) => format!("attention in chunks of {chunk}"),
+        ModelLayerKind::Mamba => return format!("a state of {bytes} bytes"),
+    };
+    format!("{keeps}, {heads} KV heads of {size}, {bytes} bytes a token")
+}
+
+fn groups(text: &mut String, engine: &EngineConfig) -> Result<(), FormatError> {
+    let kv_cache: &KvCacheConfig = &engine.kv_cache;
+    writeln!(text, "Groups, each with a block table of its own")?;
+    let extent = engine.request_extent();
+    for group in &kv_cache.groups {
+        let spec = &group.spec;
+        let drops = if group.is_eagle_group { ", gives up the last block of a hit" } else { "" };
+        writeln!(
+            text,
+            "  {:>4} layers of {}: blocks of {} tokens and {} bytes, at most {} a request{drops}",
+            group.layers.len(),
+            told::layer_kind(&spec.kind),
+            spec.block_size,
+            group.bytes_per_block,
+            spec.max_blocks_per_request(extent),
+        )?;
+    }
+    let alignment = if engine.enable_prefix_caching && kv_cache.has_partial_hits() {
+        kv_cache.hash_block_size
+    } else {
+        kv_cache.scheduler_block_size
+    };
+    let sizes = [
+        ("Tokens of the scheduler's block:", u64::from(kv_cache.scheduler_block_size)),
+        ("Tokens of a block's hash:", u64::from(kv_cache.hash_block_size)),
+        ("Tokens that hits align to:", u64::from(alignment)),
+        ("Bytes of a block:", kv_cache.bytes_per_block()),
+        ("Blocks of the longest request:", kv_cache.max_blocks_per_request(extent)),
+    ];
+    writeln!(text)?;
+    for (name, size) in sizes {
+        writeln!(text, "{name:<33}{size:>12}")?;
+    }
+    Ok(())
+}

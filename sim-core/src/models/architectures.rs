@@ -1,0 +1,137 @@
+//! The models whose layers are known, by the name of their class in vLLM (`model_executor/models/registry.py`).
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use super::error::ModelConfigError;
+use super::kernels::Attention;
+use super::layers::ModelLayers;
+use super::mtp::{self, MtpLayers};
+use super::rank::Rank;
+use super::{dense, hybrids, mla, windows};
+
+/// Finds the layers of a model.
+type Build = fn(&Rank<'_>) -> Result<Vec<ModelLayers>, ModelConfigError>;
+/// Finds its layers for further tokens.
+type BuildMtp = fn(&Rank<'_>) -> Result<MtpLayers, ModelConfigError>;
+
+/// What is known of a class.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Architecture {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// Its attention.
+    pub(super) attention: Attention,
+    /// Its layers, in the order in which vLLM builds them.
+    pub(super) layers: Build,
+    /// Its layers for further tokens, where they are known.
+    pub(super) mtp: Option<BuildMtp>,
+}
+
+impl Architecture {
+    const fn new(name: &'static str, attention: Attention, layers: Build) -> Self {
+        Self { name, attention, layers, mtp: None }
+    }
+
+    const fn with_mtp(self, mtp: BuildMtp) -> Self {
+        Self { mtp: Some(mtp), ..self }
+    }
+
+    /// The class called `name`.
+    pub(super) fn find(name: &str) -> Result<&'static Self, ModelConfigError> {
+        ARCHITECTURES.iter().find(|known| known.name == name).ok_or_else(|| {
+            let why = NOT_SIMULATED.iter().find(|(other, _)| *other == name).map(|(_, why)| *why);
+            let mut known = String::new();
+            for architecture in &ARCHITECTURES {
+                if !known.is_empty() {
+                    known.push_str(", ");
+                }
+                known.push_str(architecture.name);
+            }
+            ModelConfigError::Architecture { name: name.to_string(), why, known }
+        })
+    }
+
+    /// The length where the file has none: transformers' default, or vLLM's for models without positions.
+    pub(super) fn default_max_model_len(&self) -> Option<u32> {
+        match self.name {
+            "Gemma3ForCausalLM" | "Gemma3ForConditionalGeneration" => Some(131_072),
+            _ if self.attention == Attention::None => Some(2048),
+            _ => None,
+        }
+    }
+}
+
+const ARCHITECTURES: [Architecture; 47] = [
+    Architecture::new("LlamaForCausalLM", Attention::Heads, dense::llama),
+    Architecture::new("LlamaForCausalLMEagle3", Attention::Heads, dense::all_full),
+    Architecture::new("MistralForCausalLM", Attention::Heads, dense::llama),
+    Architecture::new("MixtralForCausalLM", Attention::Heads, dense::one_kind),
+    Architecture::new("MiniMaxM2ForCausalLM", Attention::Heads, dense::one_kind),
+    Architecture::new("Glm4MoeForCausalLM", Attention::Heads, dense::one_kind).with_mtp(mtp::full),
+    Architecture::new("Phi3ForCausalLM", Attention::Heads, dense::one_kind),
+    Architecture::new("Qwen2ForCausalLM", Attention::Heads, dense::qwen),
+    Architecture::new("Qwen2MoeForCausalLM", Attention::Heads, dense::qwen),
+    Architecture::new("Qwen3ForCausalLM", Attention::Heads, dense::qwen),
+    Architecture::new("Qwen3MoeForCausalLM", Attention::Heads, dense::qwen),
+    Architecture::new("DeciLMForCausalLM", Attention::Heads, dense::nemotron_nas),
+    Architecture::new("GptOssForCausalLM", Attention::Heads, windows::gpt_oss),
+    Architecture::new("Gemma2ForCausalLM", Attention::Heads, windows::gemma2),
+    Architecture::new("Gemma3ForCausalLM", Attention::Heads, windows::gemma3),
+    Architecture::new("Gemma3ForConditionalGeneration", Attention::Heads, windows::gemma3),
+    Architecture::new("Gemma3nForCausalLM", Attention::Heads, windows::gemma3n),
+    Architecture::new("Gemma3nForConditionalGeneration", Attention::Heads, windows::gemma3n),
+    Architecture::new("Gemma4ForCausalLM", Attention::WideHeads, windows::gemma4),
+    Architecture::new("Gemma4ForConditionalGeneration", Attention::WideHeads, windows::gemma4),
+    Architecture::new("Olmo3ForCausalLM", Attention::Heads, windows::every_fourth),
+    Architecture::new("Exaone4ForCausalLM", Attention::Heads, windows::every_fourth),
+    Architecture::new("AfmoeForCausalLM", Attention::Heads, windows::afmoe),
+    Architecture::new("Cohere2ForCausalLM", Attention::Heads, windows::cohere2),
+    Architecture::new("MiMoV2FlashForCausalLM", Attention::Heads, windows::mimo_v2_flash).with_mtp(mtp::mimo_v2_flash),
+    Architecture::new("Step3p5ForCausalLM", Attention::Heads, windows::step3p5).with_mtp(mtp::step3p5),
+    Architecture::new("Llama4ForCausalLM", Attention::Heads, windows::llama4),
+    Architecture::new("Llama4ForConditionalGeneration", Attention::Heads, windows::llama4),
+    Architecture::new("Qwen3NextForCausalLM", Attention::Heads, hybrids::qwen3_next).with_mtp(mtp::full),
+    Architecture::new("Qwen3_5ForConditionalGeneration", Attention::Heads, hybrids::qwen3_5).with_mtp(mtp::qwen3_5),
+    Architecture::new("Qwen3_5MoeForConditionalGeneration", Attention::Heads, hybrids::qwen3_5).with_mtp(mtp::qwen3_5),
+    Architecture::new("NemotronHForCausalLM", Attention::Heads, hybrids::nemotron_h).with_mtp(mtp::nemotron_h),
+    Architecture::new("JambaForCausalLM", Attention::Heads, hybrids::jamba),
+    Architecture::new("GraniteMoeHybridForCausalLM", Attention::Heads, hybrids::granite),
+    Architecture::new("Lfm2ForCausalLM", Attention::Heads, hybrids::lfm2),
+    Architecture::new("Lfm2MoeForCausalLM", Attention::Heads, hybrids::lfm2),
+    Architecture::new("FalconH1ForCausalLM", Attention::Heads, hybrids::falcon_h1),
+    Architecture::new("Zamba2ForCausalLM", Attention::Heads, hybrids::zamba2),
+    Architecture::new("MambaForCausalLM", Attention::None, hybrids::mamba1_alone),
+    Architecture::new("FalconMambaForCausalLM", Attention::None, hybrids::mamba1_alone),
+    Architecture::new("Mamba2ForCausalLM", Attention::None, hybrids::mamba2_alone),
+    Architecture::new("KimiLinearForCausalLM", Attention::Mla, hybrids::kimi),
+    Architecture::new("KimiK3ForConditionalGeneration", Attention::Mla, hybrids::kimi),
+    Architecture::new("DeepseekV2ForCausalLM", Attention::Mla, mla::deepseek),
+    Architecture::new("DeepseekV3ForCausalLM", Attention::Mla, mla::deepseek).with_mtp(mtp::mla),
+    Architecture::new("DeepseekV32ForCausalLM", Attention::SparseMla, mla::sparse).with_mtp(mtp::sparse),
+    Architecture::new("GlmMoeDsaForCausalLM", Attention::SparseMla, mla::sparse).with_mtp(mtp::sparse),
+];
+
+/// The class of a family whose files name none (transformers' `MODEL_FOR_CAUSAL_LM_MAPPING_NAMES`).
+pub(super) fn of_family(model_type: &str) -> Option<&'static str> {
+    Some(match model_type {
+        "llama" => "LlamaForCausalLM",
+        "mistral" => "MistralForCausalLM",
+        "mixtral" => "MixtralForCausalLM",
+        "qwen2" => "Qwen2ForCausalLM",
+        "qwen2_moe" => "Qwen2MoeForCausalLM",
+        "qwen3" => "Qwen3ForCausalLM",
+        "qwen3_moe" => "Qwen3MoeForCausalLM",
+        _ => return None,
+    })
+}
+
+/// Classes that people will ask for, and why they are not known.
+const NOT_SIMULATED: [(&str, &str); 6] = [
+    ("DeepseekV4ForCausalLM", "its caches of several compression ratios are laid out in a way that is not simulated"),
+    ("DeepseekV41ForCausalLM", "its caches of several compression ratios are laid out in a way that is not simulated"),
+    ("BambaForCausalLM", "vLLM has no such model since 0.23"),
+    ("MiniMaxText01ForCausalLM", "vLLM has no such model since 0.23"),
+    ("MiniMaxM1ForCausalLM", "vLLM has no such model since 0.23"),
+    ("Plamo2ForCausalLM", "vLLM has no such model since 0.26"),
+];
