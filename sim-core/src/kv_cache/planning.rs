@@ -107,7 +107,7 @@ fn check(layers: &[KvCacheSpec]) -> Result<(), PlanningError> {
     Ok(())
 }
 
-/// `get_kv_cache_groups`, and whether they are by kind; specs are changed where their sizes are made equal.
+/// `get_kv_cache_groups`, and whether they are by kind; specs are changed where layers keep all their blocks.
 fn group_layers(specs: &mut [KvCacheSpec], is_one_table: bool) -> Result<(Vec<KvCacheGroup>, bool), PlanningError> {
     if is_one_table {
         promote_local_layers(specs)?;
@@ -118,8 +118,10 @@ fn group_layers(specs: &mut [KvCacheSpec], is_one_table: bool) -> Result<(Vec<Kv
     if is_uniform_type(specs) {
         return Ok((vec![group(specs[0], specs, &(0..specs.len()).collect::<Vec<_>>())], false));
     }
-    match unify_page_sizes(specs) {
-        Ok(()) => Ok((group_by_spec(specs), true)),
+    // Where that fails the layers are grouped as they were.
+    let mut unified = specs.to_vec();
+    match unify_page_sizes(&mut unified) {
+        Ok(()) => Ok((group_by_spec(&unified), true)),
         Err(error) => full_allocation(specs).map(|groups| (groups, false)).ok_or(error),
     }
 }
