@@ -23,5 +23,7 @@ mod ttft_split;
 mod recognise;
 mod hostile_inputs;
 mod properties;
+mod drawn_engine;
+mod engine_properties;
 mod oracles;
 mod tidy;
