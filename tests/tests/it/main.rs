@@ -25,5 +25,6 @@ mod hostile_inputs;
 mod properties;
 mod drawn_engine;
 mod engine_properties;
+mod speculative_properties;
 mod oracles;
 mod tidy;
