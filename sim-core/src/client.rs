@@ -90,4 +90,9 @@ impl<'a> Client<'a> {
     pub(crate) fn has_sent_all(&self) -> bool {
         self.num_sent == self.send_times.len()
     }
+
+    /// Whether another request will be sent though none that is under way ends.
+    pub(crate) fn goes_on(&self) -> bool {
+        !self.has_sent_all() && self.free_places.as_ref().is_none_or(|places| !places.is_empty())
+    }
 }

@@ -86,11 +86,12 @@ impl<'a> EngineCore<'a> {
         self.scheduler.has_requests() || !self.batch_queue.is_empty()
     }
 
-    /// Whether requests wait although nothing runs and no result is awaited. If that outlives a step, only a new
-    /// request can change it: vLLM's scheduler has no test for a prefill that can never fit.
+    /// Whether there are requests and no pass under way has a token. If that outlives as many steps as there can be
+    /// passes under way, only a new request can change it: vLLM's scheduler has no test for a part of a prompt that can
+    /// never be computed.
     #[must_use]
     pub fn is_stuck(&self) -> bool {
-        self.batch_queue.is_empty() && self.scheduler.only_waits()
+        self.scheduler.has_unfinished_requests() && self.batch_queue.iter().all(|issued| !issued.output.has_tokens())
     }
 
     /// The pass issued last, if it is still under way.

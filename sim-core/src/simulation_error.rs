@@ -4,6 +4,7 @@ use alloc::vec;
 use core::fmt;
 
 use crate::config::EngineConfig;
+use crate::kv_cache::spec::LayerKind;
 use crate::request::RequestId;
 use crate::workload::{Traffic, Workload};
 
@@ -22,6 +23,14 @@ pub enum SimulationError {
         num_usable_blocks: u32,
         /// Blocks that one request of `max_model_len` tokens takes.
         num_needed_blocks: u32,
+    },
+    /// A prefix is looked up in layers with attention in chunks, and it may end inside one of their blocks or has to give
+    /// one up for a drafter: vLLM fails at the first request.
+    ChunkedLookup {
+        /// Tokens of such a layer's block.
+        block_size: u32,
+        /// Tokens that a hit is a multiple of.
+        alignment: u32,
     },
     /// A prompt has at least `max_model_len` tokens: no room for an output token.
     PromptTooLong {
@@ -70,6 +79,12 @@ impl fmt::Display for SimulationError {
                 f,
                 "one request of max_model_len tokens needs {num_needed_blocks} KV blocks, but only \
                  {num_usable_blocks} can be used; increase gpu_memory_utilization or decrease max_model_len"
+            ),
+            Self::ChunkedLookup { block_size, alignment } => write!(
+                f,
+                "layers with attention in chunks keep blocks of {block_size} tokens; vLLM looks no prefix up in them \
+                 that ends at multiples of {alignment} tokens, or that gives up a block for a drafter: set \
+                 disable_hybrid_kv_cache_manager, or turn enable_prefix_caching off"
             ),
             Self::PromptTooLong { request, num_prompt_tokens, max_model_len } => write!(
                 f,
@@ -125,6 +140,31 @@ pub(crate) fn check_config(config: &EngineConfig) -> Result<(), SimulationError>
     let num_needed_blocks = u32::try_from(num_needed_blocks).unwrap_or(u32::MAX);
     if num_usable_blocks < num_needed_blocks {
         return Err(SimulationError::TooFewBlocks { num_usable_blocks, num_needed_blocks });
+    }
+    check_chunked_lookup(config)
+}
+
+/// What `ChunkedLocalAttentionManager.find_longest_cache_hit` asserts.
+fn check_chunked_lookup(config: &EngineConfig) -> Result<(), SimulationError> {
+    let kv_cache = &config.kv_cache;
+    let groups = &kv_cache.groups;
+    let is_flagged = groups.iter().any(|group| group.is_eagle_group);
+    let has_one = groups.len() == 1;
+    for group in groups.iter().filter(|group| matches!(group.spec.kind, LayerKind::ChunkedLocal { .. })) {
+        let block_size = group.spec.block_size;
+        let alignment = if has_one {
+            block_size
+        } else if kv_cache.has_partial_hits() {
+            kv_cache.hash_block_size
+        } else {
+            kv_cache.scheduler_block_size
+        };
+        // Groups with one spec are looked up together.
+        let drops_block = config.drops_eagle_block()
+            && groups.iter().any(|other| other.spec == group.spec && (!is_flagged || other.is_eagle_group));
+        if config.enable_prefix_caching && (block_size != alignment || drops_block) {
+            return Err(SimulationError::ChunkedLookup { block_size, alignment });
+        }
     }
     Ok(())
 }

@@ -68,7 +68,7 @@ pub struct Simulation<'a> {
     join_order: Vec<RequestId>,
     device_time: DeviceTime,
     num_finished: usize,
-    /// Steps in a row after which requests waited although nothing ran.
+    /// Steps in a row after which there were requests although nothing ran.
     num_stuck_steps: u32,
 }
 
@@ -174,14 +174,15 @@ impl<'a> Simulation<'a> {
         self.queries_per_iter.push(num_joining);
         let is_idle = self.step();
         self.num_stuck_steps = if is_idle && self.engine.is_stuck() { self.num_stuck_steps + 1 } else { 0 };
-        // A pass that preempted its only request is empty, too, but the next one is not.
-        !(self.num_stuck_steps > 2 && self.expects_nobody())
+        // A pass that preempted its only request is empty, too, but the next one is not; and a request waits for the
+        // passes of all stages.
+        !(self.num_stuck_steps > 1 + self.config.max_concurrent_batches() && self.expects_nobody())
     }
 
-    /// Whether no further request can reach the engine.
+    /// Whether no further request can reach the engine unless one of those in it ends.
     fn expects_nobody(&self) -> bool {
         match &self.script {
-            None => self.client.has_sent_all() && self.client.next_arrival().is_none(),
+            None => !self.client.goes_on() && self.client.next_arrival().is_none(),
             Some(script) => self.queries_per_iter.len() >= script.queries_per_iter.len() && script.aborts.is_empty(),
         }
     }

@@ -76,4 +76,61 @@ def dynamic(d: Draft) -> None:
     d.bursts(4, 9)
 
 
-KINDS = {build.__name__: build for build in (stops, last_token, unused, dynamic)}
+def rising(d: Draft) -> None:
+    """More drafts the more requests there are, with pauses, and prompts found whole in the cache but for one token."""
+    drafter = d.model["speculative"]
+    if "num_mtp_layers" in drafter:
+        drafter["num_mtp_layers"] = 1
+    most = drafter["num_speculative_tokens"] = d.between(2, 5)
+    drafter["num_speculative_tokens_per_batch_size"] = [[1, 1, most - 1], [2, 8, most]]
+    drafter["proposes_as_scheduled"] = True
+    d.set_engine(usable_blocks=d.between(40, 90), max_num_seqs=8, max_num_batched_tokens=90, max_model_len=240)
+    for _ in range(d.between(14, 20)):
+        prompt = [d.shared_run(d.between(0, 1), d.whole_units(130) + 1)]
+        d.add(prompt=prompt, max_tokens=d.skewed(1, 20), **draft_acceptance(d))
+    d.bursts(3, 16)
+
+
+def at_limit(d: Draft) -> None:
+    """Prompts found whole in the cache but for one token, where max_model_len leaves no room for all drafts."""
+    block = d.setting("block_size")
+    length = block * d.between(3, 8) + 1
+    drafts = d.model["speculative"]["num_speculative_tokens"]
+    d.set_engine(
+        usable_blocks=d.between(60, 120),
+        max_num_seqs=d.between(3, 6),
+        max_num_batched_tokens=2 * length,
+        max_model_len=length + d.between(1, drafts + 1),
+    )
+    for _ in range(d.between(12, 18)):
+        prompt = [d.shared_run(d.between(0, 1), d.one_of(length, length, length - block))]
+        d.add(prompt=prompt, max_tokens=d.skewed(1, 12), **draft_acceptance(d))
+    d.spread(1.3)
+
+
+def held(d: Draft) -> None:
+    """Prompts held back for some passes, among them such as are found whole in the cache but for one token."""
+    last_token(d)
+    d.engine["prefill_schedule_interval"] = d.between(2, 5)
+
+
+def contended(d: Draft) -> None:
+    """Several prompts at once in small parts, which share a budget and too few blocks by priority."""
+    d.set_engine(
+        usable_blocks=d.between(22, 36),
+        max_num_seqs=6,
+        max_num_batched_tokens=d.between(44, 60),
+        max_model_len=300,
+        long_prefill_token_threshold=d.one_of(16, 20, 24),
+        policy="priority",
+        scheduler_reserve_full_isl=False,
+    )
+    for _ in range(d.between(14, 20)):
+        d.add(prompt_len=d.between(60, 200), max_tokens=d.skewed(2, 30), priority=d.between(0, 3), **draft_acceptance(d))
+    d.bursts(3, 6)
+
+
+KINDS = {
+    build.__name__: build
+    for build in (stops, last_token, unused, dynamic, rising, at_limit, held, contended)
+}

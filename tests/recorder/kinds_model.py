@@ -256,6 +256,24 @@ def cadence(d: Draft) -> None:
     d.spread(2.2)
 
 
+def cadence_stages(d: Draft) -> None:
+    """The same with pipeline stages and few seats: passes without tokens, which do not count."""
+    pipeline(d)
+    d.engine |= {"prefill_schedule_interval": d.between(3, 7), "max_num_seqs": d.between(2, 3)}
+
+
+def cadence_tight(d: Draft) -> None:
+    """The same with few blocks and requests: one that was preempted waits for its passes, and nobody else waits."""
+    cadence_stages(d)
+    d.requests.clear()
+    d.aborts.clear()
+    d.set_engine(usable_blocks=d.between(10, 14), max_model_len=150, scheduler_reserve_full_isl=False)
+    d.engine |= {"prefill_schedule_interval": d.between(20, 40), "max_num_seqs": 5}
+    for _ in range(d.between(10, 14)):
+        d.add(prompt_len=d.skewed(4, 40), max_tokens=d.between(30, 100), **draft_acceptance(d))
+    d.spread(9.0)
+
+
 def everything(d: Draft) -> None:
     """All settings drawn at random."""
     verification = largest_verification(d)
@@ -297,6 +315,7 @@ KINDS = {
     build.__name__: build
     for build in (
         plain, budget, long_prompts, tight, tight_priority, prefix, evict, churn, multiturn, model_len, aborts,
-        no_cache, no_chunk, seats, salt, pipeline, cadence, everything,
+        no_cache, no_chunk, seats, salt, pipeline, cadence, cadence_stages,
+        cadence_tight, everything,
     )
 }  # fmt: skip

@@ -96,6 +96,15 @@ def block_sizes(d: Draft) -> Layers:
     return [full, {**_window(d, n), "block_size": sizes[1]}]
 
 
+def odd_blocks(d: Draft) -> Layers:
+    """Blocks of which none divides the other: a hash covers a part that divides both."""
+    block = d.engine["block_size"]
+    n = d.between(1, 2)
+    full: dict[str, Any] = {"kind": "full", "n": n, "block_size": 2 * block, "kv_heads": 3}
+    window = {**_window(d, n), "block_size": 3 * block, "kv_heads": 2}
+    return [full, window] if d.chance(0.5) else [window, full]
+
+
 def disabled(d: Draft) -> Layers:
     """The hybrid manager switched off: windows and chunks keep everything."""
     d.model["disable_hybrid"] = True
@@ -242,8 +251,8 @@ LAYER_SETS: dict[str, Callable[[Draft], Layers]] = {
     make.__name__: make
     for make in (
         alternate, one_to_many, padding, windows_only, two_windows, chunked, chunked_windows, mla, mla_fallback, pages,
-        uniform_sizes, block_sizes, disabled, linear, linear_parts, linear_checkpoint, linear_wide, linear_padding,
-        linear_plain, linear_short, only_linear, mla_linear, window_linear, three_kinds, four_kinds, anything,
+        uniform_sizes, block_sizes, odd_blocks, disabled, linear, linear_parts, linear_checkpoint, linear_wide,
+        linear_padding, linear_plain, linear_short, only_linear, mla_linear, window_linear, three_kinds, four_kinds, anything,
     )
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ surroundings: the server (a request function that sleeps for given times), the c
 the next timer, so a run is exact and instant), the date, the dataset and the tokenizer.
 
 Per case:
-  <case>.input.json     arguments, and the RequestFuncOutput list that the run produced
+  <case>.input.json     arguments, the RequestFuncOutput list that the run produced, and what the server said of drafts
   <case>.table.txt      the printed table, byte for byte
   <case>.result.json    the file that --save-result writes, byte for byte
   <case>.detailed.json  the same with --save-detailed
@@ -127,11 +127,30 @@ async def no_server_metrics(base_url, session):
     return None
 
 
-def replace_surroundings(script, captured):
+def drafts_verified(totals):
+    """What a server that speculates says of its drafts before and after the run."""
+    before = serve.SpecDecodeMetrics(
+        num_drafts=7, num_draft_tokens=21, num_accepted_tokens=9, accepted_per_pos={0: 6, 1: 2, 2: 1}
+    )
+    after = serve.SpecDecodeMetrics(
+        num_drafts=before.num_drafts + totals["num_drafts"],
+        num_draft_tokens=before.num_draft_tokens + totals["num_draft_tokens"],
+        num_accepted_tokens=before.num_accepted_tokens + sum(totals["accepted_per_pos"]),
+        accepted_per_pos={p: before.accepted_per_pos[p] + n for p, n in enumerate(totals["accepted_per_pos"])},
+    )
+    told = iter((before, after))
+
+    async def server_metrics(base_url, session):
+        return next(told)
+
+    return server_metrics
+
+
+def replace_surroundings(script, captured, drafts):
     ASYNC_REQUEST_FUNCS["simulated"] = request_func_for(script)
     serve.time = types.SimpleNamespace(perf_counter=clock, time=clock)
     serve.datetime = FixedDate
-    serve.fetch_spec_decode_metrics = no_server_metrics
+    serve.fetch_spec_decode_metrics = drafts_verified(drafts) if drafts else no_server_metrics
     serve.fetch_diffusion_metrics = no_server_metrics
     serve.get_tokenizer = lambda *args, **kwargs: object()
     serve.get_samples = lambda args, tokenizer: [
@@ -147,9 +166,9 @@ def replace_surroundings(script, captured):
     serve.calculate_metrics = calculate_metrics
 
 
-def bench(argv, script, captured):
+def bench(argv, script, captured, drafts):
     """Runs `vllm bench serve` with `argv`; returns its arguments, its table and its result file."""
-    replace_surroundings(script, captured)
+    replace_surroundings(script, captured, drafts)
     parser = FlexibleArgumentParser()
     serve.add_cli_args(parser)
     with tempfile.TemporaryDirectory() as folder:
@@ -171,11 +190,11 @@ def bench(argv, script, captured):
     return args, "\n".join(lines[first : last + 1]) + "\n", result, file_name
 
 
-def record_case(name, argv, script):
+def record_case(name, argv, script, drafts=None):
     argv = ["--model", "meta-llama/Llama-3.1-8B-Instruct", *argv]
     captured = {}
-    args, table, result, file_name = bench(argv, script, captured)
-    _, table_again, detailed, _ = bench([*argv, "--save-detailed"], script, captured)
+    args, table, result, file_name = bench(argv, script, captured, drafts)
+    _, table_again, detailed, _ = bench([*argv, "--save-detailed"], script, captured, drafts)
     assert table == table_again, name
     options = {
         key: getattr(args, key)
@@ -195,6 +214,8 @@ def record_case(name, argv, script):
         "file_name": file_name,
         "duration": captured["duration"],
     }
+    if drafts:
+        document["drafts"] = drafts
     head = json.dumps(document, indent=1)[:-2]
     rows = ",\n  ".join(json.dumps({key: output[key] for key in keep}) for output in outputs)
     (OUT / f"{name}.input.json").write_text(f'{head},\n "outputs": [\n  {rows}\n ]\n}}\n', "utf-8")
@@ -242,6 +263,14 @@ def record_cases():
         made_up(8, 15, 10),
     )
     record_case("long_run", ["--request-rate", "0.004", "--tokenizer", "some/other"], made_up(9, 12, 30))
+    record_case(
+        "speculation",
+        ["--request-rate", "5"],
+        made_up(11, 20, 16),
+        {"num_drafts": 61, "num_draft_tokens": 177, "accepted_per_pos": [44, 23, 7]},
+    )
+    none_accepted = {"num_drafts": 3, "num_draft_tokens": 9, "accepted_per_pos": [0, 0, 0]}
+    record_case("speculation_in_vain", [], made_up(12, 6, 8), none_accepted)
 
 
 def record_goodput():

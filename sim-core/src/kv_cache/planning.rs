@@ -107,7 +107,7 @@ fn check(layers: &[KvCacheSpec]) -> Result<(), PlanningError> {
     Ok(())
 }
 
-/// `get_kv_cache_groups`, and whether they are by kind; specs are changed where their sizes are made equal.
+/// `get_kv_cache_groups`, and whether they are by kind; specs are changed where layers keep all their blocks.
 fn group_layers(specs: &mut [KvCacheSpec], is_one_table: bool) -> Result<(Vec<KvCacheGroup>, bool), PlanningError> {
     if is_one_table {
         promote_local_layers(specs)?;

@@ -178,11 +178,6 @@ impl<'a> Scheduler<'a> {
         !self.running.is_empty() || !self.waiting.is_empty()
     }
 
-    /// Whether requests wait and none runs.
-    pub(crate) fn only_waits(&self) -> bool {
-        self.running.is_empty() && !self.waiting.is_empty()
-    }
-
     /// The blocks.
     #[must_use]
     pub const fn kv_cache(&self) -> &KvCacheManager {

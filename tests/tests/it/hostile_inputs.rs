@@ -4,8 +4,10 @@
 //! snapshot that way before it is accepted: `cargo insta review`.
 
 mod goodputs;
+mod layers;
 mod profiles;
 mod simulations;
+mod speculation;
 mod workloads;
 
 use std::error::Error;
@@ -50,7 +52,8 @@ fn names_a_place(text: &str) -> bool {
     let is_name = |word: &str| word.contains('_') && word.chars().all(|c| c.is_ascii_lowercase() || "_.".contains(c));
     let names_a_field = text.split(|c: char| c.is_whitespace() || ",:;=()[]".contains(c)).any(is_name);
     let whole = ["the profile has", "in the file;", "the dataset yields", "service level objective"];
-    text.contains("$.")
+    text.starts_with("--")
+        || text.contains("$.")
         || text.starts_with("$: ")
         || numbered("line ")
         || numbered("request ")

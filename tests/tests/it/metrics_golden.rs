@@ -7,13 +7,13 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use sim_core::metrics::bench_json::{ResultJson, SaveResult, Simulation, result_filename};
-use sim_core::metrics::bench_outputs::{MeasuredOutput, MeasuredOutputs};
+use sim_core::metrics::bench_outputs::{BenchOutputs, MeasuredOutput, MeasuredOutputs, Peaks, RequestOutput};
 use sim_core::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics, Latencies, LatencyMetric, RampUp};
 use sim_core::metrics::bench_table::table;
 use sim_core::metrics::distribution::{Distribution, Percentile};
 use sim_core::metrics::goodput::Goodput;
 use sim_core::metrics::python_float::{Fixed2, Repr, parse};
-use sim_core::metrics::recorder::WeightedGap;
+use sim_core::metrics::recorder::{SpecDecodingTotals, WeightedGap};
 use sim_core::time::SimDuration;
 
 const DATE: &str = "20260102-030405";
@@ -113,6 +113,62 @@ fn outputs(recorded: &Value) -> MeasuredOutputs {
     }
 }
 
+/// What the client saw, and what the server said of its drafts.
+#[derive(Debug)]
+struct WithDrafts {
+    seen: MeasuredOutputs,
+    drafts: Option<SpecDecodingTotals>,
+}
+
+impl WithDrafts {
+    fn new(recorded: &Value) -> Self {
+        let drafts = optional(&recorded["drafts"], |drafts| {
+            let per_pos: Vec<_> = drafts["accepted_per_pos"].as_array().expect("a list").iter().map(count).collect();
+            SpecDecodingTotals {
+                num_drafts: count(&drafts["num_drafts"]).into(),
+                num_draft_tokens: count(&drafts["num_draft_tokens"]).into(),
+                num_accepted_tokens: per_pos.iter().copied().map(u64::from).sum(),
+                num_accepted_tokens_per_pos: per_pos.into_iter().map(u64::from).collect(),
+            }
+        });
+        Self { seen: outputs(recorded), drafts }
+    }
+}
+
+impl BenchOutputs for WithDrafts {
+    fn spec_decoding(&self) -> Option<&SpecDecodingTotals> {
+        self.drafts.as_ref()
+    }
+
+    fn num_requests(&self) -> usize {
+        self.seen.num_requests()
+    }
+
+    fn output(&self, request: usize) -> RequestOutput<'_> {
+        self.seen.output(request)
+    }
+
+    fn itls(&self, request: usize) -> Box<dyn Iterator<Item = f64> + '_> {
+        self.seen.itls(request)
+    }
+
+    fn has_itls(&self) -> bool {
+        self.seen.has_itls()
+    }
+
+    fn pooled_itls(&self) -> Distribution {
+        self.seen.pooled_itls()
+    }
+
+    fn peaks(&self) -> Peaks {
+        self.seen.peaks()
+    }
+
+    fn duration(&self) -> f64 {
+        BenchOutputs::duration(&self.seen)
+    }
+}
+
 /// Fails at the first difference, showing what surrounds it.
 #[track_caller]
 fn check_text(what: &str, got: &str, expect: &str) {
@@ -128,7 +184,7 @@ fn check_text(what: &str, got: &str, expect: &str) {
 #[track_caller]
 fn check_case(name: &str) {
     let recorded = read_json(&format!("{name}.input.json"));
-    let (options, outputs) = (options(&recorded["options"]), outputs(&recorded));
+    let (options, outputs) = (options(&recorded["options"]), WithDrafts::new(&recorded));
     let metrics = BenchmarkMetrics::new(&outputs, &Latencies::new(&outputs), &options);
     check_text(&format!("{name}: table"), &table(&metrics, &options), &read(&format!("{name}.table.txt")));
     let simulation = Simulation {
@@ -164,6 +220,8 @@ fn table_and_result_file_are_those_of_vllm() {
         "ramp_up",
         "no_tokenizer",
         "long_run",
+        "speculation",
+        "speculation_in_vain",
     ] {
         check_case(name);
     }

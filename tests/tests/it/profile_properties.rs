@@ -1,9 +1,10 @@
 //! What must hold for every profile and every batch: no input breaks the reader, and more work never takes less time.
 
 use proptest::prelude::*;
+use sim_core::config::{EngineArgs, UsageContext};
 use sim_core::profile::{Profile, StepTimeModel, StepTimeSettings};
 
-use crate::profile_fixture::{batch, h100, h100_bytes, unpadded};
+use crate::profile_fixture::{batch, h100, h100_bytes, layered, unpadded};
 
 /// Longest sequence tried: far outside the tables.
 const MAX_TOKENS: u32 = 1 << 26;
@@ -17,6 +18,16 @@ fn both(profile: &Profile) -> [StepTimeModel; 2] {
     let padded =
         StepTimeModel::new(profile, &StepTimeSettings::vllm_default(profile, 256, 8192)).expect("valid settings");
     [unpadded(profile), padded]
+}
+
+/// Places of the digits in the values of all fields called `field`.
+fn digits_behind(bytes: &[u8], field: &[u8]) -> Vec<usize> {
+    let begins = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(field));
+    begins
+        .flat_map(|begin| {
+            (begin..bytes.len()).take_while(|&at| bytes[at] != b']').filter(|&at| bytes[at].is_ascii_digit())
+        })
+        .collect()
 }
 
 /// Asserts that no argument's growth makes a pass shorter.
@@ -67,6 +78,29 @@ proptest! {
         }
     }
 
+    // Layers of several kinds, tables of spans and verifications, and a drafter.
+    #[test]
+    fn a_profile_of_several_layers_with_other_digits_is_refused_or_resolved(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), b'0'..=b'9'), 1..4),
+        caching in any::<bool>(),
+    ) {
+        let mut bytes = serde_json::to_vec(&layered()).expect("JSON");
+        let new = digits_behind(&bytes, b"\"kv_cache_layers\"");
+        for (index, digit) in changes {
+            bytes[new[index.index(new.len())]] = digit;
+        }
+        if let Ok(profile) = Profile::from_json(&bytes) {
+            let again = profile.to_json().expect("what is read can be written");
+            prop_assert_eq!(&Profile::from_json(again.as_bytes()).expect("its own JSON"), &profile);
+            let args = EngineArgs { enable_prefix_caching: Some(caching), ..EngineArgs::default() };
+            let platform = profile.platform(UsageContext::OpenAiApiServer, &args).expect("a valid profile's platform");
+            match args.resolve(&platform) {
+                Ok(engine) => prop_assert!(engine.config.num_gpu_blocks > 0),
+                Err(refused) => prop_assert!(!refused.to_string().is_empty()),
+            }
+        }
+    }
+
     // Replacing digits by digits keeps the file JSON, so that many damaged files are read and answer.
     #[test]
     fn a_profile_with_other_digits_is_refused_or_monotone(
@@ -79,7 +113,9 @@ proptest! {
             bytes[digits[index.index(digits.len())]] = digit;
         }
         if let Ok(profile) = Profile::from_json(&bytes) {
-            check_monotone(&unpadded(&profile), num_seqs, context, chunk.max(2), prefix);
+            // Beyond, a digit more is a time that saturates.
+            let (chunk, prefix) = (chunk.clamp(2, 1 << 22), prefix.min(1 << 22));
+            check_monotone(&unpadded(&profile), num_seqs, context, chunk, prefix);
         }
     }
 }

@@ -8,6 +8,7 @@ use sim_core::sched::scheduler::SchedulerStats;
 use sim_core::simulation_result::{DeviceTime, SimulationResult};
 
 pub mod exports;
+mod models;
 pub mod scenarios;
 
 /// Workloads, numbered from 0.
@@ -109,9 +110,11 @@ mod tests {
             let num_finished = result.recording.requests.iter().filter(|request| request.is_finished).count();
             assert!(num_finished >= 240, "workload {index}, {setting:?}: {num_finished} finished");
             // Requests trickle in under some traffic, and then memory suffices.
-            let is_crowded = index < 12;
-            let is_tight =
-                matches!(setting, Setting::TightMemory | Setting::PriorityTightMemory | Setting::ThreeStages);
+            let is_crowded = index < 15;
+            let is_tight = matches!(
+                setting,
+                Setting::TightMemory | Setting::PriorityTightMemory | Setting::ThreeStages | Setting::GroupsSpeculation
+            );
             if is_tight && is_crowded {
                 assert!(stats.num_preemptions > 0, "workload {index}, {setting:?}: no preemption");
             }
@@ -119,6 +122,9 @@ mod tests {
             let expect_cached =
                 !matches!(setting, Setting::NoPrefixCaching | Setting::WholePrompts | Setting::LongPrefillThreshold);
             assert_eq!(is_cached, expect_cached, "workload {index}, {setting:?}: prefix cache hits");
+            let has_drafts = result.recording.spec_decoding.num_accepted_tokens > 0;
+            let expect_drafts = matches!(setting, Setting::Speculation | Setting::GroupsSpeculation);
+            assert_eq!(has_drafts, expect_drafts, "workload {index}, {setting:?}: accepted drafts");
         }
     }
 

@@ -1,4 +1,4 @@
-//! The workloads: twelve settings of the engine, each under five kinds of traffic.
+//! The workloads: fifteen settings of the engine, each under five kinds of traffic.
 
 use sim_core::config::{EngineConfig, SchedulingPolicy};
 use sim_core::math;
@@ -13,6 +13,8 @@ use sim_core::workload::dataset::{Dataset, SampleOptions, sample};
 use sim_core::workload::lengths::RangeRatio;
 use sim_core::workload::random::Random;
 use sim_core::workload::{Traffic, Workload};
+
+use crate::models;
 
 const SHIPPED_PROFILE: &[u8] = include_bytes!("../../../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json");
 
@@ -43,10 +45,16 @@ pub enum Setting {
     EarlyStops,
     /// The adaptive threshold, the watermark, salted prompts, few running requests.
     EverythingElse,
+    /// Layers of several kinds: full attention, windows, states.
+    Groups,
+    /// Speculative decoding.
+    Speculation,
+    /// Both, with few blocks.
+    GroupsSpeculation,
 }
 
 /// In the order of the numbers.
-pub const SETTINGS: [Setting; 12] = [
+pub const SETTINGS: [Setting; 15] = [
     Setting::BenchServeRandom,
     Setting::TightMemory,
     Setting::SharedPrefixes,
@@ -59,6 +67,9 @@ pub const SETTINGS: [Setting; 12] = [
     Setting::PriorityTightMemory,
     Setting::EarlyStops,
     Setting::EverythingElse,
+    Setting::Groups,
+    Setting::Speculation,
+    Setting::GroupsSpeculation,
 ];
 
 /// When requests come.
@@ -102,7 +113,8 @@ impl Scenario {
         let (row, column) = (math::u32_to_usize(index) % SETTINGS.len(), math::u32_to_usize(index) / SETTINGS.len());
         let setting = SETTINGS[row];
         let mut random = Pcg64::stream(u64::from(index), "scenario");
-        let requests = requests(setting, index, &mut random);
+        let mut requests = requests(setting, index, &mut random);
+        requests.set_acceptance(models::acceptance(index));
         let traffic = traffic(ARRIVALS[column], index, &mut random);
         // Halves of another period each, so that profile, loop, setting and traffic meet in all ways.
         let config = config(setting, (row / 2 + column / 2) % 2 == 1);
@@ -122,7 +134,8 @@ impl Scenario {
 }
 
 fn step_time(is_shipped: bool, config: &EngineConfig) -> StepTimeModel {
-    let profile = if is_shipped {
+    // The shipped profile is of a model with layers of one kind and no drafter.
+    let profile = if is_shipped && config.speculative.is_none() && config.kv_cache.groups.len() == 1 {
         Profile::from_json(SHIPPED_PROFILE).expect("the shipped profile is valid")
     } else {
         let costs = SyntheticCosts {
@@ -172,6 +185,9 @@ fn config(setting: Setting, async_scheduling: bool) -> EngineConfig {
             num_gpu_blocks,
             ..default
         },
+        Setting::Groups => models::grouped(default, 4001),
+        Setting::Speculation => models::drafting(default),
+        Setting::GroupsSpeculation => models::grouped(models::drafting(default), 300),
     }
 }
 

@@ -7,7 +7,7 @@ use super::check_text;
 use crate::profile_fixture::{changed, h100_bytes};
 
 #[track_caller]
-fn check(name: &str, file: &[u8]) {
+pub(super) fn check(name: &str, file: &[u8]) {
     let error = Profile::from_json(file).expect_err("must be refused");
     check_text(&format!("profile_{name}"), &error);
 }

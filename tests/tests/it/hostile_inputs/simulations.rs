@@ -1,15 +1,18 @@
 //! Engines that cannot start, and workloads that they cannot run.
 
-use sim_core::config::EngineConfig;
-use sim_core::kv_cache::spec::KvCacheConfig;
+use sim_core::config::{EngineConfig, VllmVersion};
+use sim_core::kv_cache::planning::plan;
+use sim_core::kv_cache::spec::{KvCacheConfig, KvCacheSpec, LayerKind};
 use sim_core::profile::{CaptureSizes, Profile, StepTimeModel, StepTimeSettings};
 use sim_core::request::{RequestId, TokenRun};
 use sim_core::request_set::{NewRequest, RequestSet};
 use sim_core::simulator::{SimulationOptions, simulate};
+use sim_core::speculative::{SpeculativeConfig, SpeculativeMethod};
 use sim_core::time::SimTime;
 use sim_core::workload::{Traffic, Workload};
 
 use super::check_text;
+use crate::drawn_engine::planning;
 use crate::profile_fixture::{h100, unpadded};
 
 fn config() -> EngineConfig {
@@ -68,6 +71,21 @@ fn an_engine_without_a_size_is_refused() {
     for (name, config) in refused {
         check(name, &config, &workload(&[10]));
     }
+}
+
+#[test]
+fn a_lookup_at_which_vllm_stops_is_refused() {
+    let full = KvCacheSpec::full_attention(16);
+    let chunked = KvCacheSpec { kind: LayerKind::ChunkedLocal { attention_chunk_size: 64 }, ..full };
+    let with = |layers: &[KvCacheSpec], speculative| {
+        let mut config = EngineConfig { speculative, vllm_version: VllmVersion::V0_32, ..config() };
+        config.kv_cache = plan(layers, &planning(&config)).expect("groups");
+        config
+    };
+    let wide = KvCacheSpec { num_kv_heads: 2, ..chunked };
+    check("chunks_in_shorter_blocks", &with(&[wide, full], None), &workload(&[10]));
+    let eagle = SpeculativeConfig::new(SpeculativeMethod::Eagle, 3);
+    check("chunks_give_a_block_up", &with(&[chunked, full], Some(eagle)), &workload(&[10]));
 }
 
 #[test]
