@@ -10,8 +10,10 @@ use sim_core::kv_cache::spec::{KvCacheSpec, LayerKind, MambaCacheMode, MambaStat
 use sim_core::metrics::digest::digest;
 use sim_core::metrics::recorder::{PassRecord, Recording, RequestRecord};
 use sim_core::profile::{StepTimeModel, StepTimeSettings, SyntheticCosts};
-use sim_core::request::{NewRequest, RequestSet, TokenRun};
-use sim_core::simulator::{Simulation, SimulationOptions, SimulationResult, simulate};
+use sim_core::request::TokenRun;
+use sim_core::request_set::{NewRequest, RequestSet};
+use sim_core::simulation_result::SimulationResult;
+use sim_core::simulator::{Simulation, SimulationOptions, simulate};
 use sim_core::speculative::{Acceptance, SpeculativeConfig, SpeculativeMethod};
 use sim_core::time::{SimDuration, SimTime};
 use sim_core::workload::{Traffic, Workload};
@@ -105,7 +107,7 @@ fn check_tokens(config: &EngineConfig, workload: &Workload, recording: &Recordin
         assert!(record.num_cached_tokens < record.num_prompt_tokens, "the last prompt token is always computed");
         assert!(record.num_passes >= 1, "a pass at least");
     }
-    let delivered: u32 = recording.emissions.iter().map(|run| run.num_tokens).sum();
+    let delivered: u32 = recording.emissions.iter().map(|run| run.num_messages).sum();
     let told: u32 = recording.passes.iter().map(|pass| pass.num_outputs).sum();
     assert_eq!(delivered, told, "deliveries of all passes");
 }
