@@ -90,12 +90,6 @@ impl VllmVersion {
         !matches!(self, Self::V0_32)
     }
 
-    /// Whether tokens cut off behind a stop are taken from what was counted as computed and awaited.
-    #[must_use]
-    pub const fn trimmed_tokens_are_settled(self) -> bool {
-        !matches!(self, Self::V0_32)
-    }
-
     /// Whether a GB10 (compute capability 12.1) has the defaults of a small GPU, whatever its memory. Source:
     /// `arg_utils.py::get_batch_defaults`.
     #[must_use]

@@ -1,7 +1,5 @@
 //! Prints the recorded schedules that the engine does not reproduce, one a line: `mutation-replay FOLDER`.
 
-
-
 #[path = "../../../../profiler/src/verify/recorded_engine.rs"]
 mod recorded_engine;
 #[path = "../../../../profiler/src/verify/recorded_trace.rs"]
