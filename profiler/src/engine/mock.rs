@@ -10,6 +10,7 @@ use sim_core::time::SimDuration;
 
 use super::played::{PassDurations, play};
 use super::{Engine, EngineFacts, Run, Script};
+use crate::verify::recorded_groups::Planning;
 
 /// See the module.
 #[derive(Debug)]
@@ -48,6 +49,7 @@ impl MockEngine {
         let settings = StepTimeSettings::vllm_default(profile, config.max_num_seqs, config.max_num_batched_tokens);
         let facts = EngineFacts {
             config,
+            planning: Planning::default(),
             model: profile.model.clone(),
             hardware: profile.hardware.clone(),
             engine: schema::Engine { vllm_version: VllmVersion::NEWEST.to_string(), ..engine.clone() },

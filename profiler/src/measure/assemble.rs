@@ -5,7 +5,7 @@ use sim_core::profile::schema::{
     Basis, Cost, FrontEnd, OutputLatency, Provenance, ProvenanceKind, RequestLatency, Source, Validation,
     ValidationStep,
 };
-use sim_core::profile::{CaptureSizes, Profile, StepTimeModel, StepTimeSettings};
+use sim_core::profile::{CaptureSizes, Profile, StepTimeModel};
 
 use super::coverage::Coverage;
 use super::fit::host::host;
@@ -19,6 +19,7 @@ use super::point_times::undisturbed;
 use super::sample::{Visit, micros};
 use super::warnings::Warning;
 use crate::engine::EngineFacts;
+use crate::engine::step_times::step_time_settings;
 
 /// Fits the samples and puts a profile together, held-out passes compared.
 ///
@@ -120,8 +121,7 @@ fn step_time_model(facts: &EngineFacts, profile: &Profile) -> Result<StepTimeMod
     } else {
         CaptureSizes::explicit(&facts.capture_sizes, facts.config.max_num_batched_tokens)?
     };
-    let pipeline_parallel_size = facts.engine.pipeline_parallel_size;
-    let settings = StepTimeSettings { capture_sizes, pipeline_parallel_size, ..StepTimeSettings::default() };
+    let settings = step_time_settings(&facts.config, capture_sizes);
     StepTimeModel::new(profile, &settings).context("the measurement makes no valid profile")
 }
 

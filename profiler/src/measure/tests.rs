@@ -127,7 +127,7 @@ fn every_script_brings_its_point_about() {
         assert!(plan.points.iter().filter(|point| point.role == Role::HeldOut).count() == 24, "too few held out");
         for point in &plan.points {
             let run = engine.run(&script(point, &plan.limits, plan.seed, 0)).expect("a run");
-            let samples = samples(&run, point);
+            let samples = samples(&run, point, &[]);
             let targets = samples.iter().filter(|sample| sample.role == PassRole::Target);
             let contexts: Vec<f64> = targets.map(|sample| sample.batch.decode_context_tokens as f64).collect();
             assert!(contexts.len() >= 5, "caching {caching}, {:?}: {} samples", point.batch, contexts.len());

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
-use sim_core::batch::BatchComposition;
+use sim_core::batch::{AttentionSpan, BatchComposition};
 
 use crate::verify::recorded_engine::RecordedEngine;
+use crate::verify::recorded_groups::Planning;
 
 /// What the engine says of itself.
 #[derive(Debug, Deserialize)]
@@ -19,6 +20,18 @@ pub(crate) struct ServerEngine {
     pub(crate) vocab_size: u32,
     /// The scheduler's settings, resolved.
     pub(crate) scheduler: RecordedEngine,
+    /// Layers and drafter, or why the recorder has no words for them.
+    pub(crate) planning: ServerPlanning,
+}
+
+/// What the recorder says of the model's layers and the drafter.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ServerPlanning {
+    /// All of it.
+    Described(Box<Planning>),
+    /// The engine has something else, by this name.
+    NotSimulated(String),
 }
 
 /// A pass that computed tokens; instants of `CLOCK_MONOTONIC` in nanoseconds.
@@ -39,11 +52,13 @@ pub(crate) struct ServerPass {
 }
 
 impl ServerPass {
-    /// What the pass computed.
-    pub(crate) fn batch(&self) -> BatchComposition {
+    /// What the pass computed; `spans` are those of the model's layers.
+    pub(crate) fn batch(&self, spans: &[AttentionSpan]) -> BatchComposition {
         let mut batch = BatchComposition::default();
+        batch.set_spans(spans);
         for &(_, num_tokens, num_computed_tokens) in &self.parts {
-            batch.push(num_tokens, num_computed_tokens);
+            // A server with a drafter is refused: no token is a draft.
+            batch.push_verification(num_tokens, num_computed_tokens, 0);
         }
         batch
     }
@@ -209,6 +224,6 @@ mod tests {
         assert_eq!((recording.joined_ns[0], recording.is_complete()), (Some(5), true));
         assert_eq!(recording.passes.len(), 1, "the other run's is left");
         assert_eq!(recording.passes[0].tokens, [(0, 1)]);
-        assert_eq!(recording.passes[0].batch().num_tokens(), 7);
+        assert_eq!(recording.passes[0].batch(&[]).num_tokens(), 7);
     }
 }

@@ -4,15 +4,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use sim_core::config::EngineConfig;
+use sim_core::config::{EngineConfig, VllmVersion};
 use sim_core::rng::Pcg64;
 
 use super::client::OpenLoopClient;
 use super::client_run::{ClientRun, TimedRequest};
 use super::process::ServerProcess;
-use super::recording::{RecordingFile, ServerRecording};
+use super::recording::{RecordingFile, ServerEngine, ServerPlanning, ServerRecording};
 use crate::engine::version::simulated_version;
-use crate::verify::recorded_engine::RecordedModel;
 use crate::vllm::EngineOptions;
 
 /// How long the recorder may take to write a run after the client holds its last token.
@@ -56,7 +55,7 @@ impl ServerSession {
         let server = ServerProcess::start(options, timeouts.server, waiting)?;
         let (recording, engine) = RecordingFile::open(&server.recording_path())?;
         let version = simulated_version(&engine.vllm).with_context(|| options.python.display().to_string())?;
-        let config = engine.scheduler.config(&RecordedModel::default(), version).context("the engine's settings")?;
+        let config = engine_config(&engine, version)?;
         let client = OpenLoopClient::new(server.address(), timeouts.request)?;
         Ok(Self { server, client, recording, config, vocab_size: engine.vocab_size, num_runs: 0 })
     }
@@ -102,4 +101,25 @@ impl ServerSession {
             thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// The engine as the simulator takes it.
+///
+/// # Errors
+/// If its layers are not simulated; or if it has a drafter: how many drafts are accepted depends on the text, which a
+/// simulated load does not have.
+fn engine_config(engine: &ServerEngine, version: VllmVersion) -> Result<EngineConfig> {
+    let planning = match &engine.planning {
+        ServerPlanning::Described(planning) => planning,
+        ServerPlanning::NotSimulated(why) => bail!("this engine is not simulated: {why}"),
+    };
+    let config = planning.config(&engine.scheduler, version)?;
+    if let Some(drafter) = &config.speculative {
+        bail!(
+            "speculative_config.method is {}: a server with a drafter is not compared, as the drafts that are accepted \
+             depend on the text; `verify-tokens` and `verify-metrics` know them",
+            drafter.method
+        );
+    }
+    Ok(config)
 }

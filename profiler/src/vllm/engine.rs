@@ -5,6 +5,7 @@ use sim_core::config::VllmVersion;
 use sim_core::config::flags::{FlagEffect, serve_flag};
 
 use super::EngineOptions;
+use super::checked_run::check_run;
 use super::model::ModelDir;
 use super::process::DriverProcess;
 use super::protocol::{Answer, Command, FailureKind, RunCommand};
@@ -112,14 +113,16 @@ impl VllmEngine {
     }
 
     fn ask_to_run(&mut self, command: RunCommand<'_>) -> Result<Run> {
+        let num_requests = command.num_requests();
         self.driver.say(&Command::Run(command))?;
         match self.driver.answer()? {
-            Answer::Ran { passes, outputs } => {
+            Answer::Ran { passes, outputs, proposals } => {
+                check_run(&passes, &outputs, &proposals, num_requests)?;
                 let passes = passes.into_iter().map(|pass| {
                     let instants = pass.instants();
                     Pass { iteration: pass.entry, instants }
                 });
-                Ok(Run { passes: passes.collect(), output_token_ids: outputs })
+                Ok(Run { passes: passes.collect(), output_token_ids: outputs, num_proposed_drafts: proposals })
             }
             Answer::Failed { kind, message } => Err(failure(kind, &message, &self.driver)),
             other => bail!("the driver said {other:?} instead of how the run went"),

@@ -35,6 +35,7 @@ struct RunRequest<'a> {
     max_tokens: u32,
     priority: i32,
     cache_salt: Option<&'a str>,
+    temperature: f64,
 }
 
 impl<'a> RunCommand<'a> {
@@ -59,6 +60,13 @@ impl<'a> RunCommand<'a> {
     }
 }
 
+impl RunCommand<'_> {
+    /// Requests of the run.
+    pub(super) fn num_requests(&self) -> usize {
+        self.requests.len()
+    }
+}
+
 impl<'a> From<&'a ScriptedRequest> for RunRequest<'a> {
     fn from(request: &'a ScriptedRequest) -> Self {
         Self {
@@ -66,6 +74,7 @@ impl<'a> From<&'a ScriptedRequest> for RunRequest<'a> {
             max_tokens: request.max_tokens,
             priority: request.priority,
             cache_salt: request.cache_salt.as_deref(),
+            temperature: f64::from(request.temperature_permille) / 1e3,
         }
     }
 }
@@ -87,6 +96,9 @@ pub(super) enum Answer {
         passes: Vec<RanPass>,
         /// Tokens generated, per request.
         outputs: Vec<Vec<u32>>,
+        /// Per request, how many drafts were proposed after each pass that gave it a token.
+        #[serde(default)]
+        proposals: Vec<Vec<u32>>,
     },
     /// It could not be done.
     Failed {

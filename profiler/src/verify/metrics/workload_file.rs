@@ -117,6 +117,6 @@ impl FileRequest {
         if let Some(id) = prompt_token_ids.iter().find(|&&id| id >= vocab_size) {
             bail!("prompt_token_ids holds {id}; the model's vocab_size is {vocab_size}");
         }
-        Ok(ScriptedRequest { prompt_token_ids, max_tokens, priority, cache_salt })
+        Ok(ScriptedRequest { prompt_token_ids, max_tokens, priority, cache_salt, temperature_permille: 0 })
     }
 }
