@@ -71,13 +71,13 @@ pub(crate) struct RecordedDrafting {
 impl RecordedDrafting {
     /// What the simulator derived from the same drafter; `None` if it has none.
     pub(crate) fn of(config: &EngineConfig) -> Option<Self> {
-        let drafter = config.speculative.as_ref()?;
+        config.speculative.as_ref()?;
         Some(Self {
             k: config.num_speculative_tokens(),
             lookahead: config.num_lookahead_tokens(),
             draft_slots: config.draft_slots(),
             hash_lookahead: config.num_hash_lookahead_tokens(),
-            eagle_block_drop: drafter.uses_eagle_block_drop(config.vllm_version),
+            eagle_block_drop: config.drops_eagle_block(),
             skips_drafts: config.can_skip_drafts(),
             prefill_lookahead: config.num_prefill_lookahead_tokens(),
         })
