@@ -10,7 +10,9 @@ use sim_core::time::SimDuration;
 
 use super::played::{PassDurations, play};
 use super::{Engine, EngineFacts, Run, Script};
+use crate::verify::recorded_engine::RecordedEngine;
 use crate::verify::recorded_groups::Planning;
+use crate::verify::recorded_model::RecordedModel;
 
 /// See the module.
 #[derive(Debug)]
@@ -89,6 +91,21 @@ impl MockEngine {
         if random.random() < 0.5 {
             config.policy = SchedulingPolicy::Priority;
         }
+        engine
+    }
+
+    /// The same with other layers or a drafter: `model` is what the trace format says of them, as JSON.
+    pub(crate) fn tight_with(model: &str, seed: u64) -> Self {
+        let mut engine = Self::tight(seed);
+        let model: RecordedModel = serde_json::from_str(model).expect("a model");
+        let config = &mut engine.facts.config;
+        config.max_num_batched_tokens = config.max_num_batched_tokens.max(40);
+        config.max_num_scheduled_tokens = config.max_num_batched_tokens;
+        // Each group has blocks of its own for a longest sequence.
+        config.num_gpu_blocks *= 3;
+        let settings = RecordedEngine::from(&*config);
+        *config = settings.config(&model, config.vllm_version).expect("a configuration");
+        engine.facts.planning.model = model;
         engine
     }
 

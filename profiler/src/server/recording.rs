@@ -204,7 +204,9 @@ mod tests {
         let scheduler = r#"{"max_num_seqs":4,"max_num_batched_tokens":64,"block_size":16,"num_gpu_blocks":9,
             "max_model_len":64,"enable_prefix_caching":true,"enable_chunked_prefill":true,
             "long_prefill_token_threshold":0,"policy":"fcfs","async_scheduling":false}"#;
-        let engine = format!(r#"{{"engine":{{"vllm":"0.32.0","vocab_size":9,"scheduler":{scheduler}}}}}"#);
+        let planning = r#"{"not_simulated":"layer 0 keeps a CrossAttentionSpec"}"#;
+        let engine =
+            format!(r#"{{"engine":{{"vllm":"0.32.0","vocab_size":9,"scheduler":{scheduler},"planning":{planning}}}}}"#);
         let add = r#"{"add":["cmpl-a-0-0-x",5]}"#;
         let pass = r#"{"pass":{"s":[["cmpl-a-0-0-x",7,0]],"ns":[1,2,3,4],"tokens":[["cmpl-a-0-0-x",1]],"finished":["cmpl-a-0-0-x"]}}"#;
         let others = pass.replace("-a-", "-b-");

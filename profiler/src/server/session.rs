@@ -123,3 +123,42 @@ fn engine_config(engine: &ServerEngine, version: VllmVersion) -> Result<EngineCo
     }
     Ok(config)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEDULER: &str = r#"{"max_num_seqs":4,"max_num_batched_tokens":64,"block_size":16,"num_gpu_blocks":9,
+        "max_model_len":64,"enable_prefix_caching":true,"enable_chunked_prefill":true,
+        "long_prefill_token_threshold":0,"policy":"fcfs","async_scheduling":false}"#;
+
+    fn config(planning: &str) -> Result<EngineConfig> {
+        let engine = format!(r#"{{"vllm":"0.32.0","vocab_size":9,"scheduler":{SCHEDULER},"planning":{planning}}}"#);
+        engine_config(&serde_json::from_str(&engine).expect("an engine"), VllmVersion::V0_32)
+    }
+
+    /// One group of full attention with `more` in the model and `drafting` beside it.
+    fn described(more: &str, drafting: &str) -> String {
+        format!(
+            r#"{{"described":{{"model":{{"layers":[{{"kind":"full","n":1,"block_size":16,"bytes":256}}]{more}}},
+            "groups":{{"groups":[{{"spec":"FullAttentionSpec","block_size":16,"page":4096,"layers":["layer.0"]}}],
+            "num_blocks":9,"scheduler_block_size":16,"hash_block_size":16}}{drafting}}}}}"#
+        )
+    }
+
+    #[test]
+    fn servers_that_cannot_be_compared_are_refused_by_name() {
+        assert_eq!(config(&described("", "")).expect("plain layers").num_gpu_blocks, 9);
+        let drafter = r#","speculative":{"method":"ngram","num_speculative_tokens":2}"#;
+        let drafting = r#","speculative":{"k":2,"lookahead":0,"draft_slots":0,"hash_lookahead":0,
+            "eagle_block_drop":false,"skips_drafts":false,"prefill_lookahead":0}"#;
+        for (planning, expect) in [
+            (described(drafter, drafting), "speculative_config.method is ngram"),
+            (described("", drafting), "of the drafter vLLM made Some"),
+            (r#"{"not_simulated":"layer 0 keeps a RSWASpec"}"#.to_owned(), "not simulated: layer 0 keeps a RSWASpec"),
+        ] {
+            let error = format!("{:#}", config(&planning).expect_err(expect));
+            assert!(error.contains(expect), "{error}");
+        }
+    }
+}

@@ -140,6 +140,7 @@ impl std::fmt::Display for Tally {
 mod tests {
     use super::*;
     use crate::engine::mock::MockEngine;
+    use crate::verify::tokens::verify;
 
     #[test]
     fn the_simulator_agrees_with_itself_through_the_trace() {
@@ -151,6 +152,37 @@ mod tests {
             assert_eq!(difference, None, "seed {seed}");
         }
         assert_eq!((tally.num_workloads, tally.num_identical), (30, 30));
+    }
+
+    /// Windows and full attention, and drafts by n-grams.
+    const LAYERS: &str = r#""layers":[{"kind":"window","n":2,"window":40},{"kind":"full","n":1}]"#;
+    const DRAFTER: &str = r#""speculative":{"method":"ngram","num_speculative_tokens":3}"#;
+
+    #[test]
+    fn layers_and_drafters_go_through_the_trace() {
+        for model in [format!("{{{LAYERS}}}"), format!("{{{DRAFTER}}}"), format!("{{{LAYERS},{DRAFTER}}}")] {
+            let mut tally = Tally::default();
+            for seed in 0..15 {
+                let mut engine = MockEngine::tight_with(&model, seed);
+                let script = random_workload(seed, &engine.facts().config.clone(), 2048);
+                let (trace, difference) = verify_script(&mut engine, &script, &mut tally).expect("a run");
+                assert_eq!(difference, None, "{model}, seed {seed}");
+                let text = serde_json::to_string(&trace).expect("a trace");
+                assert_eq!(verify(text.as_bytes()).expect("a file"), None, "{model}, seed {seed}, as a file");
+            }
+            assert_eq!(tally.num_accepted > 100, model.contains("ngram"), "{model}: {tally}");
+        }
+    }
+
+    #[test]
+    fn drafts_that_were_not_accepted_are_found() {
+        let mut engine = MockEngine::tight_with(&format!("{{{DRAFTER}}}"), 3);
+        let script = random_workload(3, &engine.facts().config.clone(), 2048);
+        let mut run = engine.run(&script).expect("a run");
+        let verified = run.passes.iter_mut().find_map(|pass| pass.iteration.acc.first_mut()).expect("a verification");
+        verified.2 -= 1;
+        let difference = compare(&RecordedTrace::of_run(engine.facts(), &script, &run)).expect("a trace");
+        assert!(difference.is_some(), "one draft less accepted than the tokens that came of it");
     }
 
     #[test]

@@ -55,3 +55,38 @@ pub(super) fn check_run(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(entry: &str, expect: Option<&str>) {
+        let pass = format!(r#"{{"entry":{{"i":0,{entry}}},"ns":[0,0,0,0,0,0]}}"#);
+        let passes = [serde_json::from_str::<RanPass>(&pass).expect(entry)];
+        let said = check_run(&passes, &[vec![], vec![]], &[vec![1], vec![]], 2).err().map(|error| error.to_string());
+        assert_eq!(said.is_some(), expect.is_some(), "{entry}: {said:?}");
+        let said = said.unwrap_or_default();
+        assert!(said.contains(expect.unwrap_or_default()), "{entry}: {said}");
+    }
+
+    #[test]
+    fn every_list_names_requests_of_the_run() {
+        check(r#""add":[0,1],"s":[[1,4,9]],"spec":[[1,3]],"acc":[[1,3,3]],"fin":[[0,"length",5]]"#, None);
+        check(r#""s":[[2,4,9]]"#, Some("passes[0].entry.s names request 2; there are 2"));
+        check(r#""spec":[[7,1]]"#, Some("entry.spec names request 7"));
+        check(r#""fin":[[4294967295,"stop",1]]"#, Some("entry.fin names request 4294967295"));
+        check(r#""acc":[[0,3,4]]"#, Some("request 0 accepts 4 of 3 drafts"));
+    }
+
+    #[test]
+    fn there_is_an_answer_for_every_request() {
+        let said = |outputs: usize, proposals: usize| {
+            let (outputs, proposals) = (vec![vec![]; outputs], vec![vec![]; proposals]);
+            check_run(&[], &outputs, &proposals, 2).err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!((said(2, 2), said(2, 0)), (String::new(), String::new()), "proposals come with a drafter alone");
+        assert!(said(1, 2).contains("ran.outputs has 1 entries for 2 requests"), "{}", said(1, 2));
+        assert!(said(2, 3).contains("ran.proposals has 3 entries for 2 requests"), "{}", said(2, 3));
+    }
+}
