@@ -21,7 +21,7 @@ use crate::engine::Engine as _;
 use crate::engine::mock::MockEngine;
 
 /// Times as of a processor: a kink where weights stop to rule, attention in proportion to what is read.
-fn truth() -> Profile {
+pub(super) fn truth() -> Profile {
     let mut axis: Vec<u32> = (1..=32).collect();
     axis.extend((1..40).map(|i| 32 + i * 12));
     let costs = SyntheticCosts { schedule_us: 150.0, update_us: 80.0, max_model_len: 512, ..Default::default() };
@@ -66,7 +66,7 @@ fn journal(name: &str) -> PathBuf {
     path
 }
 
-fn options(name: &str, seconds: u64) -> Options {
+pub(super) fn options(name: &str, seconds: u64) -> Options {
     Options {
         time_budget: Duration::from_secs(seconds),
         precision: 0.01,
