@@ -85,6 +85,9 @@ pub(crate) struct Script {
     pub(crate) queries_per_iter: Vec<u32>,
     /// `(iteration, request)`: aborted before that iteration's additions; ordered by iteration.
     pub(crate) aborts: Vec<(u32, u32)>,
+    /// With a drafter, for measuring: this many drafts of a token of no meaning take the place of each of its
+    /// proposals. Then passes are known beforehand, and hardly a draft is accepted.
+    pub(crate) forced_drafts: Option<u32>,
 }
 
 /// What came of a script.

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use sim_core::batch::BatchComposition;
 use sim_core::request::RequestId;
+use sim_core::speculative::{Acceptance, RecordedRequest};
 
 use super::{EngineFacts, Pass, PassInstants, Run, Script};
 use crate::verify::recorded_trace::RecordedTrace;
@@ -35,7 +36,12 @@ pub(crate) fn play(
         .collect();
     let run = Run { output_token_ids, ..Run::default() };
     let config = facts.config.clone();
-    let (requests, _) = RecordedTrace::of_run(facts, script, &run).workload.requests(config.max_model_len)?;
+    let (mut requests, _) = RecordedTrace::of_run(facts, script, &run).workload.requests(config.max_model_len)?;
+    if let Some(num_drafts) = script.forced_drafts {
+        let none = RecordedRequest { accepted: vec![0], proposed: vec![num_drafts] };
+        let all = vec![none; script.requests.len()];
+        requests.set_acceptance(Acceptance::Recorded { requests: all, asks_scheduler: true });
+    }
     let admissions = Admissions {
         queries_per_iter: script.queries_per_iter.clone(),
         aborts: script.aborts.iter().map(|&(iteration, request)| (iteration, RequestId(request))).collect(),

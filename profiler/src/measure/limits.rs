@@ -24,6 +24,8 @@ pub(crate) struct Limits {
     group_block_sizes: Vec<u32>,
     /// Spans of the layers that do not look at all tokens.
     pub(crate) spans: Vec<AttentionSpan>,
+    /// Drafts of a verification, with a drafter.
+    pub(crate) num_drafts: Option<u32>,
     /// KV blocks that requests can hold.
     num_blocks: u32,
     /// Whether a prompt's beginning is found again. Otherwise a chunk over a prefix is the end of a long prompt.
@@ -54,6 +56,7 @@ impl Limits {
             block_size: config.kv_cache.scheduler_block_size.max(1),
             group_block_sizes,
             spans: config.kv_cache.spans(),
+            num_drafts: config.speculative.as_ref().map(|drafter| drafter.num_speculative_tokens),
             num_blocks,
             has_prefix_caching: config.enable_prefix_caching,
             vocab_size: facts.model.vocab_size,
@@ -121,11 +124,30 @@ pub(crate) fn with_spans(batch: &BatchComposition, spans: &[AttentionSpan]) -> B
     }
     let mean = batch.decode_context_tokens.checked_div(u64::from(batch.num_decodes)).unwrap_or(0);
     let more = batch.decode_context_tokens.checked_rem(u64::from(batch.num_decodes)).unwrap_or(0);
+    let num_rows = rows(batch);
     for i in 0..u64::from(batch.num_decodes) {
         let context = u32::try_from(mean + u64::from(i < more)).unwrap_or(u32::MAX);
-        seen.push_verification(1, context.saturating_sub(1).max(1), 0);
+        seen.push_verification(num_rows, context.saturating_sub(num_rows).max(1), num_rows - 1);
     }
     seen
+}
+
+/// Rows of each decode, in the mean: one and its drafts.
+pub(crate) fn rows(batch: &BatchComposition) -> u32 {
+    1 + batch.num_draft_tokens().checked_div(batch.num_decodes).unwrap_or(0)
+}
+
+/// The same pass, every decode with `num_drafts` drafts behind it; contexts count them.
+pub(crate) fn with_drafts(batch: &BatchComposition, num_drafts: u32) -> BatchComposition {
+    let mut verifying = BatchComposition::default();
+    for chunk in &batch.prefill_chunks {
+        verifying.push(chunk.num_tokens, chunk.num_computed_tokens);
+    }
+    let each = mean_context(batch);
+    for _ in 0..batch.num_decodes {
+        verifying.push_verification(num_drafts + 1, each.saturating_sub(num_drafts + 1).max(1), num_drafts);
+    }
+    verifying
 }
 
 /// Tokens that a decode of the pass attends to, on average, rounded down; 0 without decodes.

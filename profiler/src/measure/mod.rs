@@ -28,6 +28,7 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use sim_core::batch::AttentionSpan;
 use sim_core::profile::Profile;
+use sim_core::speculative::SpeculativeMethod;
 
 use crate::engine::{Engine, EngineFacts};
 use coverage::Coverage;
@@ -111,10 +112,10 @@ fn check_measurable(facts: &EngineFacts, options: &Options) -> Result<()> {
 
 /// Refuses engines with parts that no table is measured of: their passes would be put down to other parts.
 fn check_layers(facts: &EngineFacts) -> Result<()> {
-    if let Some(drafter) = &facts.config.speculative {
+    if let Some(drafter) = facts.config.speculative.as_ref().filter(|one| one.method != SpeculativeMethod::Ngram) {
         bail!(
-            "speculative_config.method is {}: passes that verify drafts are not measured, and a drafter's own time would \
-             count as the model's; start the engine without --speculative-config",
+            "speculative_config.method is {}: passes with a drafter are measured with ngram alone, as another's own time \
+             would count as the model's; start the engine without --speculative-config, or with ngram",
             drafter.method
         );
     }

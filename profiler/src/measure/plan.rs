@@ -8,7 +8,7 @@ use sim_core::batch::{AttentionKind, AttentionSpan, BatchComposition};
 use sim_core::kv_cache::spec::KvCacheConfig;
 use sim_core::rng::Pcg64;
 
-use super::limits::{Limits, composition, mean_context, with_spans};
+use super::limits::{Limits, composition, mean_context, with_drafts, with_spans};
 use crate::engine::EngineFacts;
 
 /// Passes that are measured but kept from the fit.
@@ -37,7 +37,9 @@ pub(crate) struct Point {
 impl Point {
     /// Whether a pass is a sample of this point, whatever its decodes' context.
     pub(crate) fn is_met_by(&self, batch: &BatchComposition) -> bool {
-        batch.num_decodes == self.batch.num_decodes && batch.prefill_chunks == self.batch.prefill_chunks
+        batch.num_decodes == self.batch.num_decodes
+            && batch.num_draft_tokens() == self.batch.num_draft_tokens()
+            && batch.prefill_chunks == self.batch.prefill_chunks
     }
 }
 
@@ -46,8 +48,12 @@ impl Point {
 pub(crate) struct Axes {
     /// Of `non_attention`: tokens that the device computes.
     pub(crate) num_tokens: Vec<u32>,
-    /// Of `head` and of `decode_attention`.
+    /// Of `decode_attention` and `verification_attention`.
     pub(crate) num_seqs: Vec<u32>,
+    /// Of `head`: with a drafter, those of verifications, too.
+    pub(crate) num_sampled_rows: Vec<u32>,
+    /// Rows of a verification; `None` without a drafter.
+    pub(crate) num_rows: Option<u32>,
     /// Of `decode_attention`.
     pub(crate) context_tokens: Vec<u32>,
     /// Of `prefill_attention`.
@@ -94,8 +100,12 @@ impl Plan {
         let limits = Limits::new(facts, max_context);
         let mut axes = Axes::new(&limits, &facts.capture_sizes);
         axes.add_spans(&limits, &facts.config.kv_cache);
+        axes.add_verifications(&limits);
         let mut points: Vec<Point> = vec![];
-        let grid = [axes.token_points(), axes.head_points(&limits), axes.decode_points(), axes.prefill_points()];
+        let decodes = axes.decode_points();
+        let verifying = |decodes: &BatchComposition| limits.num_drafts.map(|drafts| with_drafts(decodes, drafts));
+        let verifications = decodes.iter().filter_map(verifying).collect();
+        let grid = [axes.token_points(), axes.head_points(&limits), decodes, axes.prefill_points(), verifications];
         for batch in grid.into_iter().flatten().chain(axes.mixed_points(&limits)) {
             let batch = with_spans(&batch, &limits.spans);
             if limits.fit(&batch) && !points.iter().any(|point| point.batch == batch) {
@@ -169,15 +179,28 @@ impl Axes {
         } else {
             prefix_tokens.push(block_size);
         }
+        let num_seqs = geometric(1, limits.max_num_seqs, 2);
         Self {
             num_tokens,
-            num_seqs: geometric(1, limits.max_num_seqs, 2),
+            num_sampled_rows: num_seqs.clone(),
+            num_rows: None,
+            num_seqs,
             context_tokens: geometric(16, limits.max_model_len, 2),
             chunk_tokens: geometric(2, limits.max_chunk, 2),
             prefix_tokens,
             num_full_layers: 1,
             spans: vec![],
         }
+    }
+
+    /// Adds the rows of verifications, as far as a pass has room for them.
+    fn add_verifications(&mut self, limits: &Limits) {
+        self.num_rows = limits.num_drafts.map(|num_drafts| num_drafts + 1);
+        let Some(num_rows) = self.num_rows else { return };
+        let rows = self.num_seqs.iter().map(|num_seqs| num_seqs.saturating_mul(num_rows));
+        self.num_sampled_rows.extend(rows.filter(|&rows| rows <= limits.max_num_tokens));
+        self.num_sampled_rows.sort_unstable();
+        self.num_sampled_rows.dedup();
     }
 
     /// Adds the axes of layers with a span: they end where it does, which is a node of the contexts, too.

@@ -1,11 +1,11 @@
 //! The measurement of engines whose layers do not all look at the same tokens, or that have parts nobody measures.
 
 use sim_core::batch::{AttentionSpan, BatchComposition};
-use sim_core::profile::schema::{SpanAttention, SpanKind};
+use sim_core::profile::schema::{Basis, Bytes, Drafter, OverTokens, SpanAttention, SpanKind, VerificationAttention};
 use sim_core::profile::{CaptureSizes, Profile, StepTimeModel};
 use sim_core::rng::Pcg64;
 
-use super::limits::{Limits, composition, with_spans};
+use super::limits::{Limits, composition, with_drafts, with_spans};
 use super::outliers::quantile;
 use super::tests::{options, truth};
 use super::{Measured, measure};
@@ -115,8 +115,8 @@ fn what_both_kinds_of_layers_do_alike_is_divided_by_their_numbers() {
 fn engines_with_parts_that_nobody_measures_are_refused_by_name() {
     for (model, expect) in [
         (
-            r#"{"speculative":{"method":"ngram","num_speculative_tokens":3}}"#,
-            "speculative_config.method is ngram: passes that verify drafts are not measured",
+            r#"{"speculative":{"method":"draft_model","num_speculative_tokens":3}}"#,
+            "speculative_config.method is draft_model: passes with a drafter are measured with ngram alone",
         ),
         (r#"{"layers":[{"kind":"mamba","n":1},{"kind":"full","n":1}]}"#, "layers with a state (Mamba"),
         (r#"{"layers":[{"kind":"chunked","n":1,"chunk":64},{"kind":"full","n":1}]}"#, "attention in chunks"),
@@ -125,4 +125,49 @@ fn engines_with_parts_that_nobody_measures_are_refused_by_name() {
         let error = measure(&mut engine, &options("refused", 10)).expect_err(expect).to_string();
         assert!(error.contains(expect), "{error}");
     }
+}
+
+/// Attention of four rows takes half as much again as that of one.
+fn truth_with_drafts() -> Profile {
+    let mut profile = truth();
+    let tables = &mut profile.step_time;
+    let decode = tables.decode_attention.clone();
+    let more = |time: &Option<f64>| time.map(|time| 1.5 * time);
+    tables.verification_attention = vec![VerificationAttention {
+        num_rows: 4,
+        num_seqs: decode.num_seqs,
+        context_tokens: decode.context_tokens,
+        time_us: decode.time_us.iter().map(|row| row.iter().map(more).collect()).collect(),
+        num_samples: None,
+        spread_us: None,
+    }];
+    profile.drafters = vec![Drafter {
+        method: "ngram".to_owned(),
+        model: None,
+        kv_cache_layers: vec![],
+        memory: Bytes { bytes: 0, basis: Basis::Derived, reason: "None.".to_owned() },
+        first_run: OverTokens { num_tokens: vec![1, 512], time_us: vec![0.0; 2], num_samples: None, spread_us: None },
+        next_run: None,
+    }];
+    profile
+}
+
+#[test]
+fn verifications_have_a_table_beside_decodes() {
+    let model = r#"{"speculative":{"method":"ngram","num_speculative_tokens":3}}"#;
+    let mut engine = MockEngine::with_model(&truth_with_drafts(), model, 1001, 0.005, 3);
+    let profile = measured(&mut engine, "drafts").profile;
+    let [table] = &profile.step_time.verification_attention[..] else { panic!("one table for three drafts") };
+    assert_eq!(table.num_rows, 4);
+    assert!(table.num_seqs.len() > 2 && table.context_tokens.len() > 2, "{table:?}");
+    let settings = step_time_settings(&engine.facts().config, CaptureSizes::none());
+    let model = StepTimeModel::new(&profile, &settings).expect("a profile for this engine");
+    let mut largest = 0.0_f64;
+    for (num_seqs, context, num_drafts) in [(3, 100, 3), (7, 300, 3), (12, 200, 3), (5, 130, 0), (16, 400, 0)] {
+        let decodes = composition(&[], num_seqs, u64::from(num_seqs) * context);
+        let batch = with_drafts(&decodes, num_drafts);
+        let [got, true_time] = [&model, &engine.truth].map(|model| model.predict(&batch).duration.as_secs_f64());
+        largest = largest.max((got / true_time - 1.0).abs());
+    }
+    assert!(largest < 0.05, "{largest}");
 }

@@ -109,7 +109,7 @@ impl VllmEngine {
     pub(crate) fn run_timed(&mut self, requests: Vec<ScriptedRequest>, send_times_ns: &[u64]) -> Result<(Script, Run)> {
         let run = self.ask_to_run(RunCommand::timed(&requests, send_times_ns))?;
         let joined = run.passes.iter().map(|pass| u32::try_from(pass.iteration.add.len()).unwrap_or(u32::MAX));
-        Ok((Script { queries_per_iter: joined.collect(), requests, aborts: vec![] }, run))
+        Ok((Script { queries_per_iter: joined.collect(), requests, ..Script::default() }, run))
     }
 
     fn ask_to_run(&mut self, command: RunCommand<'_>) -> Result<Run> {

@@ -27,6 +27,8 @@ pub(super) struct RunCommand<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     send_times_ns: Option<&'a [u64]>,
     aborts: &'a [(u32, u32)],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forced_drafts: Option<u32>,
 }
 
 #[derive(Debug, Serialize)]
@@ -46,6 +48,7 @@ impl<'a> RunCommand<'a> {
             queries_per_iter: Some(&script.queries_per_iter),
             send_times_ns: None,
             aborts: &script.aborts,
+            forced_drafts: script.forced_drafts,
         }
     }
 
@@ -56,6 +59,7 @@ impl<'a> RunCommand<'a> {
             queries_per_iter: None,
             send_times_ns: Some(send_times_ns),
             aborts: &[],
+            forced_drafts: None,
         }
     }
 }

@@ -42,10 +42,13 @@ pub(crate) struct SpanShape {
     pub(crate) num_layers: u32,
     pub(crate) decode_attention: GridShape,
     pub(crate) prefill_attention: GridShape,
+    /// Of the requests that verify drafts.
+    pub(crate) verification_attention: Option<GridShape>,
 }
 
 /// The shapes of all tables. A node's number counts through `non_attention`, `head`, `decode_attention` and
-/// `prefill_attention`, then the two of each span, grids row by row with all columns.
+/// `prefill_attention`, then the two of each span, then those of verifications, grids row by row
+/// with all columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Design {
     pub(crate) non_attention: CurveShape,
@@ -55,6 +58,10 @@ pub(crate) struct Design {
     /// Layers that look at all tokens; of no interest without spans.
     pub(crate) num_full_layers: u32,
     pub(crate) span_attention: Vec<SpanShape>,
+    /// Rows of a verification; 1 without.
+    pub(crate) num_rows: u32,
+    /// Of the requests that verify drafts, in layers that look at all tokens.
+    pub(crate) verification_attention: Option<GridShape>,
     /// CUDA-graph sizes, ascending.
     pub(crate) capture_sizes: Vec<u32>,
 }
@@ -132,7 +139,19 @@ impl Design {
     /// each span.
     fn grids(&self) -> impl Iterator<Item = &GridShape> {
         let of_spans = self.span_attention.iter().flat_map(|shape| [&shape.decode_attention, &shape.prefill_attention]);
-        [&self.decode_attention, &self.prefill_attention].into_iter().chain(of_spans)
+        let verifications = self.verifications().flatten();
+        [&self.decode_attention, &self.prefill_attention].into_iter().chain(of_spans).chain(verifications)
+    }
+
+    /// The tables of verifications, of the layers that look at everything and of each span.
+    fn verifications(&self) -> impl Iterator<Item = Option<&GridShape>> {
+        let of_spans = self.span_attention.iter().map(|shape| shape.verification_attention.as_ref());
+        std::iter::once(self.verification_attention.as_ref()).chain(of_spans)
+    }
+
+    /// The number of the table of verifications at `place`: 0 for the layers that look at everything, then each span.
+    pub(crate) fn verification_table(&self, place: usize) -> usize {
+        4 + 2 * self.span_attention.len() + place
     }
 
     /// Where each table's nodes begin, and the number of all.
@@ -153,7 +172,9 @@ impl Design {
         let num_layers = f64::from(self.num_full_layers + of_spans.clone().sum::<u32>());
         let attention = |count: u32| ATTENTION_BURDEN * num_layers / f64::from(count).max(NO_LAYERS);
         let attention = std::iter::once(self.num_full_layers).chain(of_spans).map(attention);
-        [1.0, 10.0].into_iter().chain(attention.flat_map(|burden| [burden, burden])).collect()
+        let verifications = attention.clone().filter(|_| self.verification_attention.is_some());
+        let attention = attention.flat_map(|burden| [burden, burden]).chain(verifications);
+        [1.0, 10.0].into_iter().chain(attention).collect()
     }
 
     /// The terms of a pass; `None` if it lies where the tables say nothing that is straight.
@@ -163,14 +184,19 @@ impl Design {
         let from = |offset: usize, terms: Terms| terms.into_iter().map(move |(node, weight)| (offset + node, weight));
         let mut terms =
             PassTerms { base: self.non_attention.at(self.padded(batch.num_tokens()))?, ..Default::default() };
-        terms.base.extend(from(offsets[1], self.head.at(batch.num_reqs())?));
+        terms.base.extend(from(offsets[1], self.head.at(batch.num_reqs() + batch.num_draft_tokens())?));
         let spans = self.span_attention.iter().zip(&observation.mean_span_contexts);
         let of_spans = spans
             .map(|(shape, &context)| (Some(shape.span), &shape.decode_attention, &shape.prefill_attention, context));
         let full = (None, &self.decode_attention, &self.prefill_attention, observation.mean_context);
         for (place, (span, decode, prefill, context)) in std::iter::once(full).chain(of_spans).enumerate() {
             let [decode_offset, prefill_offset] = [offsets[2 + 2 * place], offsets[3 + 2 * place]];
-            if batch.num_decodes > 0 {
+            if batch.num_draft_tokens() > 0 {
+                let is_uniform = batch.num_draft_tokens() == batch.num_decodes * (self.num_rows - 1);
+                let grid = self.verifications().nth(place).flatten().filter(|_| is_uniform)?;
+                let around = grid.at(batch.num_decodes, context)?;
+                terms.decode.extend(from(offsets[self.verification_table(place)], around));
+            } else if batch.num_decodes > 0 {
                 terms.decode.extend(from(decode_offset, decode.at(batch.num_decodes, context)?));
             }
             for (index, chunk) in batch.prefill_chunks.iter().enumerate() {

@@ -63,13 +63,16 @@ pub(crate) fn measured_design(plan: &Plan, capture_sizes: &[u32], observations: 
         num_layers: of.num_layers,
         decode_attention: grid(&axes.num_seqs, &of.context_tokens),
         prefill_attention: grid(&axes.chunk_tokens, &of.prefix_tokens),
+        verification_attention: axes.num_rows.map(|_| grid(&axes.num_seqs, &of.context_tokens)),
     };
     let mut design = Design {
         non_attention: CurveShape { axis: axes.num_tokens.clone() },
-        head: CurveShape { axis: axes.num_seqs.clone() },
+        head: CurveShape { axis: axes.num_sampled_rows.clone() },
         decode_attention: grid(&axes.num_seqs, &axes.context_tokens),
         prefill_attention: grid(&axes.chunk_tokens, &axes.prefix_tokens),
         num_full_layers: axes.num_full_layers,
+        num_rows: axes.num_rows.unwrap_or(1),
+        verification_attention: axes.num_rows.map(|_| grid(&axes.num_seqs, &axes.context_tokens)),
         span_attention: axes.spans.iter().map(span_shape).collect(),
         capture_sizes: capture_sizes.to_vec(),
     };
@@ -81,6 +84,14 @@ pub(crate) fn measured_design(plan: &Plan, capture_sizes: &[u32], observations: 
     cut_curve(&mut design.head, of_table(1));
     cut_grid(&mut design.decode_attention, of_table(2));
     cut_grid(&mut design.prefill_attention, of_table(3));
+    let first_verification = design.verification_table(0);
+    let verifications = design.span_attention.iter_mut().map(|shape| &mut shape.verification_attention);
+    let verifications = std::iter::once(&mut design.verification_attention).chain(verifications);
+    for (place, grid) in verifications.enumerate() {
+        if let Some(grid) = grid {
+            cut_grid(grid, of_table(first_verification + place));
+        }
+    }
     for (place, shape) in design.span_attention.iter_mut().enumerate() {
         cut_grid(&mut shape.decode_attention, of_table(4 + 2 * place));
         cut_grid(&mut shape.prefill_attention, of_table(5 + 2 * place));
@@ -106,6 +117,11 @@ fn check_axes(design: &Design) -> Result<()> {
         axes.push((&decode.columns, "context in layers with a window"));
         axes.push((&prefill.rows, "tokens of a chunk in layers with a window"));
         axes.push((&prefill.columns, "prefix in layers with a window"));
+    }
+    let of_spans = design.span_attention.iter().filter_map(|shape| shape.verification_attention.as_ref());
+    for grid in design.verification_attention.iter().chain(of_spans) {
+        axes.push((&grid.rows, "requests that verify drafts"));
+        axes.push((&grid.columns, "context of requests that verify drafts"));
     }
     for (axis, name) in axes {
         ensure!(

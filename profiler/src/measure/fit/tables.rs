@@ -3,7 +3,7 @@
 use sim_core::batch::AttentionSpan;
 use sim_core::profile::schema::{
     DecodeAttention, MixedBatch, MixedSample, OverSeqs, OverTokens, PrefillAttention, SpanAttention, SpanKind,
-    StepTimeTables,
+    StepTimeTables, VerificationAttention,
 };
 
 use super::super::limits::chunk_pairs;
@@ -36,6 +36,15 @@ pub(crate) fn tables(fit: &Fit, observations: &[Observation]) -> StepTimeTables 
         let (num_samples, spread_us) = (Some(num_samples), Some(spread_us));
         PrefillAttention { chunk_tokens, prefix_tokens, time_us, num_samples, spread_us }
     };
+    let verification = |shape: Option<&GridShape>, place: usize| -> Vec<VerificationAttention> {
+        let table = shape.map(|shape| {
+            let DecodeAttention { num_seqs, context_tokens, time_us, num_samples, spread_us } =
+                decode_table(shape, offsets[design.verification_table(place)]);
+            let num_rows = design.num_rows;
+            VerificationAttention { num_rows, num_seqs, context_tokens, time_us, num_samples, spread_us }
+        });
+        table.into_iter().collect()
+    };
     let span_table = |(place, shape): (usize, &SpanShape)| {
         let (kind, num_tokens) = match shape.span {
             AttentionSpan::Window(window) => (SpanKind::SlidingWindow, window),
@@ -46,7 +55,7 @@ pub(crate) fn tables(fit: &Fit, observations: &[Observation]) -> StepTimeTables 
             num_tokens,
             decode_attention: decode_table(&shape.decode_attention, offsets[4 + 2 * place]),
             prefill_attention: prefill_table(&shape.prefill_attention, offsets[5 + 2 * place]),
-            verification_attention: vec![],
+            verification_attention: verification(shape.verification_attention.as_ref(), 1 + place),
         }
     };
     let head_end = head + design.head.axis.len();
@@ -65,7 +74,7 @@ pub(crate) fn tables(fit: &Fit, observations: &[Observation]) -> StepTimeTables 
         },
         decode_attention: decode_table(&design.decode_attention, offsets[2]),
         prefill_attention: prefill_table(&design.prefill_attention, offsets[3]),
-        verification_attention: vec![],
+        verification_attention: verification(design.verification_attention.as_ref(), 0),
         span_attention: design.span_attention.iter().enumerate().map(span_table).collect(),
         mixed_batch: mixed_batch(fit, observations),
     }

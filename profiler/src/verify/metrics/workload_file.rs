@@ -93,7 +93,7 @@ pub(super) fn parse(json: &[u8], facts: &EngineFacts, mut random: Pcg64) -> Resu
         ensure!((request as usize) < num_requests, "aborts[{index}]: there is no request {request}");
     }
     ensure!(file.aborts.is_sorted_by_key(|abort| abort.0), "aborts must be ordered by iteration");
-    Ok(Script { requests, queries_per_iter, aborts: file.aborts })
+    Ok(Script { requests, queries_per_iter, aborts: file.aborts, forced_drafts: None })
 }
 
 impl FileRequest {

@@ -10,6 +10,8 @@ from refusal import Refused
 
 # A script has a few thousand passes at most; far beyond it an engine makes no progress.
 MAX_PASSES = 1_000_000
+# Of a vocabulary's first tokens, which few texts hold.
+FORCED_TOKEN_ID = 3
 
 
 class Watch:
@@ -24,6 +26,8 @@ class Watch:
         self.preempted: list[str] = []
         # By pass, the drafts that it verifies, by request.
         self.verified_in: dict[int, dict[str, int]] = {}
+        # For measuring: how many drafts without meaning take the place of each proposal.
+        self.forced_drafts: int | None = None
         schedule, update, preempt = scheduler.schedule, scheduler.update_from_output, scheduler._preempt_request
         take_drafts = scheduler.update_draft_token_ids
         verified_in = self.verified_in
@@ -62,6 +66,9 @@ class Watch:
             return outputs
 
         def watched_take_drafts(drafts: Any, *args: Any, **kwargs: Any) -> None:
+            if self.forced_drafts is not None:
+                forced = [[FORCED_TOKEN_ID] * self.forced_drafts for _ in drafts.req_ids]
+                drafts = type(drafts)(drafts.req_ids, forced)
             self.row["drafts"] = dict(zip(drafts.req_ids, map(len, drafts.draft_token_ids), strict=True))
             take_drafts(drafts, *args, **kwargs)
 
@@ -135,6 +142,7 @@ def run(watch: Watch, command: dict[str, Any]) -> dict[str, Any]:
     if not core.scheduler.reset_prefix_cache():
         raise Refused("engine", "the engine did not empty its prefix cache although it is idle")
     script = Script(core, command)
+    watch.forced_drafts = command.get("forced_drafts")
     watch.index_of = {request.request_id: index for index, (request, _) in enumerate(script.requests)}
     watch.verified_in.clear()
     rows: list[dict[str, Any]] = []
