@@ -2,7 +2,9 @@
 //!
 //! The terms of a pass are never seen alone. They can be told apart because the plan varies one at a time: the same
 //! requests as chunks and as decodes (head), the same chunk over growing prefixes (prefill attention), the same decodes
-//! at growing context (decode attention). What still cannot be told apart makes no difference to a whole pass.
+//! at growing context (decode attention), the same decodes with drafts behind them (verification attention). Layers with
+//! a window do as the others do until it is full: up to there the time is divided by the layers' numbers. What still
+//! cannot be told apart makes no difference to a whole pass.
 
 use sim_core::batch::{AttentionKind, AttentionSpan, BatchComposition};
 use sim_core::kv_cache::spec::KvCacheConfig;

@@ -1,7 +1,8 @@
 //! The real vLLM, in a child process of the user's Python.
 //!
 //! A Python program (`driver`) is shipped inside this binary. It builds vLLM's own engine core with the user's flags, runs scripts on
-//! it and reports every pass over a line protocol ([`protocol`]). Nothing of vLLM is changed, its scheduler is watched.
+//! it and reports every pass over a line protocol ([`protocol`]). Nothing of vLLM is changed, its scheduler is watched; but where
+//! passes with drafts are to be measured, drafts without meaning take the place of those proposed.
 
 mod checked_run;
 mod engine;

@@ -7,7 +7,8 @@ that was stdout; what vLLM prints goes to stderr.
   -> {"run": {"requests": [...], ...}}       <- {"ran": {"passes": [...], "outputs": [...], "proposals": [...]}}
   (end of input ends the process)            <- {"failed": {"kind": ..., "message": ...}} instead of an answer
 
-The engine is vLLM's own `EngineCore`; its scheduler is only watched. What is needed of it is looked up before it is
+The engine is vLLM's own `EngineCore`; its scheduler is only watched. (With `forced_drafts`, for measuring, a run gets
+drafts without meaning in the place of those proposed.) What is needed of it is looked up before it is
 used, so that a vLLM that lacks it is refused by name instead of failing somewhere.
 """
 

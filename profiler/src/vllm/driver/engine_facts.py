@@ -102,7 +102,8 @@ def planning(core: Any) -> dict[str, Any]:
     except NotSimulated as error:
         raise Refused("not_simulated", str(error)) from error
     except AttributeError as error:
-        raise Refused("unsupported_version", f"this vLLM does not describe its KV cache as others do: {error}") from error
+        message = f"this vLLM does not describe its KV cache as others do: {error}"
+        raise Refused("unsupported_version", message) from error
 
 
 def attention_backend(core: Any) -> str | None:

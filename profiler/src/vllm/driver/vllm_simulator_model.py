@@ -91,7 +91,8 @@ def layer(name: str, spec: Any) -> dict[str, Any]:
         heads = 1 if kind == "mla" else spec.num_kv_heads
         num_bytes, rest = divmod(spec.unpadded_page_size_bytes, spec.block_size * heads)
         if rest:
-            raise NotSimulated(f"layer {name}: {spec.unpadded_page_size_bytes} bytes of a block are not of whole tokens")
+            whole = spec.unpadded_page_size_bytes
+            raise NotSimulated(f"layer {name}: the {whole} bytes of a block are not of whole tokens")
         one |= {"kv_heads": heads, "head_size": spec.head_size, "bytes": num_bytes}
     if spec.page_size_padded is not None:
         one["page"] = spec.page_size_padded
