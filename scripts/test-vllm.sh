@@ -24,15 +24,27 @@ if ! scripts/install-vllm.sh; then
 fi
 
 if [ "$short" = 1 ]; then
-    seed=${SEED:-0} num_workloads=10 num_kinds=12
+    seed=${SEED:-0} num_workloads=10 num_special=5 num_kinds=12
 else
-    seed=${SEED:-$(date +%s)} num_workloads=40 num_kinds=1000
+    seed=${SEED:-$(date +%s)} num_workloads=40 num_special=25 num_kinds=1000
 fi
 cargo build --quiet --locked -p profiler
 profiler=${CARGO_TARGET_DIR:-target}/debug/profiler
 
 say "the real engine, its schedule pass by pass; seeds from $seed"
-"$profiler" verify-tokens --python "$python" --num-workloads "$num_workloads" --seed "$seed"
+live_tokens=("$profiler" verify-tokens --python "$python" --seed "$seed")
+"${live_tokens[@]}" --num-workloads "$num_workloads"
+
+# Engines start in ten seconds to a minute each, and serve five workloads; no run takes longer than this.
+limit=(timeout "${LIVE_TIMEOUT:-1800}")
+ngram='{"method":"ngram","num_speculative_tokens":3,"prompt_lookup_max":4,"prompt_lookup_min":2}'
+say "layers with sliding windows: several KV-cache groups"
+"${limit[@]}" "${live_tokens[@]}" --model gemma3-1m --num-workloads "$num_special"
+say "speculative decoding by n-grams"
+"${limit[@]}" "${live_tokens[@]}" --num-workloads "$num_special" --random-engines -- --speculative-config "$ngram"
+say "both"
+"${limit[@]}" "${live_tokens[@]}" --model gemma3-1m --num-workloads "$num_special" --random-engines -- \
+    --speculative-config "$ngram"
 
 say "the real scheduler, asynchronous, with a worker that computes nothing; seed $seed of up to $num_kinds kinds"
 traces=$(mktemp -d)

@@ -13,7 +13,7 @@ use crate::vllm::EngineOptions;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Recorded scheduler traces: `.json` or `.json.gz` files, or folders of them
-    #[arg(long, num_args = 1.., value_name = "PATH", conflicts_with_all = ["num_workloads", "python", "flags"])]
+    #[arg(long, num_args = 1.., value_name = "PATH", conflicts_with_all = ["num_workloads", "python", "flags", "random_engines"])]
     recorded: Vec<PathBuf>,
     /// Without recordings: random workloads to run on a real engine. Without flags after `--`, every five of them have
     /// a random small engine of their own
@@ -25,6 +25,9 @@ pub(super) struct Args {
     /// Keep what the engine scheduled in this folder, a file per workload, for --recorded
     #[arg(long, value_name = "DIR")]
     save_traces: Option<PathBuf>,
+    /// Random engines although flags are given after `--`: these are added to the random ones, and win over them
+    #[arg(long)]
+    random_engines: bool,
     #[command(flatten)]
     engine: EngineOptions,
 }
@@ -34,7 +37,7 @@ impl Args {
     pub(super) fn run(&self) -> Result<bool> {
         let mut out = io::stdout().lock();
         if self.recorded.is_empty() {
-            let which = Workloads { seed: self.seed, count: self.num_workloads };
+            let which = Workloads { seed: self.seed, count: self.num_workloads, random_engines: self.random_engines };
             let tally = verify_live(&self.engine, which, self.save_traces.as_deref(), &mut out)?;
             return Ok(tally.num_identical == tally.num_workloads);
         }

@@ -13,6 +13,7 @@ use super::flags::CudaFlags;
 use super::number::Storage;
 use super::shape::Shape;
 use crate::engine::EngineFacts;
+use crate::verify::recorded_groups::Planning;
 
 /// vLLM's usual block size on a GPU.
 const BLOCK_SIZE: u32 = 16;
@@ -77,6 +78,7 @@ pub(crate) fn facts(
         capture_sizes: capture_sizes.as_slice().to_vec(),
         host: host(device),
         versions: device.versions.clone(),
+        planning: Planning::default(),
         config,
     };
     Ok((facts, sizes))

@@ -4,12 +4,16 @@ use anyhow::Result;
 use sim_core::config::{EngineConfig, SchedulingPolicy, VllmVersion};
 use sim_core::kv_cache::spec::KvCacheConfig;
 use sim_core::profile::synthetic::SyntheticCosts;
-use sim_core::profile::{Profile, StepTimeModel, StepTimeSettings, schema};
+use sim_core::profile::{CaptureSizes, Profile, StepTimeModel, StepTimeSettings, schema};
 use sim_core::rng::Pcg64;
 use sim_core::time::SimDuration;
 
 use super::played::{PassDurations, play};
+use super::step_times::step_time_settings;
 use super::{Engine, EngineFacts, Run, Script};
+use crate::verify::recorded_engine::RecordedEngine;
+use crate::verify::recorded_groups::Planning;
+use crate::verify::recorded_model::RecordedModel;
 
 /// See the module.
 #[derive(Debug)]
@@ -48,6 +52,7 @@ impl MockEngine {
         let settings = StepTimeSettings::vllm_default(profile, config.max_num_seqs, config.max_num_batched_tokens);
         let facts = EngineFacts {
             config,
+            planning: Planning::default(),
             model: profile.model.clone(),
             hardware: profile.hardware.clone(),
             engine: schema::Engine { vllm_version: VllmVersion::NEWEST.to_string(), ..engine.clone() },
@@ -88,6 +93,35 @@ impl MockEngine {
             config.policy = SchedulingPolicy::Priority;
         }
         engine
+    }
+
+    /// The same with other layers or a drafter: `model` is what the trace format says of them, as JSON.
+    pub(crate) fn tight_with(model: &str, seed: u64) -> Self {
+        let mut engine = Self::tight(seed);
+        let config = &mut engine.facts.config;
+        config.max_num_batched_tokens = config.max_num_batched_tokens.max(40);
+        config.max_num_scheduled_tokens = config.max_num_batched_tokens;
+        // Each group has blocks of its own for a longest sequence.
+        config.num_gpu_blocks *= 3;
+        engine.set_model(model);
+        engine
+    }
+
+    /// An engine with `profile`'s times, whose layers and drafter `model` describes.
+    pub(crate) fn with_model(profile: &Profile, model: &str, num_gpu_blocks: u32, noise: f64, seed: u64) -> Self {
+        let mut engine = Self::new(profile, num_gpu_blocks, noise, seed);
+        engine.set_model(model);
+        let settings = step_time_settings(&engine.facts.config, CaptureSizes::none());
+        engine.truth = StepTimeModel::new(profile, &settings).expect("a valid profile");
+        engine
+    }
+
+    fn set_model(&mut self, model: &str) {
+        let model: RecordedModel = serde_json::from_str(model).expect("a model");
+        let config = &mut self.facts.config;
+        let settings = RecordedEngine::from(&*config);
+        *config = settings.config(&model, config.vllm_version).expect("a configuration");
+        self.facts.planning.model = model;
     }
 
     /// `duration` with its error, in nanoseconds.

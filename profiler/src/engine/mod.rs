@@ -6,13 +6,15 @@
 pub(crate) mod mock;
 pub(crate) mod played;
 pub(crate) mod requests;
+pub(crate) mod step_times;
 pub(crate) mod version;
 
 use anyhow::Result;
-use sim_core::batch::BatchComposition;
+use sim_core::batch::{AttentionSpan, BatchComposition};
 use sim_core::config::EngineConfig;
 use sim_core::profile::schema;
 
+use crate::verify::recorded_groups::Planning;
 use crate::verify::recorded_trace::Iteration;
 
 /// An engine that is up.
@@ -41,6 +43,8 @@ pub(crate) trait Engine {
 pub(crate) struct EngineFacts {
     /// The scheduler's settings, resolved.
     pub(crate) config: EngineConfig,
+    /// Where the settings' groups of layers and drafter came from; empty if the simulator's own plan is played.
+    pub(crate) planning: Planning,
     /// The model.
     pub(crate) model: schema::Model,
     /// The devices.
@@ -68,6 +72,8 @@ pub(crate) struct ScriptedRequest {
     pub(crate) priority: i32,
     /// Requests with different salts share no cached block.
     pub(crate) cache_salt: Option<String>,
+    /// Thousandths of the sampling temperature; 0 for the likeliest token always.
+    pub(crate) temperature_permille: u32,
 }
 
 /// The engine's native input.
@@ -79,6 +85,9 @@ pub(crate) struct Script {
     pub(crate) queries_per_iter: Vec<u32>,
     /// `(iteration, request)`: aborted before that iteration's additions; ordered by iteration.
     pub(crate) aborts: Vec<(u32, u32)>,
+    /// With a drafter, for measuring: this many drafts of a token of no meaning take the place of each of its
+    /// proposals. Then passes are known beforehand, and hardly a draft is accepted.
+    pub(crate) forced_drafts: Option<u32>,
 }
 
 /// What came of a script.
@@ -88,6 +97,8 @@ pub(crate) struct Run {
     pub(crate) passes: Vec<Pass>,
     /// The tokens each request generated, in the script's order; of an aborted one those that came out.
     pub(crate) output_token_ids: Vec<Vec<u32>>,
+    /// Per request, how many drafts were proposed after each pass that gave it a token; empty without a drafter.
+    pub(crate) num_proposed_drafts: Vec<Vec<u32>>,
 }
 
 /// One call of the engine's step function.
@@ -117,11 +128,16 @@ pub(crate) struct PassInstants {
 }
 
 impl Pass {
-    /// What the pass computed; empty if it computed nothing.
-    pub(crate) fn batch(&self) -> BatchComposition {
+    /// What the pass computed; empty if it computed nothing. `spans` are those of the model's layers
+    /// ([`sim_core::kv_cache::spec::KvCacheConfig::spans`]).
+    pub(crate) fn batch(&self, spans: &[AttentionSpan]) -> BatchComposition {
         let mut batch = BatchComposition::default();
-        for &(_, num_tokens, num_computed_tokens) in self.iteration.s.iter().flatten() {
-            batch.push(num_tokens, num_computed_tokens);
+        batch.set_spans(spans);
+        let mut drafts = self.iteration.spec.iter().peekable();
+        for &(request, num_tokens, num_computed_tokens) in self.iteration.s.iter().flatten() {
+            // Both lists are in the order of the schedule.
+            let num_drafts = drafts.next_if(|drafts| drafts.0 == request).map_or(0, |drafts| drafts.1);
+            batch.push_verification(num_tokens, num_computed_tokens, num_drafts);
         }
         batch
     }

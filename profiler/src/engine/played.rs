@@ -3,6 +3,7 @@
 use anyhow::Result;
 use sim_core::batch::BatchComposition;
 use sim_core::request::RequestId;
+use sim_core::speculative::{Acceptance, RecordedRequest};
 
 use super::{EngineFacts, Pass, PassInstants, Run, Script};
 use crate::verify::recorded_trace::RecordedTrace;
@@ -33,20 +34,26 @@ pub(crate) fn play(
         .zip(&script.requests)
         .map(|(index, request)| (0..request.max_tokens).map(|j| (index * 7919 + j) % facts.model.vocab_size).collect())
         .collect();
-    let run = Run { passes: vec![], output_token_ids };
+    let run = Run { output_token_ids, ..Run::default() };
     let config = facts.config.clone();
-    let (requests, _) = RecordedTrace::of_run(facts, script, &run).workload.requests(config.max_model_len)?;
+    let (mut requests, _) = RecordedTrace::of_run(facts, script, &run).workload.requests(config.max_model_len)?;
+    if let Some(num_drafts) = script.forced_drafts {
+        let none = RecordedRequest { accepted: vec![0], proposed: vec![num_drafts] };
+        let all = vec![none; script.requests.len()];
+        requests.set_acceptance(Acceptance::Recorded { requests: all, asks_scheduler: true });
+    }
     let admissions = Admissions {
         queries_per_iter: script.queries_per_iter.clone(),
         aborts: script.aborts.iter().map(|&(iteration, request)| (iteration, RequestId(request))).collect(),
     };
+    let spans = config.kv_cache.spans();
     let mut passes = vec![];
     let mut now = 0;
     let mut failure = None;
     replay(&config, &requests, &admissions, |iteration| {
         let mut pass = Pass { iteration, instants: PassInstants::default() };
         let durations =
-            if pass.iteration.s.is_some() { durations_of(&pass.batch()) } else { Ok(PassDurations::default()) };
+            if pass.iteration.s.is_some() { durations_of(&pass.batch(&spans)) } else { Ok(PassDurations::default()) };
         let durations = match durations {
             Ok(durations) => durations,
             Err(error) => {

@@ -23,6 +23,7 @@ pub(crate) fn scripted_requests(requests: &RequestSet, vocab_size: u32) -> Resul
             prompt_token_ids: prompt.take(request.num_prompt_tokens as usize).map(id).collect(),
             max_tokens: request.num_output_tokens,
             priority: request.priority,
+            temperature_permille: 0,
             cache_salt: (request.cache_salt > 0).then(|| request.cache_salt.to_string()),
         }
     });

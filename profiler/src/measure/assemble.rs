@@ -2,10 +2,10 @@
 
 use anyhow::{Context as _, Result};
 use sim_core::profile::schema::{
-    Basis, Cost, FrontEnd, OutputLatency, Provenance, ProvenanceKind, RequestLatency, Source, Validation,
-    ValidationStep,
+    Basis, Bytes, Cost, Drafter, FrontEnd, OutputLatency, OverTokens, Provenance, ProvenanceKind, RequestLatency,
+    Source, Validation, ValidationStep,
 };
-use sim_core::profile::{CaptureSizes, Profile, StepTimeModel, StepTimeSettings};
+use sim_core::profile::{CaptureSizes, Profile, StepTimeModel};
 
 use super::coverage::Coverage;
 use super::fit::host::host;
@@ -19,6 +19,7 @@ use super::point_times::undisturbed;
 use super::sample::{Visit, micros};
 use super::warnings::Warning;
 use crate::engine::EngineFacts;
+use crate::engine::step_times::step_time_settings;
 
 /// Fits the samples and puts a profile together, held-out passes compared.
 ///
@@ -70,12 +71,30 @@ fn profile(facts: &EngineFacts, undisturbed: &[&Visit], fit: &Fit, observations:
         engine: facts.engine.clone(),
         memory: facts.memory.clone(),
         step_time: tables(fit, observations),
-        drafters: vec![],
+        drafters: drafters(facts),
         host: host(undisturbed),
         front_end: no_front_end(),
         validation: Validation::default(),
         smoothing: vec![],
     }
+}
+
+/// The drafter, whose own time is within the passes: n-grams are looked up before the engine has a pass's tokens.
+fn drafters(facts: &EngineFacts) -> Vec<Drafter> {
+    let drafter = facts.config.speculative.as_ref().map(|drafter| Drafter {
+        method: drafter.method.name().to_owned(),
+        model: None,
+        kv_cache_layers: vec![],
+        memory: Bytes { bytes: 0, basis: Basis::Derived, reason: "A drafter by n-grams has no weights.".to_owned() },
+        first_run: OverTokens {
+            num_tokens: vec![1, facts.config.max_num_batched_tokens.max(2)],
+            time_us: vec![0.0, 0.0],
+            num_samples: None,
+            spread_us: None,
+        },
+        next_run: None,
+    });
+    drafter.into_iter().collect()
 }
 
 /// The engine runs in the process that measures it.
@@ -107,6 +126,12 @@ fn notes(facts: &EngineFacts, plan: &Plan, visits: &[Visit], coverage: &Coverage
             total.num_measured, total.num_points, total.num_samples, total.num_outliers
         ),
     ];
+    if let Some(num_drafts) = plan.limits.num_drafts {
+        notes.push(format!(
+            "Verifications of {num_drafts} drafts were measured with drafts of no meaning in the place of the drafter's. \
+             Its own time is in all passes, and its time in drafters is 0."
+        ));
+    }
     if !plan.limits.has_prefix_caching {
         notes.push("Prefix caching is off: prompt parts over earlier tokens were measured as ends of prompts.".into());
     }
@@ -120,8 +145,7 @@ fn step_time_model(facts: &EngineFacts, profile: &Profile) -> Result<StepTimeMod
     } else {
         CaptureSizes::explicit(&facts.capture_sizes, facts.config.max_num_batched_tokens)?
     };
-    let pipeline_parallel_size = facts.engine.pipeline_parallel_size;
-    let settings = StepTimeSettings { capture_sizes, pipeline_parallel_size, ..StepTimeSettings::default() };
+    let settings = step_time_settings(&facts.config, capture_sizes);
     StepTimeModel::new(profile, &settings).context("the measurement makes no valid profile")
 }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::limits::{chunk_pairs, composition};
+use super::limits::{chunk_pairs, composition, with_drafts, with_spans};
 use super::plan::Plan;
 use super::sample::{PassRole, Sample, Visit};
 use crate::engine::EngineFacts;
@@ -44,6 +44,9 @@ struct PassLine {
     num_decodes: u32,
     decode_context_tokens: u64,
     prefill_chunks: Vec<(u32, u32)>,
+    /// Drafts of all decodes.
+    #[serde(default)]
+    num_draft_tokens: u32,
 }
 
 /// An open journal.
@@ -155,19 +158,22 @@ fn check_header(line: &[u8], expected: &Header, path: &Path) -> Result<()> {
 fn read_visit(line: &[u8], plan: &Plan) -> Result<Visit> {
     let line: VisitLine = serde_json::from_slice(line)?;
     ensure!(line.point < plan.points.len(), "point {} of {}", line.point, plan.points.len());
-    let samples = line.passes.iter().map(read_pass).collect::<Result<_>>()?;
+    let samples = line.passes.iter().map(|pass| read_pass(pass, plan)).collect::<Result<_>>()?;
     Ok(Visit { point: line.point, spent_ns: line.spent_ns, samples })
 }
 
-fn read_pass(pass: &PassLine) -> Result<Sample> {
+fn read_pass(pass: &PassLine, plan: &Plan) -> Result<Sample> {
     let role = match pass.role.as_str() {
         "warm_up" => PassRole::WarmUp,
         "set_up" => PassRole::SetUp,
         "target" => PassRole::Target,
         role => anyhow::bail!("unknown role {role:?}"),
     };
+    let batch = composition(&pass.prefill_chunks, pass.num_decodes, pass.decode_context_tokens);
+    let num_drafts = pass.num_draft_tokens.checked_div(pass.num_decodes).unwrap_or(0);
+    let batch = if num_drafts > 0 { with_drafts(&batch, num_drafts) } else { batch };
     Ok(Sample {
-        batch: composition(&pass.prefill_chunks, pass.num_decodes, pass.decode_context_tokens),
+        batch: with_spans(&batch, &plan.limits.spans),
         role,
         device_ns: pass.device_ns,
         schedule_ns: pass.schedule_ns,
@@ -189,5 +195,6 @@ fn pass_line(sample: &Sample) -> PassLine {
         num_decodes: sample.batch.num_decodes,
         decode_context_tokens: sample.batch.decode_context_tokens,
         prefill_chunks: chunk_pairs(&sample.batch),
+        num_draft_tokens: sample.batch.num_draft_tokens(),
     }
 }

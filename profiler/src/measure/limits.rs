@@ -1,6 +1,6 @@
 //! What an engine can be asked: the limits of its passes, its sequences and its KV cache.
 
-use sim_core::batch::{BatchComposition, PrefillChunk};
+use sim_core::batch::{AttentionSpan, BatchComposition, PrefillChunk};
 
 use crate::engine::EngineFacts;
 
@@ -18,8 +18,14 @@ pub(crate) struct Limits {
     pub(crate) max_model_len: u32,
     /// Most new tokens of one request in a pass.
     pub(crate) max_chunk: u32,
-    /// Tokens per KV block.
+    /// Tokens after which blocks of all groups of layers end.
     pub(crate) block_size: u32,
+    /// Tokens per block of each group.
+    group_block_sizes: Vec<u32>,
+    /// Spans of the layers that do not look at all tokens.
+    pub(crate) spans: Vec<AttentionSpan>,
+    /// Drafts of a verification, with a drafter.
+    pub(crate) num_drafts: Option<u32>,
     /// KV blocks that requests can hold.
     num_blocks: u32,
     /// Whether a prompt's beginning is found again. Otherwise a chunk over a prefix is the end of a long prompt.
@@ -33,8 +39,9 @@ impl Limits {
     pub(crate) fn new(facts: &EngineFacts, max_context: Option<u32>) -> Self {
         let config = &facts.config;
         let num_blocks = config.num_gpu_blocks.saturating_sub(1).saturating_sub(config.watermark_blocks);
-        let held = u64::from(num_blocks) * u64::from(config.block_size());
-        let held = u32::try_from(held).unwrap_or(u32::MAX);
+        let group_block_sizes: Vec<u32> =
+            config.kv_cache.groups.iter().map(|group| group.spec.block_size.max(1)).collect();
+        let held = tokens_held(num_blocks, &group_block_sizes);
         let max_model_len = config.max_model_len.min(max_context.unwrap_or(u32::MAX)).min(held);
         let max_num_tokens = config.max_num_scheduled_tokens.min(config.max_num_batched_tokens);
         let threshold = match config.long_prefill_token_threshold {
@@ -46,7 +53,10 @@ impl Limits {
             max_num_seqs: config.max_num_active_seqs.min(max_num_tokens),
             max_model_len,
             max_chunk: max_num_tokens.min(threshold).min(max_model_len.saturating_sub(1)),
-            block_size: config.block_size().max(1),
+            block_size: config.kv_cache.scheduler_block_size.max(1),
+            group_block_sizes,
+            spans: config.kv_cache.spans(),
+            num_drafts: config.speculative.as_ref().map(|drafter| drafter.num_speculative_tokens),
             num_blocks,
             has_prefix_caching: config.enable_prefix_caching,
             vocab_size: facts.model.vocab_size,
@@ -85,11 +95,59 @@ impl Limits {
 
     /// Blocks held while the pass is timed.
     fn blocks(&self, batch: &BatchComposition, context: u32) -> u64 {
-        let blocks = |tokens: u32| u64::from(tokens.div_ceil(self.block_size));
+        // Of windows, too: their old blocks may still be there.
+        let blocks =
+            |tokens: u32| self.group_block_sizes.iter().map(|&size| u64::from(tokens.div_ceil(size))).sum::<u64>();
         let grown = context.saturating_add(GROWTH).min(self.max_model_len);
         let chunks = batch.prefill_chunks.iter().map(|chunk| blocks(chunk.num_tokens + chunk.num_computed_tokens + 1));
         u64::from(batch.num_decodes) * blocks(grown) + chunks.sum::<u64>()
     }
+}
+
+/// Tokens of one sequence that `num_blocks` blocks hold, whole blocks in every group.
+fn tokens_held(num_blocks: u32, group_block_sizes: &[u32]) -> u32 {
+    // Every group takes a block for each of its stretches: blocks a token.
+    let per_token: f64 = group_block_sizes.iter().map(|&size| f64::from(size).recip()).sum();
+    let one_group = u64::from(num_blocks) * u64::from(group_block_sizes.first().copied().unwrap_or(1));
+    let held = if group_block_sizes.len() > 1 { (f64::from(num_blocks) / per_token).floor() } else { one_group as f64 };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
+    let held = held.clamp(0.0, f64::from(u32::MAX)) as u32;
+    held
+}
+
+/// The pass as layers with `spans` see it, every decode at the mean context.
+pub(crate) fn with_spans(batch: &BatchComposition, spans: &[AttentionSpan]) -> BatchComposition {
+    let mut seen = BatchComposition::default();
+    seen.set_spans(spans);
+    for chunk in &batch.prefill_chunks {
+        seen.push(chunk.num_tokens, chunk.num_computed_tokens);
+    }
+    let mean = batch.decode_context_tokens.checked_div(u64::from(batch.num_decodes)).unwrap_or(0);
+    let more = batch.decode_context_tokens.checked_rem(u64::from(batch.num_decodes)).unwrap_or(0);
+    let num_rows = rows(batch);
+    for i in 0..u64::from(batch.num_decodes) {
+        let context = u32::try_from(mean + u64::from(i < more)).unwrap_or(u32::MAX);
+        seen.push_verification(num_rows, context.saturating_sub(num_rows).max(1), num_rows - 1);
+    }
+    seen
+}
+
+/// Rows of each decode, in the mean: one and its drafts.
+pub(crate) fn rows(batch: &BatchComposition) -> u32 {
+    1 + batch.num_draft_tokens().checked_div(batch.num_decodes).unwrap_or(0)
+}
+
+/// The same pass, every decode with `num_drafts` drafts behind it; contexts count them.
+pub(crate) fn with_drafts(batch: &BatchComposition, num_drafts: u32) -> BatchComposition {
+    let mut verifying = BatchComposition::default();
+    for chunk in &batch.prefill_chunks {
+        verifying.push(chunk.num_tokens, chunk.num_computed_tokens);
+    }
+    let each = mean_context(batch);
+    for _ in 0..batch.num_decodes {
+        verifying.push_verification(num_drafts + 1, each.saturating_sub(num_drafts + 1).max(1), num_drafts);
+    }
+    verifying
 }
 
 /// Tokens that a decode of the pass attends to, on average, rounded down; 0 without decodes.

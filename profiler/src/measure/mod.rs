@@ -18,13 +18,17 @@ pub(crate) mod fit;
 pub(crate) mod assemble;
 pub(crate) mod report;
 #[cfg(test)]
+mod span_tests;
+#[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
+use sim_core::batch::AttentionSpan;
 use sim_core::profile::Profile;
+use sim_core::speculative::SpeculativeMethod;
 
 use crate::engine::{Engine, EngineFacts};
 use coverage::Coverage;
@@ -89,6 +93,7 @@ fn check_measurable(facts: &EngineFacts, options: &Options) -> Result<()> {
         "with asynchronous scheduling passes overlap and cannot be timed alone: start the engine with \
          --no-async-scheduling; the profile holds for both"
     );
+    check_layers(facts)?;
     let limits = Limits::new(facts, options.max_context);
     let enough = [
         ("--max-num-seqs", limits.max_num_seqs, 2),
@@ -102,5 +107,24 @@ fn check_measurable(facts: &EngineFacts, options: &Options) -> Result<()> {
             "{name} allows {value}; a profile needs at least {least} to have two points to measure"
         );
     }
+    Ok(())
+}
+
+/// Refuses engines with parts that no table is measured of: their passes would be put down to other parts.
+fn check_layers(facts: &EngineFacts) -> Result<()> {
+    if let Some(drafter) = facts.config.speculative.as_ref().filter(|one| one.method != SpeculativeMethod::Ngram) {
+        bail!(
+            "speculative_config.method is {}: passes with a drafter are measured with ngram alone, as another's own time \
+             would count as the model's; start the engine without --speculative-config, or with ngram",
+            drafter.method
+        );
+    }
+    ensure!(
+        !facts.config.kv_cache.has_mamba_layers(),
+        "the model has layers with a state (Mamba, linear attention), whose part of the KV cache vLLM does not tell \
+         well enough for a profile: by how many bytes a state grows with drafts"
+    );
+    let chunked = facts.config.kv_cache.spans().into_iter().find(|span| matches!(span, AttentionSpan::Chunk(_)));
+    ensure!(chunked.is_none(), "the model has layers with attention in chunks, which are not measured: {chunked:?}");
     Ok(())
 }

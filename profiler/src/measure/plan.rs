@@ -2,12 +2,15 @@
 //!
 //! The terms of a pass are never seen alone. They can be told apart because the plan varies one at a time: the same
 //! requests as chunks and as decodes (head), the same chunk over growing prefixes (prefill attention), the same decodes
-//! at growing context (decode attention). What still cannot be told apart makes no difference to a whole pass.
+//! at growing context (decode attention), the same decodes with drafts behind them (verification attention). Layers with
+//! a window do as the others do until it is full: up to there the time is divided by the layers' numbers. What still
+//! cannot be told apart makes no difference to a whole pass.
 
-use sim_core::batch::BatchComposition;
+use sim_core::batch::{AttentionKind, AttentionSpan, BatchComposition};
+use sim_core::kv_cache::spec::KvCacheConfig;
 use sim_core::rng::Pcg64;
 
-use super::limits::{Limits, composition, mean_context};
+use super::limits::{Limits, composition, mean_context, with_drafts, with_spans};
 use crate::engine::EngineFacts;
 
 /// Passes that are measured but kept from the fit.
@@ -36,7 +39,9 @@ pub(crate) struct Point {
 impl Point {
     /// Whether a pass is a sample of this point, whatever its decodes' context.
     pub(crate) fn is_met_by(&self, batch: &BatchComposition) -> bool {
-        batch.num_decodes == self.batch.num_decodes && batch.prefill_chunks == self.batch.prefill_chunks
+        batch.num_decodes == self.batch.num_decodes
+            && batch.num_draft_tokens() == self.batch.num_draft_tokens()
+            && batch.prefill_chunks == self.batch.prefill_chunks
     }
 }
 
@@ -45,13 +50,34 @@ impl Point {
 pub(crate) struct Axes {
     /// Of `non_attention`: tokens that the device computes.
     pub(crate) num_tokens: Vec<u32>,
-    /// Of `head` and of `decode_attention`.
+    /// Of `decode_attention` and `verification_attention`.
     pub(crate) num_seqs: Vec<u32>,
+    /// Of `head`: with a drafter, those of verifications, too.
+    pub(crate) num_sampled_rows: Vec<u32>,
+    /// Rows of a verification; `None` without a drafter.
+    pub(crate) num_rows: Option<u32>,
     /// Of `decode_attention`.
     pub(crate) context_tokens: Vec<u32>,
     /// Of `prefill_attention`.
     pub(crate) chunk_tokens: Vec<u32>,
     /// Of `prefill_attention`.
+    pub(crate) prefix_tokens: Vec<u32>,
+    /// Layers that look at all tokens.
+    pub(crate) num_full_layers: u32,
+    /// Of `span_attention`, in the order of the limits' spans.
+    pub(crate) spans: Vec<SpanAxes>,
+}
+
+/// The nodes of the tables of layers with a span.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SpanAxes {
+    /// What limits the tokens they look at.
+    pub(crate) span: AttentionSpan,
+    /// How many layers.
+    pub(crate) num_layers: u32,
+    /// Tokens that a decode looks at.
+    pub(crate) context_tokens: Vec<u32>,
+    /// Earlier tokens that a prompt part looks at.
     pub(crate) prefix_tokens: Vec<u32>,
 }
 
@@ -74,10 +100,16 @@ impl Plan {
     /// Plans the measurement of an engine.
     pub(crate) fn new(facts: &EngineFacts, max_context: Option<u32>, seed: u64) -> Self {
         let limits = Limits::new(facts, max_context);
-        let axes = Axes::new(&limits, &facts.capture_sizes);
+        let mut axes = Axes::new(&limits, &facts.capture_sizes);
+        axes.add_spans(&limits, &facts.config.kv_cache);
+        axes.add_verifications(&limits);
         let mut points: Vec<Point> = vec![];
-        let grid = [axes.token_points(), axes.head_points(&limits), axes.decode_points(), axes.prefill_points()];
+        let decodes = axes.decode_points();
+        let verifying = |decodes: &BatchComposition| limits.num_drafts.map(|drafts| with_drafts(decodes, drafts));
+        let verifications = decodes.iter().filter_map(verifying).collect();
+        let grid = [axes.token_points(), axes.head_points(&limits), decodes, axes.prefill_points(), verifications];
         for batch in grid.into_iter().flatten().chain(axes.mixed_points(&limits)) {
+            let batch = with_spans(&batch, &limits.spans);
             if limits.fit(&batch) && !points.iter().any(|point| point.batch == batch) {
                 points.push(Point { batch, role: Role::Fit });
             }
@@ -99,6 +131,15 @@ fn geometric(first: u32, last: u32, factor: u32) -> Vec<u32> {
     axis.retain(|&x| u64::from(x) * 5 <= u64::from(last) * 4);
     axis.push(last);
     axis
+}
+
+/// The nodes below `last`, and `last` if there are any beyond it; two at least.
+fn up_to(axis: &[u32], last: u32) -> Vec<u32> {
+    let mut cut: Vec<u32> = axis.iter().copied().filter(|&node| node < last).collect();
+    if cut.len() < axis.len() {
+        cut.push(last);
+    }
+    cut
 }
 
 /// Adds a node in the place of those next to it that tell nearly the same, but for the ends.
@@ -140,12 +181,48 @@ impl Axes {
         } else {
             prefix_tokens.push(block_size);
         }
+        let num_seqs = geometric(1, limits.max_num_seqs, 2);
         Self {
             num_tokens,
-            num_seqs: geometric(1, limits.max_num_seqs, 2),
+            num_sampled_rows: num_seqs.clone(),
+            num_rows: None,
+            num_seqs,
             context_tokens: geometric(16, limits.max_model_len, 2),
             chunk_tokens: geometric(2, limits.max_chunk, 2),
             prefix_tokens,
+            num_full_layers: 1,
+            spans: vec![],
+        }
+    }
+
+    /// Adds the rows of verifications, as far as a pass has room for them.
+    fn add_verifications(&mut self, limits: &Limits) {
+        self.num_rows = limits.num_drafts.map(|num_drafts| num_drafts + 1);
+        let Some(num_rows) = self.num_rows else { return };
+        let rows = self.num_seqs.iter().map(|num_seqs| num_seqs.saturating_mul(num_rows));
+        self.num_sampled_rows.extend(rows.filter(|&rows| rows <= limits.max_num_tokens));
+        self.num_sampled_rows.sort_unstable();
+        self.num_sampled_rows.dedup();
+    }
+
+    /// Adds the axes of layers with a span: they end where it does, which is a node of the contexts, too.
+    fn add_spans(&mut self, limits: &Limits, kv_cache: &KvCacheConfig) {
+        let num_layers = |kind: AttentionKind| -> u32 {
+            let groups = kv_cache.groups.iter().filter(|group| group.spec.kind.attention() == kind);
+            groups.map(|group| u32::try_from(group.layers.len()).unwrap_or(u32::MAX)).sum()
+        };
+        for &span in &limits.spans {
+            let (AttentionSpan::Window(length) | AttentionSpan::Chunk(length)) = span;
+            insert_apart(&mut self.context_tokens, length);
+            self.spans.push(SpanAxes {
+                span,
+                num_layers: num_layers(AttentionKind::Span(span)).max(1),
+                context_tokens: up_to(&self.context_tokens, length),
+                prefix_tokens: up_to(&self.prefix_tokens, length.saturating_sub(1)),
+            });
+        }
+        if !self.spans.is_empty() {
+            self.num_full_layers = num_layers(AttentionKind::Full);
         }
     }
 
@@ -236,6 +313,7 @@ fn held_out(limits: &Limits, seed: u64) -> Vec<Point> {
             })
             .collect();
         let batch = composition(&chunks, num_decodes, u64::from(num_decodes) * u64::from(context));
+        let batch = with_spans(&batch, &limits.spans);
         if limits.fit(&batch) && !points.iter().any(|point| point.batch == batch) {
             points.push(Point { batch, role: Role::HeldOut });
         }

@@ -1,6 +1,6 @@
 //! What is kept of every pass that was seen.
 
-use sim_core::batch::BatchComposition;
+use sim_core::batch::{AttentionSpan, BatchComposition};
 
 use super::plan::Point;
 use crate::engine::Run;
@@ -65,11 +65,11 @@ pub(crate) fn micros(nanos: u64) -> f64 {
 }
 
 /// The passes of a run of `point`'s script.
-pub(crate) fn samples(run: &Run, point: &Point) -> Vec<Sample> {
+pub(crate) fn samples(run: &Run, point: &Point, spans: &[AttentionSpan]) -> Vec<Sample> {
     let mut samples = vec![];
     let mut is_warm = false;
     for (index, pass) in run.passes.iter().enumerate() {
-        let batch = pass.batch();
+        let batch = pass.batch(spans);
         if batch.is_empty() {
             continue;
         }

@@ -6,7 +6,7 @@
 
 use sim_core::rng::Pcg64;
 
-use super::limits::{Limits, mean_context};
+use super::limits::{Limits, mean_context, rows};
 use super::plan::Point;
 use crate::engine::{Script, ScriptedRequest};
 
@@ -42,7 +42,7 @@ impl Timeline {
         Script {
             requests: self.joins.into_iter().map(|(_, request)| request).collect(),
             queries_per_iter,
-            aborts: vec![],
+            ..Script::default()
         }
     }
 }
@@ -62,7 +62,9 @@ pub(crate) fn script(point: &Point, limits: &Limits, seed: u64, visit: u32) -> S
     } else {
         add_long_prompts(point, limits, &mut timeline);
     }
-    timeline.script()
+    // The passes of a drafter's own proposals would be any.
+    let forced_drafts = limits.num_drafts.map(|_| rows(&point.batch) - 1);
+    Script { forced_drafts, ..timeline.script() }
 }
 
 /// More samples where each visit pays for a long set-up.
@@ -100,18 +102,19 @@ fn add_decodes(point: &Point, limits: &Limits, start: u32, prefixes: &[Vec<u32>]
     let num_decodes = point.batch.num_decodes as usize;
     // With whole prompts first, to know how long the set-up takes; then with those that meet the context.
     let whole = vec![context.saturating_sub(1).max(1); num_decodes];
-    let ready = prefill_passes(&whole, limits);
+    let num_rows = rows(&point.batch);
+    let ready = prefill_passes(&whole, num_rows, limits);
     let num_setup_passes = ready.last().map_or(0, |last| last + 1);
     let num_repeats = repeats(start + num_setup_passes);
     let num_passes = if has_chunks { 2 * num_repeats + 3 } else { num_repeats + 1 };
     // The last sample, too, must fit into a sequence.
-    let context = context.min(limits.max_model_len.saturating_sub(num_passes.div_ceil(2) + 1));
+    let context = context.min(limits.max_model_len.saturating_sub(num_passes.div_ceil(2) + num_rows));
     let prompt_len = |&ready: &u32| {
         let generated = num_setup_passes - 1 - ready + num_passes.div_ceil(2);
-        context.saturating_sub(generated + 1).max(1)
+        context.saturating_sub(generated + num_rows).max(1)
     };
     let lens: Vec<u32> = ready.iter().map(prompt_len).collect();
-    let ready = prefill_passes(&lens, limits);
+    let ready = prefill_passes(&lens, num_rows, limits);
     let last = ready.last().copied().unwrap_or(0);
     for (&len, &ready) in lens.iter().zip(&ready) {
         let prompt = timeline.text(len);
@@ -127,13 +130,13 @@ fn add_decodes(point: &Point, limits: &Limits, start: u32, prefixes: &[Vec<u32>]
 }
 
 /// The pass in which each prompt is computed to its end, if all join at once. Prompts that are done decode.
-fn prefill_passes(lens: &[u32], limits: &Limits) -> Vec<u32> {
+fn prefill_passes(lens: &[u32], num_rows: u32, limits: &Limits) -> Vec<u32> {
     let mut ready = Vec::with_capacity(lens.len());
     let mut left = lens.first().copied().unwrap_or(0);
     let mut pass = 0;
     while ready.len() < lens.len() {
         let num_decodes = u32::try_from(ready.len()).unwrap_or(u32::MAX);
-        let mut budget = limits.max_num_tokens.saturating_sub(num_decodes).max(1);
+        let mut budget = limits.max_num_tokens.saturating_sub(num_decodes.saturating_mul(num_rows)).max(1);
         while ready.len() < lens.len() && budget > 0 {
             let part = left.min(budget).min(limits.max_chunk);
             budget -= part;

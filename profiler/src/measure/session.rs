@@ -88,7 +88,11 @@ impl<'a> Session<'a> {
             // A pretended engine takes no time of its own.
             let told_ns = run.passes.last().map_or(0, |pass| pass.instants.end);
             let spent_ns = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX).max(told_ns);
-            let visit = Visit { point: index, spent_ns, samples: samples(&run, point) };
+            let visit = Visit {
+                point: index,
+                spent_ns,
+                samples: samples(&run, point, &engine.facts().config.kv_cache.spans()),
+            };
             journal.push(&visit)?;
             self.push(visit);
             self.show(&progress);

@@ -21,7 +21,7 @@ use crate::engine::Engine as _;
 use crate::engine::mock::MockEngine;
 
 /// Times as of a processor: a kink where weights stop to rule, attention in proportion to what is read.
-fn truth() -> Profile {
+pub(super) fn truth() -> Profile {
     let mut axis: Vec<u32> = (1..=32).collect();
     axis.extend((1..40).map(|i| 32 + i * 12));
     let costs = SyntheticCosts { schedule_us: 150.0, update_us: 80.0, max_model_len: 512, ..Default::default() };
@@ -66,7 +66,7 @@ fn journal(name: &str) -> PathBuf {
     path
 }
 
-fn options(name: &str, seconds: u64) -> Options {
+pub(super) fn options(name: &str, seconds: u64) -> Options {
     Options {
         time_budget: Duration::from_secs(seconds),
         precision: 0.01,
@@ -127,7 +127,7 @@ fn every_script_brings_its_point_about() {
         assert!(plan.points.iter().filter(|point| point.role == Role::HeldOut).count() == 24, "too few held out");
         for point in &plan.points {
             let run = engine.run(&script(point, &plan.limits, plan.seed, 0)).expect("a run");
-            let samples = samples(&run, point);
+            let samples = samples(&run, point, &[]);
             let targets = samples.iter().filter(|sample| sample.role == PassRole::Target);
             let contexts: Vec<f64> = targets.map(|sample| sample.batch.decode_context_tokens as f64).collect();
             assert!(contexts.len() >= 5, "caching {caching}, {:?}: {} samples", point.batch, contexts.len());

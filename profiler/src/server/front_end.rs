@@ -144,7 +144,8 @@ impl ServerPass {
 pub(crate) fn decode_pass_times<'a>(runs: impl Iterator<Item = &'a ServerRecording>) -> Vec<DecodePassTimes> {
     let mut seen = BTreeMap::<u32, Vec<[f64; 5]>>::new();
     for (pass, next) in runs.flat_map(ServerRecording::followed_passes) {
-        let batch = pass.batch();
+        // Of the batch only its requests are asked.
+        let batch = pass.batch(&[]);
         if batch.prefill_chunks.is_empty() {
             seen.entry(batch.num_decodes).or_default().push([
                 microseconds(pass.schedule_begin_ns, pass.schedule_end_ns),

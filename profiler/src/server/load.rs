@@ -13,6 +13,7 @@ use sim_core::time::SimTime;
 use sim_core::workload::{Traffic, Workload};
 
 use super::client_run::{ClientRequest, ClientRun, TimedRequest, seconds};
+use crate::engine::step_times::step_time_settings;
 
 /// Lengths and times of a load's requests.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -158,7 +159,8 @@ impl Load {
     /// # Errors
     /// If the profile or the load does not fit the engine.
     pub(crate) fn simulate(&self, profile: &Profile, config: &EngineConfig) -> Result<Metrics> {
-        let settings = StepTimeSettings::vllm_default(profile, config.max_num_seqs, config.max_num_batched_tokens);
+        let usual = StepTimeSettings::vllm_default(profile, config.max_num_seqs, config.max_num_batched_tokens);
+        let settings = step_time_settings(config, usual.capture_sizes);
         let step_time = StepTimeModel::new(profile, &settings).context("the profile")?;
         let options = SimulationOptions { record_emissions: true };
         let result = simulate(&self.workload()?, config, &step_time, options).context("the simulation")?;

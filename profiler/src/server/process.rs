@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::vllm::log_tail::LogTail;
 use crate::vllm::model::ModelDir;
 use crate::vllm::scratch::scratch_folder;
-use crate::vllm::{EngineOptions, SETTINGS, check_flags};
+use crate::vllm::{EngineOptions, MODEL, SETTINGS, check_flags};
 
 const LAUNCHER: (&str, &str) = ("vllm_simulator_serve.py", include_str!("vllm_simulator_serve.py"));
 const RECORDER: (&str, &str) = ("vllm_simulator_recorder.py", include_str!("vllm_simulator_recorder.py"));
@@ -201,7 +201,7 @@ struct Folder(TempDir);
 
 impl Folder {
     fn new() -> Result<Self> {
-        scratch_folder(&[LAUNCHER, RECORDER, SETTINGS]).map(Self)
+        scratch_folder(&[LAUNCHER, RECORDER, SETTINGS, MODEL]).map(Self)
     }
 
     fn path(&self) -> &Path {

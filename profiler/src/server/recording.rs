@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
-use sim_core::batch::BatchComposition;
+use sim_core::batch::{AttentionSpan, BatchComposition};
 
 use crate::verify::recorded_engine::RecordedEngine;
+use crate::verify::recorded_groups::Planning;
 
 /// What the engine says of itself.
 #[derive(Debug, Deserialize)]
@@ -19,6 +20,18 @@ pub(crate) struct ServerEngine {
     pub(crate) vocab_size: u32,
     /// The scheduler's settings, resolved.
     pub(crate) scheduler: RecordedEngine,
+    /// Layers and drafter, or why the recorder has no words for them.
+    pub(crate) planning: ServerPlanning,
+}
+
+/// What the recorder says of the model's layers and the drafter.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ServerPlanning {
+    /// All of it.
+    Described(Box<Planning>),
+    /// The engine has something else, by this name.
+    NotSimulated(String),
 }
 
 /// A pass that computed tokens; instants of `CLOCK_MONOTONIC` in nanoseconds.
@@ -39,11 +52,13 @@ pub(crate) struct ServerPass {
 }
 
 impl ServerPass {
-    /// What the pass computed.
-    pub(crate) fn batch(&self) -> BatchComposition {
+    /// What the pass computed; `spans` are those of the model's layers.
+    pub(crate) fn batch(&self, spans: &[AttentionSpan]) -> BatchComposition {
         let mut batch = BatchComposition::default();
+        batch.set_spans(spans);
         for &(_, num_tokens, num_computed_tokens) in &self.parts {
-            batch.push(num_tokens, num_computed_tokens);
+            // A server with a drafter is refused: no token is a draft.
+            batch.push_verification(num_tokens, num_computed_tokens, 0);
         }
         batch
     }
@@ -189,7 +204,9 @@ mod tests {
         let scheduler = r#"{"max_num_seqs":4,"max_num_batched_tokens":64,"block_size":16,"num_gpu_blocks":9,
             "max_model_len":64,"enable_prefix_caching":true,"enable_chunked_prefill":true,
             "long_prefill_token_threshold":0,"policy":"fcfs","async_scheduling":false}"#;
-        let engine = format!(r#"{{"engine":{{"vllm":"0.32.0","vocab_size":9,"scheduler":{scheduler}}}}}"#);
+        let planning = r#"{"not_simulated":"layer 0 keeps a CrossAttentionSpec"}"#;
+        let engine =
+            format!(r#"{{"engine":{{"vllm":"0.32.0","vocab_size":9,"scheduler":{scheduler},"planning":{planning}}}}}"#);
         let add = r#"{"add":["cmpl-a-0-0-x",5]}"#;
         let pass = r#"{"pass":{"s":[["cmpl-a-0-0-x",7,0]],"ns":[1,2,3,4],"tokens":[["cmpl-a-0-0-x",1]],"finished":["cmpl-a-0-0-x"]}}"#;
         let others = pass.replace("-a-", "-b-");
@@ -209,6 +226,6 @@ mod tests {
         assert_eq!((recording.joined_ns[0], recording.is_complete()), (Some(5), true));
         assert_eq!(recording.passes.len(), 1, "the other run's is left");
         assert_eq!(recording.passes[0].tokens, [(0, 1)]);
-        assert_eq!(recording.passes[0].batch().num_tokens(), 7);
+        assert_eq!(recording.passes[0].batch(&[]).num_tokens(), 7);
     }
 }

@@ -4,15 +4,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use sim_core::config::EngineConfig;
+use sim_core::config::{EngineConfig, VllmVersion};
 use sim_core::rng::Pcg64;
 
 use super::client::OpenLoopClient;
 use super::client_run::{ClientRun, TimedRequest};
 use super::process::ServerProcess;
-use super::recording::{RecordingFile, ServerRecording};
+use super::recording::{RecordingFile, ServerEngine, ServerPlanning, ServerRecording};
 use crate::engine::version::simulated_version;
-use crate::verify::recorded_engine::RecordedModel;
 use crate::vllm::EngineOptions;
 
 /// How long the recorder may take to write a run after the client holds its last token.
@@ -56,7 +55,7 @@ impl ServerSession {
         let server = ServerProcess::start(options, timeouts.server, waiting)?;
         let (recording, engine) = RecordingFile::open(&server.recording_path())?;
         let version = simulated_version(&engine.vllm).with_context(|| options.python.display().to_string())?;
-        let config = engine.scheduler.config(&RecordedModel::default(), version).context("the engine's settings")?;
+        let config = engine_config(&engine, version)?;
         let client = OpenLoopClient::new(server.address(), timeouts.request)?;
         Ok(Self { server, client, recording, config, vocab_size: engine.vocab_size, num_runs: 0 })
     }
@@ -100,6 +99,66 @@ impl ServerSession {
             self.server.check()?;
             ensure!(start.elapsed() < PATIENCE_WITH_RECORDER, "the scheduler's recording of the run does not come");
             thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// The engine as the simulator takes it.
+///
+/// # Errors
+/// If its layers are not simulated; or if it has a drafter: how many drafts are accepted depends on the text, which a
+/// simulated load does not have.
+fn engine_config(engine: &ServerEngine, version: VllmVersion) -> Result<EngineConfig> {
+    let planning = match &engine.planning {
+        ServerPlanning::Described(planning) => planning,
+        ServerPlanning::NotSimulated(why) => bail!("this engine is not simulated: {why}"),
+    };
+    let config = planning.config(&engine.scheduler, version)?;
+    if let Some(drafter) = &config.speculative {
+        bail!(
+            "speculative_config.method is {}: a server with a drafter is not compared, as the drafts that are accepted \
+             depend on the text; `verify-tokens` and `verify-metrics` know them",
+            drafter.method
+        );
+    }
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEDULER: &str = r#"{"max_num_seqs":4,"max_num_batched_tokens":64,"block_size":16,"num_gpu_blocks":9,
+        "max_model_len":64,"enable_prefix_caching":true,"enable_chunked_prefill":true,
+        "long_prefill_token_threshold":0,"policy":"fcfs","async_scheduling":false}"#;
+
+    fn config(planning: &str) -> Result<EngineConfig> {
+        let engine = format!(r#"{{"vllm":"0.32.0","vocab_size":9,"scheduler":{SCHEDULER},"planning":{planning}}}"#);
+        engine_config(&serde_json::from_str(&engine).expect("an engine"), VllmVersion::V0_32)
+    }
+
+    /// One group of full attention with `more` in the model and `drafting` beside it.
+    fn described(more: &str, drafting: &str) -> String {
+        format!(
+            r#"{{"described":{{"model":{{"layers":[{{"kind":"full","n":1,"block_size":16,"bytes":256}}]{more}}},
+            "groups":{{"groups":[{{"spec":"FullAttentionSpec","block_size":16,"page":4096,"layers":["layer.0"]}}],
+            "num_blocks":9,"scheduler_block_size":16,"hash_block_size":16}}{drafting}}}}}"#
+        )
+    }
+
+    #[test]
+    fn servers_that_cannot_be_compared_are_refused_by_name() {
+        assert_eq!(config(&described("", "")).expect("plain layers").num_gpu_blocks, 9);
+        let drafter = r#","speculative":{"method":"ngram","num_speculative_tokens":2}"#;
+        let drafting = r#","speculative":{"k":2,"lookahead":0,"draft_slots":0,"hash_lookahead":0,
+            "eagle_block_drop":false,"skips_drafts":false,"prefill_lookahead":0}"#;
+        for (planning, expect) in [
+            (described(drafter, drafting), "speculative_config.method is ngram"),
+            (described("", drafting), "of the drafter vLLM made Some"),
+            (r#"{"not_simulated":"layer 0 keeps a RSWASpec"}"#.to_owned(), "not simulated: layer 0 keeps a RSWASpec"),
+        ] {
+            let error = format!("{:#}", config(&planning).expect_err(expect));
+            assert!(error.contains(expect), "{error}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use sim_core::batch::BatchComposition;
+use sim_core::batch::{AttentionSpan, BatchComposition};
 use sim_core::config::EngineConfig;
 use sim_core::profile::{Profile, StepTimeModel, StepTimeSettings};
 use sim_core::rng::Pcg64;
@@ -16,6 +16,7 @@ use super::compare::{LoadComparison, PassComparison, ServeComparison};
 use super::front_end::{DecodePassTimes, FrontEndObservations};
 use super::load::{Load, LoadShape, Metrics};
 use super::session::{ServerRun, ServerSession, Timeouts};
+use crate::engine::step_times::step_time_settings;
 use crate::vllm::EngineOptions;
 
 /// About as many tokens as a request of the calibration has computed when it decodes.
@@ -123,7 +124,7 @@ fn run_loads(
             seen.lateness_ns = seen.lateness_ns.max(lateness_ns);
             for (pass, next) in run.engine.followed_passes() {
                 seen.real_us += pass.period_us(next);
-                seen.predicted_us += model.period_us(&pass.batch());
+                seen.predicted_us += model.period_us(&pass.batch(&model.spans));
             }
         }
     }
@@ -146,13 +147,16 @@ fn run_load(session: &mut ServerSession, load: &Load, seed: u64) -> Result<(Serv
 /// What the profile says of single passes.
 struct PassModel {
     step_time: StepTimeModel,
+    spans: Vec<AttentionSpan>,
     is_async: bool,
 }
 
 impl PassModel {
     fn new(profile: &Profile, config: &EngineConfig) -> Result<Self> {
-        let settings = StepTimeSettings::vllm_default(profile, config.max_num_seqs, config.max_num_batched_tokens);
-        Ok(Self { step_time: StepTimeModel::new(profile, &settings)?, is_async: config.async_scheduling })
+        let usual = StepTimeSettings::vllm_default(profile, config.max_num_seqs, config.max_num_batched_tokens);
+        let settings = step_time_settings(config, usual.capture_sizes);
+        let step_time = StepTimeModel::new(profile, &settings)?;
+        Ok(Self { step_time, spans: settings.spans, is_async: config.async_scheduling })
     }
 
     /// From schedule to schedule of a busy engine.
@@ -170,8 +174,9 @@ impl PassModel {
 fn compare_passes(measured: &[DecodePassTimes], model: &PassModel) -> Vec<PassComparison> {
     let compared = measured.iter().map(|&server| {
         let mut batch = BatchComposition::default();
+        batch.set_spans(&model.spans);
         for _ in 0..server.num_decodes {
-            batch.push(1, CALIBRATION_CONTEXT);
+            batch.push_verification(1, CALIBRATION_CONTEXT, 0);
         }
         PassComparison { server, profile_us: model.period_us(&batch) }
     });

@@ -18,6 +18,7 @@ from typing import Any
 import vllm
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 from vllm.v1.core.sched.scheduler import Scheduler
+from vllm_simulator_model import NotSimulated, described_model, layers_of_groups
 from vllm_simulator_settings import scheduler_settings
 
 FILE_VARIABLE = "VLLM_SIMULATOR_RECORDING"
@@ -31,12 +32,20 @@ def now() -> int:
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
 
-def engine(config: Any) -> dict[str, Any]:
+def engine(scheduler: Any) -> dict[str, Any]:
     """What the engine resolved, in the words of the trace format."""
+    config = scheduler.vllm_config
+    try:
+        planning = {"described": described_model(config, layers_of_groups(scheduler), scheduler)}
+    except NotSimulated as error:
+        planning = {"not_simulated": str(error)}
+    except AttributeError as error:
+        planning = {"not_simulated": f"this vLLM does not describe its KV cache as others do: {error}"}
     return {
         "vllm": vllm.__version__,
         "vocab_size": config.model_config.hf_text_config.vocab_size,
         "scheduler": scheduler_settings(config),
+        "planning": planning,
     }
 
 
@@ -45,7 +54,7 @@ class Recording:
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self._rows: list[dict[str, Any]] = [{"engine": engine(self.vllm_config)}]
+        self._rows: list[dict[str, Any]] = [{"engine": engine(self)}]
         # Passes under way, by their scheduler output.
         self._under_way: dict[int, tuple[Any, ...]] = {}
         self._file = open(os.environ[FILE_VARIABLE], "w", encoding="utf-8")

@@ -10,26 +10,30 @@ use flate2::write::GzEncoder;
 use serde::Serialize;
 use sim_core::config::{EngineConfig, SchedulingPolicy};
 
-use super::recorded_engine::{RecordedEngine, RecordedModel};
+use super::recorded_engine::RecordedEngine;
 use super::recorded_trace::{RecordedRequest, RecordedTrace, RecordedWorkload};
+use super::run_drafts::run_drafts;
 use crate::engine::{EngineFacts, PassInstants, Run, Script};
 
 impl RecordedTrace {
     /// A script and what the engine of `facts` did with it.
     pub(crate) fn of_run(facts: &EngineFacts, script: &Script, run: &Run) -> Self {
         let engine = RecordedEngine::from(&facts.config);
-        let requests =
-            script.requests.iter().zip(&run.output_token_ids).enumerate().map(|(index, (request, outputs))| {
-                RecordedRequest {
-                    id: Some(request_id(index)),
-                    max_tokens: request.max_tokens,
-                    priority: request.priority,
-                    cache_salt: request.cache_salt.clone(),
-                    prompt_token_ids: Some(request.prompt_token_ids.iter().copied().map(u64::from).collect()),
-                    output_token_ids: Some(outputs.iter().copied().map(u64::from).collect()),
-                    ..RecordedRequest::default()
-                }
-            });
+        let drafts = run_drafts(run, script.requests.len());
+        let answers = run.output_token_ids.iter().zip(drafts);
+        let requests = script.requests.iter().zip(answers).enumerate().map(|(index, (request, (outputs, drafts)))| {
+            RecordedRequest {
+                id: Some(request_id(index)),
+                max_tokens: request.max_tokens,
+                priority: request.priority,
+                cache_salt: request.cache_salt.clone(),
+                prompt_token_ids: Some(request.prompt_token_ids.iter().copied().map(u64::from).collect()),
+                output_token_ids: Some(outputs.iter().copied().map(u64::from).collect()),
+                accept: (!drafts.accepted.is_empty()).then_some(drafts.accepted),
+                propose: (!drafts.proposed.is_empty()).then_some(drafts.proposed),
+                ..RecordedRequest::default()
+            }
+        });
         let aborts = script.aborts.iter().map(|&(iteration, request)| (iteration, request_id(request as usize)));
         Self {
             vllm: facts.engine.vllm_version.split('+').next().unwrap_or_default().to_owned(),
@@ -37,12 +41,13 @@ impl RecordedTrace {
                 requests: requests.collect(),
                 queries_per_iter: Some(script.queries_per_iter.clone()),
                 aborts: aborts.collect(),
-                model: RecordedModel::default(),
+                model: facts.planning.model.clone(),
             },
             usable_blocks: engine.num_gpu_blocks - 1,
             engine,
             iterations: run.passes.iter().map(|pass| pass.iteration.clone()).collect(),
-            groups: None,
+            groups: facts.planning.groups.clone(),
+            speculative: facts.planning.speculative.clone(),
         }
     }
 }

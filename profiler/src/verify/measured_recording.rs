@@ -67,7 +67,7 @@ fn simulated(facts: &EngineFacts, script: &Script, run: &Run) -> Result<Recordin
     let settings = StepTimeSettings::vllm_default(&profile, config.max_num_seqs, config.max_num_batched_tokens);
     let Admissions { queries_per_iter, aborts } = script_requests::admissions(script);
     let workload = Workload {
-        requests: script_requests::requests(script, &run.output_token_ids)?,
+        requests: script_requests::requests(script, run)?,
         traffic: Traffic::QueriesPerIter { queries_per_iter, join_order: vec![], aborts },
     };
     let model = StepTimeModel::new(&profile, &settings)?;

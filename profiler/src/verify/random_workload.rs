@@ -8,17 +8,22 @@ use sim_core::rng::Pcg64;
 
 use crate::engine::{Script, ScriptedRequest};
 
+/// Thousandths, where there is a drafter: at 0 a tiny model soon repeats itself and every draft is accepted, at 1000
+/// hardly any is.
+const TEMPERATURES: [u32; 6] = [0, 0, 1, 3, 10, 1000];
+
 /// Flags of `vllm serve` for a random small engine.
 ///
-/// `multiple` is the smallest block size that the attention kernels take.
-pub(crate) fn random_engine_flags(seed: u64, multiple: u32) -> Vec<String> {
+/// `multiple` is the smallest block size that the attention kernels take, `tables` a request's block tables, each with
+/// the window of its layers, if they have one.
+pub(crate) fn random_engine_flags(seed: u64, multiple: u32, tables: &[Option<u32>]) -> Vec<String> {
     let mut random = Pcg64::stream(seed, "engine");
     let block_size = multiple * [1, 1, 2, 4][pick(&mut random, 4)];
     let max_model_len = between(&mut random, 200, 900);
     let max_num_seqs = between(&mut random, 2, 16);
     let max_num_batched_tokens = between(&mut random, 24, 400).max(max_num_seqs);
     // Room for one longest sequence and a little more, so that not all that run can stay.
-    let smallest = max_model_len.div_ceil(block_size);
+    let smallest = smallest_pool(tables, block_size, max_model_len, max_num_batched_tokens);
     let num_gpu_blocks = 1 + smallest + between(&mut random, 1, 2 * smallest + 4);
     let mut flags: Vec<String> = vec![];
     let mut set = |flag: &str, value: u32| flags.push(format!("--{flag}={value}"));
@@ -47,6 +52,15 @@ pub(crate) fn random_engine_flags(seed: u64, multiple: u32) -> Vec<String> {
     flags
 }
 
+/// Blocks of one longest sequence (`KVCacheSpec.max_memory_usage_bytes`): a window keeps its tokens and those of a pass.
+fn smallest_pool(tables: &[Option<u32>], block_size: u32, max_model_len: u32, max_num_batched_tokens: u32) -> u32 {
+    let blocks = |window: &Option<u32>| match window {
+        None => max_model_len.div_ceil(block_size),
+        Some(window) => (window - 1 + max_num_batched_tokens).min(max_model_len).div_ceil(block_size) + 1,
+    };
+    tables.iter().map(blocks).sum()
+}
+
 /// A random workload for an engine with `config`, whose model knows `vocab_size` tokens.
 pub(crate) fn random_workload(seed: u64, config: &EngineConfig, vocab_size: u32) -> Script {
     let mut random = Pcg64::stream(seed, "workload");
@@ -56,6 +70,8 @@ pub(crate) fn random_workload(seed: u64, config: &EngineConfig, vocab_size: u32)
     let share_probability = random.random();
     let abort_probability = if chance(&mut random, 0.5) { 0.25 } else { 0.0 };
     let mean_gap = [0.0, 0.7, 2.0, 6.0][pick(&mut random, 4)];
+    // Draws of its own: without a drafter a seed's workload is what it always was.
+    let mut repeats = Pcg64::stream(seed, "repeats");
     let mut script = Script::default();
     let mut place = 0.0;
     for index in 0..num_requests {
@@ -63,6 +79,11 @@ pub(crate) fn random_workload(seed: u64, config: &EngineConfig, vocab_size: u32)
         if chance(&mut random, share_probability) {
             let text = &shared[pick(&mut random, 3)];
             prompt_token_ids.extend_from_slice(&text[..skewed(&mut random, 1, longest) as usize]);
+        }
+        let repeated = repeated_text(&mut repeats, config, longest, vocab_size);
+        if let Some(text) = repeated {
+            let room = longest as usize - prompt_token_ids.len();
+            prompt_token_ids.extend(text.into_iter().take(room));
         }
         let private = skewed(&mut random, 0, longest - u32::try_from(prompt_token_ids.len()).unwrap_or(longest));
         prompt_token_ids.extend(tokens(&mut random, private, vocab_size));
@@ -85,10 +106,22 @@ pub(crate) fn random_workload(seed: u64, config: &EngineConfig, vocab_size: u32)
                 SchedulingPolicy::Priority => i32::try_from(between(&mut random, 0, 6)).unwrap_or(0) - 3,
             },
             cache_salt: chance(&mut random, 0.1).then(|| "salt".to_owned()),
+            temperature_permille: if config.speculative.is_some() { TEMPERATURES[pick(&mut repeats, 6)] } else { 0 },
         });
     }
     script.aborts.sort_by_key(|abort| abort.0);
     script
+}
+
+/// With a drafter, often: a short text over and over, which drafts are looked up in, and whose end may be accepted.
+fn repeated_text(random: &mut Pcg64, config: &EngineConfig, longest: u32, vocab_size: u32) -> Option<Vec<u32>> {
+    if config.speculative.is_none() || !chance(random, 0.7) {
+        return None;
+    }
+    let period = between(random, 2, 24);
+    let text = tokens(random, period, vocab_size);
+    let num_tokens = skewed(random, period, longest.max(period)) as usize;
+    Some(text.into_iter().cycle().take(num_tokens).collect())
 }
 
 fn tokens(random: &mut Pcg64, count: u32, vocab_size: u32) -> Vec<u32> {

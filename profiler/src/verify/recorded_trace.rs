@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use sim_core::config::{EngineConfig, VllmVersion};
-use sim_core::kv_cache::spec::KvCacheConfig;
 use sim_core::request::{RequestId, TokenRun};
 use sim_core::request_set::{NewRequest, RequestSet};
 use sim_core::speculative::{Acceptance, RecordedRequest as RecordedDrafts};
 
-use super::recorded_engine::{RecordedEngine, RecordedModel};
+use super::recorded_engine::RecordedEngine;
+use super::recorded_groups::{RecordedDrafting, RecordedGroups};
+use super::recorded_model::RecordedModel;
 
 /// A recorded run of the real engine.
 #[derive(Debug, Serialize, Deserialize)]
@@ -24,47 +25,9 @@ pub(crate) struct RecordedTrace {
     /// What vLLM made of several kinds of layers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) groups: Option<RecordedGroups>,
-}
-
-/// The result of vLLM's planning.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct RecordedGroups {
-    groups: Vec<RecordedGroup>,
-    num_blocks: u32,
-    scheduler_block_size: u32,
-    hash_block_size: Option<u32>,
-}
-
-/// A group of layers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct RecordedGroup {
-    spec: String,
-    block_size: u32,
-    page: u64,
-    layers: Vec<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    eagle: Option<bool>,
-}
-
-impl RecordedGroups {
-    /// What the simulator made of the same layers, in the recording's words.
-    pub(crate) fn of(config: &EngineConfig, recorded: &Self) -> Self {
-        let KvCacheConfig { groups, scheduler_block_size, hash_block_size, .. } = &config.kv_cache;
-        let says_eagle = recorded.groups.iter().any(|group| group.eagle.is_some());
-        let groups = groups.iter().map(|group| RecordedGroup {
-            spec: group.spec.kind.vllm_class().to_owned(),
-            block_size: group.spec.block_size,
-            page: group.spec.page_size_bytes(),
-            layers: group.layers.iter().map(|layer| format!("layer.{layer}")).collect(),
-            eagle: says_eagle.then_some(group.is_eagle_group),
-        });
-        Self {
-            groups: groups.collect(),
-            num_blocks: config.num_gpu_blocks,
-            scheduler_block_size: *scheduler_block_size,
-            hash_block_size: recorded.hash_block_size.map(|_| *hash_block_size),
-        }
-    }
+    /// What vLLM derived from a drafter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) speculative: Option<RecordedDrafting>,
 }
 
 impl RecordedTrace {

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use flate2::read::GzDecoder;
 
-use super::recorded_trace::{Iteration, RecordedGroups, RecordedTrace};
+use super::recorded_groups::{RecordedDrafting, RecordedGroups};
+use super::recorded_trace::{Iteration, RecordedTrace};
 use super::replay::{Admissions, replay};
 
 /// Largest trace read, unpacked.
@@ -98,6 +99,12 @@ pub(crate) fn compare(trace: &RecordedTrace) -> Result<Option<Difference>> {
     if let Some(expected) = &trace.groups {
         let found = RecordedGroups::of(&config, expected);
         if let Some(difference) = compare_value(0, "groups of layers (groups)", expected, &found) {
+            return Ok(Some(difference));
+        }
+    }
+    if trace.speculative.is_some() {
+        let found = RecordedDrafting::of(&config);
+        if let Some(difference) = compare_value(0, "what follows from the drafter", &trace.speculative, &found) {
             return Ok(Some(difference));
         }
     }

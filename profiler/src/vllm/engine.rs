@@ -5,6 +5,7 @@ use sim_core::config::VllmVersion;
 use sim_core::config::flags::{FlagEffect, serve_flag};
 
 use super::EngineOptions;
+use super::checked_run::check_run;
 use super::model::ModelDir;
 use super::process::DriverProcess;
 use super::protocol::{Answer, Command, FailureKind, RunCommand};
@@ -108,18 +109,20 @@ impl VllmEngine {
     pub(crate) fn run_timed(&mut self, requests: Vec<ScriptedRequest>, send_times_ns: &[u64]) -> Result<(Script, Run)> {
         let run = self.ask_to_run(RunCommand::timed(&requests, send_times_ns))?;
         let joined = run.passes.iter().map(|pass| u32::try_from(pass.iteration.add.len()).unwrap_or(u32::MAX));
-        Ok((Script { queries_per_iter: joined.collect(), requests, aborts: vec![] }, run))
+        Ok((Script { queries_per_iter: joined.collect(), requests, ..Script::default() }, run))
     }
 
     fn ask_to_run(&mut self, command: RunCommand<'_>) -> Result<Run> {
+        let num_requests = command.num_requests();
         self.driver.say(&Command::Run(command))?;
         match self.driver.answer()? {
-            Answer::Ran { passes, outputs } => {
+            Answer::Ran { passes, outputs, proposals } => {
+                check_run(&passes, &outputs, &proposals, num_requests)?;
                 let passes = passes.into_iter().map(|pass| {
                     let instants = pass.instants();
                     Pass { iteration: pass.entry, instants }
                 });
-                Ok(Run { passes: passes.collect(), output_token_ids: outputs })
+                Ok(Run { passes: passes.collect(), output_token_ids: outputs, num_proposed_drafts: proposals })
             }
             Answer::Failed { kind, message } => Err(failure(kind, &message, &self.driver)),
             other => bail!("the driver said {other:?} instead of how the run went"),

@@ -1,14 +1,14 @@
 //! What the driver says of the engine it has started, and what the profiler makes of it.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Deserialize;
-use sim_core::profile::schema::{
-    Basis, Bytes, DeviceType, Engine, Hardware, KvCacheLayers, Memory, Model, ReportedBlocks,
-};
+use sim_core::profile::schema::{Basis, Bytes, DeviceType, Engine, Hardware, Memory, Model, ReportedBlocks};
 
+use super::kv_layers::{bytes_per_token, kv_cache_layers};
 use crate::engine::EngineFacts;
 use crate::engine::version::simulated_version;
-use crate::verify::recorded_engine::{RecordedEngine, RecordedModel};
+use crate::verify::recorded_engine::RecordedEngine;
+use crate::verify::recorded_groups::Planning;
 
 /// As the driver writes them.
 #[derive(Debug, Deserialize)]
@@ -20,7 +20,7 @@ pub(super) struct Facts {
     hardware: HardwareFacts,
     /// 0 where the weights are in another process.
     weight_bytes: u64,
-    kv_cache_bytes_per_block: u64,
+    planning: Planning,
     host: String,
     versions: Vec<(String, String)>,
 }
@@ -79,12 +79,13 @@ impl Facts {
     /// In the profiler's types; `model_name` is what the user called the model.
     pub(super) fn into_engine_facts(self, model_name: &str) -> Result<EngineFacts> {
         let version = simulated_version(&self.engine.vllm_version)?;
-        let config = self.scheduler.config(&RecordedModel::default(), version).context("the engine's settings")?;
-        let memory = self.memory(config.num_gpu_blocks);
+        let config = self.planning.config(&self.scheduler, version)?;
+        let memory = self.memory(config.num_gpu_blocks)?;
         let (model, engine, hardware) = (self.model, self.engine, self.hardware);
         let device_type = if hardware.device_type == "cpu" { DeviceType::Cpu } else { DeviceType::Cuda };
         Ok(EngineFacts {
             config,
+            planning: self.planning,
             model: Model {
                 name: model_name.to_owned(),
                 num_hidden_layers: model.num_hidden_layers,
@@ -126,7 +127,7 @@ impl Facts {
         })
     }
 
-    fn memory(&self, num_gpu_blocks: u32) -> Memory {
+    fn memory(&self, num_gpu_blocks: u32) -> Result<Memory> {
         let block_size = self.engine.block_size;
         let unmeasured = |what: &str| Bytes {
             bytes: 0,
@@ -143,28 +144,23 @@ impl Facts {
         } else {
             measured(self.weight_bytes, "Sum over the parameters of the first rank.")
         };
-        let bytes_per_token = (self.kv_cache_bytes_per_block / u64::from(block_size.max(1))).max(1);
-        Memory {
+        let kv_cache_layers = kv_cache_layers(&self.planning.model)?;
+        Ok(Memory {
             weights,
             other_resident: unmeasured("Other resident memory"),
             activation_peak: unmeasured("The peak of the activations"),
             cuda_graphs: unmeasured("The memory of CUDA graphs"),
             kv_cache_per_token: measured(
-                bytes_per_token,
-                "Bytes of a block in all layers, as vLLM computes them, divided by the block size.",
+                bytes_per_token(&kv_cache_layers),
+                "Bytes of a token in all layers that keep tokens, as vLLM's workers say.",
             ),
-            kv_cache_layers: vec![KvCacheLayers::full_attention(
-                self.model.num_hidden_layers,
-                self.model.num_key_value_heads,
-                self.model.head_dim,
-                bytes_per_token,
-            )],
+            kv_cache_layers,
             reported: Some(ReportedBlocks {
                 num_gpu_blocks,
                 block_size,
                 gpu_memory_utilization: self.engine.gpu_memory_utilization,
             }),
-        }
+        })
     }
 }
 

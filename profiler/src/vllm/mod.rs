@@ -1,10 +1,13 @@
 //! The real vLLM, in a child process of the user's Python.
 //!
 //! A Python program (`driver`) is shipped inside this binary. It builds vLLM's own engine core with the user's flags, runs scripts on
-//! it and reports every pass over a line protocol ([`protocol`]). Nothing of vLLM is changed, its scheduler is watched.
+//! it and reports every pass over a line protocol ([`protocol`]). Nothing of vLLM is changed, its scheduler is watched; but where
+//! passes with drafts are to be measured, drafts without meaning take the place of those proposed.
 
+mod checked_run;
 mod engine;
 mod facts;
+mod kv_layers;
 pub(crate) mod log_tail;
 pub(crate) mod model;
 mod process;
@@ -14,7 +17,7 @@ pub(crate) mod scratch;
 use std::path::PathBuf;
 
 pub(crate) use engine::{VllmEngine, check_flags};
-pub(crate) use process::SETTINGS;
+pub(crate) use process::{MODEL, SETTINGS};
 
 /// Which engine is started, and how.
 #[derive(Debug, Clone, clap::Args)]
@@ -23,7 +26,7 @@ pub(crate) struct EngineOptions {
     #[arg(long, value_name = "PATH", default_value = "python3")]
     pub(crate) python: PathBuf,
     /// The model: a folder (with `--load-format dummy` or `--engine cuda` its config.json is enough), or one of the small models built in
-    /// for trials: llama-1m, llama-30m, qwen3-2m
+    /// for trials: gemma3-1m (with sliding windows), llama-1m, llama-30m, qwen3-2m
     #[arg(long, value_name = "DIR", default_value = "llama-1m")]
     pub(crate) model: String,
     /// Keep what vLLM prints in this file

@@ -10,7 +10,9 @@ use tempfile::TempDir;
 use super::scratch::scratch_folder;
 
 /// Small models for trials and tests; their weights are random, so only their `config.json` is needed.
-const BUILT_IN: [(&str, &str); 3] = [
+const BUILT_IN: [(&str, &str); 4] = [
+    // Windows in four of six layers: three groups of two layers each.
+    ("gemma3-1m", include_str!("models/gemma3-1m.json")),
     ("llama-1m", include_str!("models/llama-1m.json")),
     ("llama-30m", include_str!("models/llama-30m.json")),
     ("qwen3-2m", include_str!("models/qwen3-2m.json")),
@@ -64,6 +66,25 @@ impl ModelDir {
             }
         }
         Ok(made)
+    }
+
+    /// For each of the block tables that a request of the model has, the window of its layers, if they have one. By
+    /// `layer_types` of its `config.json`; where there is no such list, one table of full attention.
+    pub(crate) fn block_tables(&self) -> Vec<Option<u32>> {
+        let config: Value = fs::read(self.path.join("config.json"))
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
+        let layers: Vec<&str> =
+            config["layer_types"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let window = config["sliding_window"].as_u64().and_then(|window| u32::try_from(window).ok());
+        let num_windows = layers.iter().filter(|kind| **kind == "sliding_attention").count();
+        let num_full = layers.len() - num_windows;
+        let (Some(window), true) = (window, num_windows > 0 && num_full > 0) else { return vec![None] };
+        // As many layers to a table as the rarer kind has.
+        let size = num_windows.min(num_full);
+        let tables = |count: usize, window| vec![window; count.div_ceil(size)];
+        [tables(num_windows, Some(window)), tables(num_full, None)].concat()
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -17,8 +17,12 @@ use super::scratch::scratch_folder;
 pub(crate) const SETTINGS: (&str, &str) =
     ("vllm_simulator_settings.py", include_str!("driver/vllm_simulator_settings.py"));
 
-const DRIVER: [(&str, &str); 5] = [
+/// Another.
+pub(crate) const MODEL: (&str, &str) = ("vllm_simulator_model.py", include_str!("driver/vllm_simulator_model.py"));
+
+const DRIVER: [(&str, &str); 6] = [
     SETTINGS,
+    MODEL,
     ("driver.py", include_str!("driver/driver.py")),
     ("engine_facts.py", include_str!("driver/engine_facts.py")),
     ("refusal.py", include_str!("driver/refusal.py")),

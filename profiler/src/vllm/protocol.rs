@@ -27,6 +27,8 @@ pub(super) struct RunCommand<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     send_times_ns: Option<&'a [u64]>,
     aborts: &'a [(u32, u32)],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forced_drafts: Option<u32>,
 }
 
 #[derive(Debug, Serialize)]
@@ -35,6 +37,7 @@ struct RunRequest<'a> {
     max_tokens: u32,
     priority: i32,
     cache_salt: Option<&'a str>,
+    temperature: f64,
 }
 
 impl<'a> RunCommand<'a> {
@@ -45,6 +48,7 @@ impl<'a> RunCommand<'a> {
             queries_per_iter: Some(&script.queries_per_iter),
             send_times_ns: None,
             aborts: &script.aborts,
+            forced_drafts: script.forced_drafts,
         }
     }
 
@@ -55,7 +59,15 @@ impl<'a> RunCommand<'a> {
             queries_per_iter: None,
             send_times_ns: Some(send_times_ns),
             aborts: &[],
+            forced_drafts: None,
         }
+    }
+}
+
+impl RunCommand<'_> {
+    /// Requests of the run.
+    pub(super) fn num_requests(&self) -> usize {
+        self.requests.len()
     }
 }
 
@@ -66,6 +78,7 @@ impl<'a> From<&'a ScriptedRequest> for RunRequest<'a> {
             max_tokens: request.max_tokens,
             priority: request.priority,
             cache_salt: request.cache_salt.as_deref(),
+            temperature: f64::from(request.temperature_permille) / 1e3,
         }
     }
 }
@@ -87,6 +100,9 @@ pub(super) enum Answer {
         passes: Vec<RanPass>,
         /// Tokens generated, per request.
         outputs: Vec<Vec<u32>>,
+        /// Per request, how many drafts were proposed after each pass that gave it a token.
+        #[serde(default)]
+        proposals: Vec<Vec<u32>>,
     },
     /// It could not be done.
     Failed {

@@ -3,10 +3,17 @@
 //! Time is straight in the nodes' values, but for a chunk between two nodes, which is blended in the square root: such
 //! passes get no row, and the plan's chunks lie on nodes.
 
+use sim_core::batch::AttentionSpan;
+
 use super::observation::Observation;
 
 /// How far beyond a row's last node its last cell is still believed.
 const MAX_BEYOND: f64 = 1.05;
+
+/// Ridge of attention's increments, relative to that of `non_attention`.
+const ATTENTION_BURDEN: f64 = 100.0;
+/// Stands for no layers at all: what attention takes is then that of the others.
+const NO_LAYERS: f64 = 1e-6;
 
 /// One axis and the values over it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,14 +33,35 @@ pub(crate) struct GridShape {
     pub(crate) row_lens: Vec<usize>,
 }
 
+/// The shapes of the tables of layers with a span.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SpanShape {
+    /// What limits the tokens they look at.
+    pub(crate) span: AttentionSpan,
+    /// How many layers: what cannot be told apart is divided by their numbers.
+    pub(crate) num_layers: u32,
+    pub(crate) decode_attention: GridShape,
+    pub(crate) prefill_attention: GridShape,
+    /// Of the requests that verify drafts.
+    pub(crate) verification_attention: Option<GridShape>,
+}
+
 /// The shapes of all tables. A node's number counts through `non_attention`, `head`, `decode_attention` and
-/// `prefill_attention`, grids row by row with all columns.
+/// `prefill_attention`, then the two of each span, then those of verifications, grids row by row
+/// with all columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Design {
     pub(crate) non_attention: CurveShape,
     pub(crate) head: CurveShape,
     pub(crate) decode_attention: GridShape,
     pub(crate) prefill_attention: GridShape,
+    /// Layers that look at all tokens; of no interest without spans.
+    pub(crate) num_full_layers: u32,
+    pub(crate) span_attention: Vec<SpanShape>,
+    /// Rows of a verification; 1 without.
+    pub(crate) num_rows: u32,
+    /// Of the requests that verify drafts, in layers that look at all tokens.
+    pub(crate) verification_attention: Option<GridShape>,
     /// CUDA-graph sizes, ascending.
     pub(crate) capture_sizes: Vec<u32>,
 }
@@ -107,39 +135,78 @@ impl GridShape {
 }
 
 impl Design {
+    /// The tables of attention, of decodes and of prompt parts in turn: of the layers that look at everything, then of
+    /// each span.
+    fn grids(&self) -> impl Iterator<Item = &GridShape> {
+        let of_spans = self.span_attention.iter().flat_map(|shape| [&shape.decode_attention, &shape.prefill_attention]);
+        let verifications = self.verifications().flatten();
+        [&self.decode_attention, &self.prefill_attention].into_iter().chain(of_spans).chain(verifications)
+    }
+
+    /// The tables of verifications, of the layers that look at everything and of each span.
+    fn verifications(&self) -> impl Iterator<Item = Option<&GridShape>> {
+        let of_spans = self.span_attention.iter().map(|shape| shape.verification_attention.as_ref());
+        std::iter::once(self.verification_attention.as_ref()).chain(of_spans)
+    }
+
+    /// The number of the table of verifications at `place`: 0 for the layers that look at everything, then each span.
+    pub(crate) fn verification_table(&self, place: usize) -> usize {
+        4 + 2 * self.span_attention.len() + place
+    }
+
     /// Where each table's nodes begin, and the number of all.
-    pub(crate) fn offsets(&self) -> [usize; 5] {
-        let lens = [
-            self.non_attention.axis.len(),
-            self.head.axis.len(),
-            self.decode_attention.num_nodes(),
-            self.prefill_attention.num_nodes(),
-        ];
-        let mut offsets = [0; 5];
-        for (table, len) in lens.into_iter().enumerate() {
-            offsets[table + 1] = offsets[table] + len;
+    pub(crate) fn offsets(&self) -> Vec<usize> {
+        let curves = [self.non_attention.axis.len(), self.head.axis.len()];
+        let mut offsets = vec![0];
+        for len in curves.into_iter().chain(self.grids().map(GridShape::num_nodes)) {
+            offsets.push(offsets[offsets.len() - 1] + len);
         }
         offsets
+    }
+
+    /// For each table how heavily its increments weigh (ridge regression). What is the same in every pass could stand in
+    /// any table: it is to stand in the one that every pass reads. What layers of several spans do alike, as long as they
+    /// look at the same tokens, is divided by their numbers.
+    pub(crate) fn burdens(&self) -> Vec<f64> {
+        let of_spans = self.span_attention.iter().map(|shape| shape.num_layers);
+        let num_layers = f64::from(self.num_full_layers + of_spans.clone().sum::<u32>());
+        let attention = |count: u32| ATTENTION_BURDEN * num_layers / f64::from(count).max(NO_LAYERS);
+        let attention = std::iter::once(self.num_full_layers).chain(of_spans).map(attention);
+        let verifications = attention.clone().filter(|_| self.verification_attention.is_some());
+        let attention = attention.flat_map(|burden| [burden, burden]).chain(verifications);
+        [1.0, 10.0].into_iter().chain(attention).collect()
     }
 
     /// The terms of a pass; `None` if it lies where the tables say nothing that is straight.
     pub(crate) fn terms(&self, observation: &Observation) -> Option<PassTerms> {
         let batch = &observation.batch;
-        let [_, head, decode, prefill, _] = self.offsets();
+        let offsets = self.offsets();
         let from = |offset: usize, terms: Terms| terms.into_iter().map(move |(node, weight)| (offset + node, weight));
         let mut terms =
             PassTerms { base: self.non_attention.at(self.padded(batch.num_tokens()))?, ..Default::default() };
-        terms.base.extend(from(head, self.head.at(batch.num_reqs())?));
-        if batch.num_decodes > 0 {
-            let around = self.decode_attention.at(batch.num_decodes, observation.mean_context)?;
-            terms.decode.extend(from(decode, around));
-        }
-        for (index, chunk) in batch.prefill_chunks.iter().enumerate() {
-            let around = self.prefill_attention.on_row(chunk.num_tokens, f64::from(chunk.num_computed_tokens))?;
-            terms.prefill.extend(from(prefill, around));
-            if index > 0 {
-                // One launch serves all.
-                terms.prefill.push((prefill, -1.0));
+        terms.base.extend(from(offsets[1], self.head.at(batch.num_reqs() + batch.num_draft_tokens())?));
+        let spans = self.span_attention.iter().zip(&observation.mean_span_contexts);
+        let of_spans = spans
+            .map(|(shape, &context)| (Some(shape.span), &shape.decode_attention, &shape.prefill_attention, context));
+        let full = (None, &self.decode_attention, &self.prefill_attention, observation.mean_context);
+        for (place, (span, decode, prefill, context)) in std::iter::once(full).chain(of_spans).enumerate() {
+            let [decode_offset, prefill_offset] = [offsets[2 + 2 * place], offsets[3 + 2 * place]];
+            if batch.num_draft_tokens() > 0 {
+                let is_uniform = batch.num_draft_tokens() == batch.num_decodes * (self.num_rows - 1);
+                let grid = self.verifications().nth(place).flatten().filter(|_| is_uniform)?;
+                let around = grid.at(batch.num_decodes, context)?;
+                terms.decode.extend(from(offsets[self.verification_table(place)], around));
+            } else if batch.num_decodes > 0 {
+                terms.decode.extend(from(decode_offset, decode.at(batch.num_decodes, context)?));
+            }
+            for (index, chunk) in batch.prefill_chunks.iter().enumerate() {
+                let computed = chunk.num_computed_tokens;
+                let earlier = span.map_or(computed, |span: AttentionSpan| span.num_earlier_tokens(computed));
+                terms.prefill.extend(from(prefill_offset, prefill.on_row(chunk.num_tokens, f64::from(earlier))?));
+                if index > 0 {
+                    // One launch serves all.
+                    terms.prefill.push((prefill_offset, -1.0));
+                }
             }
         }
         Some(terms)
@@ -152,12 +219,12 @@ impl Design {
     /// For each node the nodes up to it: a table's value is the sum of all increments up to it along its axes, and none
     /// of them is negative.
     pub(crate) fn increments(&self) -> Vec<Vec<usize>> {
-        let [non_attention, head, ..] = self.offsets();
+        let offsets = self.offsets();
         let mut up_to: Vec<Vec<usize>> = vec![];
-        for (offset, curve) in [(non_attention, &self.non_attention), (head, &self.head)] {
+        for (&offset, curve) in offsets.iter().zip([&self.non_attention, &self.head]) {
             up_to.extend((0..curve.axis.len()).map(|last| (offset..=offset + last).collect()));
         }
-        for grid in [&self.decode_attention, &self.prefill_attention] {
+        for grid in self.grids() {
             let (offset, width) = (up_to.len(), grid.columns.len());
             for (row, column) in (0..grid.num_nodes()).map(|node| (node / width, node % width)) {
                 let all = (0..=row).flat_map(|r| (0..=column).map(move |c| offset + r * width + c));

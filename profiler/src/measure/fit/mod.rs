@@ -30,10 +30,6 @@ const NUM_ROBUST_ROUNDS: usize = 2;
 /// Errors up to this many times the usual one (a standard deviation, estimated from the median) keep their full weight;
 /// of larger ones only this much counts (Huber's weights).
 const MAX_USUAL_ERRORS: f64 = 3.0;
-/// Ridges of the tables' increments, relative to each other. What is the same in every pass could stand in any table:
-/// it is to stand in the one that every pass reads.
-const BURDENS: [f64; 4] = [1.0, 10.0, 100.0, 100.0];
-
 /// Values for every node of a design.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Fit {
@@ -101,7 +97,8 @@ struct System {
 impl System {
     fn new(design: &Design, rows: Vec<Row>) -> Self {
         let offsets = design.offsets();
-        let tables = BURDENS.iter().zip(offsets.windows(2));
+        let burdens = design.burdens();
+        let tables = burdens.iter().zip(offsets.windows(2));
         let burdens = tables.flat_map(|(&burden, ends)| std::iter::repeat_n(burden, ends[1] - ends[0])).collect();
         Self { rows, increments: design.increments(), burdens }
     }

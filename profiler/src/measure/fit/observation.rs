@@ -17,6 +17,8 @@ pub(crate) struct Observation {
     pub(crate) batch: BatchComposition,
     /// Tokens that a decode attends to, on average over all samples; 0 without decodes.
     pub(crate) mean_context: f64,
+    /// The same of the tokens that layers of each span look at, in the batch's order.
+    pub(crate) mean_span_contexts: Vec<f64>,
     /// Median device time, and what is known of it, in microseconds.
     pub(crate) time: Summary,
     /// Relative standard error of the time.
@@ -35,8 +37,13 @@ impl Observation {
         let contexts: f64 = samples.iter().map(|sample| sample.batch.decode_context_tokens as f64).sum();
         let num_decodes = f64::from(batch.num_decodes) * samples.len() as f64;
         let mean_context = if batch.num_decodes > 0 { contexts / num_decodes } else { 0.0 };
+        let of_span = |place: usize| {
+            let attended = samples.iter().filter_map(|sample| sample.batch.spans().get(place));
+            attended.map(|(_, attended)| *attended as f64).sum::<f64>() / num_decodes.max(1.0)
+        };
+        let mean_span_contexts = (0..batch.spans().len()).map(of_span).collect();
         let relative_error = (times.relative_half_width() / 1.96).hypot(MIN_RELATIVE_ERROR);
-        Some(Self { batch, mean_context, time, relative_error })
+        Some(Self { batch, mean_context, mean_span_contexts, time, relative_error })
     }
 
     /// One over the square of its time's standard error: how much it counts in a sum of squared errors.

@@ -1,12 +1,14 @@
 //! A fit as the profile's tables.
 
+use sim_core::batch::AttentionSpan;
 use sim_core::profile::schema::{
-    DecodeAttention, MixedBatch, MixedSample, OverSeqs, OverTokens, PrefillAttention, StepTimeTables,
+    DecodeAttention, MixedBatch, MixedSample, OverSeqs, OverTokens, PrefillAttention, SpanAttention, SpanKind,
+    StepTimeTables, VerificationAttention,
 };
 
 use super::super::limits::chunk_pairs;
 use super::Fit;
-use super::design::GridShape;
+use super::design::{GridShape, SpanShape};
 use super::observation::Observation;
 use super::support::Support;
 
@@ -18,11 +20,44 @@ type GridColumns = (Vec<Vec<Option<f64>>>, Vec<Vec<u32>>, Vec<Vec<f64>>);
 pub(crate) fn tables(fit: &Fit, observations: &[Observation]) -> StepTimeTables {
     let support = Support::new(&fit.design, observations);
     let design = &fit.design;
-    let [non_attention, head, decode, prefill, _] = design.offsets();
+    let offsets = design.offsets();
+    let [non_attention, head] = [offsets[0], offsets[1]];
     let spread = |nodes: std::ops::Range<usize>| support.spread_us[nodes].iter().copied().map(to_nanos).collect();
     let grid = |grid: &GridShape, offset: usize| grid_columns(fit, &support, grid, offset);
-    let decode = grid(&design.decode_attention, decode);
-    let prefill = grid(&design.prefill_attention, prefill);
+    let decode_table = |shape: &GridShape, offset: usize| {
+        let (time_us, num_samples, spread_us) = grid(shape, offset);
+        let (num_seqs, context_tokens) = (shape.rows.clone(), shape.columns.clone());
+        let (num_samples, spread_us) = (Some(num_samples), Some(spread_us));
+        DecodeAttention { num_seqs, context_tokens, time_us, num_samples, spread_us }
+    };
+    let prefill_table = |shape: &GridShape, offset: usize| {
+        let (time_us, num_samples, spread_us) = grid(shape, offset);
+        let (chunk_tokens, prefix_tokens) = (shape.rows.clone(), shape.columns.clone());
+        let (num_samples, spread_us) = (Some(num_samples), Some(spread_us));
+        PrefillAttention { chunk_tokens, prefix_tokens, time_us, num_samples, spread_us }
+    };
+    let verification = |shape: Option<&GridShape>, place: usize| -> Vec<VerificationAttention> {
+        let table = shape.map(|shape| {
+            let DecodeAttention { num_seqs, context_tokens, time_us, num_samples, spread_us } =
+                decode_table(shape, offsets[design.verification_table(place)]);
+            let num_rows = design.num_rows;
+            VerificationAttention { num_rows, num_seqs, context_tokens, time_us, num_samples, spread_us }
+        });
+        table.into_iter().collect()
+    };
+    let span_table = |(place, shape): (usize, &SpanShape)| {
+        let (kind, num_tokens) = match shape.span {
+            AttentionSpan::Window(window) => (SpanKind::SlidingWindow, window),
+            AttentionSpan::Chunk(chunk) => (SpanKind::ChunkedLocalAttention, chunk),
+        };
+        SpanAttention {
+            kind,
+            num_tokens,
+            decode_attention: decode_table(&shape.decode_attention, offsets[4 + 2 * place]),
+            prefill_attention: prefill_table(&shape.prefill_attention, offsets[5 + 2 * place]),
+            verification_attention: verification(shape.verification_attention.as_ref(), 1 + place),
+        }
+    };
     let head_end = head + design.head.axis.len();
     StepTimeTables {
         non_attention: OverTokens {
@@ -37,22 +72,10 @@ pub(crate) fn tables(fit: &Fit, observations: &[Observation]) -> StepTimeTables 
             num_samples: Some(support.num_samples[head..head_end].iter().map(|&count| count.max(1)).collect()),
             spread_us: Some(spread(head..head_end)),
         },
-        decode_attention: DecodeAttention {
-            num_seqs: design.decode_attention.rows.clone(),
-            context_tokens: design.decode_attention.columns.clone(),
-            time_us: decode.0,
-            num_samples: Some(decode.1),
-            spread_us: Some(decode.2),
-        },
-        prefill_attention: PrefillAttention {
-            chunk_tokens: design.prefill_attention.rows.clone(),
-            prefix_tokens: design.prefill_attention.columns.clone(),
-            time_us: prefill.0,
-            num_samples: Some(prefill.1),
-            spread_us: Some(prefill.2),
-        },
-        verification_attention: vec![],
-        span_attention: vec![],
+        decode_attention: decode_table(&design.decode_attention, offsets[2]),
+        prefill_attention: prefill_table(&design.prefill_attention, offsets[3]),
+        verification_attention: verification(design.verification_attention.as_ref(), 0),
+        span_attention: design.span_attention.iter().enumerate().map(span_table).collect(),
         mixed_batch: mixed_batch(fit, observations),
     }
 }

@@ -106,7 +106,7 @@ struct Same {
 impl Comparison {
     /// Takes in one more run of `script`.
     fn take(&mut self, facts: &EngineFacts, model: &StepTimeModel, script: &Script, run: Run) -> Result<()> {
-        let requests = requests(script, &run.output_token_ids)?;
+        let requests = requests(script, &run)?;
         let mut found = run.passes.iter();
         let mut difference = None;
         replay(&facts.config, &requests, &admissions(script), |simulated| {
@@ -155,7 +155,7 @@ impl Comparison {
                 if same.lives.is_empty() {
                     result.not_compared = Some("no request ran to its end".to_owned());
                 }
-                result.num_passes = same.first.passes.iter().filter(|pass| !pass.batch().is_empty()).count();
+                result.num_passes = same.first.passes.iter().filter(|pass| !pass.batch(&[]).is_empty()).count();
                 result.simulated_duration_s = same.simulated.1;
                 result.measured_durations_s = same.measured.iter().map(|(_, duration)| *duration).collect();
                 for (place, (life, &simulated)) in same.lives.iter().zip(&same.simulated.0).enumerate() {

@@ -3,18 +3,21 @@
 use anyhow::{Context as _, Result, ensure};
 use sim_core::request::{RequestId, TokenRun};
 use sim_core::request_set::{NewRequest, RequestSet};
+use sim_core::speculative::{Acceptance, RecordedRequest};
 
-use crate::engine::Script;
+use crate::engine::{Run, Script};
 use crate::verify::replay::Admissions;
+use crate::verify::run_drafts::run_drafts;
 
 /// Where tokens lie that the engine did not generate: of an aborted request, the rest of its answer.
 const NEVER_GENERATED: u64 = 1 << 40;
 
-/// The script's requests, each with the answer that the engine gave.
+/// The script's requests, each with the answer that the engine gave in `run` and the drafts on the way to it.
 ///
 /// # Errors
 /// If the answers are not one per request, or one is longer than its `max_tokens`.
-pub(in crate::verify) fn requests(script: &Script, output_token_ids: &[Vec<u32>]) -> Result<RequestSet> {
+pub(in crate::verify) fn requests(script: &Script, run: &Run) -> Result<RequestSet> {
+    let output_token_ids = &run.output_token_ids;
     let num_requests = script.requests.len();
     let num_answers = output_token_ids.len();
     ensure!(num_answers == num_requests, "the engine answered {num_answers} requests of {num_requests}");
@@ -42,6 +45,10 @@ pub(in crate::verify) fn requests(script: &Script, output_token_ids: &[Vec<u32>]
             cache_salt: salt_number(request.cache_salt.as_deref(), &mut salts)?,
         };
         requests.push(&new).with_context(|| format!("request {index}"))?;
+    }
+    let drafts = run_drafts(run, num_requests);
+    if drafts.iter().any(|drafts| *drafts != RecordedRequest::default()) {
+        requests.set_acceptance(Acceptance::Recorded { requests: drafts, asks_scheduler: true });
     }
     Ok(requests)
 }

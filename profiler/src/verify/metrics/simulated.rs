@@ -2,12 +2,13 @@
 
 use anyhow::{Context as _, Result};
 use sim_core::metrics::recorder::Recording;
-use sim_core::profile::{CaptureSizes, Profile, StepTimeModel, StepTimeSettings};
+use sim_core::profile::{CaptureSizes, Profile, StepTimeModel};
 use sim_core::request_set::RequestSet;
 use sim_core::simulator::{SimulationOptions, simulate};
 use sim_core::workload::{Traffic, Workload};
 
 use super::per_request::{Life, RequestTimes};
+use crate::engine::step_times::step_time_settings;
 use crate::engine::{EngineFacts, Script};
 use crate::verify::replay::Admissions;
 
@@ -21,11 +22,7 @@ pub(super) fn step_time_model(profile: &Profile, facts: &EngineFacts) -> Result<
     } else {
         CaptureSizes::explicit(&facts.capture_sizes, facts.config.max_num_batched_tokens)?
     };
-    let settings = StepTimeSettings {
-        capture_sizes,
-        pipeline_parallel_size: facts.config.pipeline_parallel_size,
-        ..StepTimeSettings::default()
-    };
+    let settings = step_time_settings(&facts.config, capture_sizes);
     StepTimeModel::new(profile, &settings).context("the profile")
 }
 

@@ -165,7 +165,8 @@ fn a_drift_of_the_machine_shows_by_round() {
 fn a_workload_of_aborted_requests_is_not_compared() {
     let mut engine = engine(0.0);
     let request = ScriptedRequest { prompt_token_ids: vec![1], max_tokens: 9, ..Default::default() };
-    let script = Script { requests: vec![request], queries_per_iter: vec![1], aborts: vec![(4, 0)] };
+    let script =
+        Script { requests: vec![request], queries_per_iter: vec![1], aborts: vec![(4, 0)], ..Script::default() };
     let workload = NamedScript { name: "gone".to_owned(), description: String::new(), script };
     let report = verify_metrics(&mut engine, &profile(truth()), &[workload], SETTINGS, &mut |_| {}).expect("a report");
     assert_eq!(report.workloads[0].not_compared.as_deref(), Some("no request ran to its end"));
@@ -255,7 +256,7 @@ fn an_engine_that_does_not_repeat_its_schedule_is_named() {
     let requests = vec![request(&mut (500..516)), request(&mut (500..516).chain(0..18))];
     let mut queries_per_iter = vec![0; 41];
     (queries_per_iter[0], queries_per_iter[40]) = (1, 1);
-    let script = Script { requests, queries_per_iter, aborts: vec![] };
+    let script = Script { requests, queries_per_iter, ..Script::default() };
     let workload = NamedScript { name: "echo".to_owned(), description: String::new(), script };
     let mut engine = Restless(engine(0.0));
     let report = verify_metrics(&mut engine, &profile(truth()), &[workload], SETTINGS, &mut |_| {}).expect("a report");

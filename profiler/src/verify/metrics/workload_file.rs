@@ -93,7 +93,7 @@ pub(super) fn parse(json: &[u8], facts: &EngineFacts, mut random: Pcg64) -> Resu
         ensure!((request as usize) < num_requests, "aborts[{index}]: there is no request {request}");
     }
     ensure!(file.aborts.is_sorted_by_key(|abort| abort.0), "aborts must be ordered by iteration");
-    Ok(Script { requests, queries_per_iter, aborts: file.aborts })
+    Ok(Script { requests, queries_per_iter, aborts: file.aborts, forced_drafts: None })
 }
 
 impl FileRequest {
@@ -117,6 +117,6 @@ impl FileRequest {
         if let Some(id) = prompt_token_ids.iter().find(|&&id| id >= vocab_size) {
             bail!("prompt_token_ids holds {id}; the model's vocab_size is {vocab_size}");
         }
-        Ok(ScriptedRequest { prompt_token_ids, max_tokens, priority, cache_salt })
+        Ok(ScriptedRequest { prompt_token_ids, max_tokens, priority, cache_salt, temperature_permille: 0 })
     }
 }

@@ -13,7 +13,7 @@ fn every_generated_workload_has_its_point() {
     let mut engine = engine(0.0);
     for workload in generate(engine.facts(), &[], 400, 0).expect("all workloads") {
         let run = engine.run(&workload.script).expect("it runs");
-        let passes = || run.passes.iter().filter(|pass| !pass.batch().is_empty());
+        let passes = || run.passes.iter().filter(|pass| !pass.batch(&[]).is_empty());
         let name = workload.name.as_str();
         let num_passes = passes().count();
         assert!((100..=800).contains(&num_passes), "{name}: {num_passes} passes");
@@ -28,9 +28,9 @@ fn every_generated_workload_has_its_point() {
             "shared-prefixes" => cached > 10,
             "saturating" => waiting > 10,
             "chunked-prefill" => {
-                passes().any(|pass| pass.batch().prefill_chunks.iter().any(|c| c.num_computed_tokens > 0))
+                passes().any(|pass| pass.batch(&[]).prefill_chunks.iter().any(|c| c.num_computed_tokens > 0))
             }
-            "one-by-one" => passes().all(|pass| pass.batch().num_reqs() == 1),
+            "one-by-one" => passes().all(|pass| pass.batch(&[]).num_reqs() == 1),
             "aborts" => workload.script.aborts.len() > 5 && count(|iteration| !iteration.abort.is_empty()) > 5,
             _ => true,
         };

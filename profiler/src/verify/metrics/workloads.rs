@@ -131,7 +131,7 @@ impl Draft {
         let mut aborts: Vec<(u32, u32)> = self.aborts.iter().map(|&(at, index)| (at, places[index])).collect();
         aborts.sort_unstable();
         let requests = order.iter().map(|&index| self.requests[index].1.clone()).collect();
-        Script { requests, queries_per_iter, aborts }
+        Script { requests, queries_per_iter, aborts, forced_drafts: None }
     }
 }
 

@@ -7,7 +7,8 @@ import platform
 import sys
 from typing import Any
 
-from refusal import look_up
+from refusal import Refused
+from vllm_simulator_model import NotSimulated, described_model
 from vllm_simulator_settings import scheduler_settings
 
 
@@ -61,7 +62,7 @@ def facts(core: Any) -> dict[str, Any]:
             "compute_capability": f"{capability.major}.{capability.minor}" if capability else None,
         },
         "weight_bytes": weight_bytes(core),
-        "kv_cache_bytes_per_block": kv_bytes_per_block(core),
+        "planning": planning(core),
         "host": f"{processor_name()}, threads: {torch.get_num_threads()}, {platform.system()} {platform.release()}",
         "versions": [
             ["vllm", vllm.__version__],
@@ -90,10 +91,19 @@ def count_weight_bytes(worker: Any) -> int:
     return sum(weight.numel() * weight.element_size() for weight in worker.model_runner.model.parameters())
 
 
-def kv_bytes_per_block(core: Any) -> int:
-    """Bytes of one block in all layers of a rank."""
-    groups = look_up(core.scheduler, "kv_cache_config", "kv_cache_groups")
-    return sum(group.kv_cache_spec.page_size_bytes * len(group.layer_names) for group in groups)
+def planning(core: Any) -> dict[str, Any]:
+    """What the layers keep, as the workers say, who drafts, and what vLLM made of it."""
+    specs: dict[str, Any] = {}
+    # Stages of a pipeline have different layers, ranks of one stage the same.
+    for of_rank in core.model_executor.get_kv_cache_specs():
+        specs |= of_rank
+    try:
+        return described_model(core.vllm_config, specs, core.scheduler)
+    except NotSimulated as error:
+        raise Refused("not_simulated", str(error)) from error
+    except AttributeError as error:
+        message = f"this vLLM does not describe its KV cache as others do: {error}"
+        raise Refused("unsupported_version", message) from error
 
 
 def attention_backend(core: Any) -> str | None:

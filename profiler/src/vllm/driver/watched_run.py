@@ -10,6 +10,8 @@ from refusal import Refused
 
 # A script has a few thousand passes at most; far beyond it an engine makes no progress.
 MAX_PASSES = 1_000_000
+# Of a vocabulary's first tokens, which few texts hold.
+FORCED_TOKEN_ID = 3
 
 
 class Watch:
@@ -22,7 +24,14 @@ class Watch:
         self.index_of: dict[str, int] = {}
         self.row: dict[str, Any] = {}
         self.preempted: list[str] = []
+        # By pass, the drafts that it verifies, by request.
+        self.verified_in: dict[int, dict[str, int]] = {}
+        # For measuring: how many drafts without meaning take the place of each proposal.
+        self.forced_drafts: int | None = None
         schedule, update, preempt = scheduler.schedule, scheduler.update_from_output, scheduler._preempt_request
+        take_drafts = scheduler.update_draft_token_ids
+        verified_in = self.verified_in
+        has_drafter = scheduler.num_spec_tokens > 0
         now = time.perf_counter_ns
 
         def watched_preempt(request: Any, *args: Any, **kwargs: Any) -> None:
@@ -41,18 +50,40 @@ class Watch:
             ]
             row["free"] = self.pool.get_num_free_blocks()
             row["counts"] = scheduler.get_request_counts()
+            if has_drafter:
+                # Counted now, as the worker of an engine in this process may change the object.
+                drafts = output.scheduled_spec_decode_tokens
+                verified_in[id(output)] = {request_id: len(tokens) for request_id, tokens in drafts.items()}
             return output
 
-        def watched_update(output: Any, *args: Any, **kwargs: Any) -> Any:
+        def watched_update(output: Any, model_output: Any, *args: Any, **kwargs: Any) -> Any:
             self.row["executed"] = now()
             self.row["done"] = output
-            outputs = update(output, *args, **kwargs)
+            if has_drafter:
+                self.row["sampled"] = sampled_counts(model_output)
+            outputs = update(output, model_output, *args, **kwargs)
             self.row["updated"] = now()
             return outputs
+
+        def watched_take_drafts(drafts: Any, *args: Any, **kwargs: Any) -> None:
+            if self.forced_drafts is not None:
+                forced = [[FORCED_TOKEN_ID] * self.forced_drafts for _ in drafts.req_ids]
+                drafts = type(drafts)(drafts.req_ids, forced)
+            self.row["drafts"] = dict(zip(drafts.req_ids, map(len, drafts.draft_token_ids), strict=True))
+            take_drafts(drafts, *args, **kwargs)
 
         scheduler.schedule = watched_schedule
         scheduler.update_from_output = watched_update
         scheduler._preempt_request = watched_preempt
+        scheduler.update_draft_token_ids = watched_take_drafts
+
+
+def sampled_counts(model_output: Any) -> dict[str, int]:
+    """Tokens that a pass brought, by request; 0 for a part of a prompt that is not its end."""
+    sampled = model_output.sampled_token_ids
+    if not sampled:
+        return {}
+    return {request_id: len(sampled[row]) for request_id, row in model_output.req_id_to_index.items()}
 
 
 class Script:
@@ -65,7 +96,12 @@ class Script:
         self.requests = []
         for index, request in enumerate(command["requests"]):
             params = SamplingParams(
-                max_tokens=request["max_tokens"], temperature=0.0, ignore_eos=True, detokenize=False
+                max_tokens=request["max_tokens"],
+                temperature=request.get("temperature", 0.0),
+                # No seed of its own: vLLM 0.32's `_bookkeeping_sync` asks a processor's generator for its offset, which
+                # it has not. All draw from the engine's.
+                ignore_eos=True,
+                detokenize=False,
             )
             made = EngineCoreRequest(
                 request_id=f"r{index:08}",
@@ -106,7 +142,9 @@ def run(watch: Watch, command: dict[str, Any]) -> dict[str, Any]:
     if not core.scheduler.reset_prefix_cache():
         raise Refused("engine", "the engine did not empty its prefix cache although it is idle")
     script = Script(core, command)
+    watch.forced_drafts = command.get("forced_drafts")
     watch.index_of = {request.request_id: index for index, (request, _) in enumerate(script.requests)}
+    watch.verified_in.clear()
     rows: list[dict[str, Any]] = []
     num_joined = 0
     gc.collect()
@@ -143,6 +181,7 @@ def run(watch: Watch, command: dict[str, Any]) -> dict[str, Any]:
 def describe(watch: Watch, script: Script, rows: list[dict[str, Any]], origin: int) -> dict[str, Any]:
     """The rows as the trace format has them, with instants since the script began."""
     outputs: list[list[int]] = [[] for _ in script.requests]
+    proposals: list[list[int]] = [[] for _ in script.requests]
     issued_in: dict[int, int] = {}
     passes = []
     for number, row in enumerate(rows):
@@ -157,6 +196,7 @@ def describe(watch: Watch, script: Script, rows: list[dict[str, Any]], origin: i
             describe_schedule(watch, row, entry)
         if "done" in row:
             entry["done"] = issued_in[id(row["done"])]
+            describe_drafts(watch, row, entry, proposals)
         describe_outputs(watch, row, entry, outputs)
         entry["free_end"] = row["free_end"]
         called = row["called"]
@@ -164,7 +204,7 @@ def describe(watch: Watch, script: Script, rows: list[dict[str, Any]], origin: i
         executed = row.get("executed", scheduled)
         instants = [row["begin"], called, scheduled, executed, row.get("updated", executed), row["end"]]
         passes.append({"entry": entry, "ns": [instant - origin for instant in instants]})
-    return {"passes": passes, "outputs": outputs}
+    return {"passes": passes, "outputs": outputs, "proposals": proposals}
 
 
 def describe_schedule(watch: Watch, row: dict[str, Any], entry: dict[str, Any]) -> None:
@@ -187,8 +227,39 @@ def describe_schedule(watch: Watch, row: dict[str, Any], entry: dict[str, Any]) 
     entry |= {key: admissions for key, admissions in admitted.items() if admissions}
     if row["preempted"]:
         entry["pre"] = [index_of[request_id] for request_id in row["preempted"]]
+    describe_verifications(watch, output, entry)
     entry["free"] = row["free"]
     entry["run"], entry["wait"] = row["counts"]
+
+
+def describe_verifications(watch: Watch, output: Any, entry: dict[str, Any]) -> None:
+    """What a drafter adds to a pass; nothing without one."""
+    drafts = watch.verified_in.get(id(output))
+    if drafts:
+        entry["spec"] = [[watch.index_of[request_id], num_drafts] for request_id, num_drafts in drafts.items()]
+    # vLLM 0.32 does not look for drafts that nobody can use.
+    if getattr(output, "skip_drafts", False) and output.total_num_scheduled_tokens:
+        entry["skip"] = 1
+    if output.num_spec_tokens_to_schedule != watch.scheduler.num_spec_tokens:
+        entry["k"] = output.num_spec_tokens_to_schedule
+
+
+def describe_drafts(watch: Watch, row: dict[str, Any], entry: dict[str, Any], proposals: list[list[int]]) -> None:
+    """How many drafts the pass accepted, and how many were proposed for the requests that it gave a token."""
+    sampled = row.get("sampled")
+    if sampled is None:
+        return
+    accepted = []
+    for request_id, num_drafts in watch.verified_in[id(row["done"])].items():
+        if not 1 <= sampled.get(request_id, 0) <= num_drafts + 1:
+            raise Refused("engine", f"{sampled.get(request_id)} tokens came of a verification of {num_drafts} drafts")
+        accepted.append([watch.index_of[request_id], num_drafts, sampled[request_id] - 1])
+    if accepted:
+        entry["acc"] = accepted
+    proposed = row.get("drafts", {})
+    for request_id, num_tokens in sampled.items():
+        if num_tokens:
+            proposals[watch.index_of[request_id]].append(proposed.get(request_id, 0))
 
 
 def describe_outputs(watch: Watch, row: dict[str, Any], entry: dict[str, Any], outputs: list[list[int]]) -> None:
