@@ -121,7 +121,14 @@ impl SingleType {
     /// Tokens that a table has room for; 0 where the group has to be asked at every pass.
     #[inline]
     pub(super) fn capacity(&self, blocks: &GroupBlocks) -> u32 {
-        if self.aligned_mamba().is_some() { 0 } else { blocks.len() * self.block_size }
+        match self.kind {
+            LayerKind::Mamba(state) => match state.mode {
+                MambaCacheMode::Align => 0,
+                // The last blocks are the drafts'.
+                MambaCacheMode::None => blocks.len().saturating_sub(state.num_speculative_blocks) * self.block_size,
+            },
+            _ => blocks.len() * self.block_size,
+        }
     }
 
     /// Tokens at which the next block can get its key; 0 where a prefix that ends inside a block may get one, too.
