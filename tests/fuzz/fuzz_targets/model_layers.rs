@@ -11,8 +11,8 @@ use sim_core::speculative::SpeculativeMethod;
 const MAX_LAYERS: u64 = 8192;
 
 fuzz_target!(|bytes: &[u8]| {
-    let tensor_parallel_size = u32::from(bytes.len() % 7 == 0) * 7 + 1;
-    let kv_cache_dtype = if bytes.len() % 3 == 0 { KvCacheDtype::Fp8 } else { KvCacheDtype::Auto };
+    let tensor_parallel_size = u32::from(bytes.len().is_multiple_of(7)) * 7 + 1;
+    let kv_cache_dtype = if bytes.len().is_multiple_of(3) { KvCacheDtype::Fp8 } else { KvCacheDtype::Auto };
     let settings = ModelSettings { tensor_parallel_size, kv_cache_dtype, ..ModelSettings::default() };
     let model = match ModelKvCache::from_json(bytes, &settings) {
         Ok(model) => model,
