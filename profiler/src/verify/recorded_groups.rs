@@ -56,8 +56,10 @@ pub(crate) struct RecordedDrafting {
     k: u32,
     /// KV slots behind the scheduled tokens (`Scheduler.num_lookahead_tokens`).
     lookahead: u32,
-    /// Input tokens that a request's drafting takes (`SpeculativeConfig.max_num_new_slots_for_drafting`).
-    draft_slots: u32,
+    /// Input tokens that a request's drafting takes (`SpeculativeConfig.max_num_new_slots_for_drafting`); older
+    /// recordings do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    draft_slots: Option<u32>,
     /// Tokens behind a block that its key covers (`Scheduler.num_hash_lookahead_tokens`).
     hash_lookahead: u32,
     /// Whether a hit gives up its last block (`Scheduler.use_eagle_block_drop`).
@@ -69,13 +71,14 @@ pub(crate) struct RecordedDrafting {
 }
 
 impl RecordedDrafting {
-    /// What the simulator derived from the same drafter; `None` if it has none.
-    pub(crate) fn of(config: &EngineConfig) -> Option<Self> {
+    /// What the simulator derived from the same drafter, as far as `recorded` says it; `None` if it has none.
+    pub(crate) fn of(config: &EngineConfig, recorded: Option<&Self>) -> Option<Self> {
         config.speculative.as_ref()?;
+        let says_slots = recorded.is_none_or(|recorded| recorded.draft_slots.is_some());
         Some(Self {
             k: config.num_speculative_tokens(),
             lookahead: config.num_lookahead_tokens(),
-            draft_slots: config.draft_slots(),
+            draft_slots: says_slots.then(|| config.draft_slots()),
             hash_lookahead: config.num_hash_lookahead_tokens(),
             eagle_block_drop: config.drops_eagle_block(),
             skips_drafts: config.can_skip_drafts(),
@@ -110,12 +113,28 @@ impl Planning {
             found == *groups,
             "this engine is not simulated: vLLM put the layers into {groups:?}, the simulator into {found:?}"
         );
-        let found = RecordedDrafting::of(&config);
+        let found = RecordedDrafting::of(&config, self.speculative.as_ref());
         ensure!(
             found == self.speculative,
             "this engine is not simulated: of the drafter vLLM made {:?}, the simulator {found:?}",
             self.speculative
         );
         Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_that_leaves_the_slots_out_is_compared_without_them() {
+        let recorded: RecordedDrafting = serde_json::from_str(
+            r#"{"k": 3, "lookahead": 0, "hash_lookahead": 0, "eagle_block_drop": false, "skips_drafts": false,
+                "prefill_lookahead": 0}"#,
+        )
+        .expect("the slots are optional");
+        assert_eq!(recorded.draft_slots, None, "not said");
+        assert_eq!(RecordedDrafting::of(&EngineConfig::default(), Some(&recorded)), None, "no drafter");
     }
 }

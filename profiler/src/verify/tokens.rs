@@ -103,7 +103,7 @@ pub(crate) fn compare(trace: &RecordedTrace) -> Result<Option<Difference>> {
         }
     }
     if trace.speculative.is_some() {
-        let found = RecordedDrafting::of(&config);
+        let found = RecordedDrafting::of(&config, trace.speculative.as_ref());
         if let Some(difference) = compare_value(0, "what follows from the drafter", &trace.speculative, &found) {
             return Ok(Some(difference));
         }
