@@ -135,6 +135,6 @@ mod tests {
         )
         .expect("the slots are optional");
         assert_eq!(recorded.draft_slots, None, "not said");
-        assert_eq!(RecordedDrafting::of(&EngineConfig::default(), Some(&recorded)), None, "no drafter");
+        assert_eq!(RecordedDrafting::of(&EngineConfig::new(16, 100, 1000), Some(&recorded)), None, "no drafter");
     }
 }
