@@ -43,10 +43,7 @@ impl Scheduler<'_> {
     /// is not computed yet are dropped. Source: `update_draft_token_ids`.
     pub(crate) fn update_draft_token_ids(&mut self, output: &SchedulerOutput, place: usize, num_drafts: u32) {
         let scheduled = &output.scheduled[place];
-        if !self.live.holds(scheduled.slot, scheduled.id) {
-            return;
-        }
-        let request = self.live.get_mut(scheduled.slot);
+        let Some(request) = self.live.held_mut(scheduled.slot, scheduled.id) else { return };
         request.num_spec_tokens = if request.is_prefill_chunk { 0 } else { num_drafts };
     }
 }

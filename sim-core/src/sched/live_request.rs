@@ -90,6 +90,8 @@ pub(super) struct LiveRequests {
 
 const ABSENT: u32 = u32::MAX;
 const UNTOUCHED: u32 = u32::MAX - 1;
+/// Whose slot it is that no request has: of no workload.
+const NOBODY: RequestId = RequestId(u32::MAX);
 
 impl LiveRequests {
     pub(super) fn new(num_requests: usize) -> Self {
@@ -128,15 +130,16 @@ impl LiveRequests {
     /// Ends the request; its slot may be used again.
     pub(super) fn remove(&mut self, id: RequestId) {
         if let Place::Slot(slot) = self.place(id) {
+            self.slots[slot as usize].id = NOBODY;
             self.unused.push(slot);
         }
         self.places[id.index()] = ABSENT;
     }
 
-    /// Whether `slot` still belongs to `id`.
+    /// What is in `slot`, if it still belongs to `id`.
     #[inline]
-    pub(super) fn holds(&self, slot: u32, id: RequestId) -> bool {
-        self.places[id.index()] == slot
+    pub(super) fn held_mut(&mut self, slot: u32, id: RequestId) -> Option<&mut LiveRequest> {
+        Some(&mut self.slots[slot as usize]).filter(|request| request.id == id)
     }
 
     #[inline]

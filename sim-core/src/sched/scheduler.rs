@@ -269,7 +269,7 @@ impl<'a> Scheduler<'a> {
             let num_new_tokens = scheduled.num_scheduled_tokens;
             if PLAIN && num_new_tokens == 1 && scheduled.num_computed_tokens > 0 {
                 num_decodes += 1;
-                decode_context += u64::from(scheduled.num_computed_tokens) + 1;
+                decode_context += u64::from(scheduled.num_computed_tokens);
             } else if PLAIN {
                 output.batch.push(num_new_tokens, scheduled.num_computed_tokens);
             } else {
@@ -295,6 +295,7 @@ impl<'a> Scheduler<'a> {
                 }
             }
         }
-        output.batch.add_decodes(num_decodes, decode_context);
+        // Each looks at its new token, too.
+        output.batch.add_decodes(num_decodes, decode_context + u64::from(num_decodes));
     }
 }

@@ -26,15 +26,12 @@ impl Scheduler<'_> {
         let settling = self.settling();
         let mut any_running_finished = false;
         for scheduled in &output.scheduled {
-            // Aborted or finished since the pass was issued.
-            let is_gone = !self.live.holds(scheduled.slot, scheduled.id);
+            let request = self.live.held_mut(scheduled.slot, scheduled.id);
             if !PLAIN && scheduled.num_draft_tokens > 0 {
-                note_verification(scheduled, !is_gone, outputs);
+                note_verification(scheduled, request.is_some(), outputs);
             }
-            if is_gone {
-                continue;
-            }
-            let request = self.live.get_mut(scheduled.slot);
+            // Aborted or finished since the pass was issued.
+            let Some(request) = request else { continue };
             request.num_in_flight_tokens -= scheduled.num_scheduled_tokens;
             let is_stale = request.num_stale_tokens > 0;
             if is_stale {
