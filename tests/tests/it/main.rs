@@ -26,6 +26,7 @@ mod properties;
 mod drawn_engine;
 mod engine_properties;
 mod speculative_properties;
+mod mutations;
 mod oracles;
 mod models;
 mod model_mutations;

@@ -1,0 +1,59 @@
+//! The mutations that `scripts/mutate-engine.sh` tries still say what the code says: running them takes too long for every
+//! day, and code that moves would silently take them out.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// Most of the rules that can be broken one at a time; fewer would be a list that was cut.
+const FEWEST: usize = 100;
+
+#[derive(Deserialize)]
+struct List {
+    mutation: Vec<Mutation>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mutation {
+    name: String,
+    /// In `sim-core/src`.
+    file: String,
+    from: String,
+    to: String,
+    /// Why no trace can notice it.
+    unnoticed: Option<String>,
+}
+
+fn lists() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("mutations");
+    let files = fs::read_dir(folder).expect("tests/mutations").map(|entry| entry.expect("an entry").path());
+    files.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect()
+}
+
+#[test]
+fn every_mutation_changes_one_place_of_the_engine() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sim-core/src");
+    let (mut names, mut complaints) = (Vec::new(), Vec::new());
+    for path in lists() {
+        let text = fs::read_to_string(&path).expect("a list of mutations");
+        let list: List = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for Mutation { name, file, from, to, unnoticed } in list.mutation {
+            let code = fs::read_to_string(source.join(&file)).unwrap_or_default();
+            let count = code.matches(&from).count();
+            if count != 1 || from == to {
+                complaints.push(format!("{name}: its text stands {count} times in {file}"));
+            }
+            if unnoticed.is_some_and(|reason| reason.len() < 40) {
+                complaints.push(format!("{name}: why no trace notices it is not said"));
+            }
+            names.push(name);
+        }
+    }
+    let num_mutations = names.len();
+    names.sort();
+    names.dedup();
+    assert!(complaints.is_empty(), "{complaints:#?}");
+    assert!(num_mutations >= FEWEST && names.len() == num_mutations, "{num_mutations} mutations of distinct names");
+}
