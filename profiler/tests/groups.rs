@@ -52,7 +52,14 @@ fn flags_of_vllm_serve_decide_about_groups() {
         &["--kv-cache-dtype", "fp8", "--disable-hybrid-kv-cache-manager"],
         &["    62 layers of attention to 1024 tokens, all kept: blocks of 16 tokens"],
     );
-    check("gpt-oss-20b", &[], &["    12 layers of a sliding window of 128 tokens: blocks of 16 tokens"]);
+    check(
+        "gpt-oss-20b",
+        &[],
+        &[
+            "    12 times\n            1 × a sliding window of 128 tokens, 8 KV heads of 64",
+            "    12 layers of a sliding window of 128 tokens: blocks of 16 tokens",
+        ],
+    );
     check(
         "llama-3.1-8b",
         &["--attention-backend", "FLASHINFER", "--uvicorn-log-level", "info"],

@@ -135,13 +135,38 @@ fn platform(model: ModelKvCache, drafter: Option<DrafterPlatform>, settings: &Mo
 fn layers(text: &mut String, ranks: u32, model: &[ModelLayers], drafter: &[ModelLayers]) -> Result<(), FormatError> {
     let of = if ranks == 1 { String::new() } else { format!(", on one of {ranks} ranks") };
     writeln!(text, "Layers, in the order in which vLLM builds them{of}")?;
-    for run in model {
-        writeln!(text, "  {:>4} × {}", run.num_layers, layer(run))?;
-    }
-    for run in drafter {
-        writeln!(text, "  {:>4} × {}, the drafter's", run.num_layers, layer(run))?;
-    }
+    stretches(text, model, "")?;
+    stretches(text, drafter, ", the drafter's")?;
     writeln!(text)
+}
+
+/// Longest pattern of layers that is looked for.
+const MAX_PERIOD: usize = 12;
+
+/// The layers, a pattern that repeats written once.
+fn stretches(text: &mut String, mut runs: &[ModelLayers], whose: &str) -> Result<(), FormatError> {
+    while !runs.is_empty() {
+        let (period, times) = repetition(runs);
+        let (pattern, rest) = runs.split_at(period);
+        let indent = if times > 1 { "       " } else { "" };
+        if times > 1 {
+            writeln!(text, "  {times:>4} times{whose}")?;
+        }
+        for run in pattern {
+            let whose = if times > 1 { "" } else { whose };
+            writeln!(text, "{indent}  {:>4} × {}{whose}", run.num_layers, layer(run))?;
+        }
+        runs = &rest[period * (times - 1)..];
+    }
+    Ok(())
+}
+
+/// The pattern at the beginning that covers the most when it is repeated: its length, and how often it comes.
+fn repetition(runs: &[ModelLayers]) -> (usize, usize) {
+    let times = |period: usize| runs.chunks_exact(period).take_while(|chunk| *chunk == &runs[..period]).count();
+    let periods = (2..=MAX_PERIOD.min(runs.len())).map(|period| (period, times(period))).filter(|found| found.1 > 1);
+    // Of those that cover the same the shortest.
+    periods.rev().max_by_key(|(period, times)| period * times).unwrap_or((1, 1))
 }
 
 fn layer(run: &ModelLayers) -> String {
