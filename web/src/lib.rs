@@ -5,6 +5,7 @@
 
 mod actions;
 mod answer;
+mod detail;
 mod app;
 #[cfg(test)]
 mod browser_tests;

@@ -2,7 +2,8 @@
 
 use sim_core::scenario::ModelConfig;
 
-use crate::answer::{Answer, GanttWindow, MeasuredRun, ProfileCard, RequestRow};
+use crate::answer::{Answer, ProfileCard};
+use crate::detail::{GanttWindow, MeasuredRun, RequestRow};
 use crate::parcel::{choices, records};
 
 /// A run to be made: everything it depends on.

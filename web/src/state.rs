@@ -8,7 +8,8 @@ use sim_core::profile::Profile;
 use sim_core::scenario::Scenario;
 use sim_core::scenario::command::SetAside;
 
-use crate::answer::{Answer, GanttWindow, MeasuredRun, RequestRow};
+use crate::answer::Answer;
+use crate::detail::{GanttWindow, MeasuredRun, RequestRow};
 use crate::gallery::GalleryEntry;
 
 /// Where a profile comes from.

@@ -7,7 +7,8 @@ use sim_core::profile::schema::{
 };
 
 use super::session::{Host, Session};
-use crate::answer::{Answer, GanttWindow, Limit};
+use crate::answer::{Answer, Limit};
+use crate::detail::GanttWindow;
 use crate::protocol::{Reply, Request, RunInput};
 
 const SHIPPED: &[u8] = include_bytes!("../../../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json");

@@ -4,7 +4,7 @@ use sim_core::math;
 use sim_core::metrics::recorder::{PassRecord, Recording};
 use sim_core::time::SimTime;
 
-use crate::answer::{GanttWindow, PassBar};
+use crate::detail::{GanttWindow, PassBar};
 
 /// Length of the stretch that is shown first, in seconds.
 const FIRST_STRETCH: f64 = 2.0;

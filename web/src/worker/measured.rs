@@ -6,7 +6,8 @@ use sim_core::metrics::goodput::Goodput;
 use sim_core::metrics::json_measured::MeasuredResult;
 
 use super::{metric, summary};
-use crate::answer::{MeasuredRun, Metric, Totals};
+use crate::answer::{Metric, Totals};
+use crate::detail::MeasuredRun;
 
 /// The result of file `name`: distributions if it is detailed, else the statistics it has.
 pub(crate) fn measured_run(result: &MeasuredResult, name: &str) -> MeasuredRun {

@@ -8,7 +8,7 @@ use sim_core::metrics::goodput::Goodput;
 use sim_core::metrics::recorder::Recording;
 use sim_core::metrics::request_metrics::tpot;
 
-use crate::answer::RequestRow;
+use crate::detail::RequestRow;
 
 /// Most rows of one answer.
 const MAX_ROWS: u32 = 10_000;

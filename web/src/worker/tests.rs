@@ -11,7 +11,8 @@ use sim_core::simulation_result::SimulationResult;
 use sim_core::simulator::{SimulationOptions, simulate};
 
 use super::session::{Host, Session};
-use crate::answer::{Answer, GanttWindow, Limit, RequestRow};
+use crate::answer::{Answer, Limit};
+use crate::detail::{GanttWindow, RequestRow};
 use crate::protocol::{ExportKind, Found, Reply, Request, RunInput};
 
 const PROFILE: &[u8] = include_bytes!("../../../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json");

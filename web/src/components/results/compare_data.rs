@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::sentences::{metric, middle, percentile};
-use crate::answer::{Answer, MeasuredRun, Metric, Totals};
+use crate::answer::{Answer, Metric, Totals};
+use crate::detail::MeasuredRun;
 use crate::format::{change, duration, grouped, three_digits};
 use crate::state::Run;
 

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::compare::DeltaTable;
 use super::compare_data::{Judgement, Setting, latencies, median_error, settings};
 use super::parts::Shown;
-use crate::answer::MeasuredRun;
+use crate::detail::MeasuredRun;
 use crate::format::{grouped, percent};
 use crate::state::{AppState, Run};
 

@@ -7,8 +7,8 @@ use leptos::prelude::*;
 
 use super::parts::{Fold, Shown};
 use super::passes_data::{self, panned, zoomed};
-use crate::answer::GanttWindow;
 use crate::components::plot_view::{PlotSource, PlotView};
+use crate::detail::GanttWindow;
 use crate::state::AppState;
 
 /// Most requests that have a row.

@@ -1,7 +1,7 @@
 //! A stretch of the run as the pass view draws it, and how the stretch moves.
 
-use crate::answer::{GanttWindow, PassBar};
 use crate::components::plot_view::{Reading, Table};
+use crate::detail::{GanttWindow, PassBar};
 use crate::format::{duration, grouped};
 use crate::plot::gantt::{GanttPlot, GanttRow, PassBlock, PassKind, SpanKind};
 

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::parts::{Fold, Shown};
-use crate::answer::RequestRow;
+use crate::detail::RequestRow;
 use crate::format::{duration, grouped};
 use crate::state::AppState;
 
