@@ -9,7 +9,7 @@ pub(super) const MAX_LAYERS: usize = 4096;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PlanningError {
-    /// There are no layers, or more than [`MAX_LAYERS`].
+    /// There are no layers, or more than can be planned.
     NumLayers {
         /// How many there are.
         num_layers: usize,

@@ -1,8 +1,8 @@
 //! Models: what the engine must know of one, from its `config.json`. Knows no scheduler and no time.
 //!
-//! A file becomes layers in three steps: [`config_file`] reads fields within limits, [`rank`] counts what one layer keeps
-//! on one rank, and the families ([`dense`], [`windows`], [`mla`], [`hybrids`]) say which layers a model has, in the order
-//! in which vLLM builds them. [`architectures`] is the table of the models that are known, [`model`] the way in.
+//! A file becomes layers in three steps: `config_file` reads fields within limits, `rank` counts what one layer keeps
+//! on one rank, and the families (`dense`, `windows`, `mla`, `hybrids`) say which layers a model has, in the order
+//! in which vLLM builds them. `architectures` is the table of the models that are known, `model` the way in.
 
 pub mod layers;
 pub mod settings;
