@@ -98,7 +98,7 @@ pageTest("two files at once are both taken", async ({ page, open }) => {
 const BAD = [
   ["hello.txt", "hello there", ['"hello there" is none of what can be read here', "a profile"]],
   ["cut-off.json", fileOf("www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json").subarray(0, 9000), ["the text ends"]],
-  ["future.json", ownProfile(1, (profile) => { profile.version = 9; }), ["$.version: 9 is newer than 2"]],
+  ["future.json", ownProfile(1, (profile) => { profile.version = 9; }), ["$.version: 9 is newer than 3"]],
   ["negative.json", ownProfile(1, (profile) => { profile.step_time.non_attention.time_us[3] = -5; }), ["$.step_time.non_attention.time_us[3]: -5", "must be above 0 and at most 1000000000"]],
   ["text-for-number.json", ownProfile(1, (profile) => { profile.model.hidden_size = "big"; }), ["model.hidden_size", "big"]],
   ["large-config.json", modelConfig({ padding: "x".repeat(1 << 20) }), ["a model's config.json of 10", "the limit is 1048576"]],
