@@ -57,3 +57,22 @@ fn every_mutation_changes_one_place_of_the_engine() {
     assert!(complaints.is_empty(), "{complaints:#?}");
     assert!(num_mutations >= FEWEST && names.len() == num_mutations, "{num_mutations} mutations of distinct names");
 }
+
+/// The replay borrows the profiler's own files, one by one.
+#[test]
+fn the_replay_has_every_file_that_its_files_use() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let main = fs::read_to_string(folder.join("mutations/replay/src/main.rs")).expect("the replay");
+    let names: Vec<&str> = main.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';')).collect();
+    let mut missing = Vec::new();
+    for name in &names {
+        let text =
+            fs::read_to_string(folder.join(format!("../profiler/src/verify/{name}.rs"))).expect("a file of verify");
+        for line in text.lines() {
+            let used = line.strip_prefix("use super::").or_else(|| line.strip_prefix("use crate::verify::"));
+            let used = used.and_then(|path| path.split([':', ';']).next());
+            missing.extend(used.filter(|used| !names.contains(used)).map(|used| format!("{name} uses {used}")));
+        }
+    }
+    assert!(names.len() >= 4 && missing.is_empty(), "{names:?} lack {missing:?}");
+}

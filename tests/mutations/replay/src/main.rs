@@ -2,6 +2,11 @@
 
 #[path = "../../../../profiler/src/verify/recorded_engine.rs"]
 mod recorded_engine;
+#[path = "../../../../profiler/src/verify/recorded_groups.rs"]
+#[allow(dead_code)]
+mod recorded_groups;
+#[path = "../../../../profiler/src/verify/recorded_model.rs"]
+mod recorded_model;
 #[path = "../../../../profiler/src/verify/recorded_trace.rs"]
 mod recorded_trace;
 #[path = "../../../../profiler/src/verify/replay.rs"]
