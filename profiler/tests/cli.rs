@@ -56,6 +56,28 @@ fn without_arguments_it_simulates_a_real_trace_and_says_that_it_is_simulated() {
     assert!(stdout.contains("Successful requests:                     1000"), "{stdout}");
 }
 
+/// A drafter is one JSON object, or its keys behind a dot, or vLLM's short names, in any order.
+#[test]
+fn a_drafter_is_the_same_however_it_is_written() {
+    let link = |drafter: &[&str]| {
+        let output = profiler(&[&["link", "--spec-acceptance-length", "2"], drafter].concat());
+        assert!(output.status.success(), "{drafter:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let whole = link(&["--speculative-config", r#"{"method":"ngram","num_speculative_tokens":3}"#]);
+    assert!(whole.contains("speculative-config="), "{whole}");
+    for written in [
+        &["--speculative-config.method", "ngram", "--speculative-config.num_speculative_tokens=3"][..],
+        &["-sc.num-speculative-tokens", "3", "--speculative_config.method=ngram"],
+        &["--spec-method", "ngram", "--spec-tokens", "3"],
+        &["-sc", r#"{"method":"ngram","num_speculative_tokens":3}"#],
+    ] {
+        assert_eq!(link(written), whole, "{written:?}");
+    }
+    check_refused(&["--speculative-config.metod", "ngram"], "metod");
+    check_refused(&["--speculative-config.method"], "a value is needed");
+}
+
 #[test]
 fn any_workload_flag_replaces_the_built_in_trace() {
     for flag in [["--request-rate", "20"], ["--random-input-len", "64"], ["--max-concurrency", "8"]] {

@@ -8,9 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::CommandFactory as _;
 use jiff::Zoned;
+use sim_core::config::SpeculativeArgs;
 use sim_core::config::flags::{FlagEffect, FlagError};
 use sim_core::profile::schema::DeviceType;
-use sim_core::scenario::{Prepared, TextTokens, meaning, prepare};
+use sim_core::scenario::{Prepared, Scenario, TextTokens, meaning, prepare};
 use sim_core::simulator::SimulationOptions;
 
 use crate::simulate::inputs::Inputs;
@@ -121,6 +122,9 @@ impl Args {
     }
 }
 
+/// The drafter's flag, which is also written key by key.
+const DRAFTER: &str = "--speculative-config";
+
 /// Takes those flags of vLLM out of a command line of `simulate`, `link` or `serve` that change nothing here, with a note, and refuses by
 /// name those that are not simulated. What is left is for the parser.
 #[expect(clippy::print_stderr, reason = "a flag that changes nothing is said so")]
@@ -135,16 +139,24 @@ pub(super) fn take_vllm_flags(arguments: Vec<OsString>) -> Result<Vec<OsString>>
     });
     let own = own.unwrap_or_default();
     let mut kept = vec![];
+    let mut drafter = Scenario::default();
     let mut rest = arguments.into_iter().peekable();
     while let Some(argument) = rest.next() {
         let text = argument.to_string_lossy().into_owned();
-        // vLLM's two short names; a parser of one-letter options would read them as `-t p`.
+        // vLLM's three short names; a parser of one-letter options would read them as `-t p`.
         let text = match text.split_at_checked(3) {
+            Some(("-sc", rest)) => format!("--speculative-config{rest}"),
             Some(("-tp", rest)) => format!("--tensor-parallel-size{rest}"),
             Some(("-pp", rest)) => format!("--pipeline-parallel-size{rest}"),
             _ => text,
         };
         let name = text.split_once('=').map_or(text.as_str(), |(name, _)| name).replace('_', "-");
+        if own.contains(&DRAFTER.to_owned()) && (name == DRAFTER || SpeculativeArgs::key_of_flag(&name).is_some()) {
+            let inline = text.split_once('=').map(|(_, value)| value.to_owned());
+            let value = inline.or_else(|| rest.next().map(|next| next.to_string_lossy().into_owned()));
+            drafter.set(&name, value.as_deref())?;
+            continue;
+        }
         if !name.starts_with("--") || name == "--" || name == "--help" || own.contains(&name) {
             let inline = text.split_once('=').map(|(_, value)| format!("={value}")).unwrap_or_default();
             kept.push(if own.contains(&name) { OsString::from(format!("{name}{inline}")) } else { argument });
@@ -167,6 +179,10 @@ pub(super) fn take_vllm_flags(arguments: Vec<OsString>) -> Result<Vec<OsString>>
                 }
             }
         }
+    }
+    // Its keys may each be a flag; the parser gets them as one.
+    if let Some(whole) = drafter.get("speculative-config") {
+        kept.insert(2, OsString::from(format!("{DRAFTER}={whole}")));
     }
     Ok(kept)
 }
