@@ -63,7 +63,7 @@ impl AttentionTables {
                 let of = lacking.span.map_or_else(alloc::string::String::new, |span| format!(" of {}", describe(span)));
                 let message = format!(
                     "the profile has no times of passes that verify drafts{of}, so speculative decoding cannot be \
-                     simulated with it: measure it with `profiler profile --speculative-config …`"
+                     simulated with it: measure it with `profiler profile … -- --speculative-config …`"
                 );
                 Err(ProfileError::Settings { setting: "step_time.verification_attention", message })
             }
