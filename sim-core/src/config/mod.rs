@@ -174,6 +174,13 @@ impl EngineConfig {
         self.speculative.as_ref().map_or(0, SpeculativeConfig::num_lookahead_tokens)
     }
 
+    /// Passes from one that computes prompts to the next, where that acts; 1 for no such rule
+    /// (`scheduler.py::local_prefill_interval`).
+    #[must_use]
+    pub const fn local_prefill_interval(&self) -> u32 {
+        if self.vllm_version.schedules_prefills_at_intervals() { self.prefill_schedule_interval } else { 1 }
+    }
+
     /// Input tokens of a pass that drafting takes for each request.
     #[must_use]
     pub fn draft_slots(&self) -> u32 {

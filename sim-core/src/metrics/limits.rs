@@ -139,8 +139,7 @@ impl<'a> Judge<'a> {
             keyed.sort_by_key(|&(pass, queued_time, _)| (pass, queued_time));
             admissions.extend(keyed.iter().map(|&(pass, _, num_tokens)| (pass, num_tokens)));
         }
-        let has_interval = config.vllm_version.schedules_prefills_at_intervals();
-        let interval = PrefillInterval::new(if has_interval { config.prefill_schedule_interval } else { 1 });
+        let interval = PrefillInterval::new(config.local_prefill_interval());
         Self { config, draft_slots: config.draft_slots(), admissions, num_admitted: 0, interval }
     }
 

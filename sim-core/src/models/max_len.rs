@@ -12,7 +12,7 @@ use super::error::ModelConfigError;
 use crate::math;
 
 /// Where the length stands; the smallest counts.
-const LENGTHS: [&str; 9] = [
+pub(crate) const LENGTHS: [&str; 9] = [
     "max_position_embeddings",
     "n_positions",
     "max_seq_len",

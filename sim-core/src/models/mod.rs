@@ -17,7 +17,7 @@ mod windows;
 mod mla;
 mod hybrids;
 mod kernels;
-mod max_len;
+pub(crate) mod max_len;
 mod architectures;
 mod mtp;
 pub mod model;

@@ -10,6 +10,8 @@ use core::fmt;
 use serde_json::{Map, Value};
 
 use crate::json_message;
+use crate::models;
+use crate::models::max_len::LENGTHS;
 use crate::models::python_json::as_json;
 use crate::profile::schema::Model;
 
@@ -102,24 +104,12 @@ const MAX_LAYERS: u32 = 10_000;
 /// Where vLLM looks for the number of key and value heads.
 const KV_HEADS: [&str; 5] =
     ["n_head_kv", "num_kv_heads", "num_key_value_heads", "multi_query_group_num", "num_attention_groups"];
-/// Where vLLM looks for the context length; the smallest counts.
-const LENGTHS: [&str; 9] = [
-    "max_position_embeddings",
-    "n_positions",
-    "max_seq_len",
-    "seq_length",
-    "model_max_length",
-    "max_target_positions",
-    "max_sequence_length",
-    "max_seq_length",
-    "seq_len",
-];
 /// Where vLLM looks for the number of experts.
 const EXPERTS: [&str; 4] = ["num_experts", "moe_num_experts", "n_routed_experts", "num_local_experts"];
 
 impl ModelConfig {
     /// Longest file that is read.
-    pub const MAX_BYTES: usize = 1 << 20;
+    pub const MAX_BYTES: usize = models::error::MAX_BYTES;
 
     /// Reads a `config.json`. Unknown fields are ignored: every model has its own.
     ///

@@ -123,7 +123,6 @@ impl<'a> Scheduler<'a> {
     pub fn new(config: &'a EngineConfig, requests: &'a RequestSet) -> Self {
         let kv_cache = KvCacheManager::new(config);
         let rules = config.vllm_version;
-        let interval = if rules.schedules_prefills_at_intervals() { config.prefill_schedule_interval } else { 1 };
         Self {
             config,
             rules,
@@ -139,7 +138,7 @@ impl<'a> Scheduler<'a> {
             num_prefill_lookahead: config.num_prefill_lookahead_tokens(),
             can_skip_drafts: config.can_skip_drafts(),
             mamba_split: MambaSplit::new(config, &kv_cache),
-            prefill_interval: PrefillInterval::new(interval),
+            prefill_interval: PrefillInterval::new(config.local_prefill_interval()),
             spans: config.kv_cache.spans(),
             num_deferred: 0,
             kv_cache,
