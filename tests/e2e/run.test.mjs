@@ -137,7 +137,7 @@ pageTest("the command box follows the form and fills it", async ({ page, open })
 });
 
 // 1,000,000 requests: half a minute or more.
-const LONG = "#v=1&num-prompts=1000000&max-concurrency=64&random-output-len=32";
+const LONG = "#v=1&num-prompts=1000000&max-concurrency=64&random-output-len=128";
 
 pageTest("a long run shows how far it is and is stopped at once; the results before it are whole", async ({ page, open }) => {
   await open("#v=1&request-rate=4&num-prompts=120&goodput=ttft:500");
@@ -179,9 +179,10 @@ pageTest("a long run shows how far it is and is stopped at once; the results bef
 pageTest("the page answers within 50 ms while 1,000,000 requests are simulated", async ({ page, open }) => {
   await open(LONG);
   await page.getByTestId("run-progress").and(page.locator("[value]")).waitFor();
-  // The longest time between two ticks of a timer; the machine may be busy otherwise, so the best of three counts.
+  // The longest time between two ticks of a timer; the machine may be busy otherwise, so the best of three counts, and none
+  // is waited for in vain: on a fast machine the whole run takes a few seconds.
   const gaps = [];
-  for (let attempt = 0; attempt < 3; attempt += 1) {
+  for (let attempt = 0; attempt < 3 && !gaps.some((gap) => gap <= 50); attempt += 1) {
     gaps.push(await page.evaluate(() =>
       new Promise((resolve) => {
         let last = performance.now();
@@ -198,8 +199,8 @@ pageTest("the page answers within 50 ms while 1,000,000 requests are simulated",
           }
         }, 10);
       })));
+    assert.equal(await page.getByTestId("run-progress").count(), 1, "the run goes on");
   }
-  assert.equal(await page.getByTestId("run-progress").count(), 1, "the run goes on");
   console.log(`longest gap of a timer of 10 ms: ${gaps.map((gap) => gap.toFixed(1)).join(", ")} ms`);
   assert.ok(Math.min(...gaps) <= 50, `${gaps}`);
   await page.keyboard.press("Escape");
