@@ -5,6 +5,7 @@
 //! in which vLLM builds them. `architectures` is the table of the models that are known, `model` the way in.
 
 pub mod layers;
+pub mod shape;
 pub mod settings;
 pub mod error;
 pub(crate) mod python_json;
