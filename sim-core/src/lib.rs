@@ -44,6 +44,7 @@ pub mod speculative;
 pub mod sched;
 pub mod engine_core;
 pub mod profile;
+pub mod operators;
 pub mod metrics;
 mod client;
 mod json_message;

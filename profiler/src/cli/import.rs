@@ -8,7 +8,7 @@ use clap::Subcommand;
 use sim_core::profile::Profile;
 
 use super::profile::make_folder_of;
-use super::{import_calibrate, import_llmservingsim, import_vllm_bench};
+use super::{import_calibrate, import_llmservingsim, import_operators, import_vllm_bench};
 use crate::import::aiconfigurator::{self, Dtype, KvCacheDtype, MoeDistribution, Options};
 use crate::import::assemble::assemble;
 use crate::verify::metrics::store::write_whole;
@@ -24,6 +24,8 @@ pub(super) struct Args {
 enum Source {
     /// Operator times of the Python package aiconfigurator-core (Apache-2.0), composed for one model and device.
     Aiconfigurator(Box<AiconfiguratorArgs>),
+    /// A GPU's operator pack, of which profiles of any model are composed, from the same package.
+    Operators(import_operators::Args),
     /// Layer times of LLMServingSim's profiler (casys-kaist, MIT).
     Llmservingsim(import_llmservingsim::Args),
     /// Fit a profile's host and front-end terms to results of `vllm bench serve`.
@@ -74,6 +76,7 @@ impl Args {
     pub(super) fn run(&self) -> Result<bool> {
         match &self.source {
             Source::Aiconfigurator(args) => args.run(),
+            Source::Operators(args) => args.run(),
             Source::Llmservingsim(args) => args.run(),
             Source::VllmBench(args) => args.run(),
             Source::Calibrate(args) => args.run(),
@@ -124,7 +127,7 @@ fn report(profile: &Profile, out: &mut dyn io::Write) -> Result<()> {
     Ok(())
 }
 
-fn parse_date(text: &str) -> Result<String, String> {
+pub(super) fn parse_date(text: &str) -> Result<String, String> {
     let is_date = text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok();
     is_date.then(|| text.to_owned()).ok_or_else(|| "give a date such as 2026-11-24".to_owned())
 }

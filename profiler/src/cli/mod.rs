@@ -4,6 +4,7 @@ mod groups;
 mod import;
 mod import_calibrate;
 mod import_llmservingsim;
+mod import_operators;
 mod import_vllm_bench;
 mod link;
 mod profile;

@@ -14,6 +14,7 @@ pub(crate) mod host_terms;
 pub(crate) mod llmservingsim;
 pub(crate) mod memory;
 pub(crate) mod model_config;
+pub(crate) mod packs;
 pub(crate) mod smooth;
 pub(crate) mod version;
 pub(crate) mod vllm_bench;

@@ -21,7 +21,7 @@ use super::schema_tables::{
 };
 
 /// Something that is read from a JSON value.
-pub(super) trait FromJson: Sized {
+pub(crate) trait FromJson: Sized {
     /// Reads it.
     ///
     /// # Errors
@@ -36,7 +36,7 @@ impl Fault {
 
     /// The fault as seen from one step further out.
     #[cold]
-    fn inside(mut self, step: &str) -> Self {
+    pub(crate) fn inside(mut self, step: &str) -> Self {
         self.path.insert_str(0, step);
         self
     }
@@ -57,11 +57,11 @@ fn unfit(value: &Value, wanted: &str) -> Fault {
 }
 
 /// The fields of a JSON object, taken out one by one.
-struct Fields(Map<String, Value>);
+pub(crate) struct Fields(Map<String, Value>);
 
 impl Fields {
     /// The fields of `value`, which may have no others than `names`.
-    fn new(value: Value, names: &[&str]) -> Result<Self, Fault> {
+    pub(crate) fn new(value: Value, names: &[&str]) -> Result<Self, Fault> {
         let Value::Object(fields) = value else { return Err(unfit(&value, "an object")) };
         match fields.keys().find(|field| !names.contains(&field.as_str())) {
             Some(field) => Err(unknown("field", field, names).inside(&format!(".{field}"))),
@@ -73,14 +73,14 @@ impl Fields {
         self.0.remove(name).ok_or_else(|| Fault::here(format!("missing field `{name}`")))
     }
 
-    fn read<T: FromJson>(&mut self, name: &str) -> Result<T, Fault> {
+    pub(crate) fn read<T: FromJson>(&mut self, name: &str) -> Result<T, Fault> {
         T::from_json(self.take(name)?).map_err(|fault| fault.inside(&format!(".{name}")))
     }
 }
 
 /// A name that is none of `names`.
 #[cold]
-fn unknown(what: &str, name: &str, names: &[&str]) -> Fault {
+pub(crate) fn unknown(what: &str, name: &str, names: &[&str]) -> Fault {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     let expected = match quoted.as_slice() {
         [one, other] => format!("{one} or {other}"),
@@ -153,9 +153,9 @@ impl FromJson for (u32, u32) {
 
 macro_rules! objects {
     ($($type:ident { $($field:ident),+ $(,)? })+) => { $(
-        impl FromJson for $type {
-            fn from_json(value: Value) -> Result<Self, Fault> {
-                let mut fields = Fields::new(value, &[$(stringify!($field)),+])?;
+        impl $crate::profile::from_json::FromJson for $type {
+            fn from_json(value: serde_json::Value) -> Result<Self, $crate::profile::Fault> {
+                let mut fields = $crate::profile::from_json::Fields::new(value, &[$(stringify!($field)),+])?;
                 Ok(Self { $($field: fields.read(stringify!($field))?),+ })
             }
         }
@@ -164,16 +164,19 @@ macro_rules! objects {
 
 macro_rules! names {
     ($($type:ident { $($name:literal => $variant:ident),+ $(,)? })+) => { $(
-        impl FromJson for $type {
-            fn from_json(value: Value) -> Result<Self, Fault> {
-                match String::from_json(value)?.as_str() {
+        impl $crate::profile::from_json::FromJson for $type {
+            fn from_json(value: serde_json::Value) -> Result<Self, $crate::profile::Fault> {
+                let name = <alloc::string::String as $crate::profile::from_json::FromJson>::from_json(value)?;
+                match name.as_str() {
                     $($name => Ok(Self::$variant),)+
-                    other => Err(unknown("variant", other, &[$($name),+])),
+                    other => Err($crate::profile::from_json::unknown("variant", other, &[$($name),+])),
                 }
             }
         }
     )+ };
 }
+
+pub(crate) use {names, objects};
 
 names! {
     ProvenanceKind { "measured" => Measured, "derived" => Derived, "synthetic" => Synthetic }

@@ -9,7 +9,7 @@ mod schema_tables;
 pub mod error;
 mod version;
 mod file;
-mod from_json;
+pub(crate) mod from_json;
 mod validate;
 mod validate_tables;
 mod validate_layers;

@@ -141,18 +141,18 @@ impl Columns {
     }
 
     /// A text of a row; empty if the column was not read.
-    pub(super) fn text(&self, column: &str, row: usize) -> &str {
+    pub(crate) fn text(&self, column: &str, row: usize) -> &str {
         let number = self.text_columns.get(column).and_then(|column| column.get(row));
         number.and_then(|&number| self.texts.get(usize::try_from(number).ok()?)).map_or("", String::as_str)
     }
 
     /// A count of a row; 0 if the column was not read.
-    pub(super) fn count(&self, column: &str, row: usize) -> u32 {
+    pub(crate) fn count(&self, column: &str, row: usize) -> u32 {
         self.count_columns.get(column).and_then(|column| column.get(row)).copied().unwrap_or(0)
     }
 
     /// The time of a row, in microseconds.
-    pub(super) fn time_us(&self, row: usize) -> f64 {
+    pub(crate) fn time_us(&self, row: usize) -> f64 {
         self.latencies.get(row).map_or(0.0, |milliseconds| milliseconds * 1e3)
     }
 }

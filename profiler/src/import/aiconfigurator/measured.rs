@@ -18,11 +18,11 @@ struct Sample {
 
 /// Times by shape, and the kernels behind them.
 #[derive(Debug)]
-pub(super) struct Measured<K> {
+pub(crate) struct Measured<K> {
     /// Median times in microseconds.
-    pub(super) times: BTreeMap<K, f64>,
+    pub(crate) times: BTreeMap<K, f64>,
     /// The newest file's kernels of these shapes.
-    pub(super) kernels: BTreeSet<String>,
+    pub(crate) kernels: BTreeSet<String>,
 }
 
 /// Reads files of one table, newest first, and takes from each row the shape that `shape` makes of it, if any.
@@ -32,7 +32,7 @@ pub(super) struct Measured<K> {
 ///
 /// # Errors
 /// If a file cannot be read.
-pub(super) fn read<K: Ord>(
+pub(crate) fn read<K: Ord>(
     files: &[TableFile],
     wanted: &Wanted,
     shape: impl Fn(&Columns, usize) -> Option<K>,

@@ -16,6 +16,8 @@ use super::super::read_limited;
 
 /// Longest table that is read; the longest of aiconfigurator-core 0.12.0 has 2 MB.
 const MAX_TABLE_BYTES: usize = 32 << 20;
+/// The table that lies by NCCL's versions, not vLLM's.
+const NCCL: &str = "nccl_perf";
 /// Longest METADATA that is read.
 const MAX_METADATA_BYTES: usize = 1 << 20;
 /// Most files of a wheel, and of a folder.
@@ -23,12 +25,12 @@ const MAX_FILES: usize = 100_000;
 
 /// The bytes of a table.
 #[derive(Debug)]
-pub(super) struct TableFile {
+pub(crate) struct TableFile {
     /// The version of vLLM that was measured.
-    pub(super) version: Version,
+    pub(crate) version: Version,
     /// For messages.
-    pub(super) name: String,
-    pub(super) bytes: Vec<u8>,
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// Where a table lies.
@@ -42,14 +44,14 @@ struct Entry {
 
 /// What the package calls itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Identity {
-    pub(super) name: String,
-    pub(super) version: String,
+pub(crate) struct Identity {
+    pub(crate) name: String,
+    pub(crate) version: String,
 }
 
 /// The tables of one system.
 #[derive(Debug)]
-pub(super) struct Package {
+pub(crate) struct Package {
     wheel: Option<ZipArchive<File>>,
     entries: Vec<Entry>,
     identity: Identity,
@@ -59,9 +61,9 @@ pub(super) struct Package {
 
 /// Which vLLM a profile is for, and which one its operators were measured under.
 #[derive(Debug)]
-pub(super) struct Versions {
-    pub(super) engine: Version,
-    pub(super) tables: Version,
+pub(crate) struct Versions {
+    pub(crate) engine: Version,
+    pub(crate) tables: Version,
 }
 
 impl Package {
@@ -69,7 +71,7 @@ impl Package {
     ///
     /// # Errors
     /// If `data` is neither a folder nor a wheel, or has no tables of the system.
-    pub(super) fn open(data: &Path, system: &str) -> Result<Self> {
+    pub(crate) fn open(data: &Path, system: &str) -> Result<Self> {
         let what = data.display().to_string();
         let metadata = fs::metadata(data).with_context(|| format!("{what} cannot be opened"))?;
         let mut package = if metadata.is_dir() { Self::folder(data, system)? } else { Self::wheel(data)? };
@@ -122,7 +124,7 @@ impl Package {
     }
 
     /// What the package calls itself.
-    pub(super) fn identity(&self) -> &Identity {
+    pub(crate) fn identity(&self) -> &Identity {
         &self.identity
     }
 
@@ -131,7 +133,7 @@ impl Package {
     ///
     /// # Errors
     /// If there are no tables or what is asked for is no version; the message lists those there are.
-    pub(super) fn choose_versions(&self, asked: Option<&str>) -> Result<Versions> {
+    pub(crate) fn choose_versions(&self, asked: Option<&str>) -> Result<Versions> {
         let of = |table: &str| -> BTreeSet<&Version> {
             self.entries.iter().filter(|entry| entry.table == table).map(|entry| &entry.version).collect()
         };
@@ -158,9 +160,20 @@ impl Package {
     ///
     /// # Errors
     /// If one cannot be read or is too long.
-    pub(super) fn read(&mut self, table: &str, version: &Version) -> Result<Vec<TableFile>> {
-        let mut wanted: Vec<&Entry> =
-            self.entries.iter().filter(|entry| entry.table == table && entry.version <= *version).collect();
+    pub(crate) fn read(&mut self, table: &str, version: &Version) -> Result<Vec<TableFile>> {
+        self.read_where(|entry| entry.table == table && entry.version <= *version)
+    }
+
+    /// The tables of NCCL's collectives, newest version of NCCL first.
+    ///
+    /// # Errors
+    /// If one cannot be read or is too long.
+    pub(crate) fn read_nccl(&mut self) -> Result<Vec<TableFile>> {
+        self.read_where(|entry| entry.table == NCCL)
+    }
+
+    fn read_where(&mut self, is_wanted: impl Fn(&Entry) -> bool) -> Result<Vec<TableFile>> {
+        let mut wanted: Vec<&Entry> = self.entries.iter().filter(|entry| is_wanted(entry)).collect();
         wanted.sort_by(|a, b| b.version.cmp(&a.version).then_with(|| a.path.cmp(&b.path)));
         let mut files = Vec::with_capacity(wanted.len());
         for entry in wanted {
@@ -168,7 +181,8 @@ impl Package {
                 Some(wheel) => unpack(wheel, &entry.path, MAX_TABLE_BYTES)?,
                 None => read_limited(Path::new(&entry.path), MAX_TABLE_BYTES)?,
             };
-            let name = format!("{table} of vLLM {}", entry.version);
+            let program = if entry.table == NCCL { "NCCL" } else { "vLLM" };
+            let name = format!("{} of {program} {}", entry.table, entry.version);
             files.push(TableFile { version: entry.version.clone(), name, bytes });
         }
         Ok(files)
@@ -180,8 +194,12 @@ impl Entry {
     fn new(path: &str) -> Option<Self> {
         let mut parts = path.rsplit('/');
         let table = parts.next()?.strip_suffix(".parquet")?;
-        let version = Version::parse(parts.next()?)?;
-        (parts.next()? == "vllm").then(|| Self { version, table: table.to_owned(), path: path.to_owned() })
+        let version = parts.next()?;
+        // A development build counts as the release it is named after.
+        let version = Version::parse(version).or_else(|| Version::parse(version.split_once(".dev")?.0))?;
+        let framework = parts.next()?;
+        let is_ours = framework == "vllm" || framework == "nccl" && table == NCCL;
+        is_ours.then(|| Self { version, table: table.to_owned(), path: path.to_owned() })
     }
 }
 
@@ -219,7 +237,7 @@ fn children(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// Adds the tables below `systems/data/SYSTEM`.
 fn find_tables(system: &Path, entries: &mut Vec<Entry>) -> Result<()> {
-    for family in children(system)?.iter().map(|family| family.join("vllm")).filter(|family| family.is_dir()) {
+    for family in children(system)?.iter().flat_map(|family| ["vllm", "nccl"].map(|by| family.join(by))).filter(|family| family.is_dir()) {
         for version in children(&family)?.iter().filter(|version| version.is_dir()) {
             let tables = children(version)?;
             entries.extend(tables.iter().filter_map(|table| Entry::new(table.to_str()?)));

@@ -1,0 +1,18 @@
+//! Operator packs: what one GPU takes for the operators that models are made of, as a file and as something that can be
+//! asked for shapes that nobody measured. Knows no model and no scheduler.
+//!
+//! [`Pack::from_json`] is the door. [`schema`] says what a file holds, [`kinds`] which operators there are, [`series`]
+//! reads between points. Of each operator a file of its own says how an unmeasured shape follows from measured ones.
+
+pub mod gpu;
+pub mod gpu_table;
+pub mod kinds;
+pub mod schema;
+mod file;
+mod validate;
+pub mod series;
+
+pub use file::PackError;
+pub use gpu::Gpu;
+pub use kinds::Operator;
+pub use schema::Pack;
