@@ -111,5 +111,5 @@ page-unit:
 	@scripts/test-web.sh
 
 page-e2e:
-	$(call step,the page in a browser)
+	$(call step,the page in Chromium and Firefox)
 	@scripts/test-e2e.sh

@@ -1,6 +1,7 @@
-# Sourced by the tests in a browser: finds Chromium and its driver, or says what is missing.
+# Sourced by the tests in a browser: finds Chromium and its driver, and Firefox, or says what is missing.
 #
 # Settings: CHROMIUM, CHROMEDRIVER   the programs, if they are not on the PATH; of the same version
+#           FIREFOX                  the same
 #           INSTALL_TOOLS=1          install Debian's packages if they are missing (needs root)
 # shellcheck shell=bash
 
@@ -26,18 +27,40 @@ find_chromedriver() {
     done
     return 1
 }
-# Whether both are there, installed if that is asked for. Answers 1 if the check has been listed as not run.
+find_firefox() {
+    local name
+    for name in "${FIREFOX:-}" firefox-esr firefox /Applications/Firefox.app/Contents/MacOS/firefox; do
+        if [ -n "$name" ] && command -v "$name" >/dev/null 2>&1; then
+            FIREFOX=$(command -v "$name")
+            export FIREFOX
+            return 0
+        fi
+    done
+    return 1
+}
+# Installs Debian's packages if that is asked for.
+install_packages() { # $@: their names
+    [ "${INSTALL_TOOLS:-0}" != 0 ] && command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ] || return 0
+    say "apt-get install $*, once"
+    { [ -n "$(apt-cache policy "$1" 2>/dev/null | sed -n 's/.*Candidate: [^(]/&/p')" ] || apt-get update -qq >&2; } &&
+        DEBIAN_FRONTEND=noninteractive bounded "${TOOL_TIMEOUT:-900}" apt-get install -qq --no-install-recommends -y "$@" >/dev/null ||
+        say "could not be installed: $*"
+    hash -r
+}
+# Whether Chromium and its driver are there, installed if that is asked for. Answers 1 if the check has been listed as not run.
 need_browser() { # $1: the check
     if find_chromium && find_chromedriver; then return 0; fi
-    if [ "${INSTALL_TOOLS:-0}" != 0 ] && command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
-        say "apt-get install chromium chromium-driver, once"
-        { [ -n "$(apt-cache policy chromium-driver 2>/dev/null | sed -n 's/.*Candidate: [^(]/&/p')" ] || apt-get update -qq >&2; } &&
-            DEBIAN_FRONTEND=noninteractive bounded "${TOOL_TIMEOUT:-900}" apt-get install -qq --no-install-recommends -y chromium chromium-driver >/dev/null ||
-            say "they could not be installed"
-        hash -r
-        if find_chromium && find_chromedriver; then return 0; fi
-    fi
+    install_packages chromium chromium-driver
+    if find_chromium && find_chromedriver; then return 0; fi
     not_run "$1" "Chromium or its driver is missing: apt-get install chromium chromium-driver (or set CHROMIUM and CHROMEDRIVER)"
+    return 1
+}
+# The same of Firefox, which only some of the tests need.
+need_firefox() { # $1: the check
+    if find_firefox; then return 0; fi
+    install_packages firefox-esr
+    if find_firefox; then return 0; fi
+    not_run "$1" "Firefox is missing: apt-get install firefox-esr (or set FIREFOX)"
     return 1
 }
 # Whether the page can be built here: Node.js, and a toolchain for Wasm.

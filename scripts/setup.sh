@@ -32,5 +32,6 @@ command -v node >/dev/null 2>&1 || say "node is not installed: the page, and the
 if [ "${INSTALL_TOOLS:-0}" = 0 ]; then
     . scripts/find-browser.sh
     find_chromium && find_chromedriver || say "Chromium or its driver is not installed: the page will not be tested in a browser"
+    find_firefox || say "Firefox is not installed: the page will be tested in Chromium only"
 fi
 say "rustc $have"

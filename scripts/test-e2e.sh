@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The built page in a real browser (tests/e2e). Arguments are files of tests: scripts/test-e2e.sh tests/e2e/shell.test.mjs
+# The built page in real browsers (tests/e2e): in Chromium, and firefox*.test.mjs in Firefox.
+# Arguments are files of tests: scripts/test-e2e.sh tests/e2e/shell.test.mjs
 #
 # Settings: E2E_BUILD=0         the page is built already
 #           PROFILER=PATH       the command-line tool to compare with, if it is built already
@@ -23,15 +24,22 @@ if ! cmp -s tests/e2e/package-lock.json tests/e2e/node_modules/.installed-lock.j
     npm ci --prefix tests/e2e --ignore-scripts --no-audit --no-fund >&2
     cp tests/e2e/package-lock.json tests/e2e/node_modules/.installed-lock.json
 fi
-if [ $# -gt 0 ]; then
-    node --test --test-concurrency=1 "$@"
-    exit
-fi
+chosen=("$@")
+[ $# -gt 0 ] || chosen=(tests/e2e/*.test.mjs)
 # Times are measured in one file, which runs alone: a second browser would be measured, too.
 timed=tests/e2e/run.test.mjs
-others=()
-for file in tests/e2e/*.test.mjs; do
-    [ "$file" = "$timed" ] || others+=("$file")
+files=()
+for file in "${chosen[@]}"; do
+    case $file in
+    *firefox*) need_firefox "$file" || continue ;;
+    "$timed") [ $# -gt 0 ] || continue ;;
+    esac
+    files+=("$file")
 done
-node --test --test-concurrency=2 "${others[@]}"
+[ ${#files[@]} -gt 0 ] || exit 0
+if [ $# -gt 0 ]; then
+    node --test --test-concurrency=1 "${files[@]}"
+    exit
+fi
+node --test --test-concurrency=2 "${files[@]}"
 node --test "$timed"

@@ -16,6 +16,14 @@ export const fileOf = (path) => readFileSync(ROOT + path);
 
 export const PROFILE = JSON.parse(fileOf("www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json"));
 
+/** Links whose runs are the same in every browser and on the command line. */
+export const LINKS = [
+  "#v=1&request-rate=30&num-prompts=400&max-num-seqs=32&random-range-ratio=0.5&seed=7&burstiness=0.5",
+  "#v=1&dataset-name=azure&goodput=ttft:500,tpot:50",
+  "#v=1&dataset-name=prefix_repetition&prefix-repetition-num-prefixes=5&request-rate=inf&num-prompts=200&max-concurrency=16",
+  "#v=1&num-prompts=300&request-rate=inf&num-gpu-blocks-override=800&max-model-len=2048&no-enable-prefix-caching&scheduling-policy=priority",
+];
+
 /** A profile that is none of the site's: what is not attention takes `factor` times as long. */
 export function ownProfile(factor = 1.5, change = () => {}) {
   const profile = structuredClone(PROFILE);

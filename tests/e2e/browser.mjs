@@ -36,7 +36,7 @@ export const PHONE = { width: 390, height: 844 };
 export const LAPTOP = { width: 1024, height: 768 };
 export const DESKTOP = { width: 1600, height: 1000 };
 export const TIMEOUT_MS = 90_000;
-const SHOTS = fileURLToPath(new URL("../../target/screenshots/", import.meta.url));
+export const SHOTS = fileURLToPath(new URL("../../target/screenshots/", import.meta.url));
 export const ARGUMENTS = [
   "--no-sandbox", // Containers' users are root.
   "--disable-gpu",

@@ -4,7 +4,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { site } from "./browser.mjs";
-import { digestOf, digestOfProfiler, drop, edit, fileOf, formOf, ownProfile, saved, shareLink, told } from "./app.mjs";
+import { LINKS, digestOf, digestOfProfiler, drop, edit, fileOf, formOf, ownProfile, saved, shareLink, told } from "./app.mjs";
 
 const { pageTest } = site({ prefix: "/some/path/" });
 
@@ -36,12 +36,7 @@ pageTest("the example's link is the same run for others and for the command line
   assert.match(link, /#v=1&.*request-rate=8/);
 });
 
-for (const fragment of [
-  "#v=1&request-rate=30&num-prompts=400&max-num-seqs=32&random-range-ratio=0.5&seed=7&burstiness=0.5",
-  "#v=1&dataset-name=azure&goodput=ttft:500,tpot:50",
-  "#v=1&dataset-name=prefix_repetition&prefix-repetition-num-prefixes=5&request-rate=inf&num-prompts=200&max-concurrency=16",
-  "#v=1&num-prompts=300&request-rate=inf&num-gpu-blocks-override=800&max-model-len=2048&no-enable-prefix-caching&scheduling-policy=priority",
-]) {
+for (const fragment of LINKS) {
   pageTest(`${fragment} is the same run for others and for the command line`, async (all) => {
     await all.open(fragment);
     await isSameEverywhere(all);

@@ -141,7 +141,11 @@ pageTest("the theme is switched for page and plots alike", { colorScheme: "light
   await toggle.click();
   assert.deepEqual(await look(), light, "the system's again");
   await page.emulateMedia({ colorScheme: "dark" });
-  await page.waitForFunction((light) => getComputedStyle(document.body).backgroundColor !== light, light[0]);
+  // The page's colours change by themselves, the plot's when the page has been told.
+  await page.waitForFunction((light) => {
+    const plot = document.querySelector("[data-testid=distribution] .plot-svg");
+    return plot.innerHTML.match(/#[0-9A-F]{6}/gi).sort().join() !== light;
+  }, light[1]);
   assert.deepEqual(await look(), dark, "the system changes");
 });
 
