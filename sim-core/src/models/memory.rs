@@ -229,8 +229,7 @@ impl MemoryWidths {
     pub fn terms(&self, settings: &MemorySettings) -> MemoryTerms {
         let era = settings.era;
         let number_bytes = self.dtype.num_bytes();
-        let [hidden, vocab, intermediate] =
-            [self.hidden_size, self.vocab_size, self.intermediate_size].map(u64::from);
+        let [hidden, vocab, intermediate] = [self.hidden_size, self.vocab_size, self.intermediate_size].map(u64::from);
         let [per_token, width] = [self.experts.0, self.experts.1].map(u64::from);
         let layer = number_bytes.saturating_mul(3 * intermediate + 4 * hidden);
         let workspace = number_bytes.saturating_mul(per_token).saturating_mul(3 * width + hidden);
@@ -274,7 +273,8 @@ mod tests {
     use super::{MIB, MemoryEra, MemoryLimits, MemorySettings, MemoryWidths, other_resident};
     use crate::models::ComputeCapability;
 
-    const LIMITS: MemoryLimits = MemoryLimits { max_num_batched_tokens: 8192, max_num_seqs: 1024, num_capture_sizes: 51 };
+    const LIMITS: MemoryLimits =
+        MemoryLimits { max_num_batched_tokens: 8192, max_num_seqs: 1024, num_capture_sizes: 51 };
 
     /// Llama-3.1-8B on one rank.
     const LLAMA: MemoryWidths = MemoryWidths {
