@@ -97,6 +97,7 @@ impl Args {
             mamba_ssm_cache_dtype: self.mamba_ssm_cache_dtype,
             attention_backend: self.attention_backend,
             compute_capability: self.compute_capability,
+            quantization: None,
         })
     }
 

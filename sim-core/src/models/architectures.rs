@@ -8,6 +8,7 @@ use super::kernels::Attention;
 use super::layers::ModelLayers;
 use super::mtp::{self, MtpLayers};
 use super::rank::Rank;
+use super::shapes::{self, BuildShapes};
 use super::{dense, hybrids, mla, windows};
 
 /// Finds the layers of a model.
@@ -24,13 +25,15 @@ pub(super) struct Architecture {
     pub(super) attention: Attention,
     /// Its layers, in the order in which vLLM builds them.
     pub(super) layers: Build,
+    /// What they compute.
+    pub(super) shape: BuildShapes,
     /// Its layers for further tokens, where they are known.
     pub(super) mtp: Option<BuildMtp>,
 }
 
 impl Architecture {
-    const fn new(name: &'static str, attention: Attention, layers: Build) -> Self {
-        Self { name, attention, layers, mtp: None }
+    const fn new(name: &'static str, attention: Attention, layers: Build, shape: BuildShapes) -> Self {
+        Self { name, attention, layers, shape, mtp: None }
     }
 
     const fn with_mtp(self, mtp: BuildMtp) -> Self {
@@ -62,54 +65,75 @@ impl Architecture {
     }
 }
 
-const ARCHITECTURES: [Architecture; 47] = [
-    Architecture::new("LlamaForCausalLM", Attention::Heads, dense::llama),
-    Architecture::new("LlamaForCausalLMEagle3", Attention::Heads, dense::all_full),
-    Architecture::new("MistralForCausalLM", Attention::Heads, dense::llama),
-    Architecture::new("MixtralForCausalLM", Attention::Heads, dense::one_kind),
-    Architecture::new("MiniMaxM2ForCausalLM", Attention::Heads, dense::one_kind),
-    Architecture::new("Glm4MoeForCausalLM", Attention::Heads, dense::one_kind).with_mtp(mtp::full),
-    Architecture::new("Phi3ForCausalLM", Attention::Heads, dense::one_kind),
-    Architecture::new("Qwen2ForCausalLM", Attention::Heads, dense::qwen),
-    Architecture::new("Qwen2MoeForCausalLM", Attention::Heads, dense::qwen),
-    Architecture::new("Qwen3ForCausalLM", Attention::Heads, dense::qwen),
-    Architecture::new("Qwen3MoeForCausalLM", Attention::Heads, dense::qwen),
-    Architecture::new("DeciLMForCausalLM", Attention::Heads, dense::nemotron_nas),
-    Architecture::new("GptOssForCausalLM", Attention::Heads, windows::gpt_oss),
-    Architecture::new("Gemma2ForCausalLM", Attention::Heads, windows::gemma2),
-    Architecture::new("Gemma3ForCausalLM", Attention::Heads, windows::gemma3),
-    Architecture::new("Gemma3ForConditionalGeneration", Attention::Heads, windows::gemma3),
-    Architecture::new("Gemma3nForCausalLM", Attention::Heads, windows::gemma3n),
-    Architecture::new("Gemma3nForConditionalGeneration", Attention::Heads, windows::gemma3n),
-    Architecture::new("Gemma4ForCausalLM", Attention::WideHeads, windows::gemma4),
-    Architecture::new("Gemma4ForConditionalGeneration", Attention::WideHeads, windows::gemma4),
-    Architecture::new("Olmo3ForCausalLM", Attention::Heads, windows::every_fourth),
-    Architecture::new("Exaone4ForCausalLM", Attention::Heads, windows::every_fourth),
-    Architecture::new("AfmoeForCausalLM", Attention::Heads, windows::afmoe),
-    Architecture::new("Cohere2ForCausalLM", Attention::Heads, windows::cohere2),
-    Architecture::new("MiMoV2FlashForCausalLM", Attention::Heads, windows::mimo_v2_flash).with_mtp(mtp::mimo_v2_flash),
-    Architecture::new("Step3p5ForCausalLM", Attention::Heads, windows::step3p5).with_mtp(mtp::step3p5),
-    Architecture::new("Llama4ForCausalLM", Attention::Heads, windows::llama4),
-    Architecture::new("Llama4ForConditionalGeneration", Attention::Heads, windows::llama4),
-    Architecture::new("Qwen3NextForCausalLM", Attention::Heads, hybrids::qwen3_next).with_mtp(mtp::full),
-    Architecture::new("Qwen3_5ForConditionalGeneration", Attention::Heads, hybrids::qwen3_5).with_mtp(mtp::qwen3_5),
-    Architecture::new("Qwen3_5MoeForConditionalGeneration", Attention::Heads, hybrids::qwen3_5).with_mtp(mtp::qwen3_5),
-    Architecture::new("NemotronHForCausalLM", Attention::Heads, hybrids::nemotron_h).with_mtp(mtp::nemotron_h),
-    Architecture::new("JambaForCausalLM", Attention::Heads, hybrids::jamba),
-    Architecture::new("GraniteMoeHybridForCausalLM", Attention::Heads, hybrids::granite),
-    Architecture::new("Lfm2ForCausalLM", Attention::Heads, hybrids::lfm2),
-    Architecture::new("Lfm2MoeForCausalLM", Attention::Heads, hybrids::lfm2),
-    Architecture::new("FalconH1ForCausalLM", Attention::Heads, hybrids::falcon_h1),
-    Architecture::new("Zamba2ForCausalLM", Attention::Heads, hybrids::zamba2),
-    Architecture::new("MambaForCausalLM", Attention::None, hybrids::mamba1_alone),
-    Architecture::new("FalconMambaForCausalLM", Attention::None, hybrids::mamba1_alone),
-    Architecture::new("Mamba2ForCausalLM", Attention::None, hybrids::mamba2_alone),
-    Architecture::new("KimiLinearForCausalLM", Attention::Mla, hybrids::kimi),
-    Architecture::new("KimiK3ForConditionalGeneration", Attention::Mla, hybrids::kimi),
-    Architecture::new("DeepseekV2ForCausalLM", Attention::Mla, mla::deepseek),
-    Architecture::new("DeepseekV3ForCausalLM", Attention::Mla, mla::deepseek).with_mtp(mtp::mla),
-    Architecture::new("DeepseekV32ForCausalLM", Attention::SparseMla, mla::sparse).with_mtp(mtp::sparse),
-    Architecture::new("GlmMoeDsaForCausalLM", Attention::SparseMla, mla::sparse).with_mtp(mtp::sparse),
+const ARCHITECTURES: [Architecture; 67] = [
+    Architecture::new("LlamaForCausalLM", Attention::Heads, dense::llama, shapes::llama),
+    Architecture::new("LlamaForCausalLMEagle3", Attention::Heads, dense::all_full, shapes::llama),
+    Architecture::new("MistralForCausalLM", Attention::Heads, dense::llama, shapes::llama),
+    Architecture::new("MixtralForCausalLM", Attention::Heads, dense::one_kind, shapes::mixtral),
+    Architecture::new("MiniMaxM2ForCausalLM", Attention::Heads, dense::one_kind, shapes::minimax_m2),
+    Architecture::new("Glm4MoeForCausalLM", Attention::Heads, dense::one_kind, shapes::glm4_moe).with_mtp(mtp::full),
+    Architecture::new("Phi3ForCausalLM", Attention::Heads, dense::one_kind, shapes::decoder),
+    Architecture::new("Qwen2ForCausalLM", Attention::Heads, dense::qwen, shapes::qwen2),
+    Architecture::new("Qwen2MoeForCausalLM", Attention::Heads, dense::qwen, shapes::qwen2_moe),
+    Architecture::new("Qwen3ForCausalLM", Attention::Heads, dense::qwen, shapes::qwen3),
+    Architecture::new("Qwen3MoeForCausalLM", Attention::Heads, dense::qwen, shapes::qwen3_moe),
+    Architecture::new("DeciLMForCausalLM", Attention::Heads, dense::nemotron_nas, shapes::deci),
+    Architecture::new("GptOssForCausalLM", Attention::Heads, windows::gpt_oss, shapes::gpt_oss),
+    Architecture::new("Gemma2ForCausalLM", Attention::Heads, windows::gemma2, shapes::gemma2),
+    Architecture::new("Gemma3ForCausalLM", Attention::Heads, windows::gemma3, shapes::gemma3),
+    Architecture::new("Gemma3ForConditionalGeneration", Attention::Heads, windows::gemma3, shapes::gemma3),
+    Architecture::new("Gemma3nForCausalLM", Attention::Heads, windows::gemma3n, shapes::gemma3n),
+    Architecture::new("Gemma3nForConditionalGeneration", Attention::Heads, windows::gemma3n, shapes::gemma3n),
+    Architecture::new("Gemma4ForCausalLM", Attention::WideHeads, windows::gemma4, shapes::gemma4),
+    Architecture::new("Gemma4ForConditionalGeneration", Attention::WideHeads, windows::gemma4, shapes::gemma4),
+    Architecture::new("Olmo3ForCausalLM", Attention::Heads, windows::every_fourth, shapes::olmo),
+    Architecture::new("Exaone4ForCausalLM", Attention::Heads, windows::every_fourth, shapes::exaone4),
+    Architecture::new("AfmoeForCausalLM", Attention::Heads, windows::afmoe, shapes::afmoe),
+    Architecture::new("Cohere2ForCausalLM", Attention::Heads, windows::cohere2, shapes::cohere),
+    Architecture::new("MiMoV2FlashForCausalLM", Attention::Heads, windows::mimo_v2_flash, shapes::mimo_v2_flash).with_mtp(mtp::mimo_v2_flash),
+    Architecture::new("Step3p5ForCausalLM", Attention::Heads, windows::step3p5, shapes::step3p5).with_mtp(mtp::step3p5),
+    Architecture::new("Llama4ForCausalLM", Attention::Heads, windows::llama4, shapes::llama4),
+    Architecture::new("Llama4ForConditionalGeneration", Attention::Heads, windows::llama4, shapes::llama4),
+    Architecture::new("Qwen3NextForCausalLM", Attention::Heads, hybrids::qwen3_next, shapes::qwen3_next).with_mtp(mtp::full),
+    Architecture::new("Qwen3_5ForConditionalGeneration", Attention::Heads, hybrids::qwen3_5, shapes::qwen3_5).with_mtp(mtp::qwen3_5),
+    Architecture::new("Qwen3_5MoeForConditionalGeneration", Attention::Heads, hybrids::qwen3_5, shapes::qwen3_5_moe).with_mtp(mtp::qwen3_5),
+    Architecture::new("NemotronHForCausalLM", Attention::Heads, hybrids::nemotron_h, shapes::nemotron_h).with_mtp(mtp::nemotron_h),
+    Architecture::new("JambaForCausalLM", Attention::Heads, hybrids::jamba, shapes::jamba),
+    Architecture::new("GraniteMoeHybridForCausalLM", Attention::Heads, hybrids::granite, shapes::granite),
+    Architecture::new("Lfm2ForCausalLM", Attention::Heads, hybrids::lfm2, shapes::lfm2),
+    Architecture::new("Lfm2MoeForCausalLM", Attention::Heads, hybrids::lfm2, shapes::lfm2),
+    Architecture::new("FalconH1ForCausalLM", Attention::Heads, hybrids::falcon_h1, shapes::falcon_h1),
+    Architecture::new("Zamba2ForCausalLM", Attention::Heads, hybrids::zamba2, shapes::zamba2),
+    Architecture::new("MambaForCausalLM", Attention::None, hybrids::mamba1_alone, shapes::mamba1_alone),
+    Architecture::new("FalconMambaForCausalLM", Attention::None, hybrids::mamba1_alone, shapes::mamba1_alone),
+    Architecture::new("Mamba2ForCausalLM", Attention::None, hybrids::mamba2_alone, shapes::mamba2_alone),
+    Architecture::new("KimiLinearForCausalLM", Attention::Mla, hybrids::kimi, shapes::kimi),
+    Architecture::new("KimiK3ForConditionalGeneration", Attention::Mla, hybrids::kimi, shapes::kimi),
+    Architecture::new("DeepseekV2ForCausalLM", Attention::Mla, mla::deepseek, shapes::deepseek_v2),
+    Architecture::new("DeepseekV3ForCausalLM", Attention::Mla, mla::deepseek, shapes::deepseek_v3).with_mtp(mtp::mla),
+    Architecture::new("DeepseekV32ForCausalLM", Attention::SparseMla, mla::sparse, shapes::sparse).with_mtp(mtp::sparse),
+    Architecture::new("GlmMoeDsaForCausalLM", Attention::SparseMla, mla::sparse, shapes::sparse).with_mtp(mtp::sparse),
+    Architecture::new("Ministral3ForCausalLM", Attention::Heads, dense::llama, shapes::llama),
+    Architecture::new("Mistral3ForConditionalGeneration", Attention::Heads, dense::llama, shapes::llama),
+    Architecture::new("GraniteForCausalLM", Attention::Heads, dense::one_kind, shapes::llama),
+    Architecture::new("GemmaForCausalLM", Attention::Heads, dense::all_full, shapes::decoder),
+    Architecture::new("MiMoForCausalLM", Attention::Heads, dense::qwen, shapes::qwen2),
+    Architecture::new("SeedOssForCausalLM", Attention::Heads, dense::all_full, shapes::seed_oss),
+    Architecture::new("Olmo2ForCausalLM", Attention::Heads, dense::all_full, shapes::olmo),
+    Architecture::new("Glm4ForCausalLM", Attention::Heads, dense::all_full, shapes::glm4),
+    Architecture::new("CohereForCausalLM", Attention::Heads, dense::all_full, shapes::cohere),
+    Architecture::new("Ernie4_5ForCausalLM", Attention::Heads, dense::all_full, shapes::ernie),
+    Architecture::new("Ernie4_5_MoeForCausalLM", Attention::Heads, dense::all_full, shapes::ernie_moe),
+    Architecture::new("HYV3ForCausalLM", Attention::Heads, dense::all_full, shapes::hy3),
+    Architecture::new("Qwen2_5_VLForConditionalGeneration", Attention::Heads, dense::qwen, shapes::qwen2),
+    Architecture::new("Qwen3VLForConditionalGeneration", Attention::Heads, dense::qwen, shapes::qwen3),
+    Architecture::new("Qwen3VLMoeForConditionalGeneration", Attention::Heads, dense::qwen, shapes::qwen3_moe),
+    Architecture::new("Qwen3_5ForCausalLM", Attention::Heads, hybrids::qwen3_5, shapes::qwen3_5).with_mtp(mtp::qwen3_5),
+    Architecture::new("Qwen3_5MoeForCausalLM", Attention::Heads, hybrids::qwen3_5, shapes::qwen3_5_moe)
+        .with_mtp(mtp::qwen3_5),
+    Architecture::new("KimiK25ForConditionalGeneration", Attention::Mla, mla::deepseek, shapes::deepseek_v3),
+    Architecture::new("MistralLarge3ForCausalLM", Attention::Mla, mla::deepseek, shapes::deepseek_v3),
+    Architecture::new("Glm4MoeLiteForCausalLM", Attention::Mla, mla::deepseek, shapes::deepseek_v3),
 ];
 
 /// The class of a family whose files name none (transformers' `MODEL_FOR_CAUSAL_LM_MAPPING_NAMES`).

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use serde_json::{Map, Value};
 
+use super::defaults;
 use super::error::{MAX_BYTES, ModelConfigError, shortened};
 use super::python_json::as_json;
 use crate::json_message;
@@ -17,6 +18,8 @@ const MAX_COUNT: u32 = 1 << 26;
 /// Most layers, and most entries of a list.
 const MAX_LAYERS: u32 = 1024;
 const MAX_ENTRIES: usize = 4096;
+/// Most names of modules.
+const MAX_NAMES: usize = 1 << 16;
 
 /// A whole file.
 #[derive(Debug)]
@@ -43,7 +46,25 @@ impl ConfigFile {
             let message = message.strip_suffix(&place).unwrap_or(&message);
             ModelConfigError::Json { message: format!("{}{place}", json_message::for_people(message)) }
         })?;
-        Ok(Self { root })
+        let mut file = Self { root };
+        if let Ok(Some(name)) = file.architecture() {
+            file.add_defaults(defaults::of(&name));
+        }
+        Ok(file)
+    }
+
+    /// Adds what a class has where its file leaves it out, to the language model's fields.
+    fn add_defaults(&mut self, defaults: &[(&'static str, u32)]) {
+        let text = match self.root.get_mut("text_config") {
+            Some(Value::Object(text)) => text,
+            _ => &mut self.root,
+        };
+        for &(field, default) in defaults {
+            let value = text.entry(field).or_insert(Value::Null);
+            if value.is_null() {
+                *value = Value::from(default);
+            }
+        }
     }
 
     /// The fields of the whole file.
@@ -131,6 +152,26 @@ impl<'a> Fields<'a> {
         let Some(value) = self.value(field) else { return Ok(None) };
         let object = value.as_object().ok_or_else(|| ModelConfigError::value(field, value, "an object"))?;
         Ok(Some(Self { object }))
+    }
+
+    /// The names of an object's entries, at most as many as are read.
+    pub(super) fn names(self) -> impl Iterator<Item = &'a str> {
+        self.object.keys().map(String::as_str).take(MAX_NAMES)
+    }
+
+    /// An entry of an object whose names are not known beforehand; `None` if it is no object.
+    pub(super) fn object_named(self, name: &str) -> Option<Self> {
+        self.value(name).and_then(Value::as_object).map(|object| Self { object })
+    }
+
+    /// A list of texts that may be longer than the model has layers; what is no text is left out.
+    pub(super) fn many_texts(self, field: &'static str) -> Result<impl Iterator<Item = &'a str>> {
+        let list = match self.value(field) {
+            None => &[],
+            Some(Value::Array(list)) => list.as_slice(),
+            Some(value) => return Err(ModelConfigError::value(field, value, "a list of texts")),
+        };
+        Ok(list.iter().take(MAX_NAMES).filter_map(Value::as_str))
     }
 
     /// A list of objects.

@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 use core::fmt;
 
-use super::settings::ComputeCapability;
+use super::settings::{ComputeCapability, Quantization};
 use crate::speculative::SpeculativeMethod;
 
 /// Longest `config.json` that is read, in bytes.
@@ -57,6 +57,25 @@ pub enum ModelConfigError {
     },
     /// The model encodes a text of its own for the decoder to look at.
     EncoderDecoder,
+    /// The checkpoint is quantised by a method whose weights are not known.
+    Quantization {
+        /// The method or algorithm.
+        method: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// `--quantization` is not the checkpoint's own method.
+    QuantizationMismatch {
+        /// The checkpoint's.
+        checkpoint: String,
+        /// What was asked for.
+        given: Quantization,
+    },
+    /// `--quantization` is a method that vLLM has no weights for in a checkpoint that is not quantised.
+    NoQuantizationFile {
+        /// What was asked for.
+        given: Quantization,
+    },
     /// A setting that vLLM does not start with, or whose cache is not known.
     Setting {
         /// The engine argument.
@@ -130,6 +149,15 @@ impl fmt::Display for ModelConfigError {
             Self::EncoderDecoder => f.write_str(
                 "config.json: is_encoder_decoder is true; only models without an encoder of their own are simulated",
             ),
+            Self::Quantization { method, why } => write!(f, "config.json: quantization {method:?}: {why}"),
+            Self::QuantizationMismatch { checkpoint, given } => write!(
+                f,
+                "Quantization method specified in the model config ({checkpoint}) does not match the quantization method \
+                 specified in the `quantization` argument ({given})."
+            ),
+            Self::NoQuantizationFile { given } => {
+                write!(f, "Cannot find the config file for {given}: the checkpoint is not quantised")
+            }
             Self::Setting { field, value, why } => write!(f, "{field} = {value}: {why}"),
             Self::ComputeCapability { architecture, capability } => write!(
                 f,

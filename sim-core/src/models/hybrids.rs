@@ -65,8 +65,17 @@ pub(super) enum NemotronLayer {
     Mamba,
     /// Full attention.
     Attention,
-    /// An MLP or experts, which keep nothing.
-    Nothing,
+    /// An MLP, which keeps nothing.
+    Mlp,
+    /// Experts, which keep nothing.
+    Experts,
+}
+
+impl NemotronLayer {
+    /// Whether it keeps something.
+    pub(super) const fn keeps(self) -> bool {
+        matches!(self, Self::Mamba | Self::Attention)
+    }
 }
 
 /// The layers of Nemotron-H by a text of letters, or by names; `None` if the file has neither.
@@ -80,7 +89,8 @@ pub(super) fn nemotron_pattern(
         let layer = |letter| match letter {
             'M' => NemotronLayer::Mamba,
             '*' => NemotronLayer::Attention,
-            _ => NemotronLayer::Nothing,
+            'E' => NemotronLayer::Experts,
+            _ => NemotronLayer::Mlp,
         };
         if pattern.len() > MAX_LAYERS {
             let value = serde_json::Value::from(pattern);
@@ -91,7 +101,8 @@ pub(super) fn nemotron_pattern(
     let layer = |name| match name {
         "mamba" | "linear_attention" => NemotronLayer::Mamba,
         "attention" | "full_attention" => NemotronLayer::Attention,
-        _ => NemotronLayer::Nothing,
+        "moe" => NemotronLayer::Experts,
+        _ => NemotronLayer::Mlp,
     };
     Ok(fields.texts(names)?.map(|names| names.into_iter().map(layer).collect()))
 }
@@ -106,29 +117,48 @@ pub(super) fn nemotron_attention(rank: &Rank<'_>) -> Result<ModelLayers, ModelCo
     Ok(rank.full(Heads::new(num_kv_heads, head_size)))
 }
 
-/// Nemotron-H and Nemotron 3: states of 32 bits unless the file says otherwise.
-pub(super) fn nemotron_h(rank: &Rank<'_>) -> Layers {
-    let fields = rank.fields;
+/// The layers of Nemotron-H, which the file must name.
+pub(super) fn nemotron_layers(fields: Fields<'_>) -> Result<Vec<NemotronLayer>, ModelConfigError> {
     let pattern = nemotron_pattern(fields, "hybrid_override_pattern", "layers_block_type")?;
-    let pattern = pattern.ok_or(ModelConfigError::missing("hybrid_override_pattern"))?;
+    pattern.ok_or(ModelConfigError::missing("hybrid_override_pattern"))
+}
+
+/// States of Nemotron-H.
+pub(super) fn nemotron_sizes(fields: Fields<'_>) -> Result<Mamba2, ModelConfigError> {
     let (num_heads, head_size) = (fields.count("mamba_num_heads")?, fields.count("mamba_head_dim")?);
-    let sizes = Mamba2 {
+    Ok(Mamba2 {
         intermediate: u64::from(num_heads) * u64::from(head_size),
         num_groups: fields.count("n_groups")?,
         num_heads,
         head_size,
         state_size: fields.count("ssm_state_size")?,
         conv_kernel: fields.count("conv_kernel")?,
-    };
+    })
+}
+
+/// Nemotron-H and Nemotron 3: states of 32 bits unless the file says otherwise.
+pub(super) fn nemotron_h(rank: &Rank<'_>) -> Layers {
+    let fields = rank.fields;
+    let pattern = nemotron_layers(fields)?;
+    let sizes = nemotron_sizes(fields)?;
     let ssm = ssm_dtype(rank, "mamba_ssm_cache_dtype")?.unwrap_or(Dtype::Float32);
     let state = State::mamba2(rank, &sizes, ssm).layer(rank);
     let attention = nemotron_attention(rank)?;
     let layer = |layer| match layer {
         NemotronLayer::Mamba => Some(state),
         NemotronLayer::Attention => Some(attention),
-        NemotronLayer::Nothing => None,
+        NemotronLayer::Mlp | NemotronLayer::Experts => None,
     };
     Ok(pattern.into_iter().filter_map(layer).collect())
+}
+
+/// States of Jamba.
+pub(super) fn jamba_sizes(fields: Fields<'_>) -> Result<Mamba1, ModelConfigError> {
+    Ok(Mamba1 {
+        intermediate: expanded(fields, "mamba_expand")?,
+        state_size: fields.count("mamba_d_state")?,
+        conv_kernel: fields.count("mamba_d_conv")?,
+    })
 }
 
 /// Jamba: Mamba-1, and attention in every so-manieth layer.
@@ -136,29 +166,31 @@ pub(super) fn jamba(rank: &Rank<'_>) -> Layers {
     let fields = rank.fields;
     let (period, offset) =
         (fields.count("attn_layer_period")?, fields.number("attn_layer_offset", u32::MAX)?.unwrap_or(0));
-    let sizes = Mamba1 {
-        intermediate: expanded(fields, "mamba_expand")?,
-        state_size: fields.count("mamba_d_state")?,
-        conv_kernel: fields.count("mamba_d_conv")?,
-    };
+    let sizes = jamba_sizes(fields)?;
     let state = State::mamba1(rank, &sizes).layer(rank);
     let full = rank.full(Heads::of(fields)?);
     let num_layers = fields.num_layers("layers_block_type")?;
     Ok((0..num_layers).map(|layer| if layer % period == offset { full } else { state }).collect())
 }
 
-/// Mamba-2 under the names of Granite 4 and Falcon-H1.
-fn mamba2(rank: &Rank<'_>, intermediate: u64) -> Result<ModelLayers, ModelConfigError> {
-    let fields = rank.fields;
-    let sizes = Mamba2 {
+/// Mamba-2 under the names of Granite 4 and Falcon-H1, which alone has `mamba_d_ssm`.
+pub(super) fn granite_sizes(fields: Fields<'_>) -> Result<Mamba2, ModelConfigError> {
+    let intermediate = match fields.optional_count("mamba_d_ssm")? {
+        Some(intermediate) => u64::from(intermediate),
+        None => expanded(fields, "mamba_expand")?,
+    };
+    Ok(Mamba2 {
         intermediate,
         num_groups: fields.count("mamba_n_groups")?,
         num_heads: fields.count("mamba_n_heads")?,
         head_size: fields.count("mamba_d_head")?,
         state_size: fields.count("mamba_d_state")?,
         conv_kernel: fields.count("mamba_d_conv")?,
-    };
-    Ok(State::mamba2(rank, &sizes, plain_ssm_dtype(rank)).layer(rank))
+    })
+}
+
+fn mamba2(rank: &Rank<'_>) -> Result<ModelLayers, ModelConfigError> {
+    Ok(State::mamba2(rank, &granite_sizes(rank.fields)?, plain_ssm_dtype(rank)).layer(rank))
 }
 
 /// Granite 4.
@@ -166,19 +198,19 @@ pub(super) fn granite(rank: &Rank<'_>) -> Layers {
     let fields = rank.fields;
     let num_layers = fields.num_layers("layer_types")?;
     let types = fields.texts_of_layers("layer_types", num_layers)?.ok_or(ModelConfigError::missing("layer_types"))?;
-    let state = mamba2(rank, expanded(fields, "mamba_expand")?)?;
     let full = rank.full(Heads::of(fields)?);
+    // Granite 4 has sizes without states, too: its smallest are dense.
+    if types.iter().all(|kind| *kind == "attention") {
+        return Ok(types.into_iter().map(|_| full).collect());
+    }
+    let state = mamba2(rank)?;
     Ok(types.into_iter().map(|kind| if kind == "attention" { full } else { state }).collect())
 }
 
 /// Falcon-H1: attention and a state in every layer, side by side.
 pub(super) fn falcon_h1(rank: &Rank<'_>) -> Layers {
     let fields = rank.fields;
-    let intermediate = match fields.optional_count("mamba_d_ssm")? {
-        Some(intermediate) => u64::from(intermediate),
-        None => expanded(fields, "mamba_expand")?,
-    };
-    let pair = [rank.full(Heads::of(fields)?), mamba2(rank, intermediate)?];
+    let pair = [rank.full(Heads::of(fields)?), mamba2(rank)?];
     Ok((0..fields.num_layers("layer_types")?).flat_map(|_| pair).collect())
 }
 
@@ -200,20 +232,24 @@ pub(super) fn lfm2(rank: &Rank<'_>) -> Layers {
     Ok(are_full.into_iter().map(|is_full| if is_full { full } else { state }).collect())
 }
 
-/// Zamba 2: attention over twice the width, shared by several layers but with a cache for each use. vLLM builds those
-/// first.
-pub(super) fn zamba2(rank: &Rank<'_>) -> Layers {
-    let fields = rank.fields;
-    let types = fields.texts("layers_block_type")?.ok_or(ModelConfigError::missing("layers_block_type"))?;
-    let sizes = Mamba2 {
+/// States of Zamba 2.
+pub(super) fn zamba2_sizes(fields: Fields<'_>) -> Result<Mamba2, ModelConfigError> {
+    Ok(Mamba2 {
         intermediate: expanded(fields, "mamba_expand")?,
         num_groups: fields.count("mamba_ngroups")?,
         num_heads: fields.count("n_mamba_heads")?,
         head_size: fields.count("mamba_headdim")?,
         state_size: fields.count("mamba_d_state")?,
         conv_kernel: fields.count("mamba_d_conv")?,
-    };
-    let state = State::mamba2(rank, &sizes, plain_ssm_dtype(rank)).layer(rank);
+    })
+}
+
+/// Zamba 2: attention over twice the width, shared by several layers but with a cache for each use. vLLM builds those
+/// first.
+pub(super) fn zamba2(rank: &Rank<'_>) -> Layers {
+    let fields = rank.fields;
+    let types = fields.texts("layers_block_type")?.ok_or(ModelConfigError::missing("layers_block_type"))?;
+    let state = State::mamba2(rank, &zamba2_sizes(fields)?, plain_ssm_dtype(rank)).layer(rank);
     let num_kv_heads = fields.optional_count("num_key_value_heads")?;
     let num_kv_heads = num_kv_heads.map_or_else(|| fields.count("num_attention_heads"), Ok)?;
     let full = rank.full(Heads::new(num_kv_heads, per_head(fields, 2)?));
@@ -222,30 +258,38 @@ pub(super) fn zamba2(rank: &Rank<'_>) -> Layers {
     Ok(uses.chain([ModelLayers { num_layers, ..state }]).collect())
 }
 
-/// Mamba-2 alone.
-pub(super) fn mamba2_alone(rank: &Rank<'_>) -> Layers {
-    let fields = rank.fields;
-    let sizes = Mamba2 {
+/// States of Mamba-2 alone.
+pub(super) fn mamba2_sizes(fields: Fields<'_>) -> Result<Mamba2, ModelConfigError> {
+    Ok(Mamba2 {
         intermediate: expanded(fields, "expand")?,
         num_groups: fields.count("n_groups")?,
         num_heads: fields.count("num_heads")?,
         head_size: fields.count("head_dim")?,
         state_size: fields.count("state_size")?,
         conv_kernel: fields.count("conv_kernel")?,
-    };
-    let state = State::mamba2(rank, &sizes, plain_ssm_dtype(rank)).layer(rank);
+    })
+}
+
+/// Mamba-2 alone.
+pub(super) fn mamba2_alone(rank: &Rank<'_>) -> Layers {
+    let fields = rank.fields;
+    let state = State::mamba2(rank, &mamba2_sizes(fields)?, plain_ssm_dtype(rank)).layer(rank);
     Ok(vec![ModelLayers { num_layers: fields.num_layers("layer_types")?, ..state }])
+}
+
+/// States of Mamba-1 alone.
+pub(super) fn mamba1_sizes(fields: Fields<'_>) -> Result<Mamba1, ModelConfigError> {
+    Ok(Mamba1 {
+        intermediate: u64::from(fields.count("intermediate_size")?),
+        state_size: fields.count("state_size")?,
+        conv_kernel: fields.count("conv_kernel")?,
+    })
 }
 
 /// Mamba-1 alone.
 pub(super) fn mamba1_alone(rank: &Rank<'_>) -> Layers {
     let fields = rank.fields;
-    let sizes = Mamba1 {
-        intermediate: u64::from(fields.count("intermediate_size")?),
-        state_size: fields.count("state_size")?,
-        conv_kernel: fields.count("conv_kernel")?,
-    };
-    let state = State::mamba1(rank, &sizes).layer(rank);
+    let state = State::mamba1(rank, &mamba1_sizes(fields)?).layer(rank);
     Ok(vec![ModelLayers { num_layers: fields.num_layers("layer_types")?, ..state }])
 }
 

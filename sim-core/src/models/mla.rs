@@ -50,7 +50,7 @@ pub(super) fn sparse_layer(rank: &Rank<'_>) -> Result<(ModelLayers, ModelLayers)
 }
 
 /// Which layers have an index of their own; the others use the one before.
-fn indexed_layers(fields: Fields<'_>, num_layers: u32) -> Result<Vec<bool>, ModelConfigError> {
+pub(super) fn indexed_layers(fields: Fields<'_>, num_layers: u32) -> Result<Vec<bool>, ModelConfigError> {
     if let Some(pattern) = fields.text("index_topk_pattern")? {
         let letters = pattern.chars().map(|letter| letter != 'S').chain(core::iter::repeat(true));
         return Ok((0..num_layers).zip(letters).map(|(_, has_index)| has_index).collect());

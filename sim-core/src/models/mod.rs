@@ -23,9 +23,16 @@ pub(crate) mod max_len;
 mod architectures;
 mod mtp;
 pub mod model;
+mod shapes;
+mod defaults;
+mod patterns;
+mod module_names;
+mod weight_formats;
+mod model_shape;
 pub mod drafters;
 
 pub use drafters::DrafterLayers;
 pub use error::ModelConfigError;
 pub use model::ModelKvCache;
-pub use settings::{AttentionBackend, ComputeCapability, Dtype, KvCacheDtype, ModelSettings};
+pub use settings::{AttentionBackend, ComputeCapability, Dtype, KvCacheDtype, ModelSettings, Quantization};
+pub use shape::ModelShape;

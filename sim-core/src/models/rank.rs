@@ -23,7 +23,8 @@ pub(super) struct Rank<'a> {
     pub(super) compute_capability: ComputeCapability,
     mamba_cache_dtype: Option<Dtype>,
     mamba_ssm_cache_dtype: Option<Dtype>,
-    kv_bytes: u64,
+    /// Bytes of a number of keys and values.
+    pub(super) kv_bytes: u64,
 }
 
 /// Keys and values of a token in one layer.

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use super::shape::WeightFormat;
+
 /// A number format of weights and states (`--dtype`, `--mamba-cache-dtype`, `--mamba-ssm-cache-dtype`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dtype {
@@ -90,6 +92,86 @@ impl AttentionBackend {
     }
 }
 
+/// A method of quantising weights (`--quantization`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quantization {
+    name: &'static str,
+}
+
+impl Quantization {
+    /// The method that vLLM 0.33 calls `name` (`QUANTIZATION_METHODS`).
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        const METHODS: [&str; 28] = [
+            "awq",
+            "auto_awq",
+            "awq_marlin",
+            "fp8",
+            "fbgemm_fp8",
+            "fp_quant",
+            "modelopt",
+            "modelopt_fp4",
+            "modelopt_mxfp8",
+            "modelopt_mixed",
+            "auto_gptq",
+            "gptq",
+            "gptq_marlin",
+            "humming",
+            "compressed-tensors",
+            "experts_int8",
+            "quark",
+            "moe_wna16",
+            "torchao",
+            "inc",
+            "mxfp4",
+            "gpt_oss_mxfp4",
+            "bitsandbytes",
+            "gguf",
+            "fp8_per_tensor",
+            "fp8_per_block",
+            "fp8_per_channel",
+            "mxfp8",
+        ];
+        METHODS.into_iter().find(|known| *known == name).map(|name| Self { name })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.name
+    }
+
+    /// The format that the weights of an unquantised checkpoint get while they are loaded; `None` for methods that need a
+    /// checkpoint of their own.
+    pub(super) fn online(self) -> Option<WeightFormat> {
+        Some(match self.name {
+            "fp8" | "fp8_per_tensor" | "fp8_per_channel" => WeightFormat::Fp8,
+            // The nearest to 8 bits with a scale for 32 numbers.
+            "fp8_per_block" | "mxfp8" => WeightFormat::Fp8Block,
+            _ => return None,
+        })
+    }
+
+    /// Whether vLLM takes it for a checkpoint of `method`: the same, or another kernel for the same weights.
+    pub(super) fn goes_with(self, method: &str) -> bool {
+        const FAMILIES: [&[&str]; 5] = [
+            &["awq", "auto_awq", "awq_marlin", "moe_wna16"],
+            &["gptq", "auto_gptq", "gptq_marlin", "moe_wna16"],
+            &["modelopt", "modelopt_fp4", "modelopt_mxfp8", "modelopt_mixed"],
+            &["mxfp4", "gpt_oss_mxfp4"],
+            &["inc", "auto-round"],
+        ];
+        self.name == method
+            || FAMILIES.iter().any(|family| family.contains(&self.name) && family.contains(&method))
+    }
+}
+
+impl fmt::Display for Quantization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
 /// CUDA's number of a generation of GPUs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ComputeCapability {
@@ -134,6 +216,8 @@ pub struct ModelSettings {
     pub attention_backend: Option<AttentionBackend>,
     /// The GPU, which decides about kernels.
     pub compute_capability: ComputeCapability,
+    /// How the weights are quantised; `None` for what the checkpoint says.
+    pub quantization: Option<Quantization>,
 }
 
 impl Default for ModelSettings {
@@ -146,6 +230,7 @@ impl Default for ModelSettings {
             mamba_ssm_cache_dtype: None,
             attention_backend: None,
             compute_capability: ComputeCapability::HOPPER,
+            quantization: None,
         }
     }
 }

@@ -26,7 +26,7 @@ pub struct ModelShape {
     pub layers: Vec<LayerRun>,
     /// Number formats of the checkpoint's matrices.
     pub formats: WeightFormats,
-    /// Parameters that no layer here has: vision towers, drafters' modules that are loaded with the model, projections.
+    /// Parameters that no layer here has, whole on every rank: vision towers, projections, embeddings of layers.
     pub other_parameters: u64,
 }
 
@@ -48,6 +48,10 @@ pub struct LayerShape {
     pub mlp: Mlp,
     /// Norms over the residual stream in front of and behind mixer and MLP: 2 for Llama, 4 for Gemma 2.
     pub num_norms: u32,
+    /// Parameters that follow from nothing else here, whole on every rank: routers' biases, sinks, small gates.
+    pub extra_parameters: u64,
+    /// Whether its matrices are those of an earlier layer, so that they are computed but not stored again (Zamba 2).
+    pub shares_weights: bool,
 }
 
 /// What mixes tokens.
@@ -78,7 +82,7 @@ pub struct AttentionShape {
     pub v_head_dim: u32,
     /// How far back it looks; `None` for all tokens.
     pub span: Option<AttentionSpan>,
-    /// Whether queries and keys are normalised.
+    /// Whether queries and keys are normalised by weights, as many as a head has elements.
     pub has_qk_norm: bool,
     /// Whether queries, keys and values have a bias.
     pub has_qkv_bias: bool,
@@ -106,6 +110,8 @@ pub struct MlaShape {
     pub qk_rope_head_dim: u32,
     /// Elements of a value.
     pub v_head_dim: u32,
+    /// Whether the output is gated by as many numbers as the values have (Kimi-K3).
+    pub has_output_gate: bool,
     /// The index that chooses which tokens are attended to, if there is one.
     pub indexer: Option<IndexerShape>,
 }
@@ -147,6 +153,8 @@ pub enum StateShape {
         head_dim: u32,
         /// Tokens of the convolution.
         conv_kernel: u32,
+        /// Whether the output's gate is a whole matrix (Kimi-K3), not two of the rank of a head.
+        has_full_gate: bool,
     },
     /// Mamba-1.
     Mamba1 {
@@ -220,8 +228,10 @@ pub struct ExpertsShape {
     pub shared_intermediate_size: u32,
     /// Width of the tokens inside the experts where it is not the residual stream's (Nemotron 3's latent experts).
     pub latent_size: Option<u32>,
-    /// A dense MLP beside the experts (Gemma 4, Step 3.5); 0 width if there is none.
+    /// Width of a dense MLP beside the experts (Gemma 4); 0 if there is none.
     pub dense_intermediate_size: u32,
+    /// Whether the router's matrix has 32 bits a number, whatever the model's have.
+    pub has_f32_router: bool,
 }
 
 /// The number format of a matrix.
@@ -259,12 +269,21 @@ pub struct WeightFormats {
     pub shared_experts: WeightFormat,
     /// The matrix of the logits, where it is not the embedding's.
     pub lm_head: WeightFormat,
+    /// Whether whole numbers of 4 bits have a zero for each scale (AWQ).
+    pub has_zeros: bool,
 }
 
 impl WeightFormats {
     /// All of the layers in one format, the logits as they are.
     #[must_use]
     pub const fn all(format: WeightFormat) -> Self {
-        Self { mixer: format, mlp: format, experts: format, shared_experts: format, lm_head: WeightFormat::Unquantized }
+        Self {
+            mixer: format,
+            mlp: format,
+            experts: format,
+            shared_experts: format,
+            lm_head: WeightFormat::Unquantized,
+            has_zeros: false,
+        }
     }
 }

@@ -69,13 +69,21 @@ pub(super) fn gpt_oss(rank: &Rank<'_>) -> Layers {
 
 /// Gemma 3n: the last layers read the cache of earlier ones.
 pub(super) fn gemma3n(rank: &Rank<'_>) -> Layers {
-    let are_full = kinds(rank.fields, 5)?;
-    let layers = mixed(rank, &are_full, rank.fields.count("sliding_window")?)?;
-    without_shared(rank.fields, layers)
+    without_shared(rank.fields, gemma3n_all(rank)?)
+}
+
+/// The same with the layers that read.
+pub(super) fn gemma3n_all(rank: &Rank<'_>) -> Layers {
+    mixed(rank, &kinds(rank.fields, 5)?, rank.fields.count("sliding_window")?)
 }
 
 /// Gemma 4: layers of full attention have heads of another size, and the last layer is always one.
 pub(super) fn gemma4(rank: &Rank<'_>) -> Layers {
+    without_shared(rank.fields, gemma4_all(rank)?)
+}
+
+/// The same with the layers that read an earlier one's cache.
+pub(super) fn gemma4_all(rank: &Rank<'_>) -> Layers {
     let fields = rank.fields;
     let heads = Heads::of(fields)?;
     let keys_are_values = fields.flag_or("attention_k_eq_v", true)?;
@@ -87,7 +95,7 @@ pub(super) fn gemma4(rank: &Rank<'_>) -> Layers {
         *last = true;
     }
     let layer = |is_full: bool| if is_full { rank.full(global) } else { rank.window(heads, window) };
-    without_shared(fields, are_full.into_iter().map(layer).collect())
+    Ok(are_full.into_iter().map(layer).collect())
 }
 
 /// The layers that keep something: the last `num_kv_shared_layers` do not.
