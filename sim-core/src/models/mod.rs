@@ -6,6 +6,7 @@
 
 pub mod layers;
 pub mod shape;
+pub mod memory;
 pub mod settings;
 pub mod error;
 pub(crate) mod python_json;
