@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use crate::models::shape::WeightFormat;
+use crate::models::settings::Quantization;
 use crate::models::{Dtype, KvCacheDtype};
 
 /// The engine arguments that decide about step times and weights, with vLLM's names and defaults.
@@ -16,8 +16,8 @@ pub struct Setup {
     pub enable_expert_parallel: bool,
     /// Number format of weights and activations; `None` for the checkpoint's.
     pub dtype: Option<Dtype>,
-    /// Number format of the matrices; `None` for the checkpoint's.
-    pub quantization: Option<WeightFormat>,
+    /// The method by which weights are quantised; `None` for the checkpoint's.
+    pub quantization: Option<Quantization>,
     /// Number format of the KV cache.
     pub kv_cache_dtype: KvCacheDtype,
     /// The version of vLLM that the profile is for; `None` for the pack's.
