@@ -1,5 +1,6 @@
 //! Commands as people have them: in scripts, compose files, manifests and values files, with flags of any age.
 
+use proptest::prelude::*;
 use sim_core::config::flags::{Arity, BENCH_SERVE, FlagError, REMOVED, SERVE, arity, bench_serve_flag, serve_flag};
 use sim_core::scenario::command::{self, CommandError, Program, ReadCommand};
 use sim_core::scenario::{RecogniseError, Recognised, Scenario, recognise};
@@ -113,6 +114,8 @@ fn scripts_are_read_as_their_shell_reads_them() {
     check("docker run vllm/vllm-openai@sha256:abc m/m --max-num-seqs 8", &["model m/m", "max-num-seqs 8"]);
     check("user@host:~$ vllm serve m --max-num-seqs 8 2>&1 | tee log; echo done", &seqs);
     check("python -m vllm.entrypoints.cli.main serve m --max-num-seqs 8", &seqs);
+    check("Start it:\n```bash\nvllm serve m --max-num-seqs 8\n```\n", &seqs);
+    check("```\nvllm serve m --max-num-seqs 8\n```\n", &seqs);
     check("uv run --with vllm vllm serve m --max-num-seqs 8 # a note", &seqs);
 }
 
@@ -206,6 +209,7 @@ fn what_only_names_vllm_is_no_command_without_flags() {
         "docker run --rm nginx vllm",
         "vllm bench latency --model m",
         "image: nginx\nargs: [\"--port\", \"80\"]",
+        "args: [\"--config=/etc/collector.yaml\", \"--log-level=debug\"]",
     ] {
         assert_eq!(error(prose), CommandError::NoCommand, "{prose}");
         assert!(matches!(recognise(prose.as_bytes()), Err(RecogniseError::Unknown { .. })), "{prose}");
@@ -284,4 +288,41 @@ fn a_command_is_read_again_from_what_is_written_of_it() {
     let text = command::write(Program::Serve, &read.scenario, "m", &read.set_aside);
     assert_eq!(text, "vllm serve m \\\n    --max-num-seqs 8 \\\n    --trust-remote-code");
     check(&text, &["model m", "max-num-seqs 8", "aside --trust-remote-code"]);
+}
+
+/// What is damaged below.
+const SAMPLES: [&str; 8] = [
+    include_str!("../../data/commands/args.json"),
+    include_str!("../../data/commands/compose-folded.yml"),
+    include_str!("../../data/commands/compose-list.yml"),
+    include_str!("../../data/commands/compose-text.yml"),
+    include_str!("../../data/commands/deployment.yaml"),
+    include_str!("../../data/commands/script.sh"),
+    include_str!("../../data/commands/values-stack.yaml"),
+    include_str!("../../data/commands/powershell.txt"),
+];
+
+proptest! {
+    #[test]
+    fn damaged_texts_are_read_or_refused(
+        sample in 0..SAMPLES.len(),
+        edits in prop::collection::vec((0_usize..2000, 0_usize..30, "[-\\[\\]{}:'\"#\\\\$|>&!\t\n a]{0,3}"), 1..4),
+    ) {
+        let mut text: Vec<char> = SAMPLES[sample].chars().collect();
+        for (at, num_gone, inserted) in edits {
+            let at = at % text.len().max(1);
+            let end = (at + num_gone).min(text.len());
+            text.splice(at.min(end)..end, inserted.chars());
+        }
+        let text: String = text.into_iter().collect();
+        match command::read(&text, &Scenario::default()) {
+            Ok(read) => {
+                prop_assert!(!read.programs.is_empty(), "nothing was called");
+                let written = command::write(Program::Simulate, &read.scenario, "", &[]);
+                let again = command::read(&written, &Scenario::default()).expect("a command of ours");
+                prop_assert_eq!(again.scenario, read.scenario, "{}", written);
+            }
+            Err(refused) => prop_assert!(refused.to_string().len() < 1_000),
+        }
+    }
 }

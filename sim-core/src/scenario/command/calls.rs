@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::Program;
 use super::shell::assignment;
+use crate::config::flags::{FlagEffect, serve_flag};
 
 /// What a command's words come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,11 +92,10 @@ fn begins_with_model(words: &[String]) -> bool {
     words.first().is_some_and(is_name) && words.get(1).is_none_or(|word| word.starts_with('-'))
 }
 
+/// Whether a flag is hardly of another server than vLLM; `--port` is of all.
 fn is_flag_of_vllm(word: &str) -> bool {
-    use crate::config::flags::{FlagError, serve_flag};
-    word.starts_with("--")
-        && !matches!(serve_flag(word, None), Err(FlagError::Unknown { .. }))
-        && !["--host", "--port"].contains(&word.split('=').next().unwrap_or_default())
+    let effect = serve_flag(word, None).map(|(effect, _)| effect);
+    word.starts_with("--") && matches!(effect, Ok(FlagEffect::Simulated | FlagEffect::FixedByProfile))
 }
 
 /// The first call in `words`, with its place.

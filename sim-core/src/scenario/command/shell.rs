@@ -116,7 +116,9 @@ impl<'a> Reader<'a> {
     fn read(&mut self, is_called: &impl Fn(&[String]) -> bool) -> Result<(), OpenQuote> {
         while let Some(c) = self.next() {
             match c {
-                '\\' | '`' | '^' if self.goes_on() => self.end_word(),
+                '\\' | '^' if self.goes_on() => self.end_word(),
+                // Not at the end of a word: three of them fence a text.
+                '`' if self.word.is_none() && self.goes_on() => {}
                 '\\' => {
                     if let Some(next) = self.next() {
                         self.push(next);
