@@ -182,7 +182,7 @@ fn programs(text: &str) -> Result<Vec<(Program, Vec<String>)>, CommandError> {
         Ok(found) => Ok(found),
         // Commands in a file of YAML are indented; a script's are not all.
         Err(CommandError::NoCommand) => of_script(text, 0),
-        Err(fault) => of_script(&without_indented(text), 0).map_err(|_| fault),
+        Err(fault) => of_script(&without_indented(text), 0).or(Err(fault)),
     }
 }
 

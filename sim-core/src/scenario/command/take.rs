@@ -88,7 +88,7 @@ impl ReadCommand {
                 }
                 Err(error) => {
                     self.refused.push(error.to_string());
-                    after.get(usize::from(after.first().is_some_and(is_value))..).unwrap_or_default()
+                    after.get(usize::from(after.first().is_some_and(|word| is_value(word)))..).unwrap_or_default()
                 }
             };
         }
@@ -220,7 +220,7 @@ fn why_unknown(program: Program, flag: &str) -> String {
 }
 
 /// Whether a word is a value and no flag. Numbers may be negative.
-fn is_value(word: &String) -> bool {
+fn is_value(word: &str) -> bool {
     !word.starts_with('-') || word.parse::<f64>().is_ok()
 }
 
