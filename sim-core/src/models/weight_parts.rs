@@ -242,7 +242,8 @@ impl<'a> Parts<'a> {
         let (copies, width) = if self.sharing.enable_expert_parallel {
             (number.div_ceil(self.sharing.expert_ranks()), u64::from(experts.intermediate_size))
         } else {
-            (number, self.share(u64::from(experts.intermediate_size)))
+            // Engines beside each other slice each expert together (`FusedMoEParallelConfig.make`).
+            (number, u64::from(experts.intermediate_size) / self.sharing.expert_ranks())
         };
         let format = self.model.formats.experts;
         let (hidden, width) = self.sharing.padded(format, hidden, width);
