@@ -139,33 +139,37 @@ fn outcomes() -> Vec<Outcome> {
     rows().into_iter().map(|row| outcome(row).unwrap_or_else(|refused| panic!("{refused}"))).collect()
 }
 
+/// The table, the worst row last, and what it comes to: the figures that the README states.
+fn table(outcomes: &[Outcome], subsets: &[(&str, (usize, f64, f64))]) -> String {
+    let mut sorted: Vec<&Outcome> = outcomes.iter().collect();
+    sorted.sort_by(|a, b| a.error.abs().total_cmp(&b.error.abs()));
+    let mut lines: Vec<String> = sorted.into_iter().map(line).collect();
+    lines.extend(subsets.iter().map(|(name, (count, median, p90))| {
+        format!("{name}: {count} rows, median {:.2} %, 90 % within {:.2} %", 100.0 * median, 100.0 * p90)
+    }));
+    lines.join("\n")
+}
+
 #[test]
 fn as_many_tokens_fit_as_real_engines_logged() {
     let outcomes = outcomes();
-    let mut sorted: Vec<&Outcome> = outcomes.iter().collect();
-    sorted.sort_by(|a, b| a.error.abs().total_cmp(&b.error.abs()));
-    let mut table: Vec<String> = sorted.into_iter().map(line).collect();
-    let all = summary(outcomes.iter());
     let subset = |keep: &dyn Fn(&Row) -> bool| summary(outcomes.iter().filter(|outcome| keep(&outcome.row)));
-    for (name, (count, median, p90)) in [
-        ("all", all),
+    let subsets = [
+        ("all", subset(&|_| true)),
         ("fitted", subset(&Row::is_fitted)),
         ("held out", subset(&|row| !row.is_fitted())),
         ("since 0.17", subset(&|row| !row.sorts_vocabulary())),
-        ("not llm-d-planner", subset(&|row| !row.source.starts_with("llm-d-incubation"))),
-    ] {
-        table.push(format!("{name}: {count} rows, median {:.2} %, 90 % within {:.2} %", 100.0 * median, 100.0 * p90));
-    }
-    let table = table.join("\n");
+        ("not of the large sweep", subset(&|row| !row.source.starts_with("llm-d-incubation"))),
+    ];
+    let table = table(&outcomes, &subsets);
     println!("{table}");
-    let (count, median, p90) = all;
-    assert!(count >= 40 && median <= 0.03 && p90 <= 0.08, "{table}");
-    let unexplained: Vec<String> = outcomes
-        .iter()
-        .filter(|outcome| outcome.error.abs() > 0.08 && outcome.row.note.is_none())
-        .map(line)
-        .collect();
-    assert!(unexplained.is_empty(), "beyond 8 % and not explained:\n{}", unexplained.join("\n"));
+    assert!(outcomes.len() >= 80, "{table}");
+    for (name, (_, median, p90)) in subsets {
+        assert!(median <= 0.03 && p90 <= 0.08, "{name}\n{table}");
+    }
+    let is_unexplained = |outcome: &&Outcome| outcome.error.abs() > 0.03 && outcome.row.note.is_none();
+    let unexplained: Vec<String> = outcomes.iter().filter(is_unexplained).map(line).collect();
+    assert!(unexplained.is_empty(), "beyond 3 % and not explained:\n{}", unexplained.join("\n"));
 }
 
 #[test]
