@@ -55,7 +55,8 @@ const USUAL: [&str; 3] = ["hidden_size", "num_hidden_layers", "intermediate_size
 fn gemma3(vision: Fields<'_>, text: u64) -> Result<u64> {
     let sizes = sizes(vision, USUAL, [1152, 27, 4304])?;
     let [hidden, ..] = sizes;
-    let (patch, image) = (u64::from(vision.count_or("patch_size", 14)?), u64::from(vision.count_or("image_size", 896)?));
+    let (patch, image) =
+        (u64::from(vision.count_or("patch_size", 14)?), u64::from(vision.count_or("image_size", 896)?));
     let (patch, image) = (patch.min(1 << 10), image.min(1 << 14));
     let places = (image / patch).pow(2).saturating_mul(hidden);
     let first = hidden.saturating_mul(3 * patch * patch + 1);
