@@ -90,7 +90,7 @@ impl Row {
     }
 
     pub(super) fn total_memory_bytes(&self) -> u64 {
-        (self.total_memory_gib * f64::from(1 << 30)) as u64
+        sim_core::math::f64_to_u64(self.total_memory_gib * f64::from(1 << 30))
     }
 
     pub(super) fn compute_capability(&self) -> ComputeCapability {
