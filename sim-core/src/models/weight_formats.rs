@@ -4,7 +4,6 @@
 //! checkpoint and of an engine go together. What a file says of single modules is told to the kinds of matrices by majority:
 //! a kind has one format here.
 
-use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
 use super::config_file::{ConfigFile, Fields};
@@ -34,10 +33,8 @@ pub(super) fn weight_formats(
         return settings.quantization.map_or(Ok(WeightFormats::all(WeightFormat::Unquantized)), online);
     };
     let method = method(config)?;
-    if let Some(given) = settings.quantization {
-        if !given.goes_with(method) {
-            return Err(ModelConfigError::QuantizationMismatch { checkpoint: method.to_string(), given });
-        }
+    if let Some(given) = settings.quantization.filter(|given| !given.goes_with(method)) {
+        return Err(ModelConfigError::QuantizationMismatch { checkpoint: super::error::shortened(method), given });
     }
     Checkpoint { config, method, layers }.formats()
 }
@@ -47,7 +44,7 @@ fn online(given: Quantization) -> Result<WeightFormats> {
     given.online().map(WeightFormats::all).ok_or(ModelConfigError::NoQuantizationFile { given })
 }
 
-/// The object that says how a checkpoint is quantised, wherever it stands; a file of ModelOpt's own has another around it.
+/// The object that says how a checkpoint is quantised, wherever it stands; a file of `ModelOpt`'s own has another around it.
 pub(super) fn quantization_config(file: &ConfigFile) -> Result<Option<Fields<'_>>> {
     for fields in [file.root(), file.text()?] {
         for field in ["quantization_config", "compression_config"] {
@@ -59,7 +56,7 @@ pub(super) fn quantization_config(file: &ConfigFile) -> Result<Option<Fields<'_>
     Ok(None)
 }
 
-/// The method of a checkpoint. Files of ModelOpt's own name none.
+/// The method of a checkpoint. Files of `ModelOpt`'s own name none.
 fn method(config: Fields<'_>) -> Result<&str> {
     match config.text("quant_method")? {
         Some(method) => Ok(method),
@@ -201,7 +198,7 @@ fn whole_numbers(config: Fields<'_>, bits: u32) -> Result<WeightFormat> {
     }
 }
 
-/// An algorithm of ModelOpt's.
+/// An algorithm of `ModelOpt`'s.
 fn algorithm(name: &str) -> Result<WeightFormat> {
     Ok(match name.to_ascii_uppercase().as_str() {
         "FP8" | "FP8_PER_CHANNEL_PER_TOKEN" => WeightFormat::Fp8,
