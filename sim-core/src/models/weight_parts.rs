@@ -221,7 +221,7 @@ impl<'a> Parts<'a> {
             visit(self.matrix(head, self.hidden));
             visit(self.matrix(width, head));
         }
-        visit(wide(3 * width.saturating_mul(kernel)));
+        visit(wide(width.saturating_mul(3).saturating_mul(kernel)));
         visit(wide(width + heads));
         visit(numbers(PartOf::Mixer, head));
         visit(self.matrix(self.hidden, width));
