@@ -123,7 +123,7 @@ fn knobs(profile: &mut Profile) {
         if *n > 512 {
             *time = *time * g(2, 1.0) + layers * g(3, 0.0);
         } else {
-            *time *= g(6, 1.0);
+            *time = *time * g(6, 1.0) + layers * g(8, 0.0);
         }
     }
     let mut before = 0.0_f64;
