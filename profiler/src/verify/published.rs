@@ -161,6 +161,8 @@ fn row(fields: &Fields<'_>) -> Result<Row> {
     if flags.shares_experts && setup.data_parallel_size == 1 {
         setup.enable_expert_parallel = true;
     }
+    // A variable of InferenceX's scripts for gpt-oss on a B200.
+    setup.has_fp8_activations = name == "gpt-oss-120b" && system.starts_with("b200");
     if flags.has_fp8_cache {
         setup.kv_cache_dtype = KvCacheDtype::Fp8;
     }

@@ -234,8 +234,12 @@ impl Layers {
         self.add_router(shape, times, parts)?;
         let on_rank = ranks.experts(shape, hidden);
         let variant = parts.setup.routing.variant();
-        let found = experts::find(pack, &on_rank, formats::of(all.experts), variant)
-            .or_else(|| experts::find(pack, &on_rank, formats::of(all.experts), "balanced"))
+        let format = match all.experts {
+            WeightFormat::Mxfp4 if parts.setup.has_fp8_activations => NumberFormat::Mxfp4Fp8,
+            format => formats::of(format),
+        };
+        let found = experts::find(pack, &on_rank, format, variant)
+            .or_else(|| experts::find(pack, &on_rank, format, "balanced"))
             .ok_or_else(|| missing(pack, "experts"))?;
         if found.distance > 0.0 || !found.is_own_format {
             let what = if found.is_own_format { "" } else { " and from another number format" };

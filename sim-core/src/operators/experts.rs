@@ -82,13 +82,14 @@ impl ExpertsOnRank {
 
 /// The tables that a format's experts can be read from, best first.
 const fn candidates(format: NumberFormat) -> &'static [NumberFormat] {
-    use NumberFormat::{Bf16, Fp8, Fp8Block, Int4, Int8, Mxfp4, Nvfp4};
+    use NumberFormat::{Bf16, Fp8, Fp8Block, Int4, Int8, Mxfp4, Mxfp4Fp8, Nvfp4};
     match format {
         Bf16 => &[Bf16],
         Fp8 | Int8 => &[Fp8, Fp8Block, Bf16],
         Fp8Block => &[Fp8Block, Fp8, Bf16],
         Nvfp4 => &[Nvfp4, Mxfp4, Int4, Bf16],
         Mxfp4 => &[Mxfp4, Int4, Bf16],
+        Mxfp4Fp8 => &[Mxfp4Fp8, Mxfp4, Int4, Bf16],
         Int4 => &[Int4, Mxfp4, Bf16],
     }
 }

@@ -54,14 +54,14 @@ impl<'a> Products<'a> {
     /// The product of any shape; `None` if the pack has no products.
     #[must_use]
     pub fn find(self, shape: Shape, format: NumberFormat) -> Option<Found> {
-        use NumberFormat::{Bf16, Fp8, Fp8Block, Int4, Int8, Mxfp4, Nvfp4};
+        use NumberFormat::{Bf16, Fp8, Fp8Block, Int4, Int8, Mxfp4, Mxfp4Fp8, Nvfp4};
         let measured: &[NumberFormat] = match format {
             Bf16 => &[Bf16],
             Fp8 | Int8 => &[Fp8],
             Fp8Block => &[Fp8Block, Fp8],
             Nvfp4 => &[Nvfp4],
             // vLLM's kernels for these multiply 16 bits.
-            Mxfp4 | Int4 => &[],
+            Mxfp4 | Mxfp4Fp8 | Int4 => &[],
         };
         for &candidate in measured {
             if let Some(table) = self.table(candidate) {
