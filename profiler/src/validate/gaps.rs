@@ -2,6 +2,7 @@
 
 use sim_core::profile::Profile;
 use sim_core::profile::schema::{Basis, DeviceType, ProvenanceKind};
+use sim_core::scenario::told;
 
 use super::coverage::Extent;
 
@@ -13,6 +14,9 @@ pub(super) fn cannot_answer(profile: &Profile, coverage: &[Extent]) -> Vec<Strin
         ProvenanceKind::Measured => {}
         ProvenanceKind::Derived => {
             gaps.push("Whole passes: none was measured, times are sums of operators.".to_owned());
+        }
+        ProvenanceKind::Estimated => {
+            gaps.extend(profile.provenance.range.map(|range| format!("This device, which nobody measured: {}.", told::estimated(range))));
         }
         ProvenanceKind::Synthetic => gaps.push("Any device: times are from a formula.".to_owned()),
     }
