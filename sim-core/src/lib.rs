@@ -45,6 +45,7 @@ pub mod sched;
 pub mod engine_core;
 pub mod profile;
 pub mod operators;
+pub mod compose;
 pub mod metrics;
 mod client;
 mod json_message;

@@ -126,6 +126,7 @@ fn memory(device: &DeviceProperties, shape: &Shape, flags: &CudaFlags, buffer_by
             bytes_per_token,
         )],
         reported: None,
+        limit_terms: None,
     }
 }
 

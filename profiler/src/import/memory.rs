@@ -3,16 +3,15 @@
 //! Of the share that vLLM may use go the weights, what else stays resident, the peak of a pass of
 //! `max_num_batched_tokens` tokens, and the estimate for CUDA graphs; the rest becomes blocks.
 //!
-//! The estimates rest on start-up logs of vLLM 0.19 on H100 (llm-d-planner, `accuracy/results/v0.19.0/logs`, Apache-2.0):
-//! 1024 requests and 8192 tokens a pass, one to four ranks, models from 2 to 72 billion parameters. The formula of the
-//! activations has 16 of their peaks, from 0.75 to 3.63 GiB, within 0.075 GiB but for one (Mixtral-8x7B, 0.17 too much).
-//! Before 0.17 vLLM counted more: 5.64 instead of 2.23 GiB for
-//! Qwen3-14B.
+//! The amounts are estimates by one rule, `sim_core::models::memory`, which is held against published start-up logs. A
+//! profile has them for its own limits, and the rule's coefficients for a run's.
 
 use anyhow::{Result, ensure};
 use sim_core::models::layers::ModelLayers;
+use sim_core::models::memory::{MemoryEra, MemoryLimits, MemorySettings, MemoryWidths, other_resident};
 use sim_core::models::{ComputeCapability, Dtype, KvCacheDtype, ModelSettings};
-use sim_core::profile::schema::{Basis, Bytes, Engine, KvCacheLayers, Memory};
+use sim_core::profile::CaptureSizes;
+use sim_core::profile::schema::{Basis, Bytes, Engine, KvCacheLayers, LimitTerms, Memory};
 
 use super::gpus::Gpu;
 use super::model_config::ModelConfig;
@@ -23,16 +22,10 @@ const GIB: f64 = 1_073_741_824.0;
 pub(crate) const GPU_MEMORY_UTILIZATION: f64 = 0.92;
 /// vLLM's default on a GPU.
 pub(crate) const BLOCK_SIZE: u32 = 16;
-/// vLLM set memory aside for CUDA graphs from this version on; before, it captured them in what was left.
+/// vLLM sets memory aside for CUDA graphs from this version on.
 const FIRST_WITH_GRAPHS: &str = "0.21.0";
-/// Bytes for each request and word of the vocabulary: logits in 16 and in 32 bits, probabilities, random numbers.
-const SAMPLING_BYTES: f64 = 14.0;
-/// What is on top of the activations that the formula counts.
-const OTHER_ACTIVATION_GIB: f64 = 0.05;
-/// What stays beside the weights of one rank without collectives.
-const RANK_GIB: f64 = 0.29;
-/// CUDA graphs of a layer at the default capture sizes: 0.021 to 0.026 GiB with models of 32 to 80 layers.
-const GRAPHS_PER_LAYER_GIB: f64 = 0.024;
+/// Where the estimates come from.
+const RULE: &str = "a formula held against start-up logs that people published (tests/data/startup_logs).";
 
 /// How the weights and the KV cache are stored, and over how many devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,14 +44,17 @@ pub(crate) struct Storage {
 /// If it is not known what the layers keep.
 pub(crate) fn memory(config: &ModelConfig, storage: Storage, engine: &Engine, gpu: &Gpu) -> Result<Memory> {
     let layers = config.kv_cache_layers(&model_settings(storage, gpu))?;
+    let settings = memory_settings(storage, engine, gpu);
+    let (terms, limits) = (widths(config, storage).terms(&settings), limits(engine, gpu));
     Ok(Memory {
         weights: weights(config, storage),
-        other_resident: other_resident(storage.tensor_parallel_size, gpu),
-        activation_peak: activation_peak(config, storage, engine),
-        cuda_graphs: cuda_graphs(config),
+        other_resident: estimate(other_resident(&settings), "Library workspaces and the collectives' buffers"),
+        activation_peak: estimate(terms.activation_peak(&limits), "The peak of the largest pass"),
+        cuda_graphs: estimate(terms.cuda_graphs(&limits), "CUDA graphs of the default capture sizes"),
         kv_cache_per_token: kv_cache_per_token(&layers, storage),
         kv_cache_layers: layers.iter().map(KvCacheLayers::from).collect(),
         reported: None,
+        limit_terms: Some(LimitTerms::new(&terms, Basis::Estimate, format!("Both by the limits of a run, by {RULE}"))),
     })
 }
 
@@ -123,87 +119,57 @@ fn weights(config: &ModelConfig, storage: Storage) -> Bytes {
     Bytes { bytes, basis: Basis::Derived, reason }
 }
 
-/// Memory as an engine of another version would count it: see [`FIRST_WITH_GRAPHS`].
+/// Memory as an engine of another version would count it: CUDA graphs were captured in what was left.
 pub(crate) fn of_version(memory: &mut Memory, vllm: &Version) {
     if Version::parse(FIRST_WITH_GRAPHS).is_some_and(|first| *vllm < first) {
         memory.cuda_graphs.bytes = 0;
+        if let Some(terms) = &mut memory.limit_terms {
+            terms.graph_bytes_per_capture_size = 0;
+        }
     }
 }
 
-/// What several ranks keep for their collectives depends on the device: vLLM gives buffers to all-reduces over symmetric
-/// memory (`device_communicators/symm_mem.py`) and to those fused with a norm (`config/vllm.py`,
-/// `enable_allreduce_rms_fusion`) on capabilities 9.0 and 10.x only.
-fn other_resident(tp: u32, gpu: &Gpu) -> Bytes {
-    let has_buffers = gpu.compute_capability == "9.0" || gpu.compute_capability.starts_with("10.");
-    let logs = "start-up logs of vLLM 0.19 on H100 (llm-d-planner)";
-    let (gib, reason) = match (tp, has_buffers) {
-        (1, _) => (RANK_GIB, format!("Library workspaces and the allocator's share, from {logs}.")),
-        (2, true) => (2.10, format!("Library workspaces and the collectives' buffers, from {logs} with two ranks.")),
-        (_, true) => (2.20, format!("Library workspaces and the collectives' buffers, from {logs} with four ranks.")),
-        // `misc.nccl_mem` of aiconfigurator-core 0.12.0.
-        (_, false) => (
-            RANK_GIB + if tp == 2 { 342.0 } else { 392.0 } / 1024.0,
-            format!("Library workspaces from {logs}, and NCCL's memory as aiconfigurator-core has it."),
-        ),
-    };
-    Bytes { bytes: whole_bytes(gib * GIB), basis: Basis::Estimate, reason }
+/// What the rule is asked for: `sim_core::models::memory`.
+fn memory_settings(storage: Storage, engine: &Engine, gpu: &Gpu) -> MemorySettings {
+    MemorySettings {
+        tensor_parallel_size: storage.tensor_parallel_size,
+        pipeline_parallel_size: engine.pipeline_parallel_size,
+        expert_parallel_size: storage.expert_parallel_size,
+        compute_capability: ComputeCapability::from_name(gpu.compute_capability).unwrap_or(ComputeCapability::HOPPER),
+        era: MemoryEra::default(),
+    }
 }
 
-fn cuda_graphs(config: &ModelConfig) -> Bytes {
-    Bytes {
-        bytes: whole_bytes(GRAPHS_PER_LAYER_GIB * f64::from(config.model.num_hidden_layers) * GIB),
-        basis: Basis::Estimate,
-        reason: format!(
-            "{GRAPHS_PER_LAYER_GIB} GiB a layer, from what vLLM 0.19 estimated on H100 for models of 32 to 80 layers at the \
-             default capture sizes (llm-d-planner)."
-        ),
+/// The limits that a profile's own amounts are for.
+fn limits(engine: &Engine, gpu: &Gpu) -> MemoryLimits {
+    let ceiling = CaptureSizes::ceiling(&gpu.hardware(1));
+    let sizes = CaptureSizes::vllm_default(engine.max_num_seqs, engine.max_num_batched_tokens, ceiling);
+    let count = if engine.enforce_eager { 0 } else { sizes.as_slice().len() };
+    MemoryLimits {
+        max_num_batched_tokens: engine.max_num_batched_tokens,
+        max_num_seqs: engine.max_num_seqs,
+        num_capture_sizes: u32::try_from(count).unwrap_or(u32::MAX),
     }
 }
 
 /// What activations are made of, on one rank.
-struct Widths {
-    hidden: u32,
-    vocab: u32,
-    /// Of the MLP; 0 with experts.
-    intermediate: u32,
-    /// Experts of a token, and the width of one.
-    experts: (u32, u32),
-}
-
-impl Widths {
-    /// The widest moment of a layer, or sampling for a full batch, whichever is more; and the workspace of experts, which
-    /// stays.
-    fn activation_bytes(&self, max_num_batched_tokens: u32, max_num_seqs: u32) -> f64 {
-        let [hidden, vocab, intermediate] = [self.hidden, self.vocab, self.intermediate].map(f64::from);
-        let [per_token, width] = [self.experts.0, self.experts.1].map(f64::from);
-        let [tokens, requests] = [max_num_batched_tokens, max_num_seqs.min(max_num_batched_tokens)].map(f64::from);
-        let layer = 2.0 * tokens * (3.0 * intermediate + 4.0 * hidden);
-        let sampling = SAMPLING_BYTES * requests * vocab + 4.0 * hidden * tokens;
-        let experts = 2.0 * tokens * per_token * (3.0 * width + hidden);
-        layer.max(sampling) + experts + OTHER_ACTIVATION_GIB * GIB
-    }
-}
-
-fn activation_peak(config: &ModelConfig, storage: Storage, engine: &Engine) -> Bytes {
+fn widths(config: &ModelConfig, storage: Storage) -> MemoryWidths {
     let tp = storage.tensor_parallel_size;
     let model = &config.model;
-    let widths = Widths {
-        hidden: model.hidden_size,
-        vocab: model.vocab_size,
-        intermediate: if config.experts.is_some() { 0 } else { model.intermediate_size / tp },
+    MemoryWidths {
+        hidden_size: model.hidden_size,
+        vocab_size: model.vocab_size,
+        intermediate_size: if config.experts.is_some() { 0 } else { model.intermediate_size / tp },
         experts: config.experts.map_or((0, 0), |experts| {
             (experts.num_experts_per_tok, experts.moe_intermediate_size / (tp / storage.expert_parallel_size))
         }),
-    };
-    Bytes {
-        bytes: whole_bytes(widths.activation_bytes(engine.max_num_batched_tokens, engine.max_num_seqs)),
-        basis: Basis::Estimate,
-        reason: format!(
-            "The larger of a layer's widest moment over max_num_batched_tokens and {SAMPLING_BYTES} bytes a word of the \
-             vocabulary for each of max_num_seqs requests, the experts' workspace, and {OTHER_ACTIVATION_GIB} GiB: a \
-             formula held against start-up logs of vLLM 0.19 on H100 (llm-d-planner)."
-        ),
+        num_layers: model.num_hidden_layers,
+        ..MemoryWidths::default()
     }
+}
+
+fn estimate(bytes: u64, what: &str) -> Bytes {
+    Bytes { bytes, basis: Basis::Estimate, reason: format!("{what}, by {RULE}") }
 }
 
 fn kv_cache_per_token(layers: &[ModelLayers], storage: Storage) -> Bytes {
@@ -228,7 +194,9 @@ pub(crate) fn whole_bytes(bytes: f64) -> u64 {
 mod tests {
     use sim_core::profile::schema::{Engine, Memory};
 
-    use super::{GIB, Storage, Widths, memory, of_version, weights};
+    use sim_core::models::memory::{MemoryLimits, MemorySettings, MemoryWidths};
+
+    use super::{GIB, Storage, memory, of_version, weights};
     use crate::import::gpus;
     use crate::import::model_config::ModelConfig;
     use crate::import::version::Version;
@@ -311,7 +279,15 @@ mod tests {
     /// The peak that a real engine logged, in GiB.
     #[track_caller]
     fn check_peak([hidden, vocab, intermediate]: [u32; 3], experts: (u32, u32), logged: f64, most: f64) {
-        let peak = Widths { hidden, vocab, intermediate, experts }.activation_bytes(8192, 1024) / GIB;
+        let widths = MemoryWidths {
+            hidden_size: hidden,
+            vocab_size: vocab,
+            intermediate_size: intermediate,
+            experts,
+            ..MemoryWidths::default()
+        };
+        let limits = MemoryLimits { max_num_batched_tokens: 8192, max_num_seqs: 1024, num_capture_sizes: 0 };
+        let peak = widths.terms(&MemorySettings::default()).activation_peak(&limits) as f64 / GIB;
         assert!((peak - logged).abs() < most, "{peak:.3} GiB instead of {logged}: {hidden}, {vocab}");
     }
 

@@ -160,6 +160,7 @@ impl Facts {
                 block_size,
                 gpu_memory_utilization: self.engine.gpu_memory_utilization,
             }),
+            limit_terms: None,
         })
     }
 }

@@ -11,6 +11,8 @@ use super::reasons::{Reason, Resolved};
 use super::refusals::{ConfigError, gib};
 use crate::kv_cache::spec::KvCacheConfig;
 use crate::math;
+use crate::models::memory::MemoryLimits;
+use crate::profile::CaptureSizes;
 
 /// vLLM's default of `gpu_memory_utilization`.
 const GPU_MEMORY_UTILIZATION: f64 = 0.92;
@@ -28,6 +30,38 @@ struct Room {
     raise: &'static str,
 }
 
+/// The limits of a pass, as far as memory depends on them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PassLimits {
+    pub(super) max_num_batched_tokens: u32,
+    pub(super) max_num_seqs: u32,
+    /// Tokens of a request that decodes: 1, and the drafts to be verified.
+    pub(super) decode_query_len: u32,
+}
+
+impl PassLimits {
+    /// With the sizes that vLLM captures CUDA graphs for by default.
+    fn memory(self, capture_ceiling: u32) -> MemoryLimits {
+        let Self { max_num_batched_tokens, max_num_seqs, decode_query_len } = self;
+        let sizes =
+            CaptureSizes::vllm_with_drafts(max_num_seqs, max_num_batched_tokens, capture_ceiling, decode_query_len);
+        let count = if capture_ceiling == 0 { 0 } else { sizes.as_slice().len() };
+        MemoryLimits {
+            max_num_batched_tokens,
+            max_num_seqs,
+            num_capture_sizes: u32::try_from(count).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// What the number of blocks follows from beside arguments, platform and layers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Demand {
+    /// Bytes of the drafter's weights.
+    pub(super) drafter_bytes: u64,
+    pub(super) limits: PassLimits,
+}
+
 /// The blocks, and the length they are checked for.
 pub(super) struct KvFit {
     pub(super) num_gpu_blocks: Resolved<i64>,
@@ -39,11 +73,11 @@ pub(super) fn fit(
     args: &EngineArgs,
     platform: &Platform,
     layers: &KvLayers,
-    drafter_bytes: u64,
+    demand: Demand,
     max_model_len: Resolved<u32>,
 ) -> Result<KvFit, ConfigError> {
     let kv_cache = layers.plan_groups(max_model_len.value)?;
-    let room = room(args, platform, layers, &kv_cache, (drafter_bytes, max_model_len.value))?;
+    let room = room(args, platform, layers, &kv_cache, (demand, max_model_len.value))?;
     let num_gpu_blocks = room.available_bytes.div_euclid(room.bytes_per_block);
     // The pool never gives out its null block.
     let usable_bytes = room.available_bytes.saturating_sub(room.bytes_per_block);
@@ -102,23 +136,28 @@ fn longest_fitting(layers: &KvLayers, usable_blocks: i64, most: u32) -> Result<u
     Ok(u32::try_from(fits).unwrap_or(u32::MAX))
 }
 
-/// Memory for the KV cache on the smallest rank, by the override if there is one. `drafter_bytes` are those of the
-/// drafter's weights.
+/// Memory for the KV cache on the smallest rank, by the override if there is one.
 fn room(
     args: &EngineArgs,
     platform: &Platform,
     layers: &KvLayers,
     kv_cache: &KvCacheConfig,
-    (drafter_bytes, max_model_len): (u64, u32),
+    (demand, max_model_len): (Demand, u32),
 ) -> Result<Room, ConfigError> {
+    let drafter_bytes = demand.drafter_bytes;
     let bytes_per_block = i64::try_from(kv_cache.bytes_per_block()).unwrap_or(i64::MAX).max(1);
-    let in_bytes = matches!(platform.kv_cache, KvCacheMemory::Measured { .. });
+    let in_bytes = !matches!(platform.kv_cache, KvCacheMemory::Blocks { .. });
     let (available_bytes, reason, raise) = match args.num_gpu_blocks_override {
         Some(blocks) => (blocks.saturating_mul(bytes_per_block), Reason::Given, "num_gpu_blocks_override"),
         None => match platform.kv_cache {
             KvCacheMemory::Blocks { .. } => counted(args, platform, layers, kv_cache, (drafter_bytes, max_model_len))?,
             KvCacheMemory::Measured { non_kv_cache_bytes } => {
                 measured(args, platform, non_kv_cache_bytes.saturating_add(drafter_bytes), bytes_per_block)
+            }
+            KvCacheMemory::ByLimits { resident_bytes, terms, capture_ceiling } => {
+                let by_limits = terms.total(&demand.limits.memory(capture_ceiling));
+                let taken = resident_bytes.saturating_add(by_limits).saturating_add(drafter_bytes);
+                measured(args, platform, taken, bytes_per_block)
             }
         },
     };

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
 use crate::models::layers::ModelLayers;
+use crate::models::memory::MemoryTerms;
 use crate::speculative::SpeculativeMethod;
 
 /// The device, as `vllm/platforms` reports it.
@@ -65,6 +66,15 @@ pub enum KvCacheMemory {
         /// (`gpu_worker.py::determine_available_memory`). It grows a little with `max_num_batched_tokens` and the
         /// captured batch sizes; here it stays what was measured.
         non_kv_cache_bytes: u64,
+    },
+    /// The parts are known, and how those that depend on a run's limits do.
+    ByLimits {
+        /// Bytes of the weights and of what else stays whatever the limits are.
+        resident_bytes: u64,
+        /// What activations and CUDA graphs take by the limits.
+        terms: MemoryTerms,
+        /// Largest number of tokens that vLLM captures a CUDA graph for by default; 0 if it captures none.
+        capture_ceiling: u32,
     },
     /// Only the resulting number of blocks is known.
     Blocks {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::defaults::BatchLimits;
 use super::engine_args::{EngineArgs, PerformanceMode};
-use super::kv_fit::{self, KvFit};
+use super::kv_fit::{self, KvFit, PassLimits};
 use super::kv_layers::{KvDemand, KvLayers, drafter};
 use super::platform::Platform;
 use super::reasons::{ConfigWarning, FieldReason, Resolved, ResolvedEngine};
@@ -73,7 +73,14 @@ impl EngineArgs {
         };
         let layers = KvLayers::new(self, platform, demand)?;
         let drafter_bytes = drafter(platform, demand.speculative).map_or(0, |drafter| drafter.memory_bytes);
-        let fit = kv_fit::fit(self, platform, &layers, drafter_bytes, max_model_len)?;
+        let drafts = demand.speculative.map_or(0, |drafter| drafter.num_speculative_tokens);
+        let limits_of_pass = PassLimits {
+            max_num_batched_tokens: tokens,
+            max_num_seqs: u32::try_from(limits.max_num_seqs.value).unwrap_or(u32::MAX),
+            decode_query_len: drafts.saturating_add(1),
+        };
+        let memory = kv_fit::Demand { drafter_bytes, limits: limits_of_pass };
+        let fit = kv_fit::fit(self, platform, &layers, memory, max_model_len)?;
         let kv_cache = layers.plan(fit.max_model_len.value)?;
 
         let mut reasons = Reasons(Vec::new());

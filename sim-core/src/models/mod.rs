@@ -6,6 +6,7 @@
 
 pub mod layers;
 pub mod shape;
+pub mod memory;
 pub mod settings;
 pub mod error;
 pub(crate) mod python_json;
@@ -28,6 +29,8 @@ mod patterns;
 mod module_names;
 mod weight_formats;
 mod model_shape;
+mod weight_parts;
+pub mod weights;
 pub mod drafters;
 
 pub use drafters::DrafterLayers;
@@ -35,3 +38,4 @@ pub use error::ModelConfigError;
 pub use model::ModelKvCache;
 pub use settings::{AttentionBackend, ComputeCapability, Dtype, KvCacheDtype, ModelSettings, Quantization};
 pub use shape::ModelShape;
+pub use weights::{WeightBytes, WeightSharing};

@@ -194,6 +194,8 @@ fn inside_layer(name: &str) -> (Option<u32>, &str) {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::{Kind, Meant};
 
     #[track_caller]

@@ -11,6 +11,11 @@ pub mod schema;
 mod file;
 mod validate;
 pub mod series;
+pub mod grid;
+pub mod format;
+pub mod products;
+pub mod attention;
+pub mod experts;
 
 pub use file::PackError;
 pub use gpu::Gpu;

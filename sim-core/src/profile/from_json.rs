@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::error::Fault;
 use super::schema::{
-    Basis, Bytes, Cost, DeviceType, Engine, Hardware, KvCacheLayerKind, KvCacheLayers, Memory, Model,
+    Basis, Bytes, Cost, DeviceType, Engine, Hardware, KvCacheLayerKind, KvCacheLayers, LimitTerms, Memory, Model,
     PrefillCheckpoint, Profile, Provenance, ProvenanceKind, ReportedBlocks, Source, TimeRange,
 };
 use super::schema_tables::{
@@ -151,6 +151,36 @@ impl FromJson for (u32, u32) {
     }
 }
 
+/// Its last field is absent in files of before it was known.
+impl FromJson for Memory {
+    fn from_json(value: Value) -> Result<Self, Fault> {
+        let mut fields = Fields::new(
+            value,
+            &[
+                "weights",
+                "other_resident",
+                "activation_peak",
+                "cuda_graphs",
+                "kv_cache_per_token",
+                "kv_cache_layers",
+                "reported",
+                "limit_terms",
+            ],
+        )?;
+        fields.0.entry("limit_terms").or_insert(Value::Null);
+        Ok(Self {
+            weights: fields.read("weights")?,
+            other_resident: fields.read("other_resident")?,
+            activation_peak: fields.read("activation_peak")?,
+            cuda_graphs: fields.read("cuda_graphs")?,
+            kv_cache_per_token: fields.read("kv_cache_per_token")?,
+            kv_cache_layers: fields.read("kv_cache_layers")?,
+            reported: fields.read("reported")?,
+            limit_terms: fields.read("limit_terms")?,
+        })
+    }
+}
+
 macro_rules! objects {
     ($($type:ident { $($field:ident),+ $(,)? })+) => { $(
         impl $crate::profile::from_json::FromJson for $type {
@@ -210,7 +240,10 @@ objects! {
     }
     Bytes { bytes, basis, reason }
     Cost { time_us, basis, reason }
-    Memory { weights, other_resident, activation_peak, cuda_graphs, kv_cache_per_token, kv_cache_layers, reported }
+    LimitTerms {
+        layer_bytes_per_token, sampling_bytes_per_seq, residual_bytes_per_token, encoder_bytes, workspace_bytes_per_token,
+        fixed_bytes, graph_bytes_per_capture_size, basis, reason,
+    }
     PrefillCheckpoint { alignment, at_block_ends }
     KvCacheLayers {
         num_layers, kind, span_tokens, num_kv_heads, head_size, bytes, bytes_per_draft_token, prefill_checkpoint,

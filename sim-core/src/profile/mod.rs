@@ -6,6 +6,7 @@
 
 pub mod schema;
 mod schema_tables;
+mod schema_memory;
 pub mod error;
 mod version;
 mod file;

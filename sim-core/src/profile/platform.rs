@@ -2,6 +2,7 @@
 
 use core::num::NonZeroU32;
 
+use super::cuda_graphs::CaptureSizes;
 use super::error::ProfileError;
 use super::schema::{DeviceType, Drafter, KvCacheLayerKind, KvCacheLayers, Profile};
 use crate::config::{Device, DrafterPlatform, EngineArgs, KvCacheMemory, Platform, UsageContext};
@@ -79,6 +80,13 @@ impl Profile {
                 num_gpu_blocks: reported.num_gpu_blocks,
                 block_size,
                 gpu_memory_utilization: reported.gpu_memory_utilization,
+            });
+        }
+        if let Some(limit_terms) = &memory.limit_terms {
+            return Ok(KvCacheMemory::ByLimits {
+                resident_bytes: memory.weights.bytes.saturating_add(memory.other_resident.bytes),
+                terms: limit_terms.terms(),
+                capture_ceiling: if self.has_cuda_graphs() { CaptureSizes::ceiling(&self.hardware) } else { 0 },
             });
         }
         let parts = [&memory.weights, &memory.other_resident, &memory.activation_peak, &memory.cuda_graphs];

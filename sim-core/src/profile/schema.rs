@@ -255,7 +255,7 @@ pub struct Cost {
 
 /// What the number of KV blocks follows from; all amounts are those of one rank.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = require_all))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = require_all_but_terms))]
 pub struct Memory {
     /// Weights.
     pub weights: Bytes,
@@ -271,6 +271,10 @@ pub struct Memory {
     pub kv_cache_layers: Vec<KvCacheLayers>,
     /// What a real engine reported; wins over the rule where the settings are the same. `null` if nobody looked.
     pub reported: Option<ReportedBlocks>,
+    /// By which `activation_peak` and `cuda_graphs`, which are those of the profile's own limits, become those of a run's;
+    /// absent or `null` if only they are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_terms: Option<LimitTerms>,
 }
 
 /// What a layer keeps in the KV cache, by vLLM's class of it (`vllm/v1/kv_cache_interface.py`).
@@ -353,6 +357,9 @@ pub struct ReportedBlocks {
     pub gpu_memory_utilization: f64,
 }
 
+pub use super::schema_memory::LimitTerms;
+#[cfg(feature = "schema")]
+use super::schema_memory::require_all_but_terms;
 pub use super::schema_tables::{
     DecodeAttention, Drafter, FrontEnd, Host, MixedBatch, MixedSample, OutputLatency, OverSeqs, OverTokens, PassCost,
     PrefillAttention, RequestLatency, Smoothing, SpanAttention, SpanKind, StepTimeTables, Validation, ValidationRun,

@@ -111,6 +111,7 @@ impl SyntheticCosts {
                     block_size: self.block_size,
                     gpu_memory_utilization: 1.0,
                 }),
+                limit_terms: None,
             },
             step_time: self.step_time(),
             drafters: Vec::new(),

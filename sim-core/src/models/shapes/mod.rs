@@ -11,6 +11,7 @@ mod hybrids;
 mod mla;
 mod mixtures;
 mod other;
+mod vision;
 mod windows;
 
 pub(super) use dense::{cohere, deci, decoder, ernie, glm4, llama, olmo, qwen2, qwen3, seed_oss};

@@ -4,11 +4,16 @@
 
 use super::super::config_file::{ConfigFile, Fields};
 use super::super::error::ModelConfigError;
+use super::vision;
 use super::windows::per_layer_width;
 
-/// Parameters beside layers, embedding and logits: embeddings of layers, ways from one residual stream to several.
+/// Parameters beside layers, embedding and logits: embeddings of layers, ways from one residual stream to
+/// several, towers that look at pictures.
 pub(in super::super) fn other_parameters(file: &ConfigFile, architecture: &str) -> Result<u64, ModelConfigError> {
-    let fields = file.text()?;
+    Ok(of_language_model(file.text()?, architecture)?.saturating_add(vision::parameters(file, architecture)?))
+}
+
+fn of_language_model(fields: Fields<'_>, architecture: &str) -> Result<u64, ModelConfigError> {
     if architecture.starts_with("Gemma3n") {
         let hidden = u64::from(fields.count("hidden_size")?);
         let streams = u64::from(fields.count_or("altup_num_inputs", 4)?);

@@ -1,0 +1,204 @@
+//! What depends on what is attended to: all layers of a model that look equally far back, together.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::error::ComposeError;
+use super::latent::{self, LatentTimes};
+use super::layers::{Parts, missing, moving_us};
+use super::states::{self, StateTimes};
+use crate::batch::AttentionSpan;
+use crate::math;
+use crate::models::shape::{AttentionShape, Mixer};
+use crate::operators::attention::{FoundAttention, HeadsOnRank, work};
+use crate::operators::grid::TimeGrid;
+use crate::operators::Gpu;
+
+/// Layers that look equally far back, with the states of a model beside those that look at everything.
+#[derive(Debug, Default)]
+pub(super) struct Kind {
+    heads: Vec<Heads>,
+    latent: Vec<(f64, LatentTimes)>,
+    states: Vec<(f64, StateTimes)>,
+}
+
+/// Layers of the same heads.
+#[derive(Debug)]
+struct Heads {
+    num_layers: f64,
+    found: FoundAttention,
+    /// 0 for all tokens.
+    span: f64,
+    /// Rotary embedding, writes to the cache, norms of queries and keys, in microseconds for a prompt part.
+    around_us: f64,
+}
+
+/// The attention of a model.
+#[derive(Debug)]
+pub(super) struct Attention {
+    /// Of the layers that look at all tokens, and of states.
+    pub(super) full: Kind,
+    /// Of those of each span.
+    pub(super) spans: Vec<(AttentionSpan, Kind)>,
+    /// Kernels of attention of heads.
+    pub(super) kernels: Vec<String>,
+    /// Query heads per key head, where there are heads.
+    pub(super) query_heads_per_key_head: f64,
+    /// Octaves from the nearest measured heads, the farthest.
+    pub(super) distance: f64,
+    /// Whether states follow from a formula.
+    pub(super) has_state_formula: bool,
+}
+
+impl Attention {
+    /// The attention of a rank's layers.
+    ///
+    /// # Errors
+    /// [`ComposeError::Operator`] if the pack lacks an operator.
+    pub(super) fn new(parts: &Parts<'_>, is_fp8: bool) -> Result<Self, ComposeError> {
+        let mut attention = Self {
+            full: Kind::default(),
+            spans: Vec::new(),
+            kernels: Vec::new(),
+            query_heads_per_key_head: 1.0,
+            distance: 0.0,
+            has_state_formula: false,
+        };
+        for run in &parts.shape.layers {
+            let num_layers = math::u32_to_f64(run.num_layers);
+            match &run.layer.mixer {
+                Mixer::Nothing => {}
+                Mixer::Attention(heads) => attention.add_heads(heads, num_layers, is_fp8, parts)?,
+                Mixer::Mla(mla) => {
+                    attention.full.latent.push((num_layers, latent::times(mla, is_fp8, parts)?));
+                }
+                Mixer::State(state) => attention.add_state(state, num_layers, parts)?,
+                Mixer::AttentionAndState(heads, state) => {
+                    attention.add_heads(heads, num_layers, is_fp8, parts)?;
+                    attention.add_state(state, num_layers, parts)?;
+                }
+            }
+        }
+        Ok(attention)
+    }
+
+    fn add_state(
+        &mut self,
+        state: &crate::models::shape::StateShape,
+        num_layers: f64,
+        parts: &Parts<'_>,
+    ) -> Result<(), ComposeError> {
+        let times = states::times(state, parts.pack, parts.ranks)?;
+        self.has_state_formula |= times.is_formula;
+        self.full.states.push((num_layers, times));
+        Ok(())
+    }
+
+    fn add_heads(
+        &mut self,
+        shape: &AttentionShape,
+        num_layers: f64,
+        is_fp8: bool,
+        parts: &Parts<'_>,
+    ) -> Result<(), ComposeError> {
+        let span = match shape.span {
+            None => 0,
+            Some(AttentionSpan::Window(tokens) | AttentionSpan::Chunk(tokens)) => tokens,
+        };
+        let heads = HeadsOnRank {
+            num_heads: parts.ranks.share(shape.num_heads),
+            num_kv_heads: parts.ranks.share(shape.num_kv_heads),
+            // Where values are narrower, both count by their mean.
+            head_dim: (shape.head_dim + shape.v_head_dim).div_ceil(2),
+            span,
+            is_fp8,
+        };
+        let found = heads.find(parts.pack).ok_or_else(|| missing(parts.pack, "attention"))?;
+        self.kernels.clone_from(&found.kernels);
+        self.distance = math::max(self.distance, found.distance);
+        self.query_heads_per_key_head = f64::from(heads.num_heads) / f64::from(heads.num_kv_heads);
+        let around_us = around_us(&heads, shape.has_qk_norm, &parts.pack.gpu);
+        let layers = Heads { num_layers, found, span: math::u32_to_f64(span), around_us };
+        match shape.span {
+            None => self.full.heads.push(layers),
+            Some(span) => match self.spans.iter_mut().find(|(other, _)| *other == span) {
+                Some((_, kind)) => kind.heads.push(layers),
+                None => self.spans.push((span, Kind { heads: alloc::vec![layers], ..Kind::default() })),
+            },
+        }
+        Ok(())
+    }
+}
+
+/// Rotary embedding and the write to the KV cache, norms of queries and keys where there are any: the source adds them
+/// for the numbers of one token, whatever the prompt's length, so that what remains is launches.
+fn around_us(heads: &HeadsOnRank, has_qk_norm: bool, gpu: &Gpu) -> f64 {
+    let width = |heads: u32, head_dim: u32| 2.0 * math::u32_to_f64(heads) * math::u32_to_f64(head_dim);
+    let (query, key) = (width(heads.num_heads, heads.head_dim), width(heads.num_kv_heads, heads.head_dim));
+    let rotary = 2.0 * moving_us(query + key, gpu);
+    let write = 2.0 * moving_us(key, gpu);
+    let norms = if has_qk_norm { 4.0 * (moving_us(query, gpu) + moving_us(key, gpu)) } else { 0.0 };
+    1.1 * (rotary + write + norms)
+}
+
+impl Kind {
+    /// Whether there is anything in it.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.heads.is_empty() && self.latent.is_empty() && self.states.is_empty()
+    }
+
+    fn grids(&self) -> impl Iterator<Item = &TimeGrid> {
+        let heads = self.heads.iter().map(|heads| &heads.found.decode);
+        heads.chain(self.latent.iter().map(|(_, latent)| &latent.decode))
+    }
+
+    /// Rows and columns that were measured: requests and context.
+    pub(super) fn axes(&self) -> (Vec<u32>, Vec<u32>) {
+        const SEQS: [u32; 12] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048];
+        const CONTEXTS: [u32; 2] = [1, 131_072];
+        match self.grids().next() {
+            Some(grid) => (grid.num_seqs.clone(), grid.context_tokens.clone()),
+            None => (SEQS.to_vec(), CONTEXTS.to_vec()),
+        }
+    }
+
+    /// So many requests with one new token over `context` tokens each, in microseconds; `None` where nothing was measured.
+    pub(super) fn decode_us(&self, num_seqs: u32, context: u32) -> Option<f64> {
+        let mut sum: f64 = self.states.iter().map(|(layers, state)| layers * state.decode_us(num_seqs)).sum();
+        for heads in &self.heads {
+            sum += heads.num_layers * heads.found.decode.at(num_seqs, context)?;
+        }
+        for (layers, latent) in &self.latent {
+            sum += layers * latent.decode.at(num_seqs, context)?;
+        }
+        Some(sum)
+    }
+
+    /// The longest prompt that was measured, in tokens.
+    pub(super) fn longest_prompt(&self) -> f64 {
+        let heads = self.heads.iter().map(|heads| &heads.found.prompt);
+        let all = heads.chain(self.latent.iter().map(|(_, latent)| &latent.prompt));
+        let least = all.filter_map(|series| series.counts().last().copied()).fold(f64::INFINITY, math::min);
+        if least.is_finite() { least } else { 16_384.0 }
+    }
+
+    /// `chunk` new tokens over `prefix` earlier ones, in microseconds: of a whole prompt's time the new tokens' share of
+    /// the work, at least what reading the earlier ones takes.
+    pub(super) fn prefill_us(&self, chunk: u32, prefix: u32) -> f64 {
+        let [new, earlier] = [chunk, prefix].map(math::u32_to_f64);
+        let all = new + earlier;
+        let mut sum: f64 = self.states.iter().map(|(layers, state)| layers * state.prompt_us(chunk)).sum();
+        for heads in &self.heads {
+            let share = 1.0 - work(earlier, heads.span) / work(all, heads.span);
+            let formula = heads.found.prompt.at(all) * share + heads.around_us;
+            let bound = if prefix == 0 { 0.0 } else { heads.found.decode.one_request_us(all) };
+            let alone = heads.found.prompt.at(new) + heads.around_us;
+            let least = if prefix == 0 { formula } else { math::max(bound, alone) };
+            sum += heads.num_layers * math::max(formula, least);
+        }
+        for (layers, latent) in &self.latent {
+            sum += layers * latent.prefill_us(chunk, prefix);
+        }
+        sum
+    }
+}
