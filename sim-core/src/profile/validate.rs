@@ -101,7 +101,8 @@ fn provenance(provenance: &Provenance, faults: &mut Faults) {
     let date = &provenance.date;
     faults.require(is_date(date), format_args!("$.provenance.date"), format_args!("{date:?} must be YYYY-MM-DD"));
     faults.require(
-        !matches!(provenance.kind, ProvenanceKind::Derived | ProvenanceKind::Estimated) || !provenance.sources.is_empty(),
+        !matches!(provenance.kind, ProvenanceKind::Derived | ProvenanceKind::Estimated)
+            || !provenance.sources.is_empty(),
         format_args!("$.provenance.sources"),
         format_args!("must name what a derived profile was made from"),
     );

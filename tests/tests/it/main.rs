@@ -30,4 +30,5 @@ mod mutations;
 mod oracles;
 mod models;
 mod model_mutations;
+mod estimates;
 mod tidy;

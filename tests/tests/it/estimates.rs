@@ -1,0 +1,142 @@
+//! Estimated GPUs: each measured one is left out, moved to from others, and held against what was measured on it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+
+use sim_core::batch::BatchComposition;
+use sim_core::compose::{Setup, compose};
+use sim_core::models::settings::Quantization;
+use sim_core::operators::transfer::Kinship;
+use sim_core::operators::{Gpu, Pack, transfer};
+use sim_core::profile::{Profile, StepTimeModel, StepTimeSettings};
+
+use crate::profile_fixture::file;
+
+const MODELS: [&str; 2] = ["llama-3.1-8b", "qwen3-30b-a3b"];
+const FORMATS: [Option<Quantization>; 2] = [None, Some(Quantization::Fp8)];
+/// Requests, and the tokens that each attends to.
+const DECODES: [(u32, u64); 12] = [
+    (1, 512),
+    (1, 8192),
+    (8, 512),
+    (8, 8192),
+    (32, 512),
+    (32, 2048),
+    (64, 512),
+    (64, 2048),
+    (128, 512),
+    (128, 2048),
+    (256, 512),
+    (256, 2048),
+];
+const PROMPTS: [u32; 4] = [128, 512, 2048, 8192];
+
+/// The packs that are shipped.
+fn packs() -> Vec<Pack> {
+    let mut paths: Vec<_> = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../www/packs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.iter().map(|path| Pack::from_json(&fs::read(path).unwrap()).unwrap()).collect()
+}
+
+/// Times in seconds of passes of a model; none if the pack lacks its operators.
+fn times(pack: &Pack, model: &str, quantization: Option<Quantization>) -> Vec<f64> {
+    let config = file(&format!("data/models/{model}.config.json"));
+    let setup = Setup { quantization, ..Setup::default() };
+    let Ok(profile) = compose(pack, model, &config, &setup) else { return vec![] };
+    let settings = StepTimeSettings::vllm_default(&profile, 256, 8192);
+    let model = StepTimeModel::new(&profile, &settings).unwrap();
+    let decodes = DECODES.map(|(requests, context)| {
+        let mut batch = BatchComposition::default();
+        batch.add_decodes(requests, context * u64::from(requests));
+        batch
+    });
+    let prompts = PROMPTS.map(|tokens| {
+        let mut batch = BatchComposition::default();
+        batch.push(tokens, 0);
+        batch
+    });
+    decodes.iter().chain(&prompts).map(|batch| model.predict(batch).duration.as_secs_f64()).collect()
+}
+
+/// Experts in 8 bits are not moved to another architecture: no range holds for them.
+fn is_moved(model: &str, quantization: Option<Quantization>, kinship: Kinship) -> bool {
+    kinship == Kinship::Near || quantization.is_none() || !model.contains("a3b")
+}
+
+/// How far apart two GPUs are by their makers' figures.
+fn distance(a: &Gpu, b: &Gpu) -> f64 {
+    (a.memory_bandwidth / b.memory_bandwidth).ln().abs() + (a.bf16_flops / b.bf16_flops).ln().abs()
+}
+
+/// Measured over estimated times of the passes of all models.
+fn ratios(from: &Pack, to: &Pack) -> Vec<f64> {
+    let moved = transfer(from, &to.gpu);
+    moved.pack.validate().unwrap();
+    let mut ratios = vec![];
+    for model in MODELS {
+        for format in FORMATS {
+            if is_moved(model, format, moved.kinship) {
+                let (estimated, measured) = (times(&moved.pack, model, format), times(to, model, format));
+                ratios.extend(measured.iter().zip(&estimated).map(|(measured, estimated)| measured / estimated));
+            }
+        }
+    }
+    ratios.sort_by(f64::total_cmp);
+    ratios
+}
+
+#[test]
+fn every_measured_gpu_that_is_left_out_lies_within_the_stated_range() {
+    let packs = packs();
+    let mut table = String::new();
+    let mut found: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    for to in &packs {
+        for kinship in [Kinship::Near, Kinship::Far] {
+            let others = packs.iter().filter(|pack| pack.gpu != to.gpu && Kinship::of(&pack.gpu, &to.gpu) == kinship);
+            let nearest = others.min_by(|a, b| distance(&a.gpu, &to.gpu).total_cmp(&distance(&b.gpu, &to.gpu)));
+            let Some(from) = nearest else { continue };
+            let ratios = ratios(from, to);
+            let (Some(&least), Some(&most)) = (ratios.first(), ratios.last()) else { continue };
+            let median = ratios[ratios.len() / 2];
+            let name = if kinship == Kinship::Near { "near" } else { "far" };
+            writeln!(table, "{name} {} from {}: {median:.2} ({least:.2} to {most:.2})", to.gpu.key, from.gpu.key).unwrap();
+            let sum = found.entry(name).or_insert((least, most));
+            *sum = (sum.0.min(least), sum.1.max(most));
+            let range = kinship.range();
+            assert!(range.low <= least && most <= range.high, "outside of {range:?}:\n{table}");
+        }
+    }
+    insta::assert_snapshot!("leave_one_out", table);
+    for (name, kinship) in [("near", Kinship::Near), ("far", Kinship::Far)] {
+        let (range, (least, most)) = (kinship.range(), found[name]);
+        let is_tight = least - range.low < 0.08 && range.high - most < 0.08;
+        assert!(is_tight, "{name}: {range:?} is wider than {least:.3} to {most:.3} gives reason for");
+    }
+}
+
+#[test]
+fn a_pack_moved_to_its_own_gpu_stays_as_it_is() {
+    for pack in packs() {
+        let moved = transfer(&pack, &pack.gpu);
+        assert_eq!((moved.kinship, &moved.pack), (Kinship::Near, &pack), "{}", pack.gpu.key);
+    }
+}
+
+#[test]
+fn an_estimated_profile_says_so_and_how_far_off_it_may_be() {
+    let packs = packs();
+    for gpu in sim_core::operators::gpu_table::known() {
+        let key = sim_core::operators::gpu_table::measured(&gpu.key).unwrap();
+        let pack = packs.iter().find(|pack| pack.gpu.key == key).unwrap();
+        if pack.gpu == gpu {
+            continue;
+        }
+        let moved = transfer(pack, &gpu);
+        let mut profile = compose(&moved.pack, "m", &file("data/models/llama-3.1-8b.config.json"), &Setup::default()).unwrap();
+        moved.mark(&mut profile);
+        let again = Profile::from_json(profile.to_json().unwrap().as_bytes()).unwrap();
+        assert_eq!(again.provenance.range, Some(moved.kinship.range()), "{}", gpu.key);
+        assert!(again.provenance.notes[0].contains(&gpu.label), "{:?}", again.provenance.notes);
+    }
+}
