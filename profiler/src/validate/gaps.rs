@@ -16,7 +16,8 @@ pub(super) fn cannot_answer(profile: &Profile, coverage: &[Extent]) -> Vec<Strin
             gaps.push("Whole passes: none was measured, times are sums of operators.".to_owned());
         }
         ProvenanceKind::Estimated => {
-            gaps.extend(profile.provenance.range.map(|range| format!("This device, which nobody measured: {}.", told::estimated(range))));
+            let range = profile.provenance.range.map_or_else(String::new, told::estimated);
+            gaps.push(format!("The device itself, which nobody measured. {range}."));
         }
         ProvenanceKind::Synthetic => gaps.push("Any device: times are from a formula.".to_owned()),
     }

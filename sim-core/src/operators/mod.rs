@@ -20,6 +20,8 @@ pub mod attention;
 pub mod experts;
 mod work;
 pub mod transfer;
+#[cfg(test)]
+mod transfer_tests;
 
 pub use file::PackError;
 pub use gpu::Gpu;

@@ -202,7 +202,7 @@ pub fn engine_lines(summary: &EngineSummary, extrapolated_share: f64) -> [(&'sta
 #[must_use]
 pub fn estimated(range: TimeRange) -> String {
     format!(
-        "estimated: moved from another GPU's measurements by what the makers say of both; a pass may take {:.0} % less to \
+        "Estimated: moved from another GPU's measurements by what the makers say of both; a pass may take {:.0} % less to \
          {:.0} % more",
         100.0 * (1.0 - range.low),
         100.0 * (range.high - 1.0)

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 
+use serde_json::json;
 use sim_core::batch::BatchComposition;
 use sim_core::compose::{Setup, compose};
 use sim_core::models::settings::Quantization;
 use sim_core::operators::transfer::Kinship;
 use sim_core::operators::{Gpu, Pack, transfer};
-use sim_core::profile::{Profile, StepTimeModel, StepTimeSettings};
+use sim_core::profile::{Evidence, Profile, StepTimeModel, StepTimeSettings};
 
-use crate::profile_fixture::file;
+use crate::profile_fixture::{batch, file, h100, h100_bytes};
 
 const MODELS: [&str; 2] = ["llama-3.1-8b", "qwen3-30b-a3b"];
 const FORMATS: [Option<Quantization>; 2] = [None, Some(Quantization::Fp8)];
@@ -139,4 +140,47 @@ fn an_estimated_profile_says_so_and_how_far_off_it_may_be() {
         assert_eq!(again.provenance.range, Some(moved.kinship.range()), "{}", gpu.key);
         assert!(again.provenance.notes[0].contains(&gpu.label), "{:?}", again.provenance.notes);
     }
+}
+
+/// A profile of a file with another kind and range.
+fn labelled(kind: &str, range: serde_json::Value) -> Result<Profile, sim_core::profile::ProfileError> {
+    let mut value: serde_json::Value = serde_json::from_slice(&h100_bytes()).unwrap();
+    value["provenance"]["kind"] = kind.into();
+    value["provenance"]["range"] = range;
+    Profile::from_json(value.to_string().as_bytes())
+}
+
+#[test]
+fn an_estimate_states_a_range_and_nothing_else_does() {
+    #[track_caller]
+    fn check(kind: &str, range: serde_json::Value, expect: &str) {
+        let got = labelled(kind, range).map_or_else(|error| error.to_string(), |_| "accepted".to_owned());
+        assert_eq!(got, expect);
+    }
+    let of = |low: f64, high: f64| json!({"low": low, "high": high});
+    let exactly = "$.provenance.range: must be there exactly if kind is estimated";
+    check("estimated", of(0.75, 1.5), "accepted");
+    check("derived", json!(null), "accepted");
+    check("estimated", json!(null), exactly);
+    check("derived", of(0.75, 1.5), exactly);
+    check("estimated", of(1.1, 1.5), "$.provenance.range: 1.1 to 1.5 must enclose 1, above 0 and up to 100.0");
+    check("estimated", of(0.0, 1e9), "$.provenance.range: 0.0 to 1000000000.0 must enclose 1, above 0 and up to 100.0");
+    check("estimated", json!({"low": 0.5}), "$.provenance.range: missing field `high`");
+}
+
+#[test]
+fn step_times_of_an_estimate_are_estimated_and_can_be_read_at_both_ends() {
+    let profile = labelled("estimated", json!({"low": 0.75, "high": 1.5})).unwrap();
+    let settings = StepTimeSettings::vllm_default(&profile, 256, 8192);
+    let model = StepTimeModel::new(&profile, &settings).unwrap();
+    let range = model.range().unwrap();
+    let own = StepTimeModel::new(&h100(), &settings).unwrap();
+    let of = |model: &StepTimeModel| model.predict(&batch([(1, 1023), (1, 1_000_000)]));
+    assert_eq!(of(&model).evidence, Evidence::Estimated, "weaker than extrapolated");
+    assert_eq!(of(&own).evidence, Evidence::Extrapolated);
+    assert_eq!((of(&model).duration, own.range()), (of(&own).duration, None), "a label changes no time");
+    let times = |factor| of(&model.times(factor)).duration.as_secs_f64() / of(&model).duration.as_secs_f64();
+    assert!((times(range.low) - 0.75).abs() < 1e-6 && (times(range.high) - 1.5).abs() < 1e-6);
+    assert_eq!(model.times(2.0).schedule_time(10), model.schedule_time(10), "the host's time is no estimate's");
+    assert_eq!(of(&model.times(f64::NAN)), of(&model));
 }

@@ -316,6 +316,30 @@ mod tests {
     }
 
     #[test]
+    fn an_estimate_says_what_holds_at_both_ends() {
+        let mut run = answer();
+        assert_eq!(estimated(&run), None, "no estimate");
+        let bound = |factor, p99| Bound {
+            factor,
+            share_met: 1.0 / (1.0 + factor),
+            goodput: 1.0,
+            totals: run.totals.clone(),
+            metrics: vec![Metric { percentiles: vec![(99.0, p99)], ..Metric::default() }],
+        };
+        run.bounds = vec![bound(1.0, 0.5), bound(3.0, 1.0)];
+        run.profile.estimated = "Estimated".to_owned();
+        check(
+            &estimated(&run).unwrap_or_default(),
+            "Estimated. Beside each figure stands what it is at both ends. Of the requests, 25.0 % to 50.0 % are then \
+             within every objective.",
+        );
+        let p99 = |bound: &Bound| bound.metrics.first().and_then(|m| percentile(m, 99.0)).map(duration);
+        check(&range(&run.bounds, p99).unwrap_or_default(), "500 ms – 1 s");
+        assert_eq!(range(&run.bounds, |bound| Some(grouped(bound.goodput))), None, "the same at both");
+        assert_eq!(evidence(&run.profile), [("estimated", 1.0)]);
+    }
+
+    #[test]
     fn shares_of_the_evidence_add_up() {
         let card = ProfileCard { measured_share: 0.7, extrapolated_share: 0.5, ..ProfileCard::default() };
         let shares: Vec<f64> = evidence(&card).iter().map(|part| part.1).collect();

@@ -56,7 +56,7 @@ pub(crate) fn VerdictCard(
 /// Class, label and text of the lines under the headline.
 fn lines(answer: &Answer) -> Vec<(&'static str, &'static str, String)> {
     let verdict = &answer.verdict;
-    let estimated = sentences::estimated(answer).map(|text| ("verdict-estimated", "Estimated:", text));
+    let estimated = sentences::estimated(answer).map(|text| ("verdict-estimated", "", text));
     let overload = sentences::overload(verdict).map(|text| ("verdict-overload", "", text));
     let limits = Some(("verdict-limits", "What binds:", sentences::limits(verdict)));
     let advice = verdict.advice.clone().map(|mut text| {
