@@ -202,6 +202,24 @@ fn a_flag_that_changes_nothing_is_set_aside_with_a_note() {
 }
 
 #[test]
+fn flags_may_be_shortened_and_old_ones_are_set_aside_as_in_a_pasted_command() {
+    let output = simulate(&["--max-num-seq", "30", "--num-prompt", "5", "--random-input", "200", "--backend", "vllm"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("--backend is set aside"), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("Successful requests:                     5 "), "{}", text(&output.stdout));
+    let output = simulate(&["--num-prompts", "5", "--num-scheduler-steps", "8", "--device", "cuda"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("it has no equivalent"), "{}", text(&output.stderr));
+    let output = simulate(&["--max-num", "5"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("--max-num could be each of --max-num-active-seqs"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
 fn a_missed_goodput_exits_with_1_and_a_met_one_with_0() {
     let with = |objective: &str| simulate(&["--goodput", objective, "--require-goodput", "0.9"]).status.code();
     assert_eq!(with("e2el:1"), Some(1));

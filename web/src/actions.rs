@@ -70,12 +70,16 @@ impl AppState {
         let before = self.scenario.get_untracked();
         let read = command::read(text, &before).map_err(|error| error.to_string())?;
         if !read.refused.is_empty() {
-            return Err(read.refused.join("\n"));
+            let unknown = read.unknown.iter().map(ToString::to_string);
+            return Err(read.refused.into_iter().chain(unknown).collect::<Vec<_>>().join("\n"));
         }
         let mut told = match read.scenario.given().count() {
             1 => "The form now gives 1 flag.".to_owned(),
             count => format!("The form now gives {count} flags."),
         };
+        for flag in &read.unknown {
+            told.push_str(&format!("\nNot taken: {flag}."));
+        }
         for flag in &read.set_aside {
             told.push_str(&format!("\n{}: set aside, for {}.", flag.flag, flag.why));
         }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
+use std::iter;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use clap::CommandFactory as _;
 use jiff::Zoned;
 use sim_core::config::SpeculativeArgs;
-use sim_core::config::flags::{FlagEffect, FlagError};
+use sim_core::config::flags::{Arity, BENCH_SERVE, FlagEffect, FlagError, SERVE, arity, expanded, removed};
 use sim_core::profile::schema::DeviceType;
 use sim_core::scenario::{Prepared, Scenario, TextTokens, meaning, prepare};
 use sim_core::simulator::SimulationOptions;
@@ -127,6 +128,16 @@ impl Args {
 /// The drafter's flag, which is also written key by key.
 const DRAFTER: &str = "--speculative-config";
 
+/// A flag that may be shortened, as vLLM's parser takes it. One that was removed keeps its name, though that may begin
+/// another's.
+fn in_full(text: &str, own: &[String]) -> Result<String, FlagError> {
+    let name = text.split_once('=').map_or(text, |(name, _)| name).replace('_', "-");
+    if removed(&name).is_some() {
+        return Ok(text.to_owned());
+    }
+    expanded(text, &[SERVE, BENCH_SERVE], &own.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
 /// Takes those flags of vLLM out of a command line of `simulate`, `link` or `serve` that change nothing here, with a note, and refuses by
 /// name those that are not simulated. What is left is for the parser.
 #[expect(clippy::print_stderr, reason = "a flag that changes nothing is said so")]
@@ -152,6 +163,7 @@ pub(super) fn take_vllm_flags(arguments: Vec<OsString>) -> Result<Vec<OsString>>
             Some(("-pp", rest)) => format!("--pipeline-parallel-size{rest}"),
             _ => text,
         };
+        let text = if text.starts_with("--") { in_full(&text, &own)? } else { text };
         let name = text.split_once('=').map_or(text.as_str(), |(name, _)| name).replace('_', "-");
         if own.contains(&DRAFTER.to_owned()) && (name == DRAFTER || SpeculativeArgs::key_of_flag(&name).is_some()) {
             let inline = text.split_once('=').map(|(_, value)| value.to_owned());
@@ -164,11 +176,22 @@ pub(super) fn take_vllm_flags(arguments: Vec<OsString>) -> Result<Vec<OsString>>
             kept.push(if own.contains(&name) { OsString::from(format!("{name}{inline}")) } else { argument });
             continue;
         }
-        let value = rest.peek().map(|next| next.to_string_lossy().into_owned());
-        let value = value.filter(|next| !next.starts_with("--") && !text.contains('='));
+        let mut is_first = !text.contains('=');
+        let mut values = vec![];
+        while let Some(next) = rest.next_if(|next| {
+            let is_own = is_first || arity(&name) == Arity::Several;
+            is_own && !next.to_string_lossy().starts_with("--")
+        }) {
+            is_first = false;
+            values.push(next.to_string_lossy().into_owned());
+        }
+        let value = values.first().map(|_| values.join(" "));
         match meaning(&text, value.as_deref()) {
-            // The parser says what it does not know, and what is near.
-            Err(FlagError::Unknown { .. }) => kept.push(argument),
+            Err(FlagError::Unknown { .. }) => match removed(&name) {
+                Some((why, _)) => eprintln!("note: {name} is set aside: vLLM no longer has this flag: {why}"),
+                // The parser says what it does not know, and what is near.
+                None => kept.extend(iter::once(argument).chain(values.into_iter().map(OsString::from))),
+            },
             Err(error) => return Err(error.into()),
             Ok((effect, why)) => {
                 ensure!(
@@ -176,9 +199,6 @@ pub(super) fn take_vllm_flags(arguments: Vec<OsString>) -> Result<Vec<OsString>>
                     "{name}: this flag of vLLM has no use in `profiler {command}`"
                 );
                 eprintln!("note: {name} is set aside: {why}");
-                if value.is_some() {
-                    rest.next();
-                }
             }
         }
     }

@@ -1,23 +1,26 @@
 //! `profiler verify-run`.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use sim_core::operators::Pack;
 use sim_core::profile::Profile;
 
 use super::profile::make_folder_of;
 use crate::import::read_limited;
 use crate::simulate::scenario_flags::ScenarioFlags;
 use crate::verify::metrics::store::write_whole;
+use crate::verify::published::{self, Composer, Part};
 use crate::verify::run::{VerifiedRun, read, verify};
 
 /// Which profile, which runs.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The profile that predicts
+    /// The profile that predicts [default: for a `silicon_sample.csv`, each row's is composed]
     #[arg(long, value_name = "PROFILE.json")]
-    profile: PathBuf,
+    profile: Option<PathBuf>,
     /// Recorded runs: results of `vllm bench serve --save-result`, or folders with LLMServingSim's meta.json and
     /// requests.jsonl, or the `silicon_sample.csv` of aiconfigurator-core
     #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
@@ -28,6 +31,12 @@ pub(super) struct Args {
     /// What is added to the workload in that list
     #[arg(long, value_name = "TEXT", requires = "output")]
     note: Option<String>,
+    /// Of a `silicon_sample.csv` whose profiles are composed, the rows that are read
+    #[arg(long, value_enum, default_value = "all", conflicts_with = "profile")]
+    part: Part,
+    /// A line for each row of it, too
+    #[arg(long, conflicts_with = "profile")]
+    rows: bool,
     /// The engine's flags, and those of the workload where a result of `vllm bench serve` has no details
     #[command(flatten)]
     flags: ScenarioFlags,
@@ -36,8 +45,9 @@ pub(super) struct Args {
 impl Args {
     /// True if every run is within the limits that are printed.
     pub(super) fn run(&self) -> Result<bool> {
-        let profile = Profile::from_json(&read_limited(&self.profile, Profile::MAX_BYTES)?);
-        let mut profile = profile.with_context(|| self.profile.display().to_string())?;
+        let Some(path) = &self.profile else { return self.compose() };
+        let profile = Profile::from_json(&read_limited(path, Profile::MAX_BYTES)?);
+        let mut profile = profile.with_context(|| path.display().to_string())?;
         let mut runs = vec![];
         for path in &self.run {
             runs.extend(read(path, &profile, &self.flags.scenario)?);
@@ -59,5 +69,44 @@ impl Args {
             writeln!(out, "wrote {}: {} bytes", output.display(), json.len())?;
         }
         Ok(verified.iter().all(VerifiedRun::is_within_limits))
+    }
+
+    /// Composes each row of a list.
+    fn compose(&self) -> Result<bool> {
+        let mut packs: BTreeMap<String, Pack> = BTreeMap::new();
+        let mut rows = vec![];
+        for path in &self.run {
+            rows.extend(published::read(&read_limited(path, 8 << 20)?, self.part)?);
+        }
+        for (system, key) in crate::import::packs::SYSTEMS {
+            let path = format!("/tmp/packs/{key}.json");
+            if let Ok(bytes) = read_limited(Path::new(&path), Pack::MAX_BYTES) {
+                packs.insert(system.to_owned(), Pack::from_json(&bytes)?);
+            }
+        }
+        let pack = |system: &str| packs.get(system).with_context(|| format!("no pack of {system}"));
+        let config = |model: &str, format: &str| {
+            let name = match (model, format) {
+                ("MiniMaxAI/MiniMax-M2.5", "fp8") => "minimax-fp8",
+                ("MiniMaxAI/MiniMax-M2.5", _) => "minimax-nvfp4",
+                ("moonshotai/Kimi-K2.5", "int4") => "kimi-int4",
+                ("moonshotai/Kimi-K2.5", _) => "kimi-nvfp4",
+                ("openai/gpt-oss-120b", _) => "gpt-oss",
+                ("Qwen/Qwen3-235B-A22B-FP8", _) => "qwen235-fp8",
+                ("Qwen/Qwen3-32B", "fp8") => "qwen32-fp8",
+                ("Qwen/Qwen3-32B", _) => "qwen32",
+                ("meta-llama/Llama-3.1-70B", "fp8") => "llama70-fp8",
+                ("meta-llama/Llama-3.1-70B", _) => "llama70-nvfp4",
+                _ => "llama8-fp8",
+            };
+            read_limited(Path::new(&format!("/tmp/rowmodels/{name}.json")), 1 << 20)
+        };
+        let report = Composer { pack: &pack, config: &config, change: &|_| {} }.run(&rows);
+        let mut out = io::stdout().lock();
+        if self.rows {
+            write!(out, "{}", report.rows()?)?;
+        }
+        write!(out, "{}", report.table()?)?;
+        Ok(true)
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod recorded_engine;
 pub(crate) mod recorded_groups;
 pub(crate) mod recorded_trace;
 pub(crate) mod replay;
+pub(crate) mod published;
 pub(crate) mod run;
 mod run_drafts;
 pub(crate) mod tokens;

@@ -64,7 +64,7 @@ fn kv_cache_per_token(layers: &[ModelLayers]) -> Bytes {
     let of_tokens: Vec<&ModelLayers> = layers.iter().filter(|run| !run.is_mamba()).collect();
     let bytes = of_tokens.iter().map(|run| u64::from(run.num_layers).saturating_mul(run.bytes)).fold(0, u64::saturating_add);
     let reason: String = "What all layers that keep tokens keep of one.".to_string();
-    Bytes { bytes: bytes.max(1), basis: Basis::Derived, reason }
+    Bytes { bytes, basis: Basis::Derived, reason }
 }
 
 /// A model of `shape` with the most layers of what it is mostly made of, for a profile's summary.

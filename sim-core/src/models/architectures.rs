@@ -90,14 +90,19 @@ const ARCHITECTURES: [Architecture; 67] = [
     Architecture::new("Exaone4ForCausalLM", Attention::Heads, windows::every_fourth, shapes::exaone4),
     Architecture::new("AfmoeForCausalLM", Attention::Heads, windows::afmoe, shapes::afmoe),
     Architecture::new("Cohere2ForCausalLM", Attention::Heads, windows::cohere2, shapes::cohere),
-    Architecture::new("MiMoV2FlashForCausalLM", Attention::Heads, windows::mimo_v2_flash, shapes::mimo_v2_flash).with_mtp(mtp::mimo_v2_flash),
+    Architecture::new("MiMoV2FlashForCausalLM", Attention::Heads, windows::mimo_v2_flash, shapes::mimo_v2_flash)
+        .with_mtp(mtp::mimo_v2_flash),
     Architecture::new("Step3p5ForCausalLM", Attention::Heads, windows::step3p5, shapes::step3p5).with_mtp(mtp::step3p5),
     Architecture::new("Llama4ForCausalLM", Attention::Heads, windows::llama4, shapes::llama4),
     Architecture::new("Llama4ForConditionalGeneration", Attention::Heads, windows::llama4, shapes::llama4),
-    Architecture::new("Qwen3NextForCausalLM", Attention::Heads, hybrids::qwen3_next, shapes::qwen3_next).with_mtp(mtp::full),
-    Architecture::new("Qwen3_5ForConditionalGeneration", Attention::Heads, hybrids::qwen3_5, shapes::qwen3_5).with_mtp(mtp::qwen3_5),
-    Architecture::new("Qwen3_5MoeForConditionalGeneration", Attention::Heads, hybrids::qwen3_5, shapes::qwen3_5_moe).with_mtp(mtp::qwen3_5),
-    Architecture::new("NemotronHForCausalLM", Attention::Heads, hybrids::nemotron_h, shapes::nemotron_h).with_mtp(mtp::nemotron_h),
+    Architecture::new("Qwen3NextForCausalLM", Attention::Heads, hybrids::qwen3_next, shapes::qwen3_next)
+        .with_mtp(mtp::full),
+    Architecture::new("Qwen3_5ForConditionalGeneration", Attention::Heads, hybrids::qwen3_5, shapes::qwen3_5)
+        .with_mtp(mtp::qwen3_5),
+    Architecture::new("Qwen3_5MoeForConditionalGeneration", Attention::Heads, hybrids::qwen3_5, shapes::qwen3_5_moe)
+        .with_mtp(mtp::qwen3_5),
+    Architecture::new("NemotronHForCausalLM", Attention::Heads, hybrids::nemotron_h, shapes::nemotron_h)
+        .with_mtp(mtp::nemotron_h),
     Architecture::new("JambaForCausalLM", Attention::Heads, hybrids::jamba, shapes::jamba),
     Architecture::new("GraniteMoeHybridForCausalLM", Attention::Heads, hybrids::granite, shapes::granite),
     Architecture::new("Lfm2ForCausalLM", Attention::Heads, hybrids::lfm2, shapes::lfm2),
@@ -111,7 +116,8 @@ const ARCHITECTURES: [Architecture; 67] = [
     Architecture::new("KimiK3ForConditionalGeneration", Attention::Mla, hybrids::kimi, shapes::kimi),
     Architecture::new("DeepseekV2ForCausalLM", Attention::Mla, mla::deepseek, shapes::deepseek_v2),
     Architecture::new("DeepseekV3ForCausalLM", Attention::Mla, mla::deepseek, shapes::deepseek_v3).with_mtp(mtp::mla),
-    Architecture::new("DeepseekV32ForCausalLM", Attention::SparseMla, mla::sparse, shapes::sparse).with_mtp(mtp::sparse),
+    Architecture::new("DeepseekV32ForCausalLM", Attention::SparseMla, mla::sparse, shapes::sparse)
+        .with_mtp(mtp::sparse),
     Architecture::new("GlmMoeDsaForCausalLM", Attention::SparseMla, mla::sparse, shapes::sparse).with_mtp(mtp::sparse),
     Architecture::new("Ministral3ForCausalLM", Attention::Heads, dense::llama, shapes::llama),
     Architecture::new("Mistral3ForConditionalGeneration", Attention::Heads, dense::llama, shapes::llama),

@@ -32,7 +32,9 @@ mod model_shape;
 mod weight_parts;
 pub mod weights;
 pub mod drafters;
+pub mod catalogue;
 
+pub use catalogue::{Catalogue, CatalogueEntry, CatalogueError, FoundModel, UnknownModel, Variant};
 pub use drafters::DrafterLayers;
 pub use error::ModelConfigError;
 pub use model::ModelKvCache;

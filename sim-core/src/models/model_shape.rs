@@ -36,9 +36,9 @@ impl ModelShape {
         let formats = weight_formats(&file, &layers, settings)?;
         let ties = rank.fields.value("tie_word_embeddings").or(file.root().value("tie_word_embeddings"));
         let tie_word_embeddings = match ties {
-            Some(value) => value
-                .as_bool()
-                .ok_or_else(|| ModelConfigError::value("tie_word_embeddings", value, "true or false"))?,
+            Some(value) => {
+                value.as_bool().ok_or_else(|| ModelConfigError::value("tie_word_embeddings", value, "true or false"))?
+            }
             None => defaults::ties_word_embeddings(architecture.name),
         };
         Ok(Self {

@@ -161,8 +161,7 @@ impl Quantization {
             &["mxfp4", "gpt_oss_mxfp4"],
             &["inc", "auto-round"],
         ];
-        self.name == method
-            || FAMILIES.iter().any(|family| family.contains(&self.name) && family.contains(&method))
+        self.name == method || FAMILIES.iter().any(|family| family.contains(&self.name) && family.contains(&method))
     }
 }
 

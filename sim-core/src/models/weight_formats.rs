@@ -11,7 +11,7 @@ use super::config_file::{ConfigFile, Fields};
 use super::error::ModelConfigError;
 use super::module_names::{Kind, Meant};
 use super::settings::{ModelSettings, Quantization};
-use super::shape::{LayerRun, Mlp, Mixer, WeightFormat, WeightFormats};
+use super::shape::{LayerRun, Mixer, Mlp, WeightFormat, WeightFormats};
 
 type Result<T> = core::result::Result<T, ModelConfigError>;
 
@@ -271,7 +271,9 @@ impl<'a> Votes<'a> {
     }
 
     fn has_mlp_beside(&self) -> bool {
-        self.layers.iter().any(|run| matches!(run.layer.mlp, Mlp::Experts(experts) if experts.dense_intermediate_size > 0))
+        self.layers
+            .iter()
+            .any(|run| matches!(run.layer.mlp, Mlp::Experts(experts) if experts.dense_intermediate_size > 0))
     }
 
     /// Layers that have matrices of a kind.

@@ -4,7 +4,7 @@
 //! `vllm/model_executor/layers/mamba`, `vllm/model_executor/layers/fused_moe`, and the models' own files.
 
 use super::shape::{
-    AttentionShape, DenseMlp, ExpertsShape, LayerShape, MlaShape, Mixer, Mlp, ModelShape, StateShape, WeightFormat,
+    AttentionShape, DenseMlp, ExpertsShape, LayerShape, Mixer, MlaShape, Mlp, ModelShape, StateShape, WeightFormat,
 };
 use super::weights::WeightSharing;
 
@@ -95,8 +95,7 @@ impl<'a> Parts<'a> {
     }
 
     fn attention(&self, attention: &AttentionShape, visit: Visit<'_>) {
-        let [heads, head, value_head] =
-            [attention.num_heads, attention.head_dim, attention.v_head_dim].map(u64::from);
+        let [heads, head, value_head] = [attention.num_heads, attention.head_dim, attention.v_head_dim].map(u64::from);
         let heads = self.share(heads);
         // Ranks beyond the heads of keys and values hold copies.
         let kv_heads = if attention.shares_kv { 0 } else { self.share(u64::from(attention.num_kv_heads)) };
@@ -231,7 +230,8 @@ impl<'a> Parts<'a> {
     fn mlp(&self, mlp: DenseMlp, format: WeightFormat, visit: Visit<'_>) {
         let width = self.share(u64::from(mlp.intermediate_size));
         let inward = if mlp.is_gated { 2 } else { 1 } * width;
-        let part = Part { of: PartOf::Mlp, copies: 1, rows: inward, columns: self.hidden, store: Store::Format(format) };
+        let part =
+            Part { of: PartOf::Mlp, copies: 1, rows: inward, columns: self.hidden, store: Store::Format(format) };
         visit(part);
         visit(Part { rows: self.hidden, columns: width, ..part });
     }

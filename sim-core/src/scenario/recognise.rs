@@ -7,7 +7,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::command::MAX_COMMAND_BYTES;
+use super::command::{self, MAX_COMMAND_BYTES};
 use super::link::MAX_FRAGMENT_BYTES;
 use crate::metrics::json_measured::MeasuredResult;
 use crate::profile::Profile;
@@ -92,7 +92,7 @@ impl fmt::Display for RecogniseError {
                 f,
                 "{begins} is none of what can be read here: a profile; a model's config.json; a result of vllm bench \
                  serve (--save-result); a trace of Mooncake, Qwen-Bailian, Azure or BurstGPT; a vllm serve, vllm bench \
-                 serve or profiler simulate command; a share link"
+                 serve or profiler simulate command, also in a compose file, a manifest or a chart's values; a share link"
             ),
         }
     }
@@ -209,16 +209,13 @@ fn leading_keys(bytes: &[u8]) -> Vec<&[u8]> {
 }
 
 fn of_text(bytes: &[u8]) -> Result<Recognised, RecogniseError> {
-    const CALLS: [&str; 5] = ["vllm serve", "vllm bench", "vllm.entrypoints.", "vllm-openai", "profiler simulate"];
     let Some(head) = head(bytes) else {
         return Err(RecogniseError::Unknown { begins: "a binary file".to_string() });
     };
     let begins = head.trim_start();
     let is_one_word = !begins.trim_end().contains(char::is_whitespace);
     let is_link = begins.starts_with("v=") || begins.starts_with("#v=") || begins.contains("#v=") && is_one_word;
-    let words = begins.split_whitespace().collect::<Vec<_>>().join(" ");
-    let is_command = CALLS.iter().any(|call| words.contains(call));
-    if !is_link && !is_command {
+    if !is_link && !command::is_meant(head) {
         return Err(RecogniseError::Unknown { begins: excerpt(begins) });
     }
     let (what, limit) = if is_link { ("a share link", MAX_FRAGMENT_BYTES) } else { ("a command", MAX_COMMAND_BYTES) };

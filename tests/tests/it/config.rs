@@ -14,7 +14,7 @@ use sim_core::models::layers::ModelLayers;
 
 /// The recorded cases of one file.
 #[track_caller]
-fn recorded(file: &str) -> Vec<Value> {
+pub(crate) fn recorded(file: &str) -> Vec<Value> {
     let path = format!("{}/data/config/{file}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).expect("the recording is part of the repository");
     let mut whole: Value = serde_json::from_str(&text).expect("the recording is JSON");

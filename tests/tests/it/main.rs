@@ -2,6 +2,7 @@
 
 mod scenario;
 mod scheduler_tables;
+mod commands;
 mod config;
 mod config_texts;
 mod rng_golden;

@@ -26,7 +26,7 @@ use self::tidy::Tidier;
 use super::aiconfigurator::package::Package;
 
 /// The package's names of systems, and ours.
-const SYSTEMS: [(&str, &str); 9] = [
+pub(crate) const SYSTEMS: [(&str, &str); 9] = [
     ("h100_sxm", "h100-sxm"),
     ("h200_sxm", "h200-sxm"),
     ("b200_sxm", "b200-sxm"),

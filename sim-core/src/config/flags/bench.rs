@@ -47,9 +47,15 @@ pub const BENCH_SERVE: &[FlagGroup] = &[
     },
     FlagGroup {
         effect: NotSimulated,
+        why: "only the streamed completions of an OpenAI-compatible server are simulated, and chats without the few \
+              tokens that a chat template adds",
+        // `vllm` is another name of `openai`; `openai-chat` streams in the same way.
+        flags: &["--backend=openai|vllm|openai-chat", "--endpoint=/v1/completions|/v1/chat/completions"],
+    },
+    FlagGroup {
+        effect: NotSimulated,
         why: "only the streamed text completions of an OpenAI-compatible server are simulated",
-        #[rustfmt::skip]
-        flags: &["--backend=openai", "--endpoint=/v1/completions", "--extra-body", "--enable-multimodal-chat=false"],
+        flags: &["--extra-body", "--enable-multimodal-chat=false"],
     },
     FlagGroup {
         effect: NotSimulated,

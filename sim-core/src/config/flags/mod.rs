@@ -4,15 +4,20 @@
 //! profile was measured, or refused by name with the reason.
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 
 mod bench;
+mod grammar;
+mod removed;
 mod serve;
 
 use super::speculative_args::SpeculativeKeyError;
 use crate::vllm_version::VllmVersion;
 
 pub use bench::BENCH_SERVE;
+pub use grammar::{Arity, arity, expanded};
+pub use removed::{REMOVED, RemovedFlags, removed};
 pub use serve::SERVE;
 
 /// What giving a flag means for the simulation.
@@ -36,7 +41,7 @@ pub struct FlagGroup {
     /// Why, as a sentence that reads on after the flag's name and a colon.
     pub why: &'static str,
     /// Names as in `vllm --help=all`, aliases too, switches without their `--no-` form. `--flag=value` stands for a
-    /// flag that changes nothing with that value, which is vLLM's default.
+    /// flag that changes nothing with that value, which is vLLM's default; `--flag=a|b` for one with several such.
     pub flags: &'static [&'static str],
 }
 
@@ -48,6 +53,13 @@ pub enum FlagError {
     Unknown {
         /// The name as looked up.
         flag: String,
+    },
+    /// It is no flag, and the beginning of several.
+    Ambiguous {
+        /// The name as looked up.
+        flag: String,
+        /// Those that it begins.
+        candidates: Vec<String>,
     },
     /// The flag's effect is [`FlagEffect::NotSimulated`] and the value is not its harmless one.
     NotSimulated {
@@ -87,6 +99,9 @@ impl fmt::Display for FlagError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown { flag } => write!(f, "{flag}: vLLM {} has no such flag", VllmVersion::NEWEST),
+            Self::Ambiguous { flag, candidates } => {
+                write!(f, "{flag} could be each of {}", candidates.join(", "))
+            }
             Self::SpeculativeConfig(error) => error.fmt(f),
             Self::NotSimulated { flag, why } => write!(f, "{flag} is not simulated: {why}"),
             Self::NotHere { flag, why } => write!(f, "{flag} cannot be set here: {why}"),
@@ -126,7 +141,8 @@ fn look_up(groups: &[FlagGroup], flag: &str, value: Option<&str>) -> Result<(Fla
     let Some(((group, harmless), value)) = found.or_else(negated) else {
         return Err(FlagError::Unknown { flag: name });
     };
-    if group.effect == FlagEffect::NotSimulated && harmless != Some(value) {
+    let is_harmless = harmless.is_some_and(|harmless| harmless.split('|').any(|harmless| harmless == value));
+    if group.effect == FlagEffect::NotSimulated && !is_harmless {
         return Err(FlagError::NotSimulated { flag: name, why: group.why });
     }
     Ok((group.effect, group.why))
@@ -154,7 +170,7 @@ fn find<'a>(groups: &'a [FlagGroup], name: &str) -> Option<(&'a FlagGroup, Optio
 }
 
 /// The name with `-` for `_`, without `=value` and without a dotted key.
-pub(super) fn normalised(flag: &str) -> String {
+pub(crate) fn normalised(flag: &str) -> String {
     let name = flag.split_once(['=', '.']).map_or(flag, |(name, _)| name);
     name.replace('_', "-")
 }

@@ -10,7 +10,7 @@ use super::super::error::ModelConfigError;
 use super::super::hybrids::{self, NemotronLayer};
 use super::super::layers::ModelLayers;
 use super::super::rank::Rank;
-use super::super::shape::{AttentionShape, DenseMlp, ExpertsShape, LayerShape, MlaShape, Mixer, Mlp, StateShape};
+use super::super::shape::{AttentionShape, DenseMlp, ExpertsShape, LayerShape, Mixer, MlaShape, Mlp, StateShape};
 use super::super::states::{Mamba1, Mamba2};
 use super::experts::{number_or, routed, with_shared};
 use super::mixtures::{QWEN, biased, qwen_experts, qwen_mlps};
@@ -48,8 +48,7 @@ fn delta_and_full(
     let state = delta_net(fields)?;
     let has_output_gate = fields.flag_or("attn_output_gate", true)?;
     let has_qkv_bias = fields.flag_or("qkv_bias", false)?;
-    let like =
-        |attention| AttentionShape { has_qk_norm: true, has_output_gate, has_qkv_bias, ..attention };
+    let like = |attention| AttentionShape { has_qk_norm: true, has_output_gate, has_qkv_bias, ..attention };
     let one = |(number, kept): (u32, ModelLayers)| {
         let (mlp, extra_parameters) = mlp(number)?;
         Ok(LayerShape { extra_parameters, ..layer(mixer(rank, &kept, state, like)?, mlp, 2) })

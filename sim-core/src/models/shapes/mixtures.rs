@@ -80,11 +80,7 @@ pub(super) fn qwen_experts(fields: Fields<'_>) -> Result<(ExpertsShape, u64), Mo
     Ok((experts, gate))
 }
 
-fn qwen_moe(
-    rank: &Rank<'_>,
-    kept: &[ModelLayers],
-    change: impl Fn(AttentionShape) -> AttentionShape,
-) -> Shapes {
+fn qwen_moe(rank: &Rank<'_>, kept: &[ModelLayers], change: impl Fn(AttentionShape) -> AttentionShape) -> Shapes {
     let (experts, gate) = qwen_experts(rank.fields)?;
     let mlp = qwen_mlps(rank.fields, experts)?;
     numbered(rank, kept, |number, attention| {

@@ -7,7 +7,7 @@ use super::super::error::ModelConfigError;
 use super::super::layers::ModelLayers;
 use super::super::mla::indexed_layers;
 use super::super::rank::Rank;
-use super::super::shape::{IndexerShape, LayerShape, MlaShape, Mixer, Mlp};
+use super::super::shape::{IndexerShape, LayerShape, Mixer, MlaShape, Mlp};
 use super::experts::{number_or, routed, with_shared};
 use super::{Shapes, gated, layer};
 
@@ -53,12 +53,7 @@ fn mlps(
     })
 }
 
-fn layers(
-    fields: Fields<'_>,
-    defaults: (u32, u32),
-    has_bias: bool,
-    attention: impl Fn(u32) -> MlaShape,
-) -> Shapes {
+fn layers(fields: Fields<'_>, defaults: (u32, u32), has_bias: bool, attention: impl Fn(u32) -> MlaShape) -> Shapes {
     let mlp = mlps(fields, defaults, has_bias)?;
     let one = |number| -> Result<LayerShape, ModelConfigError> {
         let (mlp, extra_parameters) = mlp(number)?;

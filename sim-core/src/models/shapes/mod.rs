@@ -20,11 +20,9 @@ pub(super) use hybrids::{
     zamba2,
 };
 pub(super) use mixtures::{ernie_moe, glm4_moe, hy3, minimax_m2, mixtral, qwen2_moe, qwen3_moe};
-pub(super) use other::other_parameters;
 pub(super) use mla::{deepseek_v2, deepseek_v3, sparse};
-pub(super) use windows::{
-    afmoe, exaone4, gemma2, gemma3, gemma3n, gemma4, gpt_oss, llama4, mimo_v2_flash, step3p5,
-};
+pub(super) use other::other_parameters;
+pub(super) use windows::{afmoe, exaone4, gemma2, gemma3, gemma3n, gemma4, gpt_oss, llama4, mimo_v2_flash, step3p5};
 
 use alloc::vec::Vec;
 

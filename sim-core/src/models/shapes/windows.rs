@@ -104,7 +104,8 @@ pub(in super::super) fn gemma4(rank: &Rank<'_>, _: &[ModelLayers]) -> Shapes {
     numbered(rank, &all, |number, attention| {
         let shares_kv = number >= first_shared;
         let width = if is_doubled && shares_kv { width.saturating_mul(2) } else { width };
-        let attention = AttentionShape { has_qk_norm: true, has_qkv_bias: bias, has_output_bias: bias, shares_kv, ..attention };
+        let attention =
+            AttentionShape { has_qk_norm: true, has_qkv_bias: bias, has_output_bias: bias, shares_kv, ..attention };
         // The router has a scale for each number of its input and for each expert.
         let (mlp, num_norms, router) = match experts {
             Some(experts) => {

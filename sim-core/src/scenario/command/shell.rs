@@ -1,0 +1,302 @@
+//! A script as the commands in it, each as its words: as much of a shell's grammar as commands are pasted with.
+//!
+//! Read are quotation marks, comments, the separators `;`, `&`, `&&`, `|`, `||`, lines that go on on the next one (with
+//! a backslash, PowerShell's backtick or cmd's caret at their end), redirections, and variables that the text itself
+//! sets or gives a default (`${NAME:-default}`). Not read are loops, functions and substituted commands: a word with
+//! `$` in it stays as it is.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+/// A quotation mark is not closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OpenQuote {
+    /// Its line, from 1.
+    pub(super) line: usize,
+}
+
+/// Whether a text is a script or one command's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Script,
+    /// No shell reads it: only quotation marks mean something.
+    Words,
+}
+
+/// The commands of a script.
+///
+/// # Errors
+/// If a quotation mark is left open in a command for which `is_called` holds; elsewhere it is an apostrophe.
+pub(super) fn commands(text: &str, is_called: impl Fn(&[String]) -> bool) -> Result<Vec<Vec<String>>, OpenQuote> {
+    let mut reader = Reader::new(text, Kind::Script);
+    reader.read(&is_called)?;
+    Ok(reader.done)
+}
+
+/// The words of a text that no shell reads, such as a compose file's `command:`.
+///
+/// # Errors
+/// If a quotation mark is left open.
+pub(super) fn words(text: &str) -> Result<Vec<String>, OpenQuote> {
+    let mut reader = Reader::new(text, Kind::Words);
+    reader.read(&|_| true)?;
+    Ok(reader.done.into_iter().flatten().collect())
+}
+
+/// `text` with the defaults of its variables in their place: `${NAME:-default}`, `${NAME-default}`.
+pub(super) fn with_defaults(text: &str) -> String {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once("${") {
+        out.push_str(before);
+        match after.split_once('}') {
+            Some((inside, behind)) => {
+                match default_of(inside) {
+                    Some(default) => out.push_str(default),
+                    None => out.push_str(&alloc::format!("${{{inside}}}")),
+                }
+                rest = behind;
+            }
+            None => {
+                out.push_str("${");
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The default in what stands between the braces of `${…}`.
+fn default_of(inside: &str) -> Option<&str> {
+    let end = inside.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
+    let (_, operator) = inside.split_at_checked(end)?;
+    operator.strip_prefix(":-").or_else(|| operator.strip_prefix('-'))
+}
+
+/// The name and value of `NAME=value`.
+pub(super) fn assignment(word: &str) -> Option<(&str, &str)> {
+    let (name, value) = word.split_once('=')?;
+    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    is_name.then_some((name, value))
+}
+
+struct Reader<'a> {
+    kind: Kind,
+    rest: &'a str,
+    line: usize,
+    /// The command so far.
+    command: Vec<String>,
+    /// The word so far, if one has begun.
+    word: Option<String>,
+    /// The next word is where something is redirected to.
+    is_target: bool,
+    variables: BTreeMap<String, String>,
+    /// Bytes that may still come from variables, which can hold each other.
+    num_bytes_left: usize,
+    done: Vec<Vec<String>>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(text: &'a str, kind: Kind) -> Self {
+        Self {
+            kind,
+            rest: text,
+            line: 1,
+            command: Vec::new(),
+            word: None,
+            is_target: false,
+            variables: BTreeMap::new(),
+            num_bytes_left: super::MAX_COMMAND_BYTES,
+            done: Vec::new(),
+        }
+    }
+
+    fn read(&mut self, is_called: &impl Fn(&[String]) -> bool) -> Result<(), OpenQuote> {
+        while let Some(c) = self.next() {
+            match c {
+                '\\' | '^' if self.goes_on() => self.end_word(),
+                // Not at the end of a word: three of them fence a text.
+                '`' if self.word.is_none() && self.goes_on() => {}
+                '\\' => {
+                    if let Some(next) = self.next() {
+                        self.push(next);
+                    }
+                }
+                '\'' | '"' if !self.is_apostrophe(c) => self.quoted(c, is_called)?,
+                '\n' if self.kind == Kind::Script => self.end_command(),
+                c if c.is_whitespace() => self.end_word(),
+                _ if self.kind == Kind::Words => self.push(c),
+                '#' if self.word.is_none() => {
+                    let end = self.rest.find('\n').unwrap_or(self.rest.len());
+                    self.skip(end);
+                }
+                '>' | '<' => self.redirect(),
+                '&' if self.rest.starts_with('>') => self.end_word(),
+                ';' | '|' | '&' | ')' => self.end_command(),
+                '(' if self.word.is_none() => self.end_command(),
+                '$' => self.variable(false),
+                c => self.push(c),
+            }
+        }
+        self.end_command();
+        Ok(())
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let c = self.rest.chars().next()?;
+        self.rest = self.rest.get(c.len_utf8()..).unwrap_or_default();
+        self.line += usize::from(c == '\n');
+        Some(c)
+    }
+
+    fn skip(&mut self, num_bytes: usize) {
+        self.line += self.rest.get(..num_bytes).unwrap_or_default().matches('\n').count();
+        self.rest = self.rest.get(num_bytes..).unwrap_or_default();
+    }
+
+    /// Passes over the end of the line if there is nothing before it. Spaces before it are an error in a shell, but
+    /// come with texts that were copied.
+    fn goes_on(&mut self) -> bool {
+        let after = self.rest.trim_start_matches([' ', '\t', '\r']);
+        let Some(next_line) = after.strip_prefix('\n') else {
+            return false;
+        };
+        self.skip(self.rest.len() - next_line.len());
+        true
+    }
+
+    /// Whether a mark stands within a word of letters, as in "don't".
+    fn is_apostrophe(&self, mark: char) -> bool {
+        let before = self.word.as_deref().and_then(|word| word.chars().next_back());
+        mark == '\''
+            && before.is_some_and(char::is_alphabetic)
+            && self.rest.starts_with(char::is_alphabetic)
+            && self.kind == Kind::Script
+    }
+
+    fn push(&mut self, c: char) {
+        self.word.get_or_insert_default().push(c);
+    }
+
+    fn push_str(&mut self, text: &str) {
+        self.word.get_or_insert_default().push_str(text);
+    }
+
+    fn quoted(&mut self, mark: char, is_called: &impl Fn(&[String]) -> bool) -> Result<(), OpenQuote> {
+        let line = self.line;
+        let is_closed = match mark {
+            '"' => closing(self.rest).is_some(),
+            _ => self.rest.contains(mark),
+        };
+        if !is_closed {
+            if is_called(&self.command) {
+                return Err(OpenQuote { line });
+            }
+            self.push(mark);
+            return Ok(());
+        }
+        self.push_str("");
+        while let Some(c) = self.next() {
+            match c {
+                c if c == mark => break,
+                '\\' if mark == '"' => match self.next() {
+                    Some('\n') | None => {}
+                    Some(c @ ('"' | '\\' | '$' | '`')) => self.push(c),
+                    Some(c) => {
+                        self.push('\\');
+                        self.push(c);
+                    }
+                },
+                '$' if mark == '"' && self.kind == Kind::Script => self.variable(true),
+                c => self.push(c),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what follows a `$`: a variable's value or default, or else the text as it is.
+    fn variable(&mut self, is_quoted: bool) {
+        let (name, end, default) = if let Some(after) = self.rest.strip_prefix('{') {
+            let Some((inside, _)) = after.split_once('}').filter(|(inside, _)| !inside.contains(['\n', '$'])) else {
+                return self.push('$');
+            };
+            let name = inside.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default();
+            (name, inside.len() + 2, default_of(inside))
+        } else if self.rest.starts_with('(') {
+            let end = self.rest.find(')').map_or(self.rest.len(), |end| end + 1);
+            ("", end, None)
+        } else {
+            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let end = self.rest.find(|c| !is_name(c)).unwrap_or(self.rest.len());
+            (self.rest.get(..end).unwrap_or_default(), end, None)
+        };
+        let whole = self.rest.get(..end).unwrap_or_default();
+        let value = self.variables.get(name).map(String::as_str).or(default);
+        let value = value.filter(|value| value.len() <= self.num_bytes_left).map(ToString::to_string);
+        self.num_bytes_left -= value.as_ref().map_or(0, String::len);
+        match value {
+            None => {
+                self.push('$');
+                self.push_str(whole);
+            }
+            // A shell takes a value apart at its spaces unless it is quoted.
+            Some(value) if !is_quoted => {
+                for (place, part) in value.split_whitespace().enumerate() {
+                    if place > 0 {
+                        self.end_word();
+                    }
+                    self.push_str(part);
+                }
+            }
+            Some(value) => self.push_str(&value),
+        }
+        self.skip(end);
+    }
+
+    fn redirect(&mut self) {
+        // The number in front names what is redirected.
+        if self.word.as_deref().is_some_and(|word| word.chars().all(|c| c.is_ascii_digit())) {
+            self.word = None;
+        }
+        self.end_word();
+        let target = self.rest.trim_start_matches(['>', '<', '&', '|']);
+        self.skip(self.rest.len() - target.len());
+        self.is_target = true;
+    }
+
+    fn end_word(&mut self) {
+        if let Some(word) = self.word.take()
+            && !core::mem::take(&mut self.is_target)
+        {
+            self.command.push(word);
+        }
+    }
+
+    fn end_command(&mut self) {
+        self.end_word();
+        self.is_target = false;
+        let command = core::mem::take(&mut self.command);
+        let set = command.strip_prefix(&["export".to_string()][..]).unwrap_or(&command);
+        if set.iter().all(|word| assignment(word).is_some()) {
+            self.variables.extend(
+                set.iter()
+                    .filter_map(|word| assignment(word))
+                    .map(|(name, value)| (name.to_string(), value.to_string())),
+            );
+        } else {
+            self.done.push(command);
+        }
+    }
+}
+
+/// Where a text in `"` ends.
+fn closing(text: &str) -> Option<usize> {
+    let mut is_escaped = false;
+    text.bytes().position(|byte| {
+        let is_end = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        is_end
+    })
+}
