@@ -58,7 +58,11 @@ mod tests {
 
     #[test]
     fn figures_that_differ_are_listed_with_both_values() {
-        check("==\nA (ms):   1.50\nB:  7\n", "==\nA (ms):   2.25\nB:  7\n", "A (ms):                                  1.50 – 2.25\n");
+        check(
+            "==\nA (ms):   1.50\nB:  7\n",
+            "==\nA (ms):   2.25\nB:  7\n",
+            "A (ms):                                  1.50 – 2.25\n",
+        );
         check("==\nB:  7\n", "==\nB:  7\n", "");
     }
 }

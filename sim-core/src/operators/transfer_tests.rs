@@ -19,7 +19,6 @@ fn curve(operator: Operator, format: &str, shapes: Vec<Vec<u32>>, row: &[f64]) -
     CurveTable { operator, format, variant, kernels, counts: vec![1, 4096], shapes, time_us }
 }
 
-
 /// A product of 4096 × 4096 that takes 2 us of launch and what `gpu`'s maker says, in three formats; decodes; all-reduces.
 fn pack(gpu: &Gpu) -> Pack {
     let bound = |bytes: f64, operations: f64| {
@@ -27,7 +26,8 @@ fn pack(gpu: &Gpu) -> Pack {
         2.0 + 1e6 * time
     };
     let side = 4096.0_f64;
-    let row = [bound(2.0 * side * side + 4.0 * side, 2.0 * side * side), bound(6.0 * side * side, 2.0 * side * side * side)];
+    let row =
+        [bound(2.0 * side * side + 4.0 * side, 2.0 * side * side), bound(6.0 * side * side, 2.0 * side * side * side)];
     let product = |format| curve(Operator::Product, format, vec![vec![4096, 4096]], &row);
     let decodes = GridTable {
         operator: Operator::DecodeAttention,
@@ -113,7 +113,11 @@ fn what_the_other_gpu_cannot_do_is_left_out() {
         assert_eq!(moved.validate(), Ok(()), "{from} to {to}");
     }
     let (bf16, fp8) = (("product", "bfloat16", 1), ("product", "fp8", 1));
-    check("b200-sxm", "gb200", &[bf16, fp8, ("product", "nvfp4", 1), ("experts", "fp8", 1), ("all_reduce", "bfloat16", 2)]);
+    check(
+        "b200-sxm",
+        "gb200",
+        &[bf16, fp8, ("product", "nvfp4", 1), ("experts", "fp8", 1), ("all_reduce", "bfloat16", 2)],
+    );
     check("h200-sxm", "h20", &[bf16, fp8, ("experts", "fp8", 1), ("all_reduce", "bfloat16", 2)]);
     check("h200-sxm", "mi300x", &[bf16, fp8, ("all_reduce", "bfloat16", 2)]);
     check("l40s", "a10g", &[bf16, ("all_reduce", "bfloat16", 1)]);
@@ -152,14 +156,12 @@ fn moved_times_never_fall_and_stay_within_the_ratios_of_the_figures() {
         for to in &all {
             let own = pack(from);
             let moved = transfer(&own, to).pack;
-            let ratios = [
-                from.memory_bandwidth / to.memory_bandwidth,
-                from.bf16_flops / to.bf16_flops,
-            ];
+            let ratios = [from.memory_bandwidth / to.memory_bandwidth, from.bf16_flops / to.bf16_flops];
             // Above 16 bits a GPU without units has no table, below it another ratio.
             let (least, most) = (ratios[0].min(ratios[1]).min(1.0), ratios[0].max(ratios[1]).max(1.0));
             let rows = |pack: &Pack| -> Vec<Vec<Option<f64>>> {
-                let products = pack.curves.iter().filter(|table| table.format == "bfloat16" && table.shapes[0].len() == 2);
+                let products =
+                    pack.curves.iter().filter(|table| table.format == "bfloat16" && table.shapes[0].len() == 2);
                 let grids = pack.grids.iter().flat_map(|table| table.time_us.concat());
                 products.flat_map(|table| table.time_us.clone()).chain(grids).collect()
             };

@@ -7,7 +7,8 @@ use std::fs;
 use serde_json::json;
 use sim_core::batch::BatchComposition;
 use sim_core::compose::{Setup, compose};
-use sim_core::models::settings::Quantization;
+use sim_core::models::Quantization;
+use sim_core::operators::gpu::Links;
 use sim_core::operators::transfer::Kinship;
 use sim_core::operators::{Gpu, Pack, transfer};
 use sim_core::profile::{Evidence, Profile, StepTimeModel, StepTimeSettings};
@@ -15,7 +16,8 @@ use sim_core::profile::{Evidence, Profile, StepTimeModel, StepTimeSettings};
 use crate::profile_fixture::{batch, file, h100, h100_bytes};
 
 const MODELS: [&str; 2] = ["llama-3.1-8b", "qwen3-30b-a3b"];
-const FORMATS: [Option<Quantization>; 2] = [None, Some(Quantization::Fp8)];
+/// Methods of quantising the weights, by vLLM's names; an empty one is the checkpoint's.
+const FORMATS: [&str; 2] = ["", "fp8"];
 /// Requests, and the tokens that each attends to.
 const DECODES: [(u32, u64); 12] = [
     (1, 512),
@@ -32,18 +34,40 @@ const DECODES: [(u32, u64); 12] = [
     (256, 2048),
 ];
 const PROMPTS: [u32; 4] = [128, 512, 2048, 8192];
+/// Measured over estimated times: the median, and from the least to the most.
+const FOUND: &str = "\
+far a100-sxm from rtx-pro-6000: 1.13 (0.85 to 1.64)
+near b200-sxm from b300-sxm: 1.01 (0.78 to 1.14)
+far b200-sxm from h200-sxm: 1.01 (0.76 to 1.33)
+near b300-sxm from b200-sxm: 0.99 (0.88 to 1.27)
+far b300-sxm from h200-sxm: 1.01 (0.70 to 1.56)
+near gb200 from gb300: 0.98 (0.79 to 1.35)
+far gb200 from h200-sxm: 0.99 (0.77 to 1.38)
+near gb300 from gb200: 1.02 (0.74 to 1.27)
+far gb300 from h200-sxm: 1.02 (0.74 to 1.39)
+near h100-sxm from h200-sxm: 0.99 (0.90 to 1.11)
+far h100-sxm from rtx-pro-6000: 0.92 (0.63 to 1.54)
+near h200-sxm from h100-sxm: 1.01 (0.90 to 1.12)
+far h200-sxm from b200-sxm: 0.97 (0.74 to 1.27)
+far l40s from rtx-pro-6000: 1.04 (0.61 to 1.52)
+far rtx-pro-6000 from a100-sxm: 0.92 (0.61 to 1.53)
+";
 
 /// The packs that are shipped.
 fn packs() -> Vec<Pack> {
-    let mut paths: Vec<_> = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../www/packs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../www/packs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     paths.sort();
     paths.iter().map(|path| Pack::from_json(&fs::read(path).unwrap()).unwrap()).collect()
 }
 
 /// Times in seconds of passes of a model; none if the pack lacks its operators.
-fn times(pack: &Pack, model: &str, quantization: Option<Quantization>) -> Vec<f64> {
+fn times(pack: &Pack, model: &str, quantization: &str, tensor_parallel_size: u32) -> Vec<f64> {
     let config = file(&format!("data/models/{model}.config.json"));
-    let setup = Setup { quantization, ..Setup::default() };
+    let quantization = Quantization::from_name(quantization);
+    let setup = Setup { tensor_parallel_size, quantization, ..Setup::default() };
     let Ok(profile) = compose(pack, model, &config, &setup) else { return vec![] };
     let settings = StepTimeSettings::vllm_default(&profile, 256, 8192);
     let model = StepTimeModel::new(&profile, &settings).unwrap();
@@ -61,8 +85,13 @@ fn times(pack: &Pack, model: &str, quantization: Option<Quantization>) -> Vec<f6
 }
 
 /// Experts in 8 bits are not moved to another architecture: no range holds for them.
-fn is_moved(model: &str, quantization: Option<Quantization>, kinship: Kinship) -> bool {
-    kinship == Kinship::Near || quantization.is_none() || !model.contains("a3b")
+fn is_moved(model: &str, quantization: &str, kinship: Kinship) -> bool {
+    kinship == Kinship::Near || quantization.is_empty() || !model.contains("a3b")
+}
+
+/// Ranks that models are shared among. Over PCI Express more than two depend on the host, and are not moved.
+fn num_ranks(from: &Pack, to: &Pack) -> &'static [u32] {
+    if from.gpu.links == Links::Fabric && to.gpu.links == Links::Fabric { &[1, 2, 4, 8] } else { &[1, 2] }
 }
 
 /// How far apart two GPUs are by their makers' figures.
@@ -75,12 +104,10 @@ fn ratios(from: &Pack, to: &Pack) -> Vec<f64> {
     let moved = transfer(from, &to.gpu);
     moved.pack.validate().unwrap();
     let mut ratios = vec![];
-    for model in MODELS {
-        for format in FORMATS {
-            if is_moved(model, format, moved.kinship) {
-                let (estimated, measured) = (times(&moved.pack, model, format), times(to, model, format));
-                ratios.extend(measured.iter().zip(&estimated).map(|(measured, estimated)| measured / estimated));
-            }
+    for (model, format) in MODELS.iter().flat_map(|model| FORMATS.map(|format| (model, format))) {
+        for ranks in num_ranks(from, to).iter().filter(|_| is_moved(model, format, moved.kinship)) {
+            let (estimated, measured) = (times(&moved.pack, model, format, *ranks), times(to, model, format, *ranks));
+            ratios.extend(measured.iter().zip(&estimated).map(|(measured, estimated)| measured / estimated));
         }
     }
     ratios.sort_by(f64::total_cmp);
@@ -101,17 +128,18 @@ fn every_measured_gpu_that_is_left_out_lies_within_the_stated_range() {
             let (Some(&least), Some(&most)) = (ratios.first(), ratios.last()) else { continue };
             let median = ratios[ratios.len() / 2];
             let name = if kinship == Kinship::Near { "near" } else { "far" };
-            writeln!(table, "{name} {} from {}: {median:.2} ({least:.2} to {most:.2})", to.gpu.key, from.gpu.key).unwrap();
+            writeln!(table, "{name} {} from {}: {median:.2} ({least:.2} to {most:.2})", to.gpu.key, from.gpu.key)
+                .unwrap();
             let sum = found.entry(name).or_insert((least, most));
             *sum = (sum.0.min(least), sum.1.max(most));
-            let range = kinship.range();
-            assert!(range.low <= least && most <= range.high, "outside of {range:?}:\n{table}");
         }
     }
-    insta::assert_snapshot!("leave_one_out", table);
+    assert_eq!(table, FOUND, "FIDELITY.md and Kinship::range say so, too");
     for (name, kinship) in [("near", Kinship::Near), ("far", Kinship::Far)] {
         let (range, (least, most)) = (kinship.range(), found[name]);
-        let is_tight = least - range.low < 0.08 && range.high - most < 0.08;
+        assert!(range.low <= least && most <= range.high, "{name}: {least:.3} to {most:.3} is outside of {range:?}");
+        // Rounded to tenths, away from 1.
+        let is_tight = least - range.low < 0.1 && range.high - most < 0.1;
         assert!(is_tight, "{name}: {range:?} is wider than {least:.3} to {most:.3} gives reason for");
     }
 }
@@ -120,7 +148,13 @@ fn every_measured_gpu_that_is_left_out_lies_within_the_stated_range() {
 fn a_pack_moved_to_its_own_gpu_stays_as_it_is() {
     for pack in packs() {
         let moved = transfer(&pack, &pack.gpu);
-        assert_eq!((moved.kinship, &moved.pack), (Kinship::Near, &pack), "{}", pack.gpu.key);
+        // What no model is composed of has no known work.
+        let known: Vec<_> = pack.curves.iter().filter(|table| table.format != "w4a8_mxfp4_mxfp8").collect();
+        assert_eq!(moved.kinship, Kinship::Near, "{}", pack.gpu.key);
+        assert_eq!(moved.pack.curves.len(), known.len(), "{}", pack.gpu.key);
+        let is_same = moved.pack.curves.iter().zip(known).all(|(moved, own)| moved == own);
+        // Not compared by assert_eq, which would print a million characters.
+        assert!(is_same && moved.pack.grids == pack.grids, "{}", pack.gpu.key);
     }
 }
 
@@ -134,7 +168,8 @@ fn an_estimated_profile_says_so_and_how_far_off_it_may_be() {
             continue;
         }
         let moved = transfer(pack, &gpu);
-        let mut profile = compose(&moved.pack, "m", &file("data/models/llama-3.1-8b.config.json"), &Setup::default()).unwrap();
+        let mut profile =
+            compose(&moved.pack, "m", &file("data/models/llama-3.1-8b.config.json"), &Setup::default()).unwrap();
         moved.mark(&mut profile);
         let again = Profile::from_json(profile.to_json().unwrap().as_bytes()).unwrap();
         assert_eq!(again.provenance.range, Some(moved.kinship.range()), "{}", gpu.key);
@@ -155,7 +190,7 @@ fn an_estimate_states_a_range_and_nothing_else_does() {
     #[track_caller]
     fn check(kind: &str, range: serde_json::Value, expect: &str) {
         let got = labelled(kind, range).map_or_else(|error| error.to_string(), |_| "accepted".to_owned());
-        assert_eq!(got, expect);
+        assert!(got.ends_with(expect), "{got}");
     }
     let of = |low: f64, high: f64| json!({"low": low, "high": high});
     let exactly = "$.provenance.range: must be there exactly if kind is estimated";

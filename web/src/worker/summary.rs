@@ -95,7 +95,12 @@ impl FinishedRun {
 }
 
 /// What the page shows of a run at an end of an estimate's range.
-pub(super) fn bound(factor: f64, engine: &EngineConfig, result: &SimulationResult, options: &BenchServeOptions) -> Bound {
+pub(super) fn bound(
+    factor: f64,
+    engine: &EngineConfig,
+    result: &SimulationResult,
+    options: &BenchServeOptions,
+) -> Bound {
     let outputs = RecordedOutputs::without_itls(&result.recording);
     let latencies = Latencies::new(&outputs);
     let metrics = BenchmarkMetrics::new(&outputs, &latencies, options);

@@ -68,9 +68,13 @@ fn LatencyTile(shown: Shown, key: &'static str, name: &'static str) -> impl Into
         FIGURES.map(|percent| range(&answer.bounds, |bound| of(bound, percent)))
     });
     let around = move |place: usize| {
-        move || ranges.with(|ranges| ranges[place].clone()).map(|text| view! {
-            <small class="range" title="At both ends of the estimate's range">{text}</small>
-        })
+        move || {
+            ranges.with(|ranges| ranges[place].clone()).map(|text| {
+                view! {
+                    <small class="range" title="At both ends of the estimate's range">{text}</small>
+                }
+            })
+        }
     };
     view! {
         <section class="tile" aria-label=name data-testid=format!("tile-{key}")>
