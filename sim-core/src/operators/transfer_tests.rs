@@ -92,8 +92,8 @@ fn a_bound_time_moves_with_what_bounds_it_and_its_launch_stays() {
     // 33.57 MB at 4.8 TB/s, 137.4 Gflop at 989 Tflop/s; then at the other's figures.
     check("h100-sxm", "h200-sxm", [2.0 + 6.994, 2.0 + 138.97]);
     // Far: the launch is the shortest time, and the mean of both rules lies between.
-    let launch = 2.0 + 33.57e6 / 4.8e12 * 1e6;
-    let far = |time: f64, from: f64, to: f64| {
+    let launch: f64 = 2.0 + 33.57e6 / 4.8e12 * 1e6;
+    let far = |time: f64, from: f64, to: f64| -> f64 {
         ((time + to - from) * (launch.min(time) + (time - launch.min(time)) * to / from)).sqrt()
     };
     let [slow, fast] = [33.57e6 / 4.8e12 * 1e6, 33.57e6 / 7.7e12 * 1e6];
