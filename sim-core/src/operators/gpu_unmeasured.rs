@@ -1,8 +1,8 @@
 //! GPUs whose operators nobody measured for us, and which measured GPU is nearest to each.
 //!
-//! Rates are dense, with sums in 32 bits, as the maker's data sheet or white paper has them (GeForce cards calculate
-//! with such sums at half the rate of their 8-bit and 16-bit peaks). Of each line a comment names the source. Memory is judged: what
-//! PyTorch reports on such a device, from public logs of programs that ran out of it; drivers differ by 1 %.
+//! Rates are dense, with sums in 32 bits, as the maker's data sheet or white paper has them: consumers' cards calculate with
+//! such sums at half the rate of their peaks. Comments name the source of each line. Memory is judged: what Python programs
+//! are told on such a device, from public logs of some that ran out of it; drivers differ by 1 %.
 
 use super::gpu::Links;
 
