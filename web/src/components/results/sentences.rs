@@ -334,7 +334,7 @@ mod tests {
              within every objective.",
         );
         let p99 = |bound: &Bound| bound.metrics.first().and_then(|m| percentile(m, 99.0)).map(duration);
-        check(&range(&run.bounds, p99).unwrap_or_default(), "500 ms – 1 s");
+        check(&range(&run.bounds, p99).unwrap_or_default(), "500 ms – 1.00 s");
         assert_eq!(range(&run.bounds, |bound| Some(grouped(bound.goodput))), None, "the same at both");
         assert_eq!(evidence(&run.profile), [("estimated", 1.0)]);
     }
