@@ -5,6 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::transfer::{Kinship, transfer};
+use crate::math;
 use crate::operators::schema::{CurveTable, GridTable, Pack, PackProvenance};
 use crate::operators::{Gpu, Operator, gpu_table};
 use crate::profile::schema::Source;
@@ -93,8 +94,9 @@ fn a_bound_time_moves_with_what_bounds_it_and_its_launch_stays() {
     check("h100-sxm", "h200-sxm", [2.0 + 6.994, 2.0 + 138.97]);
     // Far: the launch is the shortest time, and the mean of both rules lies between.
     let launch: f64 = 2.0 + 33.57e6 / 4.8e12 * 1e6;
-    let far = |time: f64, from: f64, to: f64| -> f64 {
-        ((time + to - from) * (launch.min(time) + (time - launch.min(time)) * to / from)).sqrt()
+    let far = |time: f64, from: f64, to: f64| {
+        let in_proportion = launch.min(time) + (time - launch.min(time)) * to / from;
+        math::sqrt((time + to - from) * in_proportion)
     };
     let [slow, fast] = [33.57e6 / 4.8e12 * 1e6, 33.57e6 / 7.7e12 * 1e6];
     let [much, less] = [138.97, 137.44e9 / 2250e12 * 1e6];

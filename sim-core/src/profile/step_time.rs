@@ -144,7 +144,7 @@ impl StepTimeModel {
             let message = format!("{pipeline_parallel_size} must be from 1 to {num_hidden_layers}, the model's layers");
             return Err(ProfileError::Settings { setting: "pipeline_parallel_size", message });
         }
-        let holds = holds(profile, settings);
+        let holds = settings.hold_for(profile);
         let best_evidence = best_evidence(profile, holds);
         let (host, front_end) = (&profile.host, &profile.front_end);
         let (request, output) = (&front_end.request_latency, &front_end.output_latency);
@@ -291,13 +291,6 @@ impl StepTimeModel {
     pub fn output_latency(&self, num_outputs: u32) -> SimDuration {
         self.output_latency.at(num_outputs)
     }
-}
-
-/// Whether the tables of `profile` hold for `settings`.
-fn holds(profile: &Profile, settings: &StepTimeSettings) -> bool {
-    let has_cuda_graphs = !settings.capture_sizes.as_slice().is_empty();
-    settings.pipeline_parallel_size == profile.engine.pipeline_parallel_size
-        && has_cuda_graphs == profile.has_cuda_graphs()
 }
 
 /// The best evidence that `profile` can give, under settings for which its tables hold or not.
