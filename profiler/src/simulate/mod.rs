@@ -5,4 +5,5 @@ pub(crate) mod inputs;
 pub(crate) mod token_counter;
 pub(crate) mod report_flags;
 pub(crate) mod run;
+pub(crate) mod ends;
 pub(crate) mod report;

@@ -45,11 +45,12 @@ impl Report<'_> {
         };
         let (model, hardware) = (&self.profile.model.name, &self.profile.hardware.name);
         let version = self.engine.config.vllm_version;
+        let estimated = provenance.range.map_or_else(String::new, |range| format!("{}.\n", told::estimated(range)));
         let of = if sources.is_empty() { String::new() } else { format!(" from {sources}") };
         format!(
             "SIMULATED, not measured. Schedule: vLLM {version}, exact. Times: profile {}\n\
              ({model} on {hardware}; {kind}{of}; {accuracy}).\n\
-             Workload: {}.\n",
+             {estimated}Workload: {}.\n",
             self.profile_name, self.workload_name
         )
     }
@@ -135,6 +136,7 @@ impl Report<'_> {
             vllm_version: self.engine.config.vllm_version.name(),
             profile: self.profile_name,
             provenance: self.profile.provenance.kind.name(),
+            range: self.profile.provenance.range,
             extrapolated_share: self.extrapolated_share(),
             digest: digest(&self.result.recording),
         };

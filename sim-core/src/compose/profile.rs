@@ -53,6 +53,7 @@ pub fn compose(pack: &Pack, name: &str, config: &[u8], setup: &Setup) -> Result<
             date: pack.provenance.date.clone(),
             sources,
             host: None,
+            range: None,
             notes: notes::notes(&parts, &layers, &attention, step_time.mixed_batch.as_ref()),
         },
         model: model(name, &shape, &kv_cache),

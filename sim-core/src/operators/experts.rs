@@ -49,7 +49,7 @@ impl ExpertsOnRank {
         ]
     }
 
-    fn of_sizes(sizes: &[u32]) -> Option<Self> {
+    pub(super) fn of_sizes(sizes: &[u32]) -> Option<Self> {
         let &[hidden_size, intermediate_size, num_experts_per_tok, num_experts, slices, shares] = sizes else {
             return None;
         };
@@ -58,7 +58,7 @@ impl ExpertsOnRank {
     }
 
     /// The least time that peak rates allow for `tokens` tokens, in microseconds.
-    fn roofline_us(&self, tokens: f64, format: NumberFormat, gpu: &Gpu) -> f64 {
+    pub(super) fn roofline_us(&self, tokens: f64, format: NumberFormat, gpu: &Gpu) -> f64 {
         let [hidden, width, per_token, experts, slices, shares] = self.sizes().map(math::u32_to_f64);
         let one = math::u32_to_f64(self.num_matrices) * hidden * width / slices;
         let own = math::max(experts / shares, 1.0);

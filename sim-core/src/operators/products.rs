@@ -127,7 +127,7 @@ impl<'a> Products<'a> {
 }
 
 /// The least time that peak rates allow, in microseconds.
-fn roofline_us(m: f64, (n, k): Shape, format: NumberFormat, gpu: &Gpu) -> f64 {
+pub(super) fn roofline_us(m: f64, (n, k): Shape, format: NumberFormat, gpu: &Gpu) -> f64 {
     let [n, k] = [n, k].map(math::u32_to_f64);
     let compute = 2.0 * m * n * k / format.flops(gpu);
     // Results count as the source counts them: in the format of what is multiplied.

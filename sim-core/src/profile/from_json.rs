@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::error::Fault;
 use super::schema::{
     Basis, Bytes, Cost, DeviceType, Engine, Hardware, KvCacheLayerKind, KvCacheLayers, LimitTerms, Memory, Model,
-    PrefillCheckpoint, Profile, Provenance, ProvenanceKind, ReportedBlocks, Source,
+    PrefillCheckpoint, Profile, Provenance, ProvenanceKind, ReportedBlocks, Source, TimeRange,
 };
 use super::schema_tables::{
     DecodeAttention, Drafter, FrontEnd, Host, MixedBatch, MixedSample, OutputLatency, OverSeqs, OverTokens, PassCost,
@@ -209,7 +209,9 @@ macro_rules! names {
 pub(crate) use {names, objects};
 
 names! {
-    ProvenanceKind { "measured" => Measured, "derived" => Derived, "synthetic" => Synthetic }
+    ProvenanceKind {
+        "measured" => Measured, "derived" => Derived, "estimated" => Estimated, "synthetic" => Synthetic,
+    }
     DeviceType { "cuda" => Cuda, "cpu" => Cpu }
     KvCacheLayerKind {
         "full_attention" => FullAttention, "mla" => Mla, "sliding_window" => SlidingWindow,
@@ -223,7 +225,8 @@ objects! {
     Profile {
         version, provenance, model, hardware, engine, memory, step_time, drafters, host, front_end, validation, smoothing,
     }
-    Provenance { kind, tool, tool_version, date, sources, host, notes }
+    Provenance { kind, tool, tool_version, date, sources, host, range, notes }
+    TimeRange { low, high }
     Source { name, version, licence, url }
     Model {
         name, num_hidden_layers, hidden_size, intermediate_size, num_attention_heads, num_key_value_heads, head_dim,

@@ -7,7 +7,7 @@ use super::attention::AttentionTables;
 use super::cuda_graphs::CaptureSizes;
 use super::error::ProfileError;
 use super::interpolate::Reading;
-use super::schema::{Cost, PassCost, Profile, ProvenanceKind};
+use super::schema::{Cost, PassCost, Profile, ProvenanceKind, TimeRange};
 use super::step_time_settings::{Drafting, StepTimeSettings};
 use super::table::Curve;
 use crate::batch::BatchComposition;
@@ -23,6 +23,8 @@ pub enum Evidence {
     Interpolated,
     /// At least one term lies outside the samples, or the settings are not those the profile holds for.
     Extrapolated,
+    /// The profile was estimated from another device's: [`StepTimeModel::range`] says how far off it may be.
+    Estimated,
 }
 
 /// The device time of one forward pass.
@@ -83,6 +85,11 @@ pub struct StepTimeModel {
     best_evidence: Evidence,
     /// The best evidence for a pass with decodes and prompt parts.
     best_mixed_evidence: Evidence,
+    /// Whether the tables hold for these settings; if not, all time lies outside the samples.
+    holds: bool,
+    range: Option<TimeRange>,
+    /// By which the time of every pass is multiplied: 1 but at the ends of an estimate's range.
+    factor: f64,
     pipeline_parallel_size: u32,
     schedule: Affine,
     update: Affine,
@@ -107,7 +114,7 @@ impl Sum {
         self.total_us += term.value_us;
         if term.outside {
             self.extrapolated_us += term.value_us;
-            self.evidence = Evidence::Extrapolated;
+            self.evidence = self.evidence.max(Evidence::Extrapolated);
         } else if !term.on_sample {
             self.evidence = self.evidence.max(Evidence::Interpolated);
         }
@@ -137,7 +144,8 @@ impl StepTimeModel {
             let message = format!("{pipeline_parallel_size} must be from 1 to {num_hidden_layers}, the model's layers");
             return Err(ProfileError::Settings { setting: "pipeline_parallel_size", message });
         }
-        let best_evidence = best_evidence(profile, settings);
+        let holds = settings.hold_for(profile);
+        let best_evidence = best_evidence(profile, holds);
         let (host, front_end) = (&profile.host, &profile.front_end);
         let (request, output) = (&front_end.request_latency, &front_end.output_latency);
         let drafting = settings.drafting.as_ref();
@@ -154,6 +162,9 @@ impl StepTimeModel {
             decode_query_len,
             best_evidence,
             best_mixed_evidence: best_evidence.max(Evidence::Interpolated),
+            holds,
+            range: profile.provenance.range,
+            factor: 1.0,
             pipeline_parallel_size,
             schedule: Affine::of_pass(&host.schedule),
             update: Affine::of_pass(&host.update),
@@ -191,13 +202,26 @@ impl StepTimeModel {
             }
         }
         self.add_drafter(batch, &mut sum);
-        let extrapolated_us =
-            if self.best_evidence == Evidence::Extrapolated { sum.total_us } else { sum.extrapolated_us };
+        let extrapolated_us = if self.holds { sum.extrapolated_us } else { sum.total_us };
         StepTime {
-            duration: SimDuration::from_micros_f64(sum.total_us),
+            duration: SimDuration::from_micros_f64(self.factor * sum.total_us),
             evidence: sum.evidence,
-            extrapolated: SimDuration::from_micros_f64(extrapolated_us),
+            extrapolated: SimDuration::from_micros_f64(self.factor * extrapolated_us),
         }
+    }
+
+    /// Between which factors of every step time the device's own is expected; `None` unless the profile is estimated.
+    #[must_use]
+    pub const fn range(&self) -> Option<TimeRange> {
+        self.range
+    }
+
+    /// The same device, were each of its passes `factor` times as long: an end of the [`Self::range`]. Host and front end
+    /// are no part of the device, and stay. A factor that is no positive number changes nothing.
+    #[must_use]
+    pub fn times(&self, factor: f64) -> Self {
+        let is_factor = factor > 0.0 && factor <= f64::MAX;
+        Self { factor: if is_factor { factor } else { 1.0 }, ..self.clone() }
     }
 
     /// Tokens that the device computes for a pass.
@@ -269,12 +293,10 @@ impl StepTimeModel {
     }
 }
 
-/// The best evidence that `profile` can give under `settings`.
-fn best_evidence(profile: &Profile, settings: &StepTimeSettings) -> Evidence {
-    let has_cuda_graphs = !settings.capture_sizes.as_slice().is_empty();
-    let holds = settings.pipeline_parallel_size == profile.engine.pipeline_parallel_size
-        && has_cuda_graphs == profile.has_cuda_graphs();
+/// The best evidence that `profile` can give, under settings for which its tables hold or not.
+fn best_evidence(profile: &Profile, holds: bool) -> Evidence {
     match profile.provenance.kind {
+        ProvenanceKind::Estimated => Evidence::Estimated,
         _ if !holds => Evidence::Extrapolated,
         ProvenanceKind::Measured => Evidence::Measured,
         ProvenanceKind::Derived | ProvenanceKind::Synthetic => Evidence::Interpolated,

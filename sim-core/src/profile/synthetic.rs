@@ -87,6 +87,7 @@ impl SyntheticCosts {
                 date: "2026-01-01".to_string(),
                 sources: Vec::new(),
                 host: None,
+                range: None,
                 notes: vec!["Step times follow a formula; no device was measured.".to_string()],
             },
             model: model(self.max_model_len),

@@ -33,4 +33,5 @@ mod mutations;
 mod oracles;
 mod models;
 mod model_mutations;
+mod estimates;
 mod tidy;
