@@ -64,6 +64,7 @@ impl Inputs {
             dataset_hash: own_dataset.map(|file| fingerprint(file)),
             dataset_file: own_dataset.cloned(),
             made_by: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            ..Link::default()
         }
     }
 }

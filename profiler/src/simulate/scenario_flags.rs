@@ -24,6 +24,7 @@ pub(crate) struct WorkloadFlags {
 
 const fn heading(part: Part) -> &'static str {
     match part {
+        Part::Model => "Model and GPU (flags of vllm serve, and the GPU; a profile is composed of them)",
         Part::Engine => "Engine (flags of vllm serve; defaults are vLLM's for the profile's GPU)",
         Part::Workload => {
             "Workload (flags of vllm bench serve; simulate without any takes a sample of a real Azure trace)"
