@@ -101,7 +101,7 @@ impl Args {
             };
             read_limited(Path::new(&format!("/tmp/rowmodels/{name}.json")), 1 << 20)
         };
-        let report = Composer { pack: &pack, config: &config, change: &|_| {} }.run(&rows);
+        let report = Composer { pack: &pack, config: &config, change: &knobs }.run(&rows);
         let mut out = io::stdout().lock();
         if self.rows {
             write!(out, "{}", report.rows()?)?;
@@ -109,4 +109,28 @@ impl Args {
         write!(out, "{}", report.table()?)?;
         Ok(true)
     }
+}
+
+fn knobs(profile: &mut Profile) {
+    let Ok(text) = std::env::var("KNOBS") else { return };
+    let k: Vec<f64> = text.split(',').map(|x| x.parse().unwrap_or(0.0)).collect();
+    let g = |i: usize, d: f64| k.get(i).copied().unwrap_or(d);
+    profile.host.between_passes.per_pass.time_us = g(0, 820.0);
+    profile.host.between_passes.per_request.time_us = g(1, 4.0);
+    let layers = f64::from(profile.model.num_hidden_layers);
+    let t = &mut profile.step_time;
+    for (n, time) in t.non_attention.num_tokens.iter().zip(&mut t.non_attention.time_us) {
+        if *n > 512 {
+            *time = *time * g(2, 1.0) + layers * g(3, 0.0);
+        } else {
+            *time *= g(6, 1.0);
+        }
+    }
+    let mut before = 0.0_f64;
+    for time in &mut t.non_attention.time_us { before = before.max(*time); *time = before; }
+    for row in &mut t.prefill_attention.time_us { for x in row.iter_mut().flatten() { *x *= g(2, 1.0); } }
+    for s in &mut t.span_attention { for row in &mut s.prefill_attention.time_us { for x in row.iter_mut().flatten() { *x *= g(2, 1.0); } } }
+    profile.front_end.request_latency.per_prompt_token.time_us = g(4, 2.3);
+    profile.front_end.request_latency.per_request.time_us = g(5, 2000.0);
+    for row in &mut t.decode_attention.time_us { for x in row.iter_mut().flatten() { *x *= g(7, 1.0); } }
 }

@@ -116,7 +116,7 @@ pub struct MlaShape {
     pub indexer: Option<IndexerShape>,
 }
 
-/// The index of sparse attention (DeepSeek V3.2, GLM-5).
+/// The index of sparse attention (DeepSeek-V3.2, GLM-5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IndexerShape {
     /// Heads of the index.

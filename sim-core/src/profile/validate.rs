@@ -7,7 +7,8 @@ use core::fmt;
 
 use super::error::Fault;
 use super::schema::{
-    Basis, Bytes, Cost, Engine, Hardware, KvCacheLayerKind, KvCacheLayers, Model, Profile, Provenance, ProvenanceKind,
+    Basis, Bytes, Cost, Engine, Hardware, KvCacheLayerKind, KvCacheLayers, LimitTerms, Model, Profile, Provenance,
+    ProvenanceKind,
 };
 use super::{validate_layers, validate_tables};
 
@@ -178,6 +179,9 @@ fn memory(profile: &Profile, faults: &mut Faults) {
     let min = u64::from(memory.kv_cache_layers.is_empty() || memory.kv_cache_layers.iter().any(keeps_tokens));
     faults.bytes(&memory.kv_cache_per_token, min, "$.memory.kv_cache_per_token");
     validate_layers::layers(profile, faults);
+    if let Some(terms) = &memory.limit_terms {
+        limit_terms(terms, faults);
+    }
     if let Some(reported) = &memory.reported {
         let path = "$.memory.reported";
         faults.require(
@@ -188,6 +192,23 @@ fn memory(profile: &Profile, faults: &mut Faults) {
         faults.count(reported.block_size, 1, format_args!("{path}.block_size"));
         utilization(reported.gpu_memory_utilization, format_args!("{path}.gpu_memory_utilization"), faults);
     }
+}
+
+fn limit_terms(terms: &LimitTerms, faults: &mut Faults) {
+    let path = "$.memory.limit_terms";
+    for (field, bytes) in [
+        ("layer_bytes_per_token", terms.layer_bytes_per_token),
+        ("sampling_bytes_per_seq", terms.sampling_bytes_per_seq),
+        ("residual_bytes_per_token", terms.residual_bytes_per_token),
+        ("encoder_bytes", terms.encoder_bytes),
+        ("workspace_bytes_per_token", terms.workspace_bytes_per_token),
+        ("fixed_bytes", terms.fixed_bytes),
+        ("graph_bytes_per_capture_size", terms.graph_bytes_per_capture_size),
+    ] {
+        let path = format_args!("{path}.{field}");
+        faults.require(bytes <= MAX_BYTES, path, format_args!("{bytes} must be from 0 to {MAX_BYTES}"));
+    }
+    faults.text(&terms.reason, format_args!("{path}.reason"));
 }
 
 fn costs(profile: &Profile, faults: &mut Faults) {

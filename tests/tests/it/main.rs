@@ -19,6 +19,8 @@ mod profile_properties;
 mod metrics_golden;
 mod metrics_recording;
 mod measured_results;
+mod memory_terms;
+mod startup_logs;
 mod limits;
 mod ttft_split;
 mod recognise;
