@@ -10,7 +10,7 @@ use sim_core::profile::Profile;
 
 use super::profile::make_folder_of;
 use crate::import::read_limited;
-use crate::simulate::scenario_flags::ScenarioFlags;
+use crate::simulate::scenario_flags::RunFlags;
 use crate::verify::metrics::store::write_whole;
 use crate::verify::published::{self, Composer, Part};
 use crate::verify::run::{VerifiedRun, read, verify};
@@ -39,7 +39,7 @@ pub(super) struct Args {
     rows: bool,
     /// The engine's flags, and those of the workload where a result of `vllm bench serve` has no details
     #[command(flatten)]
-    flags: ScenarioFlags,
+    flags: RunFlags,
 }
 
 impl Args {

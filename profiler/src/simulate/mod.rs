@@ -2,6 +2,9 @@
 
 pub(crate) mod scenario_flags;
 pub(crate) mod inputs;
+pub(crate) mod library;
+pub(crate) mod model_source;
+pub(crate) mod profile_choice;
 pub(crate) mod token_counter;
 pub(crate) mod report_flags;
 pub(crate) mod run;

@@ -39,7 +39,7 @@ impl NumberFormat {
 
     /// The format of a table that is called so.
     pub(crate) fn of_table(name: &str) -> Option<Self> {
-        [Self::Bf16, Self::Fp8, Self::Fp8Block, Self::Nvfp4, Self::Mxfp4, Self::Int4]
+        [Self::Bf16, Self::Fp8, Self::Fp8Block, Self::Nvfp4, Self::Mxfp4, Self::Mxfp4Fp8, Self::Int4]
             .into_iter()
             .find(|format| format.table() == name)
     }

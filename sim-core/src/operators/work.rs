@@ -60,7 +60,7 @@ pub(super) fn least_us(
 pub(super) fn units(format: &str, gpu: &Gpu) -> Option<NumberFormat> {
     let format = NumberFormat::of_table(format)?;
     let rate = match format {
-        NumberFormat::Fp8 | NumberFormat::Fp8Block | NumberFormat::Int8 => gpu.fp8_flops,
+        NumberFormat::Fp8 | NumberFormat::Fp8Block | NumberFormat::Int8 | NumberFormat::Mxfp4Fp8 => gpu.fp8_flops,
         NumberFormat::Nvfp4 => gpu.fp4_flops,
         NumberFormat::Bf16 | NumberFormat::Mxfp4 | NumberFormat::Int4 => gpu.bf16_flops,
     };
