@@ -118,19 +118,16 @@ fn knobs(profile: &mut Profile) {
     profile.host.between_passes.per_pass.time_us = g(0, 820.0);
     profile.host.between_passes.per_request.time_us = g(1, 4.0);
     let layers = f64::from(profile.model.num_hidden_layers);
+    if let Some(outside) = &mut profile.host.outside_graphs {
+        outside.share = g(2, 1.0) - 1.0;
+        outside.per_pass.time_us = layers * g(3, 0.0);
+    }
     let t = &mut profile.step_time;
     for (n, time) in t.non_attention.num_tokens.iter().zip(&mut t.non_attention.time_us) {
-        if *n > 512 {
-            *time = *time * g(2, 1.0) + layers * g(3, 0.0);
-        } else {
-            *time = *time * g(6, 1.0) + layers * g(8, 0.0);
-        }
+        if *n <= 512 { *time += layers * g(8, 0.0); }
     }
     let mut before = 0.0_f64;
     for time in &mut t.non_attention.time_us { before = before.max(*time); *time = before; }
-    for row in &mut t.prefill_attention.time_us { for x in row.iter_mut().flatten() { *x *= g(2, 1.0); } }
-    for s in &mut t.span_attention { for row in &mut s.prefill_attention.time_us { for x in row.iter_mut().flatten() { *x *= g(2, 1.0); } } }
     profile.front_end.request_latency.per_prompt_token.time_us = g(4, 2.3);
     profile.front_end.request_latency.per_request.time_us = g(5, 2000.0);
-    for row in &mut t.decode_attention.time_us { for x in row.iter_mut().flatten() { *x *= g(7, 1.0); } }
 }

@@ -94,6 +94,8 @@ pub struct StepTimeModel {
     schedule: Affine,
     update: Affine,
     between_passes: Affine,
+    /// Of a pass that no CUDA graph holds: microseconds, and a share of the pass.
+    outside_graphs: (f64, f64),
     request_latency: Affine,
     output_latency: Affine,
 }
@@ -118,6 +120,12 @@ impl Sum {
         } else if !term.on_sample {
             self.evidence = self.evidence.max(Evidence::Interpolated);
         }
+    }
+
+    /// Adds microseconds, and a share of what is there.
+    fn lengthen(&mut self, (once_us, share): (f64, f64)) {
+        self.total_us += once_us + share * self.total_us;
+        self.extrapolated_us += share * self.extrapolated_us;
     }
 
     fn add_scaled(&mut self, other: &Self, factor: f64) {
@@ -169,6 +177,10 @@ impl StepTimeModel {
             schedule: Affine::of_pass(&host.schedule),
             update: Affine::of_pass(&host.update),
             between_passes: Affine::of_pass(&host.between_passes),
+            outside_graphs: host
+                .outside_graphs
+                .as_ref()
+                .map_or((0.0, 0.0), |outside| (outside.per_pass.time_us, outside.share)),
             request_latency: Affine::new(&request.per_request, &request.per_prompt_token),
             output_latency: Affine::new(&output.per_pass, &output.per_token),
         })
@@ -202,6 +214,9 @@ impl StepTimeModel {
             }
         }
         self.add_drafter(batch, &mut sum);
+        if self.capture_sizes.fitting(num_tokens).is_none() {
+            sum.lengthen(self.outside_graphs);
+        }
         let extrapolated_us = if self.holds { sum.extrapolated_us } else { sum.total_us };
         StepTime {
             duration: SimDuration::from_micros_f64(self.factor * sum.total_us),

@@ -119,6 +119,7 @@ impl SyntheticCosts {
                 schedule: PassCost { per_pass: cost(self.schedule_us), per_request: cost(0.0) },
                 update: PassCost { per_pass: cost(self.update_us), per_request: cost(0.0) },
                 between_passes: PassCost { per_pass: cost(0.0), per_request: cost(0.0) },
+                outside_graphs: None,
             },
             front_end: FrontEnd {
                 request_latency: RequestLatency {

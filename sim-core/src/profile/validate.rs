@@ -242,6 +242,12 @@ fn costs(profile: &Profile, faults: &mut Faults) {
     faults.cost(&host.update.per_request, "$.host.update.per_request");
     faults.cost(&host.between_passes.per_pass, "$.host.between_passes.per_pass");
     faults.cost(&host.between_passes.per_request, "$.host.between_passes.per_request");
+    if let Some(outside) = &host.outside_graphs {
+        faults.cost(&outside.per_pass, "$.host.outside_graphs.per_pass");
+        let share = outside.share;
+        let path = format_args!("$.host.outside_graphs.share");
+        faults.require((0.0..=10.0).contains(&share), path, format_args!("{share:?} must be from 0 to 10"));
+    }
     let (request, output) = (&front_end.request_latency, &front_end.output_latency);
     faults.cost(&request.per_request, "$.front_end.request_latency.per_request");
     faults.cost(&request.per_prompt_token, "$.front_end.request_latency.per_prompt_token");
