@@ -57,7 +57,6 @@ fn arguments(flag: &'static Flag) -> Vec<Arg> {
     let value = |arg: Arg, name: &'static str| {
         arg.help(format!("{help}{default}")).value_name(name).allow_hyphen_values(true)
     };
-    let arg = if flag.name == "quantization" { arg.short('q') } else { arg };
     match flag.form {
         Form::Switch => {
             let negated = format!("no-{}", flag.name);

@@ -9,7 +9,7 @@ use alloc::string::{String, ToString as _};
 
 use super::{Scenario, ScenarioError};
 use crate::compose::setup::Routing;
-use crate::compose::{Setup, compose};
+use crate::compose::{ComposeError, Setup, compose};
 use crate::config::flags::FlagError;
 use crate::models::catalogue::Catalogue;
 use crate::models::settings::Quantization;
@@ -188,13 +188,25 @@ impl Composition {
                 (found.config_json(), (told != name).then_some(told))
             }
         };
-        let mut profile = compose(pack, name, &config, &self.setup)?;
+        let mut profile = compose(pack, name, &config, &self.setup).map_err(refusal)?;
         if let Some(method) = self.setup.quantization {
             // Of several names for the same weights the one that was given.
             profile.engine.quantization = Some(method.name().to_owned());
         }
         let name = file_name(pack, &profile);
         Ok(Composed { profile, name, recognised })
+    }
+}
+
+/// A dense model's engines beside each other share nothing but the requests.
+fn refusal(error: ComposeError) -> ScenarioError {
+    match error {
+        ComposeError::NoExperts { flag: "data-parallel-size" } => {
+            let why = "several data-parallel engines share the requests, and one engine is simulated; in a model with \
+                       experts, which they share, it is one of several";
+            FlagError::NotSimulated { flag: "--data-parallel-size".to_owned(), why }.into()
+        }
+        error => error.into(),
     }
 }
 
