@@ -138,9 +138,22 @@ const TABLE: &[Line] = &[
         links: Links::Pcie,
         link_bandwidth: 64.0 * G,
     },
+    Line {
+        key: "rtx-4090",
+        label: "RTX 4090",
+        name: "NVIDIA GeForce RTX 4090",
+        compute_capability: "8.9",
+        memory_gib: 23.516_48,
+        memory_reason: "PyTorch on such a device reports 25250627584 bytes (the recording of LLMServingSim's run of \
+                        2026-08-20).",
+        memory_bandwidth: 1.008 * T,
+        flops: [165.2 * T, 330.3 * T, 0.0],
+        links: Links::Pcie,
+        link_bandwidth: 32.0 * G,
+    },
 ];
 
-/// All GPUs that are known.
+/// All GPUs that are known, those without a pack of operators, too.
 #[must_use]
 pub fn known() -> Vec<Gpu> {
     TABLE.iter().map(Line::gpu).collect()
