@@ -249,7 +249,17 @@ fn wrong_flags_and_data_that_are_not_there_are_refused_by_name() {
         ),
         (
             "a bad table",
-            &[DATA, "--model", &seventy, "--system", "b200_sxm", "--quantization", "fp8", "--tensor-parallel-size", "4"],
+            &[
+                DATA,
+                "--model",
+                &seventy,
+                "--system",
+                "b200_sxm",
+                "--quantization",
+                "fp8",
+                "--tensor-parallel-size",
+                "4",
+            ],
         ),
         ("a wrong date", &[DATA, "--model", &llama, "--system", "h100_sxm", "--date", "2026-13-01"]),
         ("a wrong number format", &[DATA, "--model", &llama, "--system", "h100_sxm", "--dtype", "fp4"]),

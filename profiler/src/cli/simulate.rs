@@ -15,6 +15,7 @@ use sim_core::profile::schema::DeviceType;
 use sim_core::scenario::{Prepared, Scenario, TextTokens, meaning, prepare};
 use sim_core::simulator::SimulationOptions;
 
+use crate::simulate::ends;
 use crate::simulate::inputs::Inputs;
 use crate::simulate::report::{Report, explain, explain_memory};
 use crate::simulate::report_flags::ReportFlags;
@@ -73,6 +74,7 @@ impl Args {
         };
         let keep = SimulationOptions { record_emissions: self.report.save_detailed };
         let result = run(&workload, &engine.config, &step_time, keep, self.report.quiet)?;
+        let ends = ends::lines(&workload, &engine.config, &step_time, &options, self.report.quiet)?;
         // A million requests are 90 MB that the report does not need.
         drop(workload);
         let report = Report {
@@ -85,7 +87,7 @@ impl Args {
         if !self.report.quiet {
             writeln!(out, "{}", report.heading())?;
         }
-        write!(out, "{}", report.body(self.report.quiet))?;
+        write!(out, "{}{ends}", report.body(self.report.quiet))?;
         report.write_files(&self.report)?;
         let num_unfinished = result.recording.requests.iter().filter(|request| !request.is_finished).count();
         ensure!(

@@ -161,9 +161,9 @@ mod tests {
     const GIB: f64 = 1_073_741_824.0;
 
     use super::{Storage, memory, of_version, weights};
-    use sim_core::operators::gpu_table;
     use crate::import::model_config::ModelConfig;
     use crate::import::version::Version;
+    use sim_core::operators::gpu_table;
 
     fn model(name: &str) -> ModelConfig {
         let path = format!("{}/models/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -221,8 +221,9 @@ mod tests {
     #[track_caller]
     fn check_h100(name: &str, tensor_parallel_size: u32, [matrix_bytes, kv_bytes]: [u64; 2], logged: u32) {
         let storage = Storage { matrix_bytes, kv_bytes, tensor_parallel_size, expert_parallel_size: 1 };
-        let mut memory = memory(&model(name), storage, &engine(1024, 8192), &gpu_table::find("h100-sxm").expect("known"))
-            .expect("a known cache");
+        let mut memory =
+            memory(&model(name), storage, &engine(1024, 8192), &gpu_table::find("h100-sxm").expect("known"))
+                .expect("a known cache");
         of_version(&mut memory, &Version::parse("0.19.0").expect("a version"));
         check_blocks(&memory, 75.23, logged);
     }

@@ -35,8 +35,10 @@ impl Report<'_> {
     /// Where the numbers come from: what a reader must know before the table.
     pub(crate) fn heading(&self) -> String {
         let version = self.engine.config.vllm_version;
+        let range = self.choice.profile.provenance.range;
+        let estimated = range.map_or_else(String::new, |range| format!("{}.\n", told::estimated(range)));
         format!(
-            "SIMULATED, not measured. Schedule: vLLM {version}, exact. Times: {}\nWorkload: {}.\n",
+            "SIMULATED, not measured. Schedule: vLLM {version}, exact. Times: {}\n{estimated}Workload: {}.\n",
             times(self.choice),
             self.workload_name
         )
@@ -123,6 +125,7 @@ impl Report<'_> {
             vllm_version: self.engine.config.vllm_version.name(),
             profile: &self.choice.name,
             provenance: self.choice.profile.provenance.kind.name(),
+            range: self.choice.profile.provenance.range,
             extrapolated_share: self.extrapolated_share(),
             digest: digest(&self.result.recording),
         };
@@ -146,11 +149,8 @@ fn times(choice: &ProfileChoice) -> String {
     let provenance = &profile.provenance;
     let sources = provenance.sources.iter().map(|source| format!("{} {}", source.name, source.version));
     let sources = sources.collect::<Vec<_>>().join(", ");
-    let accuracy = if profile.validation.runs.is_empty() {
-        "never compared with a running engine"
-    } else {
-        "see its validation"
-    };
+    let accuracy =
+        if profile.validation.runs.is_empty() { "never compared with a running engine" } else { "see its validation" };
     let (model, hardware) = (&profile.model.name, &profile.hardware);
     if let Origin::Composed { recognised, .. } = &choice.origin {
         let engine = &profile.engine;

@@ -124,3 +124,31 @@ fn a_rank_holds_its_share_with_scales_and_padding() {
     let blocks = r#", "quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}"#;
     check_weights(blocks, &WeightSharing::ALONE, MATRICES + MATRICES / 128 / 128 * 4 + OTHER);
 }
+
+/// A file that leaves out what its class has by default is of a model with so many parameters.
+#[track_caller]
+fn check_defaults(file: &str, parameters: u64) {
+    let shape = ModelShape::from_json(file.as_bytes(), &ModelSettings::default()).expect("a shape");
+    assert_eq!(shape.num_parameters(), parameters, "{shape:?}");
+}
+
+#[test]
+fn published_files_leave_out_what_their_class_has_by_default() {
+    check_defaults(
+        r#"{"architectures": ["Gemma3ForConditionalGeneration"], "text_config": {"hidden_size": 5376, "intermediate_size":
+        21504, "num_attention_heads": 32, "num_hidden_layers": 62, "num_key_value_heads": 16, "sliding_window": 1024,
+        "head_dim": 128}, "vision_config": {"hidden_size": 1152}}"#,
+        27_432_406_640,
+    );
+    check_defaults(
+        r#"{"architectures": ["Gemma3ForConditionalGeneration"], "text_config": {"hidden_size": 2560, "intermediate_size":
+        10240, "num_hidden_layers": 34, "sliding_window": 1024}, "vision_config": {}}"#,
+        4_300_079_472,
+    );
+    check_defaults(
+        r#"{"architectures": ["DeepseekV3ForCausalLM"], "hidden_size": 7168, "intermediate_size": 18432,
+        "moe_intermediate_size": 2048, "num_hidden_layers": 61, "q_lora_rank": 1536, "n_routed_experts": 256,
+        "num_experts_per_tok": 8, "max_position_embeddings": 163840}"#,
+        671_026_419_200,
+    );
+}

@@ -84,6 +84,8 @@ pub struct AttentionShape {
     pub span: Option<AttentionSpan>,
     /// Whether queries and keys are normalised by weights, as many as a head has elements.
     pub has_qk_norm: bool,
+    /// Whether queries and keys are normalised over all heads together, so that ranks must sum (MiniMax-M2).
+    pub norms_all_heads: bool,
     /// Whether queries, keys and values have a bias.
     pub has_qkv_bias: bool,
     /// Whether the output projection has a bias.

@@ -18,6 +18,8 @@ const MAX_FAULTS: usize = 1000;
 const MAX_TIME_US: f64 = 1e9;
 /// Largest count of tokens, requests, heads, …: above every model's and small enough to multiply.
 pub(super) const MAX_COUNT: u32 = 1 << 26;
+/// Largest factor that an estimate may be off by: beyond it nothing is estimated.
+const MAX_RANGE: f64 = 100.0;
 /// Largest amount of memory: 1 PiB.
 const MAX_BYTES: u64 = 1 << 50;
 
@@ -100,15 +102,36 @@ fn provenance(provenance: &Provenance, faults: &mut Faults) {
     let date = &provenance.date;
     faults.require(is_date(date), format_args!("$.provenance.date"), format_args!("{date:?} must be YYYY-MM-DD"));
     faults.require(
-        provenance.kind != ProvenanceKind::Derived || !provenance.sources.is_empty(),
+        !matches!(provenance.kind, ProvenanceKind::Derived | ProvenanceKind::Estimated)
+            || !provenance.sources.is_empty(),
         format_args!("$.provenance.sources"),
         format_args!("must name what a derived profile was made from"),
     );
+    range(provenance, faults);
     for (i, source) in provenance.sources.iter().enumerate() {
         faults.text(&source.name, format_args!("$.provenance.sources[{i}].name"));
         faults.text(&source.version, format_args!("$.provenance.sources[{i}].version"));
         faults.text(&source.licence, format_args!("$.provenance.sources[{i}].licence"));
         faults.text(&source.url, format_args!("$.provenance.sources[{i}].url"));
+    }
+}
+
+/// An estimate says how far off it may be, and nothing else does.
+fn range(provenance: &Provenance, faults: &mut Faults) {
+    let is_estimated = provenance.kind == ProvenanceKind::Estimated;
+    let path = "$.provenance.range";
+    faults.require(
+        provenance.range.is_some() == is_estimated,
+        format_args!("{path}"),
+        format_args!("must be there exactly if kind is estimated"),
+    );
+    if let Some(range) = provenance.range {
+        let (low, high) = (range.low, range.high);
+        faults.require(
+            low > 0.0 && low <= 1.0 && (1.0..=MAX_RANGE).contains(&high),
+            format_args!("{path}"),
+            format_args!("{low:?} to {high:?} must enclose 1, above 0 and up to {MAX_RANGE:?}"),
+        );
     }
 }
 
@@ -219,6 +242,12 @@ fn costs(profile: &Profile, faults: &mut Faults) {
     faults.cost(&host.update.per_request, "$.host.update.per_request");
     faults.cost(&host.between_passes.per_pass, "$.host.between_passes.per_pass");
     faults.cost(&host.between_passes.per_request, "$.host.between_passes.per_request");
+    if let Some(outside) = &host.outside_graphs {
+        faults.cost(&outside.per_pass, "$.host.outside_graphs.per_pass");
+        let share = outside.share;
+        let path = format_args!("$.host.outside_graphs.share");
+        faults.require((0.0..=10.0).contains(&share), path, format_args!("{share:?} must be from 0 to 10"));
+    }
     let (request, output) = (&front_end.request_latency, &front_end.output_latency);
     faults.cost(&request.per_request, "$.front_end.request_latency.per_request");
     faults.cost(&request.per_prompt_token, "$.front_end.request_latency.per_prompt_token");

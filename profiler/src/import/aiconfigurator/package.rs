@@ -129,7 +129,8 @@ impl Package {
         };
         let (gemm, context, generation) =
             (of("gemm_perf"), of("context_attention_perf"), of("generation_attention_perf"));
-        let mut newest = gemm.into_iter().rev().filter(|version| context.contains(version) && generation.contains(version));
+        let mut newest =
+            gemm.into_iter().rev().filter(|version| context.contains(version) && generation.contains(version));
         newest.next().cloned().with_context(|| {
             format!("{} has no version of vLLM with gemm, context_attention and generation_attention tables", self.what)
         })
@@ -216,7 +217,11 @@ fn children(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// Adds the tables below `systems/data/SYSTEM`.
 fn find_tables(system: &Path, entries: &mut Vec<Entry>) -> Result<()> {
-    for family in children(system)?.iter().flat_map(|family| ["vllm", "nccl"].map(|by| family.join(by))).filter(|family| family.is_dir()) {
+    for family in children(system)?
+        .iter()
+        .flat_map(|family| ["vllm", "nccl"].map(|by| family.join(by)))
+        .filter(|family| family.is_dir())
+    {
         for version in children(&family)?.iter().filter(|version| version.is_dir()) {
             let tables = children(version)?;
             entries.extend(tables.iter().filter_map(|table| Entry::new(table.to_str()?)));

@@ -1,4 +1,4 @@
-//! `profiler import calibrate`: what [`sim_core::compose::host`] rests on, fitted again and printed.
+//! `profiler import calibrate`: what `sim_core::compose::host` rests on, fitted again and printed.
 //!
 //! Two sets of measured runs have both a measured or derived step table and latencies of a whole server: LLMServingSim's
 //! run on an RTX PRO 6000, and InferenceX's configurations on H100. The terms that derived tables lack are fitted to

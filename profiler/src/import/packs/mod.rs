@@ -19,8 +19,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use sim_core::operators::gpu::Gpu;
-use sim_core::operators::{Operator, gpu_table};
 use sim_core::operators::schema::{CurveTable, GridTable, Pack, PackProvenance};
+use sim_core::operators::{Operator, gpu_table};
 use sim_core::profile::schema::Source;
 
 use self::tidy::Tidier;
@@ -81,8 +81,9 @@ pub(crate) fn all_reduces(data: &Path, key: &str) -> Result<(CurveTable, String,
     let tables = collectives::tables(&mut sources)?;
     let table = tables.into_iter().find(|table| table.operator == Operator::AllReduce);
     let version = sources.version.to_string();
-    let table = table
-        .with_context(|| format!("custom_allreduce_perf of vLLM {version} or older is not in the package; it must be there"))?;
+    let table = table.with_context(|| {
+        format!("custom_allreduce_perf of vLLM {version} or older is not in the package; it must be there")
+    })?;
     Ok((table, version, source))
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Name {
 }
 
 /// What says nothing of a model's shape.
-const TUNING: [&str; 18] = [
+const TUNING: [&str; 19] = [
     "instruct",
     "it",
     "base",
@@ -43,6 +43,7 @@ const TUNING: [&str; 18] = [
     "dev",
     "unsloth",
     "release",
+    "qat",
 ];
 /// Owners' names that some of them put before a model's.
 const OWNERS: [&str; 6] = ["meta", "nvidia", "ai21", "c4ai", "ibm", "google"];
@@ -107,6 +108,7 @@ impl Name {
             "4bit" | "8bit" | "3bit" | "6bit" if self.variant.is_none() => {
                 self.refused = self.refused.or(Some("it says how many bits, not by which method: awq, gptq or w4a16"));
             }
+            "block" if self.variant == Some(Variant::Fp8) => self.variant = Some(Variant::Fp8Block),
             // What follows a quantisation and changes nothing of its size.
             "4bit" | "dynamic" | "static" | "kv" | "block" | "tensor" | "pertensor" | "g128" | "marlin" | "sym"
             | "autoround"
