@@ -156,9 +156,7 @@ fn row(fields: &Fields<'_>) -> Result<Row> {
     }
     let (model, system) = (fields.text("model_path")?, fields.text("system")?);
     let precision = fields.text("precision")?;
-    let is_inferencex = source.contains("measured=") && !source.contains("gtl_job_id")
-        || source.contains("db-dump")
-        || source.contains("gap-analysis");
+    let is_inferencex = source.contains("measured=") && !source.contains("gtl_job_id") || source.contains("db-dump") || source.contains("gap-analysis");
     let input = fields.at_least_one("isl")?;
     let day = source.split("measured=").nth(1).and_then(|rest| rest.get(..10)).unwrap_or("2026-04-03");
     let name = if is_inferencex { model.rsplit('/').next().unwrap_or(model) } else { "" };
@@ -210,8 +208,7 @@ impl Row {
         engine.set("tensor-parallel-size", Some(&self.setup.tensor_parallel_size.to_string()))?;
         engine.set("no-enable-prefix-caching", None)?;
         engine.set("max-model-len", Some(&(self.input + self.output + 64).to_string()))?;
-        let is_async = self.is_inferencex
-            || Version::parse("0.14").is_some_and(|first| self.version.as_ref().is_none_or(|own| *own >= first));
+        let is_async = self.is_inferencex || Version::parse("0.14").is_some_and(|first| self.version.as_ref().is_none_or(|own| *own >= first));
         engine.set(if is_async { "async-scheduling" } else { "no-async-scheduling" }, None)?;
         let mut random = Pcg64::stream(0, "published");
         let mut length = |longest: u32| {
@@ -361,16 +358,8 @@ impl Report {
             }
         }
         let mut text = String::new();
-        writeln!(
-            text,
-            "{:<52} {:>5} {:>9} {:>18} {:>18}",
-            "", "rows", "answered", "mean TTFT, error %", "mean TPOT, error %"
-        )?;
-        writeln!(
-            text,
-            "{:<52} {:>5} {:>9} {:>9} {:>8} {:>9} {:>8}",
-            "model, GPU, format", "", "", "size", "bias", "size", "bias"
-        )?;
+        writeln!(text, "{:<52} {:>5} {:>9} {:>18} {:>18}", "", "rows", "answered", "mean TTFT, error %", "mean TPOT, error %")?;
+        writeln!(text, "{:<52} {:>5} {:>9} {:>9} {:>8} {:>9} {:>8}", "model, GPU, format", "", "", "size", "bias", "size", "bias")?;
         for ((model, gpu, format), errors) in &cells {
             writeln!(text, "{:<52} {}", format!("{model} {gpu} {format}"), errors.line())?;
         }

@@ -10,9 +10,9 @@ use super::states::{self, StateTimes};
 use crate::batch::AttentionSpan;
 use crate::math;
 use crate::models::shape::{AttentionShape, Mixer};
-use crate::operators::Gpu;
 use crate::operators::attention::{FoundAttention, HeadsOnRank, work};
 use crate::operators::grid::TimeGrid;
+use crate::operators::Gpu;
 
 /// Layers that look equally far back, with the states of a model beside those that look at everything.
 #[derive(Debug, Default)]

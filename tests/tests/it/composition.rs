@@ -144,10 +144,6 @@ fn the_nine_figures_of_llama_8b_on_an_h100_are_as_they_were() {
         (prompt(2048), 42.850),
         (prompt(8192), 199.420),
     ] {
-        assert!(
-            (got / expect - 1.0).abs() < 0.04,
-            "{got:.3} ms instead of {expect}: {:+.1} %",
-            100.0 * (got / expect - 1.0)
-        );
+        assert!((got / expect - 1.0).abs() < 0.04, "{got:.3} ms instead of {expect}: {:+.1} %", 100.0 * (got / expect - 1.0));
     }
 }
