@@ -54,7 +54,8 @@ fn a_model_is_the_same_however_it_is_said() {
     let name = digest(&["--model", "Qwen/Qwen3-8B", "--gpu", "h100-sxm"]);
     assert_eq!(digest(&["--model", "qwen3-8b"]), name, "without owner, and the GPU is the default");
     let folder = scratch("models/Qwen3-8B");
-    fs::copy(format!("{}/models/qwen3-8b.json", env!("CARGO_MANIFEST_DIR")), folder.join("config.json")).expect("a copy");
+    fs::copy(format!("{}/models/qwen3-8b.json", env!("CARGO_MANIFEST_DIR")), folder.join("config.json"))
+        .expect("a copy");
     let file = folder.join("config.json");
     let (folder, file) = (folder.to_str().expect("UTF-8"), file.to_str().expect("UTF-8"));
     assert_eq!(digest(&["--model", file]), name, "its config.json");
@@ -100,7 +101,12 @@ fn the_heading_says_what_was_composed_of_what() {
             "composed of operators measured by aiconfigurator-core",
         ],
     );
-    check_told(&[&quantised[..], &["--explain"]].concat(), &["weights  ", "peak of activations", "Note: No whole pass"]);
+    let unmeasured = ["--model", "Qwen/Qwen3-8B", "--gpu", "rtx-4090", "--max-model-len", "8192"];
+    check_told(&unmeasured, &["on 1 × NVIDIA GeForce RTX 4090;", "Estimated; with passes that take"]);
+    check_told(
+        &[&quantised[..], &["--explain"]].concat(),
+        &["weights  ", "peak of activations", "Note: No whole pass"],
+    );
 }
 
 #[test]
@@ -120,7 +126,10 @@ fn a_link_carries_all_of_it() {
     );
     check(&["--model", "Qwen/Qwen3-30B-A3B", "-dp", "2", "-ep"], &["&data-parallel-size=2&enable-expert-parallel"]);
     let config = data("models/gemma-3-27b.config.json");
-    check(&["--model", &config, "--max-model-len", "8192"], &["model=gemma-3-27b.config", "&config-hash=", "&config-z="]);
+    check(
+        &["--model", &config, "--max-model-len", "8192"],
+        &["model=gemma-3-27b.config", "&config-hash=", "&config-z="],
+    );
     // A pack is too large for a link: its name and its fingerprint are in it, and whoever opens it gives the file.
     let pack = scratch("packs").join("mine.json");
     let text = fs::read_to_string(data("../../www/packs/a100-sxm.json")).expect("a pack");
@@ -149,7 +158,10 @@ fn what_is_not_simulated_is_refused_by_name() {
     check_refused(&["--dtype", "int8"], "--dtype");
     check_refused(&["--model", "Qwen/Qwen3-8B", "-tp", "3"], "which 3 ranks cannot divide");
     check_refused(&["--model", "Qwen/Qwen3-8B", "-tp", "0"], "tensor_parallel_size = 0: there is at least one rank");
-    check_refused(&["--model", "Qwen/Qwen3-8B", "-dp", "2"], "--data-parallel-size is not simulated: several data-parallel engines");
+    check_refused(
+        &["--model", "Qwen/Qwen3-8B", "-dp", "2"],
+        "--data-parallel-size is not simulated: several data-parallel engines",
+    );
     check_refused(&["--model", "Qwen/Qwen3-8B", "-dp", "x"], "--data-parallel-size");
 }
 
@@ -175,6 +187,7 @@ fn models_and_gpus_are_listed() {
     assert!(stdout(&profiler(&["models"])).lines().count() >= 60, "the list has at least 60 models");
     let gpus = stdout(&profiler(&["gpus"]));
     assert!(gpus.contains("h100-sxm       H100 SXM"), "{gpus}");
+    assert!(gpus.contains("estimated from l40s"), "{gpus}");
 }
 
 #[test]

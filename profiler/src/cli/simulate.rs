@@ -15,8 +15,8 @@ use sim_core::profile::schema::DeviceType;
 use sim_core::scenario::{Prepared, Scenario, TextTokens, meaning, prepare};
 use sim_core::simulator::SimulationOptions;
 
-use crate::simulate::inputs::Inputs;
 use crate::simulate::ends;
+use crate::simulate::inputs::Inputs;
 use crate::simulate::report::{Report, explain, explain_memory};
 use crate::simulate::report_flags::ReportFlags;
 use crate::simulate::run::run;

@@ -1,10 +1,9 @@
 //! A profile of kind `derived`, from what an importer found.
 
 use anyhow::{Context as _, Result};
+use sim_core::compose::host;
 use sim_core::profile::Profile;
 use sim_core::profile::schema::{self, Provenance, ProvenanceKind, Validation};
-
-use sim_core::compose::host;
 
 /// What an importer found; [`assemble`] makes a profile of it.
 #[derive(Debug, Clone)]

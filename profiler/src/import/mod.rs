@@ -2,8 +2,8 @@
 //!
 //! An importer finds [`assemble::DerivedParts`]; [`assemble::assemble`] makes a profile of kind `derived` of them. What
 //! the parts have in common stands here: [`smooth`] makes tables monotone and records what that changed,
-//! [`model_config`] reads a Hugging Face `config.json`, [`gpus`] knows the devices, [`memory`] counts what is left for
-//! the KV cache, and [`host`] says what the host and the front end cost.
+//! [`model_config`] reads a Hugging Face `config.json`, [`gpus`] knows the devices, and [`memory`] counts what is left for
+//! the KV cache.
 
 pub(crate) mod aiconfigurator;
 pub(crate) mod assemble;

@@ -11,13 +11,13 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use sim_core::compose::host;
 use sim_core::profile::Profile;
 
 use super::assemble::assemble;
 use super::fit::runs::{Compared, Latency};
 use super::fit::terms::Term;
 use super::fit::{Set, Value, compare, fit, with};
-use sim_core::compose::host;
 use super::llmservingsim::{Folder, run};
 use super::read_limited;
 
