@@ -11,6 +11,7 @@ use crate::batch::AttentionSpan;
 use crate::math;
 use crate::models::shape::{AttentionShape, Mixer};
 use crate::operators::attention::{FoundAttention, HeadsOnRank, work};
+use crate::operators::Gpu;
 use crate::operators::grid::TimeGrid;
 
 /// Layers that look equally far back, with the states of a model beside those that look at everything.
@@ -28,7 +29,13 @@ struct Heads {
     found: FoundAttention,
     /// 0 for all tokens.
     span: f64,
+    /// Elements of all queries of a rank.
+    query_width: f64,
 }
+
+/// What a further row of a verification takes in a layer with a state, as a share of the first: reading and writing the
+/// state are not done again, but for the copy that is kept for it.
+const STATE_OF_ANOTHER_ROW: f64 = 0.5;
 
 /// The attention of a model.
 #[derive(Debug)]
@@ -79,6 +86,13 @@ impl Attention {
         Ok(attention)
     }
 
+    /// So many requests with one new token over `context` tokens each, in all layers, in microseconds; the nearest that was
+    /// measured.
+    pub(super) fn decode_us(&self, num_seqs: u32, context: u32) -> f64 {
+        let spans = self.spans.iter().map(|(span, kind)| kind.nearest_decode_us(num_seqs, span.num_attended_tokens(context, 1)));
+        self.full.nearest_decode_us(num_seqs, context) + spans.sum::<f64>()
+    }
+
     fn add_state(
         &mut self,
         state: &crate::models::shape::StateShape,
@@ -114,7 +128,7 @@ impl Attention {
         self.kernels.clone_from(&found.kernels);
         self.distance = math::max(self.distance, found.distance);
         self.query_heads_per_key_head = f64::from(heads.num_heads) / f64::from(heads.num_kv_heads);
-        let layers = Heads { num_layers, found, span: math::u32_to_f64(span) };
+        let layers = Heads { num_layers, found, span: math::u32_to_f64(span), query_width: math::u32_to_f64(heads.num_heads) * math::u32_to_f64(heads.head_dim) };
         match shape.span {
             None => self.full.heads.push(layers),
             Some(span) => match self.spans.iter_mut().find(|(other, _)| *other == span) {
@@ -157,6 +171,29 @@ impl Kind {
             sum += layers * latent.decode.at(num_seqs, context)?;
         }
         Some(sum)
+    }
+
+    fn nearest_decode_us(&self, num_seqs: u32, context: u32) -> f64 {
+        if self.is_empty() {
+            return 0.0;
+        }
+        let rows = self.axes().0;
+        let row = rows.iter().copied().find(|&row| row >= num_seqs).or(rows.last().copied()).unwrap_or(1);
+        (0..6).find_map(|halvings| self.decode_us(row, (context >> halvings).max(1))).unwrap_or(0.0)
+    }
+
+    /// So many requests with `rows` new tokens each: keys and values are read once, products grow with the rows.
+    pub(super) fn verification_us(&self, num_seqs: u32, context: u32, rows: u32, gpu: &Gpu) -> Option<f64> {
+        let decode = self.decode_us(num_seqs, context)?;
+        let more = math::u32_to_f64(rows - 1);
+        let states: f64 = self.states.iter().map(|(layers, state)| layers * state.decode_us(num_seqs)).sum();
+        let pairs = math::u32_to_f64(num_seqs) * math::u32_to_f64(context);
+        let width: f64 = self.heads.iter().map(|heads| heads.num_layers * heads.query_width).sum();
+        let latent: f64 = self.latent.iter().map(|(layers, latent)| layers * latent.query_width).sum();
+        // Two products over each pair, at half of the peak.
+        let computed = more * 4.0 * pairs * (width + latent) / (0.5 * gpu.bf16_flops) * 1e6;
+        // A state goes from row to row.
+        Some(decode + computed + more * states * STATE_OF_ANOTHER_ROW)
     }
 
     /// The longest prompt that was measured, in tokens.

@@ -8,6 +8,7 @@ use alloc::borrow::ToOwned as _;
 use alloc::string::{String, ToString as _};
 
 use super::{Scenario, ScenarioError};
+use crate::compose::DrafterSetup;
 use crate::compose::setup::Routing;
 use crate::compose::{ComposeError, Setup, compose};
 use crate::config::flags::FlagError;
@@ -124,6 +125,7 @@ impl Scenario {
                 quantization: args.quantization,
                 kv_cache_dtype: known.unwrap_or_default(),
                 vllm_version: None,
+                drafter: drafter(self),
                 routing: Routing::default(),
                 has_fp8_activations: false,
             },
@@ -243,4 +245,10 @@ fn file_name(pack: &Pack, profile: &Profile) -> String {
         .collect::<String>()
         .trim_start_matches('.')
         .to_string()
+}
+
+/// Who drafts, if the flags for it can be read; what is wrong with them is told where the engine is resolved.
+fn drafter(scenario: &Scenario) -> Option<DrafterSetup> {
+    let config = scenario.engine().speculative_config.as_ref()?.resolve().ok()?;
+    Some(DrafterSetup { method: config.method, num_speculative_tokens: config.num_speculative_tokens, config: None })
 }
