@@ -5,14 +5,13 @@ use alloc::vec::Vec;
 
 use super::error::ComposeError;
 use super::latent::{self, LatentTimes};
-use super::layers::{Parts, missing, moving_us};
+use super::layers::{Parts, missing};
 use super::states::{self, StateTimes};
 use crate::batch::AttentionSpan;
 use crate::math;
 use crate::models::shape::{AttentionShape, Mixer};
 use crate::operators::attention::{FoundAttention, HeadsOnRank, work};
 use crate::operators::grid::TimeGrid;
-use crate::operators::Gpu;
 
 /// Layers that look equally far back, with the states of a model beside those that look at everything.
 #[derive(Debug, Default)]
@@ -29,8 +28,6 @@ struct Heads {
     found: FoundAttention,
     /// 0 for all tokens.
     span: f64,
-    /// Rotary embedding, writes to the cache, norms of queries and keys, in microseconds for a prompt part.
-    around_us: f64,
 }
 
 /// The attention of a model.
@@ -117,8 +114,7 @@ impl Attention {
         self.kernels.clone_from(&found.kernels);
         self.distance = math::max(self.distance, found.distance);
         self.query_heads_per_key_head = f64::from(heads.num_heads) / f64::from(heads.num_kv_heads);
-        let around_us = around_us(&heads, shape.has_qk_norm, &parts.pack.gpu);
-        let layers = Heads { num_layers, found, span: math::u32_to_f64(span), around_us };
+        let layers = Heads { num_layers, found, span: math::u32_to_f64(span) };
         match shape.span {
             None => self.full.heads.push(layers),
             Some(span) => match self.spans.iter_mut().find(|(other, _)| *other == span) {
@@ -128,17 +124,6 @@ impl Attention {
         }
         Ok(())
     }
-}
-
-/// Rotary embedding and the write to the KV cache, norms of queries and keys where there are any: the source adds them
-/// for the numbers of one token, whatever the prompt's length, so that what remains is launches.
-fn around_us(heads: &HeadsOnRank, has_qk_norm: bool, gpu: &Gpu) -> f64 {
-    let width = |heads: u32, head_dim: u32| 2.0 * math::u32_to_f64(heads) * math::u32_to_f64(head_dim);
-    let (query, key) = (width(heads.num_heads, heads.head_dim), width(heads.num_kv_heads, heads.head_dim));
-    let rotary = 2.0 * moving_us(query + key, gpu);
-    let write = 2.0 * moving_us(key, gpu);
-    let norms = if has_qk_norm { 4.0 * (moving_us(query, gpu) + moving_us(key, gpu)) } else { 0.0 };
-    1.1 * (rotary + write + norms)
 }
 
 impl Kind {
@@ -190,9 +175,9 @@ impl Kind {
         let mut sum: f64 = self.states.iter().map(|(layers, state)| layers * state.prompt_us(chunk)).sum();
         for heads in &self.heads {
             let share = 1.0 - work(earlier, heads.span) / work(all, heads.span);
-            let formula = heads.found.prompt.at(all) * share + heads.around_us;
+            let formula = heads.found.prompt.at(all) * share;
             let bound = if prefix == 0 { 0.0 } else { heads.found.decode.one_request_us(all) };
-            let alone = heads.found.prompt.at(new) + heads.around_us;
+            let alone = heads.found.prompt.at(new);
             let least = if prefix == 0 { formula } else { math::max(bound, alone) };
             sum += heads.num_layers * math::max(formula, least);
         }
