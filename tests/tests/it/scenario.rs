@@ -70,7 +70,6 @@ proptest! {
             dataset_hash: profile_hash,
             dataset_file,
             made_by: Some("1.2.3".to_owned()),
-            ..Link::default()
         };
         let fragment = link.to_fragment();
         prop_assert!(fragment.starts_with("#v=1&"), "{fragment}");
