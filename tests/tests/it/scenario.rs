@@ -70,7 +70,6 @@ proptest! {
             dataset_hash: profile_hash,
             dataset_file,
             made_by: Some("1.2.3".to_owned()),
-            ..Link::default()
         };
         let fragment = link.to_fragment();
         prop_assert!(fragment.starts_with("#v=1&"), "{fragment}");
@@ -87,8 +86,10 @@ proptest! {
         let read = command::read(&both.join("\n"), &Scenario::default());
         let read = read.expect("commands of ours");
         prop_assert_eq!(&read.refused, &Vec::<String>::new());
-        prop_assert_eq!(read.model.as_deref(), Some("a/model"));
+        let model = scenario.get("model").unwrap_or("a/model");
+        prop_assert_eq!(read.model.as_deref(), Some(model));
         let mut without_ours = scenario.clone();
+        without_ours.set("model", Some(model)).expect("a name");
         for flag in FLAGS.iter().filter(|flag| !flag.is_vllms) {
             without_ours.unset(flag.name);
         }
@@ -120,9 +121,21 @@ proptest! {
 #[test]
 fn every_simulated_flag_of_vllm_is_a_flag_of_the_scenario() {
     // Read by the command line alone; other names of flags that are there.
-    let elsewhere =
-        ["tokenizer", "device-memory-utilization", "tp", "pp", "sc", "spec-method", "spec-model", "spec-tokens"];
-    let simulated = SERVE.iter().chain(BENCH_SERVE).filter(|group| group.effect == FlagEffect::Simulated);
+    let elsewhere = [
+        "tokenizer",
+        "device-memory-utilization",
+        "tp",
+        "pp",
+        "sc",
+        "spec-method",
+        "spec-model",
+        "spec-tokens",
+        "q",
+        "dp",
+        "ep",
+    ];
+    let acts = |effect| matches!(effect, FlagEffect::Simulated | FlagEffect::Composed);
+    let simulated = SERVE.iter().chain(BENCH_SERVE).filter(|group| acts(group.effect));
     let names: Vec<&str> = simulated.flat_map(|group| group.flags).map(|flag| flag.trim_start_matches('-')).collect();
     let missing: Vec<&&str> = names
         .iter()
@@ -250,7 +263,7 @@ fn pasted_commands_are_taken_flag_by_flag() {
 fn a_command_replaces_what_it_is_about_and_nothing_else() {
     let before = scenario(&[("max-num-seqs", "64"), ("block-size", "32"), ("request-rate", "5")]);
     let read = command::read("vllm serve m --max-num-seqs 8", &before).expect("a command");
-    assert_eq!(read.scenario, scenario(&[("max-num-seqs", "8"), ("request-rate", "5")]));
+    assert_eq!(read.scenario, scenario(&[("model", "m"), ("max-num-seqs", "8"), ("request-rate", "5")]));
     let read = command::read("vllm bench serve --seed 3", &before).expect("a command");
     assert_eq!(read.scenario, scenario(&[("max-num-seqs", "64"), ("block-size", "32"), ("seed", "3")]));
 }
