@@ -41,7 +41,7 @@ derive() { # model, words, dtype, system, short, words, counts
     for count in $7; do
         local file="$5_$1_${bits}_tp$count.json"
         if said=$("$PROFILER" import aiconfigurator "$package" --model "profiler/models/$1.json" --system "$4" \
-            --dtype "$3" --tensor-parallel-size "$count" --date "$date" --output "$new/$file" 2>&1); then
+            $([ "$3" = bfloat16 ] || echo "--quantization $3") --tensor-parallel-size "$count" --date "$date" --output "$new/$file" 2>&1); then
             echo "$file" >>"$new/made"
             echo "$file: $(wc -c <"$new/$file") bytes"
             # Of these InferenceX measured runs on every number of devices.

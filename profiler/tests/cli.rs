@@ -124,7 +124,7 @@ fn wrong_engine_flags_name_the_field_and_the_value() {
         (&["--gpu-memory-utilization", "1.5"], "gpu_memory_utilization"),
         (&["--gpu-memory-utilization", "0.1"], "gpu_memory_utilization"),
         (&["--num-gpu-blocks-override", "10"], "max_model_len"),
-        (&["--tensor-parallel-size", "4"], "tensor_parallel_size"),
+        (&["--tensor-parallel-size", "3"], "3 ranks cannot divide"),
         (&["--scheduling-policy", "lifo"], "--scheduling-policy"),
         (&["--no-enable-chunked-prefill", "--max-num-batched-tokens", "2048"], "max_num_batched_tokens"),
         (&["--long-prefill-token-threshold", "999999"], "long_prefill_token_threshold"),

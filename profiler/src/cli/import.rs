@@ -3,14 +3,17 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Subcommand;
-use sim_core::profile::Profile;
+use sim_core::compose::setup::Routing;
+use sim_core::scenario::{Composition, DEFAULT_GPU};
 
 use super::profile::make_folder_of;
 use super::{import_calibrate, import_llmservingsim, import_operators, import_vllm_bench};
-use crate::import::aiconfigurator::{self, Dtype, KvCacheDtype, MoeDistribution, Options};
-use crate::import::assemble::assemble;
+use crate::import::aiconfigurator;
+use crate::import::version::Version;
+use crate::simulate::model_source::model_file;
+use crate::simulate::scenario_flags::CompositionFlags;
 use crate::verify::metrics::store::write_whole;
 
 /// Where the data come from.
@@ -38,28 +41,15 @@ enum Source {
 struct AiconfiguratorArgs {
     /// The folder of the installed package, or its wheel.
     data: PathBuf,
-    /// The model's config.json (Llama, Mistral, Qwen2, Qwen3, or Qwen3 with experts).
-    #[arg(long, value_name = "CONFIG.json")]
-    model: PathBuf,
-    /// The package's name of the device: `h100_sxm`, `h200_sxm`, `b200_sxm`, `l40s`, `a100_sxm` or `rtx_pro_6000_server`.
-    #[arg(long)]
-    system: String,
-    /// The version of vLLM that the profile is for [default: the newest that the package has]. Where the package lacks it,
-    /// the nearest one's tables are taken, and the profile says so.
+    #[command(flatten)]
+    flags: CompositionFlags,
+    /// The package's name of the device, instead of --gpu: `h100_sxm`, `h200_sxm`, `b200_sxm`, `b300_sxm`, `gb200`, `gb300`,
+    /// `l40s`, `a100_sxm` or `rtx_pro_6000_server`.
+    #[arg(long, conflicts_with = "gpu")]
+    system: Option<String>,
+    /// The version of vLLM that the profile is for [default: the newest that the package has].
     #[arg(long, value_name = "VERSION")]
     vllm_version: Option<String>,
-    /// Number format of the layers' matrices.
-    #[arg(long, value_enum, default_value_t)]
-    dtype: Dtype,
-    /// Number format of the KV cache.
-    #[arg(long, value_enum, default_value_t)]
-    kv_cache_dtype: KvCacheDtype,
-    /// Devices that share each layer: 1, 2, 4 or 8.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    tensor_parallel_size: u32,
-    /// Of these, ranks that the experts are spread over.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    expert_parallel_size: u32,
     /// How tokens fall on experts.
     #[arg(long, value_enum, default_value_t)]
     moe_distribution: MoeDistribution,
@@ -71,8 +61,20 @@ struct AiconfiguratorArgs {
     date: Option<String>,
 }
 
+/// How tokens spread over experts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+enum MoeDistribution {
+    /// Each expert gets as many.
+    #[value(name = "balanced")]
+    Balanced,
+    /// Some get much more; the package's own default.
+    #[default]
+    #[value(name = "power_law_1.2")]
+    PowerLaw12,
+}
+
 impl Args {
-    /// Imports, writes the profile, and tells what smoothing changed.
+    /// Imports and writes what was made.
     pub(super) fn run(&self) -> Result<bool> {
         match &self.source {
             Source::Aiconfigurator(args) => args.run(),
@@ -86,19 +88,10 @@ impl Args {
 
 impl AiconfiguratorArgs {
     fn run(&self) -> Result<bool> {
-        let options = Options {
-            config: aiconfigurator::read_model(&self.model)?,
-            system: self.system.clone(),
-            vllm_version: self.vllm_version.clone(),
-            dtype: self.dtype,
-            kv_cache_dtype: self.kv_cache_dtype,
-            tensor_parallel_size: self.tensor_parallel_size,
-            expert_parallel_size: self.expert_parallel_size,
-            moe_distribution: self.moe_distribution,
-        };
-        let parts = aiconfigurator::import(&self.data, &options)?;
+        let (composition, config) = self.composition()?;
         let today = || jiff::Zoned::now().strftime("%Y-%m-%d").to_string();
-        let profile = assemble(parts, &self.date.clone().unwrap_or_else(today))?;
+        let date = self.date.clone().unwrap_or_else(today);
+        let profile = aiconfigurator::import(&self.data, &composition, config.as_deref(), &date)?;
         let json = profile.to_json()?;
         let Some(output) = &self.output else {
             io::stdout().lock().write_all(json.as_bytes())?;
@@ -106,25 +99,35 @@ impl AiconfiguratorArgs {
         };
         make_folder_of(output)?;
         write_whole(output, &json).with_context(|| format!("{} cannot be written", output.display()))?;
-        report(&profile, &mut io::stdout().lock())?;
         writeln!(io::stdout().lock(), "wrote {}: {} bytes", output.display(), json.len())?;
         Ok(true)
     }
-}
 
-/// What smoothing did, table by table.
-fn report(profile: &Profile, out: &mut dyn io::Write) -> Result<()> {
-    for record in &profile.smoothing {
-        writeln!(
-            out,
-            "{}: {} points changed, at most {:.1} %, {:.2} % on average",
-            record.table,
-            record.num_changed,
-            100.0 * record.max_relative_change,
-            100.0 * record.mean_relative_change
-        )?;
+    /// What is composed, and the model's `config.json` if it is a file.
+    fn composition(&self) -> Result<(Composition, Option<Vec<u8>>)> {
+        let mut scenario = self.flags.scenario.clone();
+        let key = match &self.system {
+            Some(system) => aiconfigurator::key_of(system)?,
+            None => scenario.get("gpu").unwrap_or(DEFAULT_GPU),
+        }
+        .to_owned();
+        scenario.set("gpu", Some(&key))?;
+        let model = scenario.get("model").map(model_file).transpose()?.flatten();
+        if let Some(model) = &model {
+            scenario.set("model", Some(&model.name))?;
+        }
+        let mut composition = scenario.composition().context("--gpu is absent")?;
+        if let Some(version) = &self.vllm_version {
+            let is_version = Version::parse(version).is_some();
+            ensure!(is_version, "--vllm-version {version:?} is not a version such as 0.24.0");
+        }
+        composition.setup.vllm_version.clone_from(&self.vllm_version);
+        composition.setup.routing = match self.moe_distribution {
+            MoeDistribution::Balanced => Routing::Balanced,
+            MoeDistribution::PowerLaw12 => Routing::Skewed,
+        };
+        Ok((composition, model.map(|model| model.config)))
     }
-    Ok(())
 }
 
 pub(super) fn parse_date(text: &str) -> Result<String, String> {

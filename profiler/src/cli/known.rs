@@ -6,7 +6,7 @@ use anyhow::Result;
 use sim_core::models::{ModelSettings, ModelShape};
 use sim_core::operators::gpu_table;
 
-use crate::simulate::library::{PACKS, catalogue};
+use crate::simulate::library::catalogue;
 
 /// Which models.
 #[derive(Debug, clap::Args)]
@@ -40,11 +40,13 @@ fn num_layers(shape: &ModelShape) -> u32 {
 pub(super) fn gpus() -> Result<bool> {
     const GIB: f64 = 1_073_741_824.0;
     let mut out = io::stdout().lock();
-    writeln!(out, "{:<14} {:<18} {:>10} {:>10} {:>14}", "--gpu", "", "memory", "bandwidth", "bf16, dense")?;
-    for gpu in gpu_table::known().into_iter().filter(|gpu| PACKS.iter().any(|(key, _)| *key == gpu.key)) {
+    writeln!(out, "{:<14} {:<24} {:>10} {:>10} {:>16}", "--gpu", "", "memory", "bandwidth", "bf16, dense")?;
+    for gpu in gpu_table::known() {
+        let measured = gpu_table::measured(&gpu.key).filter(|key| *key != gpu.key);
+        let estimated = measured.map_or_else(String::new, |key| format!("  estimated from {key}"));
         writeln!(
             out,
-            "{:<14} {:<18} {:>6.1} GiB {:>5.2} TB/s {:>8.0} TFLOP/s",
+            "{:<14} {:<24} {:>6.1} GiB {:>5.2} TB/s {:>8.0} TFLOP/s{estimated}",
             gpu.key,
             gpu.label,
             gpu.memory_bytes as f64 / GIB,

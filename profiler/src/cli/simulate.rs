@@ -15,8 +15,8 @@ use sim_core::profile::schema::DeviceType;
 use sim_core::scenario::{Prepared, Scenario, TextTokens, meaning, prepare};
 use sim_core::simulator::SimulationOptions;
 
-use crate::simulate::inputs::Inputs;
 use crate::simulate::ends;
+use crate::simulate::inputs::Inputs;
 use crate::simulate::report::{Report, explain, explain_memory};
 use crate::simulate::report_flags::ReportFlags;
 use crate::simulate::run::run;
@@ -140,8 +140,12 @@ fn in_full(text: &str, own: &[String]) -> Result<String, FlagError> {
     expanded(text, &[SERVE, BENCH_SERVE], &own.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// vLLM's short names of two letters in full; a parser of one-letter options would read them as `-t p`.
-fn long(text: String) -> String {
+/// vLLM's short names in full; a parser of one-letter options would read them as `-t p`. `-q` with a value after it is
+/// vLLM's, alone it is ours.
+fn long(text: String, has_value: bool) -> String {
+    if text == "-q" && has_value || text.starts_with("-q=") {
+        return text.replacen("-q", "--quantization", 1);
+    }
     match text.split_at_checked(3) {
         Some(("-sc", rest)) => format!("--speculative-config{rest}"),
         Some(("-tp", rest)) => format!("--tensor-parallel-size{rest}"),
@@ -170,7 +174,8 @@ pub(super) fn take_vllm_flags(arguments: Vec<OsString>) -> Result<Vec<OsString>>
     let mut rest = arguments.into_iter().peekable();
     while let Some(argument) = rest.next() {
         let text = argument.to_string_lossy().into_owned();
-        let text = long(text);
+        let has_value = rest.peek().is_some_and(|next| !next.to_string_lossy().starts_with('-'));
+        let text = long(text, has_value);
         let text = if text.starts_with("--") { in_full(&text, &own)? } else { text };
         let name = text.split_once('=').map_or(text.as_str(), |(name, _)| name).replace('_', "-");
         if own.contains(&DRAFTER.to_owned()) && (name == DRAFTER || SpeculativeArgs::key_of_flag(&name).is_some()) {

@@ -4,7 +4,7 @@ use sim_core::profile::Profile;
 use sim_core::profile::schema::{Engine, ProvenanceKind, Source};
 
 use super::device::History;
-use crate::import::host_terms;
+use sim_core::compose::host;
 
 /// Makes a measured profile one that claims no more than it is: kind `derived`, the operators named as what they are,
 /// host and front end replaced by labelled estimates.
@@ -28,7 +28,7 @@ pub(crate) fn relabel(profile: &mut Profile, history: &History, versions: &[(Str
     notes.extend(history.notes());
     notes.append(&mut provenance.notes);
     provenance.notes = notes;
-    (profile.host, profile.front_end) = host_terms::rule(&profile.hardware);
+    (profile.host, profile.front_end) = host::rule(&profile.hardware);
 }
 
 /// What the engine's operators come from, by the versions of the programs that take part.

@@ -1,10 +1,9 @@
 //! A profile of kind `derived`, from what an importer found.
 
 use anyhow::{Context as _, Result};
+use sim_core::compose::host;
 use sim_core::profile::Profile;
 use sim_core::profile::schema::{self, Provenance, ProvenanceKind, Validation};
-
-use super::host_terms;
 
 /// What an importer found; [`assemble`] makes a profile of it.
 #[derive(Debug, Clone)]
@@ -19,12 +18,12 @@ pub(crate) struct DerivedParts {
     pub(crate) notes: Vec<String>,
 }
 
-/// A valid profile of kind `derived`, dated `date` (`YYYY-MM-DD`); host and front-end terms by [`host_terms`].
+/// A valid profile of kind `derived`, dated `date` (`YYYY-MM-DD`); host and front-end terms by [`host`].
 ///
 /// # Errors
 /// If the parts make no valid profile.
 pub(crate) fn assemble(parts: DerivedParts, date: &str) -> Result<Profile> {
-    let (host, front_end) = host_terms::rule(&parts.hardware);
+    let (host, front_end) = host::rule(&parts.hardware);
     let profile = Profile {
         version: Profile::VERSION,
         provenance: Provenance {

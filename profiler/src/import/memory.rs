@@ -6,22 +6,19 @@
 //! The amounts are estimates by one rule, `sim_core::models::memory`, which is held against published start-up logs. A
 //! profile has them for its own limits, and the rule's coefficients for a run's.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use sim_core::models::layers::ModelLayers;
 use sim_core::models::memory::{MemoryEra, MemoryLimits, MemorySettings, MemoryWidths, other_resident};
 use sim_core::models::{ComputeCapability, Dtype, KvCacheDtype, ModelSettings};
+use sim_core::operators::gpu::Gpu;
 use sim_core::profile::CaptureSizes;
 use sim_core::profile::schema::{Basis, Bytes, Engine, KvCacheLayers, LimitTerms, Memory};
 
-use super::gpus::Gpu;
 use super::model_config::ModelConfig;
 use super::version::Version;
 
-const GIB: f64 = 1_073_741_824.0;
 /// vLLM 0.32.0's default.
 pub(crate) const GPU_MEMORY_UTILIZATION: f64 = 0.92;
-/// vLLM's default on a GPU.
-pub(crate) const BLOCK_SIZE: u32 = 16;
 /// vLLM sets memory aside for CUDA graphs from this version on.
 const FIRST_WITH_GRAPHS: &str = "0.21.0";
 /// Where the estimates come from.
@@ -64,38 +61,9 @@ fn model_settings(storage: Storage, gpu: &Gpu) -> ModelSettings {
     ModelSettings {
         tensor_parallel_size: storage.tensor_parallel_size,
         kv_cache_dtype,
-        compute_capability: ComputeCapability::from_name(gpu.compute_capability).unwrap_or(ComputeCapability::HOPPER),
+        compute_capability: ComputeCapability::from_name(&gpu.compute_capability).unwrap_or(ComputeCapability::HOPPER),
         ..ModelSettings::default()
     }
-}
-
-/// Refuses an engine that would not start: one sequence of `max_model_len` must fit into the KV cache.
-///
-/// # Errors
-/// If it does not; the message has all the amounts.
-pub(crate) fn check_fit(memory: &Memory, gpu: &Gpu, engine: &Engine) -> Result<()> {
-    let total = gpu.total_memory().bytes;
-    let allowed = whole_bytes((total as f64 * engine.gpu_memory_utilization).ceil());
-    let parts = [&memory.weights, &memory.other_resident, &memory.activation_peak, &memory.cuda_graphs];
-    let taken: u64 = parts.iter().map(|part| part.bytes).sum();
-    let per_token = memory.kv_cache_per_token.bytes;
-    let block_size = u64::from(engine.block_size);
-    let num_blocks = allowed.saturating_sub(taken) / (per_token * block_size).max(1);
-    let fitting = num_blocks.saturating_sub(1) * block_size;
-    let gib = |bytes: u64| bytes as f64 / GIB;
-    ensure!(
-        fitting >= u64::from(engine.max_model_len),
-        "it does not fit: of {:.1} GiB on {} vLLM may use {:.1}, the weights of a rank take {:.1} and all but the KV \
-         cache {:.1}; the rest holds {fitting} tokens, and max_model_len is {}. Use more devices \
-         (--tensor-parallel-size)",
-        gib(total),
-        gpu.name,
-        gib(allowed),
-        gib(memory.weights.bytes),
-        gib(taken),
-        engine.max_model_len,
-    );
-    Ok(())
 }
 
 fn weights(config: &ModelConfig, storage: Storage) -> Bytes {
@@ -135,14 +103,14 @@ fn memory_settings(storage: Storage, engine: &Engine, gpu: &Gpu) -> MemorySettin
         tensor_parallel_size: storage.tensor_parallel_size,
         pipeline_parallel_size: engine.pipeline_parallel_size,
         expert_parallel_size: storage.expert_parallel_size,
-        compute_capability: ComputeCapability::from_name(gpu.compute_capability).unwrap_or(ComputeCapability::HOPPER),
+        compute_capability: ComputeCapability::from_name(&gpu.compute_capability).unwrap_or(ComputeCapability::HOPPER),
         era: MemoryEra::default(),
     }
 }
 
 /// The limits that a profile's own amounts are for.
 fn limits(engine: &Engine, gpu: &Gpu) -> MemoryLimits {
-    let ceiling = CaptureSizes::ceiling(&gpu.hardware(1));
+    let ceiling = CaptureSizes::ceiling(&super::gpus::hardware(gpu, 1));
     let sizes = CaptureSizes::vllm_default(engine.max_num_seqs, engine.max_num_batched_tokens, ceiling);
     let count = if engine.enforce_eager { 0 } else { sizes.as_slice().len() };
     MemoryLimits {
@@ -184,22 +152,18 @@ fn kv_cache_per_token(layers: &[ModelLayers], storage: Storage) -> Bytes {
     }
 }
 
-/// A number of bytes from a formula, rounded.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what u64 and a profile hold")]
-pub(crate) fn whole_bytes(bytes: f64) -> u64 {
-    bytes.round().clamp(0.0, 1e15) as u64
-}
-
 #[cfg(test)]
 mod tests {
     use sim_core::profile::schema::{Engine, Memory};
 
     use sim_core::models::memory::{MemoryLimits, MemorySettings, MemoryWidths};
 
-    use super::{GIB, Storage, memory, of_version, weights};
-    use crate::import::gpus;
+    const GIB: f64 = 1_073_741_824.0;
+
+    use super::{Storage, memory, of_version, weights};
     use crate::import::model_config::ModelConfig;
     use crate::import::version::Version;
+    use sim_core::operators::gpu_table;
 
     fn model(name: &str) -> ModelConfig {
         let path = format!("{}/models/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -257,8 +221,9 @@ mod tests {
     #[track_caller]
     fn check_h100(name: &str, tensor_parallel_size: u32, [matrix_bytes, kv_bytes]: [u64; 2], logged: u32) {
         let storage = Storage { matrix_bytes, kv_bytes, tensor_parallel_size, expert_parallel_size: 1 };
-        let mut memory = memory(&model(name), storage, &engine(1024, 8192), gpus::find("h100_sxm").expect("known"))
-            .expect("a known cache");
+        let mut memory =
+            memory(&model(name), storage, &engine(1024, 8192), &gpu_table::find("h100-sxm").expect("known"))
+                .expect("a known cache");
         of_version(&mut memory, &Version::parse("0.19.0").expect("a version"));
         check_blocks(&memory, 75.23, logged);
     }
@@ -319,7 +284,7 @@ mod tests {
     fn graphs_count_as_later_versions_count_them() {
         let storage = Storage { matrix_bytes: 2, kv_bytes: 2, tensor_parallel_size: 1, expert_parallel_size: 1 };
         let mut memory =
-            memory(&model("llama-3.1-8b"), storage, &engine(256, 2048), gpus::find("a100_sxm").expect("known"))
+            memory(&model("llama-3.1-8b"), storage, &engine(256, 2048), &gpu_table::find("a100-sxm").expect("known"))
                 .expect("a known cache");
         of_version(&mut memory, &Version::parse("0.31.0").expect("a version"));
         check_blocks(&memory, 72.91, 28_781);

@@ -2,15 +2,14 @@
 //!
 //! An importer finds [`assemble::DerivedParts`]; [`assemble::assemble`] makes a profile of kind `derived` of them. What
 //! the parts have in common stands here: [`smooth`] makes tables monotone and records what that changed,
-//! [`model_config`] reads a Hugging Face `config.json`, [`gpus`] knows the devices, [`memory`] counts what is left for
-//! the KV cache, and [`host_terms`] says what the host and the front end cost.
+//! [`model_config`] reads a Hugging Face `config.json`, [`gpus`] knows the devices, and [`memory`] counts what is left for
+//! the KV cache.
 
 pub(crate) mod aiconfigurator;
 pub(crate) mod assemble;
 pub(crate) mod calibrate;
 pub(crate) mod fit;
 pub(crate) mod gpus;
-pub(crate) mod host_terms;
 pub(crate) mod llmservingsim;
 pub(crate) mod memory;
 pub(crate) mod model_config;

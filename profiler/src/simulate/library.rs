@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use sim_core::models::catalogue::Catalogue;
-use sim_core::operators::Pack;
+use sim_core::operators::{Pack, gpu_table};
 
 use super::inputs::read_file;
 
@@ -35,18 +35,20 @@ pub(crate) struct FoundPack {
     pub(crate) file: Option<Vec<u8>>,
 }
 
-/// The pack that `--gpu` means: a key that is known, or a file.
+/// The pack that `--gpu` means: of a key that is known, or a file. A GPU that nobody measured has another's pack, which is
+/// moved to it while composing.
 ///
 /// # Errors
 /// If it is neither, or the file is no pack.
 pub(crate) fn pack(given: &str) -> Result<FoundPack> {
-    if let Some((_, file)) = PACKS.iter().find(|(key, _)| *key == given) {
+    let measured = gpu_table::measured(given);
+    if let Some((_, file)) = PACKS.iter().find(|(key, _)| Some(*key) == measured) {
         return Ok(FoundPack { pack: Pack::from_json(file).with_context(|| given.to_owned())?, file: None });
     }
     let path = Path::new(given);
     let is_path = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
     if !is_path && !path.is_file() {
-        let keys: Vec<&str> = PACKS.iter().map(|(key, _)| *key).collect();
+        let keys: Vec<String> = gpu_table::known().into_iter().map(|gpu| gpu.key).collect();
         bail!("--gpu {given:?} is not known: give one of {}, or the file of a pack", keys.join(", "));
     }
     let file = read_file(path, Pack::MAX_BYTES as u64)?;

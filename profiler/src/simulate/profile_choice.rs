@@ -94,7 +94,10 @@ fn composed(
             FoundPack { pack, file: Some(file.clone()) }
         }
         (None, None) if link.pack_hash.is_some() => {
-            anyhow::bail!("the link needs a pack of its own for {}, which it does not carry: give --gpu PATH", composition.gpu_key())
+            anyhow::bail!(
+                "the link needs a pack of its own for {}, which it does not carry: give --gpu PATH",
+                composition.gpu_key()
+            )
         }
         _ => pack(composition.gpu_key())?,
     };

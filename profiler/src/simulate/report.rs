@@ -149,11 +149,8 @@ fn times(choice: &ProfileChoice) -> String {
     let provenance = &profile.provenance;
     let sources = provenance.sources.iter().map(|source| format!("{} {}", source.name, source.version));
     let sources = sources.collect::<Vec<_>>().join(", ");
-    let accuracy = if profile.validation.runs.is_empty() {
-        "never compared with a running engine"
-    } else {
-        "see its validation"
-    };
+    let accuracy =
+        if profile.validation.runs.is_empty() { "never compared with a running engine" } else { "see its validation" };
     let (model, hardware) = (&profile.model.name, &profile.hardware);
     if let Origin::Composed { recognised, .. } = &choice.origin {
         let engine = &profile.engine;

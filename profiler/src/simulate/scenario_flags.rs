@@ -54,10 +54,8 @@ fn arguments(flag: &'static Flag) -> Vec<Arg> {
         "gpu" => "The GPU: its key, such as h100-sxm (see `profiler gpus`), or the file of a pack".to_owned(),
         _ => flag.help.to_owned(),
     };
-    let value = |arg: Arg, name: &'static str| {
-        arg.help(format!("{help}{default}")).value_name(name).allow_hyphen_values(true)
-    };
-    let arg = if flag.name == "quantization" { arg.short('q') } else { arg };
+    let value =
+        |arg: Arg, name: &'static str| arg.help(format!("{help}{default}")).value_name(name).allow_hyphen_values(true);
     match flag.form {
         Form::Switch => {
             let negated = format!("no-{}", flag.name);

@@ -16,9 +16,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
 use sim_core::compose::{Setup, compose};
-use sim_core::models::KvCacheDtype;
+use sim_core::models::catalogue::Catalogue;
+use sim_core::models::{Dtype, KvCacheDtype};
 use sim_core::operators::Pack;
-use sim_core::profile::Profile;
 use sim_core::rng::Pcg64;
 use sim_core::scenario::Scenario;
 use sim_core::time::SimTime;
@@ -26,9 +26,12 @@ use sim_core::time::SimTime;
 use crate::import::fit::runs::{Clock, Compared, Latency, Metric, Run, workload};
 use crate::import::packs;
 use crate::import::version::Version;
+use crate::simulate::library;
 
 use super::published_flags::{self, Flags};
 
+/// Longest list that is read.
+pub(crate) const MAX_BYTES: usize = 8 << 20;
 /// Largest length or concurrency.
 const MAX_COUNT: u32 = 1 << 14;
 /// Shortest length, as a share of the longest, in InferenceX's runs.
@@ -163,9 +166,12 @@ fn row(fields: &Fields<'_>) -> Result<Row> {
     }
     // A variable of InferenceX's scripts for gpt-oss on a B200.
     setup.has_fp8_activations = name == "gpt-oss-120b" && system.starts_with("b200");
-    if flags.has_fp8_cache {
-        setup.kv_cache_dtype = KvCacheDtype::Fp8;
-    }
+    setup.kv_cache_dtype = match name {
+        _ if flags.has_fp8_cache => KvCacheDtype::Fp8,
+        // The checkpoint asks for 8 bits, but on Hopper the runs had 16: see compose/host.rs.
+        "Llama-3.1-70B" => KvCacheDtype::Plain(Dtype::Bfloat16),
+        _ => KvCacheDtype::Auto,
+    };
     Ok(Row {
         id: fields.text("id")?.to_owned(),
         model: model.to_owned(),
@@ -195,17 +201,10 @@ impl Row {
         (name, packs::key_of(&self.system).unwrap_or(&self.system).to_owned(), precision.to_owned())
     }
 
-    /// The model and its number format.
-    pub(crate) fn model(&self) -> (&str, &str) {
-        (&self.model, &self.precision)
-    }
-
     fn run(&self) -> Result<Run> {
         let mut engine = Scenario::default();
         engine.set("gpu-memory-utilization", Some(self.flags.gpu_memory_utilization))?;
-        if let Some(tokens) = self.flags.max_num_batched_tokens {
-            engine.set("max-num-batched-tokens", Some(&tokens.to_string()))?;
-        }
+        engine.set("max-num-batched-tokens", Some(&self.flags.max_num_batched_tokens.to_string()))?;
         engine.set("tensor-parallel-size", Some(&self.setup.tensor_parallel_size.to_string()))?;
         engine.set("no-enable-prefix-caching", None)?;
         engine.set("max-model-len", Some(&(self.input + self.output + 64).to_string()))?;
@@ -236,46 +235,63 @@ impl Row {
     }
 }
 
-/// What profiles are composed of: packs by the source's names of systems, and a model's `config.json` in a number format.
-pub(crate) struct Composer<'a> {
-    pub(crate) pack: &'a (dyn Fn(&str) -> Result<&'a Pack> + Sync),
-    pub(crate) config: &'a (dyn Fn(&str, &str) -> Result<Vec<u8>> + Sync),
-    /// Changes a composed profile before it is used: what is being calibrated.
-    pub(crate) change: &'a (dyn Fn(&mut Profile) + Sync),
+/// The model's name and number format in the catalogue.
+fn name_of(model: &str, precision: &str) -> String {
+    match (model, precision) {
+        ("MiniMaxAI/MiniMax-M2.5", "fp4") => "nvidia/MiniMax-M2.5-NVFP4".to_owned(),
+        ("moonshotai/Kimi-K2.5", "fp4") => "nvidia/Kimi-K2.5-NVFP4".to_owned(),
+        ("meta-llama/Llama-3.1-70B", "fp4") => "nvidia/Llama-3.1-70B-Instruct-NVFP4".to_owned(),
+        ("meta-llama/Llama-3.1-70B", "fp8") => "nvidia/Llama-3.1-70B-Instruct-FP8".to_owned(),
+        ("Qwen/Qwen3-32B", "fp8") => "Qwen/Qwen3-32B-FP8".to_owned(),
+        _ => model.to_owned(),
+    }
 }
 
-impl Composer<'_> {
-    fn compare(&self, row: &Row) -> Result<Vec<Compared>> {
-        let config = (self.config)(&row.model, &row.precision)?;
-        let mut profile = compose((self.pack)(&row.system)?, &row.model, &config, &row.setup)?;
-        (self.change)(&mut profile);
-        row.run()?.compare(&profile)
+/// The packs of the rows' GPUs, read once.
+fn packs_of(rows: &[Row]) -> Result<BTreeMap<String, Pack>> {
+    let mut packs = BTreeMap::new();
+    for row in rows {
+        if let Some(key) = packs::key_of(&row.system).filter(|_| !packs.contains_key(&row.system)) {
+            packs.insert(row.system.clone(), library::pack(key)?.pack);
+        }
     }
+    Ok(packs)
+}
 
-    /// Composes and simulates all rows, on all cores.
-    pub(crate) fn run(&self, rows: &[Row]) -> Report {
-        let next = AtomicUsize::new(0);
-        let outcomes: Mutex<Vec<(usize, Outcome)>> = Mutex::new(vec![]);
-        let num_threads = std::thread::available_parallelism().map_or(1, usize::from);
-        std::thread::scope(|scope| {
-            for _ in 0..num_threads {
-                scope.spawn(|| {
-                    while let Some((place, row)) = {
-                        let place = next.fetch_add(1, Ordering::Relaxed);
-                        rows.get(place).map(|row| (place, row))
-                    } {
-                        let outcome = Outcome { row: row.clone(), result: self.compare(row) };
-                        if let Ok(mut outcomes) = outcomes.lock() {
-                            outcomes.push((place, outcome));
-                        }
-                    }
-                });
+fn compare(row: &Row, packs: &BTreeMap<String, Pack>, catalogue: &Catalogue) -> Result<Vec<Compared>> {
+    let pack = packs.get(&row.system).with_context(|| format!("no pack of {}", row.system))?;
+    let config = catalogue.find(&name_of(&row.model, &row.precision))?.config_json();
+    let profile = compose(pack, &row.model, &config, &row.setup)?;
+    row.run()?.compare(&profile)
+}
+
+/// Composes and simulates all rows, on all cores.
+///
+/// # Errors
+/// If what ships with the program cannot be read.
+pub(crate) fn run(rows: &[Row]) -> Result<Report> {
+    let (packs, catalogue) = (packs_of(rows)?, library::catalogue()?);
+    let next = AtomicUsize::new(0);
+    let outcomes: Mutex<Vec<(usize, Outcome)>> = Mutex::new(vec![]);
+    let work = || {
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(row) = rows.get(place) else { return };
+            let outcome = Outcome { row: row.clone(), result: compare(row, &packs, &catalogue) };
+            if let Ok(mut outcomes) = outcomes.lock() {
+                outcomes.push((place, outcome));
             }
-        });
-        let mut outcomes = outcomes.into_inner().unwrap_or_default();
-        outcomes.sort_by_key(|(place, _)| *place);
-        Report { outcomes: outcomes.into_iter().map(|(_, outcome)| outcome).collect() }
-    }
+        }
+    };
+    let num_threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..num_threads {
+            scope.spawn(work);
+        }
+    });
+    let mut outcomes = outcomes.into_inner().unwrap_or_default();
+    outcomes.sort_by_key(|(place, _)| *place);
+    Ok(Report { outcomes: outcomes.into_iter().map(|(_, outcome)| outcome).collect() })
 }
 
 /// What came of all rows.
@@ -319,7 +335,8 @@ impl Errors {
 
 impl Report {
     /// Rows that were answered, and mean sizes of the errors of TTFT and TPOT, as shares.
-    pub(crate) fn summary(&self) -> (usize, [f64; 2]) {
+    #[cfg(test)]
+    fn summary(&self) -> (usize, [f64; 2]) {
         let mut errors = Errors::default();
         self.outcomes.iter().for_each(|outcome| errors.add(outcome));
         let mean = |values: &[f64]| values.iter().map(|value| value.abs()).sum::<f64>() / values.len().max(1) as f64;
@@ -386,5 +403,36 @@ impl Report {
             }
         }
         Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Part, read, run};
+
+    /// Models of one source whose servers' flags nobody published.
+    const UNKNOWN_FLAGS: [&str; 2] = ["nvidia/Llama-3.1-8B-Instruct-FP8", "Qwen/Qwen3-235B-A22B-FP8"];
+
+    /// The errors that `sim_core::compose::host` states, on the rows that its rule was fitted to.
+    #[test]
+    fn the_tenth_that_the_rule_was_fitted_to_keeps_its_errors() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/calibration/published_tenth.csv");
+        let rows = read(&std::fs::read(path).expect("the tenth"), Part::All).expect("rows");
+        let check = |rows: &[super::Row], most: [f64; 2]| {
+            let (num_answered, errors) = run(rows).expect("what ships can be read").summary();
+            assert_eq!(num_answered, rows.len(), "all are answered");
+            assert!(errors.iter().zip(most).all(|(error, most)| *error <= most), "TTFT, TPOT: {errors:?}, {most:?}");
+        };
+        check(&rows, [0.21, 0.15]);
+        let known: Vec<_> = rows.into_iter().filter(|row| !UNKNOWN_FLAGS.contains(&row.model.as_str())).collect();
+        check(&known, [0.20, 0.10]);
+    }
+
+    #[test]
+    fn the_tenth_is_chosen_by_a_hash() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/calibration/published_tenth.csv");
+        let bytes = std::fs::read(path).expect("the tenth");
+        assert_eq!(read(&bytes, Part::Calibration).expect("rows").len(), 128);
+        assert!(read(&bytes, Part::HeldOut).is_err());
     }
 }

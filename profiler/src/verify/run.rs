@@ -10,8 +10,9 @@ use sim_core::scenario::Scenario;
 
 use crate::import::calibrate::inferencex;
 use crate::import::fit::runs::{Compared, Run, Statistic};
-use crate::import::gpus::GPUS;
+use crate::import::gpus;
 use crate::import::llmservingsim;
+use crate::import::packs::system_of;
 use crate::import::read_limited;
 use crate::import::vllm_bench::{self, result};
 
@@ -41,8 +42,8 @@ pub(crate) fn read(path: &Path, profile: &Profile, flags: &Scenario) -> Result<V
     }
     if is_list {
         let hardware = &profile.hardware;
-        let gpu = GPUS.iter().find(|gpu| gpu.name == hardware.name);
-        let system = gpu.and_then(|gpu| gpu.system).with_context(|| format!("{name}: nothing of {}", hardware.name))?;
+        let system = gpus::of_name(&hardware.name).and_then(|gpu| system_of(&gpu.key));
+        let system = system.with_context(|| format!("{name}: nothing of {}", hardware.name))?;
         let wanted = inferencex::Wanted { system, tensor_parallel_size: profile.engine.tensor_parallel_size };
         let bytes = read_limited(path, inferencex::MAX_BYTES)?;
         let mut runs = inferencex::read(&bytes, Some(wanted)).with_context(|| name.to_string())?;

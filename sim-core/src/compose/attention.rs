@@ -5,14 +5,14 @@ use alloc::vec::Vec;
 
 use super::error::ComposeError;
 use super::latent::{self, LatentTimes};
-use super::layers::{Parts, missing, moving_us};
+use super::layers::{Parts, missing};
 use super::states::{self, StateTimes};
 use crate::batch::AttentionSpan;
 use crate::math;
 use crate::models::shape::{AttentionShape, Mixer};
 use crate::operators::attention::{FoundAttention, HeadsOnRank, work};
-use crate::operators::grid::TimeGrid;
 use crate::operators::Gpu;
+use crate::operators::grid::TimeGrid;
 
 /// Layers that look equally far back, with the states of a model beside those that look at everything.
 #[derive(Debug, Default)]
@@ -29,9 +29,13 @@ struct Heads {
     found: FoundAttention,
     /// 0 for all tokens.
     span: f64,
-    /// Rotary embedding, writes to the cache, norms of queries and keys, in microseconds for a prompt part.
-    around_us: f64,
+    /// Elements of all queries of a rank.
+    query_width: f64,
 }
+
+/// What a further row of a verification takes in a layer with a state, as a share of the first: reading and writing the
+/// state are not done again, but for the copy that is kept for it.
+const STATE_OF_ANOTHER_ROW: f64 = 0.5;
 
 /// The attention of a model.
 #[derive(Debug)]
@@ -82,6 +86,13 @@ impl Attention {
         Ok(attention)
     }
 
+    /// So many requests with one new token over `context` tokens each, in all layers, in microseconds; the nearest that was
+    /// measured.
+    pub(super) fn decode_us(&self, num_seqs: u32, context: u32) -> f64 {
+        let spans = self.spans.iter().map(|(span, kind)| kind.nearest_decode_us(num_seqs, span.num_attended_tokens(context, 1)));
+        self.full.nearest_decode_us(num_seqs, context) + spans.sum::<f64>()
+    }
+
     fn add_state(
         &mut self,
         state: &crate::models::shape::StateShape,
@@ -117,8 +128,7 @@ impl Attention {
         self.kernels.clone_from(&found.kernels);
         self.distance = math::max(self.distance, found.distance);
         self.query_heads_per_key_head = f64::from(heads.num_heads) / f64::from(heads.num_kv_heads);
-        let around_us = around_us(&heads, shape.has_qk_norm, &parts.pack.gpu);
-        let layers = Heads { num_layers, found, span: math::u32_to_f64(span), around_us };
+        let layers = Heads { num_layers, found, span: math::u32_to_f64(span), query_width: math::u32_to_f64(heads.num_heads) * math::u32_to_f64(heads.head_dim) };
         match shape.span {
             None => self.full.heads.push(layers),
             Some(span) => match self.spans.iter_mut().find(|(other, _)| *other == span) {
@@ -128,17 +138,6 @@ impl Attention {
         }
         Ok(())
     }
-}
-
-/// Rotary embedding and the write to the KV cache, norms of queries and keys where there are any: the source adds them
-/// for the numbers of one token, whatever the prompt's length, so that what remains is launches.
-fn around_us(heads: &HeadsOnRank, has_qk_norm: bool, gpu: &Gpu) -> f64 {
-    let width = |heads: u32, head_dim: u32| 2.0 * math::u32_to_f64(heads) * math::u32_to_f64(head_dim);
-    let (query, key) = (width(heads.num_heads, heads.head_dim), width(heads.num_kv_heads, heads.head_dim));
-    let rotary = 2.0 * moving_us(query + key, gpu);
-    let write = 2.0 * moving_us(key, gpu);
-    let norms = if has_qk_norm { 4.0 * (moving_us(query, gpu) + moving_us(key, gpu)) } else { 0.0 };
-    1.1 * (rotary + write + norms)
 }
 
 impl Kind {
@@ -174,6 +173,29 @@ impl Kind {
         Some(sum)
     }
 
+    fn nearest_decode_us(&self, num_seqs: u32, context: u32) -> f64 {
+        if self.is_empty() {
+            return 0.0;
+        }
+        let rows = self.axes().0;
+        let row = rows.iter().copied().find(|&row| row >= num_seqs).or(rows.last().copied()).unwrap_or(1);
+        (0..6).find_map(|halvings| self.decode_us(row, (context >> halvings).max(1))).unwrap_or(0.0)
+    }
+
+    /// So many requests with `rows` new tokens each: keys and values are read once, products grow with the rows.
+    pub(super) fn verification_us(&self, num_seqs: u32, context: u32, rows: u32, gpu: &Gpu) -> Option<f64> {
+        let decode = self.decode_us(num_seqs, context)?;
+        let more = math::u32_to_f64(rows - 1);
+        let states: f64 = self.states.iter().map(|(layers, state)| layers * state.decode_us(num_seqs)).sum();
+        let pairs = math::u32_to_f64(num_seqs) * math::u32_to_f64(context);
+        let width: f64 = self.heads.iter().map(|heads| heads.num_layers * heads.query_width).sum();
+        let latent: f64 = self.latent.iter().map(|(layers, latent)| layers * latent.query_width).sum();
+        // Two products over each pair, at half of the peak.
+        let computed = more * 4.0 * pairs * (width + latent) / (0.5 * gpu.bf16_flops) * 1e6;
+        // A state goes from row to row.
+        Some(decode + computed + more * states * STATE_OF_ANOTHER_ROW)
+    }
+
     /// The longest prompt that was measured, in tokens.
     pub(super) fn longest_prompt(&self) -> f64 {
         let heads = self.heads.iter().map(|heads| &heads.found.prompt);
@@ -190,9 +212,9 @@ impl Kind {
         let mut sum: f64 = self.states.iter().map(|(layers, state)| layers * state.prompt_us(chunk)).sum();
         for heads in &self.heads {
             let share = 1.0 - work(earlier, heads.span) / work(all, heads.span);
-            let formula = heads.found.prompt.at(all) * share + heads.around_us;
+            let formula = heads.found.prompt.at(all) * share;
             let bound = if prefix == 0 { 0.0 } else { heads.found.decode.one_request_us(all) };
-            let alone = heads.found.prompt.at(new) + heads.around_us;
+            let alone = heads.found.prompt.at(new);
             let least = if prefix == 0 { formula } else { math::max(bound, alone) };
             sum += heads.num_layers * math::max(formula, least);
         }

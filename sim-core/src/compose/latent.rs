@@ -33,6 +33,8 @@ pub(super) struct LatentTimes {
     pub(super) decode: TimeGrid,
     /// Most tokens that are attended to; 0 for all.
     topk: f64,
+    /// Elements that all queries of a rank multiply latents with.
+    pub(super) query_width: f64,
 }
 
 impl LatentTimes {
@@ -78,7 +80,8 @@ pub(super) fn times(mla: &MlaShape, is_fp8: bool, parts: &Parts<'_>) -> Result<L
     let topk = mla.indexer.map_or(0.0, |index| math::u32_to_f64(index.topk));
     let found = found.or_else(|| of_heads(mla, heads, is_fp8, parts.pack));
     let (prompt, decode) = found.ok_or_else(|| missing(parts.pack, "latent attention"))?;
-    Ok(LatentTimes { prompt, decode, topk })
+    let query_width = f64::from(heads) * f64::from(mla.kv_lora_rank);
+    Ok(LatentTimes { prompt, decode, topk, query_width })
 }
 
 /// From blocks that were measured, in 16 bits where there are such.

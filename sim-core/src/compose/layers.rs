@@ -70,6 +70,7 @@ pub(super) struct Layers {
 }
 
 /// What a rank's layers are made of.
+#[derive(Clone, Copy)]
 pub(super) struct Parts<'a> {
     pub(super) pack: &'a Pack,
     pub(super) shape: &'a ModelShape,
@@ -159,6 +160,11 @@ impl Layers {
         let series = collectives::all_reduce(parts.pack, parts.ranks.tensor)?;
         self.terms.push(Term { series, times, per_token, is_beside_experts: false });
         Ok(())
+    }
+
+    /// A product in 16 bits, once in a pass.
+    pub(super) fn add_projection(&mut self, shape: (u32, u32), parts: &Parts<'_>) -> Result<(), ComposeError> {
+        self.add_in(shape, NumberFormat::Bf16, 1.0, parts)
     }
 
     fn add_product(&mut self, shape: (u32, u32), format: WeightFormat, times: f64, parts: &Parts<'_>) -> Result<(), ComposeError> {

@@ -2,7 +2,7 @@
 //!
 //! [`compose()`] is the way in. [`setup`] says how the model is to run; [`rank`] divides it among ranks; [`layers`] sums
 //! what depends on a pass's tokens, [`attention`], [`latent`] and [`states`] what depends on what is attended to;
-//! [`tables`] puts that into a profile's tables. [`memory`] counts what is left for the KV cache, [`host`] says what the
+//! [`tables`] puts that into a profile's tables, [`drafter`] adds what speculation needs. [`memory`] counts what is left for the KV cache, [`host`] says what the
 //! host and the front end cost, [`notes`] what a reader must know.
 
 pub mod setup;
@@ -15,6 +15,7 @@ mod attention;
 mod latent;
 mod states;
 mod tables;
+mod drafter;
 mod memory;
 pub mod host;
 mod mixed;
@@ -23,4 +24,4 @@ mod profile;
 
 pub use error::ComposeError;
 pub use profile::compose;
-pub use setup::Setup;
+pub use setup::{DrafterSetup, Setup};

@@ -10,7 +10,7 @@ use super::error::ComposeError;
 use super::layers::{Layers, Parts};
 use super::rank::Ranks;
 use super::setup::Setup;
-use super::{formats, host, memory, mixed, notes, tables};
+use super::{drafter, formats, host, memory, mixed, notes, tables};
 use crate::models::layers::ModelLayerKind;
 use crate::models::shape::{Mixer, Mlp, WeightFormat};
 use crate::models::{ComputeCapability, KvCacheDtype, ModelKvCache, ModelSettings, ModelShape};
@@ -41,6 +41,10 @@ pub fn compose(pack: &Pack, name: &str, config: &[u8], setup: &Setup) -> Result<
     let step_time = tables::tables(&layers, &attention, &parts)?;
     let engine = engine(&parts, &kv_cache, &attention, is_fp8);
     let hardware = hardware(pack, ranks.tensor);
+    let drafters = match &setup.drafter {
+        Some(given) => vec![drafter::drafter(given, config, &parts, &settings, is_fp8)?],
+        None => vec![],
+    };
     let (mut host, front_end) = host::rule(&hardware);
     host.outside_graphs = Some(host::outside_graphs(memory::num_layers(&shape)));
     let mut sources = pack.provenance.sources.clone();
@@ -62,7 +66,7 @@ pub fn compose(pack: &Pack, name: &str, config: &[u8], setup: &Setup) -> Result<
         hardware,
         engine,
         step_time,
-        drafters: vec![],
+        drafters,
         host,
         front_end,
         validation: Validation::default(),

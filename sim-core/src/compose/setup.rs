@@ -1,9 +1,11 @@
 //! How a model is to run.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::models::settings::Quantization;
 use crate::models::{Dtype, KvCacheDtype};
+use crate::speculative::SpeculativeMethod;
 
 /// The engine arguments that decide about step times and weights, with vLLM's names and defaults.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,10 +24,23 @@ pub struct Setup {
     pub kv_cache_dtype: KvCacheDtype,
     /// The version of vLLM that the profile is for; `None` for the pack's.
     pub vllm_version: Option<String>,
+    /// Who drafts; `None` for nobody.
+    pub drafter: Option<DrafterSetup>,
     /// How tokens fall on experts.
     pub routing: Routing,
     /// Whether experts in MXFP4 multiply activations of 8 bits (`VLLM_USE_FLASHINFER_MOE_MXFP4_MXFP8`).
     pub has_fp8_activations: bool,
+}
+
+/// A drafter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DrafterSetup {
+    /// How drafts come about.
+    pub method: SpeculativeMethod,
+    /// Drafts of a verification at most.
+    pub num_speculative_tokens: u32,
+    /// The `config.json` of a drafter with files of its own.
+    pub config: Option<Vec<u8>>,
 }
 
 /// How tokens fall on experts.
@@ -59,6 +74,7 @@ impl Default for Setup {
             quantization: None,
             kv_cache_dtype: KvCacheDtype::Auto,
             vllm_version: None,
+            drafter: None,
             routing: Routing::Skewed,
             has_fp8_activations: false,
         }

@@ -11,7 +11,7 @@ use super::mixed;
 use crate::batch::AttentionSpan;
 use crate::math;
 use crate::profile::schema::{
-    DecodeAttention, OverSeqs, OverTokens, PrefillAttention, SpanAttention, SpanKind, StepTimeTables,
+    DecodeAttention, OverSeqs, OverTokens, PrefillAttention, SpanAttention, SpanKind, StepTimeTables, VerificationAttention,
 };
 
 /// Tokens of a pass.
@@ -43,7 +43,7 @@ pub(super) fn tables(layers: &Layers, attention: &Attention, parts: &Parts<'_>) 
             num_tokens,
             decode_attention: decode_attention(kind, parts)?,
             prefill_attention: prefill_attention(kind, Some(num_tokens), parts)?,
-            verification_attention: Vec::new(),
+            verification_attention: verifications(kind, parts)?,
         });
     }
     Ok(StepTimeTables {
@@ -51,7 +51,7 @@ pub(super) fn tables(layers: &Layers, attention: &Attention, parts: &Parts<'_>) 
         head: head(layers, parts)?,
         decode_attention: if full.is_empty() { nothing_decoded() } else { decode_attention(full, parts)? },
         prefill_attention: if full.is_empty() { nothing_prefilled() } else { prefill_attention(full, None, parts)? },
-        verification_attention: Vec::new(),
+        verification_attention: if full.is_empty() { Vec::new() } else { verifications(full, parts)? },
         span_attention: spans,
         mixed_batch: mixed::mixed_batch(&attention.kernels, attention.query_heads_per_key_head),
     })
@@ -77,10 +77,18 @@ fn head(layers: &Layers, parts: &Parts<'_>) -> Result<OverSeqs, ComposeError> {
 }
 
 fn decode_attention(kind: &Kind, parts: &Parts<'_>) -> Result<DecodeAttention, ComposeError> {
+    grid_of(kind, parts, |requests, context| kind.decode_us(requests, context))
+}
+
+fn grid_of(
+    kind: &Kind,
+    parts: &Parts<'_>,
+    time_us: impl Fn(u32, u32) -> Option<f64>,
+) -> Result<DecodeAttention, ComposeError> {
     let (mut num_seqs, context_tokens) = kind.axes();
     let rows: Vec<Vec<f64>> = num_seqs
         .iter()
-        .map(|&requests| context_tokens.iter().map_while(|&context| kind.decode_us(requests, context)).collect())
+        .map(|&requests| context_tokens.iter().map_while(|&context| time_us(requests, context)).collect())
         .collect();
     let rows = rising_rows(rows);
     num_seqs.truncate(rows.len());
@@ -95,6 +103,31 @@ fn decode_attention(kind: &Kind, parts: &Parts<'_>) -> Result<DecodeAttention, C
         num_samples: None,
         spread_us: None,
     })
+}
+
+/// Of requests with 2, and with all the rows that the drafter makes; nothing without one.
+fn verifications(kind: &Kind, parts: &Parts<'_>) -> Result<Vec<VerificationAttention>, ComposeError> {
+    let Some(drafter) = &parts.setup.drafter else { return Ok(Vec::new()) };
+    let most = drafter.num_speculative_tokens.saturating_add(1);
+    let mut counts: Vec<u32> = [2, 4, most].into_iter().filter(|&rows| rows <= most).collect();
+    counts.sort_unstable();
+    counts.dedup();
+    let gpu = &parts.pack.gpu;
+    let table = |num_rows: u32| {
+        let found = grid_of(kind, parts, |requests, context| kind.verification_us(requests, context, num_rows, gpu))?;
+        Ok(VerificationAttention {
+            num_rows,
+            num_seqs: found.num_seqs,
+            // A request attends to its own rows, too.
+            context_tokens: found.context_tokens.iter().map(|&tokens| tokens.max(num_rows)).collect(),
+            time_us: found.time_us,
+            num_samples: None,
+            spread_us: None,
+        })
+    };
+    let mut tables: Vec<VerificationAttention> = counts.into_iter().map(table).collect::<Result<_, ComposeError>>()?;
+    tables.retain(|table| table.context_tokens.windows(2).all(|pair| pair[0] < pair[1]));
+    Ok(tables)
 }
 
 fn prefill_attention(kind: &Kind, span: Option<u32>, parts: &Parts<'_>) -> Result<PrefillAttention, ComposeError> {

@@ -3,8 +3,6 @@
 //! A measured shape has its own curve. Another one is carried from the nearest: its launch kept, the rest by the ratio of
 //! the rooflines, which read the weights of the experts that tokens fall on and multiply each token with its own.
 
-use alloc::vec::Vec;
-
 use super::format::NumberFormat;
 use super::gpu::Gpu;
 use super::kinds::Operator;
@@ -128,13 +126,17 @@ fn faster(own: Found, other: &Found) -> Found {
 
 /// From the nearest shape of a table in format `formats[0]`, for an operator in format `formats[1]`.
 fn carried(table: &CurveTable, experts: &ExpertsOnRank, formats: [NumberFormat; 2], gpu: &Gpu) -> Option<Found> {
-    let mut near: Vec<(f64, usize, ExpertsOnRank)> = Vec::new();
-    for (place, sizes) in table.shapes.iter().enumerate() {
+    let mut nearest: Option<(f64, ExpertsOnRank, Series)> = None;
+    for (sizes, row) in table.shapes.iter().zip(&table.time_us) {
         let site = ExpertsOnRank::of_sizes(sizes)?;
-        near.push((experts.octaves(&site), place, site));
+        let distance = experts.octaves(&site);
+        let is_nearer = nearest.as_ref().is_none_or(|(least, ..)| distance < *least);
+        // Of some shapes the source has one time, or none.
+        if let Some(series) = Series::of_row(&table.counts, row).filter(|_| is_nearer) {
+            nearest = Some((distance, site, series));
+        }
     }
-    let &(distance, place, site) = near.iter().min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)))?;
-    let series = Series::of_row(&table.counts, table.time_us.get(place)?)?;
+    let (distance, site, series) = nearest?;
     if distance == 0.0 && formats[0].table() == formats[1].table() && site.num_matrices == experts.num_matrices {
         return Some(Found { series, distance, is_own_format: true });
     }

@@ -8,13 +8,14 @@ use alloc::borrow::ToOwned as _;
 use alloc::string::{String, ToString as _};
 
 use super::{Scenario, ScenarioError};
+use crate::compose::DrafterSetup;
 use crate::compose::setup::Routing;
-use crate::compose::{Setup, compose};
+use crate::compose::{ComposeError, Setup, compose};
 use crate::config::flags::FlagError;
 use crate::models::catalogue::Catalogue;
 use crate::models::settings::Quantization;
 use crate::models::{Dtype, KvCacheDtype};
-use crate::operators::Pack;
+use crate::operators::{Pack, gpu_table, transfer};
 use crate::profile::Profile;
 
 /// The model, where none is said.
@@ -124,6 +125,7 @@ impl Scenario {
                 quantization: args.quantization,
                 kv_cache_dtype: known.unwrap_or_default(),
                 vllm_version: None,
+                drafter: drafter(self),
                 routing: Routing::default(),
                 has_fp8_activations: false,
             },
@@ -158,7 +160,14 @@ impl Composition {
         self.gpu.as_deref().unwrap_or(DEFAULT_GPU)
     }
 
-    /// The profile on the GPU of `pack`. The model is that of `config_file`, a `config.json`, if there is one, else the one
+    /// Key of the pack that [`Self::compose`] needs: the GPU's own, or that of the measured GPU whose operators are moved to
+    /// it; `None` if the GPU is unknown, so that only a pack of the user's own can be of it.
+    #[must_use]
+    pub fn pack_key(&self) -> Option<&'static str> {
+        gpu_table::measured(self.gpu_key())
+    }
+
+    /// The profile on the GPU of `pack`, or on one that nobody measured and `pack` is moved to. The model is that of `config_file`, a `config.json`, if there is one, else the one
     /// that `catalogue` has by the name.
     ///
     /// # Errors
@@ -175,7 +184,8 @@ impl Composition {
             return Err(not("quantization", method.name(), "weights of this method are not simulated"));
         }
         if let Some(value) = &self.refused_kv_cache_dtype {
-            let why = "step times with keys and values in this format are not known; must be auto, fp8, float16 or bfloat16";
+            let why =
+                "step times with keys and values in this format are not known; must be auto, fp8, float16 or bfloat16";
             return Err(not("kv-cache-dtype", value, why));
         }
         let name = self.model_name();
@@ -188,13 +198,31 @@ impl Composition {
                 (found.config_json(), (told != name).then_some(told))
             }
         };
-        let mut profile = compose(pack, name, &config, &self.setup)?;
+        let other = Some(self.gpu_key()).filter(|key| *key != pack.gpu.key && self.pack_key() == Some(&pack.gpu.key));
+        let moved = other.and_then(gpu_table::find).map(|gpu| transfer(pack, &gpu));
+        let pack = moved.as_ref().map_or(pack, |moved| &moved.pack);
+        let mut profile = compose(pack, name, &config, &self.setup).map_err(refusal)?;
+        if let Some(moved) = &moved {
+            moved.mark(&mut profile);
+        }
         if let Some(method) = self.setup.quantization {
             // Of several names for the same weights the one that was given.
             profile.engine.quantization = Some(method.name().to_owned());
         }
         let name = file_name(pack, &profile);
         Ok(Composed { profile, name, recognised })
+    }
+}
+
+/// A dense model's engines beside each other share nothing but the requests.
+fn refusal(error: ComposeError) -> ScenarioError {
+    match error {
+        ComposeError::NoExperts { flag: "data-parallel-size" } => {
+            let why = "several data-parallel engines share the requests, and one engine is simulated; in a model with \
+                       experts, which they share, it is one of several";
+            FlagError::NotSimulated { flag: "--data-parallel-size".to_owned(), why }.into()
+        }
+        error => error.into(),
     }
 }
 
@@ -211,5 +239,16 @@ fn file_name(pack: &Pack, profile: &Profile) -> String {
     let kv_cache = if engine.kv_cache_dtype == "auto" { "" } else { "_kv-fp8" };
     let name = alloc::format!("{}_{model}_{format}{kv_cache}_tp{}", pack.gpu.key, engine.tensor_parallel_size);
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    name.chars().map(|c| if is_allowed(c) { c } else { '-' }).take(100).collect::<String>().trim_start_matches('.').to_string()
+    name.chars()
+        .map(|c| if is_allowed(c) { c } else { '-' })
+        .take(100)
+        .collect::<String>()
+        .trim_start_matches('.')
+        .to_string()
+}
+
+/// Who drafts, if the flags for it can be read; what is wrong with them is told where the engine is resolved.
+fn drafter(scenario: &Scenario) -> Option<DrafterSetup> {
+    let config = scenario.engine().speculative_config.as_ref()?.resolve().ok()?;
+    Some(DrafterSetup { method: config.method, num_speculative_tokens: config.num_speculative_tokens, config: None })
 }

@@ -154,7 +154,11 @@ pub const FLAGS: &[Flag] = &[
         Form::Integer,
         "KV blocks, instead of what the memory holds; the null block counts",
     ),
-    engine("tensor-parallel-size", Form::Integer, "GPUs that share each layer; a whole-pass profile holds for one number"),
+    engine(
+        "tensor-parallel-size",
+        Form::Integer,
+        "GPUs that share each layer; a whole-pass profile holds for one number",
+    ),
     engine("pipeline-parallel-size", Form::Integer, "Must be the profile's"),
     engine(
         "performance-mode",

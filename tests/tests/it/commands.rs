@@ -17,7 +17,11 @@ fn read(text: &str) -> ReadCommand {
 fn told(text: &str) -> String {
     let read = read(text);
     let mut lines = vec![format!("model {}", read.model.as_deref().unwrap_or("none"))];
-    lines.extend(read.scenario.flags().into_iter().map(|(name, value)| match value {
+    // The server's model is one of the scenario's flags.
+    let is_client = read.programs == [Program::BenchServe];
+    assert_eq!(read.scenario.get("model"), read.model.as_deref().filter(|_| !is_client), "{text}");
+    let flags = read.scenario.flags().into_iter().filter(|(name, _)| name != "model");
+    lines.extend(flags.map(|(name, value)| match value {
         Some(value) => format!("{name} {value}"),
         None => name,
     }));
@@ -72,17 +76,17 @@ fn manifests_say_what_their_containers_run() {
 fn values_of_charts_say_their_command_or_their_flags() {
     check_file(
         "values-chart.yaml",
-        &["model /data/", "block-size 16", "aside --dtype", "aside --host", "aside --port"],
+        &["model /data/", "dtype float32", "block-size 16", "aside --host", "aside --port"],
     );
     check_file(
         "values-stack.yaml",
         &[
             "model meta-llama/Llama-3.1-8B-Instruct",
+            "dtype bfloat16",
             "max-model-len 16384",
             "no-enable-chunked-prefill",
             "enable-prefix-caching",
             "gpu-memory-utilization 0.8",
-            "aside --dtype",
             "aside --disable-log-requests",
         ],
     );

@@ -148,13 +148,9 @@ fn every_measured_gpu_that_is_left_out_lies_within_the_stated_range() {
 fn a_pack_moved_to_its_own_gpu_stays_as_it_is() {
     for pack in packs() {
         let moved = transfer(&pack, &pack.gpu);
-        // What no model is composed of has no known work.
-        let known: Vec<_> = pack.curves.iter().filter(|table| table.format != "w4a8_mxfp4_mxfp8").collect();
         assert_eq!(moved.kinship, Kinship::Near, "{}", pack.gpu.key);
-        assert_eq!(moved.pack.curves.len(), known.len(), "{}", pack.gpu.key);
-        let is_same = moved.pack.curves.iter().zip(known).all(|(moved, own)| moved == own);
         // Not compared by assert_eq, which would print a million characters.
-        assert!(is_same && moved.pack.grids == pack.grids, "{}", pack.gpu.key);
+        assert!(moved.pack.curves == pack.curves && moved.pack.grids == pack.grids, "{}", pack.gpu.key);
     }
 }
 

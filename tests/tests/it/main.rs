@@ -33,5 +33,6 @@ mod mutations;
 mod oracles;
 mod models;
 mod model_mutations;
+mod composition;
 mod estimates;
 mod tidy;

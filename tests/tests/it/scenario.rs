@@ -13,6 +13,7 @@ fn scenario(flags: &[(&str, &str)]) -> Scenario {
 /// A value that the flag takes.
 fn value(flag: &Flag, number: u32) -> String {
     match (flag.form, flag.name) {
+        (Form::Integer, "data-parallel-size") => (number + 1).to_string(),
         (Form::Integer, _) => number.to_string(),
         (Form::Number, _) => format!("{number}.5"),
         (Form::Choice(choices), _) => choices[number as usize % choices.len()].to_owned(),
@@ -27,6 +28,10 @@ fn value(flag: &Flag, number: u32) -> String {
         }
         (Form::Text, "spec-acceptance-rates") => format!("0.5,0.{number}"),
         (Form::Text, "spec-acceptance-sequence") => format!("{number},0"),
+        (Form::Text, "gpu") => format!("gpu-{number}"),
+        (Form::Text, "dtype") => "bfloat16".to_owned(),
+        (Form::Text, "quantization") => "fp8".to_owned(),
+        (Form::Text, "kv-cache-dtype") => "fp8_e4m3".to_owned(),
         (Form::Text, _) => format!("fünf & sechs=7 #%+'\"{number}"),
     }
 }
@@ -58,9 +63,14 @@ proptest! {
             profile: Some("my-gpu_8b.v2".to_owned()),
             profile_hash,
             profile_file,
+            config_hash: profile_hash,
+            config_file: dataset_file.clone(),
+            pack_hash: profile_hash,
+            pack_file: dataset_file.clone(),
             dataset_hash: profile_hash,
             dataset_file,
             made_by: Some("1.2.3".to_owned()),
+            ..Link::default()
         };
         let fragment = link.to_fragment();
         prop_assert!(fragment.starts_with("#v=1&"), "{fragment}");
@@ -198,7 +208,9 @@ fn links_of_every_version_are_read_for_ever() {
 #[track_caller]
 fn check_command(text: &str, flags: &[(&str, &str)], set_aside: &[&str], refused: &[&str]) {
     let read = command::read(text, &Scenario::default()).unwrap_or_else(|error| panic!("{text}: {error}"));
-    assert_eq!(read.scenario, scenario(flags), "{text}");
+    let mut found = read.scenario.clone();
+    found.unset("model");
+    assert_eq!(found, scenario(flags), "{text}");
     assert_eq!(read.set_aside.iter().map(|flag| flag.flag.as_str()).collect::<Vec<_>>(), set_aside, "{text}");
     assert_eq!(read.refused.len(), refused.len(), "{text}: {:?}", read.refused);
     for (got, expect) in read.refused.iter().zip(refused) {
@@ -216,7 +228,7 @@ fn pasted_commands_are_taken_flag_by_flag() {
     check_command("docker run --gpus all vllm/vllm-openai:v0.32.0 --model m --max-num-seqs 64", &seqs, &[], &[]);
     check_command("# a comment\n\nvllm serve m -tp 1", &[("tensor-parallel-size", "1")], &[], &[]);
     check_command("vllm serve m --no-enable-prefix-caching", &[("enable-prefix-caching", "false")], &[], &[]);
-    check_command("vllm serve m --quantization fp8 --max-num-seqs 64", &seqs, &["--quantization"], &[]);
+    check_command("vllm serve m --load-format auto --max-num-seqs 64", &seqs, &["--load-format"], &[]);
     check_command("vllm serve m --speculative-config.method suffix", &[], &[], &["method \"suffix\" is not simulated"]);
     check_command("vllm serve m stray", &[], &[], &["\"stray\" belongs to no flag"]);
     let bench = [("num-prompts", "200"), ("request-rate", "inf"), ("goodput", "ttft:500 tpot:50")];
@@ -244,6 +256,32 @@ fn a_command_replaces_what_it_is_about_and_nothing_else() {
 }
 
 #[test]
+fn a_pasted_command_chooses_model_formats_and_parallelism_but_no_gpu() {
+    let before = scenario(&[("gpu", "h200-sxm"), ("model", "a/b"), ("dtype", "float16")]);
+    let text = "vllm serve Qwen/Qwen3-30B-A3B -q fp8 --kv-cache-dtype fp8 -dp 2 -ep -tp 4";
+    let read = command::read(text, &before).expect("a command");
+    let expect = [
+        ("model", "Qwen/Qwen3-30B-A3B"),
+        ("gpu", "h200-sxm"),
+        ("quantization", "fp8"),
+        ("kv-cache-dtype", "fp8"),
+        ("data-parallel-size", "2"),
+        ("enable-expert-parallel", "true"),
+        ("tensor-parallel-size", "4"),
+    ];
+    assert_eq!(read.scenario, scenario(&expect));
+    assert!(read.refused.is_empty() && read.set_aside.is_empty(), "{read:?}");
+    let composition = read.scenario.composition().expect("flags of a model");
+    assert_eq!((composition.model_name(), composition.gpu_key()), ("Qwen/Qwen3-30B-A3B", "h200-sxm"));
+    assert_eq!((composition.setup.tensor_parallel_size, composition.setup.data_parallel_size), (4, 2));
+    let written = command::write(Program::Serve, &read.scenario, "", &[]);
+    assert_eq!(command::read(&written, &before).expect("a command").scenario, read.scenario, "{written}");
+    let client = command::read("vllm bench serve --model served --num-prompts 3", &before).expect("a command");
+    assert_eq!(client.scenario.get("model"), Some("a/b"), "a client may call it as it likes");
+    assert_eq!(Scenario::default().composition(), None, "nothing was asked for");
+}
+
+#[test]
 fn what_is_no_command_is_said_so() {
     let read = |text: &str| command::read(text, &Scenario::default()).expect_err("no command").to_string();
     assert!(read("").contains("vllm serve"), "{}", read(""));
@@ -257,6 +295,8 @@ fn each_part_of_a_scenario_is_of_one_program() {
     for flag in FLAGS {
         let read = command::write(Program::Serve, &scenario(&[(flag.name, &value(flag, 4))]), "m", &[]);
         let is_served = read.contains(&format!("--{}", flag.name)) || read.contains(&format!("--no-{}", flag.name));
-        assert_eq!(is_served, flag.part == Part::Engine && flag.is_vllms, "{}: {read}", flag.name);
+        // The model's name stands first, without a flag.
+        let is_flag = flag.name != "model" && flag.is_vllms;
+        assert_eq!(is_served, matches!(flag.part, Part::Model | Part::Engine) && is_flag, "{}: {read}", flag.name);
     }
 }

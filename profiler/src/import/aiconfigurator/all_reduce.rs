@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use sim_core::operators::gpu::Gpu;
+use sim_core::operators::schema::CurveTable;
+use sim_core::operators::series::Series;
 use sim_core::profile::schema::Source;
 
-use super::layer::allreduce_series;
-use super::package::Package;
-use super::series::Series;
-use crate::import::gpus::Gpu;
+use crate::import::packs;
 
 /// Times of all-reduces over a number of devices, with where they come from.
 #[derive(Debug)]
@@ -24,19 +24,17 @@ impl AllReduces {
     /// # Errors
     /// If the package cannot be read or has no such times.
     pub(crate) fn read(data: &Path, gpu: &Gpu, num_devices: u32) -> Result<Self> {
-        let system = gpu.system.with_context(|| format!("aiconfigurator-core has no tables of {}", gpu.name))?;
-        let mut package = Package::open(data, system)?;
-        let version = package.choose_versions(None)?.tables;
-        let files = package.read("custom_allreduce_perf", &version)?;
-        let series = allreduce_series(&files, num_devices)?;
-        Ok(Self { series, version: version.to_string(), source: super::source(&package) })
+        let (table, version, source) = packs::all_reduces(data, &gpu.key)?;
+        let series = row(&table, num_devices)
+            .with_context(|| format!("custom_allreduce_perf: num_gpus={num_devices} was not measured"))?;
+        Ok(Self { series, version, source })
     }
 
     /// What a pass's all-reduces take together, in microseconds: after attention and after the MLP of each layer, and
     /// after the embedding.
     pub(crate) fn of_pass_us(&self, num_layers: u32, hidden_size: u32, num_tokens: u32) -> f64 {
         let times = 2.0 * f64::from(num_layers) + 1.0;
-        times * self.series.smooth_at(f64::from(num_tokens) * f64::from(hidden_size))
+        times * self.series.at(f64::from(num_tokens) * f64::from(hidden_size))
     }
 
     /// For a profile's notes.
@@ -46,4 +44,10 @@ impl AllReduces {
             self.source.name, self.source.version, self.version
         )
     }
+}
+
+/// The times over `num_devices`.
+fn row(table: &CurveTable, num_devices: u32) -> Option<Series> {
+    let place = table.shapes.iter().position(|shape| shape.first() == Some(&num_devices))?;
+    Series::of_row(&table.counts, table.time_us.get(place)?)
 }

@@ -26,8 +26,6 @@ const MAX_FILES: usize = 100_000;
 /// The bytes of a table.
 #[derive(Debug)]
 pub(crate) struct TableFile {
-    /// The version of vLLM that was measured.
-    pub(crate) version: Version,
     /// For messages.
     pub(crate) name: String,
     pub(crate) bytes: Vec<u8>,
@@ -57,13 +55,6 @@ pub(crate) struct Package {
     identity: Identity,
     /// For messages.
     what: String,
-}
-
-/// Which vLLM a profile is for, and which one its operators were measured under.
-#[derive(Debug)]
-pub(crate) struct Versions {
-    pub(crate) engine: Version,
-    pub(crate) tables: Version,
 }
 
 impl Package {
@@ -128,32 +119,21 @@ impl Package {
         &self.identity
     }
 
-    /// The version of vLLM that is asked for, or the newest one with matrix products and attention; and the version whose
-    /// tables are taken for it: its own, else the last one before it, else the first one after it.
+    /// The newest version of vLLM with matrix products and attention.
     ///
     /// # Errors
-    /// If there are no tables or what is asked for is no version; the message lists those there are.
-    pub(crate) fn choose_versions(&self, asked: Option<&str>) -> Result<Versions> {
+    /// If there is none.
+    pub(crate) fn newest(&self) -> Result<Version> {
         let of = |table: &str| -> BTreeSet<&Version> {
             self.entries.iter().filter(|entry| entry.table == table).map(|entry| &entry.version).collect()
         };
         let (gemm, context, generation) =
             (of("gemm_perf"), of("context_attention_perf"), of("generation_attention_perf"));
-        let complete: Vec<&Version> =
-            gemm.into_iter().filter(|version| context.contains(version) && generation.contains(version)).collect();
-        let (oldest, newest) = complete.first().copied().zip(complete.last().copied()).with_context(|| {
+        let mut newest =
+            gemm.into_iter().rev().filter(|version| context.contains(version) && generation.contains(version));
+        newest.next().cloned().with_context(|| {
             format!("{} has no version of vLLM with gemm, context_attention and generation_attention tables", self.what)
-        })?;
-        let Some(asked) = asked else {
-            return Ok(Versions { engine: newest.clone(), tables: newest.clone() });
-        };
-        let names: Vec<String> = complete.iter().map(ToString::to_string).collect();
-        let engine = Version::parse(asked).with_context(|| {
-            let names = names.join(" and ");
-            format!("--vllm-version {asked:?} is not a version such as 0.24.0; {} has the tables of {names}", self.what)
-        })?;
-        let tables = complete.iter().rfind(|version| **version <= &engine).copied().unwrap_or(oldest).clone();
-        Ok(Versions { engine, tables })
+        })
     }
 
     /// The files of a table up to `version`, newest first.
@@ -183,7 +163,7 @@ impl Package {
             };
             let program = if entry.table == NCCL { "NCCL" } else { "vLLM" };
             let name = format!("{} of {program} {}", entry.table, entry.version);
-            files.push(TableFile { version: entry.version.clone(), name, bytes });
+            files.push(TableFile { name, bytes });
         }
         Ok(files)
     }
@@ -237,7 +217,11 @@ fn children(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// Adds the tables below `systems/data/SYSTEM`.
 fn find_tables(system: &Path, entries: &mut Vec<Entry>) -> Result<()> {
-    for family in children(system)?.iter().flat_map(|family| ["vllm", "nccl"].map(|by| family.join(by))).filter(|family| family.is_dir()) {
+    for family in children(system)?
+        .iter()
+        .flat_map(|family| ["vllm", "nccl"].map(|by| family.join(by)))
+        .filter(|family| family.is_dir())
+    {
         for version in children(&family)?.iter().filter(|version| version.is_dir()) {
             let tables = children(version)?;
             entries.extend(tables.iter().filter_map(|table| Entry::new(table.to_str()?)));

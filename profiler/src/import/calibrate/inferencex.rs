@@ -3,7 +3,7 @@
 //!
 //! What the list leaves out is in InferenceX's public scripts: vLLM 0.10.2 with `max-num-batched-tokens` 8192,
 //! `max-model-len` 10240, `max-num-seqs` the concurrency, no prefix caching, asynchronous scheduling,
-//! `gpu-memory-utilization` 0.9 (an fp8 KV cache, too, which the runs had not: [`crate::import::host_terms`]); a client
+//! `gpu-memory-utilization` 0.9 (an fp8 KV cache, too, which the runs had not: `sim_core::compose::host`); a client
 //! that keeps so many requests under way, ten times as many in all, with lengths drawn from 0.8 L to L.
 
 use std::str;

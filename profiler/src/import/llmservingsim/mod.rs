@@ -14,11 +14,12 @@ mod tables;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use sim_core::operators::gpu_table;
 use sim_core::profile::schema::{Engine, Source};
 
 use super::aiconfigurator::AllReduces;
 use super::assemble::DerivedParts;
-use super::gpus::GPUS;
+use super::gpus;
 use super::memory::{GPU_MEMORY_UTILIZATION, Storage, memory};
 use super::model_config::ModelConfig;
 use super::read_limited;
@@ -124,8 +125,8 @@ pub(crate) fn import(meta: &Meta, files: Files<'_>, config: &[u8], ranks: &Ranks
         "bf16" => None,
         other => bail!("meta.yaml: variant is {other:?}; only bf16 can be imported"),
     };
-    let Some(gpu) = GPUS.iter().find(|gpu| gpu.name == meta.gpu) else {
-        let known: Vec<&str> = GPUS.iter().map(|gpu| gpu.name).collect();
+    let Some(gpu) = &gpus::of_name(&meta.gpu) else {
+        let known: Vec<String> = gpu_table::known().into_iter().map(|gpu| gpu.name).collect();
         bail!("meta.yaml: gpu is {:?}; its memory is unknown. Known are: {}", meta.gpu, known.join(", "));
     };
     let num_layers = config.model.num_hidden_layers;
@@ -170,7 +171,7 @@ pub(crate) fn import(meta: &Meta, files: Files<'_>, config: &[u8], ranks: &Ranks
     }
     Ok(DerivedParts {
         memory: memory(&config, storage, &engine, gpu)?,
-        hardware: gpu.hardware(tp),
+        hardware: gpus::hardware(gpu, tp),
         model: config.model,
         engine,
         notes,

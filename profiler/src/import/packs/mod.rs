@@ -18,8 +18,9 @@ pub(crate) mod tidy;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use sim_core::operators::gpu_table;
+use sim_core::operators::gpu::Gpu;
 use sim_core::operators::schema::{CurveTable, GridTable, Pack, PackProvenance};
+use sim_core::operators::{Operator, gpu_table};
 use sim_core::profile::schema::Source;
 
 use self::tidy::Tidier;
@@ -55,24 +56,44 @@ struct Sources {
     tidier: Tidier,
 }
 
-/// The pack of the GPU called `key`, from the package at `data`, dated `date` (`YYYY-MM-DD`).
-///
-/// # Errors
-/// If the GPU is unknown, or the package cannot be read or has not its tables.
-pub(crate) fn build(data: &Path, key: &str, date: &str) -> Result<Pack> {
+/// The GPU called `key`, its tables in the package at `data`, and what to call that.
+fn open(data: &Path, key: &str) -> Result<(Gpu, Sources, Source)> {
     let keys = || SYSTEMS.map(|(_, key)| key).join(", ");
     let gpu = gpu_table::find(key).zip(system_of(key));
     let (gpu, system) = gpu.with_context(|| format!("--gpu {key:?} is unknown; must be one of {}", keys()))?;
     let package = Package::open(data, system)?;
-    let version = package.choose_versions(None)?.tables;
+    let version = package.newest()?;
     let source = Source {
         name: package.identity().name.clone(),
         version: package.identity().version.clone(),
         licence: "Apache-2.0".to_owned(),
         url: format!("https://pypi.org/project/{}/{}/", package.identity().name, package.identity().version),
     };
-    let vllm_version = version.to_string();
-    let mut sources = Sources { package, version, tidier: Tidier::default() };
+    Ok((gpu, Sources { package, version, tidier: Tidier::default() }, source))
+}
+
+/// The all-reduces of the GPU called `key`, the version of vLLM that they count for, and where they come from.
+///
+/// # Errors
+/// If the GPU is unknown, or the package cannot be read or has no such table.
+pub(crate) fn all_reduces(data: &Path, key: &str) -> Result<(CurveTable, String, Source)> {
+    let (_, mut sources, source) = open(data, key)?;
+    let tables = collectives::tables(&mut sources)?;
+    let table = tables.into_iter().find(|table| table.operator == Operator::AllReduce);
+    let version = sources.version.to_string();
+    let table = table.with_context(|| {
+        format!("custom_allreduce_perf of vLLM {version} or older is not in the package; it must be there")
+    })?;
+    Ok((table, version, source))
+}
+
+/// The pack of the GPU called `key`, from the package at `data`, dated `date` (`YYYY-MM-DD`).
+///
+/// # Errors
+/// If the GPU is unknown, or the package cannot be read or has not its tables.
+pub(crate) fn build(data: &Path, key: &str, date: &str) -> Result<Pack> {
+    let (gpu, mut sources, source) = open(data, key)?;
+    let vllm_version = sources.version.to_string();
     let (mut curves, mut grids): (Vec<CurveTable>, Vec<GridTable>) = (vec![], vec![]);
     curves.extend(products::tables(&mut sources)?);
     curves.extend(experts::tables(&mut sources)?);
