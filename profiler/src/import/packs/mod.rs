@@ -119,6 +119,8 @@ pub(crate) fn rounded(time_us: f64) -> f64 {
     if time_us <= 0.0 {
         return 0.0;
     }
-    let scale = 10_f64.powi(3 - time_us.log10().floor() as i32);
+    #[expect(clippy::cast_possible_truncation, reason = "a logarithm, below 400")]
+    let power = 3 - time_us.log10().floor() as i32;
+    let scale = 10_f64.powi(power);
     (time_us * scale).round() / scale
 }
