@@ -14,7 +14,7 @@ use super::inputs::read_file;
 pub(crate) struct ModelFile {
     /// What to call it.
     pub(crate) name: String,
-    /// Its `config.json`, with what ModelOpt says of it in a file of its own.
+    /// Its `config.json`, with what `ModelOpt` says of it in a file of its own.
     pub(crate) config: Vec<u8>,
 }
 
@@ -56,7 +56,7 @@ fn folder_name(folder: &Path) -> String {
     if name.trim_matches('/').is_empty() { "model".to_owned() } else { name }
 }
 
-/// ModelOpt writes how a checkpoint is quantised into a file beside `config.json`, which vLLM reads if that is silent.
+/// `ModelOpt` writes how a checkpoint is quantised into a file beside `config.json`, which vLLM reads if that is silent.
 fn with_modelopt(config: Vec<u8>, folder: &Path) -> Result<Vec<u8>> {
     let path = folder.join("hf_quant_config.json");
     if !path.is_file() {

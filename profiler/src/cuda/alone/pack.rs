@@ -34,8 +34,9 @@ const HOW: &str = "Each was captured as a CUDA graph and replayed three times, t
 const MISSING: &str = "Not in this pack, as profiler has no such kernels: experts, latent attention, sparse latent \
                        attention, gated delta networks, Kimi's delta attention, vLLM's own all-reduce, reduce-scatter, \
                        all-to-all, matrices in 4 bits or with scales of blocks, windows, heads of other widths than 64 and \
-                       128. Models of experts or latent attention are refused by name; other heads, windows and formats \
-                       are carried from those that were timed, NCCL's all-reduce stands for vLLM's.";
+                       128. Models with experts are refused by name. Other heads, windows, formats and latent attention \
+                       are carried from what was timed, delta networks follow a formula, NCCL's all-reduce stands for \
+                       vLLM's; a composed profile's notes say so.";
 
 /// What is told beside the times.
 pub(super) struct Told<'a> {

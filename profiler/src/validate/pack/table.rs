@@ -18,6 +18,12 @@ pub(crate) fn table(examination: &PackExamination) -> Result<String, Error> {
     writeln!(text, "from {}\n", sources.join(", "))?;
     tables(&mut text, &examination.tables)?;
     writeln!(text, "\nMissing: {}", none_or(&examination.missing.join(", ")))?;
+    if !examination.missing.is_empty() {
+        writeln!(
+            text,
+            "Where a model is composed without its own, it is carried from others; the profile's notes say so."
+        )?;
+    }
     writeln!(text, "\n{:<26}{:<42}{:>4}  profile", "Models", "", "tp")?;
     for model in &examination.models {
         let verdict = model.refusal.as_deref().map_or_else(|| "composed".to_owned(), |why| format!("refused: {why}"));

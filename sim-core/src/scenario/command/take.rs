@@ -60,10 +60,10 @@ impl ReadCommand {
         let earlier = self.model.take();
         self.take_arguments(program, arguments);
         let of_this = self.model.take();
-        if let Some(model) = of_this.as_deref().filter(|_| program.is_about(Part::Model)) {
-            if let Err(error) = self.scenario.set("model", Some(model)) {
-                self.refused.push(error.to_string());
-            }
+        if let Some(model) = of_this.as_deref().filter(|_| program.is_about(Part::Model))
+            && let Err(error) = self.scenario.set("model", Some(model))
+        {
+            self.refused.push(error.to_string());
         }
         // What a server runs is the server's to say, whatever its clients call it.
         self.model = if program == Program::Serve { of_this.or(earlier) } else { earlier.or(of_this) };
