@@ -35,9 +35,12 @@ fn without_a_driver_the_library_and_the_remedy_are_named() {
     if has_driver() {
         return;
     }
-    for arguments in
-        [&["--check-kernels"][..], &["--output", &output()], &["--model", "llama-30m", "--output", &output()]]
-    {
+    for arguments in [
+        &["--check-kernels"][..],
+        &["--output", &output()],
+        &["--model", "llama-30m", "--output", &output()],
+        &["--operators", "--output", &output(), "--gpu-key", "my-gpu"],
+    ] {
         check_refused(arguments, "libcuda.so, NVIDIA's driver, was not found; install the driver");
     }
     assert!(!std::path::Path::new(&output()).exists(), "a profile of nothing was written");
@@ -51,6 +54,18 @@ fn what_is_wrong_with_model_or_flags_is_told_before_a_device_is_asked_for() {
     check_refused(&["--output", &output(), "--model", "no-such-model"], "no-such-model");
     check_refused(&["--output", &output(), "--", "--dtype", "float32"], "dtype float32");
     check_refused(&[], "--output");
+}
+
+#[test]
+fn operators_are_timed_by_this_engine_and_without_a_models_flags() {
+    check_refused(
+        &["--operators", "--output", &output(), "--", "--max-num-seqs", "8"],
+        "--max-num-seqs 8: --operators takes no",
+    );
+    check_refused(&["--output", &output(), "--gpu-key", "my-gpu"], "--operators");
+    let refused = profiler(&["profile", "--operators", "--output", &output()]);
+    let stderr = String::from_utf8(refused.stderr).expect("UTF-8");
+    assert!(refused.status.code() == Some(2) && stderr.contains("--operators is for --engine cuda"), "{stderr}");
 }
 
 #[test]

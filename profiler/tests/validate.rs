@@ -127,3 +127,21 @@ fn strict_fails_for_what_is_beyond_a_limit_and_names_it() {
     });
     check_strict("steps", steps, Some("held-out passes: middling error 8.0 %"));
 }
+
+#[test]
+fn a_pack_is_told_as_a_pack_and_a_broken_one_with_its_faults() {
+    let packs = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../www/packs"));
+    let output = validate(packs, &["a100-sxm.json", "--json"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let examination: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(examination["gpu"][0], "a100-sxm");
+    assert!(examination["models"].as_array().is_some_and(|models| models.len() >= 5), "{examination}");
+    let output = validate(packs, &["a100-sxm.json"]);
+    assert!(text(&output.stdout).starts_with("a100-sxm.json: a valid operator pack"), "{}", text(&output.stdout));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("validate-pack");
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("pack.json"), "{\"pack_version\": 1}").expect("written");
+    let output = validate(&folder, &["pack.json"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).starts_with("pack.json: "), "{}", text(&output.stderr));
+}

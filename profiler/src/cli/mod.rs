@@ -10,6 +10,7 @@ mod import_vllm_bench;
 mod known;
 mod link;
 mod profile;
+mod profile_operators;
 mod run_workload_trace;
 mod serve;
 mod simulate;
@@ -55,11 +56,11 @@ enum Command {
     /// Print the KV cache that vLLM plans for a model: layers, groups, block sizes, bytes.
     #[command(args_override_self = true)]
     Groups(Box<groups::Args>),
-    /// Measure an engine and write its profile.
+    /// Measure an engine and write its profile, or a GPU's operators and write their pack.
     Profile(Box<profile::Args>),
     /// Make a profile of data that others have published.
     Import(import::Args),
-    /// Tell how good profiles are: reach, noise, what each figure rests on, what they cannot answer.
+    /// Tell how good profiles and operator packs are: reach, noise, what figures rest on, what they cannot answer.
     Validate(validate::Args),
     /// Compare the simulator's schedule with recordings of vLLM's, pass by pass.
     VerifyTokens(verify_tokens::Args),

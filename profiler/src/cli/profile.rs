@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use sim_core::profile::Profile;
 
+use super::profile_operators;
 use crate::cuda;
 use crate::engine::Engine;
 use crate::measure::{Measured, Options, measure};
@@ -43,7 +44,14 @@ pub(super) struct Args {
     /// operators are and whether they reach their targets, and stop.
     #[arg(long)]
     check_kernels: bool,
-    /// The profile that is written.
+    /// With --engine cuda: time single operators instead of a model's passes, and write an operator pack, from which
+    /// `simulate --gpu PACK.json` composes profiles of many models.
+    #[arg(long)]
+    operators: bool,
+    /// With --operators: the GPU's name in flags and files [default: its own if it is a known one].
+    #[arg(long, value_name = "KEY", requires = "operators")]
+    gpu_key: Option<String>,
+    /// The profile that is written; with --operators the pack.
     #[arg(long, value_name = "FILE", required_unless_present = "check_kernels")]
     output: Option<PathBuf>,
     /// Time to spend on measuring, such as 600, 90s, 20m or 2h. What an earlier start spent counts.
@@ -77,6 +85,15 @@ impl Args {
             return Ok(is_right);
         }
         let output = self.output.as_deref().context("--output is needed")?;
+        if self.operators {
+            ensure!(self.engine == EngineKind::Cuda, "--operators is for --engine cuda");
+            ensure!(
+                self.vllm.flags.is_empty(),
+                "{}: --operators takes no flags of `vllm serve`: a pack is for all of them",
+                self.vllm.flags.join(" ")
+            );
+            return profile_operators::run(&self.operator_options(output), self.cuda_device, output, out);
+        }
         let options = self.options(output, load_per_processor());
         // Rather now than after the measurement.
         make_folder_of(output)?;
@@ -93,6 +110,17 @@ impl Args {
             }
         }
         Ok(true)
+    }
+
+    fn operator_options(&self, output: &Path) -> cuda::alone::Options {
+        cuda::alone::Options {
+            time_budget: self.time_budget,
+            journal: self.journal.clone().unwrap_or_else(|| beside(output)),
+            fresh: self.fresh,
+            show_progress: true,
+            gpu_key: self.gpu_key.clone(),
+            date: jiff::Zoned::now().strftime("%Y-%m-%d").to_string(),
+        }
     }
 
     fn options(&self, output: &Path, load_before: Option<f64>) -> Options {

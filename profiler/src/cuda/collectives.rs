@@ -58,6 +58,11 @@ impl TimesByBytes {
         Ok(Self(entries))
     }
 
+    /// What was timed: bytes and microseconds.
+    pub(crate) fn entries(&self) -> &[(u64, f64)] {
+        &self.0
+    }
+
     /// Linear between two sizes; as the smallest below it, in proportion above the largest.
     pub(crate) fn microseconds(&self, num_bytes: u64) -> f64 {
         let after = self.0.partition_point(|&(bytes, _)| bytes < num_bytes);

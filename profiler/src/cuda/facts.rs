@@ -21,7 +21,7 @@ const GPU_MEMORY_UTILIZATION: f64 = 0.92;
 /// What start-up logs of vLLM name for CUDA graphs of models of 8 billion parameters: 0.4 to 0.7 GiB.
 const CUDA_GRAPH_BYTES: u64 = (6 << 30) / 10;
 /// First compute capability with the tensor-core instructions of the attention kernel.
-const LEAST_CAPABILITY: (u32, u32) = (8, 0);
+pub(crate) const LEAST_CAPABILITY: (u32, u32) = (8, 0);
 /// First compute capability that converts to e4m3 and multiplies in it.
 pub(crate) const LEAST_FP8_CAPABILITY: (u32, u32) = (8, 9);
 

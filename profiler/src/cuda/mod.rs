@@ -5,6 +5,8 @@
 //! is that of the vLLM engine: plan, journal, fit, report. Nothing of vLLM is measured, and the profile says so
 //! ([`provenance`]).
 //!
+//! [`alone`] times single operators instead of passes, for an operator pack.
+//!
 //! The kernels are a text in the binary ([`kernels`]), compiled when the engine starts, and compared with references in
 //! double precision ([`reference`]) before anything is measured. Tests have a device whose times are a formula (`mock`).
 //! **The GPU part has not run on a GPU yet**; see [`gpu`].
@@ -25,6 +27,7 @@ pub(crate) mod reference;
 pub(crate) mod verdict;
 pub(crate) mod gpu;
 pub(crate) mod start;
+pub(crate) mod alone;
 #[cfg(test)]
 pub(crate) mod mock;
 #[cfg(test)]

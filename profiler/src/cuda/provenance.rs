@@ -11,15 +11,7 @@ use sim_core::compose::host;
 pub(crate) fn relabel(profile: &mut Profile, history: &History, versions: &[(String, String)]) {
     let provenance = &mut profile.provenance;
     provenance.kind = ProvenanceKind::Derived;
-    let source = |name: &str, version: &str, licence: &str, url: &str| {
-        let [name, version, licence, url] = [name, version, licence, url].map(str::to_owned);
-        Source { name, version, licence, url }
-    };
-    let cublas = versions.iter().find(|(name, _)| name == "cuBLASLt").map_or("unknown", |(_, version)| version);
-    provenance.sources = vec![
-        source("profiler's own CUDA kernels", env!("CARGO_PKG_VERSION"), "Apache-2.0", "profiler/src/cuda/kernels"),
-        source("cuBLASLt", cublas, "LicenseRef-NVIDIA-CUDA", "https://docs.nvidia.com/cuda/cublas/"),
-    ];
+    provenance.sources = sources(versions);
     let mut notes = vec![
         "No vLLM ran. Whole passes of profiler's own operators were timed on this device with random weights and random \
          places in the KV cache: matrix products by cuBLASLt, attention and everything else by kernels of profiler's, \
@@ -37,6 +29,19 @@ pub(crate) fn relabel(profile: &mut Profile, history: &History, versions: &[(Str
     notes.append(&mut provenance.notes);
     provenance.notes = notes;
     (profile.host, profile.front_end) = host::rule(&profile.hardware);
+}
+
+/// What the engine's operators come from, by the versions of the programs that take part.
+pub(crate) fn sources(versions: &[(String, String)]) -> Vec<Source> {
+    let source = |name: &str, version: &str, licence: &str, url: &str| {
+        let [name, version, licence, url] = [name, version, licence, url].map(str::to_owned);
+        Source { name, version, licence, url }
+    };
+    let cublas = versions.iter().find(|(name, _)| name == "cuBLASLt").map_or("unknown", |(_, version)| version);
+    vec![
+        source("profiler's own CUDA kernels", env!("CARGO_PKG_VERSION"), "Apache-2.0", "profiler/src/cuda/kernels"),
+        source("cuBLASLt", cublas, "LicenseRef-NVIDIA-CUDA", "https://docs.nvidia.com/cuda/cublas/"),
+    ]
 }
 
 /// What 8 bits are for, and where that is not what vLLM does.

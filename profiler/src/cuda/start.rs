@@ -17,9 +17,9 @@ use super::shape::Shape;
 use crate::vllm::model::ModelDir;
 
 /// Tokens per KV block of the kernels that `--check-kernels` compiles: vLLM's usual.
-const BLOCK_SIZE: u32 = 16;
+pub(super) const BLOCK_SIZE: u32 = 16;
 /// Heads that `--check-kernels` compiles the kernels for: (width, query heads per key head).
-const CHECKED_HEADS: [(u32, u32); 4] = [(64, 1), (64, 8), (128, 4), (128, 5)];
+pub(super) const CHECKED_HEADS: [(u32, u32); 4] = [(64, 1), (64, 8), (128, 4), (128, 5)];
 
 /// Starts the engine for a model (a folder, a `config.json`, or a built-in model) on the device of this number.
 ///

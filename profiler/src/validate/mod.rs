@@ -6,6 +6,7 @@
 mod coverage;
 mod figures;
 mod gaps;
+pub(crate) mod pack;
 mod quality;
 mod table;
 

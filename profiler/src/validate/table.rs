@@ -104,7 +104,7 @@ fn figures(text: &mut String, figures: &[Figure]) -> Result<(), Error> {
     Ok(())
 }
 
-fn list(text: &mut String, title: &str, lines: &[String]) -> Result<(), Error> {
+pub(super) fn list(text: &mut String, title: &str, lines: &[String]) -> Result<(), Error> {
     if lines.is_empty() {
         return writeln!(text, "\n{title}: nothing");
     }

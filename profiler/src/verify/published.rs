@@ -93,7 +93,7 @@ pub(crate) fn read(bytes: &[u8], part: Part) -> Result<Vec<Row>> {
         if fields.text("backend")? != "vllm" || fields.text("mode")? != "agg" {
             continue;
         }
-        let is_calibration = fnv1a(fields.text("id")?) % PARTS == 0;
+        let is_calibration = fnv1a(fields.text("id")?).is_multiple_of(PARTS);
         let is_wanted = match part {
             Part::Calibration => is_calibration,
             Part::HeldOut => !is_calibration,

@@ -46,7 +46,7 @@ pub enum Operator {
     AllGather,
     /// NCCL's reduce-scatter; the axis counts what each rank begins with.
     ReduceScatter,
-    /// Tokens sent to the ranks of their experts and back (DeepEP). Shape: ranks, `hidden_size`, experts of a token. Curve
+    /// Tokens sent to the ranks of their experts and back (`DeepEP`). Shape: ranks, `hidden_size`, experts of a token. Curve
     /// over a rank's tokens.
     AllToAll,
 }

@@ -18,7 +18,7 @@ pub mod format;
 pub mod products;
 pub mod attention;
 pub mod experts;
-mod work;
+pub mod work;
 pub mod transfer;
 #[cfg(test)]
 mod transfer_tests;

@@ -19,7 +19,8 @@ struct Work {
 /// or the links. `format` and `variant` are those of its table, `sizes` the shape; `count` is what times stand over
 /// (tokens, requests, numbers), `context` the tokens that each request attends to, 0 but for grids. `None` if the shape or
 /// the format is unknown, or the GPU has no units for the format.
-pub(super) fn least_us(
+#[must_use]
+pub fn least_us(
     operator: Operator,
     [format, variant]: [&str; 2],
     sizes: &[u32],

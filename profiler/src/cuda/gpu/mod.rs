@@ -20,7 +20,12 @@ mod check_attention;
 mod check_fp8;
 mod speed;
 mod speed_products;
+mod replay;
+mod alone;
+mod alone_attention;
+mod alone_products;
 
+pub(crate) use alone::GpuTimer;
 pub(crate) use check::{KernelCheck, check};
 pub(crate) use model::GpuDevice;
 pub(crate) use open::Gpu;

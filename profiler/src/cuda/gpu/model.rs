@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
-use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
+use anyhow::{Result, ensure};
 use cudarc::driver::{CudaEvent, CudaGraph};
 use sim_core::batch::BatchComposition;
 
@@ -14,6 +13,7 @@ use super::memory::{Buffers, Layer, Resident, Weights};
 use super::open::{Gpu, timed_event};
 use super::operators::{Cache, Heads, Input, Operators};
 use super::products::{Factors, Products};
+use super::replay::captured;
 use crate::cuda::buffers::BufferSizes;
 use crate::cuda::device::{Device, DeviceState, PassTimes};
 use crate::cuda::layout::{LaunchKey, Layout};
@@ -145,14 +145,7 @@ impl GpuDevice {
         self.launch_pass(key)?;
         let stream = self.gpu.stream.clone();
         stream.synchronize()?;
-        stream.begin_capture(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)?;
-        let launched = self.launch_pass(key);
-        // The capture ends in any case, or the stream is lost.
-        let captured = stream.end_capture(CUgraphInstantiate_flags(0));
-        launched?;
-        let graph = captured?.context("the driver captured nothing")?;
-        graph.upload()?;
-        stream.synchronize()?;
+        let graph = captured(&stream, || self.launch_pass(key))?;
         self.graphs.insert(key, graph);
         Ok(())
     }

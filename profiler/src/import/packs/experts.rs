@@ -19,6 +19,9 @@ const VARIANTS: [&str; 2] = ["balanced", "power_law_1.2"];
 const MAX_RANKS: u32 = 16;
 const SHAPE: [&str; 6] = ["hidden_size", "inter_size", "topk", "num_experts", "moe_tp_size", "moe_ep_size"];
 
+/// Times by shape and tokens.
+type Curves = BTreeMap<[u32; 6], BTreeMap<u32, f64>>;
+
 /// A table for each number format and distribution.
 pub(super) fn tables(sources: &mut Sources) -> Result<Vec<CurveTable>> {
     let files = sources.package.read("moe_perf", &sources.version)?;
@@ -34,7 +37,7 @@ pub(super) fn tables(sources: &mut Sources) -> Result<Vec<CurveTable>> {
         let format = columns.text("moe_dtype", row).to_owned();
         is_kept.then(|| ((format, variant.to_owned()), shape, columns.count("num_tokens", row)))
     })?;
-    let mut tables: BTreeMap<(String, String), BTreeMap<[u32; 6], BTreeMap<u32, f64>>> = BTreeMap::new();
+    let mut tables: BTreeMap<(String, String), Curves> = BTreeMap::new();
     for ((table, shape, tokens), time) in measured.times {
         tables.entry(table).or_default().entry(shape).or_default().insert(tokens, time);
     }

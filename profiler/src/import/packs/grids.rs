@@ -6,11 +6,11 @@ use super::rounded;
 use super::tidy::Tidier;
 
 /// Times by requests and context.
-pub(super) type Cells = BTreeMap<(u32, u32), f64>;
+pub(crate) type Cells = BTreeMap<(u32, u32), f64>;
 
 /// The grid at these rows and columns; a row ends where the first thing in it was not measured, no later than the row
 /// above. `None` if there are fewer than two rows of two times.
-pub(super) fn grid(
+pub(crate) fn grid(
     cells: &Cells,
     [num_seqs, contexts]: [&[u32]; 2],
     table: &str,

@@ -9,11 +9,11 @@ mod attention;
 mod cold;
 mod collectives;
 mod experts;
-mod grids;
+pub(crate) mod grids;
 mod latent;
 mod products;
 mod states;
-mod tidy;
+pub(crate) mod tidy;
 
 use std::path::Path;
 
@@ -115,10 +115,12 @@ pub(crate) fn build(data: &Path, key: &str, date: &str) -> Result<Pack> {
 }
 
 /// Four figures: a pack is to be short, and no time is known better.
-fn rounded(time_us: f64) -> f64 {
+pub(crate) fn rounded(time_us: f64) -> f64 {
     if time_us <= 0.0 {
         return 0.0;
     }
-    let scale = 10_f64.powi(3 - time_us.log10().floor() as i32);
+    #[expect(clippy::cast_possible_truncation, reason = "a logarithm, below 400")]
+    let power = 3 - time_us.log10().floor() as i32;
+    let scale = 10_f64.powi(power);
     (time_us * scale).round() / scale
 }

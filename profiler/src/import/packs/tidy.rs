@@ -16,7 +16,7 @@ const NOTED: f64 = 0.15;
 
 /// How much was changed, by table.
 #[derive(Debug, Default)]
-pub(super) struct Tidier {
+pub(crate) struct Tidier {
     tables: BTreeMap<String, Change>,
     more: Vec<String>,
 }
@@ -30,21 +30,21 @@ struct Change {
 
 impl Tidier {
     /// A curve's times, made non-falling.
-    pub(super) fn curve(&mut self, table: &str, times: &[f64]) -> Vec<f64> {
+    pub(crate) fn curve(&mut self, table: &str, times: &[f64]) -> Vec<f64> {
         let smooth = smooth::isotonic_times(&lowered(times));
         self.count(table, times.iter().zip(&smooth));
         smooth
     }
 
     /// A grid's rows, made non-falling along both axes; a row may be shorter than the one above it.
-    pub(super) fn grid(&mut self, table: &str, rows: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    pub(crate) fn grid(&mut self, table: &str, rows: &[Vec<f64>]) -> Vec<Vec<f64>> {
         let (smooth, _) = smooth::grid(table, rows);
         self.count(table, rows.iter().flatten().zip(smooth.iter().flatten()));
         smooth
     }
 
     /// Something else that a reader of the pack must know.
-    pub(super) fn say(&mut self, note: String) {
+    pub(crate) fn say(&mut self, note: String) {
         if !self.more.contains(&note) {
             self.more.push(note);
         }
@@ -61,7 +61,7 @@ impl Tidier {
     }
 
     /// For the pack's notes.
-    pub(super) fn notes(&self) -> Vec<String> {
+    pub(crate) fn notes(&self) -> Vec<String> {
         let mut notes = self.more.clone();
         for (table, change) in &self.tables {
             let mean = 100.0 * change.sum / f64::from(change.num_points.max(1));
@@ -105,6 +105,6 @@ mod tests {
     #[test]
     fn what_stands_out_is_lowered_before_the_rest_is_made_monotone() {
         check(&[1.0, 2.0, 4.0], &[1.0, 2.0, 4.0]);
-        check(&[33.4, 18.9, 38.1, 18.5, 52.2, 64.8], &[19.7, 19.7, 19.7, 19.7, 52.2, 64.8]);
+        check(&[33.4, 18.9, 38.1, 18.5, 52.2, 64.8], &[19.94, 19.94, 19.94, 19.94, 52.2, 64.8]);
     }
 }
