@@ -36,6 +36,8 @@ struct Links {
     unread: Vec<(u32, Vec<u8>)>,
     /// The form changed while a run was under way.
     is_rerun_wanted: bool,
+    /// A run was asked for while its profile was made.
+    is_run_wanted: bool,
 }
 
 /// What a run under way is made from.
@@ -81,8 +83,17 @@ impl AppState {
         WorkerHandle::new(module, worker, move |reply| self.hear(reply), move |fault| self.worker_died(fault))
     }
 
-    /// Starts a run of what stands in the form; one under way is given up.
+    /// The worker that reads files and composes profiles.
+    fn new_reader(self, module: JsValue) -> Result<WorkerHandle, JsValue> {
+        WorkerHandle::new(module, None, move |reply| self.hear(reply), move |fault| self.reader_died(&fault))
+    }
+
+    /// Starts a run of what stands in the form; one under way is given up. While the profile is made, the run waits for it.
     pub(crate) fn run(self) {
+        if !self.is_made.get_untracked() {
+            LINKS.with_borrow_mut(|links| links.is_run_wanted = true);
+            return self.make();
+        }
         if LINKS.with_borrow(|links| links.under_way.is_some()) {
             self.stop_worker();
         }
@@ -91,7 +102,11 @@ impl AppState {
 
     /// Starts a run if runs are quick, or lets the results stand as stale.
     pub(crate) fn run_if_quick(self) {
-        let is_quick = self.current.with_untracked(|run| run.as_ref().is_none_or(|r| r.answer.wall_ms < QUICK_RUN_MS));
+        if !self.is_made.get_untracked() {
+            return;
+        }
+        let is_wanted = LINKS.with_borrow_mut(|links| std::mem::take(&mut links.is_run_wanted));
+        let is_quick = is_wanted || self.current.with_untracked(|run| run.as_ref().is_none_or(|r| r.answer.wall_ms < QUICK_RUN_MS));
         let is_busy = LINKS.with_borrow_mut(|links| {
             links.is_rerun_wanted |= links.under_way.is_some();
             links.under_way.is_some()
@@ -189,18 +204,35 @@ impl AppState {
 
     /// Lets the reader see what was dropped; it answers by [`Reply::Found`].
     pub(crate) fn ask_reader(self, name: String, content: Vec<u8>) {
+        let id = next_id();
+        LINKS.with_borrow_mut(|links| links.unread.push((id, content.clone())));
+        self.post_to_reader(Request::Read { id, name, content });
+    }
+
+    /// Asks the reader, which is started for the first question.
+    pub(crate) fn post_to_reader(self, request: Request) {
         let asked = LINKS.with_borrow_mut(|links| {
             if links.reader.is_none() {
-                links.reader = Some(self.new_handle(links.module.clone(), None)?);
+                links.reader = Some(self.new_reader(links.module.clone())?);
             }
-            links.last_id = links.last_id.wrapping_add(1);
-            let id = links.last_id;
-            links.unread.push((id, content.clone()));
-            links.reader.as_ref().map_or(Ok(()), |reader| reader.post(Request::Read { id, name, content }))
+            links.reader.as_ref().map_or(Ok(()), |reader| reader.post(request))
         });
         if let Err(error) = asked {
-            self.notify(NoticeKind::Error, &format!("the file cannot be read: {}", files::message(&error)));
+            self.notify(NoticeKind::Error, &format!("the worker cannot be asked: {}", files::message(&error)));
         }
+    }
+
+    /// Another reader takes its place.
+    fn reader_died(self, fault: &str) {
+        let restarted = LINKS.with_borrow_mut(|links| {
+            links.unread.clear();
+            links.reader.as_mut().map_or(Ok(()), WorkerHandle::restart)
+        });
+        if let Err(error) = restarted {
+            self.notify(NoticeKind::Error, &format!("the worker cannot be started: {}", files::message(&error)));
+        }
+        self.forget_packs();
+        self.reading_failed(&format!("The worker stopped: {fault}. This is a fault of ours."));
     }
 
     fn hear(self, reply: Reply) {
@@ -223,8 +255,12 @@ impl AppState {
             }
             Reply::Fault { id, message } => {
                 take_unread(id);
-                self.notify(NoticeKind::Error, &message);
+                if !self.hear_composing_fault(id, &message) {
+                    self.notify(NoticeKind::Error, &message);
+                }
             }
+            Reply::Composed { id, name, file } => self.hear_composed(id, name, file),
+            Reply::Fitted { id, fit } => self.hear_fit(id, fit),
             Reply::Requests { rows, .. } => self.rows.set(Arc::new(rows)),
             Reply::Gantt { window, .. } => self.gantt.set(Some(Arc::new(*window))),
             Reply::Export { file_name, media_type, content, .. } => {
@@ -233,8 +269,8 @@ impl AppState {
                 }
             }
             Reply::Found { id, name, found } => self.open_found(name, found, take_unread(id)),
-            // Of a run that was given up.
-            Reply::Progress { .. } | Reply::Answer { .. } => {}
+            // Of a run that was given up, or nothing to be done.
+            Reply::Progress { .. } | Reply::Answer { .. } | Reply::Packed { .. } => {}
         }
     }
 

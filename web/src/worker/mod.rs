@@ -5,6 +5,7 @@
 
 mod advice;
 pub(crate) mod cards;
+mod composing;
 mod date;
 mod export;
 mod gantt;

@@ -1,0 +1,318 @@
+//! The model: a field that searches the list of models while one types, and how far the profile is.
+
+use leptos::html;
+use leptos::prelude::*;
+use sim_core::models::catalogue::Catalogue;
+
+use super::icons::{CLOSE, Icon};
+use super::model_card::short;
+use crate::making::recognised;
+use crate::state::{AppState, Making};
+
+/// Most names that are shown at once.
+const MAX_SHOWN: usize = 40;
+
+/// Names that have every word of `query`; those that begin with it first.
+fn search(catalogue: &Catalogue, query: &str) -> Vec<String> {
+    let query = query.trim().to_lowercase();
+    let words: Vec<&str> = query.split([' ', '-', '_', '/']).filter(|word| !word.is_empty()).collect();
+    let entries = catalogue.entries().iter();
+    let mut found: Vec<(bool, &String)> = entries
+        .flat_map(|entry| std::iter::once(&entry.name).chain(&entry.aliases))
+        .filter_map(|name| {
+            let lower = name.to_lowercase();
+            let has_all = words.iter().all(|word| lower.contains(word));
+            has_all.then(|| (!short(&lower).starts_with(&query) && !lower.starts_with(&query), name))
+        })
+        .collect();
+    // Stable: otherwise the list's own order, the newest of each maker first.
+    found.sort_by_key(|(is_later, _)| *is_later);
+    found.into_iter().map(|(_, name)| name.clone()).take(MAX_SHOWN).collect()
+}
+
+/// What is offered for a text: names of the list, or the text itself with what it is taken for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Offer {
+    name: String,
+    note: Option<String>,
+}
+
+fn offers(catalogue: &Catalogue, query: &str) -> Vec<Offer> {
+    let mut offers: Vec<Offer> =
+        search(catalogue, query).into_iter().map(|name| Offer { name, note: None }).collect();
+    let typed = query.trim();
+    let is_listed = offers.iter().any(|offer| offer.name.eq_ignore_ascii_case(typed));
+    if !typed.is_empty() && !is_listed && let Ok(found) = catalogue.find(typed) {
+        let note = recognised(&found, typed).map(|other| format!("as {other}"));
+        offers.insert(0, Offer { name: typed.to_owned(), note });
+    }
+    offers
+}
+
+/// What the field and its list share.
+#[derive(Debug, Clone, Copy)]
+struct Search {
+    state: AppState,
+    /// What is typed; `None` while nobody does.
+    typed: RwSignal<Option<String>>,
+    is_open: RwSignal<bool>,
+    /// The offer that Enter takes.
+    active: RwSignal<Option<usize>>,
+    offers: Memo<Vec<Offer>>,
+    error: RwSignal<Option<String>>,
+}
+
+impl Search {
+    fn new(state: AppState) -> Self {
+        let typed = RwSignal::new(None::<String>);
+        let offers = Memo::new(move |_| {
+            let query = typed.get().unwrap_or_default();
+            state.catalogue.with(|list| list.as_ref().map(|list| offers(list, &query)).unwrap_or_default())
+        });
+        let (is_open, active, error) = (RwSignal::new(false), RwSignal::new(None), RwSignal::new(None));
+        Self { state, typed, is_open, active, offers, error }
+    }
+
+    fn open(self) {
+        self.state.load_catalogue();
+        self.is_open.set(true);
+    }
+
+    fn close(self) {
+        self.is_open.set(false);
+        self.active.set(None);
+        self.typed.set(None);
+    }
+
+    fn take(self, name: &str) {
+        self.error.set(self.state.choose_model(name).err());
+        self.close();
+    }
+
+    fn step(self, by: isize) {
+        self.open();
+        let count = self.offers.with_untracked(Vec::len);
+        let next = match self.active.get_untracked() {
+            _ if count == 0 => None,
+            None if by > 0 => Some(0),
+            None => count.checked_sub(1),
+            Some(place) => Some(place.saturating_add_signed(by).min(count - 1)),
+        };
+        self.active.set(next);
+        if let Some(place) = next
+            && let Some(option) = document().get_element_by_id(&option_id(place))
+        {
+            option.scroll_into_view_with_bool(false);
+        }
+    }
+
+    fn on_key(self, event: &leptos::ev::KeyboardEvent) {
+        match event.key().as_str() {
+            "ArrowDown" => self.step(1),
+            "ArrowUp" => self.step(-1),
+            "Enter" if !event.ctrl_key() && !event.meta_key() => {
+                let place = self.active.get_untracked();
+                let chosen = place.and_then(|place| self.offers.with_untracked(|all| all.get(place).cloned()));
+                let typed = self.typed.get_untracked().filter(|typed| !typed.trim().is_empty());
+                match chosen.map(|offer| offer.name).or(typed) {
+                    Some(name) => self.take(name.trim()),
+                    None => return,
+                }
+            }
+            "Escape" if self.is_open.get_untracked() => {
+                self.close();
+                // The page's Escape would cancel a run.
+                event.stop_propagation();
+            }
+            _ => return,
+        }
+        event.prevent_default();
+    }
+}
+
+fn option_id(place: usize) -> String {
+    format!("model-option-{place}")
+}
+
+/// The field.
+#[component]
+pub(super) fn ModelField() -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let search = Search::new(state);
+    let input = NodeRef::<html::Input>::new();
+    let current = Memo::new(move |_| {
+        let own = state.own_model.with(|own| own.as_ref().map(|own| own.name.clone()));
+        own.unwrap_or_else(|| state.recipe.with(crate::recipe::Recipe::model_name))
+    });
+    let owner = move || current.with(|name| name.rsplit_once('/').map(|(owner, _)| owner.to_owned()));
+    let shown = move || search.typed.get().unwrap_or_else(|| current.with(|name| short(name).to_owned()));
+    let typed = move |event: leptos::ev::Event| {
+        search.typed.set(Some(event_target_value(&event)));
+        search.active.set(None);
+        search.error.set(None);
+        search.open();
+    };
+    let focused = move |_| {
+        if let Some(input) = input.get_untracked() {
+            input.select();
+        }
+    };
+    let is_bad = move || search.error.with(Option::is_some) || has_failed(state);
+    view! {
+        <div class="field model-field">
+            <label class="field-label" for="model-input">
+                "Model" <span class="field-flag">{move || owner().map_or_else(|| "--model".to_owned(), |owner| format!("{owner}/"))}</span>
+            </label>
+            <div class="model-box">
+                <input
+                    type="text" id="model-input" data-testid="model-input" role="combobox" node_ref=input
+                    autocomplete="off" autocapitalize="off" spellcheck="false" aria-autocomplete="list"
+                    aria-controls="model-list" aria-expanded=move || if search.is_open.get() { "true" } else { "false" }
+                    aria-activedescendant=move || search.active.get().map(option_id)
+                    aria-invalid=move || is_bad().then_some("true") aria-describedby="model-said"
+                    placeholder="Search models, or type a name" prop:value=shown
+                    on:input=typed on:focus=focused on:click=move |_| search.open()
+                    on:keydown=move |event| search.on_key(&event) on:blur=move |_| search.close()
+                />
+                <ModelList search/>
+            </div>
+            <OwnModel/>
+            <Said search/>
+        </div>
+    }
+}
+
+fn has_failed(state: AppState) -> bool {
+    state.making.with(|making| matches!(making, Making::Failed { suggestions, .. } if !suggestions.is_empty()))
+}
+
+#[component]
+fn ModelList(search: Search) -> impl IntoView {
+    let options = move || {
+        let offers = search.offers.get();
+        let is_loaded = search.state.catalogue.with(Option::is_some);
+        if offers.is_empty() {
+            let text = if is_loaded { "Not in the list. Drop its config.json on the page." } else { "Loading the list…" };
+            return view! { <li class="model-none muted" role="option" aria-disabled="true" aria-selected="false">{text}</li> }.into_any();
+        }
+        offers.into_iter().enumerate().map(|(place, offer)| {
+            let (owner, name) = offer.name.rsplit_once('/').unwrap_or(("", &offer.name));
+            let aside = offer.note.clone().unwrap_or_else(|| owner.to_owned());
+            let (name, whole) = (name.to_owned(), offer.name.clone());
+            let choose = move |event: leptos::ev::PointerEvent| {
+                // The field keeps the focus.
+                event.prevent_default();
+            };
+            view! {
+                <li
+                    role="option" id=option_id(place) class="model-option"
+                    aria-selected=move || if search.active.get() == Some(place) { "true" } else { "false" }
+                    on:pointerdown=choose on:mousedown=move |event| event.prevent_default()
+                    on:click=move |_| search.take(&whole)
+                >
+                    <span>{name}</span> <span class="muted">{aside}</span>
+                </li>
+            }
+        }).collect_view().into_any()
+    };
+    view! {
+        <ul
+            id="model-list" role="listbox" aria-label="Models" class="model-list" data-testid="model-list"
+            hidden=move || !search.is_open.get()
+        >
+            {move || search.is_open.get().then(options)}
+        </ul>
+    }
+}
+
+/// The user's own `config.json`, which can be given up.
+#[component]
+fn OwnModel() -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let remove = move |_| {
+        state.own_model.set(None);
+        state.is_example.set(false);
+    };
+    move || state.own_model.get().map(|own| view! {
+        <div class="file-chip" data-testid="own-model">
+            <span class="file-chip-text">{own.file_name}<span class="muted">"your own model"</span></span>
+            <button
+                type="button" class="btn btn-ghost btn-icon" aria-label="Remove your model" data-testid="remove-model"
+                on:click=remove
+            >
+                <Icon shape=CLOSE/>
+            </button>
+        </div>
+    })
+}
+
+/// How far the profile is, and what is wrong with what was asked for.
+#[component]
+fn Said(search: Search) -> impl IntoView {
+    let state = search.state;
+    let said = move || match state.making.get() {
+        Making::Idle => search.error.get().map(|error| view! { <p class="field-error">{error}</p> }.into_any()),
+        Making::Composing => Some(view! { <p class="field-help">"Composing…"</p> }.into_any()),
+        Making::Loading(what, bytes) => {
+            let size = (bytes > 0).then(|| format!(" {:.1} MB", f64::from(bytes) / 1e6)).unwrap_or_default();
+            Some(view! {
+                <div class="making" data-testid="making">
+                    <span class="field-help">{format!("Loading {what}…{size}")}</span>
+                    <button
+                        type="button" class="btn btn-ghost" data-testid="cancel-loading"
+                        on:click=move |_| state.cancel_making()
+                    >
+                        "Cancel"
+                    </button>
+                    <progress class="run-progress" aria-label="Loading"></progress>
+                </div>
+            }.into_any())
+        }
+        Making::Failed { message, suggestions, can_retry } => Some(view! {
+            <div class="making" data-testid="making-failed">
+                <p class="field-error">{message}"."</p>
+                {can_retry.then(|| view! {
+                    <button type="button" class="btn" data-testid="retry" on:click=move |_| state.make()>"Try again"</button>
+                })}
+                {suggestions.into_iter().map(|name| {
+                    let whole = name.clone();
+                    view! {
+                        <button type="button" class="btn btn-suggest" on:click=move |_| search.take(&whole)>{name}</button>
+                    }
+                }).collect_view()}
+            </div>
+        }.into_any()),
+    };
+    view! { <div id="model-said" aria-live="polite">{said}</div> }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list() -> Catalogue {
+        Catalogue::from_json(include_bytes!("../../../../www/models.json")).expect("the site's list")
+    }
+
+    #[track_caller]
+    fn check(query: &str, first: &str) {
+        let found = offers(&list(), query);
+        assert_eq!(found.first().map(|offer| offer.name.as_str()), Some(first), "{query}: {found:?}");
+    }
+
+    #[test]
+    fn words_in_any_order_find_a_model() {
+        check("qwen3-32b", "Qwen/Qwen3-32B");
+        check("70b llama 3.3", "meta-llama/Llama-3.3-70B-Instruct");
+        check("mixtral", "mistralai/Mixtral-8x7B-v0.1");
+    }
+
+    #[test]
+    fn a_name_beyond_the_list_is_offered_as_what_it_is_taken_for() {
+        let found = offers(&list(), "me/Qwen3-32B-AWQ");
+        let first = found.first().expect("an offer");
+        assert_eq!((first.name.as_str(), first.note.as_deref()), ("me/Qwen3-32B-AWQ", Some("as Qwen/Qwen3-32B, AWQ")));
+        assert_eq!(offers(&list(), "nobody-knows-this"), []);
+        assert_eq!(offers(&list(), "").len(), MAX_SHOWN, "all, up to a limit");
+    }
+}

@@ -1,0 +1,290 @@
+//! The GPU, how many, and the number formats.
+
+use leptos::prelude::*;
+use sim_core::operators::gpu_table;
+use sim_core::scenario::DEFAULT_GPU;
+
+use super::icons::{CLOSE, Icon};
+use crate::fitting::NUM_GPUS;
+use crate::protocol::Fit;
+use crate::state::AppState;
+
+/// The fields.
+#[component]
+pub(super) fn SetupFields() -> impl IntoView {
+    view! {
+        <div class="setup-grid">
+            <GpuField/>
+            <GpusField/>
+            <FormatField/>
+            <KvField/>
+        </div>
+        <FitNotes/>
+        <Experts/>
+    }
+}
+
+/// Sets a flag; what is refused is told at the model by the next step.
+fn choose(state: AppState, flag: &str, value: &str) {
+    state.is_example.set(false);
+    if let Err(fault) = state.set_flag(flag, value) {
+        state.notify(crate::state::NoticeKind::Error, &fault);
+    }
+}
+
+/// A flag's value as it is in the form.
+fn given(state: AppState, flag: &'static str) -> Memo<Option<String>> {
+    Memo::new(move |_| state.scenario.with(|scenario| scenario.get(flag).map(str::to_owned)))
+}
+
+/// The GPUs, the measured ones first.
+#[component]
+fn GpuField() -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let current = given(state, "gpu");
+    let current = Memo::new(move |_| current.get().unwrap_or_else(|| DEFAULT_GPU.to_owned()));
+    let changed = move |event: leptos::ev::Event| {
+        let key = event_target_value(&event);
+        choose(state, "gpu", if key == DEFAULT_GPU { "" } else { &key });
+    };
+    let stranger = move || current.with(|key| gpu_table::find(key).is_none().then(|| key.clone()));
+    view! {
+        <div class="field">
+            <label class="field-label" for="gpu-select">"GPU"</label>
+            {move || match state.own_gpu.get() {
+                Some(own) => view! {
+                    <div class="file-chip" data-testid="own-gpu">
+                        <span class="file-chip-text">{own.name}</span>
+                        <button
+                            type="button" class="btn btn-ghost btn-icon" aria-label="Remove your GPU"
+                            on:click=move |_| state.set_own_gpu(None, false)
+                        >
+                            <Icon shape=CLOSE/>
+                        </button>
+                    </div>
+                }.into_any(),
+                None => view! {
+                    <select id="gpu-select" data-testid="gpu-select" on:change=changed>
+                        {move || stranger().map(|key| view! { <option value="" selected>{key}</option> })}
+                        {gpu_table::known().into_iter().map(|gpu| {
+                            let (key, value) = (gpu.key.clone(), gpu.key);
+                            let is_it = move || current.with(|current| *current == key);
+                            view! { <option value=value prop:selected=is_it>{gpu.label}</option> }
+                        }).collect_view()}
+                    </select>
+                }.into_any(),
+            }}
+        </div>
+    }
+}
+
+/// What is known of a number of GPUs.
+fn fit_of(state: AppState, num_gpus: u32) -> Option<Fit> {
+    state.fits.with(|fits| fits.iter().find(|fit| fit.num_gpus == num_gpus && !fit.fault.is_empty()).cloned())
+}
+
+/// How many GPUs share each layer.
+#[component]
+fn GpusField() -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let number = Memo::new(move |_| {
+        let number = state.scenario.with(|scenario| scenario.get("tensor-parallel-size").map(str::to_owned));
+        number.and_then(|number| number.parse::<u32>().ok()).unwrap_or(1)
+    });
+    let offered = Memo::new(move |_| {
+        let mut offered = NUM_GPUS.to_vec();
+        if !offered.contains(&number.get()) {
+            offered.push(number.get());
+        }
+        offered
+    });
+    view! {
+        <fieldset class="field segments-field">
+            <legend class="field-label">"GPUs"</legend>
+            <div class="segments">
+                <For each=move || offered.get() key=|number| *number let:count>
+                    <label
+                        class="segment" class:segment-bad=move || fit_of(state, count).is_some()
+                        title=move || fit_of(state, count).map(|fit| fit.fault).unwrap_or_default()
+                    >
+                        <input
+                            type="radio" name="num-gpus" value=count.to_string() data-testid=format!("gpus-{count}")
+                            prop:checked=move || number.get() == count aria-describedby="fit-notes"
+                            on:change=move |_| {
+                                let value = if count == 1 { String::new() } else { count.to_string() };
+                                choose(state, "tensor-parallel-size", &value);
+                            }
+                        />
+                        <span>{count}</span>
+                    </label>
+                </For>
+            </div>
+        </fieldset>
+    }
+}
+
+/// Why some numbers of GPUs are marked, in one line.
+fn fit_notes(fits: &[Fit]) -> Option<String> {
+    let list = |is_too_small: bool| {
+        let numbers = fits.iter().filter(|fit| !fit.fault.is_empty() && fit.is_too_small == is_too_small);
+        numbers.map(|fit| fit.num_gpus.to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let small = list(true);
+    let small = (!small.is_empty()).then(|| format!("Too little memory with {small}."));
+    let others = fits.iter().filter(|fit| !fit.fault.is_empty() && !fit.is_too_small);
+    let others: Vec<String> = others.map(|fit| format!("{}: {}.", fit.num_gpus, fit.fault)).collect();
+    let told: Vec<String> = small.into_iter().chain(others).collect();
+    (!told.is_empty()).then(|| told.join(" "))
+}
+
+#[component]
+fn FitNotes() -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let told = Memo::new(move |_| state.fits.with(|fits| fit_notes(fits)));
+    view! {
+        <p class="field-help fit-notes" id="fit-notes" data-testid="fit-notes" hidden=move || told.with(Option::is_none)>
+            {move || told.get().unwrap_or_default()}
+        </p>
+    }
+}
+
+/// A choice of the formats: what it sets, and its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Format {
+    /// The checkpoint's own.
+    Own,
+    /// `--quantization`.
+    Method(String),
+    /// Another checkpoint of the model.
+    Checkpoint(String),
+}
+
+/// Endings of names, with what the weights then are.
+const CHECKPOINTS: [(&str, &str); 3] =
+    [("AWQ", "AWQ, 4 bits"), ("quantized.w4a16", "GPTQ, 4 bits"), ("NVFP4", "NVFP4, 4 bits")];
+
+/// The formats that apply to the model in the form, with their names.
+fn formats(state: AppState) -> Vec<(Format, String)> {
+    let facts = state.model_facts();
+    let own = facts.as_ref().and_then(|facts| facts.quantization.clone().or_else(|| facts.dtype.clone()));
+    let own = own.as_deref().map_or("bf16", |name| if name == "bfloat16" { "bf16" } else { name });
+    let mut all = vec![(Format::Own, format!("checkpoint's ({own})"))];
+    let is_quantized = facts.is_some_and(|facts| facts.quantization.is_some());
+    if !is_quantized {
+        all.push((Format::Method("fp8".to_owned()), "fp8, made by vLLM".to_owned()));
+    }
+    let given = state.scenario.with(|scenario| scenario.get("quantization").map(str::to_owned));
+    if let Some(method) = given.filter(|method| is_quantized || method != "fp8") {
+        all.push((Format::Method(method.clone()), method));
+    }
+    let model = state.recipe.with(crate::recipe::Recipe::model_name);
+    let has_own = state.own_model.with(Option::is_some);
+    state.catalogue.with(|catalogue| {
+        let Some(catalogue) = catalogue.as_ref().filter(|_| !has_own) else { return };
+        let Ok(found) = catalogue.find(&model) else { return };
+        if found.variant.is_some() {
+            let name = found.entry.name.clone();
+            all.push((Format::Checkpoint(name), "not quantised".to_owned()));
+        }
+        for (ending, label) in CHECKPOINTS.iter().filter(|_| !is_quantized) {
+            let name = format!("{model}-{ending}");
+            if catalogue.find(&name).is_ok() {
+                all.push((Format::Checkpoint(name), (*label).to_owned()));
+            }
+        }
+    });
+    all
+}
+
+/// Number format of the weights.
+#[component]
+fn FormatField() -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let all = Memo::new(move |_| formats(state));
+    let current = given(state, "quantization");
+    let changed = move |event: leptos::ev::Event| {
+        let place = event_target_value(&event).parse::<usize>().ok();
+        let chosen = place.and_then(|place| all.with_untracked(|all| all.get(place).map(|(format, _)| format.clone())));
+        match chosen {
+            Some(Format::Own) => choose(state, "quantization", ""),
+            Some(Format::Method(method)) => choose(state, "quantization", &method),
+            Some(Format::Checkpoint(name)) => {
+                choose(state, "quantization", "");
+                state.choose_model(&name).ok();
+            }
+            None => {}
+        }
+    };
+    let is_it = move |format: &Format| match format {
+        Format::Own => current.with(Option::is_none),
+        Format::Method(method) => current.with(|current| current.as_ref() == Some(method)),
+        Format::Checkpoint(_) => false,
+    };
+    view! {
+        <div class="field">
+            <label class="field-label" for="format-select">"Weights"</label>
+            <select id="format-select" data-testid="format-select" on:change=changed>
+                {move || all.get().into_iter().enumerate().map(|(place, (format, name))| view! {
+                    <option value=place.to_string() prop:selected=move || is_it(&format)>{name}</option>
+                }).collect_view()}
+            </select>
+        </div>
+    }
+}
+
+/// Number format of keys and values.
+#[component]
+fn KvField() -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let current = given(state, "kv-cache-dtype");
+    let is_it = move |value: &str| current.with(|current| current.as_deref().unwrap_or("auto") == value);
+    let changed = move |event: leptos::ev::Event| {
+        let value = event_target_value(&event);
+        choose(state, "kv-cache-dtype", if value == "auto" { "" } else { &value });
+    };
+    let other = move || current.get().filter(|value| !matches!(value.as_str(), "auto" | "fp8"));
+    view! {
+        <div class="field">
+            <label class="field-label" for="kv-select">"KV cache"</label>
+            <select id="kv-select" data-testid="kv-select" on:change=changed>
+                <option value="auto" prop:selected=move || is_it("auto")>"auto (the model's)"</option>
+                <option value="fp8" prop:selected=move || is_it("fp8")>"fp8"</option>
+                {move || other().map(|value| view! { <option value=value.clone() selected>{value.clone()}</option> })}
+            </select>
+        </div>
+    }
+}
+
+/// Whether experts are shared out; for models that have some.
+#[component]
+fn Experts() -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let has_experts = Memo::new(move |_| state.model_facts().is_some_and(|facts| facts.num_experts > 0));
+    let is_on = Memo::new(move |_| {
+        state.scenario.with(|scenario| scenario.get("enable-expert-parallel") == Some("true"))
+    });
+    let changed = move |event: leptos::ev::Event| {
+        choose(state, "enable-expert-parallel", if event_target_checked(&event) { "true" } else { "" });
+    };
+    view! {
+        <Show when=move || has_experts.get() || is_on.get()>
+            <label class="field-check">
+                <input type="checkbox" data-testid="expert-parallel" prop:checked=is_on on:change=changed/>
+                "Expert parallel" <span class="field-flag">"--enable-expert-parallel"</span>
+            </label>
+        </Show>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marked_numbers_of_gpus_are_explained_in_one_line() {
+        let fit = |num_gpus, fault: &str, is_too_small| Fit { num_gpus, fault: fault.to_owned(), is_too_small };
+        let fits = [fit(1, "no room", true), fit(2, "no room", true), fit(4, "", false), fit(8, "40 heads", false)];
+        assert_eq!(fit_notes(&fits).as_deref(), Some("Too little memory with 1, 2. 8: 40 heads."));
+        assert_eq!(fit_notes(&fits[2..3]), None);
+    }
+}

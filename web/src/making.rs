@@ -1,0 +1,308 @@
+//! From what the form says of model and GPU to a profile: what is missing is loaded, then the worker composes.
+//!
+//! Every step ends in [`AppState::make`], which looks again at what the form says by then. So a choice that was made
+//! meanwhile is no special case, and nothing is made twice.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use sim_core::models::catalogue::{Catalogue, FoundModel, UnknownModel};
+use sim_core::operators::gpu_table;
+use sim_core::profile::Profile;
+use sim_core::scenario::ModelConfig;
+use web_sys::AbortController;
+
+use crate::files;
+use crate::gallery::DEFAULT_PROFILE;
+use crate::protocol::{Recipe as Asked, Request};
+use crate::recipe::{OWN_PACK, Recipe};
+use crate::simulation::next_id;
+use crate::state::{AppState, Making, NoticeKind, Origin, OwnFile, ProfileChoice, RunState, Source};
+
+/// What is under way, and what the worker has.
+#[derive(Default)]
+struct Kitchen {
+    /// The profile of the first visit.
+    default: Option<Arc<Vec<u8>>>,
+    is_catalogue_loading: bool,
+    /// The pack on its way, by its key.
+    loading: Option<(String, AbortController)>,
+    /// The packs that the worker has.
+    packs: BTreeSet<String>,
+    composing: Option<(u32, Recipe)>,
+}
+
+thread_local! {
+    static KITCHEN: RefCell<Kitchen> = RefCell::default();
+}
+
+impl AppState {
+    /// A change of model or GPU makes another profile.
+    pub(crate) fn follow_recipe(self) {
+        Effect::new(move |_| {
+            let (_, _) = (self.recipe.track(), self.source.track());
+            untrack(|| self.make());
+        });
+    }
+
+    /// Takes the next step towards the profile of what stands in the form, if it is not there.
+    pub(crate) fn make(self) {
+        if self.source.get_untracked() != Source::Form || self.is_made.get_untracked() {
+            self.making.set(Making::Idle);
+            return;
+        }
+        let recipe = self.recipe.get_untracked();
+        if recipe.is_default() {
+            return self.take_default(recipe);
+        }
+        let config = match self.config_of(&recipe) {
+            Ok(Some(config)) => config,
+            Ok(None) => return self.load_catalogue(),
+            Err(error) => return self.cannot_make(error.to_string(), suggestions(error), false),
+        };
+        let key = recipe.pack_key();
+        if KITCHEN.with_borrow(|kitchen| !kitchen.packs.contains(&key)) {
+            return self.load_pack(&key);
+        }
+        let id = next_id();
+        KITCHEN.with_borrow_mut(|kitchen| kitchen.composing = Some((id, recipe.clone())));
+        self.making.set(Making::Composing);
+        self.post_to_reader(Request::Compose { id, recipe: asked(&recipe, recipe.flags(), config) });
+    }
+
+    /// What the model's `config.json` says; `None` while the list of models is not there.
+    pub(crate) fn config_of(self, recipe: &Recipe) -> Result<Option<Vec<u8>>, UnknownModel> {
+        if let Some(own) = &recipe.model {
+            return Ok(Some(own.content.to_vec()));
+        }
+        self.catalogue.with_untracked(|catalogue| {
+            let Some(catalogue) = catalogue else { return Ok(None) };
+            catalogue.find(&recipe.model_name()).map(|found| Some(found.config_json()))
+        })
+    }
+
+    /// Facts of the model in the form; `None` if it is not known, or the list of models is not there.
+    pub(crate) fn model_facts(self) -> Option<ModelConfig> {
+        let recipe = self.recipe.get();
+        self.catalogue.track();
+        let config = self.config_of(&recipe).ok().flatten()?;
+        ModelConfig::from_json(&config).ok()
+    }
+
+    fn take_default(self, recipe: Recipe) {
+        if let Some(file) = KITCHEN.with_borrow(|kitchen| kitchen.default.clone()) {
+            return self.take_composed(DEFAULT_PROFILE.to_owned(), file, recipe);
+        }
+        leptos::task::spawn_local(async move {
+            match self.default_file().await {
+                Ok(_) => self.make(),
+                Err(fault) => self.cannot_make(fault, Vec::new(), true),
+            }
+        });
+    }
+
+    /// The profile of the first visit.
+    pub(crate) async fn default_file(self) -> Result<Arc<Vec<u8>>, String> {
+        if let Some(file) = KITCHEN.with_borrow(|kitchen| kitchen.default.clone()) {
+            return Ok(file);
+        }
+        let file = Arc::new(files::fetch(&format!("profiles/{DEFAULT_PROFILE}.json")).await?);
+        KITCHEN.with_borrow_mut(|kitchen| kitchen.default = Some(file.clone()));
+        Ok(file)
+    }
+
+    /// The list of models is there soon, and then the next step is taken.
+    pub(crate) fn load_catalogue(self) {
+        let is_needed = self.catalogue.with_untracked(Option::is_none);
+        if !is_needed || KITCHEN.with_borrow_mut(|kitchen| std::mem::replace(&mut kitchen.is_catalogue_loading, true)) {
+            return;
+        }
+        leptos::task::spawn_local(async move {
+            let loaded = self.fetch_catalogue().await;
+            KITCHEN.with_borrow_mut(|kitchen| kitchen.is_catalogue_loading = false);
+            match loaded {
+                Ok(()) => self.make(),
+                Err(fault) if self.is_wanted() => self.cannot_make(fault, Vec::new(), true),
+                // Nobody waits for it: it is tried again when somebody does.
+                Err(_) => {}
+            }
+        });
+    }
+
+    /// The list of models, if it is not there.
+    pub(crate) async fn fetch_catalogue(self) -> Result<(), String> {
+        if self.catalogue.with_untracked(Option::is_some) {
+            return Ok(());
+        }
+        let content = files::fetch("models.json").await?;
+        let catalogue = Catalogue::from_json(&content).map_err(|error| error.to_string())?;
+        self.catalogue.set(Some(Arc::new(catalogue)));
+        Ok(())
+    }
+
+    /// What will be needed as soon as somebody chooses a model or GPU: there while they look for it.
+    pub(crate) fn prepare(self) {
+        self.load_catalogue();
+        let recipe = self.recipe.get_untracked();
+        let key = recipe.pack_key();
+        if KITCHEN.with_borrow(|kitchen| !kitchen.packs.contains(&key) && kitchen.loading.is_none()) {
+            self.load_pack(&key);
+        }
+    }
+
+    /// Whether the worker has the GPU of the form.
+    pub(crate) fn has_pack(self, recipe: &Recipe) -> bool {
+        KITCHEN.with_borrow(|kitchen| kitchen.packs.contains(&recipe.pack_key()))
+    }
+
+    /// Whether the form waits for a profile.
+    fn is_wanted(self) -> bool {
+        self.source.get_untracked() == Source::Form && !self.is_made.get_untracked()
+    }
+
+    fn load_pack(self, key: &str) {
+        if let Some(own) = self.own_gpu.get_untracked().filter(|_| key == OWN_PACK) {
+            return self.take_pack(key.to_owned(), own.content.to_vec());
+        }
+        let Some(gpu) = gpu_table::find(key) else {
+            let known: Vec<String> = gpu_table::known().into_iter().map(|gpu| gpu.key).collect();
+            let fault = format!("--gpu {key}: no such GPU is known; there are {}", known.join(", "));
+            return self.cannot_make(fault, Vec::new(), false);
+        };
+        let is_under_way = KITCHEN.with_borrow(|kitchen| kitchen.loading.as_ref().is_some_and(|(one, _)| one == key));
+        if is_under_way {
+            return self.tell_loading(&gpu.label, 0);
+        }
+        let Ok(controller) = AbortController::new() else { return };
+        let signal = controller.signal();
+        let before = KITCHEN.with_borrow_mut(|kitchen| kitchen.loading.replace((key.to_owned(), controller)));
+        if let Some((_, other)) = before {
+            other.abort();
+        }
+        self.tell_loading(&gpu.label, 0);
+        let key = key.to_owned();
+        leptos::task::spawn_local(async move {
+            let told = |bytes| self.tell_loading(&gpu.label, bytes);
+            let loaded = files::fetch_in_pieces(&format!("packs/{key}.json"), &signal, told).await;
+            if signal.aborted() {
+                return;
+            }
+            KITCHEN.with_borrow_mut(|kitchen| kitchen.loading = None);
+            match loaded {
+                Ok(content) => self.take_pack(key, content),
+                Err(fault) if self.is_wanted() => self.cannot_make(fault, Vec::new(), true),
+                Err(_) => {}
+            }
+        });
+    }
+
+    fn tell_loading(self, label: &str, bytes: u32) {
+        if self.is_wanted() {
+            self.making.set(Making::Loading(format!("operator times of the {label}"), bytes));
+        }
+    }
+
+    fn take_pack(self, key: String, content: Vec<u8>) {
+        KITCHEN.with_borrow_mut(|kitchen| kitchen.packs.insert(key.clone()));
+        self.post_to_reader(Request::Pack { id: next_id(), key, content });
+        self.num_packs.update(|count| *count = count.wrapping_add(1));
+        self.make();
+    }
+
+    /// Another GPU of the user's own, or none. The worker has it already if it `is_known` there.
+    pub(crate) fn set_own_gpu(self, gpu: Option<OwnFile>, is_known: bool) {
+        KITCHEN.with_borrow_mut(|kitchen| match is_known {
+            true => kitchen.packs.insert(OWN_PACK.to_owned()),
+            false => kitchen.packs.remove(OWN_PACK),
+        });
+        self.num_packs.update(|count| *count = count.wrapping_add(1));
+        self.own_gpu.set(gpu);
+    }
+
+    /// The worker is another one: it has nothing.
+    pub(crate) fn forget_packs(self) {
+        KITCHEN.with_borrow_mut(|kitchen| {
+            kitchen.packs.clear();
+            kitchen.composing = None;
+        });
+    }
+
+    /// Nothing more is heard of what the reader was asked.
+    pub(crate) fn reading_failed(self, fault: &str) {
+        if self.is_wanted() {
+            self.cannot_make(fault.to_owned(), Vec::new(), true);
+        } else {
+            self.notify(NoticeKind::Error, fault);
+        }
+    }
+
+    /// Gives up what is loaded.
+    pub(crate) fn cancel_making(self) {
+        let under_way = KITCHEN.with_borrow_mut(|kitchen| kitchen.loading.take());
+        if let Some((_, controller)) = under_way {
+            controller.abort();
+            self.cannot_make("Loading was cancelled".to_owned(), Vec::new(), true);
+        }
+    }
+
+    fn cannot_make(self, message: String, suggestions: Vec<String>, can_retry: bool) {
+        self.run_state.set(RunState::Failed(message.clone()));
+        self.making.set(Making::Failed { message, suggestions, can_retry });
+    }
+
+    /// The worker has composed a profile.
+    pub(crate) fn hear_composed(self, id: u32, name: String, file: Vec<u8>) {
+        let is_it = |composing: &mut (u32, Recipe)| composing.0 == id;
+        let Some((_, recipe)) = KITCHEN.with_borrow_mut(|kitchen| kitchen.composing.take_if(is_it)) else { return };
+        if self.source.get_untracked() == Source::Form && self.recipe.with_untracked(|now| *now == recipe) {
+            self.take_composed(name, Arc::new(file), recipe);
+        }
+    }
+
+    fn take_composed(self, name: String, file: Arc<Vec<u8>>, recipe: Recipe) {
+        match Profile::from_json(&file) {
+            Ok(profile) => {
+                let origin = Origin::Composed(Box::new(recipe));
+                self.profile.set(Some(ProfileChoice { name, file, profile: Arc::new(profile), origin }));
+                self.making.set(Making::Idle);
+                if matches!(self.run_state.get_untracked(), RunState::Failed(_)) {
+                    self.run_state.set(RunState::Idle);
+                }
+            }
+            Err(error) => self.cannot_make(error.to_string(), Vec::new(), false),
+        }
+    }
+
+    /// Whether the fault of this message was one of composing; it is told then.
+    pub(crate) fn hear_composing_fault(self, id: u32, message: &str) -> bool {
+        let is_it = |composing: &mut (u32, Recipe)| composing.0 == id;
+        let is_ours = KITCHEN.with_borrow_mut(|kitchen| kitchen.composing.take_if(is_it).is_some());
+        if is_ours && self.is_wanted() {
+            self.cannot_make(message.to_owned(), Vec::new(), false);
+        }
+        is_ours
+    }
+}
+
+pub(crate) fn asked(recipe: &Recipe, flags: Vec<(String, Option<String>)>, config: Vec<u8>) -> Asked {
+    let model = recipe.model.as_ref().map(|own| own.name.clone()).unwrap_or_default();
+    Asked { flags, model, config, pack: recipe.pack_key() }
+}
+
+/// Names that may be meant.
+fn suggestions(error: UnknownModel) -> Vec<String> {
+    match error {
+        UnknownModel::Unknown { suggestions, .. } => suggestions,
+        UnknownModel::Refused { .. } => Vec::new(),
+        _ => Vec::new(),
+    }
+}
+
+/// What was found for another name than it has: its own name, and the quantisation that the name asked for adds.
+pub(crate) fn recognised(found: &FoundModel<'_>, asked: &str) -> Option<String> {
+    let variant = found.variant.map(|variant| format!(", {variant}")).unwrap_or_default();
+    let told = format!("{}{variant}", found.entry.name);
+    (told != asked).then_some(told)
+}
