@@ -39,6 +39,23 @@ pub(crate) struct Answer {
     pub(crate) bench_table: String,
     /// The engine's summary as name and value, as `profiler simulate` prints it.
     pub(crate) engine_lines: Vec<(String, String)>,
+    /// The same requests at both ends of an estimated profile's range, the faster first; none with other profiles.
+    pub(crate) bounds: Vec<Bound>,
+}
+
+/// A run at an end of an estimate's range.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Bound {
+    /// By which the time of every pass was multiplied.
+    pub(crate) factor: f64,
+    /// Share of requests that meet every objective.
+    pub(crate) share_met: f64,
+    /// Good requests per second.
+    pub(crate) goodput: f64,
+    /// As those of the answer.
+    pub(crate) totals: Totals,
+    /// As those of the answer.
+    pub(crate) metrics: Vec<Metric>,
 }
 
 /// The facts of a profile that belong beside every number made from it.
@@ -46,7 +63,7 @@ pub(crate) struct Answer {
 pub(crate) struct ProfileCard {
     /// Its name in the gallery, or the file's.
     pub(crate) name: String,
-    /// `measured`, `derived` or `synthetic`.
+    /// `measured`, `derived`, `estimated` or `synthetic`.
     pub(crate) kind: String,
     /// The model.
     pub(crate) model: String,
@@ -68,6 +85,8 @@ pub(crate) struct ProfileCard {
     pub(crate) measured_share: f64,
     /// Share of the device time beyond the profile's samples, 0 to 1.
     pub(crate) extrapolated_share: f64,
+    /// What is to be said of an estimate; empty with other profiles.
+    pub(crate) estimated: String,
 }
 
 /// A resolved setting.
@@ -257,11 +276,12 @@ pub(crate) struct TimeSeries {
 records! {
     Answer {
         digest, num_requests, num_finished, num_skipped, wall_ms, profile, engine, kv_cache, warnings, verdict,
-        spec_decoding, totals, metrics, ttft_split, series, bench_table, engine_lines,
+        spec_decoding, totals, metrics, ttft_split, series, bench_table, engine_lines, bounds,
     }
+    Bound { factor, share_met, goodput, totals, metrics }
     ProfileCard {
         name, kind, model, hardware, vllm_version, date, sources, notes, validation_runs, validation_steps,
-        measured_share, extrapolated_share,
+        measured_share, extrapolated_share, estimated,
     }
     EngineField { field, value, reason, is_given }
     KvCache { num_gpu_blocks, num_tokens, max_concurrency, groups }

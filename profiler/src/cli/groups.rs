@@ -15,23 +15,19 @@ use sim_core::models::{
 use sim_core::scenario::told;
 
 use crate::import::read_limited;
+use crate::simulate::library::{catalogue, pack};
+use crate::simulate::model_source::model_file;
 use crate::simulate::scenario_flags::EngineFlags;
 
 /// Which model, and what of the engine decides about its cache.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The model's config.json
-    #[arg(value_name = "CONFIG.json")]
-    config: PathBuf,
+    /// The model, as --model takes it: a config.json, a folder that has one, or a name
+    #[arg(value_name = "CONFIG.json", conflicts_with = "model")]
+    config: Option<String>,
     /// The config.json of the drafter that --speculative-config names, if it has one of its own
     #[arg(long, value_name = "CONFIG.json")]
     drafter_config: Option<PathBuf>,
-    /// Number format of the weights: float16, bfloat16 or float32 [default: the file's]
-    #[arg(long, value_parser = parser(Dtype::from_name))]
-    dtype: Option<Dtype>,
-    /// Number format of keys and values: auto, fp8, float16 or bfloat16 [default: auto]
-    #[arg(long, value_parser = parser(KvCacheDtype::from_name))]
-    kv_cache_dtype: Option<KvCacheDtype>,
     /// Number format of a state's convolution [default: the weights']
     #[arg(long, value_parser = parser(Dtype::from_name))]
     mamba_cache_dtype: Option<Dtype>,
@@ -41,9 +37,9 @@ pub(super) struct Args {
     /// Attention kernels by vLLM's name [default: those it chooses on the GPU]
     #[arg(long, value_parser = parser(AttentionBackend::from_name))]
     attention_backend: Option<AttentionBackend>,
-    /// Compute capability of the GPU, which decides about kernels
-    #[arg(long, value_name = "X.Y", default_value = "9.0", value_parser = parser(ComputeCapability::from_name))]
-    compute_capability: ComputeCapability,
+    /// Compute capability of the GPU, which decides about kernels [default: that of --gpu]
+    #[arg(long, value_name = "X.Y", value_parser = parser(ComputeCapability::from_name))]
+    compute_capability: Option<ComputeCapability>,
     #[command(flatten)]
     engine: EngineFlags,
 }
@@ -65,8 +61,8 @@ impl Args {
             args.num_gpu_blocks_override = Some(i64::from(u32::MAX));
         }
         let settings = self.settings(&args)?;
-        let config = read_limited(&self.config, MAX_BYTES)?;
-        let name = || self.config.display().to_string();
+        let (name, config) = self.model()?;
+        let name = || name.clone();
         let model = ModelKvCache::from_json(&config, &settings).with_context(name)?;
         let drafter = self.drafter(&args, &config, &settings).with_context(name)?;
         let mut text = String::new();
@@ -87,17 +83,41 @@ impl Args {
         Ok(true)
     }
 
+    /// What the model is called here, and its `config.json`.
+    fn model(&self) -> Result<(String, Vec<u8>)> {
+        let given = self.config.as_deref().or_else(|| self.engine.scenario.get("model"));
+        let given = given.context("give a model: a config.json, a folder that has one, or --model NAME")?;
+        let config = match model_file(given)? {
+            Some(file) => file.config,
+            None => catalogue()?.find(given)?.config_json(),
+        };
+        Ok((given.to_owned(), config))
+    }
+
+    /// The compute capability that was given, or the GPU's.
+    fn compute_capability(&self) -> Result<ComputeCapability> {
+        if let Some(given) = self.compute_capability {
+            return Ok(given);
+        }
+        let Some(gpu) = self.engine.scenario.get("gpu") else { return Ok(ComputeCapability::HOPPER) };
+        let name = pack(gpu)?.pack.gpu.compute_capability;
+        ComputeCapability::from_name(&name).with_context(|| format!("{gpu}: compute capability {name}"))
+    }
+
     fn settings(&self, args: &EngineArgs) -> Result<ModelSettings> {
         let ranks = args.tensor_parallel_size.unwrap_or(1);
+        let composition = self.engine.scenario.composition();
+        let kv_cache_dtype = self.engine.scenario.get("kv-cache-dtype").unwrap_or("auto");
         Ok(ModelSettings {
             tensor_parallel_size: u32::try_from(ranks).context("--tensor-parallel-size must be at least 1")?,
-            dtype: self.dtype,
-            kv_cache_dtype: self.kv_cache_dtype.unwrap_or_default(),
+            dtype: composition.as_ref().and_then(|composition| composition.setup.dtype),
+            kv_cache_dtype: KvCacheDtype::from_name(kv_cache_dtype)
+                .with_context(|| format!("--kv-cache-dtype {kv_cache_dtype}: not a name that is known here"))?,
             mamba_cache_dtype: self.mamba_cache_dtype,
             mamba_ssm_cache_dtype: self.mamba_ssm_cache_dtype,
             attention_backend: self.attention_backend,
-            compute_capability: self.compute_capability,
-            quantization: None,
+            compute_capability: self.compute_capability()?,
+            quantization: composition.and_then(|composition| composition.setup.quantization),
         })
     }
 

@@ -10,7 +10,7 @@ use sim_core::profile::Profile;
 use super::profile::make_folder_of;
 use crate::import::read_limited;
 use crate::import::vllm_bench::{fit_results, result};
-use crate::simulate::scenario_flags::ScenarioFlags;
+use crate::simulate::scenario_flags::RunFlags;
 use crate::verify::metrics::store::write_whole;
 
 /// The profile, the results, and the engine they were measured on.
@@ -27,7 +27,7 @@ pub(super) struct Args {
     output: Option<PathBuf>,
     /// The engine's flags, and those of the workload where the results have no details.
     #[command(flatten)]
-    flags: ScenarioFlags,
+    flags: RunFlags,
 }
 
 impl Args {

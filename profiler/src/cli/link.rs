@@ -12,7 +12,7 @@ use crate::simulate::scenario_flags::ScenarioFlags;
 /// What the link is to say.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Profile of the step times; travels inside the link [default: the built-in one, by name]
+    /// A whole-pass profile; travels inside the link [default: composed of --model and --gpu, or the built-in one]
     #[arg(long, value_name = "PATH")]
     profile: Option<PathBuf>,
     /// Change this link instead of beginning with nothing
@@ -31,9 +31,12 @@ impl Args {
     pub(super) fn run(&self) -> Result<bool> {
         let inputs = Inputs::new(&self.scenario.scenario, self.link.as_deref(), self.profile.as_deref())?;
         // What the page would refuse is refused here.
-        inputs.scenario.resolve(&inputs.profile)?;
+        inputs.scenario.resolve(&inputs.choice.profile)?;
         let fragment = inputs.fragment(false)?;
         let length = fragment.len() - 1;
+        if inputs.link().pack_file.is_some() && !fragment.contains("&pack-z=") {
+            eprintln!("warning: the pack is too large for a link; whoever opens it needs the file, too");
+        }
         if length > COMFORTABLE_BYTES {
             eprintln!("warning: {length} bytes; chats and mail programs may cut it off");
         }

@@ -1,11 +1,13 @@
 //! The command line: one file a subcommand, and the exit codes.
 
+mod compose;
 mod groups;
 mod import;
 mod import_calibrate;
 mod import_llmservingsim;
 mod import_operators;
 mod import_vllm_bench;
+mod known;
 mod link;
 mod profile;
 mod run_workload_trace;
@@ -43,7 +45,14 @@ enum Command {
     /// Print a share link for the page that says what `simulate` would run with the same flags.
     #[command(args_override_self = true)]
     Link(Box<link::Args>),
-    /// Print the KV cache that vLLM plans for a model: layers, groups, block sizes, bytes, from its config.json.
+    /// Compose the profile of a model on a GPU of measured operators, and write it.
+    #[command(args_override_self = true)]
+    Compose(Box<compose::Args>),
+    /// List the models that --model knows by name.
+    Models(known::ModelsArgs),
+    /// List the GPUs that --gpu knows.
+    Gpus,
+    /// Print the KV cache that vLLM plans for a model: layers, groups, block sizes, bytes.
     #[command(args_override_self = true)]
     Groups(Box<groups::Args>),
     /// Measure an engine and write its profile.
@@ -92,6 +101,9 @@ fn try_run() -> Result<bool> {
     match Cli::parse_from(arguments).command {
         Command::Simulate(args) => args.run(),
         Command::Link(args) => args.run(),
+        Command::Compose(args) => args.run(),
+        Command::Models(args) => args.run(),
+        Command::Gpus => known::gpus(),
         Command::Groups(args) => args.run(),
         Command::Profile(args) => args.run(),
         Command::Import(args) => args.run(),

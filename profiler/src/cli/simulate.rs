@@ -16,19 +16,21 @@ use sim_core::scenario::{Prepared, Scenario, TextTokens, meaning, prepare};
 use sim_core::simulator::SimulationOptions;
 
 use crate::simulate::inputs::Inputs;
-use crate::simulate::report::{Report, explain};
+use crate::simulate::ends;
+use crate::simulate::report::{Report, explain, explain_memory};
 use crate::simulate::report_flags::ReportFlags;
 use crate::simulate::run::run;
 use crate::simulate::scenario_flags::ScenarioFlags;
 use crate::simulate::token_counter::load_token_counter;
 
 /// Subcommands that take the flags of vLLM.
-const WITH_VLLM_FLAGS: [&str; 4] = ["simulate", "link", "serve", "groups"];
+const WITH_VLLM_FLAGS: [&str; 5] = ["simulate", "link", "serve", "groups", "compose"];
 
 /// What is simulated, and what is reported.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Profile of the step times [default: built in, Llama-3.1-8B bf16 on one H100, derived]
+    /// A whole-pass profile of the step times [default: composed of --model and --gpu; without these a built-in one,
+    /// Llama-3.1-8B bf16 on one H100, derived]
     #[arg(long, value_name = "PATH")]
     profile: Option<PathBuf>,
     /// Run what a share link of the page says; flags given besides come on top
@@ -48,11 +50,13 @@ impl Args {
     #[expect(clippy::print_stderr, reason = "doubts go to stderr, the result to stdout")]
     pub(super) fn run(&self) -> Result<bool> {
         let inputs = Inputs::new(&self.scenario.scenario, self.link.as_deref(), self.profile.as_deref())?;
-        let engine = inputs.scenario.resolve(&inputs.profile)?;
+        let profile = &inputs.choice.profile;
+        let engine = inputs.scenario.resolve(profile)?;
         let mut out = io::stdout().lock();
         if self.report.explain {
-            let is_cpu = inputs.profile.hardware.device_type == DeviceType::Cpu;
+            let is_cpu = profile.hardware.device_type == DeviceType::Cpu;
             write!(out, "{}", explain(&engine, if is_cpu { "CPU" } else { "GPU" }))?;
+            write!(out, "{}", explain_memory(profile))?;
         }
         for warning in &engine.warnings {
             eprintln!("warning: {warning}");
@@ -70,11 +74,11 @@ impl Args {
         };
         let keep = SimulationOptions { record_emissions: self.report.save_detailed };
         let result = run(&workload, &engine.config, &step_time, keep, self.report.quiet)?;
+        let ends = ends::lines(&workload, &engine.config, &step_time, &options, self.report.quiet)?;
         // A million requests are 90 MB that the report does not need.
         drop(workload);
         let report = Report {
-            profile: &inputs.profile,
-            profile_name: &inputs.profile_name,
+            choice: &inputs.choice,
             engine: &engine,
             workload_name: &workload_name,
             options: &options,
@@ -83,7 +87,7 @@ impl Args {
         if !self.report.quiet {
             writeln!(out, "{}", report.heading())?;
         }
-        write!(out, "{}", report.body(self.report.quiet))?;
+        write!(out, "{}{ends}", report.body(self.report.quiet))?;
         report.write_files(&self.report)?;
         let num_unfinished = result.recording.requests.iter().filter(|request| !request.is_finished).count();
         ensure!(
@@ -106,7 +110,7 @@ impl Args {
         let counter = self.tokenizer.as_deref().map(load_token_counter).transpose()?;
         let counter = counter.as_ref().map(|count| count as TextTokens<'_>);
         let dataset = inputs.dataset.as_deref();
-        let prepared = prepare(&inputs.scenario, &inputs.profile, dataset, counter);
+        let prepared = prepare(&inputs.scenario, &inputs.choice.profile, dataset, counter);
         let path = inputs.scenario.workload().dataset_path.clone();
         let mut prepared =
             match path.filter(|_| matches!(prepared, Err(sim_core::scenario::ScenarioError::Workload(_)))) {
@@ -136,6 +140,18 @@ fn in_full(text: &str, own: &[String]) -> Result<String, FlagError> {
     expanded(text, &[SERVE, BENCH_SERVE], &own.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
+/// vLLM's short names of two letters in full; a parser of one-letter options would read them as `-t p`.
+fn long(text: String) -> String {
+    match text.split_at_checked(3) {
+        Some(("-sc", rest)) => format!("--speculative-config{rest}"),
+        Some(("-tp", rest)) => format!("--tensor-parallel-size{rest}"),
+        Some(("-pp", rest)) => format!("--pipeline-parallel-size{rest}"),
+        Some(("-dp", rest)) if rest.is_empty() || rest.starts_with('=') => format!("--data-parallel-size{rest}"),
+        Some(("-ep", "")) => "--enable-expert-parallel".to_owned(),
+        _ => text,
+    }
+}
+
 /// Takes those flags of vLLM out of a command line of `simulate`, `link` or `serve` that change nothing here, with a note, and refuses by
 /// name those that are not simulated. What is left is for the parser.
 #[expect(clippy::print_stderr, reason = "a flag that changes nothing is said so")]
@@ -154,13 +170,7 @@ pub(super) fn take_vllm_flags(arguments: Vec<OsString>) -> Result<Vec<OsString>>
     let mut rest = arguments.into_iter().peekable();
     while let Some(argument) = rest.next() {
         let text = argument.to_string_lossy().into_owned();
-        // vLLM's three short names; a parser of one-letter options would read them as `-t p`.
-        let text = match text.split_at_checked(3) {
-            Some(("-sc", rest)) => format!("--speculative-config{rest}"),
-            Some(("-tp", rest)) => format!("--tensor-parallel-size{rest}"),
-            Some(("-pp", rest)) => format!("--pipeline-parallel-size{rest}"),
-            _ => text,
-        };
+        let text = long(text);
         let text = if text.starts_with("--") { in_full(&text, &own)? } else { text };
         let name = text.split_once('=').map_or(text.as_str(), |(name, _)| name).replace('_', "-");
         if own.contains(&DRAFTER.to_owned()) && (name == DRAFTER || SpeculativeArgs::key_of_flag(&name).is_some()) {

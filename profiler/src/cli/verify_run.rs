@@ -10,7 +10,7 @@ use sim_core::profile::Profile;
 
 use super::profile::make_folder_of;
 use crate::import::read_limited;
-use crate::simulate::scenario_flags::ScenarioFlags;
+use crate::simulate::scenario_flags::RunFlags;
 use crate::verify::metrics::store::write_whole;
 use crate::verify::published::{self, Composer, Part};
 use crate::verify::run::{VerifiedRun, read, verify};
@@ -39,7 +39,7 @@ pub(super) struct Args {
     rows: bool,
     /// The engine's flags, and those of the workload where a result of `vllm bench serve` has no details
     #[command(flatten)]
-    flags: ScenarioFlags,
+    flags: RunFlags,
 }
 
 impl Args {
@@ -101,7 +101,7 @@ impl Args {
             };
             read_limited(Path::new(&format!("/tmp/rowmodels/{name}.json")), 1 << 20)
         };
-        let report = Composer { pack: &pack, config: &config, change: &|_| {} }.run(&rows);
+        let report = Composer { pack: &pack, config: &config, change: &knobs }.run(&rows);
         let mut out = io::stdout().lock();
         if self.rows {
             write!(out, "{}", report.rows()?)?;
@@ -109,4 +109,25 @@ impl Args {
         write!(out, "{}", report.table()?)?;
         Ok(true)
     }
+}
+
+fn knobs(profile: &mut Profile) {
+    let Ok(text) = std::env::var("KNOBS") else { return };
+    let k: Vec<f64> = text.split(',').map(|x| x.parse().unwrap_or(0.0)).collect();
+    let g = |i: usize, d: f64| k.get(i).copied().unwrap_or(d);
+    profile.host.between_passes.per_pass.time_us = g(0, 820.0);
+    profile.host.between_passes.per_request.time_us = g(1, 4.0);
+    let layers = f64::from(profile.model.num_hidden_layers);
+    if let Some(outside) = &mut profile.host.outside_graphs {
+        outside.share = g(2, 1.0) - 1.0;
+        outside.per_pass.time_us = layers * g(3, 0.0);
+    }
+    let t = &mut profile.step_time;
+    for (n, time) in t.non_attention.num_tokens.iter().zip(&mut t.non_attention.time_us) {
+        if *n <= 512 { *time += layers * g(8, 0.0); }
+    }
+    let mut before = 0.0_f64;
+    for time in &mut t.non_attention.time_us { before = before.max(*time); *time = before; }
+    profile.front_end.request_latency.per_prompt_token.time_us = g(4, 2.3);
+    profile.front_end.request_latency.per_request.time_us = g(5, 2000.0);
 }

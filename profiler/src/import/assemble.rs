@@ -34,6 +34,7 @@ pub(crate) fn assemble(parts: DerivedParts, date: &str) -> Result<Profile> {
             date: date.to_owned(),
             sources: parts.sources,
             host: None,
+            range: None,
             notes: parts.notes,
         },
         model: parts.model,

@@ -71,6 +71,7 @@ pub(crate) fn rule(hardware: &Hardware) -> (Host, FrontEnd) {
             per_pass: estimate(between_pass_us, why),
             per_request: estimate(between_request_us, why),
         },
+        outside_graphs: None,
     };
     (host, front_end())
 }

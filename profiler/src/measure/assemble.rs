@@ -64,6 +64,7 @@ fn profile(facts: &EngineFacts, undisturbed: &[&Visit], fit: &Fit, observations:
                 url: "https://github.com/vllm-project/vllm".to_owned(),
             }],
             host: Some(facts.host.clone()),
+            range: None,
             notes: vec![],
         },
         model: facts.model.clone(),

@@ -2,7 +2,11 @@
 
 pub(crate) mod scenario_flags;
 pub(crate) mod inputs;
+pub(crate) mod library;
+pub(crate) mod model_source;
+pub(crate) mod profile_choice;
 pub(crate) mod token_counter;
 pub(crate) mod report_flags;
 pub(crate) mod run;
+pub(crate) mod ends;
 pub(crate) mod report;

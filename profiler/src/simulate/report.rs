@@ -18,13 +18,13 @@ use sim_core::profile::Profile;
 use sim_core::scenario::told::{self, EngineSetting};
 use sim_core::simulation_result::SimulationResult;
 
+use super::profile_choice::{Origin, ProfileChoice};
 use super::report_flags::ReportFlags;
 
 /// A run and what it was made of.
 #[derive(Debug)]
 pub(crate) struct Report<'a> {
-    pub(crate) profile: &'a Profile,
-    pub(crate) profile_name: &'a str,
+    pub(crate) choice: &'a ProfileChoice,
     pub(crate) engine: &'a ResolvedEngine,
     pub(crate) workload_name: &'a str,
     pub(crate) options: &'a BenchServeOptions,
@@ -34,23 +34,13 @@ pub(crate) struct Report<'a> {
 impl Report<'_> {
     /// Where the numbers come from: what a reader must know before the table.
     pub(crate) fn heading(&self) -> String {
-        let provenance = &self.profile.provenance;
-        let kind = provenance.kind.name();
-        let sources = provenance.sources.iter().map(|source| format!("{} {}", source.name, source.version));
-        let sources = sources.collect::<Vec<_>>().join(", ");
-        let accuracy = if self.profile.validation.runs.is_empty() {
-            "never compared with a running engine"
-        } else {
-            "see its validation"
-        };
-        let (model, hardware) = (&self.profile.model.name, &self.profile.hardware.name);
         let version = self.engine.config.vllm_version;
-        let of = if sources.is_empty() { String::new() } else { format!(" from {sources}") };
+        let range = self.choice.profile.provenance.range;
+        let estimated = range.map_or_else(String::new, |range| format!("{}.\n", told::estimated(range)));
         format!(
-            "SIMULATED, not measured. Schedule: vLLM {version}, exact. Times: profile {}\n\
-             ({model} on {hardware}; {kind}{of}; {accuracy}).\n\
-             Workload: {}.\n",
-            self.profile_name, self.workload_name
+            "SIMULATED, not measured. Schedule: vLLM {version}, exact. Times: {}\n{estimated}Workload: {}.\n",
+            times(self.choice),
+            self.workload_name
         )
     }
 
@@ -133,8 +123,9 @@ impl Report<'_> {
         let simulation = Simulation {
             version: env!("CARGO_PKG_VERSION"),
             vllm_version: self.engine.config.vllm_version.name(),
-            profile: self.profile_name,
-            provenance: self.profile.provenance.kind.name(),
+            profile: &self.choice.name,
+            provenance: self.choice.profile.provenance.kind.name(),
+            range: self.choice.profile.provenance.range,
             extrapolated_share: self.extrapolated_share(),
             digest: digest(&self.result.recording),
         };
@@ -150,6 +141,57 @@ impl Report<'_> {
         }
         write_file(&path, |out| write!(out, "{json}"))
     }
+}
+
+/// Where the step times come from.
+fn times(choice: &ProfileChoice) -> String {
+    let profile = &choice.profile;
+    let provenance = &profile.provenance;
+    let sources = provenance.sources.iter().map(|source| format!("{} {}", source.name, source.version));
+    let sources = sources.collect::<Vec<_>>().join(", ");
+    let accuracy = if profile.validation.runs.is_empty() {
+        "never compared with a running engine"
+    } else {
+        "see its validation"
+    };
+    let (model, hardware) = (&profile.model.name, &profile.hardware);
+    if let Origin::Composed { recognised, .. } = &choice.origin {
+        let engine = &profile.engine;
+        let weights = engine.quantization.as_deref().map_or_else(String::new, |method| format!(", weights {method}"));
+        let recognised = recognised.as_ref().map_or_else(String::new, |name| format!(", taken for {name}"));
+        return format!(
+            "{}\n({model}{recognised}, {}{weights}, KV cache {}, on {} × {};\ncomposed of operators measured by \
+             {sources}; {accuracy}; what to know before trusting it: --explain).",
+            choice.name, engine.dtype, engine.kv_cache_dtype, hardware.num_devices, hardware.name
+        );
+    }
+    let of = if sources.is_empty() { String::new() } else { format!(" from {sources}") };
+    let (kind, hardware) = (provenance.kind.name(), &hardware.name);
+    format!("profile {}\n({model} on {hardware}; {kind}{of}; {accuracy}).", choice.name)
+}
+
+/// What of the device's memory goes where, and what to know before trusting the times.
+pub(crate) fn explain_memory(profile: &Profile) -> String {
+    const GIB: f64 = 1_073_741_824.0;
+    let memory = &profile.memory;
+    let total = &profile.hardware.total_memory;
+    let parts = [
+        ("memory of a device", total),
+        ("weights", &memory.weights),
+        ("other resident memory", &memory.other_resident),
+        ("peak of activations", &memory.activation_peak),
+        ("CUDA graphs", &memory.cuda_graphs),
+    ];
+    let mut text = String::from("\n");
+    for (name, part) in parts {
+        // Writing to a String cannot fail.
+        writeln!(text, "{name:<32} {:>10.2} GiB  {}", part.bytes as f64 / GIB, part.reason).unwrap_or_default();
+    }
+    writeln!(text).unwrap_or_default();
+    for note in &profile.provenance.notes {
+        writeln!(text, "Note: {note}").unwrap_or_default();
+    }
+    text
 }
 
 /// The engine's settings, each with the reason for its value.

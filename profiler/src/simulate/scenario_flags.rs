@@ -10,9 +10,21 @@ pub(crate) struct ScenarioFlags {
     pub(crate) scenario: Scenario,
 }
 
-/// What was given of the engine's.
+/// What was given of those that say what is sent to which engine, where a profile says the rest.
+#[derive(Debug, Default)]
+pub(crate) struct RunFlags {
+    pub(crate) scenario: Scenario,
+}
+
+/// What was given of the model's and the engine's.
 #[derive(Debug, Default)]
 pub(crate) struct EngineFlags {
+    pub(crate) scenario: Scenario,
+}
+
+/// What was given of those of which a profile is composed.
+#[derive(Debug, Default)]
+pub(crate) struct CompositionFlags {
     pub(crate) scenario: Scenario,
 }
 
@@ -24,6 +36,7 @@ pub(crate) struct WorkloadFlags {
 
 const fn heading(part: Part) -> &'static str {
     match part {
+        Part::Model => "Model and GPU (flags of vllm serve, and the GPU; a profile is composed of them)",
         Part::Engine => "Engine (flags of vllm serve; defaults are vLLM's for the profile's GPU)",
         Part::Workload => {
             "Workload (flags of vllm bench serve; simulate without any takes a sample of a real Azure trace)"
@@ -35,14 +48,21 @@ const fn heading(part: Part) -> &'static str {
 fn arguments(flag: &'static Flag) -> Vec<Arg> {
     let default = if flag.default.is_empty() { String::new() } else { format!(" [default: {}]", flag.default) };
     let arg = Arg::new(flag.name).long(flag.name).help_heading(heading(flag.part));
-    let value = |arg: Arg, name: &'static str| {
-        arg.help(format!("{}{default}", flag.help)).value_name(name).allow_hyphen_values(true)
+    // What `--model` and `--gpu` take here besides names.
+    let help = match flag.name {
+        "model" => "The model: its name on Hugging Face, a config.json, or a folder that has one".to_owned(),
+        "gpu" => "The GPU: its key, such as h100-sxm (see `profiler gpus`), or the file of a pack".to_owned(),
+        _ => flag.help.to_owned(),
     };
+    let value = |arg: Arg, name: &'static str| {
+        arg.help(format!("{help}{default}")).value_name(name).allow_hyphen_values(true)
+    };
+    let arg = if flag.name == "quantization" { arg.short('q') } else { arg };
     match flag.form {
         Form::Switch => {
             let negated = format!("no-{}", flag.name);
             let off = Arg::new(negated.clone()).long(negated.clone()).action(ArgAction::SetTrue).hide(true);
-            let help = format!("{}{default} [or --{negated}]", flag.help);
+            let help = format!("{help}{default} [or --{negated}]");
             vec![arg.action(ArgAction::SetTrue).help(help).overrides_with(negated), off.overrides_with(flag.name)]
         }
         Form::Integer => vec![value(arg, "N")],
@@ -53,13 +73,13 @@ fn arguments(flag: &'static Flag) -> Vec<Arg> {
     }
 }
 
-/// Reads the flags of `parts` that `matches` has.
-fn scenario(matches: &ArgMatches, parts: &[Part]) -> Result<Scenario, Error> {
+/// Reads the flags that `matches` has of those that are taken.
+fn scenario(matches: &ArgMatches, is_taken: IsTaken) -> Result<Scenario, Error> {
     let mut scenario = Scenario::default();
     let mut set = |flag: &str, value: Option<&str>| {
         scenario.set(flag, value).map_err(|error| Error::raw(ErrorKind::InvalidValue, format!("{error}\n")))
     };
-    for flag in flags_of(parts) {
+    for flag in taken(is_taken) {
         if flag.form == Form::Switch {
             let negated = format!("no-{}", flag.name);
             if matches.get_flag(flag.name) {
@@ -74,15 +94,18 @@ fn scenario(matches: &ArgMatches, parts: &[Part]) -> Result<Scenario, Error> {
     Ok(scenario)
 }
 
-fn flags_of(parts: &[Part]) -> impl Iterator<Item = &'static Flag> {
-    FLAGS.iter().filter(|flag| parts.contains(&flag.part))
+/// Whether a command takes a flag.
+type IsTaken = fn(&Flag) -> bool;
+
+fn taken(is_taken: IsTaken) -> impl Iterator<Item = &'static Flag> {
+    FLAGS.iter().filter(move |flag| is_taken(flag))
 }
 
 macro_rules! flags {
-    ($type:ident, $parts:expr) => {
+    ($type:ident, $is_taken:expr) => {
         impl clap::Args for $type {
             fn augment_args(command: Command) -> Command {
-                command.args(flags_of($parts).flat_map(arguments))
+                command.args(taken($is_taken).flat_map(arguments))
             }
 
             fn augment_args_for_update(command: Command) -> Command {
@@ -92,7 +115,7 @@ macro_rules! flags {
 
         impl FromArgMatches for $type {
             fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-                Ok(Self { scenario: scenario(matches, $parts)? })
+                Ok(Self { scenario: scenario(matches, $is_taken)? })
             }
 
             fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
@@ -102,6 +125,8 @@ macro_rules! flags {
         }
     };
 }
-flags!(ScenarioFlags, &[Part::Engine, Part::Workload, Part::Report]);
-flags!(WorkloadFlags, &[Part::Workload]);
-flags!(EngineFlags, &[Part::Engine]);
+flags!(ScenarioFlags, |_| true);
+flags!(RunFlags, |flag| flag.part != Part::Model);
+flags!(WorkloadFlags, |flag| flag.part == Part::Workload);
+flags!(EngineFlags, |flag| matches!(flag.part, Part::Model | Part::Engine));
+flags!(CompositionFlags, |flag| flag.part == Part::Model || flag.name == "tensor-parallel-size");

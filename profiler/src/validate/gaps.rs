@@ -2,6 +2,7 @@
 
 use sim_core::profile::Profile;
 use sim_core::profile::schema::{Basis, DeviceType, ProvenanceKind};
+use sim_core::scenario::told;
 
 use super::coverage::Extent;
 
@@ -13,6 +14,10 @@ pub(super) fn cannot_answer(profile: &Profile, coverage: &[Extent]) -> Vec<Strin
         ProvenanceKind::Measured => {}
         ProvenanceKind::Derived => {
             gaps.push("Whole passes: none was measured, times are sums of operators.".to_owned());
+        }
+        ProvenanceKind::Estimated => {
+            let range = profile.provenance.range.map_or_else(String::new, told::estimated);
+            gaps.push(format!("The device itself, which nobody measured. {range}."));
         }
         ProvenanceKind::Synthetic => gaps.push("Any device: times are from a formula.".to_owned()),
     }

@@ -10,6 +10,7 @@ pub(crate) mod recorded_groups;
 pub(crate) mod recorded_trace;
 pub(crate) mod replay;
 pub(crate) mod published;
+mod published_flags;
 pub(crate) mod run;
 mod run_drafts;
 pub(crate) mod tokens;

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
 use sim_core::compose::{Setup, compose};
+use sim_core::models::KvCacheDtype;
 use sim_core::operators::Pack;
 use sim_core::profile::Profile;
 use sim_core::rng::Pcg64;
@@ -25,6 +26,8 @@ use sim_core::time::SimTime;
 use crate::import::fit::runs::{Clock, Compared, Latency, Metric, Run, workload};
 use crate::import::packs;
 use crate::import::version::Version;
+
+use super::published_flags::{self, Flags};
 
 /// Largest length or concurrency.
 const MAX_COUNT: u32 = 1 << 14;
@@ -55,6 +58,7 @@ pub(crate) struct Row {
     precision: String,
     version: Option<Version>,
     is_inferencex: bool,
+    flags: Flags,
     input: u32,
     output: u32,
     /// Requests under way on one engine.
@@ -147,14 +151,30 @@ fn row(fields: &Fields<'_>) -> Result<Row> {
         // Not told: what the experts' ranks exceed attention's.
         setup.data_parallel_size = slices * shares / tensor;
     }
+    let (model, system) = (fields.text("model_path")?, fields.text("system")?);
+    let precision = fields.text("precision")?;
+    let is_inferencex = source.contains("measured=") && !source.contains("gtl_job_id") || source.contains("db-dump") || source.contains("gap-analysis");
+    let input = fields.at_least_one("isl")?;
+    let day = source.split("measured=").nth(1).and_then(|rest| rest.get(..10)).unwrap_or("2026-04-03");
+    let name = if is_inferencex { model.rsplit('/').next().unwrap_or(model) } else { "" };
+    let flags = published_flags::of(name, system, precision, day, input);
+    if flags.shares_experts && setup.data_parallel_size == 1 {
+        setup.enable_expert_parallel = true;
+    }
+    // A variable of InferenceX's scripts for gpt-oss on a B200.
+    setup.has_fp8_activations = name == "gpt-oss-120b" && system.starts_with("b200");
+    if flags.has_fp8_cache {
+        setup.kv_cache_dtype = KvCacheDtype::Fp8;
+    }
     Ok(Row {
         id: fields.text("id")?.to_owned(),
-        model: fields.text("model_path")?.to_owned(),
-        system: fields.text("system")?.to_owned(),
-        precision: fields.text("precision")?.to_owned(),
+        model: model.to_owned(),
+        system: system.to_owned(),
+        precision: precision.to_owned(),
         version: Version::parse(fields.text("backend_version")?),
-        is_inferencex: source.contains("measured=") && !source.contains("gtl_job_id") || source.contains("db-dump"),
-        input: fields.at_least_one("isl")?,
+        is_inferencex,
+        flags,
+        input,
         output: fields.at_least_one("osl")?,
         concurrency: fields.at_least_one("batch_size")?,
         setup,
@@ -182,7 +202,10 @@ impl Row {
 
     fn run(&self) -> Result<Run> {
         let mut engine = Scenario::default();
-        engine.set("gpu-memory-utilization", Some("0.9"))?;
+        engine.set("gpu-memory-utilization", Some(self.flags.gpu_memory_utilization))?;
+        if let Some(tokens) = self.flags.max_num_batched_tokens {
+            engine.set("max-num-batched-tokens", Some(&tokens.to_string()))?;
+        }
         engine.set("tensor-parallel-size", Some(&self.setup.tensor_parallel_size.to_string()))?;
         engine.set("no-enable-prefix-caching", None)?;
         engine.set("max-model-len", Some(&(self.input + self.output + 64).to_string()))?;

@@ -70,6 +70,8 @@ pub(crate) fn check_flags(flags: &[String]) -> Result<()> {
         let value = inline.or((!values.is_empty()).then_some(joined.as_str()));
         let (effect, why) = serve_flag(flag, value)?;
         ensure!(effect != FlagEffect::NotSimulated, "{flag} is not simulated: {why}");
+        let is_several = matches!(flag, "--data-parallel-size" | "-dp") && value != Some("1");
+        ensure!(!is_several, "{flag} is not simulated: one engine that stands alone is measured");
     }
     Ok(())
 }

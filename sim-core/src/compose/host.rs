@@ -27,13 +27,19 @@
 //! of it. Nothing is fitted to a single profile.
 
 use crate::profile::schema::{
-    Basis, Cost, DeviceType, FrontEnd, Hardware, Host, OutputLatency, PassCost, RequestLatency,
+    Basis, Cost, DeviceType, FrontEnd, Hardware, Host, OutputLatency, OutsideGraphs, PassCost, RequestLatency,
 };
 
 /// Where the times between passes come from.
 const BETWEEN_PASSES: &str = "Fitted to a run of LLMServingSim (Llama-3.1-8B bf16, RTX PRO 6000, vLLM 0.19) and 15 of \
                               InferenceX (Llama-3.1-70B fp8, four H100, vLLM 0.10.2) with up to 128 requests at a time, \
                               along with the front end's time per prompt token; not measured on its own.";
+
+/// What a layer's launches take in a pass that no CUDA graph holds, and by what share its operators are slower there.
+const LAUNCHES_US_PER_LAYER: f64 = 120.0;
+const OUTSIDE_GRAPHS_SHARE: f64 = 0.185;
+/// Where both come from.
+const OUTSIDE_GRAPHS: &str = "Fitted along with the time between passes to published runs.";
 
 /// Host and front end by rule, until somebody measures the machine.
 #[must_use]
@@ -72,8 +78,16 @@ pub fn rule(hardware: &Hardware) -> (Host, FrontEnd) {
             per_pass: estimate(between_pass_us, why),
             per_request: estimate(between_request_us, why),
         },
+        outside_graphs: None,
     };
     (host, front_end())
+}
+
+/// What a pass that no CUDA graph holds takes beyond the operators of a model of so many layers.
+#[must_use]
+pub fn outside_graphs(num_layers: u32) -> OutsideGraphs {
+    let per_pass = estimate(LAUNCHES_US_PER_LAYER * f64::from(num_layers), OUTSIDE_GRAPHS);
+    OutsideGraphs { per_pass, share: OUTSIDE_GRAPHS_SHARE }
 }
 
 fn front_end() -> FrontEnd {

@@ -29,6 +29,8 @@ struct Term {
     times: f64,
     /// Its count for each token of the pass.
     per_token: f64,
+    /// Whether it runs beside routed experts while a pass has few tokens.
+    is_beside_experts: bool,
 }
 
 /// Numbers that operators without a table read and write.
@@ -38,13 +40,27 @@ struct Moved {
     times: f64,
     /// Numbers for each token.
     per_token: f64,
+    /// Whether it is part of another kernel, so that nothing is launched for it.
+    is_fused: bool,
 }
+
+/// How much faster tensor cores are in bf16 than the other units in 32 bits, and the most that those reach: 15 on an H100
+/// (67 TFLOPS), 16 on an A100, 30 on a B200 (75).
+const F32_RATIO: f64 = 15.0;
+const F32_MOST_FLOPS: f64 = 75e12;
+/// Share of that peak that products reach.
+const F32_SHARE: f64 = 0.7;
+/// Most tokens of a pass in which shared experts run on a stream of their own beside the routed ones
+/// (`VLLM_SHARED_EXPERTS_STREAM_TOKEN_THRESHOLD`).
+const BESIDE_EXPERTS: u32 = 256;
 
 /// What depends on a pass's tokens.
 #[derive(Debug)]
 pub(super) struct Layers {
     terms: Vec<Term>,
     moved: Vec<Moved>,
+    /// Whether what is being added runs beside routed experts.
+    is_beside_experts: bool,
     /// The logits, over rows.
     pub(super) head: Series,
     /// What was carried from other shapes, in words: for the notes.
@@ -61,6 +77,15 @@ pub(super) struct Parts<'a> {
     pub(super) setup: &'a Setup,
 }
 
+impl Parts<'_> {
+    /// Whether norms are part of the all-reduce in front of them (`config/vllm.py`, `enable_allreduce_rms_fusion`: on
+    /// capabilities 9.0 and 10.x).
+    fn fuses_norms(&self) -> bool {
+        let capability = &self.pack.gpu.compute_capability;
+        self.ranks.tensor > 1 && (capability == "9.0" || capability.starts_with("10."))
+    }
+}
+
 impl Layers {
     /// The layers of a rank.
     ///
@@ -72,9 +97,9 @@ impl Layers {
         let logits = (shape.vocab_size.div_ceil(ranks.tensor), shape.hidden_size);
         let head_format = if shape.tie_word_embeddings { WeightFormat::Unquantized } else { shape.formats.lm_head };
         let head = products.find(logits, formats::of(head_format)).ok_or_else(|| missing(pack, "matrix products"))?;
-        let mut layers = Self { terms: vec![], moved: vec![], head: head.series, carried: vec![], experts_carried: None };
+        let mut layers = Self { terms: vec![], moved: vec![], is_beside_experts: false, head: head.series, carried: vec![], experts_carried: None };
         // The embedding.
-        layers.moved.push(Moved { times: 1.0, per_token: math::u32_to_f64(shape.hidden_size) });
+        layers.moved.push(Moved { times: 1.0, per_token: math::u32_to_f64(shape.hidden_size), is_fused: false });
         for run in &shape.layers {
             layers.add(&run.layer, math::u32_to_f64(run.num_layers), parts)?;
         }
@@ -89,7 +114,8 @@ impl Layers {
     fn add(&mut self, layer: &LayerShape, times: f64, parts: &Parts<'_>) -> Result<(), ComposeError> {
         let hidden = math::u32_to_f64(parts.shape.hidden_size);
         // A norm reads and writes the residual and what is added to it.
-        self.moved.push(Moved { times: times * math::u32_to_f64(layer.num_norms), per_token: 4.0 * hidden });
+        let norms = times * math::u32_to_f64(layer.num_norms);
+        self.moved.push(Moved { times: norms, per_token: 4.0 * hidden, is_fused: parts.fuses_norms() });
         let mut num_sums = 0.0;
         match &layer.mixer {
             Mixer::Nothing => {}
@@ -131,7 +157,7 @@ impl Layers {
 
     fn add_all_reduce(&mut self, times: f64, per_token: f64, parts: &Parts<'_>) -> Result<(), ComposeError> {
         let series = collectives::all_reduce(parts.pack, parts.ranks.tensor)?;
-        self.terms.push(Term { series, times, per_token });
+        self.terms.push(Term { series, times, per_token, is_beside_experts: false });
         Ok(())
     }
 
@@ -151,7 +177,7 @@ impl Layers {
                 self.carried.push(note);
             }
         }
-        self.terms.push(Term { series: found.series, times, per_token: 1.0 });
+        self.terms.push(Term { series: found.series, times, per_token: 1.0, is_beside_experts: self.is_beside_experts });
         Ok(())
     }
 
@@ -164,7 +190,16 @@ impl Layers {
         let format = parts.shape.formats.mixer;
         let width = query + gate + kv_heads * (attention.head_dim + attention.v_head_dim);
         self.add_product((width, hidden), format, times, parts)?;
-        self.add_product((hidden, heads * attention.v_head_dim), format, times, parts)
+        self.add_product((hidden, heads * attention.v_head_dim), format, times, parts)?;
+        // Rotary embedding, with the norms of queries and keys in the same kernel, and the write to the KV cache.
+        let keys = kv_heads * attention.head_dim;
+        self.moved.push(Moved { times, per_token: 2.0 * math::u32_to_f64(query + keys), is_fused: false });
+        self.moved.push(Moved { times, per_token: 4.0 * math::u32_to_f64(keys), is_fused: false });
+        if attention.norms_all_heads && ranks.tensor > 1 {
+            // Ranks add up their heads' squares: two numbers of 32 bits a token.
+            self.add_all_reduce(times, 4.0, parts)?;
+        }
+        Ok(())
     }
 
     fn add_mla(&mut self, mla: &MlaShape, times: f64, parts: &Parts<'_>) -> Result<(), ComposeError> {
@@ -180,7 +215,7 @@ impl Layers {
         }
         // The gated norm behind the state.
         let width = math::u32_to_f64(states::output_width(state, parts.ranks));
-        self.moved.push(Moved { times, per_token: 3.0 * width });
+        self.moved.push(Moved { times, per_token: 3.0 * width, is_fused: false });
         Ok(())
     }
 
@@ -189,31 +224,37 @@ impl Layers {
         let up = if mlp.is_gated { 2 * width } else { width };
         self.add_product((up, hidden), format, times, parts)?;
         self.add_product((hidden, width), format, times, parts)?;
-        self.moved.push(Moved { times, per_token: math::u32_to_f64(up + width) });
+        self.moved.push(Moved { times, per_token: math::u32_to_f64(up + width), is_fused: self.is_beside_experts });
         Ok(())
     }
 
     fn add_experts(&mut self, shape: &ExpertsShape, times: f64, parts: &Parts<'_>) -> Result<(), ComposeError> {
         let Parts { pack, ranks, .. } = *parts;
         let (hidden, all) = (parts.shape.hidden_size, parts.shape.formats);
-        // The router stays in 16 bits.
-        self.add_in((shape.num_experts, hidden), NumberFormat::Bf16, times, parts)?;
+        self.add_router(shape, times, parts)?;
         let on_rank = ranks.experts(shape, hidden);
         let variant = parts.setup.routing.variant();
-        let found = experts::find(pack, &on_rank, formats::of(all.experts), variant)
-            .or_else(|| experts::find(pack, &on_rank, formats::of(all.experts), "balanced"))
+        let format = match all.experts {
+            WeightFormat::Mxfp4 if parts.setup.has_fp8_activations => NumberFormat::Mxfp4Fp8,
+            format => formats::of(format),
+        };
+        let found = experts::find(pack, &on_rank, format, variant)
+            .or_else(|| experts::find(pack, &on_rank, format, "balanced"))
             .ok_or_else(|| missing(pack, "experts"))?;
         if found.distance > 0.0 || !found.is_own_format {
             let what = if found.is_own_format { "" } else { " and from another number format" };
             self.experts_carried = Some(format!("{:.2} octaves from the nearest that were measured{what}", found.distance));
         }
         // With data parallelism every rank's experts see the tokens of all engines.
-        self.terms.push(Term { series: found.series, times, per_token: f64::from(ranks.data) });
+        self.terms.push(Term { series: found.series, times, per_token: f64::from(ranks.data), is_beside_experts: false });
         for width in [shape.shared_intermediate_size, shape.dense_intermediate_size] {
             if width > 0 {
                 let mlp = DenseMlp { intermediate_size: width, is_gated: shape.is_gated };
                 let format = if width == shape.shared_intermediate_size { all.shared_experts } else { all.mlp };
-                self.add_mlp(&mlp, format, times, parts)?;
+                self.is_beside_experts = true;
+                let added = self.add_mlp(&mlp, format, times, parts);
+                self.is_beside_experts = false;
+                added?;
             }
         }
         if let Some(latent) = shape.latent_size {
@@ -224,9 +265,29 @@ impl Layers {
             let numbers = math::u32_to_f64(hidden) * f64::from(ranks.data);
             for operator in [Operator::AllGather, Operator::ReduceScatter] {
                 let series = collectives::nccl(pack, operator, ranks.of_experts())?;
-                self.terms.push(Term { series, times, per_token: numbers });
+                self.terms.push(Term { series, times, per_token: numbers, is_beside_experts: false });
             }
         }
+        Ok(())
+    }
+
+    /// The router stays in 16 bits, or is computed in 32 (`GateLinear`), for which no product was measured: twice the bytes,
+    /// and what the units for 32 bits can compute.
+    fn add_router(&mut self, shape: &ExpertsShape, times: f64, parts: &Parts<'_>) -> Result<(), ComposeError> {
+        let sizes = (shape.num_experts, parts.shape.hidden_size);
+        if !shape.has_f32_router {
+            return self.add_in(sizes, NumberFormat::Bf16, times, parts);
+        }
+        let gpu = &parts.pack.gpu;
+        let products = Products::new(parts.pack);
+        let found = products.find(sizes, NumberFormat::Bf16).ok_or_else(|| missing(parts.pack, "matrix products"))?;
+        let launch = products.launch_us();
+        let rate = F32_SHARE * math::min(gpu.bf16_flops / F32_RATIO, F32_MOST_FLOPS);
+        let work = 2.0 * math::u32_to_f64(sizes.0) * math::u32_to_f64(sizes.1);
+        let series = found.series.map(|tokens, time| {
+            math::max(launch + 2.0 * math::max(time - launch, 0.0), launch + tokens * work / rate * 1e6)
+        });
+        self.terms.push(Term { series, times, per_token: 1.0, is_beside_experts: false });
         Ok(())
     }
 
@@ -243,10 +304,13 @@ impl Layers {
     /// The time of a pass of that many tokens, in microseconds.
     pub(super) fn at(&self, num_tokens: u32, gpu: &Gpu) -> f64 {
         let tokens = math::u32_to_f64(num_tokens);
-        let moved: f64 =
-            self.moved.iter().map(|moved| moved.times * moving_us(tokens * moved.per_token * ACTIVATION_BYTES, gpu)).sum();
-        let measured: f64 = self.terms.iter().map(|term| term.times * term.series.at(tokens * term.per_token)).sum();
-        moved + measured
+        let moved = self.moved.iter().map(|moved| {
+            let launch = if moved.is_fused { moving_us(0.0, gpu) } else { 0.0 };
+            moved.times * (moving_us(tokens * moved.per_token * ACTIVATION_BYTES, gpu) - launch)
+        });
+        let is_counted = |term: &&Term| num_tokens > BESIDE_EXPERTS || !term.is_beside_experts;
+        let measured = self.terms.iter().filter(is_counted).map(|term| term.times * term.series.at(tokens * term.per_token));
+        moved.sum::<f64>() + measured.sum::<f64>()
     }
 }
 

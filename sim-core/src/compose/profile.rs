@@ -41,7 +41,8 @@ pub fn compose(pack: &Pack, name: &str, config: &[u8], setup: &Setup) -> Result<
     let step_time = tables::tables(&layers, &attention, &parts)?;
     let engine = engine(&parts, &kv_cache, &attention, is_fp8);
     let hardware = hardware(pack, ranks.tensor);
-    let (host, front_end) = host::rule(&hardware);
+    let (mut host, front_end) = host::rule(&hardware);
+    host.outside_graphs = Some(host::outside_graphs(memory::num_layers(&shape)));
     let mut sources = pack.provenance.sources.clone();
     sources.extend(step_time.mixed_batch.is_some().then(mixed::source));
     let profile = Profile {
@@ -53,6 +54,7 @@ pub fn compose(pack: &Pack, name: &str, config: &[u8], setup: &Setup) -> Result<
             date: pack.provenance.date.clone(),
             sources,
             host: None,
+            range: None,
             notes: notes::notes(&parts, &layers, &attention, step_time.mixed_batch.as_ref()),
         },
         model: model(name, &shape, &kv_cache),

@@ -24,6 +24,8 @@ pub struct Setup {
     pub vllm_version: Option<String>,
     /// How tokens fall on experts.
     pub routing: Routing,
+    /// Whether experts in MXFP4 multiply activations of 8 bits (`VLLM_USE_FLASHINFER_MOE_MXFP4_MXFP8`).
+    pub has_fp8_activations: bool,
 }
 
 /// How tokens fall on experts.
@@ -58,6 +60,7 @@ impl Default for Setup {
             kv_cache_dtype: KvCacheDtype::Auto,
             vllm_version: None,
             routing: Routing::Skewed,
+            has_fp8_activations: false,
         }
     }
 }

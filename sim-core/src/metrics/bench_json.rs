@@ -18,6 +18,7 @@ use crate::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics, RampUp};
 use crate::metrics::python_float::{JsonFloat, Repr};
 use crate::metrics::python_json::{write_list, write_string};
 use crate::metrics::recorder::SpecDecodingTotals;
+use crate::profile::schema::TimeRange;
 
 /// The value of `backend` and `endpoint_type`, and the first word of every label.
 pub const BACKEND: &str = "simulated";
@@ -31,8 +32,10 @@ pub struct Simulation<'a> {
     pub vllm_version: &'a str,
     /// Name of the profile that gave the step times.
     pub profile: &'a str,
-    /// Where that comes from: `measured`, `derived` or `synthetic`.
+    /// Where that comes from: `measured`, `derived`, `estimated` or `synthetic`.
     pub provenance: &'a str,
+    /// How far estimated times may be off, as factors; written only for those.
+    pub range: Option<TimeRange>,
     /// Share of the device's time that was extrapolated beyond the profile, 0 to 1.
     pub extrapolated_share: f64,
     /// [`crate::metrics::digest::digest`] of the run.
@@ -288,6 +291,10 @@ impl Simulation<'_> {
         ] {
             write!(f, ", \"{key}\": ")?;
             write_string(f, text)?;
+        }
+        if let Some(TimeRange { low, high }) = self.range {
+            let (low, high) = (JsonFloat(low), JsonFloat(high));
+            write!(f, ", \"time_range\": {{\"low\": {low}, \"high\": {high}}}")?;
         }
         let share = JsonFloat(self.extrapolated_share);
         write!(f, ", \"extrapolated_share\": {share}, \"digest\": \"{:016x}\"}}", self.digest)

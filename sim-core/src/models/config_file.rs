@@ -33,6 +33,22 @@ pub(super) struct Fields<'a> {
     object: &'a Map<String, Value>,
 }
 
+/// Adds what the class of a file has where the file leaves it out, to the language model's fields.
+pub(crate) fn add_defaults(root: &mut Map<String, Value>) {
+    let first = root.get("architectures").and_then(Value::as_array).and_then(|list| list.first());
+    let defaults = first.and_then(Value::as_str).map(defaults::of).unwrap_or_default();
+    let text = match root.get_mut("text_config") {
+        Some(Value::Object(text)) => text,
+        _ => root,
+    };
+    for &(field, default) in defaults {
+        let value = text.entry(field).or_insert(Value::Null);
+        if value.is_null() {
+            *value = Value::from(default);
+        }
+    }
+}
+
 impl ConfigFile {
     /// Reads a file of at most [`MAX_BYTES`].
     pub(super) fn parse(bytes: &[u8]) -> Result<Self> {
@@ -40,31 +56,14 @@ impl ConfigFile {
             return Err(ModelConfigError::TooLarge { num_bytes: bytes.len() });
         }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let root = serde_json::from_slice(&as_json(bytes)).map_err(|error| {
+        let mut root = serde_json::from_slice(&as_json(bytes)).map_err(|error| {
             let message = error.to_string();
             let place = format!(" at line {} column {}", error.line(), error.column());
             let message = message.strip_suffix(&place).unwrap_or(&message);
             ModelConfigError::Json { message: format!("{}{place}", json_message::for_people(message)) }
         })?;
-        let mut file = Self { root };
-        if let Ok(Some(name)) = file.architecture() {
-            file.add_defaults(defaults::of(&name));
-        }
-        Ok(file)
-    }
-
-    /// Adds what a class has where its file leaves it out, to the language model's fields.
-    fn add_defaults(&mut self, defaults: &[(&'static str, u32)]) {
-        let text = match self.root.get_mut("text_config") {
-            Some(Value::Object(text)) => text,
-            _ => &mut self.root,
-        };
-        for &(field, default) in defaults {
-            let value = text.entry(field).or_insert(Value::Null);
-            if value.is_null() {
-                *value = Value::from(default);
-            }
-        }
+        add_defaults(&mut root);
+        Ok(Self { root })
     }
 
     /// The fields of the whole file.

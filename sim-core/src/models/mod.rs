@@ -29,12 +29,15 @@ mod patterns;
 mod module_names;
 mod weight_formats;
 mod model_shape;
+#[cfg(test)]
+mod formats_tests;
 mod weight_parts;
 pub mod weights;
 pub mod drafters;
 pub mod catalogue;
 
 pub use catalogue::{Catalogue, CatalogueEntry, CatalogueError, FoundModel, UnknownModel, Variant};
+pub(crate) use config_file::add_defaults;
 pub use drafters::DrafterLayers;
 pub use error::ModelConfigError;
 pub use model::ModelKvCache;

@@ -5,6 +5,7 @@
 use super::config_file::{ConfigFile, Fields};
 use super::error::ModelConfigError;
 use super::settings::{Dtype, KvCacheDtype, ModelSettings};
+use super::weight_formats::quantization_config;
 
 /// The number format of weights and activations.
 pub(super) fn dtype(file: &ConfigFile, settings: &ModelSettings) -> Result<Dtype, ModelConfigError> {
@@ -40,18 +41,15 @@ pub(super) fn kv_cache_dtype(
     if settings.kv_cache_dtype != KvCacheDtype::Auto {
         return Ok(settings.kv_cache_dtype);
     }
-    let field = "quantization_config";
-    let config = match file.root().object(field)? {
-        Some(config) => Some(config),
-        None => file.text()?.object(field)?,
-    };
-    let is_fp8 = config.map(keeps_fp8).transpose()?.unwrap_or(false);
+    let is_fp8 = quantization_config(file)?.map(keeps_fp8).transpose()?.unwrap_or(false);
     Ok(if is_fp8 { KvCacheDtype::Fp8 } else { KvCacheDtype::Plain(dtype) })
 }
 
 /// Whether a checkpoint asks for a cache of one byte a number. What it says in other words means nothing to vLLM.
 fn keeps_fp8(config: Fields<'_>) -> Result<bool, ModelConfigError> {
-    let method = config.text("quant_method")?.unwrap_or_default();
+    // A file of `ModelOpt`'s own names an algorithm alone.
+    let unnamed = if config.value("quant_algo").is_some() { "modelopt" } else { "" };
+    let method = config.text("quant_method")?.unwrap_or(unnamed);
     let field = "kv_cache_scheme";
     let Some(scheme) = config.value(field) else {
         return Ok(method.starts_with("modelopt") && config.text("kv_cache_quant_algo")?.is_some_and(is_fp8));

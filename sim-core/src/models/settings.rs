@@ -27,6 +27,16 @@ impl Dtype {
         })
     }
 
+    /// vLLM's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Float32 => "float32",
+            Self::Float16 => "float16",
+            Self::Bfloat16 => "bfloat16",
+        }
+    }
+
     /// Bytes of one number.
     #[must_use]
     pub const fn num_bytes(self) -> u64 {
@@ -153,7 +163,7 @@ impl Quantization {
     }
 
     /// Whether vLLM takes it for a checkpoint of `method`: the same, or another kernel for the same weights.
-    pub(super) fn goes_with(self, method: &str) -> bool {
+    pub(crate) fn goes_with(self, method: &str) -> bool {
         const FAMILIES: [&[&str]; 5] = [
             &["awq", "auto_awq", "awq_marlin", "moe_wna16"],
             &["gptq", "auto_gptq", "gptq_marlin", "moe_wna16"],

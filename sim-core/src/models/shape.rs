@@ -84,6 +84,8 @@ pub struct AttentionShape {
     pub span: Option<AttentionSpan>,
     /// Whether queries and keys are normalised by weights, as many as a head has elements.
     pub has_qk_norm: bool,
+    /// Whether queries and keys are normalised over all heads together, so that ranks must sum (MiniMax-M2).
+    pub norms_all_heads: bool,
     /// Whether queries, keys and values have a bias.
     pub has_qkv_bias: bool,
     /// Whether the output projection has a bias.
@@ -116,7 +118,7 @@ pub struct MlaShape {
     pub indexer: Option<IndexerShape>,
 }
 
-/// The index of sparse attention (DeepSeek V3.2, GLM-5).
+/// The index of sparse attention (DeepSeek-V3.2, GLM-5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IndexerShape {
     /// Heads of the index.

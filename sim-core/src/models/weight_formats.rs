@@ -4,7 +4,6 @@
 //! checkpoint and of an engine go together. What a file says of single modules is told to the kinds of matrices by majority:
 //! a kind has one format here.
 
-use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
 use super::config_file::{ConfigFile, Fields};
@@ -17,6 +16,10 @@ type Result<T> = core::result::Result<T, ModelConfigError>;
 
 /// Most layers that are told apart.
 const MAX_LAYERS: usize = 1024;
+/// Most groups of modules that a file has formats for.
+const MAX_GROUPS: usize = 64;
+/// Most regular expressions of a file.
+const MAX_REGEXES: u32 = 64;
 /// Numbers that share a scale where there is one for a whole row: more than any row has.
 const WHOLE_ROW: u32 = 1 << 20;
 
@@ -30,10 +33,8 @@ pub(super) fn weight_formats(
         return settings.quantization.map_or(Ok(WeightFormats::all(WeightFormat::Unquantized)), online);
     };
     let method = method(config)?;
-    if let Some(given) = settings.quantization {
-        if !given.goes_with(method) {
-            return Err(ModelConfigError::QuantizationMismatch { checkpoint: method.to_string(), given });
-        }
+    if let Some(given) = settings.quantization.filter(|given| !given.goes_with(method)) {
+        return Err(ModelConfigError::QuantizationMismatch { checkpoint: super::error::shortened(method), given });
     }
     Checkpoint { config, method, layers }.formats()
 }
@@ -43,7 +44,7 @@ fn online(given: Quantization) -> Result<WeightFormats> {
     given.online().map(WeightFormats::all).ok_or(ModelConfigError::NoQuantizationFile { given })
 }
 
-/// The object that says how a checkpoint is quantised, wherever it stands; a file of ModelOpt's own has another around it.
+/// The object that says how a checkpoint is quantised, wherever it stands; a file of `ModelOpt`'s own has another around it.
 pub(super) fn quantization_config(file: &ConfigFile) -> Result<Option<Fields<'_>>> {
     for fields in [file.root(), file.text()?] {
         for field in ["quantization_config", "compression_config"] {
@@ -55,7 +56,7 @@ pub(super) fn quantization_config(file: &ConfigFile) -> Result<Option<Fields<'_>
     Ok(None)
 }
 
-/// The method of a checkpoint. Files of ModelOpt's own name none.
+/// The method of a checkpoint. Files of `ModelOpt`'s own name none.
 fn method(config: Fields<'_>) -> Result<&str> {
     match config.text("quant_method")? {
         Some(method) => Ok(method),
@@ -117,20 +118,18 @@ impl Checkpoint<'_> {
         let groups = config.object(field)?.ok_or(ModelConfigError::missing(field))?;
         let mut formats = [WeightFormat::Unquantized; 5];
         let mut has_zeros = false;
-        let votes = Votes::new(self.layers);
-        for name in groups.names().take(64) {
+        let mut votes = Votes::new(self.layers);
+        for name in groups.names().take(MAX_GROUPS) {
             let Some(group) = groups.object_named(name) else { continue };
             let (format, group_has_zeros) = scheme(group, config.text("format")?)?;
             has_zeros |= group_has_zeros;
             for target in group.many_texts("targets")? {
-                for kind in Kind::ALL {
-                    if votes.is_target(target, kind) {
-                        formats[kind.place()] = format;
-                    }
+                let targets = votes.targets(target);
+                for (own, is_target) in formats.iter_mut().zip(targets) {
+                    *own = if is_target { format } else { *own };
                 }
             }
         }
-        let mut votes = votes;
         votes.except_all(config, "ignore")?;
         Ok(WeightFormats { has_zeros, ..votes.apply(formats) })
     }
@@ -199,7 +198,7 @@ fn whole_numbers(config: Fields<'_>, bits: u32) -> Result<WeightFormat> {
     }
 }
 
-/// An algorithm of ModelOpt's.
+/// An algorithm of `ModelOpt`'s.
 fn algorithm(name: &str) -> Result<WeightFormat> {
     Ok(match name.to_ascii_uppercase().as_str() {
         "FP8" | "FP8_PER_CHANNEL_PER_TOKEN" => WeightFormat::Fp8,
@@ -241,11 +240,12 @@ struct Votes<'a> {
     layers: &'a [LayerRun],
     meant: [Vec<bool>; 5],
     all: [bool; 5],
+    num_regexes: u32,
 }
 
 impl<'a> Votes<'a> {
     const fn new(layers: &'a [LayerRun]) -> Self {
-        Self { layers, meant: [const { Vec::new() }; 5], all: [false; 5] }
+        Self { layers, meant: [const { Vec::new() }; 5], all: [false; 5], num_regexes: 0 }
     }
 
     fn add(&mut self, meant: Meant) {
@@ -309,25 +309,23 @@ impl<'a> Votes<'a> {
 
     /// Takes in a list of names that are left alone.
     fn except_all(&mut self, config: Fields<'_>, list: &'static str) -> Result<()> {
-        const MAX_REGEXES: usize = 256;
-        let mut num_regexes = 0;
         for name in config.many_texts(list)? {
             let Some(pattern) = name.strip_prefix("re:") else {
                 self.add(Meant::of(name));
                 continue;
             };
-            num_regexes += 1;
-            if num_regexes > MAX_REGEXES {
-                break;
-            }
-            for kind in Kind::ALL {
-                let layer = self.middle(kind);
-                if kind.is_matched(pattern, layer) {
-                    self.all[kind.place()] = true;
-                }
+            for (all, is_matched) in self.matched(pattern).into_iter().enumerate() {
+                self.all[all] |= is_matched;
             }
         }
         Ok(())
+    }
+
+    /// The kinds that a regular expression matches; none once there were too many.
+    fn matched(&mut self, pattern: &str) -> [bool; 5] {
+        self.num_regexes = self.num_regexes.saturating_add(1);
+        let is_allowed = self.num_regexes <= MAX_REGEXES;
+        Kind::ALL.map(|kind| is_allowed && kind.is_matched(pattern, self.middle(kind)))
     }
 
     fn middle(&self, kind: Kind) -> u32 {
@@ -335,11 +333,12 @@ impl<'a> Votes<'a> {
         self.layers_of(kind).nth(count / 2).and_then(|layer| u32::try_from(layer).ok()).unwrap_or(0)
     }
 
-    fn is_target(&self, target: &str, kind: Kind) -> bool {
+    /// The kinds that a target means.
+    fn targets(&mut self, target: &str) -> [bool; 5] {
         match target.strip_prefix("re:") {
-            Some(pattern) => kind.is_matched(pattern, self.middle(kind)),
-            None if target == "Linear" => kind != Kind::Logits,
-            None => Meant::of(target).kinds[kind.place()],
+            Some(pattern) => self.matched(pattern),
+            None if target == "Linear" => Kind::ALL.map(|kind| kind != Kind::Logits),
+            None => Meant::of(target).kinds,
         }
     }
 

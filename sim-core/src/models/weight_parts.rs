@@ -221,7 +221,7 @@ impl<'a> Parts<'a> {
             visit(self.matrix(head, self.hidden));
             visit(self.matrix(width, head));
         }
-        visit(wide(3 * width.saturating_mul(kernel)));
+        visit(wide(width.saturating_mul(3).saturating_mul(kernel)));
         visit(wide(width + heads));
         visit(numbers(PartOf::Mixer, head));
         visit(self.matrix(self.hidden, width));
@@ -242,7 +242,8 @@ impl<'a> Parts<'a> {
         let (copies, width) = if self.sharing.enable_expert_parallel {
             (number.div_ceil(self.sharing.expert_ranks()), u64::from(experts.intermediate_size))
         } else {
-            (number, self.share(u64::from(experts.intermediate_size)))
+            // Engines beside each other slice each expert together (`FusedMoEParallelConfig.make`).
+            (number, u64::from(experts.intermediate_size) / self.sharing.expert_ranks())
         };
         let format = self.model.formats.experts;
         let (hidden, width) = self.sharing.padded(format, hidden, width);

@@ -49,7 +49,7 @@ impl ExpertsOnRank {
         ]
     }
 
-    fn of_sizes(sizes: &[u32]) -> Option<Self> {
+    pub(super) fn of_sizes(sizes: &[u32]) -> Option<Self> {
         let &[hidden_size, intermediate_size, num_experts_per_tok, num_experts, slices, shares] = sizes else {
             return None;
         };
@@ -58,7 +58,7 @@ impl ExpertsOnRank {
     }
 
     /// The least time that peak rates allow for `tokens` tokens, in microseconds.
-    fn roofline_us(&self, tokens: f64, format: NumberFormat, gpu: &Gpu) -> f64 {
+    pub(super) fn roofline_us(&self, tokens: f64, format: NumberFormat, gpu: &Gpu) -> f64 {
         let [hidden, width, per_token, experts, slices, shares] = self.sizes().map(math::u32_to_f64);
         let one = math::u32_to_f64(self.num_matrices) * hidden * width / slices;
         let own = math::max(experts / shares, 1.0);
@@ -82,13 +82,14 @@ impl ExpertsOnRank {
 
 /// The tables that a format's experts can be read from, best first.
 const fn candidates(format: NumberFormat) -> &'static [NumberFormat] {
-    use NumberFormat::{Bf16, Fp8, Fp8Block, Int4, Int8, Mxfp4, Nvfp4};
+    use NumberFormat::{Bf16, Fp8, Fp8Block, Int4, Int8, Mxfp4, Mxfp4Fp8, Nvfp4};
     match format {
         Bf16 => &[Bf16],
         Fp8 | Int8 => &[Fp8, Fp8Block, Bf16],
         Fp8Block => &[Fp8Block, Fp8, Bf16],
         Nvfp4 => &[Nvfp4, Mxfp4, Int4, Bf16],
         Mxfp4 => &[Mxfp4, Int4, Bf16],
+        Mxfp4Fp8 => &[Mxfp4Fp8, Mxfp4, Int4, Bf16],
         Int4 => &[Int4, Mxfp4, Bf16],
     }
 }

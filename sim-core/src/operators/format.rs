@@ -17,6 +17,8 @@ pub enum NumberFormat {
     Nvfp4,
     /// 4 bits, float; activations of 16 bits.
     Mxfp4,
+    /// 4 bits, float; activations of 8.
+    Mxfp4Fp8,
     /// 4 bits, whole numbers; activations of 16 bits.
     Int4,
 }
@@ -30,8 +32,16 @@ impl NumberFormat {
             Self::Fp8Block => "fp8_block",
             Self::Nvfp4 => "nvfp4",
             Self::Mxfp4 => "w4a16_mxfp4",
+            Self::Mxfp4Fp8 => "w4a8_mxfp4_mxfp8",
             Self::Int4 => "int4_wo",
         }
+    }
+
+    /// The format of a table that is called so.
+    pub(crate) fn of_table(name: &str) -> Option<Self> {
+        [Self::Bf16, Self::Fp8, Self::Fp8Block, Self::Nvfp4, Self::Mxfp4, Self::Mxfp4Fp8, Self::Int4]
+            .into_iter()
+            .find(|format| format.table() == name)
     }
 
     /// Bytes of a number of the matrix, scales included.
@@ -40,7 +50,7 @@ impl NumberFormat {
             Self::Bf16 => 2.0,
             Self::Fp8 | Self::Fp8Block | Self::Int8 => 1.0,
             Self::Nvfp4 => 0.5625,
-            Self::Mxfp4 | Self::Int4 => 0.53125,
+            Self::Mxfp4 | Self::Mxfp4Fp8 | Self::Int4 => 0.53125,
         }
     }
 
@@ -48,7 +58,7 @@ impl NumberFormat {
     pub(crate) const fn activation_bytes(self) -> f64 {
         match self {
             Self::Bf16 | Self::Mxfp4 | Self::Int4 => 2.0,
-            Self::Fp8 | Self::Fp8Block | Self::Int8 => 1.0,
+            Self::Fp8 | Self::Fp8Block | Self::Int8 | Self::Mxfp4Fp8 => 1.0,
             Self::Nvfp4 => 0.5625,
         }
     }
@@ -57,7 +67,7 @@ impl NumberFormat {
     pub(crate) fn flops(self, gpu: &Gpu) -> f64 {
         let rate = match self {
             Self::Bf16 | Self::Mxfp4 | Self::Int4 => gpu.bf16_flops,
-            Self::Fp8 | Self::Fp8Block | Self::Int8 => gpu.fp8_flops,
+            Self::Fp8 | Self::Fp8Block | Self::Int8 | Self::Mxfp4Fp8 => gpu.fp8_flops,
             Self::Nvfp4 => gpu.fp4_flops,
         };
         if rate > 0.0 { rate } else { gpu.bf16_flops }

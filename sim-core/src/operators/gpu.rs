@@ -36,7 +36,7 @@ pub struct Gpu {
     pub memory_reason: String,
     /// Bytes per second from its memory.
     pub memory_bandwidth: f64,
-    /// Operations per second of the tensor cores in bf16.
+    /// Operations per second of the tensor cores in bf16; in fp16 where there is no bf16.
     pub bf16_flops: f64,
     /// The same in 8 bits; 0 if it has no such units.
     pub fp8_flops: f64,

@@ -1,12 +1,13 @@
 //! The GPUs that are known, by their makers' data sheets.
 //!
-//! Rates of measured ones are as `systems/*.yaml` of aiconfigurator-core 0.12.0 (Apache-2.0) has them. Memory is what a
+//! Measured ones stand here, the others in [`gpu_unmeasured`](super::gpu_unmeasured). Rates of measured ones are as `systems/*.yaml` of aiconfigurator-core 0.12.0 (Apache-2.0) has them. Memory is what a
 //! program is told, which is less than the maker's figure; nobody of this project has read it on these GPUs.
 
-use alloc::borrow::ToOwned as _;
+use alloc::borrow::ToOwned;
 use alloc::vec::Vec;
 
 use super::gpu::{Gpu, Links};
+use super::gpu_unmeasured::{self, Unmeasured};
 
 const GIB: f64 = 1_073_741_824.0;
 const T: f64 = 1e12;
@@ -140,16 +141,50 @@ const TABLE: &[Line] = &[
     },
 ];
 
-/// All GPUs that are known.
+/// All GPUs that are known, the measured ones first.
 #[must_use]
 pub fn known() -> Vec<Gpu> {
-    TABLE.iter().map(Line::gpu).collect()
+    TABLE.iter().map(Line::gpu).chain(gpu_unmeasured::TABLE.iter().map(Unmeasured::gpu)).collect()
 }
 
 /// The GPU called `key`.
 #[must_use]
 pub fn find(key: &str) -> Option<Gpu> {
-    TABLE.iter().find(|line| line.key == key).map(Line::gpu)
+    let measured = TABLE.iter().find(|line| line.key == key).map(Line::gpu);
+    measured.or_else(|| unmeasured(key).map(Unmeasured::gpu))
+}
+
+/// Key of the measured GPU whose pack is moved to the GPU called `key`: its own if it was measured; `None` if it is
+/// unknown.
+#[must_use]
+pub fn measured(key: &str) -> Option<&'static str> {
+    let own = TABLE.iter().find(|line| line.key == key).map(|line| line.key);
+    own.or_else(|| unmeasured(key).map(|line| line.nearest))
+}
+
+fn unmeasured(key: &str) -> Option<&'static Unmeasured> {
+    gpu_unmeasured::TABLE.iter().find(|line| line.names[0] == key)
+}
+
+impl Unmeasured {
+    fn gpu(&self) -> Gpu {
+        let [key, label, name, compute_capability] = self.names.map(ToOwned::to_owned);
+        let [bandwidth, bf16, fp8, fp4] = self.rates.map(|rate| rate * T);
+        Gpu {
+            key,
+            label,
+            name,
+            compute_capability,
+            memory_bytes: crate::math::round_to_u64(self.memory_gib * GIB),
+            memory_reason: gpu_unmeasured::MEMORY_REASON.to_owned(),
+            memory_bandwidth: bandwidth,
+            bf16_flops: bf16,
+            fp8_flops: fp8,
+            fp4_flops: fp4,
+            links: self.links,
+            link_bandwidth: self.link * G,
+        }
+    }
 }
 
 impl Line {

@@ -3,9 +3,11 @@
 //!
 //! [`Pack::from_json`] is the door. [`schema`] says what a file holds, [`kinds`] which operators there are, [`series`]
 //! reads between points. Of each operator a file of its own says how an unmeasured shape follows from measured ones.
+//! [`transfer`] moves a pack to a GPU that nobody measured.
 
 pub mod gpu;
 pub mod gpu_table;
+mod gpu_unmeasured;
 pub mod kinds;
 pub mod schema;
 mod file;
@@ -16,8 +18,13 @@ pub mod format;
 pub mod products;
 pub mod attention;
 pub mod experts;
+mod work;
+pub mod transfer;
+#[cfg(test)]
+mod transfer_tests;
 
 pub use file::PackError;
 pub use gpu::Gpu;
 pub use kinds::Operator;
 pub use schema::Pack;
+pub use transfer::transfer;

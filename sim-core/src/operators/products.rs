@@ -54,14 +54,14 @@ impl<'a> Products<'a> {
     /// The product of any shape; `None` if the pack has no products.
     #[must_use]
     pub fn find(self, shape: Shape, format: NumberFormat) -> Option<Found> {
-        use NumberFormat::{Bf16, Fp8, Fp8Block, Int4, Int8, Mxfp4, Nvfp4};
+        use NumberFormat::{Bf16, Fp8, Fp8Block, Int4, Int8, Mxfp4, Mxfp4Fp8, Nvfp4};
         let measured: &[NumberFormat] = match format {
             Bf16 => &[Bf16],
             Fp8 | Int8 => &[Fp8],
             Fp8Block => &[Fp8Block, Fp8],
             Nvfp4 => &[Nvfp4],
             // vLLM's kernels for these multiply 16 bits.
-            Mxfp4 | Int4 => &[],
+            Mxfp4 | Mxfp4Fp8 | Int4 => &[],
         };
         for &candidate in measured {
             if let Some(table) = self.table(candidate) {
@@ -127,7 +127,7 @@ impl<'a> Products<'a> {
 }
 
 /// The least time that peak rates allow, in microseconds.
-fn roofline_us(m: f64, (n, k): Shape, format: NumberFormat, gpu: &Gpu) -> f64 {
+pub(super) fn roofline_us(m: f64, (n, k): Shape, format: NumberFormat, gpu: &Gpu) -> f64 {
     let [n, k] = [n, k].map(math::u32_to_f64);
     let compute = 2.0 * m * n * k / format.flops(gpu);
     // Results count as the source counts them: in the format of what is multiplied.

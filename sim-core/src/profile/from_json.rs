@@ -12,10 +12,10 @@ use serde_json::{Map, Value};
 use super::error::Fault;
 use super::schema::{
     Basis, Bytes, Cost, DeviceType, Engine, Hardware, KvCacheLayerKind, KvCacheLayers, LimitTerms, Memory, Model,
-    PrefillCheckpoint, Profile, Provenance, ProvenanceKind, ReportedBlocks, Source,
+    PrefillCheckpoint, Profile, Provenance, ProvenanceKind, ReportedBlocks, Source, TimeRange,
 };
 use super::schema_tables::{
-    DecodeAttention, Drafter, FrontEnd, Host, MixedBatch, MixedSample, OutputLatency, OverSeqs, OverTokens, PassCost,
+    DecodeAttention, Drafter, FrontEnd, Host, MixedBatch, MixedSample, OutputLatency, OutsideGraphs, OverSeqs, OverTokens, PassCost,
     PrefillAttention, RequestLatency, Smoothing, SpanAttention, SpanKind, StepTimeTables, Validation, ValidationRun,
     ValidationStep, VerificationAttention,
 };
@@ -181,6 +181,20 @@ impl FromJson for Memory {
     }
 }
 
+/// Its last field is absent in files of before it was known.
+impl FromJson for Host {
+    fn from_json(value: Value) -> Result<Self, Fault> {
+        let mut fields = Fields::new(value, &["schedule", "update", "between_passes", "outside_graphs"])?;
+        fields.0.entry("outside_graphs").or_insert(Value::Null);
+        Ok(Self {
+            schedule: fields.read("schedule")?,
+            update: fields.read("update")?,
+            between_passes: fields.read("between_passes")?,
+            outside_graphs: fields.read("outside_graphs")?,
+        })
+    }
+}
+
 macro_rules! objects {
     ($($type:ident { $($field:ident),+ $(,)? })+) => { $(
         impl $crate::profile::from_json::FromJson for $type {
@@ -209,7 +223,9 @@ macro_rules! names {
 pub(crate) use {names, objects};
 
 names! {
-    ProvenanceKind { "measured" => Measured, "derived" => Derived, "synthetic" => Synthetic }
+    ProvenanceKind {
+        "measured" => Measured, "derived" => Derived, "estimated" => Estimated, "synthetic" => Synthetic,
+    }
     DeviceType { "cuda" => Cuda, "cpu" => Cpu }
     KvCacheLayerKind {
         "full_attention" => FullAttention, "mla" => Mla, "sliding_window" => SlidingWindow,
@@ -223,7 +239,8 @@ objects! {
     Profile {
         version, provenance, model, hardware, engine, memory, step_time, drafters, host, front_end, validation, smoothing,
     }
-    Provenance { kind, tool, tool_version, date, sources, host, notes }
+    Provenance { kind, tool, tool_version, date, sources, host, range, notes }
+    TimeRange { low, high }
     Source { name, version, licence, url }
     Model {
         name, num_hidden_layers, hidden_size, intermediate_size, num_attention_heads, num_key_value_heads, head_dim,
@@ -258,7 +275,7 @@ objects! {
     Drafter { method, model, kv_cache_layers, memory, first_run, next_run }
     MixedBatch { decode_term_factor, samples }
     MixedSample { prefill_chunks, num_decodes, decode_context_tokens, time_us, num_samples, spread_us }
-    Host { schedule, update, between_passes }
+    OutsideGraphs { per_pass, share }
     PassCost { per_pass, per_request }
     FrontEnd { request_latency, output_latency }
     RequestLatency { per_request, per_prompt_token }

@@ -17,6 +17,25 @@ pub(super) fn require_all(schema: &mut schemars::Schema) {
     }
 }
 
+/// The same, but for the range, which a file without estimates lacks.
+#[cfg(feature = "schema")]
+fn require_all_but_range(schema: &mut schemars::Schema) {
+    require_all(schema);
+    if let Some(required) = schema.get_mut("required").and_then(serde_json::Value::as_array_mut) {
+        required.retain(|name| name.as_str() != Some("range"));
+    }
+}
+
+/// Between which factors of the step times the device's own are expected.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct TimeRange {
+    /// Of the fastest; above 0 and at most 1.
+    pub low: f64,
+    /// Of the slowest; at least 1.
+    pub high: f64,
+}
+
 /// A whole profile file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
@@ -56,6 +75,8 @@ pub enum ProvenanceKind {
     Measured,
     /// Composed from measurements of single operators.
     Derived,
+    /// Composed from measurements of another GPU's operators, moved to this one by what the makers say of both.
+    Estimated,
     /// From a formula: for tests and demonstrations.
     Synthetic,
 }
@@ -67,6 +88,7 @@ impl ProvenanceKind {
         match self {
             Self::Measured => "measured",
             Self::Derived => "derived",
+            Self::Estimated => "estimated",
             Self::Synthetic => "synthetic",
         }
     }
@@ -74,7 +96,7 @@ impl ProvenanceKind {
 
 /// Where the numbers come from; shown wherever results are shown.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = require_all))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = require_all_but_range))]
 pub struct Provenance {
     /// How the step times were obtained.
     pub kind: ProvenanceKind,
@@ -88,6 +110,9 @@ pub struct Provenance {
     pub sources: Vec<Source>,
     /// The machine that was measured (processor, driver, clocks); `null` if none or unknown.
     pub host: Option<String>,
+    /// How far estimated step times may be off; `null` or absent, and not written, unless `kind` is `estimated`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<TimeRange>,
     /// What a reader must know before trusting the numbers.
     pub notes: Vec<String>,
 }
@@ -336,7 +361,7 @@ pub use super::schema_memory::LimitTerms;
 #[cfg(feature = "schema")]
 use super::schema_memory::require_all_but_terms;
 pub use super::schema_tables::{
-    DecodeAttention, Drafter, FrontEnd, Host, MixedBatch, MixedSample, OutputLatency, OverSeqs, OverTokens, PassCost,
+    DecodeAttention, Drafter, FrontEnd, Host, MixedBatch, MixedSample, OutputLatency, OutsideGraphs, OverSeqs, OverTokens, PassCost,
     PrefillAttention, RequestLatency, Smoothing, SpanAttention, SpanKind, StepTimeTables, Validation, ValidationRun,
     ValidationStep, VerificationAttention,
 };

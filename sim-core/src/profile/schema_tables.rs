@@ -200,6 +200,21 @@ pub struct Host {
     /// Device time after a pass that no table holds, before its tokens can be copied and the next pass can begin:
     /// sampling, kernels that gather inputs, waiting. 0 where step times were measured with it.
     pub between_passes: PassCost,
+    /// What a pass that no CUDA graph holds takes beyond its tables. Absent or `null` where step times were measured with
+    /// it, or nobody knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outside_graphs: Option<OutsideGraphs>,
+}
+
+/// What a pass that no CUDA graph holds takes on the device beyond its operators: kernels that are launched one by one,
+/// and clocks that fall under long computations.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct OutsideGraphs {
+    /// Once per pass.
+    pub per_pass: Cost,
+    /// Of the operators' time, as a share of it.
+    pub share: f64,
 }
 
 /// A cost that every pass has, and one for each request in it.

@@ -7,7 +7,7 @@ use super::attention::AttentionTables;
 use super::cuda_graphs::CaptureSizes;
 use super::error::ProfileError;
 use super::interpolate::Reading;
-use super::schema::{Cost, PassCost, Profile, ProvenanceKind};
+use super::schema::{Cost, PassCost, Profile, ProvenanceKind, TimeRange};
 use super::step_time_settings::{Drafting, StepTimeSettings};
 use super::table::Curve;
 use crate::batch::BatchComposition;
@@ -23,6 +23,8 @@ pub enum Evidence {
     Interpolated,
     /// At least one term lies outside the samples, or the settings are not those the profile holds for.
     Extrapolated,
+    /// The profile was estimated from another device's: [`StepTimeModel::range`] says how far off it may be.
+    Estimated,
 }
 
 /// The device time of one forward pass.
@@ -83,10 +85,17 @@ pub struct StepTimeModel {
     best_evidence: Evidence,
     /// The best evidence for a pass with decodes and prompt parts.
     best_mixed_evidence: Evidence,
+    /// Whether the tables hold for these settings; if not, all time lies outside the samples.
+    holds: bool,
+    range: Option<TimeRange>,
+    /// By which the time of every pass is multiplied: 1 but at the ends of an estimate's range.
+    factor: f64,
     pipeline_parallel_size: u32,
     schedule: Affine,
     update: Affine,
     between_passes: Affine,
+    /// Of a pass that no CUDA graph holds: microseconds, and a share of the pass.
+    outside_graphs: (f64, f64),
     request_latency: Affine,
     output_latency: Affine,
 }
@@ -107,10 +116,16 @@ impl Sum {
         self.total_us += term.value_us;
         if term.outside {
             self.extrapolated_us += term.value_us;
-            self.evidence = Evidence::Extrapolated;
+            self.evidence = self.evidence.max(Evidence::Extrapolated);
         } else if !term.on_sample {
             self.evidence = self.evidence.max(Evidence::Interpolated);
         }
+    }
+
+    /// Adds microseconds, and a share of what is there.
+    fn lengthen(&mut self, (once_us, share): (f64, f64)) {
+        self.total_us += once_us + share * self.total_us;
+        self.extrapolated_us += share * self.extrapolated_us;
     }
 
     fn add_scaled(&mut self, other: &Self, factor: f64) {
@@ -137,7 +152,8 @@ impl StepTimeModel {
             let message = format!("{pipeline_parallel_size} must be from 1 to {num_hidden_layers}, the model's layers");
             return Err(ProfileError::Settings { setting: "pipeline_parallel_size", message });
         }
-        let best_evidence = best_evidence(profile, settings);
+        let holds = settings.hold_for(profile);
+        let best_evidence = best_evidence(profile, holds);
         let (host, front_end) = (&profile.host, &profile.front_end);
         let (request, output) = (&front_end.request_latency, &front_end.output_latency);
         let drafting = settings.drafting.as_ref();
@@ -154,10 +170,17 @@ impl StepTimeModel {
             decode_query_len,
             best_evidence,
             best_mixed_evidence: best_evidence.max(Evidence::Interpolated),
+            holds,
+            range: profile.provenance.range,
+            factor: 1.0,
             pipeline_parallel_size,
             schedule: Affine::of_pass(&host.schedule),
             update: Affine::of_pass(&host.update),
             between_passes: Affine::of_pass(&host.between_passes),
+            outside_graphs: host
+                .outside_graphs
+                .as_ref()
+                .map_or((0.0, 0.0), |outside| (outside.per_pass.time_us, outside.share)),
             request_latency: Affine::new(&request.per_request, &request.per_prompt_token),
             output_latency: Affine::new(&output.per_pass, &output.per_token),
         })
@@ -191,13 +214,29 @@ impl StepTimeModel {
             }
         }
         self.add_drafter(batch, &mut sum);
-        let extrapolated_us =
-            if self.best_evidence == Evidence::Extrapolated { sum.total_us } else { sum.extrapolated_us };
-        StepTime {
-            duration: SimDuration::from_micros_f64(sum.total_us),
-            evidence: sum.evidence,
-            extrapolated: SimDuration::from_micros_f64(extrapolated_us),
+        if self.capture_sizes.fitting(num_tokens).is_none() {
+            sum.lengthen(self.outside_graphs);
         }
+        let extrapolated_us = if self.holds { sum.extrapolated_us } else { sum.total_us };
+        StepTime {
+            duration: SimDuration::from_micros_f64(self.factor * sum.total_us),
+            evidence: sum.evidence,
+            extrapolated: SimDuration::from_micros_f64(self.factor * extrapolated_us),
+        }
+    }
+
+    /// Between which factors of every step time the device's own is expected; `None` unless the profile is estimated.
+    #[must_use]
+    pub const fn range(&self) -> Option<TimeRange> {
+        self.range
+    }
+
+    /// The same device, were each of its passes `factor` times as long: an end of the [`Self::range`]. Host and front end
+    /// are no part of the device, and stay. A factor that is no positive number changes nothing.
+    #[must_use]
+    pub fn times(&self, factor: f64) -> Self {
+        let is_factor = factor > 0.0 && factor <= f64::MAX;
+        Self { factor: if is_factor { factor } else { 1.0 }, ..self.clone() }
     }
 
     /// Tokens that the device computes for a pass.
@@ -269,12 +308,10 @@ impl StepTimeModel {
     }
 }
 
-/// The best evidence that `profile` can give under `settings`.
-fn best_evidence(profile: &Profile, settings: &StepTimeSettings) -> Evidence {
-    let has_cuda_graphs = !settings.capture_sizes.as_slice().is_empty();
-    let holds = settings.pipeline_parallel_size == profile.engine.pipeline_parallel_size
-        && has_cuda_graphs == profile.has_cuda_graphs();
+/// The best evidence that `profile` can give, under settings for which its tables hold or not.
+fn best_evidence(profile: &Profile, holds: bool) -> Evidence {
     match profile.provenance.kind {
+        ProvenanceKind::Estimated => Evidence::Estimated,
         _ if !holds => Evidence::Extrapolated,
         ProvenanceKind::Measured => Evidence::Measured,
         ProvenanceKind::Derived | ProvenanceKind::Synthetic => Evidence::Interpolated,

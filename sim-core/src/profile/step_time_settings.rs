@@ -52,4 +52,10 @@ impl StepTimeSettings {
         let pipeline_parallel_size = profile.engine.pipeline_parallel_size;
         Self { capture_sizes, pipeline_parallel_size, ..Self::default() }
     }
+    /// Whether the tables of `profile` hold for these settings.
+    pub(super) fn hold_for(&self, profile: &Profile) -> bool {
+        let has_cuda_graphs = !self.capture_sizes.as_slice().is_empty();
+        self.pipeline_parallel_size == profile.engine.pipeline_parallel_size
+            && has_cuda_graphs == profile.has_cuda_graphs()
+    }
 }

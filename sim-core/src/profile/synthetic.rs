@@ -87,6 +87,7 @@ impl SyntheticCosts {
                 date: "2026-01-01".to_string(),
                 sources: Vec::new(),
                 host: None,
+                range: None,
                 notes: vec!["Step times follow a formula; no device was measured.".to_string()],
             },
             model: model(self.max_model_len),
@@ -118,6 +119,7 @@ impl SyntheticCosts {
                 schedule: PassCost { per_pass: cost(self.schedule_us), per_request: cost(0.0) },
                 update: PassCost { per_pass: cost(self.update_us), per_request: cost(0.0) },
                 between_passes: PassCost { per_pass: cost(0.0), per_request: cost(0.0) },
+                outside_graphs: None,
             },
             front_end: FrontEnd {
                 request_latency: RequestLatency {

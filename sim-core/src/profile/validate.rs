@@ -7,7 +7,8 @@ use core::fmt;
 
 use super::error::Fault;
 use super::schema::{
-    Basis, Bytes, Cost, Engine, Hardware, KvCacheLayerKind, KvCacheLayers, Model, Profile, Provenance, ProvenanceKind,
+    Basis, Bytes, Cost, Engine, Hardware, KvCacheLayerKind, KvCacheLayers, LimitTerms, Model, Profile, Provenance,
+    ProvenanceKind,
 };
 use super::{validate_layers, validate_tables};
 
@@ -17,6 +18,8 @@ const MAX_FAULTS: usize = 1000;
 const MAX_TIME_US: f64 = 1e9;
 /// Largest count of tokens, requests, heads, …: above every model's and small enough to multiply.
 pub(super) const MAX_COUNT: u32 = 1 << 26;
+/// Largest factor that an estimate may be off by: beyond it nothing is estimated.
+const MAX_RANGE: f64 = 100.0;
 /// Largest amount of memory: 1 PiB.
 const MAX_BYTES: u64 = 1 << 50;
 
@@ -99,15 +102,36 @@ fn provenance(provenance: &Provenance, faults: &mut Faults) {
     let date = &provenance.date;
     faults.require(is_date(date), format_args!("$.provenance.date"), format_args!("{date:?} must be YYYY-MM-DD"));
     faults.require(
-        provenance.kind != ProvenanceKind::Derived || !provenance.sources.is_empty(),
+        !matches!(provenance.kind, ProvenanceKind::Derived | ProvenanceKind::Estimated)
+            || !provenance.sources.is_empty(),
         format_args!("$.provenance.sources"),
         format_args!("must name what a derived profile was made from"),
     );
+    range(provenance, faults);
     for (i, source) in provenance.sources.iter().enumerate() {
         faults.text(&source.name, format_args!("$.provenance.sources[{i}].name"));
         faults.text(&source.version, format_args!("$.provenance.sources[{i}].version"));
         faults.text(&source.licence, format_args!("$.provenance.sources[{i}].licence"));
         faults.text(&source.url, format_args!("$.provenance.sources[{i}].url"));
+    }
+}
+
+/// An estimate says how far off it may be, and nothing else does.
+fn range(provenance: &Provenance, faults: &mut Faults) {
+    let is_estimated = provenance.kind == ProvenanceKind::Estimated;
+    let path = "$.provenance.range";
+    faults.require(
+        provenance.range.is_some() == is_estimated,
+        format_args!("{path}"),
+        format_args!("must be there exactly if kind is estimated"),
+    );
+    if let Some(range) = provenance.range {
+        let (low, high) = (range.low, range.high);
+        faults.require(
+            low > 0.0 && low <= 1.0 && (1.0..=MAX_RANGE).contains(&high),
+            format_args!("{path}"),
+            format_args!("{low:?} to {high:?} must enclose 1, above 0 and up to {MAX_RANGE:?}"),
+        );
     }
 }
 
@@ -178,6 +202,9 @@ fn memory(profile: &Profile, faults: &mut Faults) {
     let min = u64::from(memory.kv_cache_layers.is_empty() || memory.kv_cache_layers.iter().any(keeps_tokens));
     faults.bytes(&memory.kv_cache_per_token, min, "$.memory.kv_cache_per_token");
     validate_layers::layers(profile, faults);
+    if let Some(terms) = &memory.limit_terms {
+        limit_terms(terms, faults);
+    }
     if let Some(reported) = &memory.reported {
         let path = "$.memory.reported";
         faults.require(
@@ -190,6 +217,23 @@ fn memory(profile: &Profile, faults: &mut Faults) {
     }
 }
 
+fn limit_terms(terms: &LimitTerms, faults: &mut Faults) {
+    let path = "$.memory.limit_terms";
+    for (field, bytes) in [
+        ("layer_bytes_per_token", terms.layer_bytes_per_token),
+        ("sampling_bytes_per_seq", terms.sampling_bytes_per_seq),
+        ("residual_bytes_per_token", terms.residual_bytes_per_token),
+        ("encoder_bytes", terms.encoder_bytes),
+        ("workspace_bytes_per_token", terms.workspace_bytes_per_token),
+        ("fixed_bytes", terms.fixed_bytes),
+        ("graph_bytes_per_capture_size", terms.graph_bytes_per_capture_size),
+    ] {
+        let path = format_args!("{path}.{field}");
+        faults.require(bytes <= MAX_BYTES, path, format_args!("{bytes} must be from 0 to {MAX_BYTES}"));
+    }
+    faults.text(&terms.reason, format_args!("{path}.reason"));
+}
+
 fn costs(profile: &Profile, faults: &mut Faults) {
     let (host, front_end) = (&profile.host, &profile.front_end);
     faults.cost(&host.schedule.per_pass, "$.host.schedule.per_pass");
@@ -198,6 +242,12 @@ fn costs(profile: &Profile, faults: &mut Faults) {
     faults.cost(&host.update.per_request, "$.host.update.per_request");
     faults.cost(&host.between_passes.per_pass, "$.host.between_passes.per_pass");
     faults.cost(&host.between_passes.per_request, "$.host.between_passes.per_request");
+    if let Some(outside) = &host.outside_graphs {
+        faults.cost(&outside.per_pass, "$.host.outside_graphs.per_pass");
+        let share = outside.share;
+        let path = format_args!("$.host.outside_graphs.share");
+        faults.require((0.0..=10.0).contains(&share), path, format_args!("{share:?} must be from 0 to 10"));
+    }
     let (request, output) = (&front_end.request_latency, &front_end.output_latency);
     faults.cost(&request.per_request, "$.front_end.request_latency.per_request");
     faults.cost(&request.per_prompt_token, "$.front_end.request_latency.per_prompt_token");

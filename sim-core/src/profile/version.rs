@@ -40,6 +40,10 @@ pub(super) fn upgrade(mut value: Value) -> Result<Value, ProfileError> {
             root.insert("version".to_string(), json!(from + 1));
         }
     }
+    // Came into version 3 later: files without estimates lack it, and hold as they are.
+    if let Some(provenance) = root.get_mut("provenance").and_then(Value::as_object_mut) {
+        provenance.entry("range").or_insert(Value::Null);
+    }
     Ok(value)
 }
 

@@ -6,9 +6,11 @@ use core::fmt;
 
 use super::DatasetName;
 use super::link::LinkError;
+use crate::compose::ComposeError;
 use crate::config::flags::FlagError;
 use crate::config::{ConfigError, RequestRefusal};
 use crate::metrics::goodput::GoodputError;
+use crate::models::catalogue::UnknownModel;
 use crate::profile::ProfileError;
 use crate::speculative::AcceptanceError;
 use crate::workload::WorkloadError;
@@ -63,6 +65,28 @@ pub enum ScenarioError {
     },
     /// The profile does not hold for these engine arguments.
     Profile(ProfileError),
+    /// A flag disagrees with the whole-pass profile that was chosen.
+    NotInProfile {
+        /// The flag, without dashes.
+        flag: &'static str,
+        /// Its value; empty for a switch.
+        given: String,
+        /// What the profile holds for.
+        profile: String,
+    },
+    /// No profile can be composed for a value of a flag.
+    NotComposed {
+        /// The flag, without dashes.
+        flag: &'static str,
+        /// Its value.
+        value: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// `--model` is no name that is known.
+    Model(UnknownModel),
+    /// No profile can be composed.
+    Compose(ComposeError),
     /// vLLM would not start.
     Config(ConfigError),
     /// The workload cannot be built.
@@ -133,6 +157,13 @@ impl fmt::Display for ScenarioError {
                  tokenizer; give --tokenizer PATH/tokenizer.json to `profiler simulate` (the page cannot)"
             ),
             Self::Profile(error) => error.fmt(f),
+            Self::NotInProfile { flag, given, profile } => {
+                write!(f, "--{flag}{}{given}: the profile is of ", if given.is_empty() { "" } else { " " })?;
+                write!(f, "{profile}; choose --model and --gpu instead of a profile, and it is composed for this value")
+            }
+            Self::NotComposed { flag, value, why } => write!(f, "--{flag} {value}: {why}"),
+            Self::Model(error) => error.fmt(f),
+            Self::Compose(error) => error.fmt(f),
             Self::Config(error) => write!(f, "vLLM would not start with these engine arguments: {error}"),
             Self::Workload(error) => error.fmt(f),
             Self::Refused { index, refusal } => write!(f, "request {index}: {refusal}"),
@@ -168,4 +199,4 @@ macro_rules! from {
 }
 
 from!(FlagError => Flag, GoodputError => Goodput, ProfileError => Profile, ConfigError => Config,
-      WorkloadError => Workload, LinkError => Link);
+      WorkloadError => Workload, LinkError => Link, UnknownModel => Model, ComposeError => Compose);

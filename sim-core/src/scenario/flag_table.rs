@@ -2,6 +2,8 @@
 
 use alloc::string::{String, ToString};
 
+use super::composition::{DEFAULT_GPU, DEFAULT_MODEL};
+
 /// How the value of a flag is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -22,7 +24,10 @@ pub enum Form {
 /// What a flag belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
-    /// `vllm serve`.
+    /// Which model runs on which GPU, and in which numbers: `vllm serve`, and the GPU. A profile is composed of these,
+    /// together with `tensor-parallel-size`.
+    Model,
+    /// `vllm serve`: the rest.
     Engine,
     /// `vllm bench serve`: what is sent and when.
     Workload,
@@ -59,6 +64,10 @@ impl Flag {
     }
 }
 
+const fn model(name: &'static str, form: Form, default: &'static str, help: &'static str) -> Flag {
+    Flag { name, part: Part::Model, form, help, default, is_vllms: true }
+}
+
 const fn engine(name: &'static str, form: Form, help: &'static str) -> Flag {
     Flag { name, part: Part::Engine, form, help, default: "", is_vllms: true }
 }
@@ -73,6 +82,18 @@ const fn report(name: &'static str, form: Form, default: &'static str, help: &'s
 
 /// Every flag of a scenario, in the order in which it is written out.
 pub const FLAGS: &[Flag] = &[
+    model("model", Form::Text, DEFAULT_MODEL, "Name of the model on Hugging Face, with any owner or none"),
+    Flag { is_vllms: false, ..model("gpu", Form::Text, DEFAULT_GPU, "The GPU that it runs on, such as h100-sxm") },
+    model("dtype", Form::Text, "auto", "Number format of weights and activations: auto, bfloat16, float16 or float32"),
+    model("quantization", Form::Text, "the checkpoint's", "Method by which weights are quantised, such as fp8"),
+    model("kv-cache-dtype", Form::Text, "auto", "Number format of keys and values: auto, fp8, float16 or bfloat16"),
+    model(
+        "data-parallel-size",
+        Form::Integer,
+        "1",
+        "Engines that share the experts; one of them is simulated, with its share of the requests",
+    ),
+    model("enable-expert-parallel", Form::Switch, "", "Share experts out among GPUs instead of slicing each"),
     engine(
         "max-model-len",
         Form::Integer,
@@ -133,7 +154,7 @@ pub const FLAGS: &[Flag] = &[
         Form::Integer,
         "KV blocks, instead of what the memory holds; the null block counts",
     ),
-    engine("tensor-parallel-size", Form::Integer, "Must be the profile's"),
+    engine("tensor-parallel-size", Form::Integer, "GPUs that share each layer; a whole-pass profile holds for one number"),
     engine("pipeline-parallel-size", Form::Integer, "Must be the profile's"),
     engine(
         "performance-mode",

@@ -8,8 +8,10 @@
 //! |---|---|
 //! | `v` | version of this format; first, and always there |
 //! | `sim` | version of the simulator that wrote it |
-//! | `profile`, `profile-hash` | name of the profile, and [`fingerprint`] of its file |
+//! | `profile`, `profile-hash` | name of the whole-pass profile, and [`fingerprint`] of its file; with one of them it holds, else what `model` and `gpu` compose |
 //! | `profile-z` | its file: deflated, base64url |
+//! | `config-hash`, `config-z` | the same for the `config.json` that is the model, whatever `model` calls it |
+//! | `pack-hash`, `pack-z` | the same for the pack of operators that is the GPU, whatever `gpu` calls it; most are too large |
 //! | `dataset-hash`, `dataset-z` | the same for the dataset's file, whose name is `dataset-path` |
 //! | any other | a flag of [`super::FLAGS`]; a list's words are joined by commas |
 
@@ -44,6 +46,9 @@ const MAX_PAIRS: usize = 200;
 /// Longest name of a profile, in bytes.
 const MAX_NAME_BYTES: usize = 100;
 
+/// What a name must be that becomes part of an address.
+const NAME: &str = "a name of 1 to 100 letters, digits, dots, dashes and underscores";
+
 /// Turns the pairs of version `n + 1` into those of version `n + 2`. A step is never removed: links are for ever.
 type Upgrade = fn(&mut Vec<(String, String)>);
 const UPGRADES: [Upgrade; VERSION as usize - 1] = [];
@@ -59,6 +64,14 @@ pub struct Link {
     pub profile_hash: Option<u64>,
     /// The profile's file itself.
     pub profile_file: Option<Vec<u8>>,
+    /// [`fingerprint`] of the `config.json` that is the model, if it is the user's own.
+    pub config_hash: Option<u64>,
+    /// That `config.json` itself.
+    pub config_file: Option<Vec<u8>>,
+    /// [`fingerprint`] of the pack of operators that is the GPU, if it is the user's own.
+    pub pack_hash: Option<u64>,
+    /// That pack itself.
+    pub pack_file: Option<Vec<u8>>,
     /// [`fingerprint`] of the dataset's file.
     pub dataset_hash: Option<u64>,
     /// The dataset's file itself.
@@ -136,6 +149,12 @@ impl fmt::Display for LinkError {
 impl core::error::Error for LinkError {}
 
 impl Link {
+    /// Whether a whole-pass profile is chosen; else the flags say what is composed, if they say anything.
+    #[must_use]
+    pub const fn has_profile(&self) -> bool {
+        self.profile.is_some() || self.profile_hash.is_some() || self.profile_file.is_some()
+    }
+
     /// The fragment, with `#`.
     #[must_use]
     pub fn to_fragment(&self) -> String {
@@ -160,8 +179,12 @@ impl Link {
         let mut ours = |key: &'static str, value: Option<String>| {
             pairs.extend(value.map(|value| (Cow::Borrowed(key), Some(value))));
         };
+        ours("config-hash", hash(self.config_hash));
+        ours("config-z", file(&self.config_file));
+        ours("pack-hash", hash(self.pack_hash));
         ours("dataset-hash", hash(self.dataset_hash));
         ours("dataset-z", file(&self.dataset_file));
+        ours("pack-z", file(&self.pack_file));
         ours("profile-z", file(&self.profile_file));
         let mut text = String::from("#");
         for (place, (key, value)) in pairs.iter().enumerate() {
@@ -197,12 +220,16 @@ impl Link {
             "sim" => self.made_by.replace(short(value, "sim")?).is_some(),
             "profile" => {
                 if !is_profile_name(&value) {
-                    let need = "a name of 1 to 100 letters, digits, dots, dashes and underscores";
-                    return Err(LinkError::Value { key: "profile", need });
+                    return Err(LinkError::Value { key: "profile", need: NAME });
                 }
                 self.profile.replace(value).is_some()
             }
             "profile-hash" => self.profile_hash.replace(hash(&value, "profile-hash")?).is_some(),
+            "config-hash" => self.config_hash.replace(hash(&value, "config-hash")?).is_some(),
+            "config-z" => self.config_file.replace(inflated(&value, "config-z")?).is_some(),
+            "pack-hash" => self.pack_hash.replace(hash(&value, "pack-hash")?).is_some(),
+            "pack-z" => self.pack_file.replace(inflated(&value, "pack-z")?).is_some(),
+            "gpu" if !is_profile_name(&value) => return Err(LinkError::Value { key: "gpu", need: NAME }),
             "dataset-hash" => self.dataset_hash.replace(hash(&value, "dataset-hash")?).is_some(),
             "profile-z" => self.profile_file.replace(inflated(&value, "profile-z")?).is_some(),
             "dataset-z" => self.dataset_file.replace(inflated(&value, "dataset-z")?).is_some(),
@@ -228,7 +255,7 @@ pub fn fingerprint(file: &[u8]) -> u64 {
     file.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// Whether a profile may have this name: it becomes part of the address that the page loads it from.
+/// Whether a profile or a GPU's pack may have this name: it becomes part of the address that the page loads it from.
 #[must_use]
 pub fn is_profile_name(name: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');

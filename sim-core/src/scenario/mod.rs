@@ -6,7 +6,9 @@
 //! commands.
 
 mod acceptance;
+mod agreement;
 pub mod command;
+mod composition;
 mod dataset_name;
 mod error;
 mod flag_table;
@@ -22,6 +24,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+pub use composition::{Composed, Composition, DEFAULT_GPU, DEFAULT_MODEL};
 pub use dataset_name::DatasetName;
 pub use error::ScenarioError;
 pub use flag_table::{FLAGS, Flag, Form, Part};
@@ -42,6 +45,7 @@ pub const MAX_VALUE_BYTES: usize = 4096;
 pub struct Scenario {
     /// By place in [`FLAGS`]; a switch has the value `true` or `false`.
     values: BTreeMap<usize, String>,
+    model: composition::ModelArgs,
     engine: EngineArgs,
     workload: WorkloadArgs,
     report: ReportArgs,
@@ -175,6 +179,7 @@ impl Scenario {
     /// Sets the field that `spec` stands for.
     fn set_typed(&mut self, spec: &'static Flag, value: &str) -> Result<(), ScenarioError> {
         match spec.part {
+            Part::Model => self.model.set(spec.name, value),
             Part::Engine => self.set_engine(spec, value),
             Part::Workload => self.workload.set(spec.name, value),
             Part::Report => self.report.set(spec.name, value),
@@ -207,6 +212,9 @@ fn find(flag: &str) -> Option<(usize, bool)> {
     let name = match name.as_str() {
         "tp" => "tensor-parallel-size",
         "pp" => "pipeline-parallel-size",
+        "dp" => "data-parallel-size",
+        "ep" => "enable-expert-parallel",
+        "q" => "quantization",
         "device-memory-utilization" => "gpu-memory-utilization",
         "sc" => "speculative-config",
         name => name,

@@ -120,7 +120,9 @@ impl ModelConfig {
             return Err(ModelConfigError::TooLarge { num_bytes: bytes.len() });
         }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let root: Map<String, Value> = serde_json::from_slice(&as_json(bytes)).map_err(|error| json_error(&error))?;
+        let mut root: Map<String, Value> =
+            serde_json::from_slice(&as_json(bytes)).map_err(|error| json_error(&error))?;
+        models::add_defaults(&mut root);
         // The language model of a multimodal one.
         let nested = ["text_config", "llm_config", "language_config", "thinker_config"];
         let text = nested.iter().find_map(|key| root.get(*key).and_then(Value::as_object));
@@ -128,7 +130,12 @@ impl ModelConfig {
         let fields = Fields { text: text.unwrap_or(&root), root: &root };
         let num_attention_heads = fields.needed(&["num_attention_heads", "n_head", "num_heads", "n_heads"])?;
         let hidden_size = fields.needed(&["hidden_size", "n_embd", "d_model"])?;
-        let head_dim = fields.count(&["head_dim", "hidden_size_per_head"], MAX_COUNT)?;
+        // Latent attention has heads of two parts, and what some files call head_dim is one of those.
+        let head_dim =
+            match (fields.count(&["qk_nope_head_dim"], 1 << 16)?, fields.count(&["qk_rope_head_dim"], 1 << 16)?) {
+                (Some(nope), Some(rope)) => Some(nope + rope),
+                _ => fields.count(&["head_dim", "hidden_size_per_head"], MAX_COUNT)?,
+            };
         Ok(Self {
             architectures: fields.architectures(),
             model_type: fields.text("model_type").unwrap_or_default(),

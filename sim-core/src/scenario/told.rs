@@ -8,6 +8,7 @@ use crate::config::{EngineConfig, Reason, ResolvedEngine};
 use crate::kv_cache::spec::{KvCacheConfig, LayerKind};
 use crate::metrics::recorder::SpecDecodingTotals;
 use crate::metrics::summary::{EngineSummary, EngineTotals};
+use crate::profile::schema::TimeRange;
 use crate::simulation_result::{DeviceTime, SimulationResult};
 use crate::speculative::SpeculativeConfig;
 
@@ -195,6 +196,17 @@ pub fn engine_lines(summary: &EngineSummary, extrapolated_share: f64) -> [(&'sta
         ("Device busy", percent(summary.device_busy_share)),
         ("Device time beyond the profile's samples", percent(extrapolated_share)),
     ]
+}
+
+/// What must be said beside every figure of a device that nobody measured.
+#[must_use]
+pub fn estimated(range: TimeRange) -> String {
+    format!(
+        "Estimated: moved from another GPU's measurements by what the makers say of both; a pass may take {:.0} % less to \
+         {:.0} % more",
+        100.0 * (1.0 - range.low),
+        100.0 * (range.high - 1.0)
+    )
 }
 
 /// Share of the device time that lies beyond the profile's samples; 0 if there was none.

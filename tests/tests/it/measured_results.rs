@@ -232,6 +232,7 @@ fn a_simulated_file_comes_back_as_it_was_and_says_what_it_is() {
         vllm_version: "0.32.0",
         profile: "p",
         provenance: "derived",
+        range: None,
         extrapolated_share: 0.0,
         digest: 1,
     };

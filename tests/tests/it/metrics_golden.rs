@@ -192,6 +192,7 @@ fn check_case(name: &str) {
         vllm_version: "0.32.0",
         profile: "a \"profile\"",
         provenance: "measured",
+        range: None,
         extrapolated_share: 0.25,
         digest: 0x1f,
     };

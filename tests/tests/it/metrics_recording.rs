@@ -137,6 +137,7 @@ const SIMULATION: Simulation<'static> = Simulation {
     vllm_version: "0.32.0",
     profile: "none",
     provenance: "synthetic",
+    range: None,
     extrapolated_share: 0.0,
     digest: 0,
 };

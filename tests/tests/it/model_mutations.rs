@@ -5,7 +5,10 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use sim_core::config::{Device, DrafterPlatform, EngineArgs, KvCacheMemory, Platform, UsageContext};
 use sim_core::models::layers::ModelLayers;
-use sim_core::models::{ComputeCapability, DrafterLayers, KvCacheDtype, ModelConfigError, ModelKvCache, ModelSettings};
+use sim_core::models::{
+    ComputeCapability, DrafterLayers, KvCacheDtype, ModelConfigError, ModelKvCache, ModelSettings, ModelShape,
+    WeightSharing,
+};
 use sim_core::speculative::SpeculativeMethod;
 
 use crate::profile_fixture::file;
@@ -93,6 +96,19 @@ fn num_layers(layers: &[ModelLayers]) -> u32 {
     layers.iter().map(|run| run.num_layers).sum()
 }
 
+/// What is accepted has weights, and no token meets more of them than there are.
+fn check_shape(config: &[u8], settings: &ModelSettings) {
+    let shape = match ModelShape::from_json(config, settings) {
+        Ok(shape) => shape,
+        Err(refused) => return check_refusal(&refused),
+    };
+    let (all, active) = (shape.num_parameters(), shape.num_active_parameters());
+    assert!(0 < active && active <= all, "{active} of {all}");
+    let sharing = WeightSharing::tensor_parallel(settings.tensor_parallel_size.max(1));
+    assert!(shape.weights(&sharing).total() > 0, "{shape:?}");
+    assert!(shape.layers.iter().map(|run| run.num_layers).sum::<u32>() <= MAX_LAYERS, "{shape:?}");
+}
+
 /// Plans the model's cache as an engine would, with every drafter that it has.
 fn check(config: &[u8], settings: &ModelSettings) {
     let model = match ModelKvCache::from_json(config, settings) {
@@ -154,6 +170,7 @@ proptest! {
         let settings =
             ModelSettings { tensor_parallel_size, kv_cache_dtype, compute_capability, ..ModelSettings::default() };
         check(&changed(model, &changes), &settings);
+        check_shape(&changed(model, &changes), &settings);
     }
 }
 

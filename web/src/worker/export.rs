@@ -60,6 +60,7 @@ fn bench_json(run: &FinishedRun, recording: &Recording, date: &str, save_detaile
         vllm_version: run.engine.config.vllm_version.name(),
         profile: &card.name,
         provenance: &card.kind,
+        range: run.profile.provenance.range,
         extrapolated_share: card.extrapolated_share,
         // As `profiler simulate --save-detailed` has it: the times of single tokens count, where they were recorded.
         digest: digest(recording),

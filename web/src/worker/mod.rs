@@ -20,4 +20,6 @@ mod summary;
 #[cfg(test)]
 mod drafts_tests;
 #[cfg(test)]
+mod bounds_tests;
+#[cfg(test)]
 mod tests;

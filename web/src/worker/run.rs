@@ -1,14 +1,18 @@
 //! A run, from flags to everything that was recorded.
 
-use sim_core::config::ResolvedEngine;
+use sim_core::config::{EngineConfig, ResolvedEngine};
 use sim_core::math;
 use sim_core::metrics::bench_serve::BenchServeOptions;
-use sim_core::profile::Profile;
+use sim_core::profile::schema::TimeRange;
+use sim_core::profile::{Profile, StepTimeModel};
 use sim_core::scenario::{Prepared, Scenario, prepare};
 use sim_core::simulation_result::SimulationResult;
 use sim_core::simulator::{Simulation, SimulationOptions};
+use sim_core::workload::Workload;
 
 use super::date;
+use super::summary::bound;
+use crate::answer::Bound;
 use crate::protocol::RunInput;
 
 /// Iterations between two calls of [`Host::progress`].
@@ -37,6 +41,8 @@ pub(crate) struct FinishedRun {
     pub(crate) num_skipped: u32,
     pub(crate) result: SimulationResult,
     pub(crate) wall_ms: f64,
+    /// The same at both ends of an estimate's range; none with other profiles.
+    pub(crate) bounds: Vec<Bound>,
 }
 
 impl FinishedRun {
@@ -56,23 +62,41 @@ impl FinishedRun {
         dated.map_err(|error| error.to_string())?;
         let Prepared { engine, workload, num_skipped, step_time, options } = prepared;
         let start = host.now_ms();
-        let mut simulation =
-            Simulation::new(&workload, &engine.config, &step_time, keep).map_err(|error| error.to_string())?;
-        let total = math::usize_to_u32(workload.requests.len());
-        let mut iterations = 0;
-        while simulation.advance() {
-            iterations += 1;
-            if iterations == ITERATIONS_PER_TICK {
-                iterations = 0;
-                let done = math::usize_to_u32(simulation.num_finished());
-                host.progress(done, total, simulation.now().as_secs_f64());
+        let mut result = simulated(&workload, &engine.config, &step_time, keep, host)?;
+        let mut bounds = Vec::new();
+        // A run with the times of single tokens is for a file, which shows no bounds.
+        if let Some(TimeRange { low, high }) = step_time.range().filter(|_| !keep.record_emissions) {
+            for factor in [low, high] {
+                let result = simulated(&workload, &engine.config, &step_time.times(factor), keep, host)?;
+                bounds.push(bound(factor, &engine.config, &result, &options));
             }
         }
-        let mut result = simulation.finish();
         let wall_ms = host.now_ms() - start;
         drop(workload);
         // Only a replay on a real engine needs these.
         (result.queries_per_iter, result.join_order) = (Vec::new(), Vec::new());
-        Ok(Self { input, profile, engine, options, num_skipped, result, wall_ms })
+        Ok(Self { input, profile, engine, options, num_skipped, result, wall_ms, bounds })
     }
+}
+
+/// Simulates `workload` to its end.
+fn simulated(
+    workload: &Workload,
+    config: &EngineConfig,
+    step_time: &StepTimeModel,
+    keep: SimulationOptions,
+    host: &mut dyn Host,
+) -> Result<SimulationResult, String> {
+    let mut simulation = Simulation::new(workload, config, step_time, keep).map_err(|error| error.to_string())?;
+    let total = math::usize_to_u32(workload.requests.len());
+    let mut iterations = 0;
+    while simulation.advance() {
+        iterations += 1;
+        if iterations == ITERATIONS_PER_TICK {
+            iterations = 0;
+            let done = math::usize_to_u32(simulation.num_finished());
+            host.progress(done, total, simulation.now().as_secs_f64());
+        }
+    }
+    Ok(simulation.finish())
 }

@@ -24,6 +24,7 @@ pub(crate) fn host(undisturbed: &[&Visit]) -> Host {
             begin",
         ),
         between_passes: nothing("Passes were timed until their tokens were there."),
+        outside_graphs: None,
     }
 }
 

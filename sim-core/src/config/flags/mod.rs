@@ -25,6 +25,9 @@ pub use serve::SERVE;
 pub enum FlagEffect {
     /// It does what it does in vLLM.
     Simulated,
+    /// It acts where the profile is composed of operators ([`crate::scenario::Composition`]); a whole-pass profile holds
+    /// for one value of it.
+    Composed,
     /// It is accepted and ignored: nothing that is simulated depends on it.
     NoEffect,
     /// The step times or the memory in the profile hold for one value of it. Another value needs another profile.
@@ -68,8 +71,8 @@ pub enum FlagError {
         /// Why it is not.
         why: &'static str,
     },
-    /// A setter was asked for a flag that has no field, its effect being [`FlagEffect::NoEffect`] or
-    /// [`FlagEffect::FixedByProfile`], or a `--no-` form of something that is no switch.
+    /// A setter was asked for a flag that has no field, its effect being [`FlagEffect::NoEffect`],
+    /// [`FlagEffect::Composed`] or [`FlagEffect::FixedByProfile`], or a `--no-` form of something that is no switch.
     NotHere {
         /// The name as looked up.
         flag: String,

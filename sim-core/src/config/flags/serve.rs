@@ -1,6 +1,6 @@
 //! The flags of `vllm serve` 0.32.0 and 0.33.0 (`vllm/entrypoints/common/cli_args.py::make_arg_parser`).
 
-use super::FlagEffect::{FixedByProfile, NoEffect, NotSimulated, Simulated};
+use super::FlagEffect::{Composed, FixedByProfile, NoEffect, NotSimulated, Simulated};
 use super::FlagGroup;
 
 /// Every flag of `vllm serve`.
@@ -22,13 +22,21 @@ pub const SERVE: &[FlagGroup] = &[
         ],
     },
     FlagGroup {
+        effect: Composed,
+        why: "it decides of which operators a pass is composed; a whole-pass profile holds for one value",
+        #[rustfmt::skip]
+        flags: &[
+            "--model", "--dtype", "--quantization", "-q", "--kv-cache-dtype", "--data-parallel-size", "-dp",
+            "--enable-expert-parallel", "-ep",
+        ],
+    },
+    FlagGroup {
         effect: FixedByProfile,
         why: "it decides which model runs and in which numbers, so step times and memory hold for one value",
         #[rustfmt::skip]
         flags: &[
-            "--model", "--revision", "--code-revision", "--hf-config-path", "--hf-overrides", "--model-class-overrides",
-            "--model-impl", "--dtype", "--quantization", "-q", "--quantization-config", "--kv-cache-dtype",
-            "--kv-cache-dtype-skip-layers", "--disable-sliding-window", "--language-model-only", "--load-format",
+            "--revision", "--code-revision", "--hf-config-path", "--hf-overrides", "--model-class-overrides",
+            "--model-impl", "--quantization-config", "--kv-cache-dtype-skip-layers", "--disable-sliding-window", "--language-model-only", "--load-format",
         ],
     },
     FlagGroup {
@@ -52,7 +60,7 @@ pub const SERVE: &[FlagGroup] = &[
         why: "it decides where experts of a mixture-of-experts model run, so step times hold for one value",
         #[rustfmt::skip]
         flags: &[
-            "--enable-expert-parallel", "-ep", "--enable-ep-weight-filter", "--all2all-backend", "--enable-dbo",
+            "--enable-ep-weight-filter", "--all2all-backend", "--enable-dbo",
             "--ubatch-size", "--dbo-decode-token-threshold", "--dbo-prefill-token-threshold", "--enable-eplb",
             "--eplb-config", "--expert-placement-strategy",
         ],
@@ -78,7 +86,7 @@ pub const SERVE: &[FlagGroup] = &[
         why: "several data-parallel engines share the requests; one engine is simulated",
         #[rustfmt::skip]
         flags: &[
-            "--data-parallel-size=1", "-dp=1", "--data-parallel-rank", "-dpn", "--data-parallel-start-rank", "-dpr",
+            "--data-parallel-rank", "-dpn", "--data-parallel-start-rank", "-dpr",
             "--data-parallel-size-local", "-dpl", "--data-parallel-hybrid-lb=false", "-dph=false",
             "--data-parallel-external-lb=false", "-dpe=false", "--data-parallel-multi-port-external-lb=false",
             "-dpm=false", "--headless=false", "--enable-elastic-ep=false", "--enable-fault-tolerance=false",

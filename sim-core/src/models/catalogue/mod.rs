@@ -80,6 +80,12 @@ impl fmt::Display for CatalogueError {
 
 impl core::error::Error for CatalogueError {}
 
+/// Whether two names are of models with the same shape, however they were tuned and quantised.
+#[must_use]
+pub fn is_same_model(one: &str, other: &str) -> bool {
+    Name::parse(one).words == Name::parse(other).words
+}
+
 impl CatalogueEntry {
     /// Its facts as a `config.json`.
     #[must_use]

@@ -24,7 +24,7 @@ pub(super) struct Name {
 }
 
 /// What says nothing of a model's shape.
-const TUNING: [&str; 18] = [
+const TUNING: [&str; 19] = [
     "instruct",
     "it",
     "base",
@@ -43,6 +43,7 @@ const TUNING: [&str; 18] = [
     "dev",
     "unsloth",
     "release",
+    "qat",
 ];
 /// Owners' names that some of them put before a model's.
 const OWNERS: [&str; 6] = ["meta", "nvidia", "ai21", "c4ai", "ibm", "google"];
@@ -102,11 +103,12 @@ impl Name {
             "bnb" | "bitsandbytes" => self.refused = Some("weights of bitsandbytes are not simulated"),
             "gguf" => self.refused = Some(GGUF),
             "mlx" | "exl2" | "exl3" | "onnx" | "openvino" => {
-                self.refused = Some("vLLM does not take weights of this kind")
+                self.refused = Some("vLLM does not take weights of this kind");
             }
             "4bit" | "8bit" | "3bit" | "6bit" if self.variant.is_none() => {
                 self.refused = self.refused.or(Some("it says how many bits, not by which method: awq, gptq or w4a16"));
             }
+            "block" if self.variant == Some(Variant::Fp8) => self.variant = Some(Variant::Fp8Block),
             // What follows a quantisation and changes nothing of its size.
             "4bit" | "dynamic" | "static" | "kv" | "block" | "tensor" | "pertensor" | "g128" | "marlin" | "sym"
             | "autoround"
@@ -171,12 +173,9 @@ fn split(name: &str) -> Vec<String> {
 }
 
 fn family_and_version(word: &str) -> Vec<String> {
-    for family in FAMILIES {
-        if let Some(version) = word.strip_prefix(family) {
-            if version.starts_with(|letter: char| letter.is_ascii_digit()) {
-                return alloc::vec![family.to_string(), version.to_string()];
-            }
-        }
-    }
-    alloc::vec![word.to_string()]
+    let version = |family: &&str| {
+        let version = word.strip_prefix(*family)?;
+        version.starts_with(|letter: char| letter.is_ascii_digit()).then(|| [family.to_string(), version.to_string()])
+    };
+    FAMILIES.iter().find_map(version).map_or_else(|| alloc::vec![word.to_string()], Vec::from)
 }

@@ -3,7 +3,7 @@
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
-use super::super::{ModelKvCache, ModelSettings, ModelShape};
+use super::super::{ModelKvCache, ModelSettings, ModelShape, WeightSharing};
 use super::{Catalogue, CatalogueError, UnknownModel, Variant};
 
 const SHIPPED: &[u8] = include_bytes!("../../../../www/models.json");
@@ -111,6 +111,7 @@ fn a_name_is_recognised_however_it_is_written() {
     check("llama3.1-8b", "meta-llama/Llama-3.1-8B", None);
     check("nvidia/Llama-3.1-8B-Instruct-FP8", "meta-llama/Llama-3.1-8B", Some(Variant::Fp8));
     check("neuralmagic/Meta-Llama-3.1-8B-Instruct-FP8-dynamic", "meta-llama/Llama-3.1-8B", Some(Variant::Fp8));
+    check("RedHatAI/Meta-Llama-3.1-8B-Instruct-FP8-block", "meta-llama/Llama-3.1-8B", Some(Variant::Fp8Block));
     check("RedHatAI/Llama-3.3-70B-Instruct-quantized.w4a16", "meta-llama/Llama-3.3-70B-Instruct", Some(Variant::Int4));
     check("RedHatAI/Llama-3.3-70B-Instruct-quantized.w8a8", "meta-llama/Llama-3.3-70B-Instruct", Some(Variant::Int8));
     check("Qwen/Qwen2.5-7B-Instruct-AWQ", "Qwen/Qwen2.5-7B", Some(Variant::Awq));
@@ -166,4 +167,24 @@ fn a_list_says_what_it_lacks() {
     let long: Vec<u8> = alloc::vec![b' '; (1 << 20) + 1];
     assert_eq!(Catalogue::from_json(&long).err(), Some(CatalogueError::TooLarge { num_bytes: (1 << 20) + 1 }));
     assert!(matches!(Catalogue::default().find("a"), Err(UnknownModel::Unknown { .. })));
+}
+
+/// Weights of `name` on one of so many ranks, in bytes.
+#[track_caller]
+fn check_weights(name: &str, tensor_parallel_size: u32, expect: u64) {
+    let list = shipped();
+    let found = list.find(name).expect("a model of the list");
+    let shape = ModelShape::from_json(&found.config_json(), &ModelSettings::default()).expect("a shape");
+    assert_eq!(shape.weights(&WeightSharing::tensor_parallel(tensor_parallel_size)).total(), expect, "{name}");
+}
+
+#[test]
+fn a_rank_holds_its_share_of_the_matrices_and_all_of_the_norms() {
+    check_weights("meta-llama/Llama-3.1-8B", 1, 2 * 8_030_261_248);
+    // Half of everything but 65 norms of 4096 numbers.
+    check_weights("meta-llama/Llama-3.1-8B", 2, 8_030_261_248 + 65 * 4096);
+    // The embedding and the logits keep 16 bits; a layer's matrices have a scale for each of 6144, 4096, 28672, 4096 rows.
+    let scales = 32 * 4 * (6144 + 4096 + 28_672 + 4096);
+    check_weights("nvidia/Llama-3.1-8B-Instruct-FP8", 1, 8_030_261_248 + 2 * 128_256 * 4096 + 65 * 4096 + scales);
+    check_weights("Qwen/Qwen3-30B-A3B", 2, 30_544_916_480);
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 pub enum Variant {
     /// `-FP8`, `-FP8-dynamic`: 8 bits, float, one scale a tensor or channel.
     Fp8,
-    /// `-FP8` of publishers whose scales are of blocks: Qwen, Z.ai, DeepSeek and others.
+    /// `-FP8` of publishers whose scales are of blocks: Qwen, Z.ai, `DeepSeek` and others.
     Fp8Block,
     /// `-w8a8`, `-INT8`: 8 bits, whole numbers.
     Int8,

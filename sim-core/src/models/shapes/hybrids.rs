@@ -79,7 +79,7 @@ pub(in super::super) fn qwen3_5(rank: &Rank<'_>, kept: &[ModelLayers]) -> Shapes
 }
 
 /// A Mamba-2 layer, and how many biases it has.
-fn mamba2(sizes: &Mamba2, has_conv_bias: bool, has_bias: bool, hidden: u32) -> (StateShape, u64) {
+fn mamba2(sizes: &Mamba2, (has_conv_bias, has_bias): (bool, bool), hidden: u32) -> (StateShape, u64) {
     let matrices = 2 * u64::from(sizes.num_groups) * u64::from(sizes.state_size);
     let conv = sizes.intermediate.saturating_add(matrices);
     let projections = sizes.intermediate.saturating_add(conv) + u64::from(sizes.num_heads) + u64::from(hidden);
@@ -100,7 +100,7 @@ pub(in super::super) fn nemotron_h(rank: &Rank<'_>, kept: &[ModelLayers]) -> Sha
     let fields = rank.fields;
     let hidden = fields.count("hidden_size")?;
     let biases = (fields.flag_or("use_conv_bias", true)?, fields.flag_or("use_bias", false)?);
-    let (state, biases) = mamba2(&hybrids::nemotron_sizes(fields)?, biases.0, biases.1, hidden);
+    let (state, biases) = mamba2(&hybrids::nemotron_sizes(fields)?, biases, hidden);
     let mut kept = each(kept);
     let mut layers = Vec::new();
     let mut num_mlps = 0;
@@ -202,7 +202,7 @@ pub(in super::super) fn granite(rank: &Rank<'_>, kept: &[ModelLayers]) -> Shapes
     let state = if kept.iter().any(ModelLayers::is_mamba) {
         let hidden = fields.count("hidden_size")?;
         let biases = (fields.flag_or("mamba_conv_bias", true)?, fields.flag_or("mamba_proj_bias", false)?);
-        Some(mamba2(&hybrids::granite_sizes(fields)?, biases.0, biases.1, hidden))
+        Some(mamba2(&hybrids::granite_sizes(fields)?, biases, hidden))
     } else {
         None
     };
@@ -220,7 +220,7 @@ pub(in super::super) fn falcon_h1(rank: &Rank<'_>, kept: &[ModelLayers]) -> Shap
     let fields = rank.fields;
     let hidden = fields.count("hidden_size")?;
     let biases = (fields.flag_or("mamba_conv_bias", true)?, fields.flag_or("mamba_proj_bias", false)?);
-    let (state, extra_parameters) = mamba2(&hybrids::granite_sizes(fields)?, biases.0, biases.1, hidden);
+    let (state, extra_parameters) = mamba2(&hybrids::granite_sizes(fields)?, biases, hidden);
     let mlp = mlp(fields)?;
     let one = |kept: ModelLayers| {
         let mixer = Mixer::AttentionAndState(attention(rank, &kept)?, state);
@@ -270,7 +270,7 @@ pub(in super::super) fn zamba2(rank: &Rank<'_>, kept: &[ModelLayers]) -> Shapes 
     let fields = rank.fields;
     let hidden = fields.count("hidden_size")?;
     let biases = (fields.flag_or("use_conv_bias", true)?, fields.flag_or("add_bias_linear", false)?);
-    let (state, biases) = mamba2(&hybrids::zamba2_sizes(fields)?, biases.0, biases.1, hidden);
+    let (state, biases) = mamba2(&hybrids::zamba2_sizes(fields)?, biases, hidden);
     let state = LayerShape { extra_parameters: biases, ..layer(Mixer::State(state), Mlp::Nothing, 1) };
     let width = fields.optional_count("intermediate_size")?.unwrap_or(hidden.saturating_mul(4));
     let num_blocks = number_or(fields, "num_mem_blocks", 1)?;
@@ -326,8 +326,7 @@ pub(in super::super) fn mamba1_alone(rank: &Rank<'_>, kept: &[ModelLayers]) -> S
 pub(in super::super) fn mamba2_alone(rank: &Rank<'_>, kept: &[ModelLayers]) -> Shapes {
     let fields = rank.fields;
     let biases = (fields.flag_or("use_conv_bias", true)?, fields.flag_or("use_bias", false)?);
-    let (state, extra_parameters) =
-        mamba2(&hybrids::mamba2_sizes(fields)?, biases.0, biases.1, fields.count("hidden_size")?);
+    let (state, extra_parameters) = mamba2(&hybrids::mamba2_sizes(fields)?, biases, fields.count("hidden_size")?);
     let one = LayerShape { extra_parameters, ..layer(Mixer::State(state), Mlp::Nothing, 1) };
     Ok(each(kept).map(|_| one).collect())
 }

@@ -27,7 +27,7 @@ pub(in super::super) fn minimax_m2(rank: &Rank<'_>, kept: &[ModelLayers]) -> Sha
     let bias = if fields.flag_or("use_routing_bias", false)? { u64::from(experts.num_experts) } else { 0 };
     let has_qkv_bias = fields.flag_or("attention_bias", false)?;
     numbered(rank, kept, |_, attention| {
-        let attention = AttentionShape { has_qkv_bias, ..attention };
+        let attention = AttentionShape { has_qkv_bias, norms_all_heads: true, ..attention };
         let extra_parameters = bias + query_and_key_width(&attention);
         Ok(LayerShape { extra_parameters, ..layer(Mixer::Attention(attention), Mlp::Experts(experts), 2) })
     })

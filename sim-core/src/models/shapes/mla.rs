@@ -1,6 +1,6 @@
 //! Decoders of latent attention.
 //!
-//! Source: `vllm/model_executor/models/deepseek_v2.py` (DeepSeek V2 and V3, Kimi-K2), `vllm/models/deepseek_v32` (V3.2, GLM-5).
+//! Source: `vllm/model_executor/models/deepseek_v2.py` (DeepSeek-V2 and V3, Kimi-K2), `vllm/models/deepseek_v32` (V3.2, GLM-5).
 
 use super::super::config_file::Fields;
 use super::super::error::ModelConfigError;
@@ -25,7 +25,7 @@ pub(super) fn latent(fields: Fields<'_>) -> Result<MlaShape, ModelConfigError> {
     })
 }
 
-/// MLPs and experts of DeepSeek's: the first are dense. With each goes how many numbers the router's bias has.
+/// MLPs and experts of `DeepSeek`'s: the first are dense. With each goes how many numbers the router's bias has.
 fn mlps(
     fields: Fields<'_>,
     (num_dense, num_shared): (u32, u32),

@@ -64,6 +64,7 @@ fn heads_of(rank: &Rank<'_>, kept: &ModelLayers, num_heads: u32) -> AttentionSha
         v_head_dim: u32::try_from(values).unwrap_or(u32::MAX),
         span: span(kept.kind),
         has_qk_norm: false,
+        norms_all_heads: false,
         has_qkv_bias: false,
         has_output_bias: false,
         has_output_gate: false,

@@ -47,7 +47,7 @@ impl Program {
 
     const fn is_about(self, part: Part) -> bool {
         match self {
-            Self::Serve => matches!(part, Part::Engine),
+            Self::Serve => matches!(part, Part::Model | Part::Engine),
             Self::BenchServe => matches!(part, Part::Workload | Part::Report),
             Self::Simulate => true,
         }
@@ -59,7 +59,8 @@ impl Program {
 pub struct ReadCommand {
     /// The scenario that was there before, with the parts replaced that the commands are about.
     pub scenario: Scenario,
-    /// The model, if one is named.
+    /// The model, if one is named. That of a server is the scenario's `model`, too; a client's is not, for it may be any
+    /// name that the server goes by.
     pub model: Option<String>,
     /// `--profile` of `profiler simulate`.
     pub profile: Option<String>,
@@ -240,12 +241,15 @@ pub fn write(program: Program, scenario: &Scenario, target: &str, set_aside: &[S
     let mut words = Vec::new();
     let target = quoted(target);
     match program {
-        Program::Serve => words.push(alloc::format!("vllm serve {target}")),
+        Program::Serve => {
+            let model = scenario.get("model").map_or(target, quoted);
+            words.push(alloc::format!("vllm serve {model}"));
+        }
         Program::BenchServe => words.push(alloc::format!("vllm bench serve --model {target}")),
         Program::Simulate if target == "''" || target.is_empty() => words.push("profiler simulate".to_string()),
         Program::Simulate => words.push(alloc::format!("profiler simulate --profile {target}")),
     }
-    let is_known = |flag: &Flag| program == Program::Simulate || flag.is_vllms;
+    let is_known = |flag: &Flag| program == Program::Simulate || flag.is_vllms && flag.name != "model";
     for (flag, value) in scenario.given().filter(|(flag, _)| program.is_about(flag.part) && is_known(flag)) {
         let (name, value) = flag.written(value);
         words.push(match (value, flag.form) {

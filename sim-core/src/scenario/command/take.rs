@@ -52,12 +52,19 @@ impl ReadCommand {
         }
         self.programs.push(program);
         let given: Vec<&'static Flag> = self.scenario.given().map(|(flag, _)| flag).collect();
-        for flag in given.into_iter().filter(|flag| program.is_about(flag.part)) {
+        // Which GPU it is, a command of vLLM's does not say.
+        let stays = |flag: &Flag| flag.name == "gpu" && program != Program::Simulate;
+        for flag in given.into_iter().filter(|flag| program.is_about(flag.part) && !stays(flag)) {
             self.scenario.unset(flag.name);
         }
         let earlier = self.model.take();
         self.take_arguments(program, arguments);
         let of_this = self.model.take();
+        if let Some(model) = of_this.as_deref().filter(|_| program.is_about(Part::Model)) {
+            if let Err(error) = self.scenario.set("model", Some(model)) {
+                self.refused.push(error.to_string());
+            }
+        }
         // What a server runs is the server's to say, whatever its clients call it.
         self.model = if program == Program::Serve { of_this.or(earlier) } else { earlier.or(of_this) };
     }

@@ -46,7 +46,7 @@ pub(super) fn ModelCard() -> impl IntoView {
 fn kind_class(kind: &str) -> &'static str {
     match kind {
         "measured" => "chip chip-good",
-        "synthetic" => "chip chip-bad",
+        "estimated" | "synthetic" => "chip chip-bad",
         _ => "chip chip-warn",
     }
 }

@@ -6,7 +6,9 @@ use wasm_bindgen::JsCast;
 use super::distribution_data::{Kind, Picture, Source};
 use super::parts::Shown;
 use super::sentences::metric;
+use crate::answer::Bound;
 use crate::components::plot_view::{PlotSource, PlotView};
+use crate::format::three_digits;
 use crate::plot::SeriesStyle;
 use crate::state::AppState;
 
@@ -77,7 +79,15 @@ fn sources(state: AppState, shown: Shown, key: &str) -> Vec<Source> {
     let pinned = pinned.map(|metric| ("pinned A", SeriesStyle::Pinned, metric));
     let measured = measured.map(|(name, metric)| (name, SeriesStyle::Measured, metric));
     let all = [own, pinned, measured].into_iter().flatten();
-    all.map(|(name, style, metric)| Source { name: name.to_owned(), style, metric }).collect()
+    let all = all.map(|(name, style, metric)| Source { name: name.to_owned(), style, metric });
+    let bounds = shown.read(|answer| {
+        let bound = |bound: &Bound| {
+            let name = format!("passes × {}", three_digits(bound.factor));
+            Some(Source { name, style: SeriesStyle::Bound, metric: metric(&bound.metrics, key).cloned()? })
+        };
+        answer.bounds.iter().filter_map(bound).collect::<Vec<_>>()
+    });
+    all.chain(bounds).collect()
 }
 
 /// The card.

@@ -1,6 +1,6 @@
 //! What is said of a run in words. Pure text: data in, sentences out.
 
-use crate::answer::{Answer, Limit, Metric, ProfileCard, SplitRow, Verdict};
+use crate::answer::{Answer, Bound, Limit, Metric, ProfileCard, SplitRow, Verdict};
 use crate::format::{duration, grouped, percent, three_digits};
 
 /// Below this many samples, what P99 rests on is said.
@@ -50,6 +50,28 @@ pub(crate) fn headline(answer: &Answer) -> String {
 fn bounds(verdict: &Verdict) -> String {
     let bounds = verdict.objectives.iter().map(|(key, bound, _)| format!("{key} ≤ {bound} ms"));
     bounds.collect::<Vec<_>>().join(" and ")
+}
+
+/// That the device was never measured, and what of the objectives holds at both ends of the range.
+pub(crate) fn estimated(answer: &Answer) -> Option<String> {
+    let [fast, slow] = &answer.bounds[..] else { return None };
+    let met = answer.verdict.meets.map(|_| {
+        let (slow, fast) = (percent(slow.share_met), percent(fast.share_met));
+        format!(" Of the requests, {slow} to {fast} are then within every objective.")
+    });
+    let said = &answer.profile.estimated;
+    Some(format!("{said}. Beside each figure stands what it is at both ends.{}", met.unwrap_or_default()))
+}
+
+/// `210 ms – 340 ms`: a figure at both ends of an estimate's range; nothing without, or if it is the same at both.
+pub(crate) fn range(bounds: &[Bound], figure: impl Fn(&Bound) -> Option<String>) -> Option<String> {
+    let [fast, slow] = bounds else { return None };
+    between(&figure(fast)?, &figure(slow)?)
+}
+
+/// Two figures that differ, as one text.
+pub(crate) fn between(fast: &str, slow: &str) -> Option<String> {
+    (fast != slow).then(|| format!("{fast} – {slow}"))
 }
 
 /// What is asked of the share, for the line under the first.
@@ -148,11 +170,14 @@ pub(crate) fn left_out(answer: &Answer) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(" "))
 }
 
-/// Shares of the device time: measured, interpolated, extrapolated.
-pub(crate) fn evidence(card: &ProfileCard) -> [(&'static str, f64); 3] {
+/// Shares of the device time by what they rest on, the strongest first. Nothing is measured of an estimated device.
+pub(crate) fn evidence(card: &ProfileCard) -> Vec<(&'static str, f64)> {
+    if !card.estimated.is_empty() {
+        return vec![("estimated", 1.0)];
+    }
     let measured = card.measured_share.clamp(0.0, 1.0);
     let extrapolated = card.extrapolated_share.clamp(0.0, 1.0 - measured);
-    [("measured", measured), ("interpolated", 1.0 - measured - extrapolated), ("extrapolated", extrapolated)]
+    vec![("measured", measured), ("interpolated", 1.0 - measured - extrapolated), ("extrapolated", extrapolated)]
 }
 
 /// How well the profile was tried, in a sentence.
@@ -291,9 +316,33 @@ mod tests {
     }
 
     #[test]
+    fn an_estimate_says_what_holds_at_both_ends() {
+        let mut run = answer();
+        assert_eq!(estimated(&run), None, "no estimate");
+        let bound = |factor, p99| Bound {
+            factor,
+            share_met: 1.0 / (1.0 + factor),
+            goodput: 1.0,
+            totals: run.totals.clone(),
+            metrics: vec![Metric { percentiles: vec![(99.0, p99)], ..Metric::default() }],
+        };
+        run.bounds = vec![bound(1.0, 0.5), bound(3.0, 1.0)];
+        run.profile.estimated = "Estimated".to_owned();
+        check(
+            &estimated(&run).unwrap_or_default(),
+            "Estimated. Beside each figure stands what it is at both ends. Of the requests, 25.0 % to 50.0 % are then \
+             within every objective.",
+        );
+        let p99 = |bound: &Bound| bound.metrics.first().and_then(|m| percentile(m, 99.0)).map(duration);
+        check(&range(&run.bounds, p99).unwrap_or_default(), "500 ms – 1.00 s");
+        assert_eq!(range(&run.bounds, |bound| Some(grouped(bound.goodput))), None, "the same at both");
+        assert_eq!(evidence(&run.profile), [("estimated", 1.0)]);
+    }
+
+    #[test]
     fn shares_of_the_evidence_add_up() {
         let card = ProfileCard { measured_share: 0.7, extrapolated_share: 0.5, ..ProfileCard::default() };
-        let shares = evidence(&card).map(|part| part.1);
+        let shares: Vec<f64> = evidence(&card).iter().map(|part| part.1).collect();
         assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-12 && shares[1].abs() < 1e-12, "{shares:?}");
     }
 }

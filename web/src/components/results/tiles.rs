@@ -3,8 +3,8 @@
 use leptos::prelude::*;
 
 use super::parts::{Shown, Term};
-use super::sentences::{metric, percentile, tile_note};
-use crate::answer::{Answer, Metric, Totals};
+use super::sentences::{between, metric, percentile, range, tile_note};
+use crate::answer::{Answer, Bound, Metric, Totals};
 use crate::format::{duration, grouped, percent, three_digits};
 
 /// The latencies that have a tile.
@@ -43,6 +43,15 @@ fn objective(answer: &Answer, key: &str) -> Option<(bool, String)> {
     Some((is_met, format!("{} ≤ {bound} ms", percent(*share))))
 }
 
+/// What a tile shows: percentiles, and the mean.
+const FIGURES: [Option<f64>; 5] = [Some(99.0), Some(50.0), None, Some(90.0), Some(95.0)];
+
+/// A percentile of a metric, or its mean.
+fn figure(metric: &Metric, percent: Option<f64>) -> String {
+    let value = percent.map_or(Some(metric.mean), |percent| percentile(metric, percent));
+    value.filter(|_| metric.count > 0).map_or_else(|| "–".to_owned(), duration)
+}
+
 #[component]
 fn LatencyTile(shown: Shown, key: &'static str, name: &'static str) -> impl IntoView {
     let values = shown.part(move |answer| {
@@ -51,13 +60,22 @@ fn LatencyTile(shown: Shown, key: &'static str, name: &'static str) -> impl Into
     });
     let met = shown.part(move |answer| objective(answer, key));
     let note = shown.part(move |answer| tile_note(&answer.verdict, metric(&answer.metrics, key)?));
-    let at = move |percent: f64| {
-        values.with(|metric| match percentile(metric, percent) {
-            Some(value) if metric.count > 0 => duration(value),
-            _ => "–".to_owned(),
-        })
+    let at = move |percent: f64| values.with(|metric| figure(metric, Some(percent)));
+    let mean = move || values.with(|metric| figure(metric, None));
+    // An estimate's figures at both ends of its range, in the order in which they are shown.
+    let ranges = shown.part(move |answer| {
+        let of = |bound: &Bound, percent| metric(&bound.metrics, key).map(|metric| figure(metric, percent));
+        FIGURES.map(|percent| range(&answer.bounds, |bound| of(bound, percent)))
+    });
+    let around = move |place: usize| {
+        move || {
+            ranges.with(|ranges| ranges[place].clone()).map(|text| {
+                view! {
+                    <small class="range" title="At both ends of the estimate's range">{text}</small>
+                }
+            })
+        }
     };
-    let mean = move || values.with(|metric| if metric.count > 0 { duration(metric.mean) } else { "–".to_owned() });
     view! {
         <section class="tile" aria-label=name data-testid=format!("tile-{key}")>
             <div class="tile-head">
@@ -75,33 +93,62 @@ fn LatencyTile(shown: Shown, key: &'static str, name: &'static str) -> impl Into
                 })}
             </div>
             <dl class="tile-main">
-                <div class="tile-first"><dt>"P99"</dt><dd data-testid=format!("{key}-p99")>{move || at(99.0)}</dd></div>
-                <div class="tile-second"><dt>"P50"</dt><dd data-testid=format!("{key}-p50")>{move || at(50.0)}</dd></div>
+                <div class="tile-first">
+                    <dt>"P99"</dt><dd><span data-testid=format!("{key}-p99")>{move || at(99.0)}</span>{around(0)}</dd>
+                </div>
+                <div class="tile-second">
+                    <dt>"P50"</dt><dd><span data-testid=format!("{key}-p50")>{move || at(50.0)}</span>{around(1)}</dd>
+                </div>
             </dl>
             <dl class="tile-rest">
-                <div><dt>"Mean"</dt><dd>{mean}</dd></div>
-                <div><dt>"P90"</dt><dd>{move || at(90.0)}</dd></div>
-                <div><dt>"P95"</dt><dd>{move || at(95.0)}</dd></div>
+                <div><dt>"Mean"</dt><dd>{mean}{around(2)}</dd></div>
+                <div><dt>"P90"</dt><dd>{move || at(90.0)}{around(3)}</dd></div>
+                <div><dt>"P95"</dt><dd>{move || at(95.0)}{around(4)}</dd></div>
             </dl>
             {move || note.get().map(|note| view! { <p class="tile-note muted" data-testid=format!("{key}-note")>{note}</p> })}
         </section>
     }
 }
 
-/// Key, label and value of each total.
-fn totals(answer: &Answer) -> Vec<(&'static str, &'static str, String)> {
-    let totals: &Totals = &answer.totals;
-    let goodput = answer.verdict.meets.map(|_| format!("{} req/s", three_digits(answer.verdict.goodput)));
-    vec![
-        ("request_throughput", "Throughput", format!("{} req/s", three_digits(totals.request_throughput))),
-        ("request_goodput", "Goodput", goodput.unwrap_or_else(|| "no objective".to_owned())),
-        ("output_throughput", "Output", format!("{} tok/s", three_digits(totals.output_throughput))),
-        ("total_token_throughput", "Total", format!("{} tok/s", three_digits(totals.total_token_throughput))),
-        ("duration", "Duration", duration(totals.duration)),
-        ("max_concurrent_requests", "Peak concurrency", grouped(totals.max_concurrent_requests)),
-        ("num_preemptions", "Preemptions", grouped(approximate(totals.num_preemptions))),
-        ("prefix_cache_hit_rate", "Prefix cache hits", percent(totals.prefix_cache_hit_rate)),
+/// Totals that are shown.
+const NUM_TOTALS: usize = 8;
+/// Key and label of each.
+const TOTALS: [(&str, &str); NUM_TOTALS] = [
+    ("request_throughput", "Throughput"),
+    ("request_goodput", "Goodput"),
+    ("output_throughput", "Output"),
+    ("total_token_throughput", "Total"),
+    ("duration", "Duration"),
+    ("max_concurrent_requests", "Peak concurrency"),
+    ("num_preemptions", "Preemptions"),
+    ("prefix_cache_hit_rate", "Prefix cache hits"),
+];
+
+/// The values of [`TOTALS`]; without objectives there is no goodput.
+fn values(totals: &Totals, goodput: Option<f64>) -> [String; NUM_TOTALS] {
+    let goodput = goodput.map(|goodput| format!("{} req/s", three_digits(goodput)));
+    [
+        format!("{} req/s", three_digits(totals.request_throughput)),
+        goodput.unwrap_or_else(|| "no objective".to_owned()),
+        format!("{} tok/s", three_digits(totals.output_throughput)),
+        format!("{} tok/s", three_digits(totals.total_token_throughput)),
+        duration(totals.duration),
+        grouped(totals.max_concurrent_requests),
+        grouped(approximate(totals.num_preemptions)),
+        percent(totals.prefix_cache_hit_rate),
     ]
+}
+
+/// Each value, and what it is at both ends of an estimate's range.
+fn totals(answer: &Answer) -> Vec<(String, Option<String>)> {
+    let has_goal = answer.verdict.meets.is_some();
+    let own = values(&answer.totals, has_goal.then_some(answer.verdict.goodput));
+    let ends: Vec<_> = answer.bounds.iter().map(|b| values(&b.totals, has_goal.then_some(b.goodput))).collect();
+    let around = |place: usize| match &ends[..] {
+        [fast, slow] => between(&fast[place], &slow[place]),
+        _ => None,
+    };
+    own.into_iter().enumerate().map(|(place, value)| (value, around(place))).collect()
 }
 
 /// A count for show.
@@ -111,18 +158,19 @@ fn approximate(count: u64) -> f64 {
 
 #[component]
 fn TotalsList(shown: Shown) -> impl IntoView {
-    const NUM_TOTALS: usize = 8;
     let all = shown.part(totals);
     // The names stay, so that an open explanation does; only the values change.
-    let of = move |place: usize| all.with(|all| all.get(place).map(|total| total.2.clone()).unwrap_or_default());
-    let names = untrack(|| all.with(|all| all.iter().map(|total| (total.0, total.1)).collect::<Vec<_>>()));
-    debug_assert!(names.is_empty() || names.len() == NUM_TOTALS, "{} totals", names.len());
+    let of = move |place: usize| all.with(|all| all.get(place).map(|total| total.0.clone()).unwrap_or_default());
+    let around = move |place: usize| {
+        let range = move || all.with(|all| all.get(place).and_then(|total| total.1.clone()));
+        move || range().map(|text| view! { <small class="range">{text}</small> })
+    };
     view! {
         <dl class="totals" data-testid="totals">
-            {names.into_iter().enumerate().map(|(place, (key, name))| view! {
+            {TOTALS.into_iter().enumerate().map(|(place, (key, name))| view! {
                 <div class="total">
                     <dt><Term key label=name place="total"/></dt>
-                    <dd data-testid=format!("total-{key}")>{move || of(place)}</dd>
+                    <dd><span data-testid=format!("total-{key}")>{move || of(place)}</span>{around(place)}</dd>
                 </div>
             }).collect_view()}
         </dl>

@@ -56,6 +56,7 @@ pub(crate) fn VerdictCard(
 /// Class, label and text of the lines under the headline.
 fn lines(answer: &Answer) -> Vec<(&'static str, &'static str, String)> {
     let verdict = &answer.verdict;
+    let estimated = sentences::estimated(answer).map(|text| ("verdict-estimated", "", text));
     let overload = sentences::overload(verdict).map(|text| ("verdict-overload", "", text));
     let limits = Some(("verdict-limits", "What binds:", sentences::limits(verdict)));
     let advice = verdict.advice.clone().map(|mut text| {
@@ -66,7 +67,7 @@ fn lines(answer: &Answer) -> Vec<(&'static str, &'static str, String)> {
     });
     let left_out = sentences::left_out(answer).map(|text| ("verdict-left-out", "", text));
     let rule = sentences::requirement(verdict).map(|text| ("verdict-rule", "", text));
-    [overload, limits, advice, left_out, rule].into_iter().flatten().collect()
+    [estimated, overload, limits, advice, left_out, rule].into_iter().flatten().collect()
 }
 
 /// What the answer rests on.
@@ -116,25 +117,31 @@ fn kind_chip(card: &ProfileCard) -> (&'static str, String, &'static str) {
             "profile: derived".to_owned(),
             "Step times were computed from published measurements of other kinds, not timed pass by pass.",
         ),
+        "estimated" => (
+            "chip chip-bad",
+            "profile: estimated".to_owned(),
+            "Nobody measured this GPU: times are another's, moved by what the makers say of both.",
+        ),
         kind => ("chip chip-warn", format!("profile: {kind}"), "Step times are made up, to show how the page works."),
     }
 }
 
-/// Of the device time, how much was measured, interpolated, extrapolated.
+/// Of the device time, how much was measured, interpolated, extrapolated, estimated.
 #[component]
 fn Evidence(card: ProfileCard) -> impl IntoView {
     let parts = sentences::evidence(&card);
-    let said = parts.map(|(name, share)| format!("{name} {}", percent(share))).join(", ");
+    let said: Vec<String> = parts.iter().map(|(name, share)| format!("{name} {}", percent(*share))).collect();
+    let said = said.join(", ");
     view! {
         <div class="evidence" data-testid="evidence">
             <div class="evidence-bar" role="img" aria-label=format!("Share of the device time that was {said}")>
-                {parts.map(|(name, share)| view! {
+                {parts.iter().map(|(name, share)| view! {
                     <span class=format!("evidence-part evidence-{name}") style=format!("flex-grow:{share:.4}")></span>
                 }).collect_view()}
             </div>
             <p class="evidence-legend muted" aria-hidden="true">
                 "Step times: "
-                {parts.map(|(name, share)| view! {
+                {parts.into_iter().map(|(name, share)| view! {
                     <span class="evidence-key">
                         <i class=format!("evidence-part evidence-{name}")></i>
                         {format!("{} {name}", percent(share))}

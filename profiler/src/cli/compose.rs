@@ -1,0 +1,45 @@
+//! `profiler compose`.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use sim_core::scenario::DEFAULT_GPU;
+
+use super::profile::make_folder_of;
+use crate::simulate::inputs::Inputs;
+use crate::simulate::report::explain_memory;
+use crate::simulate::scenario_flags::CompositionFlags;
+use crate::verify::metrics::store::write_whole;
+
+/// What is composed.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    flags: CompositionFlags,
+    /// The profile that is written [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl Args {
+    /// Composes, writes the profile, and tells what to know of it.
+    pub(super) fn run(&self) -> Result<bool> {
+        let mut scenario = self.flags.scenario.clone();
+        if scenario.composition().is_none() {
+            scenario.set("gpu", Some(DEFAULT_GPU))?;
+        }
+        let profile = Inputs::new(&scenario, None, None)?.choice.profile;
+        let json = profile.to_json()?;
+        let mut out = io::stdout().lock();
+        let Some(output) = &self.output else {
+            out.write_all(json.as_bytes())?;
+            return Ok(true);
+        };
+        make_folder_of(output)?;
+        write_whole(output, &json).with_context(|| format!("{} cannot be written", output.display()))?;
+        write!(out, "{}", explain_memory(&profile))?;
+        writeln!(out, "wrote {}: {} bytes", output.display(), json.len())?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,55 @@
+//! What ships inside the program: the packs of operators of nine GPUs, and the list of models.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use sim_core::models::catalogue::Catalogue;
+use sim_core::operators::Pack;
+
+use super::inputs::read_file;
+
+/// The list of models.
+const MODELS: &[u8] = include_bytes!("../../../www/models.json");
+
+macro_rules! packs {
+    ($($key:literal),*) => {
+        /// The packs that are built in, by the GPU's key.
+        pub(crate) const PACKS: &[(&str, &[u8])] =
+            &[$(($key, include_bytes!(concat!("../../../www/packs/", $key, ".json")))),*];
+    };
+}
+packs!("h100-sxm", "h200-sxm", "b200-sxm", "b300-sxm", "gb200", "gb300", "l40s", "a100-sxm", "rtx-pro-6000");
+
+/// The list of models.
+///
+/// # Errors
+/// None, unless the program was built with a broken list.
+pub(crate) fn catalogue() -> Result<Catalogue> {
+    Ok(Catalogue::from_json(MODELS)?)
+}
+
+/// A pack, and its file if it is the user's own.
+#[derive(Debug)]
+pub(crate) struct FoundPack {
+    pub(crate) pack: Pack,
+    pub(crate) file: Option<Vec<u8>>,
+}
+
+/// The pack that `--gpu` means: a key that is known, or a file.
+///
+/// # Errors
+/// If it is neither, or the file is no pack.
+pub(crate) fn pack(given: &str) -> Result<FoundPack> {
+    if let Some((_, file)) = PACKS.iter().find(|(key, _)| *key == given) {
+        return Ok(FoundPack { pack: Pack::from_json(file).with_context(|| given.to_owned())?, file: None });
+    }
+    let path = Path::new(given);
+    let is_path = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
+    if !is_path && !path.is_file() {
+        let keys: Vec<&str> = PACKS.iter().map(|(key, _)| *key).collect();
+        bail!("--gpu {given:?} is not known: give one of {}, or the file of a pack", keys.join(", "));
+    }
+    let file = read_file(path, Pack::MAX_BYTES as u64)?;
+    let pack = Pack::from_json(&file).with_context(|| given.to_owned())?;
+    Ok(FoundPack { pack, file: Some(file) })
+}

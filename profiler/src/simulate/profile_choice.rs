@@ -1,0 +1,153 @@
+//! Which profile a run has: a whole-pass one that was given, one that is composed, or the built-in one.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use sim_core::operators::Pack;
+use sim_core::profile::Profile;
+use sim_core::scenario::link::{Link, fingerprint};
+use sim_core::scenario::{Composed, Composition, Scenario};
+
+use super::inputs::read_file;
+use super::library::{FoundPack, catalogue, pack};
+use super::model_source::{ModelFile, model_file};
+
+/// The profile that is used when no other is asked for, and its name.
+const DEFAULT_PROFILE: &[u8] = include_bytes!("../../../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json");
+pub(crate) const DEFAULT_PROFILE_NAME: &str = "h100-sxm_llama-3.1-8b_bf16_tp1";
+
+/// A profile, and what it came from.
+#[derive(Debug)]
+pub(crate) struct ProfileChoice {
+    pub(crate) profile: Profile,
+    pub(crate) name: String,
+    pub(crate) origin: Origin,
+}
+
+/// What a profile came from.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    /// It is the built-in one.
+    BuiltIn,
+    /// A file, of the command line or of the link.
+    File(Vec<u8>),
+    /// The scenario's flags.
+    Composed {
+        /// The user's own `config.json`.
+        config: Option<Vec<u8>>,
+        /// The user's own pack.
+        pack: Option<Vec<u8>>,
+        /// The model of the list that the name was taken for, if that is another.
+        recognised: Option<String>,
+    },
+}
+
+impl ProfileChoice {
+    /// The profile for `scenario`, which is that of `link` with `flags` on top. Paths in it become names.
+    pub(super) fn new(scenario: &mut Scenario, flags: &Scenario, link: &Link, path: Option<&Path>) -> Result<Self> {
+        // What is asked for here goes before the link's profile.
+        let is_asked = path.is_none() && (flags.get("model").is_some() || flags.get("gpu").is_some());
+        let is_whole = path.is_some() || link.has_profile() && !is_asked;
+        match scenario.composition().filter(|_| !is_whole) {
+            Some(composition) => composed(scenario, flags, link, &composition),
+            None => {
+                let choice = whole(link, path)?;
+                scenario.check_profile(&choice.profile)?;
+                Ok(choice)
+            }
+        }
+    }
+
+    /// Puts into `link` what it needs to find the profile again.
+    pub(super) fn tell(&self, link: &mut Link) {
+        match &self.origin {
+            Origin::BuiltIn => link.profile_hash = Some(fingerprint(DEFAULT_PROFILE)),
+            Origin::File(file) => {
+                link.profile = Some(super::inputs::name_for_link(&self.name));
+                link.profile_hash = Some(fingerprint(file));
+                link.profile_file = Some(file.clone());
+            }
+            Origin::Composed { config, pack, .. } => {
+                link.config_hash = config.as_deref().map(fingerprint);
+                link.config_file.clone_from(config);
+                link.pack_hash = pack.as_deref().map(fingerprint);
+                link.pack_file.clone_from(pack);
+            }
+        }
+    }
+}
+
+/// What `scenario` says, composed.
+fn composed(
+    scenario: &mut Scenario,
+    flags: &Scenario,
+    link: &Link,
+    composition: &Composition,
+) -> Result<ProfileChoice> {
+    let model = match flags.get("model") {
+        Some(given) => model_file(given)?,
+        None => link_model(scenario, link)?,
+    };
+    let FoundPack { pack, file: pack_file } = match (flags.get("gpu"), &link.pack_file) {
+        (None, Some(file)) => {
+            let pack = Pack::from_json(file).context("the pack of the link")?;
+            FoundPack { pack, file: Some(file.clone()) }
+        }
+        (None, None) if link.pack_hash.is_some() => {
+            anyhow::bail!("the link needs a pack of its own for {}, which it does not carry: give --gpu PATH", composition.gpu_key())
+        }
+        _ => pack(composition.gpu_key())?,
+    };
+    if let Some(model) = &model {
+        scenario.set("model", Some(&model.name))?;
+    }
+    if pack_file.is_some() {
+        scenario.set("gpu", Some(&pack.gpu.key))?;
+    }
+    let config = model.map(|model| model.config);
+    // Names instead of paths.
+    let composition = scenario.composition().unwrap_or_else(|| composition.clone());
+    let Composed { profile, name, recognised } = composition.compose(&catalogue()?, config.as_deref(), &pack)?;
+    Ok(ProfileChoice { profile, name, origin: Origin::Composed { config, pack: pack_file, recognised } })
+}
+
+/// The link's own `config.json`.
+fn link_model(scenario: &Scenario, link: &Link) -> Result<Option<ModelFile>> {
+    let name = scenario.get("model").unwrap_or("model").to_owned();
+    ensure!(
+        link.config_file.is_some() || link.config_hash.is_none(),
+        "the link needs a config.json for {name}, which it does not carry: give --model PATH"
+    );
+    Ok(link.config_file.clone().map(|config| ModelFile { name, config }))
+}
+
+/// The profile of a file, or the built-in one.
+fn whole(link: &Link, path: Option<&Path>) -> Result<ProfileChoice> {
+    if let Some(path) = path {
+        let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        let file = read_file(path, Profile::MAX_BYTES as u64)?;
+        // A fault in the file is told with the path, as it was given.
+        let profile = Profile::from_json(&file).with_context(|| path.display().to_string())?;
+        return Ok(choice(profile, name, file));
+    }
+    let name = link.profile.clone().unwrap_or_else(|| DEFAULT_PROFILE_NAME.to_owned());
+    if let Some(file) = &link.profile_file {
+        let profile = Profile::from_json(file).with_context(|| name.clone())?;
+        return Ok(choice(profile, name, file.clone()));
+    }
+    ensure!(
+        name == DEFAULT_PROFILE_NAME,
+        "the link needs profile {name}, which it does not carry: give --profile PATH"
+    );
+    ensure!(
+        link.profile_hash.is_none_or(|hash| hash == fingerprint(DEFAULT_PROFILE)),
+        "the link was made with another version of profile {name}: give that file by --profile PATH"
+    );
+    let profile = Profile::from_json(DEFAULT_PROFILE).with_context(|| name.clone())?;
+    Ok(choice(profile, name, DEFAULT_PROFILE.to_vec()))
+}
+
+fn choice(profile: Profile, name: String, file: Vec<u8>) -> ProfileChoice {
+    let origin = if file == DEFAULT_PROFILE { Origin::BuiltIn } else { Origin::File(file) };
+    ProfileChoice { profile, name, origin }
+}
