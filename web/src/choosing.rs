@@ -8,6 +8,7 @@ use sim_core::scenario::examples::Example;
 use sim_core::scenario::{ModelConfig, Part, Scenario};
 
 use crate::making::recognised;
+use crate::recipe::OWN_PACK;
 use crate::state::{AppState, NoticeKind, Origin, OwnFile, Source};
 
 /// What came of a command.
@@ -69,7 +70,7 @@ impl AppState {
         let is_first = example.profile_name() == crate::gallery::DEFAULT_PROFILE;
         let setup = if is_first { Scenario::default() } else { setup };
         self.own_model.set(None);
-        self.set_own_gpu(None, false);
+        self.set_own_gpu(None);
         self.source.set(Source::Form);
         self.is_example.set(false);
         self.set_scenario(with_model_of(&self.scenario.get_untracked(), &setup));
@@ -121,19 +122,18 @@ impl AppState {
         }
     }
 
-    /// Takes a pack of operators as the GPU. The worker has it.
-    pub(crate) fn open_pack(self, file_name: String, name: String, content: Vec<u8>) {
-        let told = format!("Read {file_name} as the operators of a GPU: {name}.");
+    /// Takes a pack of operators as the GPU, if the composer can read it.
+    pub(crate) fn open_pack(self, file_name: String, content: Vec<u8>) {
         let mut scenario = self.scenario.get_untracked();
         scenario.unset("gpu");
-        self.set_own_gpu(Some(OwnFile { name, file_name, content: Arc::new(content) }), true);
+        self.set_own_gpu(Some(OwnFile { name: file_name.clone(), file_name, content: Arc::new(content) }));
         self.is_example.set(false);
         self.set_scenario(scenario);
-        self.tell_of_own(&told);
+        self.load_pack(OWN_PACK);
     }
 
     /// What was read, and whether it is in use.
-    fn tell_of_own(self, told: &str) {
+    pub(crate) fn tell_of_own(self, told: &str) {
         let whole = self.profile.get_untracked().filter(|_| self.source.get_untracked() == Source::Whole);
         match whole {
             Some(choice) => {

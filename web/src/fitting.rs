@@ -1,16 +1,13 @@
-//! How many GPUs are enough: the worker tries each number that is offered.
+//! How many GPUs are enough: the composer tries each number that is offered.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use leptos::prelude::*;
 use sim_core::scenario::Part;
 
-use crate::making::asked;
-use crate::protocol::{Fit, Request};
+use crate::composer::{Fit, Question};
 use crate::recipe::Recipe;
-use crate::simulation::next_id;
 use crate::state::{AppState, Source};
 
 /// Numbers of GPUs that are offered.
@@ -18,11 +15,6 @@ pub(crate) const NUM_GPUS: [u32; 4] = [1, 2, 4, 8];
 
 /// Pause after a change: the answer comes first, and others may follow.
 const PAUSE: Duration = Duration::from_millis(400);
-
-thread_local! {
-    /// The message that is to be answered, the place of its number, and what it is about.
-    static ASKED: RefCell<Option<(u32, usize, Recipe)>> = const { RefCell::new(None) };
-}
 
 impl AppState {
     /// Finds out again whenever something changes that it depends on.
@@ -60,25 +52,24 @@ impl AppState {
         if scenario.set("tensor-parallel-size", Some(&num_gpus.to_string())).is_err() {
             return;
         }
-        let id = next_id();
-        let recipe_asked = asked(&recipe, scenario.flags(), config);
-        ASKED.set(Some((id, place, recipe)));
-        self.post_to_reader(Request::Fit { id, num_gpus: *num_gpus, recipe: recipe_asked });
+        self.ask_composer(Question::Fit(*num_gpus, recipe, scenario.flags(), config));
     }
 
-    /// The worker has tried a number of GPUs.
-    pub(crate) fn hear_fit(self, id: u32, fit: Fit) {
-        let Some((_, place, recipe)) = ASKED.with_borrow_mut(|asked| asked.take_if(|asked| asked.0 == id)) else { return };
+    /// The composer has tried a number of GPUs.
+    pub(crate) fn hear_fit(self, recipe: &Recipe, fit: Fit) {
         let now = self.recipe.get_untracked();
+        let next = NUM_GPUS.iter().position(|number| *number > fit.num_gpus);
         // How many it is has changed nothing of how many are enough.
-        if now.is_but_for_number(&recipe) {
+        if now.is_but_for_number(recipe) {
             self.fits.update(|fits| {
                 let fits = Arc::make_mut(fits);
                 fits.retain(|other| other.num_gpus != fit.num_gpus);
                 fits.push(fit);
                 fits.sort_by_key(|fit| fit.num_gpus);
             });
-            self.ask_fit(place + 1);
+            if let Some(next) = next {
+                self.ask_fit(next);
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ mod app;
 mod browser_tests;
 mod choosing;
 mod components;
+mod composer;
 mod files;
 mod fitting;
 mod format;

@@ -14,11 +14,10 @@ use sim_core::profile::Profile;
 use sim_core::scenario::ModelConfig;
 use web_sys::AbortController;
 
+use crate::composer::Question;
 use crate::files;
 use crate::gallery::DEFAULT_PROFILE;
-use crate::protocol::{Recipe as Asked, Request};
 use crate::recipe::{OWN_PACK, Recipe};
-use crate::simulation::next_id;
 use crate::state::{AppState, Making, NoticeKind, Origin, OwnFile, ProfileChoice, RunState, Source};
 
 /// What is under way, and what the worker has.
@@ -31,7 +30,8 @@ struct Kitchen {
     loading: Option<(String, AbortController)>,
     /// The packs that the worker has.
     packs: BTreeSet<String>,
-    composing: Option<(u32, Recipe)>,
+    /// What the composer works on.
+    composing: Option<Recipe>,
 }
 
 thread_local! {
@@ -66,10 +66,11 @@ impl AppState {
         if KITCHEN.with_borrow(|kitchen| !kitchen.packs.contains(&key)) {
             return self.load_pack(&key);
         }
-        let id = next_id();
-        KITCHEN.with_borrow_mut(|kitchen| kitchen.composing = Some((id, recipe.clone())));
         self.making.set(Making::Composing);
-        self.post_to_reader(Request::Compose { id, recipe: asked(&recipe, recipe.flags(), config) });
+        let is_asked = KITCHEN.with_borrow_mut(|kitchen| kitchen.composing.replace(recipe.clone()));
+        if is_asked.as_ref() != Some(&recipe) {
+            self.ask_composer(Question::Compose(recipe, config));
+        }
     }
 
     /// What the model's `config.json` says; `None` while the list of models is not there.
@@ -144,6 +145,9 @@ impl AppState {
 
     /// What will be needed as soon as somebody chooses a model or GPU: there while they look for it.
     pub(crate) fn prepare(self) {
+        if self.source.get_untracked() != Source::Form {
+            return;
+        }
         self.load_catalogue();
         let recipe = self.recipe.get_untracked();
         let key = recipe.pack_key();
@@ -162,11 +166,12 @@ impl AppState {
         self.source.get_untracked() == Source::Form && !self.is_made.get_untracked()
     }
 
-    fn load_pack(self, key: &str) {
+    /// The GPU's operators are in the composer soon, and then the next step is taken.
+    pub(crate) fn load_pack(self, key: &str) {
         if let Some(own) = self.own_gpu.get_untracked().filter(|_| key == OWN_PACK) {
             return self.take_pack(key.to_owned(), own.content.to_vec());
         }
-        let Some(gpu) = gpu_table::find(key) else {
+        let (Some(gpu), Some(measured)) = (gpu_table::find(key), gpu_table::measured(key)) else {
             let known: Vec<String> = gpu_table::known().into_iter().map(|gpu| gpu.key).collect();
             let fault = format!("--gpu {key}: no such GPU is known; there are {}", known.join(", "));
             return self.cannot_make(fault, Vec::new(), false);
@@ -185,7 +190,7 @@ impl AppState {
         let key = key.to_owned();
         leptos::task::spawn_local(async move {
             let told = |bytes| self.tell_loading(&gpu.label, bytes);
-            let loaded = files::fetch_in_pieces(&format!("packs/{key}.json"), &signal, told).await;
+            let loaded = files::fetch_in_pieces(&format!("packs/{measured}.json"), &signal, told).await;
             if signal.aborted() {
                 return;
             }
@@ -205,18 +210,37 @@ impl AppState {
     }
 
     fn take_pack(self, key: String, content: Vec<u8>) {
+        // Answers come in the order of the questions: what is asked next finds the pack there.
         KITCHEN.with_borrow_mut(|kitchen| kitchen.packs.insert(key.clone()));
-        self.post_to_reader(Request::Pack { id: next_id(), key, content });
+        self.ask_composer(Question::Keep(key, content));
         self.num_packs.update(|count| *count = count.wrapping_add(1));
         self.make();
     }
 
-    /// Another GPU of the user's own, or none. The worker has it already if it `is_known` there.
-    pub(crate) fn set_own_gpu(self, gpu: Option<OwnFile>, is_known: bool) {
-        KITCHEN.with_borrow_mut(|kitchen| match is_known {
-            true => kitchen.packs.insert(OWN_PACK.to_owned()),
-            false => kitchen.packs.remove(OWN_PACK),
-        });
+    /// The composer keeps a pack, of a GPU of this name.
+    pub(crate) fn pack_kept(self, key: &str, label: &str) {
+        let own = self.own_gpu.get_untracked().filter(|own| key == OWN_PACK && own.name != label);
+        if let Some(own) = own {
+            self.tell_of_own(&format!("Read {} as the operators of a GPU: {label}.", own.file_name));
+            self.own_gpu.set(Some(OwnFile { name: label.to_owned(), ..own }));
+        }
+    }
+
+    /// The composer cannot read a pack.
+    pub(crate) fn pack_refused(self, key: &str, error: &str) {
+        KITCHEN.with_borrow_mut(|kitchen| kitchen.packs.remove(key));
+        match self.own_gpu.get_untracked().filter(|_| key == OWN_PACK) {
+            Some(own) => {
+                self.set_own_gpu(None);
+                self.notify(NoticeKind::Error, &format!("{}: {error}", own.file_name));
+            }
+            None => self.composing_failed(&format!("packs/{key}.json: {error}")),
+        }
+    }
+
+    /// Another GPU of the user's own, or none.
+    pub(crate) fn set_own_gpu(self, gpu: Option<OwnFile>) {
+        KITCHEN.with_borrow_mut(|kitchen| kitchen.packs.remove(OWN_PACK));
         self.num_packs.update(|count| *count = count.wrapping_add(1));
         self.own_gpu.set(gpu);
     }
@@ -229,8 +253,8 @@ impl AppState {
         });
     }
 
-    /// Nothing more is heard of what the reader was asked.
-    pub(crate) fn reading_failed(self, fault: &str) {
+    /// The composer cannot do its work.
+    pub(crate) fn composing_failed(self, fault: &str) {
         if self.is_wanted() {
             self.cannot_make(fault.to_owned(), Vec::new(), true);
         } else {
@@ -252,16 +276,12 @@ impl AppState {
         self.making.set(Making::Failed { message, suggestions, can_retry });
     }
 
-    /// The worker has composed a profile.
-    pub(crate) fn hear_composed(self, id: u32, name: String, file: Vec<u8>) {
-        let is_it = |composing: &mut (u32, Recipe)| composing.0 == id;
-        let Some((_, recipe)) = KITCHEN.with_borrow_mut(|kitchen| kitchen.composing.take_if(is_it)) else { return };
-        if self.source.get_untracked() == Source::Form && self.recipe.with_untracked(|now| *now == recipe) {
-            self.take_composed(name, Arc::new(file), recipe);
+    /// Takes a profile of `recipe`, if that is what the form says by now.
+    pub(crate) fn take_composed(self, name: String, file: Arc<Vec<u8>>, recipe: Recipe) {
+        KITCHEN.with_borrow_mut(|kitchen| kitchen.composing.take_if(|composing| *composing == recipe));
+        if self.source.get_untracked() != Source::Form || self.recipe.with_untracked(|now| *now != recipe) {
+            return;
         }
-    }
-
-    fn take_composed(self, name: String, file: Arc<Vec<u8>>, recipe: Recipe) {
         match Profile::from_json(&file) {
             Ok(profile) => {
                 let origin = Origin::Composed(Box::new(recipe));
@@ -275,27 +295,19 @@ impl AppState {
         }
     }
 
-    /// Whether the fault of this message was one of composing; it is told then.
-    pub(crate) fn hear_composing_fault(self, id: u32, message: &str) -> bool {
-        let is_it = |composing: &mut (u32, Recipe)| composing.0 == id;
-        let is_ours = KITCHEN.with_borrow_mut(|kitchen| kitchen.composing.take_if(is_it).is_some());
-        if is_ours && self.is_wanted() {
-            self.cannot_make(message.to_owned(), Vec::new(), false);
+    /// No profile can be composed of `recipe`.
+    pub(crate) fn not_composed(self, recipe: &Recipe, error: String) {
+        KITCHEN.with_borrow_mut(|kitchen| kitchen.composing.take_if(|composing| composing == recipe));
+        if self.is_wanted() && self.recipe.with_untracked(|now| now == recipe) {
+            self.cannot_make(error, Vec::new(), false);
         }
-        is_ours
     }
-}
-
-pub(crate) fn asked(recipe: &Recipe, flags: Vec<(String, Option<String>)>, config: Vec<u8>) -> Asked {
-    let model = recipe.model.as_ref().map(|own| own.name.clone()).unwrap_or_default();
-    Asked { flags, model, config, pack: recipe.pack_key() }
 }
 
 /// Names that may be meant.
 fn suggestions(error: UnknownModel) -> Vec<String> {
     match error {
         UnknownModel::Unknown { suggestions, .. } => suggestions,
-        UnknownModel::Refused { .. } => Vec::new(),
         _ => Vec::new(),
     }
 }

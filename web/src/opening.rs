@@ -79,7 +79,7 @@ impl AppState {
             }
             Found::ModelConfig { model, name: own } => self.open_model_config(name, &own, &model, content),
             Found::QuantConfig => self.open_quant_config(&name, content),
-            Found::Pack { label } => self.open_pack(name, label, content),
+            Found::Pack => self.open_pack(name, content),
             Found::Command { text } => leptos::task::spawn_local(async move {
                 match self.apply_command(&text).await {
                     Ok(told) => {
@@ -190,10 +190,10 @@ impl AppState {
             }
         }
         match (&link.pack_file, link.pack_hash, self.own_gpu.get_untracked()) {
-            (Some(content), ..) => self.set_own_gpu(Some(own(named("gpu"), content)), false),
+            (Some(content), ..) => self.set_own_gpu(Some(own(named("gpu"), content))),
             (None, Some(hash), Some(there)) if fingerprint(&there.content) == hash => {}
             (None, hash, _) => {
-                self.set_own_gpu(None, false);
+                self.set_own_gpu(None);
                 hash.into_iter().for_each(|_| needs("a pack of operators"));
             }
         }

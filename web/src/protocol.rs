@@ -19,30 +19,6 @@ pub(crate) struct RunInput {
     pub(crate) dataset: Option<Vec<u8>>,
 }
 
-/// A profile to be composed.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Recipe {
-    /// The scenario's flags, or those of them that decide about the profile.
-    pub(crate) flags: Vec<(String, Option<String>)>,
-    /// What the model is called, if not as the flags say.
-    pub(crate) model: String,
-    /// The model's `config.json`.
-    pub(crate) config: Vec<u8>,
-    /// The pack, as it was called when it was given.
-    pub(crate) pack: String,
-}
-
-/// What comes of a number of GPUs.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Fit {
-    /// The number.
-    pub(crate) num_gpus: u32,
-    /// Why vLLM would not start; empty if it would.
-    pub(crate) fault: String,
-    /// Whether that is for want of memory.
-    pub(crate) is_too_small: bool,
-}
-
 /// What the page asks.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Request {
@@ -95,31 +71,6 @@ pub(crate) enum Request {
         /// Its content.
         content: Vec<u8>,
     },
-    /// A GPU's operators, kept under this name; answered by [`Reply::Packed`].
-    Pack {
-        /// As above.
-        id: u32,
-        /// What it is called.
-        key: String,
-        /// The file.
-        content: Vec<u8>,
-    },
-    /// A profile; answered by [`Reply::Composed`].
-    Compose {
-        /// As above.
-        id: u32,
-        /// Of what.
-        recipe: Recipe,
-    },
-    /// Whether a number of GPUs is enough; answered by [`Reply::Fitted`].
-    Fit {
-        /// As above.
-        id: u32,
-        /// The number, which the flags have, too.
-        num_gpus: u32,
-        /// All else.
-        recipe: Recipe,
-    },
 }
 
 /// Files of a run.
@@ -152,11 +103,8 @@ pub(crate) enum Found {
     },
     /// A checkpoint's `hf_quant_config.json`.
     QuantConfig,
-    /// A GPU's operators; the worker keeps them as the user's own.
-    Pack {
-        /// The GPU in a few words.
-        label: String,
-    },
+    /// A GPU's operators.
+    Pack,
     /// A result of `vllm bench serve`.
     Measured(Box<MeasuredRun>),
     /// A dataset, with the flags that read it.
@@ -233,27 +181,6 @@ pub(crate) enum Reply {
         /// What it is.
         found: Found,
     },
-    /// A profile is composed.
-    Composed {
-        /// That of the request.
-        id: u32,
-        /// What to call it.
-        name: String,
-        /// The file.
-        file: Vec<u8>,
-    },
-    /// A pack is kept.
-    Packed {
-        /// That of the request.
-        id: u32,
-    },
-    /// A number of GPUs was tried.
-    Fitted {
-        /// That of the request.
-        id: u32,
-        /// What came of it.
-        fit: Fit,
-    },
     /// It could not be done. Nothing has changed.
     Fault {
         /// That of the request.
@@ -265,8 +192,6 @@ pub(crate) enum Reply {
 
 records! {
     RunInput { flags, profile_name, profile, dataset }
-    Recipe { flags, model, config, pack }
-    Fit { num_gpus, fault, is_too_small }
     ModelConfig {
         architectures, model_type, hidden_size, num_hidden_layers, intermediate_size, num_attention_heads,
         num_key_value_heads, head_dim, vocab_size, dtype, max_position_embeddings, num_experts, kv_lora_rank,
@@ -279,11 +204,8 @@ choices! {
         0 Run { id id, input input }
         1 Requests { id id, sort_by sort_by, descending descending, offset offset, limit limit }
         2 Gantt { id id, range range, width width, max_requests max_requests }
-        3 Export { id id, kind kind, date date }
+        3 Export { id id, kind kind, date date };
         4 Read { id id, name name, content content }
-        5 Pack { id id, key key, content content }
-        6 Compose { id id, recipe recipe };
-        7 Fit { id id, num_gpus num_gpus, recipe recipe }
     }
     ExportKind {
         0 BenchJson {}
@@ -299,7 +221,7 @@ choices! {
         4 Command { text text }
         5 Link { fragment fragment }
         6 QuantConfig {};
-        7 Pack { label label }
+        7 Pack {}
     }
     Reply {
         0 Progress { id id, done done, total total, sim_time sim_time }
@@ -307,10 +229,7 @@ choices! {
         2 Requests { id id, rows rows }
         3 Gantt { id id, window window }
         4 Export { id id, file_name file_name, media_type media_type, content content }
-        5 Found { id id, name name, found found }
+        5 Found { id id, name name, found found };
         6 Fault { id id, message message }
-        7 Composed { id id, name name, file file }
-        8 Packed { id id };
-        9 Fitted { id id, fit fit }
     }
 }

@@ -10,7 +10,7 @@ use web_sys::Worker;
 
 use crate::files;
 use crate::protocol::{ExportKind, Reply, Request, RunInput};
-use crate::state::{AppState, DatasetFile, NoticeKind, ProfileChoice, Run, RunState};
+use crate::state::{AppState, DatasetFile, NoticeKind, ProfileChoice, Run, RunState, Source};
 use crate::worker_handle::WorkerHandle;
 
 /// Runs that took less wall-clock time than this start by themselves after an edit.
@@ -83,11 +83,6 @@ impl AppState {
         WorkerHandle::new(module, worker, move |reply| self.hear(reply), move |fault| self.worker_died(fault))
     }
 
-    /// The worker that reads files and composes profiles.
-    fn new_reader(self, module: JsValue) -> Result<WorkerHandle, JsValue> {
-        WorkerHandle::new(module, None, move |reply| self.hear(reply), move |fault| self.reader_died(&fault))
-    }
-
     /// Starts a run of what stands in the form; one under way is given up. While the profile is made, the run waits for it.
     pub(crate) fn run(self) {
         if !self.is_made.get_untracked() {
@@ -122,6 +117,11 @@ impl AppState {
     async fn start_run(self) {
         let Some(profile) = self.profile.get_untracked() else { return };
         let scenario = self.scenario.get_untracked();
+        if self.source.get_untracked() == Source::Whole
+            && let Err(error) = scenario.check_profile(&profile.profile)
+        {
+            return self.run_state.set(RunState::Failed(error.to_string()));
+        }
         let dataset_name = scenario.workload().dataset_name();
         let dataset = self.dataset.get_untracked().filter(|_| dataset_name.needs_file());
         let content = match &dataset {
@@ -204,35 +204,18 @@ impl AppState {
 
     /// Lets the reader see what was dropped; it answers by [`Reply::Found`].
     pub(crate) fn ask_reader(self, name: String, content: Vec<u8>) {
-        let id = next_id();
-        LINKS.with_borrow_mut(|links| links.unread.push((id, content.clone())));
-        self.post_to_reader(Request::Read { id, name, content });
-    }
-
-    /// Asks the reader, which is started for the first question.
-    pub(crate) fn post_to_reader(self, request: Request) {
         let asked = LINKS.with_borrow_mut(|links| {
             if links.reader.is_none() {
-                links.reader = Some(self.new_reader(links.module.clone())?);
+                links.reader = Some(self.new_handle(links.module.clone(), None)?);
             }
-            links.reader.as_ref().map_or(Ok(()), |reader| reader.post(request))
+            links.last_id = links.last_id.wrapping_add(1);
+            let id = links.last_id;
+            links.unread.push((id, content.clone()));
+            links.reader.as_ref().map_or(Ok(()), |reader| reader.post(Request::Read { id, name, content }))
         });
         if let Err(error) = asked {
-            self.notify(NoticeKind::Error, &format!("the worker cannot be asked: {}", files::message(&error)));
+            self.notify(NoticeKind::Error, &format!("the file cannot be read: {}", files::message(&error)));
         }
-    }
-
-    /// Another reader takes its place.
-    fn reader_died(self, fault: &str) {
-        let restarted = LINKS.with_borrow_mut(|links| {
-            links.unread.clear();
-            links.reader.as_mut().map_or(Ok(()), WorkerHandle::restart)
-        });
-        if let Err(error) = restarted {
-            self.notify(NoticeKind::Error, &format!("the worker cannot be started: {}", files::message(&error)));
-        }
-        self.forget_packs();
-        self.reading_failed(&format!("The worker stopped: {fault}. This is a fault of ours."));
     }
 
     fn hear(self, reply: Reply) {
@@ -255,12 +238,8 @@ impl AppState {
             }
             Reply::Fault { id, message } => {
                 take_unread(id);
-                if !self.hear_composing_fault(id, &message) {
-                    self.notify(NoticeKind::Error, &message);
-                }
+                self.notify(NoticeKind::Error, &message);
             }
-            Reply::Composed { id, name, file } => self.hear_composed(id, name, file),
-            Reply::Fitted { id, fit } => self.hear_fit(id, fit),
             Reply::Requests { rows, .. } => self.rows.set(Arc::new(rows)),
             Reply::Gantt { window, .. } => self.gantt.set(Some(Arc::new(*window))),
             Reply::Export { file_name, media_type, content, .. } => {
@@ -269,8 +248,8 @@ impl AppState {
                 }
             }
             Reply::Found { id, name, found } => self.open_found(name, found, take_unread(id)),
-            // Of a run that was given up, or nothing to be done.
-            Reply::Progress { .. } | Reply::Answer { .. } | Reply::Packed { .. } => {}
+            // Of a run that was given up.
+            Reply::Progress { .. } | Reply::Answer { .. } => {}
         }
     }
 

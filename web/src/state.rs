@@ -10,9 +10,9 @@ use sim_core::scenario::Scenario;
 use sim_core::scenario::command::SetAside;
 
 use crate::answer::Answer;
+use crate::composer::Fit;
 use crate::detail::{GanttWindow, MeasuredRun, RequestRow};
 use crate::gallery::GalleryEntry;
-use crate::protocol::Fit;
 use crate::recipe::Recipe;
 
 /// Where a profile comes from.

@@ -5,7 +5,6 @@
 
 mod advice;
 pub(crate) mod cards;
-mod composing;
 mod date;
 mod export;
 mod gantt;

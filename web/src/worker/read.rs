@@ -2,7 +2,6 @@
 
 use sim_core::math;
 use sim_core::metrics::json_measured::MeasuredResult;
-use sim_core::operators::Pack;
 use sim_core::profile::Profile;
 use sim_core::scenario::{ModelConfig, Recognised, Scenario, recognise};
 use sim_core::simulation_result::DeviceTime;
@@ -32,11 +31,7 @@ pub(crate) fn read(name: &str, content: &[u8]) -> Result<Found, String> {
             Found::ModelConfig { model, name: own_name(content) }
         }
         Recognised::QuantConfig => Found::QuantConfig,
-        Recognised::Pack => {
-            let bytes = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
-            let pack = Pack::from_json(bytes).map_err(|error| error.to_string())?;
-            Found::Pack { label: pack.gpu.label }
-        }
+        Recognised::Pack => Found::Pack,
         Recognised::BenchResult => {
             let result = MeasuredResult::from_json(content).map_err(|error| error.to_string())?;
             Found::Measured(Box::new(measured::measured_run(&result, name)))

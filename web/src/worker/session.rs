@@ -2,20 +2,17 @@
 
 use sim_core::simulator::SimulationOptions;
 
-use super::composing::Packs;
 use super::export::export;
 use super::gantt;
 use super::read::read;
 use super::rows::{Order, rows};
 use super::run::FinishedRun;
 pub(crate) use super::run::Host;
-use crate::protocol::{Found, Reply, Request};
-use crate::recipe::OWN_PACK;
+use crate::protocol::{Reply, Request};
 
-/// What is kept between messages: the last run that succeeded, and GPUs' operators.
+/// What is kept between messages: the last run that succeeded.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
-    packs: Packs,
     last: Option<FinishedRun>,
     order: Order,
 }
@@ -29,10 +26,7 @@ impl Request {
             | Self::Requests { id, .. }
             | Self::Gantt { id, .. }
             | Self::Export { id, .. }
-            | Self::Read { id, .. }
-            | Self::Pack { id, .. }
-            | Self::Compose { id, .. }
-            | Self::Fit { id, .. } => *id,
+            | Self::Read { id, .. } => *id,
         }
     }
 }
@@ -70,20 +64,8 @@ impl Session {
             }
             Request::Read { id, name, content } => {
                 let found = read(&name, &content).map_err(|fault| format!("{name}: {fault}"))?;
-                if matches!(found, Found::Pack { .. }) {
-                    self.packs.keep(OWN_PACK, &content)?;
-                }
                 Ok(Reply::Found { id, name, found })
             }
-            Request::Pack { id, key, content } => {
-                self.packs.keep(&key, &content).map_err(|fault| format!("packs/{key}.json: {fault}"))?;
-                Ok(Reply::Packed { id })
-            }
-            Request::Compose { id, recipe } => {
-                let (name, file) = self.packs.compose(&recipe)?;
-                Ok(Reply::Composed { id, name, file })
-            }
-            Request::Fit { id, num_gpus, recipe } => Ok(Reply::Fitted { id, fit: self.packs.fit(num_gpus, &recipe) }),
         }
     }
 }

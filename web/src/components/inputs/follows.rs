@@ -51,13 +51,16 @@ pub(super) fn Follows() -> impl IntoView {
     let state = expect_context::<AppState>();
     let shares = Memo::new(move |_| {
         let engine = state.engine.get().and_then(Result::ok);
-        state.profile.with(|choice| choice.as_ref().map(|choice| Shares::new(&choice.profile, engine.as_deref())))
+        state.profile.with(|choice| {
+            let profile = &choice.as_ref()?.profile;
+            Some((Shares::new(profile, engine.as_deref()), device(profile.hardware.device_type)))
+        })
     });
     // While another profile is made, what is shown is of the one before.
     let is_past = move || !state.is_made.get();
     view! {
         <div class="follows" class:follows-past=is_past data-testid="follows">
-            {move || shares.get().map(|shares| view! { <MemoryBar shares/> })}
+            {move || shares.get().map(|(shares, device)| view! { <MemoryBar shares device/> })}
             <KvLine/>
         </div>
         <TooSmall/>
@@ -65,14 +68,14 @@ pub(super) fn Follows() -> impl IntoView {
 }
 
 #[component]
-fn MemoryBar(shares: Shares) -> impl IntoView {
+fn MemoryBar(shares: Shares, device: &'static str) -> impl IntoView {
     let parts = [
         ("weights", "Weights", shares.weights),
         ("other", "Activations, graphs, runtime", shares.other),
         ("kv", "KV cache", shares.kv_cache),
     ];
     let said = parts.map(|(_, name, bytes)| format!("{name} {}", gib(bytes))).join(", ");
-    let blocks = (shares.num_blocks > 0).then(|| format!(", {} blocks", grouped(f64::from(shares.num_blocks))));
+    let blocks = (shares.num_blocks > 0).then(|| grouped(f64::from(shares.num_blocks)));
     view! {
         <div class="memory-bar" role="img" data-testid="memory-bar" aria-label=format!("Of {} of memory: {said}", gib(shares.total))>
             {parts.map(|(key, _, bytes)| view! {
@@ -81,13 +84,14 @@ fn MemoryBar(shares: Shares) -> impl IntoView {
         </div>
         <dl class="facts memory-facts">
             {parts.map(|(key, name, bytes)| {
-                let more = blocks.clone().filter(|_| key == "kv").unwrap_or_default();
+                let amount = if bytes > 0.0 { gib(bytes) } else { "–".to_owned() };
                 view! {
                     <dt><i class=format!("memory-dot memory-{key}")></i>{name}</dt>
-                    <dd data-testid=format!("memory-{key}")>{gib(bytes)}{more}</dd>
+                    <dd data-testid=format!("memory-{key}")>{amount}</dd>
                 }
             }).collect_view()}
-            <dt class="muted">"Of each GPU's"</dt>
+            {blocks.map(|blocks| view! { <dt class="muted">"KV blocks"</dt><dd data-testid="kv-blocks">{blocks}</dd> })}
+            <dt class="muted">{format!("Of each {device}'s")}</dt>
             <dd class="muted">{gib(shares.total)}</dd>
         </dl>
     }
@@ -144,9 +148,12 @@ fn TooSmall() -> impl IntoView {
                 <div class="notice notice-error" data-testid="does-not-fit">
                     <p class="notice-text">{refusal}"."</p>
                     {move || enough.get().map(|number| view! {
-                        <button type="button" class="btn fit-button" data-testid="use-enough" on:click=move |_| take(number)>
-                            {if number == 1 { "Use 1 GPU".to_owned() } else { format!("Use {number} GPUs: they fit it") }}
-                        </button>
+                        <p class="fit-actions">
+                            <button type="button" class="btn" data-testid="use-enough" on:click=move |_| take(number)>
+                                {if number == 1 { "Use 1 GPU".to_owned() } else { format!("Use {number} GPUs") }}
+                            </button>
+                            "The smallest number that is enough."
+                        </p>
                     })}
                     {move || none_is().then(|| view! { <p>"Not even 8 of these GPUs hold it."</p> })}
                 </div>

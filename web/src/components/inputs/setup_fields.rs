@@ -1,17 +1,25 @@
 //! The GPU, how many, and the number formats.
 
 use leptos::prelude::*;
-use sim_core::operators::gpu_table;
+use sim_core::operators::{Gpu, gpu_table};
 use sim_core::scenario::DEFAULT_GPU;
 
+use super::engine_card::Changed;
+use super::field::FlagField;
 use super::icons::{CLOSE, Icon};
+use crate::composer::Fit;
 use crate::fitting::NUM_GPUS;
-use crate::protocol::Fit;
 use crate::state::AppState;
+
+/// What few people set.
+const MORE: [&str; 2] = ["dtype", "data-parallel-size"];
 
 /// The fields.
 #[component]
 pub(super) fn SetupFields() -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let num_changed =
+        Memo::new(move |_| state.scenario.with(|flags| MORE.iter().filter(|name| flags.get(name).is_some()).count()));
     view! {
         <div class="setup-grid">
             <GpuField/>
@@ -21,6 +29,10 @@ pub(super) fn SetupFields() -> impl IntoView {
         </div>
         <FitNotes/>
         <Experts/>
+        <details class="more" data-testid="model-more">
+            <summary>"More of the model" <Changed count=num_changed/></summary>
+            <div class="settings">{MORE.map(|name| view! { <FlagField name/> }).collect_view()}</div>
+        </details>
     }
 }
 
@@ -35,6 +47,13 @@ fn choose(state: AppState, flag: &str, value: &str) {
 /// A flag's value as it is in the form.
 fn given(state: AppState, flag: &'static str) -> Memo<Option<String>> {
     Memo::new(move |_| state.scenario.with(|scenario| scenario.get(flag).map(str::to_owned)))
+}
+
+/// The GPUs by what their figures rest on.
+fn gpu_groups() -> [(&'static str, Vec<Gpu>); 2] {
+    let is_measured = |gpu: &Gpu| gpu_table::measured(&gpu.key) == Some(gpu.key.as_str());
+    let (measured, estimated) = gpu_table::known().into_iter().partition(is_measured);
+    [("Operators measured", measured), ("Estimated from another GPU", estimated)]
 }
 
 /// The GPUs, the measured ones first.
@@ -57,7 +76,7 @@ fn GpuField() -> impl IntoView {
                         <span class="file-chip-text">{own.name}</span>
                         <button
                             type="button" class="btn btn-ghost btn-icon" aria-label="Remove your GPU"
-                            on:click=move |_| state.set_own_gpu(None, false)
+                            on:click=move |_| state.set_own_gpu(None)
                         >
                             <Icon shape=CLOSE/>
                         </button>
@@ -66,10 +85,13 @@ fn GpuField() -> impl IntoView {
                 None => view! {
                     <select id="gpu-select" data-testid="gpu-select" on:change=changed>
                         {move || stranger().map(|key| view! { <option value="" selected>{key}</option> })}
-                        {gpu_table::known().into_iter().map(|gpu| {
-                            let (key, value) = (gpu.key.clone(), gpu.key);
-                            let is_it = move || current.with(|current| *current == key);
-                            view! { <option value=value prop:selected=is_it>{gpu.label}</option> }
+                        {gpu_groups().into_iter().map(|(name, group)| {
+                            let options = group.into_iter().map(|gpu| {
+                                let (key, value) = (gpu.key.clone(), gpu.key);
+                                let is_it = move || current.with(|current| *current == key);
+                                view! { <option value=value prop:selected=is_it>{gpu.label}</option> }
+                            });
+                            view! { <optgroup label=name>{options.collect_view()}</optgroup> }
                         }).collect_view()}
                     </select>
                 }.into_any(),

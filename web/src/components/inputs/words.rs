@@ -2,6 +2,8 @@
 
 /// Names as people say them. A flag that is not here goes by vLLM's name.
 const NAMES: &[(&str, &str)] = &[
+    ("dtype", "Activations"),
+    ("data-parallel-size", "Data parallel"),
     ("max-model-len", "Context length"),
     ("max-num-batched-tokens", "Tokens per pass"),
     ("max-num-scheduled-tokens", "Scheduled tokens per pass"),
