@@ -14,7 +14,7 @@ use crate::components::results::Results;
 use crate::files;
 use crate::recipe::Recipe;
 use crate::share::link_of;
-use crate::state::{AppState, Origin, RunState, Source};
+use crate::state::{AppState, Origin, RunState, Source, SourceSignal};
 
 /// Pause after an edit before a run starts and the address changes.
 const PAUSE: Duration = Duration::from_millis(150);
@@ -35,7 +35,7 @@ impl AppState {
         let profile = RwSignal::new(None::<crate::state::ProfileChoice>);
         let dataset = RwSignal::new(None);
         let current = RwSignal::new(None::<crate::state::Run>);
-        let source = RwSignal::new(Source::Unset);
+        let source = SourceSignal::new();
         let (own_model, own_gpu) = (RwSignal::new(None), RwSignal::new(None));
         let recipe = Memo::new(move |_| scenario.with(|flags| Recipe::new(flags, own_model.get(), own_gpu.get())));
         let is_made = Memo::new(move |_| {
@@ -77,13 +77,10 @@ impl AppState {
             source,
             own_model,
             own_gpu,
-            quant_config: RwSignal::new(None),
             recipe,
             is_made,
             making: RwSignal::default(),
-            catalogue: RwSignal::new(None),
-            num_packs: RwSignal::new(0),
-            fits: RwSignal::default(),
+            num_loaded: RwSignal::new(0),
             dataset,
             gallery: RwSignal::default(),
             engine,

@@ -1,13 +1,14 @@
 //! Choosing a model and a GPU: in the form, by an example, by a file, by a pasted command.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use leptos::prelude::*;
 use sim_core::scenario::command::{self, Program, ReadCommand};
 use sim_core::scenario::examples::Example;
-use sim_core::scenario::{ModelConfig, Part, Scenario};
+use sim_core::scenario::{DEFAULT_MODEL, ModelConfig, Part, Scenario};
 
-use crate::making::recognised;
+use crate::making::{catalogue, recognised};
 use crate::recipe::OWN_PACK;
 use crate::state::{AppState, NoticeKind, Origin, OwnFile, Source};
 
@@ -25,6 +26,11 @@ impl Told {
     pub(crate) const fn kind(&self) -> NoticeKind {
         if self.is_partial { NoticeKind::Warn } else { NoticeKind::Info }
     }
+}
+
+thread_local! {
+    /// An `hf_quant_config.json` that waits for its `config.json`.
+    static QUANT: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
 /// The flags that decide about the profile.
@@ -50,7 +56,7 @@ impl AppState {
     /// Takes a model by its name.
     pub(crate) fn choose_model(self, name: &str) -> Result<(), String> {
         let mut scenario = self.scenario.get_untracked();
-        let written = if name == sim_core::scenario::DEFAULT_MODEL { None } else { Some(name) };
+        let written = (name != DEFAULT_MODEL).then_some(name);
         match written {
             Some(name) => scenario.set("model", Some(name)).map_err(|error| error.to_string())?,
             None => scenario.unset("model"),
@@ -90,11 +96,10 @@ impl AppState {
             ("", stem, _) => stem.to_owned(),
             (own, ..) => own.to_owned(),
         };
-        let content = match self.quant_config.get_untracked() {
+        let content = match QUANT.take() {
             Some(quant) if model.quantization.is_none() => with_quantization(&content, &quant).unwrap_or(content),
             _ => content,
         };
-        self.quant_config.set(None);
         let told = format!("Read {file_name} as the model {name}: {}.", facts(model));
         let mut scenario = self.scenario.get_untracked();
         scenario.unset("model");
@@ -115,7 +120,7 @@ impl AppState {
                 self.tell_of_own(&told);
             }
             None => {
-                self.quant_config.set(Some(content));
+                QUANT.set(Some(content));
                 let told = format!("Read {file_name} as how a checkpoint is quantised: it goes with the config.json beside it.");
                 self.notify(NoticeKind::Info, &told);
             }
@@ -198,9 +203,8 @@ impl AppState {
                 return (with_model_of(scenario, before), told, true);
             }
         }
-        let found = self.catalogue.with_untracked(|catalogue| {
-            let catalogue = catalogue.as_ref()?;
-            Some(catalogue.find(name).map(|found| recognised(&found, name)).map_err(|error| error.to_string()))
+        let found = catalogue().map(|catalogue| {
+            catalogue.find(name).map(|found| recognised(&found, name)).map_err(|error| error.to_string())
         });
         match found {
             // Their own config.json says what it is, whatever it is called.
@@ -211,8 +215,13 @@ impl AppState {
             }
             Some(Ok(other)) => {
                 self.own_model.set(None);
+                let mut scenario = scenario.clone();
+                if name == DEFAULT_MODEL {
+                    // What holds without a word is not said: its profile is there already.
+                    scenario.unset("model");
+                }
                 let told = other.map(|other| format!("\nThe model is taken to be {other}.")).unwrap_or_default();
-                (scenario.clone(), told, false)
+                (scenario, told, false)
             }
             None => (scenario.clone(), String::new(), false),
         }

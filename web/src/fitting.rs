@@ -1,6 +1,6 @@
 //! How many GPUs are enough: the composer tries each number that is offered.
 
-use std::sync::Arc;
+use std::cell::RefCell;
 use std::time::Duration;
 
 use leptos::prelude::*;
@@ -16,30 +16,57 @@ pub(crate) const NUM_GPUS: [u32; 4] = [1, 2, 4, 8];
 /// Pause after a change: the answer comes first, and others may follow.
 const PAUSE: Duration = Duration::from_millis(400);
 
+thread_local! {
+    static FITS: RefCell<Vec<Fit>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Which numbers of GPUs are enough, as far as that is known; [`AppState::num_loaded`] tells of more.
+pub(crate) fn fits() -> Vec<Fit> {
+    FITS.with_borrow(Clone::clone)
+}
+
+fn set_fits(fits: Vec<Fit>) {
+    FITS.set(fits);
+}
+
 impl AppState {
     /// Finds out again whenever something changes that it depends on.
     pub(crate) fn follow_fits(self) {
-        let engine = Memo::new(move |_| {
-            let flags = |part| part == Part::Engine || part == Part::Model;
-            self.scenario.with(|scenario| {
-                let given = scenario.given().filter(|(flag, _)| flags(flag.part) && flag.name != "tensor-parallel-size");
-                given.map(|(flag, value)| flag.written(value)).collect::<Vec<_>>()
-            })
-        });
         let pending = StoredValue::new(None::<TimeoutHandle>);
-        Effect::new(move |before: Option<_>| {
-            let (_, _, _) = (self.num_packs.track(), self.catalogue.track(), self.source.track());
-            let now = (engine.get(), self.own_model.get(), self.own_gpu.get());
+        Effect::new(move |before: Option<String>| {
+            let (_, _) = (self.num_loaded.track(), self.source.get());
+            let mut now = String::new();
+            self.scenario.with(|scenario| {
+                let is_of_engine = |part| part == Part::Engine || part == Part::Model;
+                for (flag, value) in scenario.given().filter(|(flag, _)| is_of_engine(flag.part)) {
+                    if flag.name != "tensor-parallel-size" {
+                        now.push_str(&format!("{} {value}\n", flag.name));
+                    }
+                }
+            });
+            for own in [self.own_model, self.own_gpu] {
+                own.with(|own| now.push_str(&own.as_ref().map(|own| format!("{:p}\n", own.content)).unwrap_or_default()));
+            }
+            if before.as_ref() == Some(&now) && fits().len() == NUM_GPUS.len() {
+                return now;
+            }
             if before.is_some_and(|before| before != now) {
                 // What was known is of something else.
-                self.fits.set(Arc::default());
+                set_fits(Vec::new());
+                self.tell_loaded();
             }
             if let Some(handle) = pending.get_value() {
                 handle.clear();
             }
-            pending.set_value(set_timeout_with_handle(move || self.ask_fit(0), PAUSE).ok());
+            pending.set_value(set_timeout_with_handle(move || self.ask_unknown_fits(), PAUSE).ok());
             now
         });
+    }
+
+    fn ask_unknown_fits(self) {
+        if fits().len() < NUM_GPUS.len() {
+            self.ask_fit(0);
+        }
     }
 
     /// One number after another, so that a choice need not wait for all.
@@ -61,12 +88,12 @@ impl AppState {
         let next = NUM_GPUS.iter().position(|number| *number > fit.num_gpus);
         // How many it is has changed nothing of how many are enough.
         if now.is_but_for_number(recipe) {
-            self.fits.update(|fits| {
-                let fits = Arc::make_mut(fits);
-                fits.retain(|other| other.num_gpus != fit.num_gpus);
-                fits.push(fit);
-                fits.sort_by_key(|fit| fit.num_gpus);
-            });
+            let mut known = fits();
+            known.retain(|other| other.num_gpus != fit.num_gpus);
+            known.push(fit);
+            known.sort_by_key(|fit| fit.num_gpus);
+            set_fits(known);
+            self.tell_loaded();
             if let Some(next) = next {
                 self.ask_fit(next);
             }

@@ -16,6 +16,7 @@ mod files;
 mod fitting;
 mod format;
 mod gallery;
+mod html;
 mod making;
 mod opening;
 mod parcel;

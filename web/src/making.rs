@@ -25,6 +25,8 @@ use crate::state::{AppState, Making, NoticeKind, Origin, OwnFile, ProfileChoice,
 struct Kitchen {
     /// The profile of the first visit.
     default: Option<Arc<Vec<u8>>>,
+    /// The list of models, as soon as somebody needs it.
+    catalogue: Option<Arc<Catalogue>>,
     is_catalogue_loading: bool,
     /// The pack on its way, by its key.
     loading: Option<(String, AbortController)>,
@@ -38,11 +40,16 @@ thread_local! {
     static KITCHEN: RefCell<Kitchen> = RefCell::default();
 }
 
+/// The list of models, if it is there; [`AppState::num_loaded`] tells when.
+pub(crate) fn catalogue() -> Option<Arc<Catalogue>> {
+    KITCHEN.with_borrow(|kitchen| kitchen.catalogue.clone())
+}
+
 impl AppState {
     /// A change of model or GPU makes another profile.
     pub(crate) fn follow_recipe(self) {
         Effect::new(move |_| {
-            let (_, _) = (self.recipe.track(), self.source.track());
+            let (_, _) = (self.recipe.track(), self.source.get());
             untrack(|| self.make());
         });
     }
@@ -78,16 +85,14 @@ impl AppState {
         if let Some(own) = &recipe.model {
             return Ok(Some(own.content.to_vec()));
         }
-        self.catalogue.with_untracked(|catalogue| {
-            let Some(catalogue) = catalogue else { return Ok(None) };
-            catalogue.find(&recipe.model_name()).map(|found| Some(found.config_json()))
-        })
+        let Some(catalogue) = catalogue() else { return Ok(None) };
+        catalogue.find(&recipe.model_name()).map(|found| Some(found.config_json()))
     }
 
     /// Facts of the model in the form; `None` if it is not known, or the list of models is not there.
     pub(crate) fn model_facts(self) -> Option<ModelConfig> {
         let recipe = self.recipe.get();
-        self.catalogue.track();
+        self.num_loaded.track();
         let config = self.config_of(&recipe).ok().flatten()?;
         ModelConfig::from_json(&config).ok()
     }
@@ -116,8 +121,7 @@ impl AppState {
 
     /// The list of models is there soon, and then the next step is taken.
     pub(crate) fn load_catalogue(self) {
-        let is_needed = self.catalogue.with_untracked(Option::is_none);
-        if !is_needed || KITCHEN.with_borrow_mut(|kitchen| std::mem::replace(&mut kitchen.is_catalogue_loading, true)) {
+        if catalogue().is_some() || KITCHEN.with_borrow_mut(|kitchen| std::mem::replace(&mut kitchen.is_catalogue_loading, true)) {
             return;
         }
         leptos::task::spawn_local(async move {
@@ -134,12 +138,13 @@ impl AppState {
 
     /// The list of models, if it is not there.
     pub(crate) async fn fetch_catalogue(self) -> Result<(), String> {
-        if self.catalogue.with_untracked(Option::is_some) {
+        if catalogue().is_some() {
             return Ok(());
         }
         let content = files::fetch("models.json").await?;
-        let catalogue = Catalogue::from_json(&content).map_err(|error| error.to_string())?;
-        self.catalogue.set(Some(Arc::new(catalogue)));
+        let list = Catalogue::from_json(&content).map_err(|error| error.to_string())?;
+        KITCHEN.with_borrow_mut(|kitchen| kitchen.catalogue = Some(Arc::new(list)));
+        self.tell_loaded();
         Ok(())
     }
 
@@ -154,6 +159,11 @@ impl AppState {
         if KITCHEN.with_borrow(|kitchen| !kitchen.packs.contains(&key) && kitchen.loading.is_none()) {
             self.load_pack(&key);
         }
+    }
+
+    /// Something that was waited for is there.
+    pub(crate) fn tell_loaded(self) {
+        self.num_loaded.update(|count| *count = count.wrapping_add(1));
     }
 
     /// Whether the worker has the GPU of the form.
@@ -213,7 +223,7 @@ impl AppState {
         // Answers come in the order of the questions: what is asked next finds the pack there.
         KITCHEN.with_borrow_mut(|kitchen| kitchen.packs.insert(key.clone()));
         self.ask_composer(Question::Keep(key, content));
-        self.num_packs.update(|count| *count = count.wrapping_add(1));
+        self.tell_loaded();
         self.make();
     }
 
@@ -241,7 +251,7 @@ impl AppState {
     /// Another GPU of the user's own, or none.
     pub(crate) fn set_own_gpu(self, gpu: Option<OwnFile>) {
         KITCHEN.with_borrow_mut(|kitchen| kitchen.packs.remove(OWN_PACK));
-        self.num_packs.update(|count| *count = count.wrapping_add(1));
+        self.tell_loaded();
         self.own_gpu.set(gpu);
     }
 

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use leptos::prelude::{Memo, RwSignal};
+use leptos::prelude::{Get, GetUntracked, Memo, RwSignal, Set};
 use sim_core::config::ResolvedEngine;
-use sim_core::models::catalogue::Catalogue;
 use sim_core::profile::Profile;
 use sim_core::scenario::Scenario;
 use sim_core::scenario::command::SetAside;
 
 use crate::answer::Answer;
-use crate::composer::Fit;
 use crate::detail::{GanttWindow, MeasuredRun, RequestRow};
 use crate::gallery::GalleryEntry;
 use crate::recipe::Recipe;
@@ -38,6 +36,43 @@ pub(crate) enum Source {
     Form,
     /// It is a file's, a link's or the site's, whatever the form says of model and GPU.
     Whole,
+}
+
+/// A [`Source`] as a signal; as a number, for each type of a signal is code of its own in what a first visit loads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SourceSignal(RwSignal<u32>);
+
+impl SourceSignal {
+    pub(crate) fn new() -> Self {
+        Self(RwSignal::new(0))
+    }
+
+    const fn of(number: u32) -> Source {
+        match number {
+            0 => Source::Unset,
+            1 => Source::Form,
+            _ => Source::Whole,
+        }
+    }
+
+    pub(crate) fn get(self) -> Source {
+        Self::of(self.0.get())
+    }
+
+    pub(crate) fn get_untracked(self) -> Source {
+        Self::of(self.0.get_untracked())
+    }
+
+    pub(crate) fn set(self, source: Source) {
+        let number = match source {
+            Source::Unset => 0,
+            Source::Form => 1,
+            Source::Whole => 2,
+        };
+        if self.0.get_untracked() != number {
+            self.0.set(number);
+        }
+    }
 }
 
 /// A model or a GPU of the user's own.
@@ -167,11 +202,9 @@ pub(crate) struct AppState {
     /// The profile; `None` until the first is loaded. While another is made it is the one before.
     pub(crate) profile: RwSignal<Option<ProfileChoice>>,
     /// Where it is to come from.
-    pub(crate) source: RwSignal<Source>,
+    pub(crate) source: SourceSignal,
     /// The user's own model, in place of `--model`.
     pub(crate) own_model: RwSignal<Option<OwnFile>>,
-    /// An `hf_quant_config.json` that waits for its `config.json`.
-    pub(crate) quant_config: RwSignal<Option<Vec<u8>>>,
     /// The user's own GPU, in place of `--gpu`.
     pub(crate) own_gpu: RwSignal<Option<OwnFile>>,
     /// What the form says of model and GPU.
@@ -180,12 +213,8 @@ pub(crate) struct AppState {
     pub(crate) is_made: Memo<bool>,
     /// How far it is.
     pub(crate) making: RwSignal<Making>,
-    /// The list of models; `None` until somebody needs it.
-    pub(crate) catalogue: RwSignal<Option<Arc<Catalogue>>>,
-    /// Counts the packs that the worker has got.
-    pub(crate) num_packs: RwSignal<u32>,
-    /// Which numbers of GPUs are enough, as far as that is known.
-    pub(crate) fits: RwSignal<Arc<Vec<Fit>>>,
+    /// Counts what is loaded or found out: the list of models, packs, which numbers of GPUs are enough.
+    pub(crate) num_loaded: RwSignal<u32>,
     /// The dataset's file.
     pub(crate) dataset: RwSignal<Option<DatasetFile>>,
     /// The site's profiles that are whole.

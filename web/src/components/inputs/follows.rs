@@ -7,7 +7,7 @@ use sim_core::profile::schema::DeviceType;
 use sim_core::scenario::told;
 
 use super::model_card::device;
-use crate::fitting::NUM_GPUS;
+use crate::fitting::{NUM_GPUS, fits};
 use crate::format::{grouped, three_digits};
 use crate::state::{AppState, Source};
 
@@ -49,18 +49,18 @@ fn gib(bytes: f64) -> String {
 #[component]
 pub(super) fn Follows() -> impl IntoView {
     let state = expect_context::<AppState>();
-    let shares = Memo::new(move |_| {
+    let shares = move || {
         let engine = state.engine.get().and_then(Result::ok);
         state.profile.with(|choice| {
             let profile = &choice.as_ref()?.profile;
             Some((Shares::new(profile, engine.as_deref()), device(profile.hardware.device_type)))
         })
-    });
+    };
     // While another profile is made, what is shown is of the one before.
     let is_past = move || !state.is_made.get();
     view! {
         <div class="follows" class:follows-past=is_past data-testid="follows">
-            {move || shares.get().map(|(shares, device)| view! { <MemoryBar shares device/> })}
+            {move || shares().map(|(shares, device)| view! { <MemoryBar shares device/> })}
             <KvLine/>
         </div>
         <TooSmall/>
@@ -133,10 +133,12 @@ fn TooSmall() -> impl IntoView {
         let refusal = state.engine.with(|engine| engine.as_ref().and_then(|engine| engine.as_ref().err().cloned()));
         refusal.filter(|refusal| is_form && is_about_memory(refusal))
     });
-    let enough = Memo::new(move |_| {
-        state.fits.with(|fits| fits.iter().find(|fit| fit.fault.is_empty()).map(|fit| fit.num_gpus))
-    });
-    let none_is = move || state.fits.with(|fits| fits.len() == NUM_GPUS.len() && fits.iter().all(|fit| fit.is_too_small));
+    let known = move || {
+        state.num_loaded.track();
+        fits()
+    };
+    let enough = move || known().into_iter().find(|fit| fit.fault.is_empty()).map(|fit| fit.num_gpus);
+    let none_is = move || known().len() == NUM_GPUS.len() && known().iter().all(|fit| fit.is_too_small);
     let take = move |number: u32| {
         let value = if number == 1 { String::new() } else { number.to_string() };
         // A number that is offered is one that the flag takes.
@@ -147,7 +149,7 @@ fn TooSmall() -> impl IntoView {
             {move || refusal.get().map(|refusal| view! {
                 <div class="notice notice-error" data-testid="does-not-fit">
                     <p class="notice-text">{refusal}"."</p>
-                    {move || enough.get().map(|number| view! {
+                    {move || enough().map(|number| view! {
                         <p class="fit-actions">
                             <button type="button" class="btn" data-testid="use-enough" on:click=move |_| take(number)>
                                 {if number == 1 { "Use 1 GPU".to_owned() } else { format!("Use {number} GPUs") }}

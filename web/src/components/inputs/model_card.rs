@@ -10,6 +10,7 @@ use super::model_field::ModelField;
 use super::panels::Card;
 use super::setup_fields::SetupFields;
 use crate::gallery::{DEFAULT_PROFILE, examples_by_model};
+use crate::html;
 use crate::state::{AppState, Origin, ProfileChoice, Source};
 
 /// The card.
@@ -19,9 +20,10 @@ pub(super) fn ModelCard() -> impl IntoView {
     let kind = move || state.profile.with(|choice| choice.as_ref().map(|choice| choice.profile.provenance.kind.name()));
     let aside =
         move || kind().map(|kind| view! { <span class=kind_class(kind) data-testid="profile-kind">{kind}</span> });
+    // What is whole is another field for each file.
     let whole = Memo::new(move |_| {
-        let choice = state.profile.get().filter(|_| state.source.get() == Source::Whole);
-        choice.filter(|choice| !matches!(choice.origin, Origin::Composed(_)))
+        let is_whole = state.source.get() == Source::Whole;
+        state.profile.with(|choice| choice.as_ref().filter(|_| is_whole).map(|choice| choice.name.clone()))
     });
     view! {
         <Card title="Model & GPU" testid="card-model" aside>
@@ -31,7 +33,7 @@ pub(super) fn ModelCard() -> impl IntoView {
                 data-testid="setup"
             >
                 <ExamplePicker/>
-                {move || match whole.get() {
+                {move || match whole.get().and_then(|_| state.profile.get_untracked()) {
                     Some(choice) => view! { <Whole choice/> }.into_any(),
                     None => view! { <ModelField/> <SetupFields/> }.into_any(),
                 }}
@@ -51,29 +53,48 @@ fn kind_class(kind: &str) -> &'static str {
     }
 }
 
-/// The examples, the site's whole profiles, and the user's own if there is one.
+/// The choices of the picker: examples, the site's whole profiles, and the user's own if there is one.
+fn choices(state: AppState) -> String {
+    let whole = state.profile.get().filter(|_| state.source.get() == Source::Whole);
+    let own = whole.as_ref().and_then(|choice| match choice.origin {
+        Origin::Link => Some(format!("{} (from the link)", choice.name)),
+        Origin::Dropped(_) => Some(format!("{} (your file)", choice.name)),
+        Origin::Gallery | Origin::Composed(_) => None,
+    });
+    let recipe = state.recipe.get();
+    let examples = examples_by_model();
+    let is_chosen = |name: &str, flags: &[(&str, String)]| match &whole {
+        Some(choice) => own.is_none() && choice.name == name,
+        None if name == DEFAULT_PROFILE => recipe.is_default() || recipe.has_flags(flags),
+        None => !flags.is_empty() && recipe.has_flags(flags),
+    };
+    let mut is_any = own.is_some();
+    let mut html = String::new();
+    for (model, group) in &examples {
+        let options: String = group
+            .iter()
+            .map(|(example, setup)| {
+                let name = example.profile_name();
+                let is_it = is_chosen(&name, &example.flags());
+                is_any |= is_it;
+                html::option(&name, setup, is_it)
+            })
+            .collect();
+        html.push_str(&html::group(short(model), &options));
+    }
+    let measured = state.gallery.get().into_iter().filter(|entry| entry.name != DEFAULT_PROFILE).map(|entry| {
+        let is_it = is_chosen(&entry.name, &[]);
+        is_any |= is_it;
+        html::option(&entry.name, &format!("{}, {}", short(&entry.model), entry.setup()), is_it)
+    });
+    html.push_str(&html::group("Measured pass by pass", &measured.collect::<String>()));
+    let is_first = own.is_some() || !is_any;
+    html::option("", own.as_deref().unwrap_or("none of these"), is_first) + &html
+}
+
 #[component]
 fn ExamplePicker() -> impl IntoView {
     let state = expect_context::<AppState>();
-    let own = Memo::new(move |_| {
-        let choice = state.profile.get().filter(|_| state.source.get() == Source::Whole)?;
-        match choice.origin {
-            Origin::Link => Some(format!("{} (from the link)", choice.name)),
-            Origin::Dropped(_) => Some(format!("{} (your file)", choice.name)),
-            Origin::Gallery | Origin::Composed(_) => None,
-        }
-    });
-    // What is chosen: the name of a whole profile, or of the one that an example was.
-    let chosen = Memo::new(move |_| match state.source.get() {
-        Source::Whole => state.profile.with(|choice| choice.as_ref().map(|choice| choice.name.clone())),
-        _ => state.recipe.with(|recipe| {
-            let is_it = |flags: Vec<(&'static str, String)>| recipe.has_flags(&flags);
-            let mut all = examples_by_model().into_iter().flat_map(|(_, group)| group);
-            let default = recipe.is_default().then(|| DEFAULT_PROFILE.to_owned());
-            default.or_else(|| all.find(|(one, _)| is_it(one.flags())).map(|(one, _)| one.profile_name()))
-        }),
-    });
-    let is_chosen = move |name: &str| chosen.with(|chosen| chosen.as_deref() == Some(name));
     let changed = move |event: leptos::ev::Event| {
         let name = event_target_value(&event);
         match sim_core::scenario::examples::Example::of_profile(&name) {
@@ -82,34 +103,12 @@ fn ExamplePicker() -> impl IntoView {
             None => {}
         }
     };
+    // Only other choices take the place of those that are there.
+    let choices = Memo::new(move |_| choices(state));
     view! {
         <div class="field">
             <label class="field-label" for="profile-select">"Example setup"</label>
-            <select id="profile-select" data-testid="profile-select" on:change=changed>
-                {move || match own.get() {
-                    Some(own) => view! { <option value="" selected>{own}</option> }.into_any(),
-                    None => view! {
-                        <option value="" disabled prop:selected=move || chosen.with(Option::is_none)>"none of these"</option>
-                    }.into_any(),
-                }}
-                {examples_by_model().into_iter().map(|(model, group)| {
-                    let options = group.into_iter().map(|(example, setup)| {
-                        let name = example.profile_name();
-                        let value = name.clone();
-                        view! { <option value=value prop:selected=move || is_chosen(&name)>{setup}</option> }
-                    });
-                    view! { <optgroup label=short(model).to_owned()>{options.collect_view()}</optgroup> }
-                }).collect_view()}
-                {move || {
-                    let whole = state.gallery.get().into_iter().filter(|entry| entry.name != DEFAULT_PROFILE);
-                    let options: Vec<_> = whole.map(|entry| {
-                        let (name, value) = (entry.name.clone(), entry.name.clone());
-                        let setup = format!("{}, {}", short(&entry.model), entry.setup());
-                        view! { <option value=value prop:selected=move || is_chosen(&name)>{setup}</option> }
-                    }).collect();
-                    (!options.is_empty()).then(|| view! { <optgroup label="Measured pass by pass">{options}</optgroup> })
-                }}
-            </select>
+            <select id="profile-select" data-testid="profile-select" on:change=changed inner_html=choices></select>
         </div>
     }
 }

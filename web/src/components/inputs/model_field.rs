@@ -2,11 +2,14 @@
 
 use leptos::html;
 use leptos::prelude::*;
+use sim_core::math;
 use sim_core::models::catalogue::Catalogue;
+use wasm_bindgen::JsCast;
 
 use super::icons::{CLOSE, Icon};
 use super::model_card::short;
-use crate::making::recognised;
+use crate::html::escaped;
+use crate::making::{catalogue, recognised};
 use crate::state::{AppState, Making};
 
 /// Most names that are shown at once.
@@ -56,21 +59,25 @@ struct Search {
     /// What is typed; `None` while nobody does.
     typed: RwSignal<Option<String>>,
     is_open: RwSignal<bool>,
-    /// The offer that Enter takes.
-    active: RwSignal<Option<usize>>,
-    offers: Memo<Vec<Offer>>,
+    /// The place, counted from 1, of the offer that Enter takes; 0: none.
+    active: RwSignal<u32>,
     error: RwSignal<Option<String>>,
 }
 
 impl Search {
     fn new(state: AppState) -> Self {
-        let typed = RwSignal::new(None::<String>);
-        let offers = Memo::new(move |_| {
-            let query = typed.get().unwrap_or_default();
-            state.catalogue.with(|list| list.as_ref().map(|list| offers(list, &query)).unwrap_or_default())
-        });
-        let (is_open, active, error) = (RwSignal::new(false), RwSignal::new(None), RwSignal::new(None));
-        Self { state, typed, is_open, active, offers, error }
+        let (typed, error) = (RwSignal::new(None), RwSignal::new(None));
+        Self { state, typed, is_open: RwSignal::new(false), active: RwSignal::new(0), error }
+    }
+
+    fn offers(self) -> Vec<Offer> {
+        self.state.num_loaded.track();
+        let query = self.typed.get().unwrap_or_default();
+        catalogue().map(|list| offers(&list, &query)).unwrap_or_default()
+    }
+
+    fn active(self) -> Option<usize> {
+        math::u32_to_usize(self.active.get()).checked_sub(1)
     }
 
     fn open(self) {
@@ -80,7 +87,7 @@ impl Search {
 
     fn close(self) {
         self.is_open.set(false);
-        self.active.set(None);
+        self.active.set(0);
         self.typed.set(None);
     }
 
@@ -91,19 +98,19 @@ impl Search {
 
     fn step(self, by: isize) {
         self.open();
-        let count = self.offers.with_untracked(Vec::len);
-        let next = match self.active.get_untracked() {
+        let count = untrack(|| self.offers().len());
+        let next = match untrack(|| self.active()) {
             _ if count == 0 => None,
             None if by > 0 => Some(0),
             None => count.checked_sub(1),
             Some(place) => Some(place.saturating_add_signed(by).min(count - 1)),
         };
-        self.active.set(next);
-        if let Some(place) = next
-            && let Some(option) = document().get_element_by_id(&option_id(place))
-        {
-            option.scroll_into_view_with_bool(false);
-        }
+        self.active.set(next.map_or(0, |place| math::usize_to_u32(place) + 1));
+        // The list is written anew first.
+        request_animation_frame(move || {
+            let option = next.and_then(|place| document().get_element_by_id(&option_id(place)));
+            option.into_iter().for_each(|option| option.scroll_into_view_with_bool(false));
+        });
     }
 
     fn on_key(self, event: &leptos::ev::KeyboardEvent) {
@@ -111,8 +118,7 @@ impl Search {
             "ArrowDown" => self.step(1),
             "ArrowUp" => self.step(-1),
             "Enter" if !event.ctrl_key() && !event.meta_key() => {
-                let place = self.active.get_untracked();
-                let chosen = place.and_then(|place| self.offers.with_untracked(|all| all.get(place).cloned()));
+                let chosen = untrack(|| self.active().and_then(|place| self.offers().into_iter().nth(place)));
                 let typed = self.typed.get_untracked().filter(|typed| !typed.trim().is_empty());
                 match chosen.map(|offer| offer.name).or(typed) {
                     Some(name) => self.take(name.trim()),
@@ -130,8 +136,11 @@ impl Search {
     }
 }
 
+/// What the id of an offer begins with; its place follows.
+const OPTION: &str = "model-option-";
+
 fn option_id(place: usize) -> String {
-    format!("model-option-{place}")
+    format!("{OPTION}{place}")
 }
 
 /// The field.
@@ -148,7 +157,7 @@ pub(super) fn ModelField() -> impl IntoView {
     let shown = move || search.typed.get().unwrap_or_else(|| current.with(|name| short(name).to_owned()));
     let typed = move |event: leptos::ev::Event| {
         search.typed.set(Some(event_target_value(&event)));
-        search.active.set(None);
+        search.active.set(0);
         search.error.set(None);
         search.open();
     };
@@ -168,7 +177,7 @@ pub(super) fn ModelField() -> impl IntoView {
                     type="text" id="model-input" data-testid="model-input" role="combobox" node_ref=input
                     autocomplete="off" autocapitalize="off" spellcheck="false" aria-autocomplete="list"
                     aria-controls="model-list" aria-expanded=move || if search.is_open.get() { "true" } else { "false" }
-                    aria-activedescendant=move || search.active.get().map(option_id)
+                    aria-activedescendant=move || search.active().map(option_id)
                     aria-invalid=move || is_bad().then_some("true") aria-describedby="model-said"
                     placeholder="Search models, or type a name" prop:value=shown
                     on:input=typed on:focus=focused on:click=move |_| search.open()
@@ -186,42 +195,47 @@ fn has_failed(state: AppState) -> bool {
     state.making.with(|making| matches!(making, Making::Failed { suggestions, .. } if !suggestions.is_empty()))
 }
 
+/// The offers as they stand in the list.
+fn list_html(search: Search) -> String {
+    let offers = search.offers();
+    let active = search.active();
+    if offers.is_empty() {
+        let text = if catalogue().is_some() { "Not in the list. Drop its config.json on the page." } else { "Loading the list…" };
+        return format!("<li class=\"model-none muted\" role=\"option\" aria-disabled=\"true\" aria-selected=\"false\">{text}</li>");
+    }
+    let one = |(place, offer): (usize, &Offer)| {
+        let (owner, name) = offer.name.rsplit_once('/').unwrap_or(("", &offer.name));
+        let aside = escaped(offer.note.as_deref().unwrap_or(owner));
+        format!(
+            "<li role=\"option\" id=\"{}\" class=\"model-option\" aria-selected=\"{}\"><span>{}</span> <span class=\"muted\">{aside}</span></li>",
+            option_id(place),
+            active == Some(place),
+            escaped(name),
+        )
+    };
+    offers.iter().enumerate().map(one).collect()
+}
+
 #[component]
 fn ModelList(search: Search) -> impl IntoView {
-    let options = move || {
-        let offers = search.offers.get();
-        let is_loaded = search.state.catalogue.with(Option::is_some);
-        if offers.is_empty() {
-            let text = if is_loaded { "Not in the list. Drop its config.json on the page." } else { "Loading the list…" };
-            return view! { <li class="model-none muted" role="option" aria-disabled="true" aria-selected="false">{text}</li> }.into_any();
+    // The field keeps the focus.
+    let pressed = move |event: leptos::ev::PointerEvent| event.prevent_default();
+    let clicked = move |event: leptos::ev::MouseEvent| {
+        let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
+        let id = target.and_then(|target| target.closest("[role=option]").ok().flatten()).map(|option| option.id());
+        let place = id.and_then(|id| id.strip_prefix(OPTION).and_then(|place| place.parse::<usize>().ok()));
+        let offer = place.and_then(|place| untrack(|| search.offers()).into_iter().nth(place));
+        if let Some(offer) = offer {
+            search.take(&offer.name);
         }
-        offers.into_iter().enumerate().map(|(place, offer)| {
-            let (owner, name) = offer.name.rsplit_once('/').unwrap_or(("", &offer.name));
-            let aside = offer.note.clone().unwrap_or_else(|| owner.to_owned());
-            let (name, whole) = (name.to_owned(), offer.name.clone());
-            let choose = move |event: leptos::ev::PointerEvent| {
-                // The field keeps the focus.
-                event.prevent_default();
-            };
-            view! {
-                <li
-                    role="option" id=option_id(place) class="model-option"
-                    aria-selected=move || if search.active.get() == Some(place) { "true" } else { "false" }
-                    on:pointerdown=choose on:mousedown=move |event| event.prevent_default()
-                    on:click=move |_| search.take(&whole)
-                >
-                    <span>{name}</span> <span class="muted">{aside}</span>
-                </li>
-            }
-        }).collect_view().into_any()
     };
     view! {
         <ul
             id="model-list" role="listbox" aria-label="Models" class="model-list" data-testid="model-list"
-            hidden=move || !search.is_open.get()
-        >
-            {move || search.is_open.get().then(options)}
-        </ul>
+            hidden=move || !search.is_open.get() on:pointerdown=pressed
+            on:mousedown=move |event| event.prevent_default() on:click=clicked
+            inner_html=move || if search.is_open.get() { list_html(search) } else { String::new() }
+        ></ul>
     }
 }
 

@@ -1,14 +1,16 @@
 //! The GPU, how many, and the number formats.
 
 use leptos::prelude::*;
-use sim_core::operators::{Gpu, gpu_table};
+use sim_core::operators::gpu_table;
 use sim_core::scenario::DEFAULT_GPU;
 
 use super::engine_card::Changed;
 use super::field::FlagField;
 use super::icons::{CLOSE, Icon};
 use crate::composer::Fit;
-use crate::fitting::NUM_GPUS;
+use crate::fitting::{NUM_GPUS, fits};
+use crate::html;
+use crate::making::catalogue;
 use crate::state::AppState;
 
 /// What few people set.
@@ -50,96 +52,83 @@ fn given(state: AppState, flag: &'static str) -> Memo<Option<String>> {
 }
 
 /// The GPUs by what their figures rest on.
-fn gpu_groups() -> [(&'static str, Vec<Gpu>); 2] {
-    let is_measured = |gpu: &Gpu| gpu_table::measured(&gpu.key) == Some(gpu.key.as_str());
-    let (measured, estimated) = gpu_table::known().into_iter().partition(is_measured);
-    [("Operators measured", measured), ("Estimated from another GPU", estimated)]
+fn gpu_choices(state: AppState) -> String {
+    let current = state.scenario.with(|scenario| scenario.get("gpu").unwrap_or(DEFAULT_GPU).to_owned());
+    let (mut measured, mut estimated, mut is_any) = (String::new(), String::new(), false);
+    for gpu in gpu_table::known() {
+        let is_measured = gpu_table::measured(&gpu.key) == Some(gpu.key.as_str());
+        is_any |= gpu.key == current;
+        let group = if is_measured { &mut measured } else { &mut estimated };
+        group.push_str(&html::option(&gpu.key, &gpu.label, gpu.key == current));
+    }
+    let stranger = if is_any { String::new() } else { html::option("", &current, true) };
+    stranger + &html::group("Operators measured", &measured) + &html::group("Estimated from another GPU", &estimated)
 }
 
-/// The GPUs, the measured ones first.
 #[component]
 fn GpuField() -> impl IntoView {
     let state = expect_context::<AppState>();
-    let current = given(state, "gpu");
-    let current = Memo::new(move |_| current.get().unwrap_or_else(|| DEFAULT_GPU.to_owned()));
     let changed = move |event: leptos::ev::Event| {
         let key = event_target_value(&event);
         choose(state, "gpu", if key == DEFAULT_GPU { "" } else { &key });
     };
-    let stranger = move || current.with(|key| gpu_table::find(key).is_none().then(|| key.clone()));
+    let choices = Memo::new(move |_| gpu_choices(state));
     view! {
         <div class="field">
             <label class="field-label" for="gpu-select">"GPU"</label>
-            {move || match state.own_gpu.get() {
-                Some(own) => view! {
-                    <div class="file-chip" data-testid="own-gpu">
-                        <span class="file-chip-text">{own.name}</span>
-                        <button
-                            type="button" class="btn btn-ghost btn-icon" aria-label="Remove your GPU"
-                            on:click=move |_| state.set_own_gpu(None)
-                        >
-                            <Icon shape=CLOSE/>
-                        </button>
-                    </div>
-                }.into_any(),
-                None => view! {
-                    <select id="gpu-select" data-testid="gpu-select" on:change=changed>
-                        {move || stranger().map(|key| view! { <option value="" selected>{key}</option> })}
-                        {gpu_groups().into_iter().map(|(name, group)| {
-                            let options = group.into_iter().map(|gpu| {
-                                let (key, value) = (gpu.key.clone(), gpu.key);
-                                let is_it = move || current.with(|current| *current == key);
-                                view! { <option value=value prop:selected=is_it>{gpu.label}</option> }
-                            });
-                            view! { <optgroup label=name>{options.collect_view()}</optgroup> }
-                        }).collect_view()}
-                    </select>
-                }.into_any(),
-            }}
+            <select
+                id="gpu-select" data-testid="gpu-select" on:change=changed inner_html=choices
+                hidden=move || state.own_gpu.with(Option::is_some)
+            ></select>
+            {move || state.own_gpu.get().map(|own| view! {
+                <div class="file-chip" data-testid="own-gpu">
+                    <span class="file-chip-text">{own.name}</span>
+                    <button
+                        type="button" class="btn btn-ghost btn-icon" aria-label="Remove your GPU"
+                        on:click=move |_| state.set_own_gpu(None)
+                    >
+                        <Icon shape=CLOSE/>
+                    </button>
+                </div>
+            })}
         </div>
     }
 }
 
 /// What is known of a number of GPUs.
-fn fit_of(state: AppState, num_gpus: u32) -> Option<Fit> {
-    state.fits.with(|fits| fits.iter().find(|fit| fit.num_gpus == num_gpus && !fit.fault.is_empty()).cloned())
+fn fault_of(state: AppState, num_gpus: u32) -> Option<String> {
+    state.num_loaded.track();
+    fits().into_iter().find(|fit| fit.num_gpus == num_gpus && !fit.fault.is_empty()).map(|fit| fit.fault)
 }
 
 /// How many GPUs share each layer.
 #[component]
 fn GpusField() -> impl IntoView {
     let state = expect_context::<AppState>();
-    let number = Memo::new(move |_| {
-        let number = state.scenario.with(|scenario| scenario.get("tensor-parallel-size").map(str::to_owned));
-        number.and_then(|number| number.parse::<u32>().ok()).unwrap_or(1)
-    });
-    let offered = Memo::new(move |_| {
-        let mut offered = NUM_GPUS.to_vec();
-        if !offered.contains(&number.get()) {
-            offered.push(number.get());
-        }
-        offered
-    });
+    let given = given(state, "tensor-parallel-size");
+    let number = move || given.get().and_then(|number| number.parse::<u32>().ok()).unwrap_or(1);
+    let chosen = move |event: leptos::ev::Event| {
+        let value = event_target_value(&event);
+        choose(state, "tensor-parallel-size", if value == "1" { "" } else { &value });
+    };
     view! {
         <fieldset class="field segments-field">
             <legend class="field-label">"GPUs"</legend>
-            <div class="segments">
-                <For each=move || offered.get() key=|number| *number let:count>
+            <div class="segments" on:change=chosen>
+                {NUM_GPUS.map(|count| view! {
                     <label
-                        class="segment" class:segment-bad=move || fit_of(state, count).is_some()
-                        title=move || fit_of(state, count).map(|fit| fit.fault).unwrap_or_default()
+                        class="segment" class:segment-bad=move || fault_of(state, count).is_some()
+                        title=move || fault_of(state, count).unwrap_or_default()
                     >
                         <input
                             type="radio" name="num-gpus" value=count.to_string() data-testid=format!("gpus-{count}")
-                            prop:checked=move || number.get() == count aria-describedby="fit-notes"
-                            on:change=move |_| {
-                                let value = if count == 1 { String::new() } else { count.to_string() };
-                                choose(state, "tensor-parallel-size", &value);
-                            }
+                            prop:checked=move || number() == count aria-describedby="fit-notes"
                         />
                         <span>{count}</span>
                     </label>
-                </For>
+                }).collect_view()}
+                // Another number, from a command: there to be seen, not to be chosen.
+                <span class="segment segment-other" hidden=move || NUM_GPUS.contains(&number())>{number}</span>
             </div>
         </fieldset>
     }
@@ -162,12 +151,11 @@ fn fit_notes(fits: &[Fit]) -> Option<String> {
 #[component]
 fn FitNotes() -> impl IntoView {
     let state = expect_context::<AppState>();
-    let told = Memo::new(move |_| state.fits.with(|fits| fit_notes(fits)));
-    view! {
-        <p class="field-help fit-notes" id="fit-notes" data-testid="fit-notes" hidden=move || told.with(Option::is_none)>
-            {move || told.get().unwrap_or_default()}
-        </p>
-    }
+    let told = move || {
+        state.num_loaded.track();
+        fit_notes(&fits()).unwrap_or_default()
+    };
+    view! { <p class="field-help fit-notes" id="fit-notes" data-testid="fit-notes">{told}</p> }
 }
 
 /// A choice of the formats: what it sets, and its name.
@@ -201,20 +189,17 @@ fn formats(state: AppState) -> Vec<(Format, String)> {
     }
     let model = state.recipe.with(crate::recipe::Recipe::model_name);
     let has_own = state.own_model.with(Option::is_some);
-    state.catalogue.with(|catalogue| {
-        let Some(catalogue) = catalogue.as_ref().filter(|_| !has_own) else { return };
-        let Ok(found) = catalogue.find(&model) else { return };
-        if found.variant.is_some() {
-            let name = found.entry.name.clone();
-            all.push((Format::Checkpoint(name), "not quantised".to_owned()));
+    let Some(list) = catalogue().filter(|_| !has_own) else { return all };
+    let Ok(found) = list.find(&model) else { return all };
+    if found.variant.is_some() {
+        all.push((Format::Checkpoint(found.entry.name.clone()), "not quantised".to_owned()));
+    }
+    for (ending, label) in CHECKPOINTS.iter().filter(|_| !is_quantized) {
+        let name = format!("{model}-{ending}");
+        if list.find(&name).is_ok() {
+            all.push((Format::Checkpoint(name), (*label).to_owned()));
         }
-        for (ending, label) in CHECKPOINTS.iter().filter(|_| !is_quantized) {
-            let name = format!("{model}-{ending}");
-            if catalogue.find(&name).is_ok() {
-                all.push((Format::Checkpoint(name), (*label).to_owned()));
-            }
-        }
-    });
+    }
     all
 }
 
@@ -222,12 +207,11 @@ fn formats(state: AppState) -> Vec<(Format, String)> {
 #[component]
 fn FormatField() -> impl IntoView {
     let state = expect_context::<AppState>();
-    let all = Memo::new(move |_| formats(state));
-    let current = given(state, "quantization");
+    let given = given(state, "quantization");
     let changed = move |event: leptos::ev::Event| {
         let place = event_target_value(&event).parse::<usize>().ok();
-        let chosen = place.and_then(|place| all.with_untracked(|all| all.get(place).map(|(format, _)| format.clone())));
-        match chosen {
+        let mut all = untrack(|| formats(state));
+        match place.filter(|place| *place < all.len()).map(|place| all.swap_remove(place).0) {
             Some(Format::Own) => choose(state, "quantization", ""),
             Some(Format::Method(method)) => choose(state, "quantization", &method),
             Some(Format::Checkpoint(name)) => {
@@ -237,19 +221,21 @@ fn FormatField() -> impl IntoView {
             None => {}
         }
     };
-    let is_it = move |format: &Format| match format {
-        Format::Own => current.with(Option::is_none),
-        Format::Method(method) => current.with(|current| current.as_ref() == Some(method)),
-        Format::Checkpoint(_) => false,
-    };
+    let choices = Memo::new(move |_| {
+        let given = given.get();
+        let is_it = |format: &Format| match format {
+            Format::Own => given.is_none(),
+            Format::Method(method) => given.as_ref() == Some(method),
+            Format::Checkpoint(_) => false,
+        };
+        let all = formats(state);
+        let options = all.iter().enumerate();
+        options.map(|(place, (format, name))| html::option(&place.to_string(), name, is_it(format))).collect::<String>()
+    });
     view! {
         <div class="field">
             <label class="field-label" for="format-select">"Weights"</label>
-            <select id="format-select" data-testid="format-select" on:change=changed>
-                {move || all.get().into_iter().enumerate().map(|(place, (format, name))| view! {
-                    <option value=place.to_string() prop:selected=move || is_it(&format)>{name}</option>
-                }).collect_view()}
-            </select>
+            <select id="format-select" data-testid="format-select" on:change=changed inner_html=choices></select>
         </div>
     }
 }
@@ -258,21 +244,21 @@ fn FormatField() -> impl IntoView {
 #[component]
 fn KvField() -> impl IntoView {
     let state = expect_context::<AppState>();
-    let current = given(state, "kv-cache-dtype");
-    let is_it = move |value: &str| current.with(|current| current.as_deref().unwrap_or("auto") == value);
+    let given = given(state, "kv-cache-dtype");
     let changed = move |event: leptos::ev::Event| {
         let value = event_target_value(&event);
         choose(state, "kv-cache-dtype", if value == "auto" { "" } else { &value });
     };
-    let other = move || current.get().filter(|value| !matches!(value.as_str(), "auto" | "fp8"));
+    let choices = Memo::new(move |_| {
+        let given = given.get().unwrap_or_else(|| "auto".to_owned());
+        let known = [("auto", "auto (the model's)"), ("fp8", "fp8")];
+        let other = if known.iter().any(|(value, _)| *value == given) { String::new() } else { html::option(&given, &given, true) };
+        known.map(|(value, name)| html::option(value, name, value == given)).concat() + &other
+    });
     view! {
         <div class="field">
             <label class="field-label" for="kv-select">"KV cache"</label>
-            <select id="kv-select" data-testid="kv-select" on:change=changed>
-                <option value="auto" prop:selected=move || is_it("auto")>"auto (the model's)"</option>
-                <option value="fp8" prop:selected=move || is_it("fp8")>"fp8"</option>
-                {move || other().map(|value| view! { <option value=value.clone() selected>{value.clone()}</option> })}
-            </select>
+            <select id="kv-select" data-testid="kv-select" on:change=changed inner_html=choices></select>
         </div>
     }
 }
