@@ -5,7 +5,7 @@
 //   { id, what: "fit", flags, model, config, pack }          answered by { id, fault, isTooSmall }
 //
 // What cannot be done is answered by { id, error }. A fault of the module itself is the worker's "error" event.
-import init, { Composer } from "./pkg/composer.js";
+import init, { Composer } from "./pkg/composer/composer.js";
 
 const composer = init().then(() => new Composer());
 

@@ -49,7 +49,7 @@ addEventListener("fetch", (event) => {
     // A worker is a client of its own, and imports its files under its own name.
     if (fromNetwork && event.resultingClientId) newer.add(event.resultingClientId);
     event.respondWith(fromNetwork ? fetch(request, { cache: "no-cache" }).catch(() => kept(url)) : kept(url));
-  } else if (/\/((profiles|datasets|packs)\/[^/]+|models\.json|composer\.js|pkg\/composer[^/]*)$/.test(url.pathname)) {
+  } else if (/\/((profiles|datasets|packs)\/[^/]+|models\.json|composer\.js|pkg\/composer\/[^/]+)$/.test(url.pathname)) {
     event.respondWith(data(request));
   }
 });

@@ -128,9 +128,7 @@ fn follow_edits(state: AppState) {
     Effect::new(move |before: Option<Option<Arc<Vec<u8>>>>| {
         let (_, _, _) = (state.scenario.track(), state.dataset.track(), state.is_made.track());
         let file = state.profile.with(|choice| choice.as_ref().map(|choice| choice.file.clone()));
-        if file.is_none() {
-            return None;
-        }
+        file.as_ref()?;
         if let Some(handle) = pending.get_value() {
             handle.clear();
         }

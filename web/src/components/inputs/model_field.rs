@@ -268,7 +268,7 @@ fn Said(search: Search) -> impl IntoView {
         Making::Idle => search.error.get().map(|error| view! { <p class="field-error">{error}</p> }.into_any()),
         Making::Composing => Some(view! { <p class="field-help">"Composing…"</p> }.into_any()),
         Making::Loading(what, bytes) => {
-            let size = (bytes > 0).then(|| format!(" {:.1} MB", f64::from(bytes) / 1e6)).unwrap_or_default();
+            let size = if bytes > 0 { format!(" {:.1} MB", f64::from(bytes) / 1e6) } else { String::new() };
             Some(view! {
                 <div class="making" data-testid="making">
                     <span class="field-help">{format!("Loading {what}…{size}")}</span>
