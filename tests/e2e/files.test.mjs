@@ -112,7 +112,7 @@ const BAD = [
   ["empty.json", "", ["there is nothing in it"]],
   ["negative.csv", `${azure}\n2023-11-16 18:20:50.0000000,396,-9\n`, ["line 42", "GeneratedTokens is -9", "up to 67108864"]],
   ["markup.txt", "<img src=x onerror=alert(1)>", ["<img src=x onerror=alert(1)>"]],
-  ["unknown-flag.sh", "vllm serve m --frobnicate 3", ["nothing was changed", "frobnicate"]],
+  ["refused-flag.sh", "vllm serve m --enable-lora", ["nothing was changed", "enable-lora"]],
 ];
 
 for (const [way, give, bad] of [["dropped", drop, BAD], ["chosen", choose, BAD.filter((_, place) => place % 4 === 0)]]) {

@@ -31,6 +31,8 @@ impl Told {
 thread_local! {
     /// An `hf_quant_config.json` that waits for its `config.json`.
     static QUANT: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+    /// What the form said of model and GPU before a whole profile took their place.
+    static ASIDE: RefCell<Option<Scenario>> = const { RefCell::new(None) };
 }
 
 /// The flags that decide about the profile.
@@ -82,9 +84,21 @@ impl AppState {
         self.set_scenario(with_model_of(&self.scenario.get_untracked(), &setup));
     }
 
-    /// Gives a whole profile up: what the form says of model and GPU holds again.
+    /// A whole profile stands for what the form says of model and GPU, which is kept until it is given up.
+    pub(crate) fn put_setup_aside(self) {
+        let scenario = self.scenario.get_untracked();
+        if !model_flags(&scenario).is_empty() {
+            self.set_scenario(with_model_of(&scenario, &Scenario::default()));
+            ASIDE.set(Some(scenario));
+        }
+    }
+
+    /// Gives a whole profile up: what the form said of model and GPU before holds again.
     pub(crate) fn leave_whole(self) {
         self.is_example.set(false);
+        if let Some(before) = ASIDE.take() {
+            self.set_scenario(with_model_of(&self.scenario.get_untracked(), &before));
+        }
         self.source.set(Source::Form);
     }
 

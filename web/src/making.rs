@@ -150,7 +150,9 @@ impl AppState {
 
     /// What will be needed as soon as somebody chooses a model or GPU: there while they look for it.
     pub(crate) fn prepare(self) {
-        if self.source.get_untracked() != Source::Form {
+        // What has failed is tried again by whoever asks for it.
+        let has_failed = self.making.with_untracked(|making| matches!(making, Making::Failed { .. }));
+        if self.source.get_untracked() != Source::Form || has_failed {
             return;
         }
         self.load_catalogue();

@@ -38,6 +38,7 @@ impl AppState {
         let name = name.to_owned();
         leptos::task::spawn_local(async move {
             if self.load_profile(&name, None).await {
+                self.put_setup_aside();
                 self.is_example.set(false);
             }
         });
@@ -64,6 +65,7 @@ impl AppState {
             Found::Profile { card } => {
                 let told = format!("Read {name} as a profile: {} on {}, {}.", card.model, card.hardware, card.kind);
                 if self.take_profile(profile_name(&name), content, Origin::Dropped(name)) {
+                    self.put_setup_aside();
                     self.is_example.set(false);
                     self.notify(NoticeKind::Info, &told);
                 }

@@ -44,12 +44,27 @@ fn offers(catalogue: &Catalogue, query: &str) -> Vec<Offer> {
     let mut offers: Vec<Offer> =
         search(catalogue, query).into_iter().map(|name| Offer { name, note: None }).collect();
     let typed = query.trim();
-    let is_listed = offers.iter().any(|offer| offer.name.eq_ignore_ascii_case(typed));
-    if !typed.is_empty() && !is_listed && let Ok(found) = catalogue.find(typed) {
-        let note = recognised(&found, typed).map(|other| format!("as {other}"));
-        offers.insert(0, Offer { name: typed.to_owned(), note });
+    let name = listed_name(catalogue, typed);
+    let listed = offers.iter().position(|offer| offer.name.eq_ignore_ascii_case(&name));
+    match (listed, catalogue.find(typed)) {
+        _ if typed.is_empty() => {}
+        // What the text is taken for comes first.
+        (Some(place), Ok(_)) => offers.get_mut(..=place).into_iter().for_each(|first| first.rotate_right(1)),
+        (None, Ok(found)) => {
+            let note = recognised(&found, &name).map(|other| format!("as {other}"));
+            offers.insert(0, Offer { name, note });
+        }
+        (_, Err(_)) => {}
     }
     offers
+}
+
+/// The name in the list that a text without an owner is taken for; otherwise the text.
+fn listed_name(catalogue: &Catalogue, typed: &str) -> String {
+    match catalogue.find(typed) {
+        Ok(found) if found.variant.is_none() && !typed.contains('/') => found.entry.name.clone(),
+        _ => typed.to_owned(),
+    }
 }
 
 /// What the field and its list share.
@@ -92,7 +107,8 @@ impl Search {
     }
 
     fn take(self, name: &str) {
-        self.error.set(self.state.choose_model(name).err());
+        let name = catalogue().map_or_else(|| name.to_owned(), |list| listed_name(&list, name));
+        self.error.set(self.state.choose_model(&name).err());
         self.close();
     }
 
@@ -319,6 +335,8 @@ mod tests {
         check("qwen3-32b", "Qwen/Qwen3-32B");
         check("70b llama 3.3", "meta-llama/Llama-3.3-70B-Instruct");
         check("mixtral", "mistralai/Mixtral-8x7B-v0.1");
+        check("qwen3 8b", "Qwen/Qwen3-8B");
+        check("llama-3.1-8b", "meta-llama/Llama-3.1-8B");
     }
 
     #[test]

@@ -178,10 +178,10 @@ fn formats(state: AppState) -> Vec<(Format, String)> {
     let facts = state.model_facts();
     let own = facts.as_ref().and_then(|facts| facts.quantization.clone().or_else(|| facts.dtype.clone()));
     let own = own.as_deref().map_or("bf16", |name| if name == "bfloat16" { "bf16" } else { name });
-    let mut all = vec![(Format::Own, format!("checkpoint's ({own})"))];
+    let mut all = vec![(Format::Own, format!("{own} (checkpoint)"))];
     let is_quantized = facts.is_some_and(|facts| facts.quantization.is_some());
     if !is_quantized {
-        all.push((Format::Method("fp8".to_owned()), "fp8, made by vLLM".to_owned()));
+        all.push((Format::Method("fp8".to_owned()), "fp8 (by vLLM)".to_owned()));
     }
     let given = state.scenario.with(|scenario| scenario.get("quantization").map(str::to_owned));
     if let Some(method) = given.filter(|method| is_quantized || method != "fp8") {
@@ -251,7 +251,7 @@ fn KvField() -> impl IntoView {
     };
     let choices = Memo::new(move |_| {
         let given = given.get().unwrap_or_else(|| "auto".to_owned());
-        let known = [("auto", "auto (the model's)"), ("fp8", "fp8")];
+        let known = [("auto", "auto"), ("fp8", "fp8")];
         let other = if known.iter().any(|(value, _)| *value == given) { String::new() } else { html::option(&given, &given, true) };
         known.map(|(value, name)| html::option(value, name, value == given)).concat() + &other
     });
