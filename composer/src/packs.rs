@@ -70,7 +70,9 @@ impl Packs {
         let is_too_small = matches!(
             error,
             ScenarioError::Config(
-                ConfigError::NoKvCacheMemory { .. } | ConfigError::KvCacheTooSmall { .. } | ConfigError::NothingFits { .. }
+                ConfigError::NoKvCacheMemory { .. }
+                    | ConfigError::KvCacheTooSmall { .. }
+                    | ConfigError::NothingFits { .. }
             )
         );
         (error.to_string(), is_too_small)
@@ -129,7 +131,8 @@ mod tests {
 
     #[test]
     fn a_model_is_composed_and_called_by_what_it_is() {
-        let (name, file) = packs().compose(&recipe("h100-sxm", &[("model", "Qwen/Qwen3-32B"), ("tp", "2")])).expect("a profile");
+        let (name, file) =
+            packs().compose(&recipe("h100-sxm", &[("model", "Qwen/Qwen3-32B"), ("tp", "2")])).expect("a profile");
         assert_eq!(name, "h100-sxm_Qwen3-32B_bf16_tp2");
         assert_eq!(Profile::from_json(&file).expect("a profile").model.name, "Qwen/Qwen3-32B");
     }

@@ -135,7 +135,9 @@ impl AppState {
             }
             None => {
                 QUANT.set(Some(content));
-                let told = format!("Read {file_name} as how a checkpoint is quantised: it goes with the config.json beside it.");
+                let told = format!(
+                    "Read {file_name} as how a checkpoint is quantised: it goes with the config.json beside it."
+                );
                 self.notify(NoticeKind::Info, &told);
             }
         }
@@ -246,12 +248,7 @@ impl AppState {
 fn facts(model: &ModelConfig) -> String {
     let experts = if model.num_experts > 0 { format!(", {} experts", model.num_experts) } else { String::new() };
     let format = model.quantization.as_ref().or(model.dtype.as_ref()).map(|name| format!(", {name}"));
-    format!(
-        "{} layers of {}{experts}{}",
-        model.num_hidden_layers,
-        model.hidden_size,
-        format.unwrap_or_default()
-    )
+    format!("{} layers of {}{experts}{}", model.num_hidden_layers, model.hidden_size, format.unwrap_or_default())
 }
 
 /// A `config.json` with what `hf_quant_config.json` says; `None` if one of the two is no object.

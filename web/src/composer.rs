@@ -79,7 +79,12 @@ fn flags(flags: &[(String, Option<String>)]) -> JsValue {
     all.into()
 }
 
-fn recipe(what: &str, recipe: &Recipe, given: &[(String, Option<String>)], config: &[u8]) -> Vec<(&'static str, JsValue)> {
+fn recipe(
+    what: &str,
+    recipe: &Recipe,
+    given: &[(String, Option<String>)],
+    config: &[u8],
+) -> Vec<(&'static str, JsValue)> {
     let model = recipe.model.as_ref().map(|own| own.name.as_str()).unwrap_or_default();
     vec![
         ("what", what.into()),

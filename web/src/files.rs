@@ -4,7 +4,8 @@ use js_sys::{ArrayBuffer, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    AbortSignal, Blob, BlobPropertyBag, File, HtmlAnchorElement, ReadableStreamDefaultReader, RequestInit, Response, Url,
+    AbortSignal, Blob, BlobPropertyBag, File, HtmlAnchorElement, ReadableStreamDefaultReader, RequestInit, Response,
+    Url,
 };
 
 /// Largest file that is taken in: the largest trace that is read.

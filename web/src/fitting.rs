@@ -45,7 +45,9 @@ impl AppState {
                 }
             });
             for own in [self.own_model, self.own_gpu] {
-                own.with(|own| now.push_str(&own.as_ref().map(|own| format!("{:p}\n", own.content)).unwrap_or_default()));
+                own.with(|own| {
+                    now.push_str(&own.as_ref().map(|own| format!("{:p}\n", own.content)).unwrap_or_default())
+                });
             }
             if before.as_ref() == Some(&now) && fits().len() == NUM_GPUS.len() {
                 return now;

@@ -121,7 +121,9 @@ impl AppState {
 
     /// The list of models is there soon, and then the next step is taken.
     pub(crate) fn load_catalogue(self) {
-        if catalogue().is_some() || KITCHEN.with_borrow_mut(|kitchen| std::mem::replace(&mut kitchen.is_catalogue_loading, true)) {
+        if catalogue().is_some()
+            || KITCHEN.with_borrow_mut(|kitchen| std::mem::replace(&mut kitchen.is_catalogue_loading, true))
+        {
             return;
         }
         leptos::task::spawn_local(async move {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use sim_core::profile::Profile;
-use sim_core::scenario::link::{Link, fingerprint, is_profile_name};
 use sim_core::scenario::Part;
+use sim_core::scenario::link::{Link, fingerprint, is_profile_name};
 use web_sys::File;
 
 use crate::files;
@@ -179,9 +179,16 @@ impl AppState {
             }
         }
         let named = |flag: &str| link.scenario.get(flag).unwrap_or("the link's own").to_owned();
-        let own = |name, content: &Vec<u8>| OwnFile { file_name: "the link".to_owned(), name, content: Arc::new(content.clone()) };
+        let own = |name, content: &Vec<u8>| OwnFile {
+            file_name: "the link".to_owned(),
+            name,
+            content: Arc::new(content.clone()),
+        };
         let needs = |what: &str| {
-            self.notify(NoticeKind::Warn, &format!("The link needs {what} of its maker's own, which it does not carry: drop it here."));
+            self.notify(
+                NoticeKind::Warn,
+                &format!("The link needs {what} of its maker's own, which it does not carry: drop it here."),
+            );
         };
         match (&link.config_file, link.config_hash, self.own_model.get_untracked()) {
             (Some(content), ..) => self.own_model.set(Some(own(named("model"), content))),
@@ -204,7 +211,10 @@ impl AppState {
     }
 
     fn warn_of_other_version(self, name: &str) {
-        self.notify(NoticeKind::Warn, &format!("The link was made with another version of profile {name}: results differ."));
+        self.notify(
+            NoticeKind::Warn,
+            &format!("The link was made with another version of profile {name}: results differ."),
+        );
     }
 
     fn load_link_dataset(self, link: &Link) {

@@ -101,7 +101,8 @@ impl AppState {
             return;
         }
         let is_wanted = LINKS.with_borrow_mut(|links| std::mem::take(&mut links.is_run_wanted));
-        let is_quick = is_wanted || self.current.with_untracked(|run| run.as_ref().is_none_or(|r| r.answer.wall_ms < QUICK_RUN_MS));
+        let is_quick = is_wanted
+            || self.current.with_untracked(|run| run.as_ref().is_none_or(|r| r.answer.wall_ms < QUICK_RUN_MS));
         let is_busy = LINKS.with_borrow_mut(|links| {
             links.is_rerun_wanted |= links.under_way.is_some();
             links.under_way.is_some()

@@ -120,12 +120,16 @@ mod tests {
 
     #[test]
     fn a_link_to_a_profile_of_old_says_its_flags() {
-        let link = Link::from_fragment("#v=1&profile=h100-sxm_llama-3.3-70b_fp8_tp4&profile-hash=0123456789abcdef&seed=3");
+        let link =
+            Link::from_fragment("#v=1&profile=h100-sxm_llama-3.3-70b_fp8_tp4&profile-hash=0123456789abcdef&seed=3");
         let link = link.expect("a link");
         assert_eq!((link.profile.as_ref(), link.profile_hash), (None, None));
         let get = |flag| link.scenario.get(flag);
         assert_eq!(get("model"), Some("meta-llama/Llama-3.3-70B-Instruct"));
-        assert_eq!((get("quantization"), get("tensor-parallel-size"), get("seed")), (Some("fp8"), Some("4"), Some("3")));
+        assert_eq!(
+            (get("quantization"), get("tensor-parallel-size"), get("seed")),
+            (Some("fp8"), Some("4"), Some("3"))
+        );
         let first = Link::from_fragment("#v=1&profile=h100-sxm_llama-3.1-8b_bf16_tp1").expect("a link");
         assert!(first.profile.is_some() && first.scenario == super::super::Scenario::default());
     }

@@ -32,7 +32,13 @@ impl Shares {
             let blocks = engine.config.num_gpu_blocks;
             (blocks, f64::from(blocks) * f(engine.config.kv_cache.bytes_per_block()))
         });
-        Self { total: f(profile.hardware.total_memory.bytes), weights: f(memory.weights.bytes), other, kv_cache, num_blocks }
+        Self {
+            total: f(profile.hardware.total_memory.bytes),
+            weights: f(memory.weights.bytes),
+            other,
+            kv_cache,
+            num_blocks,
+        }
     }
 
     /// Share of the whole in percent, at most all of it.

@@ -26,7 +26,10 @@ const FILES: [(&str, &str); 7] = [
     ("vllm bench serve result", "JSON of --save-result: laid over the prediction as \"measured\""),
     ("config.json", "of a model: becomes the model; an hf_quant_config.json beside it says how it is quantised"),
     ("Pack", "a GPU's operators, as profiler writes them: becomes the GPU"),
-    ("Command", "vllm serve, docker run, a compose file, a manifest, vllm bench serve, profiler simulate: fills the form"),
+    (
+        "Command",
+        "vllm serve, docker run, a compose file, a manifest, vllm bench serve, profiler simulate: fills the form",
+    ),
     ("Scenario", "a link or a saved scenario"),
 ];
 

@@ -41,8 +41,7 @@ struct Offer {
 }
 
 fn offers(catalogue: &Catalogue, query: &str) -> Vec<Offer> {
-    let mut offers: Vec<Offer> =
-        search(catalogue, query).into_iter().map(|name| Offer { name, note: None }).collect();
+    let mut offers: Vec<Offer> = search(catalogue, query).into_iter().map(|name| Offer { name, note: None }).collect();
     let typed = query.trim();
     let name = listed_name(catalogue, typed);
     let listed = offers.iter().position(|offer| offer.name.eq_ignore_ascii_case(&name));
@@ -216,8 +215,14 @@ fn list_html(search: Search) -> String {
     let offers = search.offers();
     let active = search.active();
     if offers.is_empty() {
-        let text = if catalogue().is_some() { "Not in the list. Drop its config.json on the page." } else { "Loading the list…" };
-        return format!("<li class=\"model-none muted\" role=\"option\" aria-disabled=\"true\" aria-selected=\"false\">{text}</li>");
+        let text = if catalogue().is_some() {
+            "Not in the list. Drop its config.json on the page."
+        } else {
+            "Loading the list…"
+        };
+        return format!(
+            "<li class=\"model-none muted\" role=\"option\" aria-disabled=\"true\" aria-selected=\"false\">{text}</li>"
+        );
     }
     let one = |(place, offer): (usize, &Offer)| {
         let (owner, name) = offer.name.rsplit_once('/').unwrap_or(("", &offer.name));
@@ -263,7 +268,8 @@ fn OwnModel() -> impl IntoView {
         state.own_model.set(None);
         state.is_example.set(false);
     };
-    move || state.own_model.get().map(|own| view! {
+    move || {
+        state.own_model.get().map(|own| view! {
         <div class="file-chip" data-testid="own-model">
             <span class="file-chip-text">{own.file_name}<span class="muted">"your own model"</span></span>
             <button
@@ -274,13 +280,15 @@ fn OwnModel() -> impl IntoView {
             </button>
         </div>
     })
+    }
 }
 
 /// How far the profile is, and what is wrong with what was asked for.
 #[component]
 fn Said(search: Search) -> impl IntoView {
     let state = search.state;
-    let said = move || match state.making.get() {
+    let said = move || {
+        match state.making.get() {
         Making::Idle => search.error.get().map(|error| view! { <p class="field-error">{error}</p> }.into_any()),
         Making::Composing => Some(view! { <p class="field-help">"Composing…"</p> }.into_any()),
         Making::Loading(what, bytes) => {
@@ -312,6 +320,7 @@ fn Said(search: Search) -> impl IntoView {
                 }).collect_view()}
             </div>
         }.into_any()),
+    }
     };
     view! { <div id="model-said" aria-live="polite">{said}</div> }
 }

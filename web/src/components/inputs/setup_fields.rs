@@ -252,7 +252,11 @@ fn KvField() -> impl IntoView {
     let choices = Memo::new(move |_| {
         let given = given.get().unwrap_or_else(|| "auto".to_owned());
         let known = [("auto", "auto"), ("fp8", "fp8")];
-        let other = if known.iter().any(|(value, _)| *value == given) { String::new() } else { html::option(&given, &given, true) };
+        let other = if known.iter().any(|(value, _)| *value == given) {
+            String::new()
+        } else {
+            html::option(&given, &given, true)
+        };
         known.map(|(value, name)| html::option(value, name, value == given)).concat() + &other
     });
     view! {
@@ -268,9 +272,8 @@ fn KvField() -> impl IntoView {
 fn Experts() -> impl IntoView {
     let state = expect_context::<AppState>();
     let has_experts = Memo::new(move |_| state.model_facts().is_some_and(|facts| facts.num_experts > 0));
-    let is_on = Memo::new(move |_| {
-        state.scenario.with(|scenario| scenario.get("enable-expert-parallel") == Some("true"))
-    });
+    let is_on =
+        Memo::new(move |_| state.scenario.with(|scenario| scenario.get("enable-expert-parallel") == Some("true")));
     let changed = move |event: leptos::ev::Event| {
         choose(state, "enable-expert-parallel", if event_target_checked(&event) { "true" } else { "" });
     };

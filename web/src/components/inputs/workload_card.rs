@@ -20,7 +20,9 @@ const REPORT: [&str; 2] = ["metric-percentiles", "percentile-metrics"];
 pub(super) fn WorkloadCard() -> impl IntoView {
     let state = expect_context::<AppState>();
     let num_changed = Memo::new(move |_| {
-        state.scenario.with(|scenario| scenario.given().filter(|(flag, _)| matches!(flag.part, Part::Workload | Part::Report)).count())
+        state.scenario.with(|scenario| {
+            scenario.given().filter(|(flag, _)| matches!(flag.part, Part::Workload | Part::Report)).count()
+        })
     });
     let shown = Memo::new(move |_| state.scenario.with(fields));
     let num_changed_more = Memo::new(move |_| {
