@@ -26,7 +26,7 @@ struct Shares {
 
 impl Shares {
     fn new(profile: &Profile, engine: Option<&ResolvedEngine>) -> Self {
-        let (memory, f) = (&profile.memory, |bytes: u64| bytes as f64);
+        let (memory, f) = (&profile.memory, sim_core::math::u64_to_f64);
         let other = f(memory.other_resident.bytes) + f(memory.activation_peak.bytes) + f(memory.cuda_graphs.bytes);
         let (num_blocks, kv_cache) = engine.map_or((0, 0.0), |engine| {
             let blocks = engine.config.num_gpu_blocks;
