@@ -2,7 +2,12 @@
 
 /// Names as people say them. A flag that is not here goes by vLLM's name.
 const NAMES: &[(&str, &str)] = &[
+    ("model", "Model"),
+    ("gpu", "GPU"),
     ("dtype", "Activations"),
+    ("quantization", "Weights"),
+    ("kv-cache-dtype", "KV cache"),
+    ("enable-expert-parallel", "Expert parallel"),
     ("data-parallel-size", "Data parallel"),
     ("max-model-len", "Context length"),
     ("max-num-batched-tokens", "Tokens per pass"),
