@@ -46,7 +46,10 @@ impl AppState {
             });
             for own in [self.own_model, self.own_gpu] {
                 own.with(|own| {
-                    now.push_str(&own.as_ref().map(|own| format!("{:p}\n", own.content)).unwrap_or_default())
+                    // Another file is another place in memory.
+                    if let Some(own) = own {
+                        now.push_str(&format!("{:p}\n", own.content));
+                    }
                 });
             }
             if before.as_ref() == Some(&now) && fits().len() == NUM_GPUS.len() {
