@@ -12,9 +12,11 @@ const read = (file) => readFileSync(www + file);
 
 /** What the profile of the first visit is called: the first of the gallery. */
 const example = `profiles/${JSON.parse(read("profiles/index.json"))[0].file}`;
+/** What a first visit does without, or what is no part of the kept copy. */
+const LATER = ["service-worker.js", "composer.js"];
 const kept = [
   "index.html",
-  ...readdirSync(www).filter((file) => /\.(js|svg|webmanifest)$/.test(file) && file !== "service-worker.js"),
+  ...readdirSync(www).filter((file) => /\.(js|svg|webmanifest)$/.test(file) && !LATER.includes(file)),
   ...readdirSync(www + "style").map((file) => `style/${file}`),
   "pkg/web.js",
   "pkg/web_bg.wasm",

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Make the gallery's derived profiles (www/profiles) anew from aiconfigurator-core, and its index.
+# Make derived profiles of whole passes anew from aiconfigurator-core: the one of a first visit (www/profiles, with its
+# index), and those that tests hold runs against (tests/data/profiles). The page composes all others of packs.
 #
 #   scripts/gallery.sh PACKAGE [YYYY-MM-DD]
 #
@@ -22,18 +23,10 @@ trap 'rm -rf "$new"' EXIT
 
 # system, its name in file names, its name in a sentence
 systems="h100_sxm|h100-sxm|H100 SXM
-h200_sxm|h200-sxm|H200 SXM
-b200_sxm|b200-sxm|B200 SXM
-l40s|l40s|L40S
-a100_sxm|a100-sxm|A100 SXM 80 GB
 rtx_pro_6000_server|rtx-pro-6000|RTX PRO 6000"
 # facts in profiler/models, its name in a sentence, number formats, numbers of devices that are tried
 models="llama-3.1-8b|Llama-3.1-8B|bfloat16|1
-qwen3-8b|Qwen3-8B|bfloat16|1
-qwen3-14b|Qwen3-14B|bfloat16|1 2
-qwen3-32b|Qwen3-32B|bfloat16|1 2 4
-llama-3.3-70b|Llama-3.3-70B|bfloat16 fp8|1 2 4 8
-qwen3-30b-a3b|Qwen3-30B-A3B|bfloat16|1 2 4"
+llama-3.3-70b|Llama-3.3-70B|fp8|2 4"
 
 # A profile on the smallest number of devices that works.
 derive() { # model, words, dtype, system, short, words, counts
@@ -84,9 +77,9 @@ done
 rm "$new/silicon_sample.csv"
 hold_against tests/data/calibration/llmservingsim/run rtx-pro-6000_llama-3.1-8b_bf16_tp1.json "$seen"
 
-for old in "$folder"/*.json; do
-    if grep -q '^  "kind": "derived"' "$old"; then rm "$old"; fi
+mv "$new/h100-sxm_llama-3.1-8b_bf16_tp1.json" "$folder/"
+for file in h100-sxm_llama-3.3-70b_fp8_tp4 rtx-pro-6000_llama-3.1-8b_bf16_tp1; do
+    mv "$new/$file.json" tests/data/profiles/
 done
-mv "$new"/*.json "$folder/"
 scripts/gallery_index.py <"$new/made"
 echo "$(find "$folder" -name '*.json' ! -name index.json | wc -l) profiles in $folder"

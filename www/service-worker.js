@@ -4,7 +4,7 @@
 //   A new version is fetched aside and waits until the user asks for it or has closed the page.
 // - index.html comes from the network if it answers within 3 seconds. A page that came from there and is not the kept
 //   one gets its other files from there, too, so that two versions never mix.
-// - Profiles and datasets are kept when they are used.
+// - Profiles, datasets, packs, the list of models and the composer are kept when they are used.
 importScripts("pkg/precache.js"); // sets PRECACHE = { version, files }
 
 const PREFIX = `vllm-simulator ${registration.scope} `;
@@ -49,7 +49,7 @@ addEventListener("fetch", (event) => {
     // A worker is a client of its own, and imports its files under its own name.
     if (fromNetwork && event.resultingClientId) newer.add(event.resultingClientId);
     event.respondWith(fromNetwork ? fetch(request, { cache: "no-cache" }).catch(() => kept(url)) : kept(url));
-  } else if (/\/(profiles|datasets)\/[^/]+$/.test(url.pathname)) {
+  } else if (/\/((profiles|datasets|packs)\/[^/]+|models\.json|composer\.js|pkg\/composer\/[^/]+)$/.test(url.pathname)) {
     event.respondWith(data(request));
   }
 });

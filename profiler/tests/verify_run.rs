@@ -8,7 +8,11 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use sim_core::profile::Profile;
 
-const GALLERY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../www/profiles");
+/// Where the profiles are that these tests are about.
+const FOLDERS: [&str; 2] = [
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../www/profiles"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/profiles"),
+];
 const SETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/calibration");
 
 fn text(bytes: &[u8]) -> String {
@@ -21,7 +25,7 @@ fn profiler(folder: &Path, arguments: &[&str]) -> Output {
     command.current_dir(folder).args(arguments).output().expect("the program starts")
 }
 
-/// An empty folder of this test's own, with these profiles of the gallery in it.
+/// An empty folder of this test's own, with these profiles in it.
 fn scratch(name: &str, profiles: &[&str]) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("verify_run").join(name);
     if folder.exists() {
@@ -29,7 +33,9 @@ fn scratch(name: &str, profiles: &[&str]) -> PathBuf {
     }
     fs::create_dir_all(&folder).expect("a folder");
     for profile in profiles {
-        fs::copy(Path::new(GALLERY).join(profile), folder.join(profile)).expect("a copy");
+        let files = FOLDERS.map(|folder| Path::new(folder).join(profile));
+        let file = files.iter().find(|file| file.exists()).expect("a profile");
+        fs::copy(file, folder.join(profile)).expect("a copy");
     }
     folder
 }

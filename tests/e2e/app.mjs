@@ -110,7 +110,9 @@ export const field = (page, flag) => page.getByTestId(`field-${flag}`);
 export async function edit(page, flag, value) {
   const control = field(page, flag);
   if (!(await control.isVisible())) {
-    for (const more of await page.locator("details.more:not([open]) > summary").all()) if (await more.isVisible()) await more.click();
+    await control.evaluate((control) => {
+      for (let folded = control.closest("details:not([open])"); folded; folded = control.closest("details:not([open])")) folded.open = true;
+    });
   }
   await control.fill(value);
 }

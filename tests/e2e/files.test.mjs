@@ -28,8 +28,12 @@ const KINDS = [
     assert.equal(await page.getByTestId("profile-select").evaluate((select) => select.selectedOptions[0].textContent), "mine (your file)");
     assert.equal(await page.getByTestId("example-line").count(), 0);
   }],
-  ["config.json", modelConfig(), ["as a model's config.json: the profile in use holds for it"], false],
-  ["config.json", modelConfig({ num_hidden_layers: 80, hidden_size: 8192 }), ["another model", "nothing was changed", "num_hidden_layers: 80, the profile's 32", "hidden_size: 8192"], false],
+  // The profile that was dropped before stands for model and GPU until it is removed.
+  ["config.json", modelConfig(), ["as the model LlamaForCausalLM, 32 layers: 32 layers of 4096", "The profile mine is in use"], false, async (page) => {
+    await page.getByTestId("remove-profile").click();
+    await page.getByTestId("provenance").filter({ hasText: "LlamaForCausalLM, 32 layers" }).waitFor();
+  }],
+  ["config.json", modelConfig({ num_hidden_layers: 16 }), ["as the model LlamaForCausalLM, 16 layers"], true],
   ["detailed.json", fileOf(`${BENCH}.detailed.json`), ["as a result of vllm bench serve: 40 requests"], false, async (page) => {
     await page.getByTestId("measured-table").waitFor();
     await page.getByTestId("distribution").locator("figure").getByText("file (simulated)").first().waitFor({ state: "attached" });
@@ -108,7 +112,7 @@ const BAD = [
   ["empty.json", "", ["there is nothing in it"]],
   ["negative.csv", `${azure}\n2023-11-16 18:20:50.0000000,396,-9\n`, ["line 42", "GeneratedTokens is -9", "up to 67108864"]],
   ["markup.txt", "<img src=x onerror=alert(1)>", ["<img src=x onerror=alert(1)>"]],
-  ["unknown-flag.sh", "vllm serve m --frobnicate 3", ["nothing was changed", "frobnicate"]],
+  ["refused-flag.sh", "vllm serve m --enable-lora", ["nothing was changed", "enable-lora"]],
 ];
 
 for (const [way, give, bad] of [["dropped", drop, BAD], ["chosen", choose, BAD.filter((_, place) => place % 4 === 0)]]) {

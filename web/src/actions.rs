@@ -6,8 +6,9 @@ use sim_core::scenario::{Part, Scenario};
 
 use crate::files;
 use crate::presets::Preset;
+use crate::recipe::Recipe;
 use crate::simulation::next_id;
-use crate::state::{AppState, Notice, NoticeKind};
+use crate::state::{AppState, Notice, NoticeKind, Source};
 
 impl AppState {
     /// Sets a flag of the form; an empty value forgets it.
@@ -65,46 +66,17 @@ impl AppState {
         }
     }
 
-    /// Puts the flags of one or several commands into the form. `Ok` tells what was taken; `Err` that nothing was.
-    pub(crate) fn apply_command(self, text: &str) -> Result<String, String> {
-        let before = self.scenario.get_untracked();
-        let read = command::read(text, &before).map_err(|error| error.to_string())?;
-        if !read.refused.is_empty() {
-            let unknown = read.unknown.iter().map(ToString::to_string);
-            return Err(read.refused.into_iter().chain(unknown).collect::<Vec<_>>().join("\n"));
-        }
-        let mut told = match read.scenario.given().count() {
-            1 => "The form now gives 1 flag.".to_owned(),
-            count => format!("The form now gives {count} flags."),
-        };
-        for flag in &read.unknown {
-            told.push_str(&format!("\nNot taken: {flag}."));
-        }
-        for flag in &read.set_aside {
-            told.push_str(&format!("\n{}: set aside, for {}.", flag.flag, flag.why));
-        }
-        let served = self.profile.with_untracked(|choice| choice.as_ref().map(|c| c.profile.model.name.clone()));
-        if let (Some(model), Some(served)) = (&read.model, served)
-            && *model != served
-        {
-            told.push_str(&format!("\nThe command serves {model}; the profile in use is of {served}."));
-        }
-        self.set_aside.set(read.set_aside);
-        self.set_scenario(read.scenario);
-        Ok(told)
-    }
-
     /// The form as a command.
     pub(crate) fn command_text(self, program: Program) -> String {
-        let target = self.profile.with(|choice| {
-            let choice = choice.as_ref();
-            match program {
-                Program::Simulate => choice
-                    .filter(|choice| choice.name != crate::gallery::DEFAULT_PROFILE)
-                    .map(|choice| format!("{}.json", choice.name)),
-                _ => choice.map(|choice| choice.profile.model.name.clone()),
+        let whole = self.profile.with(|choice| choice.clone().filter(|_| self.source.get() == Source::Whole));
+        let target = match (program, whole) {
+            (Program::Simulate, whole) => whole.map(|choice| format!("{}.json", choice.name)),
+            (_, Some(choice)) => Some(choice.profile.model.name.clone()),
+            (_, None) => {
+                let own = self.own_model.with(|own| own.as_ref().map(|own| own.name.clone()));
+                own.or_else(|| Some(self.recipe.with(Recipe::model_name)))
             }
-        });
+        };
         let target = target.unwrap_or_default();
         self.scenario
             .with(|scenario| self.set_aside.with(|set_aside| command::write(program, scenario, &target, set_aside)))

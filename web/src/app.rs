@@ -12,8 +12,9 @@ use web_sys::{ClipboardEvent, HtmlElement, Worker};
 use crate::components::inputs::{DropLayer, Header, Notices, Panels, provide_theme};
 use crate::components::results::Results;
 use crate::files;
+use crate::recipe::Recipe;
 use crate::share::link_of;
-use crate::state::{AppState, RunState};
+use crate::state::{AppState, Origin, RunState, Source, SourceSignal};
 
 /// Pause after an edit before a run starts and the address changes.
 const PAUSE: Duration = Duration::from_millis(150);
@@ -34,10 +35,28 @@ impl AppState {
         let profile = RwSignal::new(None::<crate::state::ProfileChoice>);
         let dataset = RwSignal::new(None);
         let current = RwSignal::new(None::<crate::state::Run>);
-        let engine = Memo::new(move |_| {
+        let source = SourceSignal::new();
+        let (own_model, own_gpu) = (RwSignal::new(None), RwSignal::new(None));
+        let recipe = Memo::new(move |_| scenario.with(|flags| Recipe::new(flags, own_model.get(), own_gpu.get())));
+        let is_made = Memo::new(move |_| {
+            profile.with(|choice| match (source.get(), choice.as_ref().map(|choice| &choice.origin)) {
+                (Source::Form, Some(Origin::Composed(made))) => recipe.with(|recipe| recipe == &**made),
+                (Source::Form, _) | (_, None) => false,
+                (Source::Unset | Source::Whole, Some(_)) => true,
+            })
+        });
+        let engine = Memo::new(move |before: Option<&Option<Result<_, String>>>| {
+            // A profile that is not the form's says nothing of it: what was known before holds until there is one.
+            if !is_made.get() {
+                return before.cloned().flatten();
+            }
             profile.with(|choice| {
                 let choice = choice.as_ref()?;
-                let engine = scenario.with(|scenario| scenario.resolve(&choice.profile));
+                let is_whole = source.get() == Source::Whole;
+                let engine = scenario.with(|scenario| {
+                    let agrees = if is_whole { scenario.check_profile(&choice.profile) } else { Ok(()) };
+                    agrees.and_then(|()| scenario.resolve(&choice.profile))
+                });
                 Some(engine.map(Arc::new).map_err(|error| error.to_string()))
             })
         });
@@ -45,7 +64,8 @@ impl AppState {
             current.with(|run| {
                 let Some(run) = run else { return true };
                 let needs_file = run.scenario.workload().dataset_name().needs_file();
-                scenario.with(|scenario| *scenario != run.scenario)
+                !is_made.get()
+                    || scenario.with(|scenario| *scenario != run.scenario)
                     || profile.with(|profile| profile.as_ref() != Some(&run.profile))
                     || (needs_file && dataset.with(|dataset| *dataset != run.dataset))
             })
@@ -54,6 +74,13 @@ impl AppState {
             scenario,
             set_aside: RwSignal::default(),
             profile,
+            source,
+            own_model,
+            own_gpu,
+            recipe,
+            is_made,
+            making: RwSignal::default(),
+            num_loaded: RwSignal::new(0),
             dataset,
             gallery: RwSignal::default(),
             engine,
@@ -79,6 +106,8 @@ fn App(module: JsValue, worker: Worker) -> impl IntoView {
         state.run_state.set(RunState::Failed(format!("The worker cannot be used: {}", files::message(&error))));
     }
     follow_edits(state);
+    state.follow_recipe();
+    state.follow_fits();
     listen(state);
     leptos::task::spawn_local(state.open_first());
     view! {
@@ -96,16 +125,16 @@ fn App(module: JsValue, worker: Worker) -> impl IntoView {
 /// A change of the form starts a run and changes the address, after a pause in which others may follow.
 fn follow_edits(state: AppState) {
     let pending = StoredValue::new(None::<TimeoutHandle>);
-    Effect::new(move |has_run: Option<bool>| {
-        let (_, _, _) = (state.scenario.track(), state.dataset.track(), state.profile.track());
-        if state.profile.with_untracked(Option::is_none) {
-            return false;
-        }
+    Effect::new(move |before: Option<Option<Arc<Vec<u8>>>>| {
+        let (_, _, _) = (state.scenario.track(), state.dataset.track(), state.is_made.track());
+        let file = state.profile.with(|choice| choice.as_ref().map(|choice| choice.file.clone()));
+        file.as_ref()?;
         if let Some(handle) = pending.get_value() {
             handle.clear();
         }
-        // The first run waits for nothing.
-        let pause = if has_run == Some(true) { PAUSE } else { Duration::ZERO };
+        // A choice is no text that goes on: the run of another profile waits for nothing.
+        let is_same = before.flatten() == file;
+        let pause = if is_same { PAUSE } else { Duration::ZERO };
         let handle = set_timeout_with_handle(
             move || {
                 state.run_if_quick();
@@ -116,7 +145,7 @@ fn follow_edits(state: AppState) {
             pause,
         );
         pending.set_value(handle.ok());
-        true
+        file
     });
 }
 

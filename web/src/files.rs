@@ -1,9 +1,12 @@
 //! Files in and out of the page: fetched from its own origin, dropped, downloaded, copied.
 
-use js_sys::{ArrayBuffer, Uint8Array};
+use js_sys::{ArrayBuffer, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Blob, BlobPropertyBag, File, HtmlAnchorElement, Response, Url};
+use web_sys::{
+    AbortSignal, Blob, BlobPropertyBag, File, HtmlAnchorElement, ReadableStreamDefaultReader, RequestInit, Response,
+    Url,
+};
 
 /// Largest file that is taken in: the largest trace that is read.
 pub(crate) const MAX_FILE_BYTES: u32 = 1 << 28;
@@ -25,6 +28,29 @@ pub(crate) async fn fetch(path: &str) -> Result<Vec<u8>, String> {
     }
     let buffer = JsFuture::from(response.array_buffer().map_err(fault)?).await.map_err(fault)?;
     Ok(Uint8Array::new(&buffer).to_vec())
+}
+
+/// The same in pieces, for a large one: `heard` is told how many bytes there are so far, and `signal` stops it.
+pub(crate) async fn fetch_in_pieces(path: &str, signal: &AbortSignal, heard: impl Fn(u32)) -> Result<Vec<u8>, String> {
+    let window = web_sys::window().ok_or("there is no window")?;
+    let fault = |error: JsValue| format!("{path} cannot be loaded: {}", message(&error));
+    let how = RequestInit::new();
+    how.set_signal(Some(signal));
+    let response = JsFuture::from(window.fetch_with_str_and_init(path, &how)).await.map_err(fault)?;
+    let response: Response = response.dyn_into().map_err(fault)?;
+    if !response.ok() {
+        return Err(format!("{path} cannot be loaded: status {}", response.status()));
+    }
+    let body = response.body().ok_or_else(|| format!("{path} cannot be loaded: there is nothing in it"))?;
+    let reader: ReadableStreamDefaultReader = body.get_reader().dyn_into().map_err(|other| fault(other.into()))?;
+    let mut content = Vec::new();
+    loop {
+        let piece = JsFuture::from(reader.read()).await.map_err(fault)?;
+        let bytes = Reflect::get(&piece, &"value".into()).unwrap_or_default();
+        let Some(bytes) = bytes.dyn_ref::<Uint8Array>() else { return Ok(content) };
+        content.extend(bytes.to_vec());
+        heard(u32::try_from(content.len()).unwrap_or(u32::MAX));
+    }
 }
 
 /// The content of a file that the user chose.

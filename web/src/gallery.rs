@@ -1,6 +1,8 @@
-//! The site's profiles: `profiles/index.json`.
+//! Setups to begin with: examples, and the site's profiles that are whole (`profiles/index.json`).
 
 use serde::Deserialize;
+use sim_core::operators::gpu_table;
+use sim_core::scenario::examples::{Example, examples};
 
 /// A profile of the site, as the index tells of it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -31,13 +33,15 @@ impl GalleryEntry {
     }
 }
 
-/// The entries of each model, in the order of the index.
-pub(crate) fn by_model(entries: &[GalleryEntry]) -> Vec<(String, Vec<GalleryEntry>)> {
-    let mut groups: Vec<(String, Vec<GalleryEntry>)> = vec![];
-    for entry in entries {
-        match groups.iter_mut().find(|(model, _)| *model == entry.model) {
-            Some((_, group)) => group.push(entry.clone()),
-            None => groups.push((entry.model.clone(), vec![entry.clone()])),
+/// The examples of each model, each with what tells it from the others.
+pub(crate) fn examples_by_model() -> Vec<(&'static str, Vec<(Example, String)>)> {
+    let mut groups: Vec<(&'static str, Vec<(Example, String)>)> = vec![];
+    for example in examples() {
+        let label = gpu_table::find(example.gpu).map_or_else(|| example.gpu.to_owned(), |gpu| gpu.label);
+        let setup = format!("{} × {label}, {}", example.num_gpus, example.quantization.unwrap_or("bf16"));
+        match groups.iter_mut().find(|(model, _)| *model == example.model) {
+            Some((_, group)) => group.push((example, setup)),
+            None => groups.push((example.model, vec![(example, setup)])),
         }
     }
     groups
@@ -73,15 +77,14 @@ mod tests {
     }
 
     #[test]
-    fn profiles_of_a_model_stand_together_and_differ_in_words() {
-        let entries = parse(include_str!("../../www/profiles/index.json")).expect("an index");
-        let groups = by_model(&entries);
-        assert_eq!(groups.iter().map(|(_, group)| group.len()).sum::<usize>(), entries.len(), "each is in one group");
+    fn examples_of_a_model_stand_together_and_differ_in_words() {
+        let groups = examples_by_model();
+        assert_eq!(groups.iter().map(|(_, group)| group.len()).sum::<usize>(), examples().count(), "each is in one");
         for (model, group) in &groups {
-            let mut setups: Vec<String> = group.iter().map(GalleryEntry::setup).collect();
+            let mut setups: Vec<&String> = group.iter().map(|(_, setup)| setup).collect();
             setups.sort_unstable();
             setups.dedup();
-            assert_eq!(setups.len(), group.len(), "two profiles of {model} read alike: {setups:?}");
+            assert_eq!(setups.len(), group.len(), "two examples of {model} read alike: {setups:?}");
         }
     }
 }

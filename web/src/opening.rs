@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use sim_core::profile::Profile;
+use sim_core::scenario::Part;
 use sim_core::scenario::link::{Link, fingerprint, is_profile_name};
-use sim_core::scenario::{ModelConfig, Part};
 use web_sys::File;
 
 use crate::files;
 use crate::gallery::{self, DEFAULT_PROFILE};
 use crate::presets::EXAMPLE;
 use crate::protocol::Found;
-use crate::state::{AppState, DatasetFile, NoticeKind, Origin, ProfileChoice};
+use crate::state::{AppState, DatasetFile, NoticeKind, Origin, OwnFile, ProfileChoice, Source};
 
 impl AppState {
     /// Loads what the address asks for, or the example, and then the gallery.
@@ -20,8 +20,8 @@ impl AppState {
         let fragment = files::page_fragment();
         let is_opened = fragment.len() > 1 && self.load_link(&fragment).await;
         if !is_opened {
-            self.load_profile(DEFAULT_PROFILE, None).await;
             self.load_preset(&EXAMPLE);
+            self.source.set(Source::Form);
             self.is_example.set(true);
         }
         match files::fetch("profiles/index.json").await {
@@ -33,11 +33,12 @@ impl AppState {
         }
     }
 
-    /// Takes a profile of the gallery.
+    /// Takes a profile of the site that is whole.
     pub(crate) fn choose_profile(self, name: &str) {
         let name = name.to_owned();
         leptos::task::spawn_local(async move {
             if self.load_profile(&name, None).await {
+                self.put_setup_aside();
                 self.is_example.set(false);
             }
         });
@@ -61,21 +62,14 @@ impl AppState {
     /// Takes what the reader made of a file.
     pub(crate) fn open_found(self, name: String, found: Found, content: Vec<u8>) {
         match found {
-            Found::Profile { card } => match Profile::from_json(&content) {
-                Ok(profile) => {
-                    let told = format!("Read {name} as a profile: {} on {}, {}.", card.model, card.hardware, card.kind);
-                    let choice = ProfileChoice {
-                        name: profile_name(&name),
-                        file: Arc::new(content),
-                        profile: Arc::new(profile),
-                        origin: Origin::Dropped(name),
-                    };
-                    self.profile.set(Some(choice));
+            Found::Profile { card } => {
+                let told = format!("Read {name} as a profile: {} on {}, {}.", card.model, card.hardware, card.kind);
+                if self.take_profile(profile_name(&name), content, Origin::Dropped(name)) {
+                    self.put_setup_aside();
                     self.is_example.set(false);
                     self.notify(NoticeKind::Info, &told);
                 }
-                Err(error) => self.notify(NoticeKind::Error, &format!("{name}: {error}")),
-            },
+            }
             Found::Trace { flags, summary } => self.open_trace(name, &flags, summary, content),
             Found::Measured(run) => {
                 let told = format!(
@@ -85,13 +79,20 @@ impl AppState {
                 self.measured.set(Some(Arc::new(*run)));
                 self.notify(NoticeKind::Info, &told);
             }
-            Found::ModelConfig { model } => self.open_model_config(&name, &model),
-            Found::Command { text } => match self.apply_command(&text) {
-                Ok(told) => self.notify(NoticeKind::Info, &format!("Read {name} as a command. {told}")),
-                Err(fault) => {
-                    self.notify(NoticeKind::Error, &format!("Read {name} as a command; nothing was changed.\n{fault}"));
+            Found::ModelConfig { model, name: own } => self.open_model_config(name, &own, &model, content),
+            Found::QuantConfig => self.open_quant_config(&name, content),
+            Found::Pack => self.open_pack(name, content),
+            Found::Command { text } => leptos::task::spawn_local(async move {
+                match self.apply_command(&text).await {
+                    Ok(told) => {
+                        self.notify(told.kind(), &format!("Read {name} as a command. {}", told.text));
+                    }
+                    Err(fault) => {
+                        let told = format!("Read {name} as a command; nothing was changed.\n{fault}");
+                        self.notify(NoticeKind::Error, &told);
+                    }
                 }
-            },
+            }),
             Found::Link { fragment } => leptos::task::spawn_local(async move {
                 if self.load_link(&fragment).await {
                     self.notify(NoticeKind::Info, &format!("Read {name} as a scenario."));
@@ -130,27 +131,6 @@ impl AppState {
         self.set_scenario(scenario);
     }
 
-    /// Looks for a profile of this model.
-    fn open_model_config(self, name: &str, model: &ModelConfig) {
-        let current = self.profile.get_untracked();
-        let Some(current) = current else { return };
-        let differences = model.differences(&current.profile.model);
-        if differences.is_empty() {
-            let told = format!("Read {name} as a model's config.json: the profile in use holds for it.");
-            return self.notify(NoticeKind::Info, &told);
-        }
-        let listed: Vec<String> = differences
-            .iter()
-            .map(|(field, config, profile)| format!("{field}: {config}, the profile's {profile}"))
-            .collect();
-        let told = format!(
-            "Read {name} as a model's config.json, but the profile in use is of another model, and step times cannot be \
-             made up; nothing was changed. Choose or drop a profile of this model.\n{}",
-            listed.join("\n")
-        );
-        self.notify(NoticeKind::Warn, &told);
-    }
-
     /// Loads everything that a link carries or names; false if it cannot be read, and then nothing has changed.
     pub(crate) async fn load_link(self, fragment: &str) -> bool {
         let link = match Link::from_fragment(fragment) {
@@ -160,10 +140,13 @@ impl AppState {
                 return false;
             }
         };
-        let name = link.profile.clone().unwrap_or_else(|| DEFAULT_PROFILE.to_owned());
-        let is_loaded = match &link.profile_file {
-            Some(file) => self.take_profile(name, file.clone(), Origin::Link),
-            None => self.load_profile(&name, link.profile_hash).await,
+        let is_loaded = match (&link.profile_file, &link.profile) {
+            (Some(file), name) => {
+                let name = name.clone().unwrap_or_else(|| "profile".to_owned());
+                self.take_profile(name, file.clone(), Origin::Link)
+            }
+            (None, Some(name)) if name != DEFAULT_PROFILE => self.load_profile(name, link.profile_hash).await,
+            (None, _) => self.load_link_recipe(&link).await,
         };
         if !is_loaded {
             return false;
@@ -181,6 +164,57 @@ impl AppState {
         self.is_example.set(false);
         self.scenario.set(link.scenario);
         true
+    }
+
+    /// Takes over the model and the GPU that a link carries; what its flags say of them is composed afterwards.
+    async fn load_link_recipe(self, link: &Link) -> bool {
+        if let Some(hash) = link.profile_hash {
+            match self.default_file().await {
+                Ok(file) if fingerprint(&file) != hash => self.warn_of_other_version(DEFAULT_PROFILE),
+                Ok(_) => {}
+                Err(fault) => {
+                    self.notify(NoticeKind::Error, &format!("{fault}. What was there before stays."));
+                    return false;
+                }
+            }
+        }
+        let named = |flag: &str| link.scenario.get(flag).unwrap_or("the link's own").to_owned();
+        let own = |name, content: &Vec<u8>| OwnFile {
+            file_name: "the link".to_owned(),
+            name,
+            content: Arc::new(content.clone()),
+        };
+        let needs = |what: &str| {
+            self.notify(
+                NoticeKind::Warn,
+                &format!("The link needs {what} of its maker's own, which it does not carry: drop it here."),
+            );
+        };
+        match (&link.config_file, link.config_hash, self.own_model.get_untracked()) {
+            (Some(content), ..) => self.own_model.set(Some(own(named("model"), content))),
+            (None, Some(hash), Some(there)) if fingerprint(&there.content) == hash => {}
+            (None, hash, _) => {
+                self.own_model.set(None);
+                hash.into_iter().for_each(|_| needs("a config.json"));
+            }
+        }
+        match (&link.pack_file, link.pack_hash, self.own_gpu.get_untracked()) {
+            (Some(content), ..) => self.set_own_gpu(Some(own(named("gpu"), content))),
+            (None, Some(hash), Some(there)) if fingerprint(&there.content) == hash => {}
+            (None, hash, _) => {
+                self.set_own_gpu(None);
+                hash.into_iter().for_each(|_| needs("a pack of operators"));
+            }
+        }
+        self.source.set(Source::Form);
+        true
+    }
+
+    fn warn_of_other_version(self, name: &str) {
+        self.notify(
+            NoticeKind::Warn,
+            &format!("The link was made with another version of profile {name}: results differ."),
+        );
     }
 
     fn load_link_dataset(self, link: &Link) {
@@ -209,13 +243,13 @@ impl AppState {
     async fn load_profile(self, name: &str, hash: Option<u64>) -> bool {
         let is_there = |choice: &ProfileChoice| choice.name == name && choice.origin == Origin::Gallery;
         if self.profile.with_untracked(|choice| choice.as_ref().is_some_and(is_there)) {
+            self.source.set(Source::Whole);
             return true;
         }
         match files::fetch(&format!("profiles/{name}.json")).await {
             Ok(file) => {
                 if hash.is_some_and(|hash| hash != fingerprint(&file)) {
-                    let told = format!("The link was made with another version of profile {name}: results differ.");
-                    self.notify(NoticeKind::Warn, &told);
+                    self.warn_of_other_version(name);
                 }
                 self.take_profile(name.to_owned(), file, Origin::Gallery)
             }
@@ -231,6 +265,7 @@ impl AppState {
             Ok(profile) => {
                 let (file, profile) = (Arc::new(file), Arc::new(profile));
                 self.profile.set(Some(ProfileChoice { name, file, profile, origin }));
+                self.source.set(Source::Whole);
                 true
             }
             Err(error) => {

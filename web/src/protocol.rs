@@ -98,7 +98,13 @@ pub(crate) enum Found {
     ModelConfig {
         /// The fields that profiles are matched by.
         model: ModelConfig,
+        /// What the file calls the model; empty if nothing.
+        name: String,
     },
+    /// A checkpoint's `hf_quant_config.json`.
+    QuantConfig,
+    /// A GPU's operators.
+    Pack,
     /// A result of `vllm bench serve`.
     Measured(Box<MeasuredRun>),
     /// A dataset, with the flags that read it.
@@ -209,11 +215,13 @@ choices! {
     }
     Found {
         0 Profile { card card }
-        1 ModelConfig { model model }
+        1 ModelConfig { model model, name name }
         2 Measured { 0 run }
         3 Trace { flags flags, summary summary }
-        4 Command { text text };
+        4 Command { text text }
         5 Link { fragment fragment }
+        6 QuantConfig {};
+        7 Pack {}
     }
     Reply {
         0 Progress { id id, done done, total total, sim_time sim_time }

@@ -1,11 +1,11 @@
 //! The share link of what stands in the form.
 
-use leptos::prelude::{With, untrack};
+use leptos::prelude::{Get, With, untrack};
 use sim_core::scenario::DatasetName;
 use sim_core::scenario::link::{COMFORTABLE_BYTES, Link, MAX_FRAGMENT_BYTES, MAX_INFLATED_BYTES, fingerprint};
 
 use crate::gallery::DEFAULT_PROFILE;
-use crate::state::{AppState, Origin};
+use crate::state::{AppState, Origin, Source};
 
 /// How a file travels with a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,11 +52,19 @@ pub(crate) fn link_of(state: AppState) -> ShareLink {
     let mut link = Link { scenario, made_by: Some(env!("CARGO_PKG_VERSION").to_owned()), ..Link::default() };
     let mut profile = Carried::Nothing;
     state.profile.with(|choice| {
-        let Some(choice) = choice else { return };
+        // Until the first profile is there, or while another is made, the form says what it will be.
+        let whole = choice.as_ref().filter(|_| state.source.get() != Source::Form);
+        let Some(choice) = whole else {
+            let is_first = choice.as_ref().filter(|choice| choice.name == DEFAULT_PROFILE);
+            profile = put_recipe(state, &mut link);
+            // Said of nothing but the profile that is there without a flag: composed ones follow from their flags.
+            link.profile_hash = is_first.filter(|_| state.is_made.get()).map(|choice| fingerprint(&choice.file));
+            return;
+        };
         link.profile_hash = Some(fingerprint(&choice.file));
         match choice.origin {
-            Origin::Gallery => {
-                link.profile = (choice.name != DEFAULT_PROFILE).then(|| choice.name.clone());
+            Origin::Gallery | Origin::Composed(_) => {
+                link.profile = Some(choice.name.clone());
                 profile = Carried::ByName(choice.name.clone());
             }
             Origin::Dropped(_) | Origin::Link => {
@@ -90,6 +98,28 @@ pub(crate) fn link_of(state: AppState) -> ShareLink {
     let fragment = link.to_fragment();
     let url = format!("{}{fragment}", crate::files::page_address());
     ShareLink { length: fragment.len(), fragment, url, profile, dataset }
+}
+
+/// Puts the user's own model and GPU into the link, and says how they travel.
+fn put_recipe(state: AppState, link: &mut Link) -> Carried {
+    let recipe = state.recipe.get();
+    let mut carried = Carried::Nothing;
+    if let Some(own) = &recipe.model {
+        link.config_hash = Some(fingerprint(&own.content));
+        let with_file = Link { config_file: Some(own.content.to_vec()), ..link.clone() };
+        carried = if own.content.len() <= MAX_INFLATED_BYTES && with_file.to_fragment().len() <= MAX_FRAGMENT_BYTES {
+            *link = with_file;
+            Carried::Inside
+        } else {
+            Carried::TooLarge(own.file_name.clone())
+        };
+    }
+    if let Some(own) = &recipe.gpu {
+        // A pack is too large for every link.
+        link.pack_hash = Some(fingerprint(&own.content));
+        carried = Carried::TooLarge(own.file_name.clone());
+    }
+    carried
 }
 
 impl AppState {

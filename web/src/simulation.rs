@@ -10,7 +10,7 @@ use web_sys::Worker;
 
 use crate::files;
 use crate::protocol::{ExportKind, Reply, Request, RunInput};
-use crate::state::{AppState, DatasetFile, NoticeKind, ProfileChoice, Run, RunState};
+use crate::state::{AppState, DatasetFile, NoticeKind, ProfileChoice, Run, RunState, Source};
 use crate::worker_handle::WorkerHandle;
 
 /// Runs that took less wall-clock time than this start by themselves after an edit.
@@ -36,6 +36,8 @@ struct Links {
     unread: Vec<(u32, Vec<u8>)>,
     /// The form changed while a run was under way.
     is_rerun_wanted: bool,
+    /// A run was asked for while its profile was made.
+    is_run_wanted: bool,
 }
 
 /// What a run under way is made from.
@@ -81,8 +83,12 @@ impl AppState {
         WorkerHandle::new(module, worker, move |reply| self.hear(reply), move |fault| self.worker_died(fault))
     }
 
-    /// Starts a run of what stands in the form; one under way is given up.
+    /// Starts a run of what stands in the form; one under way is given up. While the profile is made, the run waits for it.
     pub(crate) fn run(self) {
+        if !self.is_made.get_untracked() {
+            LINKS.with_borrow_mut(|links| links.is_run_wanted = true);
+            return self.make();
+        }
         if LINKS.with_borrow(|links| links.under_way.is_some()) {
             self.stop_worker();
         }
@@ -91,7 +97,12 @@ impl AppState {
 
     /// Starts a run if runs are quick, or lets the results stand as stale.
     pub(crate) fn run_if_quick(self) {
-        let is_quick = self.current.with_untracked(|run| run.as_ref().is_none_or(|r| r.answer.wall_ms < QUICK_RUN_MS));
+        if !self.is_made.get_untracked() {
+            return;
+        }
+        let is_wanted = LINKS.with_borrow_mut(|links| std::mem::take(&mut links.is_run_wanted));
+        let is_quick = is_wanted
+            || self.current.with_untracked(|run| run.as_ref().is_none_or(|r| r.answer.wall_ms < QUICK_RUN_MS));
         let is_busy = LINKS.with_borrow_mut(|links| {
             links.is_rerun_wanted |= links.under_way.is_some();
             links.under_way.is_some()
@@ -107,6 +118,11 @@ impl AppState {
     async fn start_run(self) {
         let Some(profile) = self.profile.get_untracked() else { return };
         let scenario = self.scenario.get_untracked();
+        if self.source.get_untracked() == Source::Whole
+            && let Err(error) = scenario.check_profile(&profile.profile)
+        {
+            return self.run_state.set(RunState::Failed(error.to_string()));
+        }
         let dataset_name = scenario.workload().dataset_name();
         let dataset = self.dataset.get_untracked().filter(|_| dataset_name.needs_file());
         let content = match &dataset {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use leptos::prelude::{Memo, RwSignal};
+use leptos::prelude::{Get, GetUntracked, Memo, RwSignal, Set};
 use sim_core::config::ResolvedEngine;
 use sim_core::profile::Profile;
 use sim_core::scenario::Scenario;
@@ -11,16 +11,100 @@ use sim_core::scenario::command::SetAside;
 use crate::answer::Answer;
 use crate::detail::{GanttWindow, MeasuredRun, RequestRow};
 use crate::gallery::GalleryEntry;
+use crate::recipe::Recipe;
 
 /// Where a profile comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Origin {
-    /// The site's own.
+    /// It was composed of what the form says of model and GPU; the first visit's was made before.
+    Composed(Box<Recipe>),
+    /// The site's own, measured as a whole.
     Gallery,
     /// The user's file, by its name.
     Dropped(String),
     /// A share link carried it.
     Link,
+}
+
+/// Where the profile is to come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Source {
+    /// Nothing is opened yet.
+    #[default]
+    Unset,
+    /// It is composed of what the form says.
+    Form,
+    /// It is a file's, a link's or the site's, whatever the form says of model and GPU.
+    Whole,
+}
+
+/// A [`Source`] as a signal; as a number, for each type of a signal is code of its own in what a first visit loads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SourceSignal(RwSignal<u32>);
+
+impl SourceSignal {
+    pub(crate) fn new() -> Self {
+        Self(RwSignal::new(0))
+    }
+
+    const fn of(number: u32) -> Source {
+        match number {
+            0 => Source::Unset,
+            1 => Source::Form,
+            _ => Source::Whole,
+        }
+    }
+
+    pub(crate) fn get(self) -> Source {
+        Self::of(self.0.get())
+    }
+
+    pub(crate) fn get_untracked(self) -> Source {
+        Self::of(self.0.get_untracked())
+    }
+
+    pub(crate) fn set(self, source: Source) {
+        let number = match source {
+            Source::Unset => 0,
+            Source::Form => 1,
+            Source::Whole => 2,
+        };
+        if self.0.get_untracked() != number {
+            self.0.set(number);
+        }
+    }
+}
+
+/// A model or a GPU of the user's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OwnFile {
+    /// What it is, in a few words.
+    pub(crate) name: String,
+    /// The file's name.
+    pub(crate) file_name: String,
+    /// Its content.
+    pub(crate) content: Arc<Vec<u8>>,
+}
+
+/// How far a profile of what stands in the form is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum Making {
+    /// It is there, or nothing is to be made.
+    #[default]
+    Idle,
+    /// A file is on its way: what it is, and bytes so far.
+    Loading(String, u32),
+    /// The worker composes it.
+    Composing,
+    /// It cannot be made.
+    Failed {
+        /// Why.
+        message: String,
+        /// Names of models that may be meant.
+        suggestions: Vec<String>,
+        /// Whether it may be there at another try.
+        can_retry: bool,
+    },
 }
 
 /// The profile in use.
@@ -115,11 +199,25 @@ pub(crate) struct AppState {
     pub(crate) scenario: RwSignal<Scenario>,
     /// Flags of a pasted command that change nothing here, kept for the command boxes.
     pub(crate) set_aside: RwSignal<Vec<SetAside>>,
-    /// The profile; `None` until the first is loaded.
+    /// The profile; `None` until the first is loaded. While another is made it is the one before.
     pub(crate) profile: RwSignal<Option<ProfileChoice>>,
+    /// Where it is to come from.
+    pub(crate) source: SourceSignal,
+    /// The user's own model, in place of `--model`.
+    pub(crate) own_model: RwSignal<Option<OwnFile>>,
+    /// The user's own GPU, in place of `--gpu`.
+    pub(crate) own_gpu: RwSignal<Option<OwnFile>>,
+    /// What the form says of model and GPU.
+    pub(crate) recipe: Memo<Recipe>,
+    /// Whether the profile is what the form says.
+    pub(crate) is_made: Memo<bool>,
+    /// How far it is.
+    pub(crate) making: RwSignal<Making>,
+    /// Counts what is loaded or found out: the list of models, packs, which numbers of GPUs are enough.
+    pub(crate) num_loaded: RwSignal<u32>,
     /// The dataset's file.
     pub(crate) dataset: RwSignal<Option<DatasetFile>>,
-    /// The site's profiles.
+    /// The site's profiles that are whole.
     pub(crate) gallery: RwSignal<Vec<GalleryEntry>>,
     /// The engine that vLLM would start with, or why it would not; `None` until there is a profile.
     pub(crate) engine: Memo<Option<Result<Arc<ResolvedEngine>, String>>>,

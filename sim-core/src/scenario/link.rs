@@ -26,7 +26,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use miniz_oxide::deflate::compress_to_vec;
 use miniz_oxide::inflate::decompress_to_vec_with_limit;
 
-use super::{FLAGS, Form, Scenario, ScenarioError};
+use super::{FLAGS, Form, Scenario, ScenarioError, examples};
 
 /// Version of the format that is written.
 pub const VERSION: u32 = 1;
@@ -212,6 +212,7 @@ impl Link {
         for (key, value) in current_pairs(fragment)? {
             link.take(&key, value)?;
         }
+        examples::take_old_name(&mut link);
         Ok(link)
     }
 

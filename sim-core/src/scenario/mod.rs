@@ -11,6 +11,7 @@ pub mod command;
 mod composition;
 mod dataset_name;
 mod error;
+pub mod examples;
 mod flag_table;
 pub mod link;
 mod model_config;

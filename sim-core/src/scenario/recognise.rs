@@ -10,6 +10,7 @@ use core::fmt;
 use super::command::{self, MAX_COMMAND_BYTES};
 use super::link::MAX_FRAGMENT_BYTES;
 use crate::metrics::json_measured::MeasuredResult;
+use crate::operators::Pack;
 use crate::profile::Profile;
 use crate::workload::trace::{self, MAX_TRACE_BYTES, TraceKind};
 
@@ -22,6 +23,10 @@ pub enum Recognised {
     Profile,
     /// A model's `config.json`, for [`ModelConfig::from_json`].
     ModelConfig,
+    /// A checkpoint's `hf_quant_config.json`, which says what `config.json` would say as `quantization_config`.
+    QuantConfig,
+    /// A GPU's operators, for [`Pack::from_json`].
+    Pack,
     /// A result of `vllm bench serve`, for [`MeasuredResult::from_json`].
     BenchResult,
     /// A trace.
@@ -90,7 +95,7 @@ impl fmt::Display for RecogniseError {
             ),
             Self::Unknown { begins } => write!(
                 f,
-                "{begins} is none of what can be read here: a profile; a model's config.json; a result of vllm bench \
+                "{begins} is none of what can be read here: a profile; a model's config.json; a GPU's pack of operators; a result of vllm bench \
                  serve (--save-result); a trace of Mooncake, Qwen-Bailian, Azure or BurstGPT; a vllm serve, vllm bench \
                  serve or profiler simulate command, also in a compose file, a manifest or a chart's values; a share link"
             ),
@@ -162,9 +167,16 @@ fn of_json(bytes: &[u8]) -> Option<Result<Recognised, RecogniseError>> {
         let limited = limited("a result of vllm bench serve", bytes, MeasuredResult::MAX_BYTES);
         return Some(limited.map(|()| Recognised::BenchResult));
     }
+    if has(b"pack_version") {
+        return Some(limited("a pack of operators", bytes, Pack::MAX_BYTES).map(|()| Recognised::Pack));
+    }
     if any(&[b"architectures", b"model_type", b"num_hidden_layers", b"text_config"]) {
         let limited = limited("a model's config.json", bytes, ModelConfig::MAX_BYTES);
         return Some(limited.map(|()| Recognised::ModelConfig));
+    }
+    if all(&[b"producer", b"quantization"]) {
+        let limited = limited("a checkpoint's hf_quant_config.json", bytes, ModelConfig::MAX_BYTES);
+        return Some(limited.map(|()| Recognised::QuantConfig));
     }
     if any(&[b"conversations", b"conversation"]) {
         return Some(Err(RecogniseError::Texts { kind: "a ShareGPT dataset", dataset_name: "sharegpt" }));

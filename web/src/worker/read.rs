@@ -28,8 +28,10 @@ pub(crate) fn read(name: &str, content: &[u8]) -> Result<Found, String> {
         }
         Recognised::ModelConfig => {
             let model = ModelConfig::from_json(content).map_err(|error| error.to_string())?;
-            Found::ModelConfig { model }
+            Found::ModelConfig { model, name: own_name(content) }
         }
+        Recognised::QuantConfig => Found::QuantConfig,
+        Recognised::Pack => Found::Pack,
         Recognised::BenchResult => {
             let result = MeasuredResult::from_json(content).map_err(|error| error.to_string())?;
             Found::Measured(Box::new(measured::measured_run(&result, name)))
@@ -42,6 +44,16 @@ pub(crate) fn read(name: &str, content: &[u8]) -> Result<Found, String> {
         Recognised::Command { text } => Found::Command { text },
     };
     Ok(found)
+}
+
+/// What a `config.json` calls its model, if it does: the last part of a path.
+fn own_name(content: &[u8]) -> String {
+    let config: Option<serde_json::Value> = serde_json::from_slice(content).ok();
+    let name = config.as_ref().and_then(|config| config.get("_name_or_path")).and_then(|name| name.as_str());
+    let name = name.unwrap_or_default().trim_end_matches('/');
+    let is_path = name.starts_with(['/', '.', '~']);
+    let name = if is_path { name.rsplit('/').next().unwrap_or_default() } else { name };
+    name.chars().take(100).collect()
 }
 
 /// A trace, read through once by the flags that a run will read it with.

@@ -58,14 +58,16 @@ impl BoxState {
 
     fn apply(self, state: AppState, refill: Refill) {
         let Some(draft) = untrack(|| self.draft()) else { return };
-        match state.apply_command(&draft) {
-            Ok(told) => {
-                self.set_draft(None);
-                self.outcome.set(Outcome::Taken(told, Box::new(state.scenario.get_untracked())));
-                refill.all();
+        leptos::task::spawn_local(async move {
+            match state.apply_command(&draft).await {
+                Ok(told) => {
+                    self.set_draft(None);
+                    self.outcome.set(Outcome::Taken(told.text, Box::new(state.scenario.get_untracked())));
+                    refill.all();
+                }
+                Err(fault) => self.outcome.set(Outcome::Refused(fault)),
             }
-            Err(fault) => self.outcome.set(Outcome::Refused(fault)),
-        }
+        });
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn DropLayer() -> impl IntoView {
             <div class="drop-layer" data-testid="drop-layer">
                 <div class="drop-target">
                     <p class="drop-title">"Drop to load"</p>
-                    <p>"profile, config.json, vllm bench result, trace, command"</p>
+                    <p>"config.json, command, trace, profile, vllm bench result"</p>
                 </div>
             </div>
         </Show>

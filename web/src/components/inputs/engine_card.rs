@@ -4,8 +4,9 @@ use leptos::prelude::*;
 use sim_core::scenario::{FLAGS, Part};
 
 use super::field::{FlagField, Refill};
+use super::follows::is_about_memory;
 use super::panels::Card;
-use crate::state::AppState;
+use crate::state::{AppState, Source};
 
 /// What is seen without asking.
 const BASIC: [&str; 6] = [
@@ -17,9 +18,13 @@ const BASIC: [&str; 6] = [
     "enable-chunked-prefill",
 ];
 
+/// What is chosen with the model.
+const ELSEWHERE: &str = "tensor-parallel-size";
+
 /// The other engine arguments, in the order of [`FLAGS`].
 fn rest() -> impl Iterator<Item = &'static str> {
-    FLAGS.iter().filter(|flag| flag.part == Part::Engine && !BASIC.contains(&flag.name)).map(|flag| flag.name)
+    let has_field = |name| BASIC.contains(&name) || name == ELSEWHERE;
+    FLAGS.iter().filter(move |flag| flag.part == Part::Engine && !has_field(flag.name)).map(|flag| flag.name)
 }
 
 /// The card.
@@ -81,7 +86,11 @@ pub(super) fn ResetAll(part: Part, count: Memo<usize>) -> impl IntoView {
 #[component]
 fn Refusal() -> impl IntoView {
     let state = expect_context::<AppState>();
-    let refusal = move || state.engine.with(|engine| engine.as_ref().and_then(|engine| engine.as_ref().err().cloned()));
+    let refusal = move || {
+        let refusal = state.engine.with(|engine| engine.as_ref().and_then(|engine| engine.as_ref().err().cloned()));
+        // That a model does not fit is told where it is chosen.
+        refusal.filter(|refusal| state.source.get() != Source::Form || !is_about_memory(refusal))
+    };
     let warnings = move || {
         state.engine.with(|engine| {
             let engine = engine.as_ref().and_then(|engine| engine.as_ref().ok());
@@ -107,6 +116,6 @@ mod tests {
     #[test]
     fn every_engine_argument_has_a_field() {
         let num_flags = FLAGS.iter().filter(|flag| flag.part == Part::Engine).count();
-        assert_eq!(BASIC.len() + rest().count(), num_flags, "a basic field is no engine argument");
+        assert_eq!(BASIC.len() + rest().count() + 1, num_flags, "a basic field is no engine argument");
     }
 }

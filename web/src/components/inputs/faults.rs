@@ -1,7 +1,7 @@
 //! Which field a fault of the whole run is to be told at: the first given flag that its message names.
 
 use leptos::prelude::*;
-use sim_core::scenario::Scenario;
+use sim_core::scenario::{Part, Scenario};
 
 use crate::state::{AppState, RunState};
 
@@ -49,7 +49,8 @@ impl Faults {
 fn blame(message: &str, scenario: &Scenario) -> Option<Fault> {
     let words = message.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
     words.map(|word| word.trim_start_matches("--").replace('_', "-")).find_map(|word| {
-        let (flag, value) = scenario.given().find(|(flag, _)| flag.name == word)?;
+        // Words such as model and gpu are no names there: what is wrong with those is told where they are chosen.
+        let (flag, value) = scenario.given().find(|(flag, _)| flag.name == word && flag.part != Part::Model)?;
         Some(Fault { flag: flag.name, value: value.to_owned(), message: message.to_owned() })
     })
 }

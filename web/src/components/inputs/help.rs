@@ -20,12 +20,16 @@ const KEYS: [(&[&str], &str); 9] = [
 ];
 
 /// What can be opened.
-const FILES: [(&str, &str); 6] = [
-    ("Profile", "step times of a GPU and a model, as profiler writes it"),
+const FILES: [(&str, &str); 7] = [
+    ("Profile", "step times of a GPU and a model, as profiler writes it: stands for both until it is removed"),
     ("Trace", "Azure, BurstGPT, Mooncake and other timed traces: becomes the dataset"),
     ("vllm bench serve result", "JSON of --save-result: laid over the prediction as \"measured\""),
-    ("config.json", "of a model: checked against the profile"),
-    ("Command", "vllm serve, vllm bench serve or profiler simulate: fills the form"),
+    ("config.json", "of a model: becomes the model; an hf_quant_config.json beside it says how it is quantised"),
+    ("Pack", "a GPU's operators, as profiler writes them: becomes the GPU"),
+    (
+        "Command",
+        "vllm serve, docker run, a compose file, a manifest, vllm bench serve, profiler simulate: fills the form",
+    ),
     ("Scenario", "a link or a saved scenario"),
 ];
 

@@ -1,14 +1,17 @@
-//! Model & GPU: the profile, and what it says of itself.
+//! Model & GPU: what runs on what and in which numbers, and what follows from it.
 
 use leptos::prelude::*;
-use sim_core::config::ResolvedEngine;
 use sim_core::profile::Profile;
 use sim_core::profile::schema::DeviceType;
-use sim_core::scenario::told;
 
+use super::follows::Follows;
+use super::icons::{CLOSE, Icon};
+use super::model_field::ModelField;
 use super::panels::Card;
-use crate::gallery::by_model;
-use crate::state::{AppState, Origin, ProfileChoice};
+use super::setup_fields::SetupFields;
+use crate::gallery::{DEFAULT_PROFILE, examples_by_model};
+use crate::html;
+use crate::state::{AppState, Origin, ProfileChoice, Source};
 
 /// The card.
 #[component]
@@ -17,11 +20,26 @@ pub(super) fn ModelCard() -> impl IntoView {
     let kind = move || state.profile.with(|choice| choice.as_ref().map(|choice| choice.profile.provenance.kind.name()));
     let aside =
         move || kind().map(|kind| view! { <span class=kind_class(kind) data-testid="profile-kind">{kind}</span> });
+    // What is whole is another field for each file.
+    let whole = Memo::new(move |_| {
+        let is_whole = state.source.get() == Source::Whole;
+        state.profile.with(|choice| choice.as_ref().filter(|_| is_whole).map(|choice| choice.name.clone()))
+    });
     view! {
         <Card title="Model & GPU" testid="card-model" aside>
-            <ProfilePicker/>
-            {move || state.profile.get().map(|choice| view! { <Facts choice/> })}
-            <KvLine/>
+            // What a choice needs is loaded while it is looked for.
+            <div
+                class="setup" on:focusin=move |_| state.prepare() on:pointerenter=move |_| state.prepare()
+                data-testid="setup"
+            >
+                <ExamplePicker/>
+                {move || match whole.get().and_then(|_| state.profile.get_untracked()) {
+                    Some(choice) => view! { <Whole choice/> }.into_any(),
+                    None => view! { <ModelField/> <SetupFields/> }.into_any(),
+                }}
+            </div>
+            <Follows/>
+            {move || state.profile.get().map(|choice| view! { <Origins choice/> })}
         </Card>
     }
 }
@@ -35,68 +53,100 @@ fn kind_class(kind: &str) -> &'static str {
     }
 }
 
-/// The site's profiles, and the user's own if there is one.
+/// The choices of the picker: examples, the site's whole profiles, and the user's own if there is one.
+fn choices(state: AppState) -> String {
+    let whole = state.profile.get().filter(|_| state.source.get() == Source::Whole);
+    let own = whole.as_ref().and_then(|choice| match choice.origin {
+        Origin::Link => Some(format!("{} (from the link)", choice.name)),
+        Origin::Dropped(_) => Some(format!("{} (your file)", choice.name)),
+        Origin::Gallery | Origin::Composed(_) => None,
+    });
+    let recipe = state.recipe.get();
+    let examples = examples_by_model();
+    let is_chosen = |name: &str, flags: &[(&str, String)]| match &whole {
+        Some(choice) => own.is_none() && choice.name == name,
+        None if name == DEFAULT_PROFILE => recipe.is_default() || recipe.has_flags(flags),
+        None => !flags.is_empty() && recipe.has_flags(flags),
+    };
+    let mut is_any = own.is_some();
+    let mut html = String::new();
+    for (model, group) in &examples {
+        let options: String = group
+            .iter()
+            .map(|(example, setup)| {
+                let name = example.profile_name();
+                let is_it = is_chosen(&name, &example.flags());
+                is_any |= is_it;
+                html::option(&name, setup, is_it)
+            })
+            .collect();
+        html.push_str(&html::group(short(model), &options));
+    }
+    let measured = state.gallery.get().into_iter().filter(|entry| entry.name != DEFAULT_PROFILE).map(|entry| {
+        let is_it = is_chosen(&entry.name, &[]);
+        is_any |= is_it;
+        html::option(&entry.name, &format!("{}, {}", short(&entry.model), entry.setup()), is_it)
+    });
+    html.push_str(&html::group("Measured pass by pass", &measured.collect::<String>()));
+    let is_first = own.is_some() || !is_any;
+    html::option("", own.as_deref().unwrap_or("none of these"), is_first) + &html
+}
+
 #[component]
-fn ProfilePicker() -> impl IntoView {
+fn ExamplePicker() -> impl IntoView {
     let state = expect_context::<AppState>();
-    let own = move || {
-        state.profile.with(|choice| {
-            let choice = choice.as_ref().filter(|choice| choice.origin != Origin::Gallery)?;
-            let whence = if choice.origin == Origin::Link { "from the link" } else { "your file" };
-            Some(format!("{} ({whence})", choice.name))
-        })
-    };
-    let is_chosen = move |name: &str| {
-        state.profile.with(|choice| {
-            choice.as_ref().is_some_and(|choice| choice.origin == Origin::Gallery && choice.name == name)
-        })
-    };
     let changed = move |event: leptos::ev::Event| {
         let name = event_target_value(&event);
-        if !name.is_empty() {
-            state.choose_profile(&name);
+        match sim_core::scenario::examples::Example::of_profile(&name) {
+            Some(example) => state.choose_example(&example),
+            None if !name.is_empty() => state.choose_profile(&name),
+            None => {}
         }
     };
-    let note = move || {
-        state.gallery.with(|gallery| {
-            gallery.iter().find(|entry| is_chosen(&entry.name)).map(|entry| entry.note.clone()).unwrap_or_default()
-        })
-    };
+    // Only other choices take the place of those that are there.
+    let choices = Memo::new(move |_| choices(state));
     view! {
         <div class="field">
-            <label class="field-label" for="profile-select">"Profile"</label>
-            <select id="profile-select" data-testid="profile-select" aria-describedby="profile-note" on:change=changed>
-                {move || own().map(|own| view! { <option value="" selected>{own}</option> })}
-                {move || {
-                    let groups = state.gallery.with(|entries| by_model(entries));
-                    groups.into_iter().map(|(model, group)| {
-                        let options = group.into_iter().map(|entry| {
-                            let (name, setup) = (entry.name.clone(), entry.setup());
-                            view! { <option value=entry.name prop:selected=move || is_chosen(&name)>{setup}</option> }
-                        });
-                        view! { <optgroup label=short(&model).to_owned()>{options.collect_view()}</optgroup> }
-                    }).collect_view()
-                }}
-            </select>
-            <p class="field-help" id="profile-note">
-                {note}
-                " Your own: drop the file anywhere on the page, or press Open."
-            </p>
+            <label class="field-label" for="profile-select">"Example setup"</label>
+            <select id="profile-select" data-testid="profile-select" on:change=changed inner_html=choices></select>
         </div>
     }
 }
 
 /// A model's name without its owner.
-fn short(model: &str) -> &str {
+pub(super) fn short(model: &str) -> &str {
     model.rsplit('/').next().unwrap_or(model)
 }
 
-/// What the profile is of.
+/// A profile that stands for model, GPU and formats.
 #[component]
-fn Facts(choice: ProfileChoice) -> impl IntoView {
-    let profile = choice.profile;
-    let facts = facts(&profile);
-    let provenance = profile.provenance.clone();
+fn Whole(choice: ProfileChoice) -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let facts = facts(&choice.profile);
+    view! {
+        <div class="file-chip" data-testid="whole-profile">
+            <span class="file-chip-text">
+                <b>{choice.name}</b>
+                <span class="muted">"A profile of whole passes: it stands for model, GPU and formats."</span>
+            </span>
+            <button
+                type="button" class="btn btn-ghost btn-icon" data-testid="remove-profile"
+                aria-label="Remove the profile" title="Remove the profile: choose model and GPU instead"
+                on:click=move |_| state.leave_whole()
+            >
+                <Icon shape=CLOSE/>
+            </button>
+        </div>
+        <dl class="facts" data-testid="profile-facts">
+            {facts.into_iter().map(|(name, value)| view! { <dt>{name}</dt><dd>{value}</dd> }).collect_view()}
+        </dl>
+    }
+}
+
+/// Where the figures come from.
+#[component]
+fn Origins(choice: ProfileChoice) -> impl IntoView {
+    let provenance = choice.profile.provenance.clone();
     let sources = provenance.sources.into_iter().map(|source| {
         let name = format!("{} {} ({})", source.name, source.version, source.licence);
         // A dropped profile may name any address: only what a browser fetches over a safe connection is a link.
@@ -113,9 +163,6 @@ fn Facts(choice: ProfileChoice) -> impl IntoView {
     });
     let notes = provenance.notes.into_iter().map(|note| view! { <li>{note}</li> });
     view! {
-        <dl class="facts" data-testid="profile-facts">
-            {facts.into_iter().map(|(name, value)| view! { <dt>{name}</dt><dd>{value}</dd> }).collect_view()}
-        </dl>
         <details class="more" data-testid="profile-notes">
             <summary>"Where the figures come from"</summary>
             <ul class="help-list">{notes.collect_view()}</ul>
@@ -126,7 +173,8 @@ fn Facts(choice: ProfileChoice) -> impl IntoView {
     }
 }
 
-const fn device(device_type: DeviceType) -> &'static str {
+/// What vLLM calls the device.
+pub(super) const fn device(device_type: DeviceType) -> &'static str {
     match device_type {
         DeviceType::Cuda => "GPU",
         DeviceType::Cpu => "CPU",
@@ -146,53 +194,14 @@ fn facts(profile: &Profile) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The KV cache in the words of vLLM's log.
-#[component]
-fn KvLine() -> impl IntoView {
-    let state = expect_context::<AppState>();
-    let line = move || {
-        let device_type =
-            state.profile.with(|choice| choice.as_ref().map(|choice| choice.profile.hardware.device_type))?;
-        let engine = state.engine.get().and_then(Result::ok)?;
-        Some((kv_line(&engine, device_type), told::several_groups(&engine.config.kv_cache)))
-    };
-    view! {
-        {move || line().map(|(line, groups)| view! {
-            <p class="kv-line mono" data-testid="kv-line" aria-label="As vLLM logs it">{line}</p>
-            {groups.map(|groups| view! { <p class="kv-groups muted" data-testid="kv-groups">{groups}</p> })}
-        })}
-    }
-}
-
-fn kv_line(engine: &ResolvedEngine, device_type: DeviceType) -> String {
-    told::kv_cache_line(&engine.config, device(device_type))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sim_core::scenario::Scenario;
-
-    fn profile() -> Profile {
-        let file = include_bytes!("../../../../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json");
-        Profile::from_json(file).expect("the site's own profile")
-    }
-
-    #[test]
-    fn the_kv_cache_is_told_as_vllm_logs_it() {
-        let mut scenario = Scenario::default();
-        for (flag, value) in [("num-gpu-blocks-override", "1000"), ("max-model-len", "1024")] {
-            scenario.set(flag, Some(value)).expect("a valid flag");
-        }
-        let engine = scenario.resolve(&profile()).expect("an engine that starts");
-        let expect = "GPU KV cache size: 16,000 tokens, Maximum concurrency for 1,024 tokens per request: 15.62x";
-        assert_eq!(kv_line(&engine, DeviceType::Cuda), expect);
-        assert!(kv_line(&engine, DeviceType::Cpu).starts_with("CPU KV cache size: 16,000 tokens"), "as on a processor");
-    }
 
     #[test]
     fn a_profile_says_what_it_is_of() {
-        let facts = facts(&profile());
+        let file = include_bytes!("../../../../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json");
+        let facts = facts(&Profile::from_json(file).expect("the site's own profile"));
         let text: Vec<String> = facts.into_iter().map(|(name, value)| format!("{name}: {value}")).collect();
         assert!(text.contains(&"GPU: NVIDIA H100 80GB HBM3".to_owned()), "{text:?}");
         assert!(text.contains(&"Parallel: tp 1, pp 1".to_owned()), "{text:?}");

@@ -35,7 +35,7 @@ fn Link(link: ShareLink) -> impl IntoView {
     let state = expect_context::<AppState>();
     let is_long = link.is_long();
     let length = with_groups(&link.length.to_string());
-    let ways = [travels("Profile", &link.profile), travels("Dataset", &link.dataset)];
+    let ways = [travels("Model and GPU", &link.profile), travels("Dataset", &link.dataset)];
     let is_incomplete = matches!(link.profile, Carried::TooLarge(_)) || matches!(link.dataset, Carried::TooLarge(_));
     let url = link.url.clone();
     let select_all = move |event: leptos::ev::FocusEvent| event_target::<web_sys::HtmlInputElement>(&event).select();

@@ -2,6 +2,13 @@
 
 /// Names as people say them. A flag that is not here goes by vLLM's name.
 const NAMES: &[(&str, &str)] = &[
+    ("model", "Model"),
+    ("gpu", "GPU"),
+    ("dtype", "Activations"),
+    ("quantization", "Weights"),
+    ("kv-cache-dtype", "KV cache"),
+    ("enable-expert-parallel", "Expert parallel"),
+    ("data-parallel-size", "Data parallel"),
     ("max-model-len", "Context length"),
     ("max-num-batched-tokens", "Tokens per pass"),
     ("max-num-scheduled-tokens", "Scheduled tokens per pass"),

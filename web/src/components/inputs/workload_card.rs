@@ -20,7 +20,9 @@ const REPORT: [&str; 2] = ["metric-percentiles", "percentile-metrics"];
 pub(super) fn WorkloadCard() -> impl IntoView {
     let state = expect_context::<AppState>();
     let num_changed = Memo::new(move |_| {
-        state.scenario.with(|scenario| scenario.given().filter(|(flag, _)| flag.part != Part::Engine).count())
+        state.scenario.with(|scenario| {
+            scenario.given().filter(|(flag, _)| matches!(flag.part, Part::Workload | Part::Report)).count()
+        })
     });
     let shown = Memo::new(move |_| state.scenario.with(fields));
     let num_changed_more = Memo::new(move |_| {
@@ -56,7 +58,7 @@ pub(super) fn WorkloadCard() -> impl IntoView {
 fn is_preset(scenario: &Scenario, preset: &Preset) -> bool {
     let given: Vec<(&str, &str)> = scenario
         .given()
-        .filter(|(flag, _)| flag.part != Part::Engine)
+        .filter(|(flag, _)| matches!(flag.part, Part::Workload | Part::Report))
         .map(|(flag, value)| (flag.name, value))
         .collect();
     given.len() == preset.flags.len() && given.iter().all(|flag| preset.flags.contains(flag))

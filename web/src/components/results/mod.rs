@@ -85,7 +85,7 @@ fn Example() -> impl IntoView {
         <Show when=move || state.is_example.get()>
             <p class="muted results-example" data-testid="example-line">
                 <span class="chip">"Example data"</span>
-                " Drop your own profile anywhere, or paste your "
+                " Choose model and GPU, drop a config.json, or paste your "
                 <code class="mono">"vllm serve"</code> " command."
             </p>
         </Show>

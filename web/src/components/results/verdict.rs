@@ -78,7 +78,11 @@ pub(crate) fn Provenance(
 ) -> impl IntoView {
     let state = expect_context::<AppState>();
     let card = shown.part(|answer| answer.profile.clone());
-    let is_own = move || state.profile.with(|choice| choice.as_ref().is_some_and(|c| c.origin != Origin::Gallery));
+    let is_own = move || {
+        state
+            .profile
+            .with(|choice| choice.as_ref().is_some_and(|c| matches!(c.origin, Origin::Dropped(_) | Origin::Link)))
+    };
     view! {
         <aside class="provenance" aria-label="What the answer rests on" data-testid="provenance">
             {move || {

@@ -1,0 +1,59 @@
+//! Profiles composed beside the page, in a module of its own: a first visit needs none of it, and it is as large as a
+//! third of the page. `www/composer.js` is the worker around it.
+
+mod packs;
+
+use js_sys::{Array, Uint8Array};
+use packs::{Packs, Recipe};
+use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
+
+/// Answers the page's questions inside its worker.
+#[wasm_bindgen]
+#[derive(Debug, Default)]
+pub struct Composer {
+    packs: Packs,
+}
+
+#[wasm_bindgen]
+impl Composer {
+    /// A composer that has no pack.
+    #[wasm_bindgen(constructor)]
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Keeps a pack under a name. With the key of a GPU that nobody measured, `content` is that of the nearest, and is
+    /// moved. Returns the GPU's name.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn keep(&mut self, key: &str, content: &[u8]) -> Result<String, JsValue> {
+        self.packs.keep(key, content).map_err(JsValue::from)
+    }
+
+    /// Name and file of a profile: `flags` are names and values by turns, a switch's value being null.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn compose(&self, flags: &Array, model: &str, config: &[u8], pack: &str) -> Result<Array, JsValue> {
+        let (name, file) = self.packs.compose(&recipe(flags, model, config, pack)).map_err(JsValue::from)?;
+        Ok(Array::of2(&name.into(), &Uint8Array::from(file.as_slice()).into()))
+    }
+
+    /// Why vLLM would not start, empty if it would, and whether that is for want of memory.
+    #[must_use]
+    pub fn fit(&self, flags: &Array, model: &str, config: &[u8], pack: &str) -> Array {
+        let (fault, is_too_small) = self.packs.fit(&recipe(flags, model, config, pack));
+        Array::of2(&fault.into(), &is_too_small.into())
+    }
+}
+
+fn recipe(flags: &Array, model: &str, config: &[u8], pack: &str) -> Recipe {
+    let texts: Vec<Option<String>> = flags.iter().map(|text| text.as_string()).collect();
+    let flags = texts.chunks(2).filter_map(|pair| match pair {
+        [Some(name), value] => Some((name.clone(), value.clone())),
+        _ => None,
+    });
+    Recipe { flags: flags.collect(), model: model.to_owned(), config: config.to_vec(), pack: pack.to_owned() }
+}

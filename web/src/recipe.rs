@@ -1,0 +1,95 @@
+//! What the form says of model and GPU: all that a profile is composed of.
+
+use sim_core::scenario::{Composition, Part, Scenario};
+
+use crate::state::OwnFile;
+
+/// What the worker calls the pack of the user's own.
+pub(crate) const OWN_PACK: &str = "own";
+
+/// The flags that decide about a profile, and the user's own model and GPU.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Recipe {
+    flags: Vec<(String, Option<String>)>,
+    pub(crate) model: Option<OwnFile>,
+    pub(crate) gpu: Option<OwnFile>,
+}
+
+/// Whether a profile depends on a flag.
+fn is_of_recipe(part: Part, name: &str) -> bool {
+    part == Part::Model || name == "tensor-parallel-size"
+}
+
+impl Recipe {
+    /// That of a form.
+    pub(crate) fn new(scenario: &Scenario, model: Option<OwnFile>, gpu: Option<OwnFile>) -> Self {
+        let given = scenario.given().filter(|(flag, _)| is_of_recipe(flag.part, flag.name));
+        Self { flags: given.map(|(flag, value)| flag.written(value)).collect(), model, gpu }
+    }
+
+    /// The flags, as [`Scenario::flags`] gives them.
+    pub(crate) fn flags(&self) -> Vec<(String, Option<String>)> {
+        self.flags.clone()
+    }
+
+    /// What is to be composed.
+    pub(crate) fn composition(&self) -> Option<Composition> {
+        let flags = self.flags.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
+        // Without any flag there is nothing to compose, but one that says what holds anyway.
+        let one = [("tensor-parallel-size", Some("1"))];
+        let scenario = Scenario::from_flags(one.into_iter().chain(flags)).unwrap_or_default();
+        scenario.composition()
+    }
+
+    /// Whether it says nothing: then the profile is the first visit's, which is there already.
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether it is these flags and no more.
+    pub(crate) fn has_flags(&self, flags: &[(&str, String)]) -> bool {
+        let is_own = |(name, value): &(String, Option<String>)| {
+            flags.iter().any(|(flag, given)| flag == name && Some(given) == value.as_ref())
+        };
+        self.model.is_none() && self.gpu.is_none() && self.flags.len() == flags.len() && self.flags.iter().all(is_own)
+    }
+
+    /// Whether it is the same but for the number of GPUs.
+    pub(crate) fn is_but_for_number(&self, other: &Self) -> bool {
+        let rest = |recipe: &Self| {
+            let is_rest = |flag: &&(String, Option<String>)| flag.0 != "tensor-parallel-size";
+            recipe.flags.iter().filter(is_rest).cloned().collect::<Vec<_>>()
+        };
+        rest(self) == rest(other) && self.model == other.model && self.gpu == other.gpu
+    }
+
+    /// The model's name.
+    pub(crate) fn model_name(&self) -> String {
+        self.composition().map_or_else(String::new, |composition| composition.model_name().to_owned())
+    }
+
+    /// What the worker calls the pack.
+    pub(crate) fn pack_key(&self) -> String {
+        if self.gpu.is_some() {
+            return OWN_PACK.to_owned();
+        }
+        self.composition().map_or_else(String::new, |composition| composition.gpu_key().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(flags: &[(&str, &str)]) -> Recipe {
+        let flags = flags.iter().map(|&(flag, value)| (flag, Some(value)));
+        Recipe::new(&Scenario::from_flags(flags).expect("known flags"), None, None)
+    }
+
+    #[test]
+    fn a_workload_changes_nothing_of_it() {
+        assert_eq!(recipe(&[("request-rate", "3"), ("max-num-seqs", "4")]), Recipe::default());
+        assert_ne!(recipe(&[("tensor-parallel-size", "2")]), Recipe::default());
+        assert_ne!(recipe(&[("kv-cache-dtype", "fp8")]), Recipe::default());
+    }
+}

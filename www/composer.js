@@ -1,0 +1,31 @@
+// Composes profiles: a module of its own, fetched when a model or GPU is chosen. Messages are answered in their order.
+//
+//   { id, what: "keep", key, content }                       answered by { id, label }
+//   { id, what: "compose", flags, model, config, pack }      answered by { id, name, file }
+//   { id, what: "fit", flags, model, config, pack }          answered by { id, fault, isTooSmall }
+//
+// What cannot be done is answered by { id, error }. A fault of the module itself is the worker's "error" event.
+import init, { Composer } from "./pkg/composer/composer.js";
+
+const composer = init().then(() => new Composer());
+
+function answer(composer, { what, key, content, flags, model, config, pack }) {
+  if (what === "keep") return { label: composer.keep(key, content) };
+  if (what === "fit") {
+    const [fault, isTooSmall] = composer.fit(flags, model, config, pack);
+    return { fault, isTooSmall };
+  }
+  const [name, file] = composer.compose(flags, model, config, pack);
+  return { name, file };
+}
+
+onmessage = async ({ data }) => {
+  const { id } = data;
+  try {
+    postMessage({ id, ...answer(await composer, data) });
+  } catch (error) {
+    // Refusals are texts; anything else is no answer, but a fault.
+    if (typeof error === "string") postMessage({ id, error });
+    else reportError(error);
+  }
+};
