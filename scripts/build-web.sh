@@ -15,18 +15,18 @@ export PATH="$PWD/.tools/bin:$PWD/.tools/node_modules/.bin:$PATH"
 export RUSTFLAGS="--cfg erase_components ${RUSTFLAGS:-}"
 
 # The compiler knows what has changed; the two programs after it would do their work again each time.
-build() { # crate, its folder: wasm-pack optimises every module of a folder, so that each has its own
-    local crate=$1 folder=$2 module stamp
+build() { # crate, where it lies, its folder: wasm-pack optimises every module of a folder, so that each has its own
+    local crate=$1 source=$2 folder=$3 module stamp
     cargo build --quiet --locked -p "$crate" --lib --target wasm32-unknown-unknown --profile web
     module=${CARGO_TARGET_DIR:-target}/wasm32-unknown-unknown/web/$crate.wasm
-    stamp=$(cat "$module" "$crate/Cargo.toml" scripts/wasm-tools.sh Cargo.lock | cksum)
+    stamp=$(cat "$module" "$source/Cargo.toml" scripts/wasm-tools.sh Cargo.lock | cksum)
     if [ ! -e "www/$folder/${crate}_bg.wasm" ] || [ "$stamp" != "$(cat "target/$crate-built.txt" 2>/dev/null)" ]; then
         # Always no-install: the normal mode calls rustup by itself.
-        wasm-pack --quiet build "$crate" --mode no-install --target web --no-typescript --no-pack --out-dir "../www/$folder" \
+        wasm-pack --quiet build "$source" --mode no-install --target web --no-typescript --no-pack --out-dir "$PWD/www/$folder" \
             --out-name "$crate" --profile web -- --locked
         echo "$stamp" >"target/$crate-built.txt"
     fi
 }
-build web pkg
-build composer pkg/composer
+build web web pkg
+build composer web/composer pkg/composer
 node scripts/first-load.mjs write

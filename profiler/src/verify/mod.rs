@@ -11,6 +11,7 @@ pub(crate) mod recorded_trace;
 pub(crate) mod replay;
 pub(crate) mod published;
 mod published_flags;
+mod published_report;
 pub(crate) mod run;
 mod run_drafts;
 pub(crate) mod tokens;

@@ -10,7 +10,6 @@
 //! one engine has under way. That engine is simulated.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -29,6 +28,7 @@ use crate::import::version::Version;
 use crate::simulate::library;
 
 use super::published_flags::{self, Flags};
+use super::published_report::{Outcome, Report};
 
 /// Longest list that is read.
 pub(crate) const MAX_BYTES: usize = 8 << 20;
@@ -54,27 +54,20 @@ pub(crate) enum Part {
 /// A configuration.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
-    id: String,
-    model: String,
+    pub(super) id: String,
+    pub(super) model: String,
     system: String,
     /// `fp8`, `fp4`, `int4`, or nothing for 16 bits.
     precision: String,
     version: Option<Version>,
     is_inferencex: bool,
     flags: Flags,
-    input: u32,
-    output: u32,
+    pub(super) input: u32,
+    pub(super) output: u32,
     /// Requests under way on one engine.
-    concurrency: u32,
+    pub(super) concurrency: u32,
     pub(crate) setup: Setup,
     measured: [f64; 2],
-}
-
-/// A configuration and what came of it.
-#[derive(Debug)]
-struct Outcome {
-    row: Row,
-    result: Result<Vec<Compared>>,
 }
 
 /// Reads the rows of vLLM without disaggregation that belong to `part`.
@@ -156,7 +149,9 @@ fn row(fields: &Fields<'_>) -> Result<Row> {
     }
     let (model, system) = (fields.text("model_path")?, fields.text("system")?);
     let precision = fields.text("precision")?;
-    let is_inferencex = source.contains("measured=") && !source.contains("gtl_job_id") || source.contains("db-dump") || source.contains("gap-analysis");
+    let is_inferencex = source.contains("measured=") && !source.contains("gtl_job_id")
+        || source.contains("db-dump")
+        || source.contains("gap-analysis");
     let input = fields.at_least_one("isl")?;
     let day = source.split("measured=").nth(1).and_then(|rest| rest.get(..10)).unwrap_or("2026-04-03");
     let name = if is_inferencex { model.rsplit('/').next().unwrap_or(model) } else { "" };
@@ -195,7 +190,7 @@ fn fnv1a(text: &str) -> u64 {
 
 impl Row {
     /// Model, GPU and number format, for the table.
-    fn cell(&self) -> (String, String, String) {
+    pub(super) fn cell(&self) -> (String, String, String) {
         let name = self.model.rsplit('/').next().unwrap_or(&self.model).to_owned();
         let precision = if self.precision.is_empty() { "bf16" } else { &self.precision };
         (name, packs::key_of(&self.system).unwrap_or(&self.system).to_owned(), precision.to_owned())
@@ -208,7 +203,8 @@ impl Row {
         engine.set("tensor-parallel-size", Some(&self.setup.tensor_parallel_size.to_string()))?;
         engine.set("no-enable-prefix-caching", None)?;
         engine.set("max-model-len", Some(&(self.input + self.output + 64).to_string()))?;
-        let is_async = self.is_inferencex || Version::parse("0.14").is_some_and(|first| self.version.as_ref().is_none_or(|own| *own >= first));
+        let is_async = self.is_inferencex
+            || Version::parse("0.14").is_some_and(|first| self.version.as_ref().is_none_or(|own| *own >= first));
         engine.set(if is_async { "async-scheduling" } else { "no-async-scheduling" }, None)?;
         let mut random = Pcg64::stream(0, "published");
         let mut length = |longest: u32| {
@@ -292,118 +288,6 @@ pub(crate) fn run(rows: &[Row]) -> Result<Report> {
     let mut outcomes = outcomes.into_inner().unwrap_or_default();
     outcomes.sort_by_key(|(place, _)| *place);
     Ok(Report { outcomes: outcomes.into_iter().map(|(_, outcome)| outcome).collect() })
-}
-
-/// What came of all rows.
-#[derive(Debug)]
-pub(crate) struct Report {
-    outcomes: Vec<Outcome>,
-}
-
-/// Errors of a cell.
-#[derive(Debug, Default, Clone)]
-struct Errors {
-    num_rows: u32,
-    /// TTFT, TPOT.
-    of: [Vec<f64>; 2],
-}
-
-impl Errors {
-    fn add(&mut self, outcome: &Outcome) {
-        self.num_rows += 1;
-        for compared in outcome.result.iter().flatten() {
-            let place = usize::from(compared.metric.latency == Latency::Tpot);
-            self.of[place].push(compared.error());
-        }
-    }
-
-    fn line(&self) -> String {
-        let mean = |values: &[f64]| 100.0 * values.iter().sum::<f64>() / values.len().max(1) as f64;
-        let sizes = |values: &[f64]| values.iter().map(|value| value.abs()).collect::<Vec<f64>>();
-        let [ttft, tpot] = &self.of;
-        format!(
-            "{:>5} {:>9} {:>9.1} {:>+8.1} {:>9.1} {:>+8.1}",
-            self.num_rows,
-            tpot.len(),
-            mean(&sizes(ttft)),
-            mean(ttft),
-            mean(&sizes(tpot)),
-            mean(tpot)
-        )
-    }
-}
-
-impl Report {
-    /// Rows that were answered, and mean sizes of the errors of TTFT and TPOT, as shares.
-    #[cfg(test)]
-    fn summary(&self) -> (usize, [f64; 2]) {
-        let mut errors = Errors::default();
-        self.outcomes.iter().for_each(|outcome| errors.add(outcome));
-        let mean = |values: &[f64]| values.iter().map(|value| value.abs()).sum::<f64>() / values.len().max(1) as f64;
-        (errors.of[1].len(), [mean(&errors.of[0]), mean(&errors.of[1])])
-    }
-
-    /// A table by model, GPU and number format.
-    pub(crate) fn table(&self) -> Result<String> {
-        let mut cells: BTreeMap<(String, String, String), Errors> = BTreeMap::new();
-        let mut models: BTreeMap<String, Errors> = BTreeMap::new();
-        let mut all = Errors::default();
-        let mut refusals: BTreeMap<String, u32> = BTreeMap::new();
-        for outcome in &self.outcomes {
-            let cell = outcome.row.cell();
-            models.entry(cell.0.clone()).or_default().add(outcome);
-            cells.entry(cell).or_default().add(outcome);
-            all.add(outcome);
-            if let Err(error) = &outcome.result {
-                *refusals.entry(format!("{}: {error:#}", outcome.row.model)).or_default() += 1;
-            }
-        }
-        let mut text = String::new();
-        writeln!(text, "{:<52} {:>5} {:>9} {:>18} {:>18}", "", "rows", "answered", "mean TTFT, error %", "mean TPOT, error %")?;
-        writeln!(text, "{:<52} {:>5} {:>9} {:>9} {:>8} {:>9} {:>8}", "model, GPU, format", "", "", "size", "bias", "size", "bias")?;
-        for ((model, gpu, format), errors) in &cells {
-            writeln!(text, "{:<52} {}", format!("{model} {gpu} {format}"), errors.line())?;
-        }
-        writeln!(text)?;
-        for (model, errors) in &models {
-            writeln!(text, "{model:<52} {}", errors.line())?;
-        }
-        writeln!(text, "{:<52} {}", "all", all.line())?;
-        for (refusal, count) in &refusals {
-            writeln!(text, "not answered, {count} rows: {refusal}")?;
-        }
-        Ok(text)
-    }
-
-    /// A line for each row: for looking closer.
-    pub(crate) fn rows(&self) -> Result<String> {
-        let mut text = String::new();
-        for outcome in &self.outcomes {
-            let row = &outcome.row;
-            let (model, gpu, format) = row.cell();
-            write!(
-                text,
-                "{model},{gpu},{format},tp{} dp{} ep{},{},{},{}",
-                row.setup.tensor_parallel_size,
-                row.setup.data_parallel_size,
-                u8::from(row.setup.enable_expert_parallel),
-                row.input,
-                row.output,
-                row.concurrency
-            )?;
-            match &outcome.result {
-                Ok(compared) => {
-                    for one in compared {
-                        let (measured, simulated) = (one.measured, one.simulated);
-                        write!(text, ",{measured:.2},{simulated:.2},{:+.1}", 100.0 * one.error())?;
-                    }
-                    writeln!(text, ",{}", row.id)?;
-                }
-                Err(error) => writeln!(text, ",{error:#},{}", row.id)?,
-            }
-        }
-        Ok(text)
-    }
 }
 
 #[cfg(test)]

@@ -28,9 +28,7 @@ pub(super) fn of(model: &str, system: &str, precision: &str, day: &str, input: u
     let twice_the_prompt = Flags { has_fp8_cache: true, max_num_batched_tokens: 2 * input, ..DEFAULTS };
     match model {
         // The scripts ask for an fp8 cache on Hopper, too, but the runs had not one: see compose/host.rs.
-        "Llama-3.1-70B" | "gpt-oss-120b" => {
-            Flags { has_fp8_cache: is_blackwell, ..DEFAULTS }
-        }
+        "Llama-3.1-70B" | "gpt-oss-120b" => Flags { has_fp8_cache: is_blackwell, ..DEFAULTS },
         "MiniMax-M2.5" if is_blackwell && (precision == "fp4" || day >= "2026-04-03") => twice_the_prompt,
         "MiniMax-M2.5" if is_blackwell => Flags { gpu_memory_utilization: "0.95", shares_experts: true, ..DEFAULTS },
         "MiniMax-M2.5" if system.starts_with("h200") => {

@@ -10,8 +10,8 @@ use super::states::{self, StateTimes};
 use crate::batch::AttentionSpan;
 use crate::math;
 use crate::models::shape::{AttentionShape, Mixer};
-use crate::operators::attention::{FoundAttention, HeadsOnRank, work};
 use crate::operators::Gpu;
+use crate::operators::attention::{FoundAttention, HeadsOnRank, work};
 use crate::operators::grid::TimeGrid;
 
 /// Layers that look equally far back, with the states of a model beside those that look at everything.
@@ -89,7 +89,10 @@ impl Attention {
     /// So many requests with one new token over `context` tokens each, in all layers, in microseconds; the nearest that was
     /// measured.
     pub(super) fn decode_us(&self, num_seqs: u32, context: u32) -> f64 {
-        let spans = self.spans.iter().map(|(span, kind)| kind.nearest_decode_us(num_seqs, span.num_attended_tokens(context, 1)));
+        let spans = self
+            .spans
+            .iter()
+            .map(|(span, kind)| kind.nearest_decode_us(num_seqs, span.num_attended_tokens(context, 1)));
         self.full.nearest_decode_us(num_seqs, context) + spans.sum::<f64>()
     }
 
@@ -128,7 +131,12 @@ impl Attention {
         self.kernels.clone_from(&found.kernels);
         self.distance = math::max(self.distance, found.distance);
         self.query_heads_per_key_head = f64::from(heads.num_heads) / f64::from(heads.num_kv_heads);
-        let layers = Heads { num_layers, found, span: math::u32_to_f64(span), query_width: math::u32_to_f64(heads.num_heads) * math::u32_to_f64(heads.head_dim) };
+        let layers = Heads {
+            num_layers,
+            found,
+            span: math::u32_to_f64(span),
+            query_width: math::u32_to_f64(heads.num_heads) * math::u32_to_f64(heads.head_dim),
+        };
         match shape.span {
             None => self.full.heads.push(layers),
             Some(span) => match self.spans.iter_mut().find(|(other, _)| *other == span) {

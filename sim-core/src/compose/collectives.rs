@@ -19,7 +19,8 @@ pub(super) fn all_reduce(pack: &Pack, ranks: u32) -> Result<Series, ComposeError
     let nccl = carried(pack, Operator::NcclAllReduce, ranks);
     match (own, nccl) {
         (Some(own), Some(nccl)) => {
-            Ok(own.map(|count, time| if 2.0 * count > CUSTOM_MAX_BYTES { math::min(time, nccl.at(count)) } else { time }))
+            Ok(own
+                .map(|count, time| if 2.0 * count > CUSTOM_MAX_BYTES { math::min(time, nccl.at(count)) } else { time }))
         }
         (Some(only), None) | (None, Some(only)) => Ok(only),
         (None, None) => Err(ComposeError::Operator { operator: "all-reduces", gpu: pack.gpu.label.clone() }),
@@ -38,7 +39,8 @@ fn carried(pack: &Pack, operator: Operator, ranks: u32) -> Option<Series> {
     let table = pack.curves.iter().find(|table| table.operator == operator)?;
     let of = |shape: &alloc::vec::Vec<u32>| shape.first().copied().unwrap_or(0);
     let nearest = |wanted: u32| {
-        let place = (0..table.shapes.len()).min_by_key(|&place| table.shapes.get(place).map_or(u32::MAX, |shape| of(shape).abs_diff(wanted)))?;
+        let place = (0..table.shapes.len())
+            .min_by_key(|&place| table.shapes.get(place).map_or(u32::MAX, |shape| of(shape).abs_diff(wanted)))?;
         Some((of(table.shapes.get(place)?), Series::of_row(&table.counts, table.time_us.get(place)?)?))
     };
     let (measured, series) = nearest(ranks)?;
@@ -49,5 +51,9 @@ fn carried(pack: &Pack, operator: Operator, ranks: u32) -> Option<Series> {
     let sent = ((to - 1.0) / to) / ((from - 1.0) / from);
     let steps = if pack.gpu.links == Links::Pcie { (to - 1.0) / (from - 1.0) } else { 1.0 };
     let launch = series.times_us().first().copied().unwrap_or(0.0);
-    Some(series.map(|_, time| launch * math::max(steps, 1.0) + math::max(time - launch, 0.0) * sent * math::max(steps, 1.0)))
+    Some(
+        series.map(|_, time| {
+            launch * math::max(steps, 1.0) + math::max(time - launch, 0.0) * sent * math::max(steps, 1.0)
+        }),
+    )
 }

@@ -47,7 +47,12 @@ pub(super) fn drafter(
         model: None,
         kv_cache_layers: kept.layers.iter().map(KvCacheLayers::from).collect(),
         memory: Bytes { bytes: 0, basis: Basis::Derived, reason: "It has no weights.".to_string() },
-        first_run: OverTokens { num_tokens: vec![1, 1 << 16], time_us: vec![NGRAM_US; 2], num_samples: None, spread_us: None },
+        first_run: OverTokens {
+            num_tokens: vec![1, 1 << 16],
+            time_us: vec![NGRAM_US; 2],
+            num_samples: None,
+            spread_us: None,
+        },
         next_run: None,
     };
     if matches!(method, SpeculativeMethod::Ngram | SpeculativeMethod::NgramGpu) {
@@ -65,14 +70,16 @@ pub(super) fn drafter(
     }
     let attention = Attention::new(&draft, is_fp8)?;
     let gpu = &parts.pack.gpu;
-    let of_requests = |requests: u32| attention.decode_us(requests, CONTEXT) + layers.head.at(math::u32_to_f64(requests));
+    let of_requests =
+        |requests: u32| attention.decode_us(requests, CONTEXT) + layers.head.at(math::u32_to_f64(requests));
     let first = |tokens: u32| layers.at(tokens, gpu) + of_requests((tokens / (1 + drafts)).max(1));
     let next = |requests: u32| layers.at(requests, gpu) + of_requests(requests);
     let num_tokens: Vec<u32> = TOKENS.into_iter().filter(|&tokens| layers.encloses(tokens)).collect();
     let time_us = rising(num_tokens.iter().map(|&tokens| first(tokens)));
     drafter.first_run = OverTokens { num_tokens, time_us, num_samples: None, spread_us: None };
     let time_us = rising(SEQS.iter().map(|&requests| next(requests)));
-    drafter.next_run = (drafts > 1).then(|| OverSeqs { num_seqs: SEQS.to_vec(), time_us, num_samples: None, spread_us: None });
+    drafter.next_run =
+        (drafts > 1).then(|| OverSeqs { num_seqs: SEQS.to_vec(), time_us, num_samples: None, spread_us: None });
     let weights = shape.weights(&WeightSharing::tensor_parallel(parts.ranks.tensor));
     // The embedding and the logits are the model's.
     let bytes = weights.total().saturating_sub(weights.embedding).saturating_sub(weights.lm_head);
@@ -84,7 +91,12 @@ pub(super) fn drafter(
 /// A model's own layer for further tokens is like its last; its matrices are as the checkpoint has the others.
 fn own_layer(shape: &ModelShape) -> ModelShape {
     let last = shape.layers.last().map(|run| LayerRun { num_layers: 1, ..*run });
-    ModelShape { layers: last.into_iter().collect(), formats: WeightFormats { ..shape.formats }, other_parameters: 0, ..shape.clone() }
+    ModelShape {
+        layers: last.into_iter().collect(),
+        formats: WeightFormats { ..shape.formats },
+        other_parameters: 0,
+        ..shape.clone()
+    }
 }
 
 fn rising(times: impl Iterator<Item = f64>) -> Vec<f64> {

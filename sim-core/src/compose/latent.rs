@@ -74,8 +74,10 @@ pub(super) fn times(mla: &MlaShape, is_fp8: bool, parts: &Parts<'_>) -> Result<L
     let heads = parts.ranks.share(mla.num_heads);
     let found = mla.indexer.map_or_else(
         || of_block(mla, heads, is_fp8, [Operator::LatentPrompt, Operator::LatentDecode], parts.pack),
-        |_| of_block(mla, heads, is_fp8, [Operator::SparsePrompt, Operator::SparseDecode], parts.pack)
-            .or_else(|| of_block(mla, heads, is_fp8, [Operator::LatentPrompt, Operator::LatentDecode], parts.pack)),
+        |_| {
+            of_block(mla, heads, is_fp8, [Operator::SparsePrompt, Operator::SparseDecode], parts.pack)
+                .or_else(|| of_block(mla, heads, is_fp8, [Operator::LatentPrompt, Operator::LatentDecode], parts.pack))
+        },
     );
     let topk = mla.indexer.map_or(0.0, |index| math::u32_to_f64(index.topk));
     let found = found.or_else(|| of_heads(mla, heads, is_fp8, parts.pack));
@@ -85,7 +87,13 @@ pub(super) fn times(mla: &MlaShape, is_fp8: bool, parts: &Parts<'_>) -> Result<L
 }
 
 /// From blocks that were measured, in 16 bits where there are such.
-fn of_block(mla: &MlaShape, heads: u32, is_fp8: bool, operators: [Operator; 2], pack: &Pack) -> Option<(Series, TimeGrid)> {
+fn of_block(
+    mla: &MlaShape,
+    heads: u32,
+    is_fp8: bool,
+    operators: [Operator; 2],
+    pack: &Pack,
+) -> Option<(Series, TimeGrid)> {
     let format = if is_fp8 { "fp8" } else { "bfloat16" };
     let index_heads = mla.indexer.map_or(0, |index| index.num_heads);
     let nearest = |shapes: &[alloc::vec::Vec<u32>]| {
@@ -97,10 +105,14 @@ fn of_block(mla: &MlaShape, heads: u32, is_fp8: bool, operators: [Operator; 2], 
         (0..shapes.len()).min_by(|&a, &b| far(&shapes[a]).total_cmp(&far(&shapes[b])))
     };
     let curve = |format: &str| {
-        pack.curves.iter().find(|table| table.operator == operators[0] && table.format == format && table.variant == "bfloat16")
+        pack.curves
+            .iter()
+            .find(|table| table.operator == operators[0] && table.format == format && table.variant == "bfloat16")
     };
     let grid = |format: &str| {
-        pack.grids.iter().find(|table| table.operator == operators[1] && table.format == format && table.variant == "bfloat16")
+        pack.grids
+            .iter()
+            .find(|table| table.operator == operators[1] && table.format == format && table.variant == "bfloat16")
     };
     let prompts = curve(format).or_else(|| curve("bfloat16"))?;
     let decodes = grid(format).or_else(|| grid("bfloat16"))?;
@@ -120,7 +132,10 @@ fn of_block(mla: &MlaShape, heads: u32, is_fp8: bool, operators: [Operator; 2], 
     let decode = decode.map(|requests, _, time| math::max(time - sum(&projections, requests), LEAST_SHARE * time));
     let launch = decode.rows.first().and_then(|row| row.first()).copied().unwrap_or(0.0);
     let metadata = math::max(launch - MOST_LAUNCH_US, 0.0);
-    Some((prompt.map(|_, time| math::max(time - metadata, LEAST_SHARE * time)), decode.map(|_, _, time| time - metadata)))
+    Some((
+        prompt.map(|_, time| math::max(time - metadata, LEAST_SHARE * time)),
+        decode.map(|_, _, time| time - metadata),
+    ))
 }
 
 fn sum(projections: &[Series], tokens: f64) -> f64 {

@@ -10,7 +10,9 @@ use super::rank::Ranks;
 use super::setup::Setup;
 use super::{collectives, formats, states};
 use crate::math;
-use crate::models::shape::{AttentionShape, DenseMlp, ExpertsShape, LayerShape, MlaShape, Mixer, Mlp, ModelShape, StateShape, WeightFormat};
+use crate::models::shape::{
+    AttentionShape, DenseMlp, ExpertsShape, LayerShape, Mixer, MlaShape, Mlp, ModelShape, StateShape, WeightFormat,
+};
 use crate::operators::format::NumberFormat;
 use crate::operators::kinds::Operator;
 use crate::operators::products::Products;
@@ -98,7 +100,14 @@ impl Layers {
         let logits = (shape.vocab_size.div_ceil(ranks.tensor), shape.hidden_size);
         let head_format = if shape.tie_word_embeddings { WeightFormat::Unquantized } else { shape.formats.lm_head };
         let head = products.find(logits, formats::of(head_format)).ok_or_else(|| missing(pack, "matrix products"))?;
-        let mut layers = Self { terms: vec![], moved: vec![], is_beside_experts: false, head: head.series, carried: vec![], experts_carried: None };
+        let mut layers = Self {
+            terms: vec![],
+            moved: vec![],
+            is_beside_experts: false,
+            head: head.series,
+            carried: vec![],
+            experts_carried: None,
+        };
         // The embedding.
         layers.moved.push(Moved { times: 1.0, per_token: math::u32_to_f64(shape.hidden_size), is_fused: false });
         for run in &shape.layers {
@@ -167,23 +176,41 @@ impl Layers {
         self.add_in(shape, NumberFormat::Bf16, 1.0, parts)
     }
 
-    fn add_product(&mut self, shape: (u32, u32), format: WeightFormat, times: f64, parts: &Parts<'_>) -> Result<(), ComposeError> {
+    fn add_product(
+        &mut self,
+        shape: (u32, u32),
+        format: WeightFormat,
+        times: f64,
+        parts: &Parts<'_>,
+    ) -> Result<(), ComposeError> {
         self.add_in(shape, formats::of(format), times, parts)
     }
 
-    fn add_in(&mut self, shape: (u32, u32), format: NumberFormat, times: f64, parts: &Parts<'_>) -> Result<(), ComposeError> {
+    fn add_in(
+        &mut self,
+        shape: (u32, u32),
+        format: NumberFormat,
+        times: f64,
+        parts: &Parts<'_>,
+    ) -> Result<(), ComposeError> {
         let (n, k) = shape;
         if n == 0 || k == 0 {
             return Ok(());
         }
-        let found = Products::new(parts.pack).find(shape, format).ok_or_else(|| missing(parts.pack, "matrix products"))?;
+        let found =
+            Products::new(parts.pack).find(shape, format).ok_or_else(|| missing(parts.pack, "matrix products"))?;
         if found.distance > 0.0 {
             let note = format!("{n} × {k} ({:.2} octaves from the nearest that was)", found.distance);
             if !self.carried.contains(&note) {
                 self.carried.push(note);
             }
         }
-        self.terms.push(Term { series: found.series, times, per_token: 1.0, is_beside_experts: self.is_beside_experts });
+        self.terms.push(Term {
+            series: found.series,
+            times,
+            per_token: 1.0,
+            is_beside_experts: self.is_beside_experts,
+        });
         Ok(())
     }
 
@@ -225,7 +252,13 @@ impl Layers {
         Ok(())
     }
 
-    fn add_mlp(&mut self, mlp: &DenseMlp, format: WeightFormat, times: f64, parts: &Parts<'_>) -> Result<(), ComposeError> {
+    fn add_mlp(
+        &mut self,
+        mlp: &DenseMlp,
+        format: WeightFormat,
+        times: f64,
+        parts: &Parts<'_>,
+    ) -> Result<(), ComposeError> {
         let (hidden, width) = (parts.shape.hidden_size, parts.ranks.share(mlp.intermediate_size));
         let up = if mlp.is_gated { 2 * width } else { width };
         self.add_product((up, hidden), format, times, parts)?;
@@ -249,10 +282,16 @@ impl Layers {
             .ok_or_else(|| missing(pack, "experts"))?;
         if found.distance > 0.0 || !found.is_own_format {
             let what = if found.is_own_format { "" } else { " and from another number format" };
-            self.experts_carried = Some(format!("{:.2} octaves from the nearest that were measured{what}", found.distance));
+            self.experts_carried =
+                Some(format!("{:.2} octaves from the nearest that were measured{what}", found.distance));
         }
         // With data parallelism every rank's experts see the tokens of all engines.
-        self.terms.push(Term { series: found.series, times, per_token: f64::from(ranks.data), is_beside_experts: false });
+        self.terms.push(Term {
+            series: found.series,
+            times,
+            per_token: f64::from(ranks.data),
+            is_beside_experts: false,
+        });
         for width in [shape.shared_intermediate_size, shape.dense_intermediate_size] {
             if width > 0 {
                 let mlp = DenseMlp { intermediate_size: width, is_gated: shape.is_gated };
@@ -315,7 +354,8 @@ impl Layers {
             moved.times * (moving_us(tokens * moved.per_token * ACTIVATION_BYTES, gpu) - launch)
         });
         let is_counted = |term: &&Term| num_tokens > BESIDE_EXPERTS || !term.is_beside_experts;
-        let measured = self.terms.iter().filter(is_counted).map(|term| term.times * term.series.at(tokens * term.per_token));
+        let measured =
+            self.terms.iter().filter(is_counted).map(|term| term.times * term.series.at(tokens * term.per_token));
         moved.sum::<f64>() + measured.sum::<f64>()
     }
 }

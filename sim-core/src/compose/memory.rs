@@ -18,7 +18,8 @@ const RULE: &str = "the rule of models/memory.rs, whose constants were fitted to
 /// Memory of one rank.
 pub(super) fn memory(parts: &Parts<'_>, layers: &[ModelLayers], engine: &Engine, hardware: &Hardware) -> Memory {
     let (shape, ranks) = (parts.shape, parts.ranks);
-    let compute_capability = ComputeCapability::from_name(&parts.pack.gpu.compute_capability).unwrap_or(ComputeCapability::HOPPER);
+    let compute_capability =
+        ComputeCapability::from_name(&parts.pack.gpu.compute_capability).unwrap_or(ComputeCapability::HOPPER);
     let sharing = WeightSharing {
         tensor_parallel_size: ranks.tensor,
         data_parallel_size: ranks.data,
@@ -44,7 +45,11 @@ pub(super) fn memory(parts: &Parts<'_>, layers: &[ModelLayers], engine: &Engine,
         weights: Bytes {
             bytes: shape.weights(&sharing).total(),
             basis: Basis::Derived,
-            reason: format!("{} parameters, as the checkpoint's number formats store them on one of {} ranks.", shape.num_parameters(), ranks.all()),
+            reason: format!(
+                "{} parameters, as the checkpoint's number formats store them on one of {} ranks.",
+                shape.num_parameters(),
+                ranks.all()
+            ),
         },
         other_resident: estimate(other_resident(&settings), "Library workspaces and the collectives' buffers"),
         activation_peak: estimate(terms.activation_peak(&limits), "The peak of the largest pass"),
@@ -62,7 +67,8 @@ fn estimate(bytes: u64, what: &str) -> Bytes {
 
 fn kv_cache_per_token(layers: &[ModelLayers]) -> Bytes {
     let of_tokens: Vec<&ModelLayers> = layers.iter().filter(|run| !run.is_mamba()).collect();
-    let bytes = of_tokens.iter().map(|run| u64::from(run.num_layers).saturating_mul(run.bytes)).fold(0, u64::saturating_add);
+    let bytes =
+        of_tokens.iter().map(|run| u64::from(run.num_layers).saturating_mul(run.bytes)).fold(0, u64::saturating_add);
     let reason: String = "What all layers that keep tokens keep of one.".to_string();
     Bytes { bytes, basis: Basis::Derived, reason }
 }

@@ -2,7 +2,7 @@
 
 use super::error::{ComposeError, MAX_RANKS};
 use super::setup::Setup;
-use crate::models::shape::{AttentionShape, ExpertsShape, Mlp, Mixer, ModelShape};
+use crate::models::shape::{AttentionShape, ExpertsShape, Mixer, Mlp, ModelShape};
 use crate::operators::experts::ExpertsOnRank;
 
 /// How ranks share a model.
@@ -60,7 +60,9 @@ impl Ranks {
 
     fn check_mixer(self, mixer: &Mixer) -> Result<(), ComposeError> {
         match mixer {
-            Mixer::Attention(attention) | Mixer::AttentionAndState(attention, _) => self.check_heads(attention.num_heads, attention),
+            Mixer::Attention(attention) | Mixer::AttentionAndState(attention, _) => {
+                self.check_heads(attention.num_heads, attention)
+            }
             Mixer::Mla(mla) => divisible("num_attention_heads", mla.num_heads, self.tensor),
             Mixer::Nothing | Mixer::State(_) => Ok(()),
         }
@@ -71,7 +73,11 @@ impl Ranks {
         // More ranks than key heads hold copies of them.
         let (kv_heads, tensor) = (attention.num_kv_heads, self.tensor);
         let fits = kv_heads.is_multiple_of(tensor) || tensor.is_multiple_of(kv_heads.max(1));
-        if fits { Ok(()) } else { Err(ComposeError::Indivisible { field: "num_key_value_heads", value: kv_heads, ranks: tensor }) }
+        if fits {
+            Ok(())
+        } else {
+            Err(ComposeError::Indivisible { field: "num_key_value_heads", value: kv_heads, ranks: tensor })
+        }
     }
 
     fn check_mlp(self, mlp: &Mlp) -> Result<(), ComposeError> {
@@ -83,7 +89,11 @@ impl Ranks {
                 if experts.num_experts >= self.of_experts() {
                     Ok(())
                 } else {
-                    Err(ComposeError::Indivisible { field: "num_experts", value: experts.num_experts, ranks: self.of_experts() })
+                    Err(ComposeError::Indivisible {
+                        field: "num_experts",
+                        value: experts.num_experts,
+                        ranks: self.of_experts(),
+                    })
                 }
             }
             Mlp::Experts(experts) => divisible("moe_intermediate_size", experts.intermediate_size, self.of_experts()),

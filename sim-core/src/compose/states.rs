@@ -61,7 +61,11 @@ pub(super) fn products(state: &StateShape, hidden: u32, ranks: Ranks) -> Vec<(u3
             let mut shapes = vec![(share(3 * width), hidden), (share(num_heads), hidden), (hidden, share(width))];
             // The decay's two matrices of the rank of a head, and the output gate's.
             shapes.extend([(head_dim, hidden), (share(width), head_dim)]);
-            shapes.extend(if has_full_gate { vec![(share(width), hidden)] } else { vec![(head_dim, hidden), (share(width), head_dim)] });
+            shapes.extend(if has_full_gate {
+                vec![(share(width), hidden)]
+            } else {
+                vec![(head_dim, hidden), (share(width), head_dim)]
+            });
             shapes
         }
         StateShape::Mamba1 { intermediate_size, state_size, time_step_rank, .. } => vec![
@@ -71,7 +75,10 @@ pub(super) fn products(state: &StateShape, hidden: u32, ranks: Ranks) -> Vec<(u3
             (hidden, share(intermediate_size)),
         ],
         StateShape::Mamba2 { intermediate_size, num_heads, num_groups, state_size, .. } => {
-            vec![(share(2 * intermediate_size + 2 * num_groups * state_size + num_heads), hidden), (hidden, share(intermediate_size))]
+            vec![
+                (share(2 * intermediate_size + 2 * num_groups * state_size + num_heads), hidden),
+                (hidden, share(intermediate_size)),
+            ]
         }
         StateShape::ShortConv { width, .. } => vec![(share(3 * width), hidden), (hidden, share(width))],
     }
@@ -82,7 +89,9 @@ pub(super) fn output_width(state: &StateShape, ranks: Ranks) -> u32 {
     ranks.share(match *state {
         StateShape::GatedDeltaNet { num_value_heads, value_head_dim, .. } => num_value_heads * value_head_dim,
         StateShape::KimiDelta { num_heads, head_dim, .. } => num_heads * head_dim,
-        StateShape::Mamba1 { intermediate_size, .. } | StateShape::Mamba2 { intermediate_size, .. } => intermediate_size,
+        StateShape::Mamba1 { intermediate_size, .. } | StateShape::Mamba2 { intermediate_size, .. } => {
+            intermediate_size
+        }
         StateShape::ShortConv { width, .. } => width,
     })
 }
@@ -107,7 +116,9 @@ fn sizes(state: &StateShape, ranks: Ranks) -> (f64, f64) {
             let inputs = product(2, intermediate_size, 1) + product(2, num_groups, state_size);
             (share(product(1, intermediate_size, state_size)), share(inputs))
         }
-        StateShape::ShortConv { width, conv_kernel } => (share(product(1, width, conv_kernel)), share(product(4, width, 1))),
+        StateShape::ShortConv { width, conv_kernel } => {
+            (share(product(1, width, conv_kernel)), share(product(4, width, 1)))
+        }
     }
 }
 
@@ -146,7 +157,10 @@ fn carried(pack: &Pack, operators: [Operator; 2], heads: &[u32]) -> Option<[Seri
         let series = Series::of_row(&table.counts, table.time_us.get(place)?)?;
         let ratio = f64::from(*heads.last()?) / f64::from(*table.shapes.get(place)?.last()?);
         let launch = series.times_us().first().copied().unwrap_or(0.0);
-        Some(series.map(|_, time| if far(&table.shapes[place]) < 1e-12 { time } else { launch + (time - launch) * ratio }))
+        Some(
+            series
+                .map(|_, time| if far(&table.shapes[place]) < 1e-12 { time } else { launch + (time - launch) * ratio }),
+        )
     };
     Some([one(operators[0])?, one(operators[1])?])
 }

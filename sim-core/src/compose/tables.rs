@@ -11,7 +11,8 @@ use super::mixed;
 use crate::batch::AttentionSpan;
 use crate::math;
 use crate::profile::schema::{
-    DecodeAttention, OverSeqs, OverTokens, PrefillAttention, SpanAttention, SpanKind, StepTimeTables, VerificationAttention,
+    DecodeAttention, OverSeqs, OverTokens, PrefillAttention, SpanAttention, SpanKind, StepTimeTables,
+    VerificationAttention,
 };
 
 /// Tokens of a pass.
@@ -30,7 +31,11 @@ const PREFIXES: [u32; 8] = [0, 512, 1024, 2048, 4096, 8192, 12288, 15360];
 ///
 /// # Errors
 /// [`ComposeError::Operator`] if its operators were measured at no two common points.
-pub(super) fn tables(layers: &Layers, attention: &Attention, parts: &Parts<'_>) -> Result<StepTimeTables, ComposeError> {
+pub(super) fn tables(
+    layers: &Layers,
+    attention: &Attention,
+    parts: &Parts<'_>,
+) -> Result<StepTimeTables, ComposeError> {
     let full = &attention.full;
     let mut spans = Vec::with_capacity(attention.spans.len());
     for (span, kind) in &attention.spans {
@@ -133,7 +138,8 @@ fn verifications(kind: &Kind, parts: &Parts<'_>) -> Result<Vec<VerificationAtten
 fn prefill_attention(kind: &Kind, span: Option<u32>, parts: &Parts<'_>) -> Result<PrefillAttention, ComposeError> {
     let longest = kind.longest_prompt();
     // Layers of a span see at most so many earlier tokens.
-    let mut prefixes: Vec<u32> = PREFIXES.into_iter().filter(|&prefix| span.is_none_or(|span| prefix < span - 1)).collect();
+    let mut prefixes: Vec<u32> =
+        PREFIXES.into_iter().filter(|&prefix| span.is_none_or(|span| prefix < span - 1)).collect();
     if let Some(span) = span.filter(|&span| span > 1) {
         prefixes.push(span - 1);
     }

@@ -49,7 +49,12 @@ impl HeadsOnRank {
     pub fn find(&self, pack: &Pack) -> Option<FoundAttention> {
         let (prompt, prompt_distance, kernels) = self.prompt(pack)?;
         let (decode, decode_distance) = self.decode(pack)?;
-        Some(FoundAttention { prompt, decode, distance: math::max(prompt_distance, decode_distance), kernels: kernels.to_vec() })
+        Some(FoundAttention {
+            prompt,
+            decode,
+            distance: math::max(prompt_distance, decode_distance),
+            kernels: kernels.to_vec(),
+        })
     }
 
     /// Octaves to measured sizes; heads of keys and their width count double, as they decide about kernels.

@@ -37,14 +37,7 @@ pub struct ExpertsOnRank {
 
 impl ExpertsOnRank {
     fn sizes(&self) -> [u32; 6] {
-        [
-            self.hidden_size,
-            self.intermediate_size,
-            self.num_experts_per_tok,
-            self.num_experts,
-            self.slices,
-            self.shares,
-        ]
+        [self.hidden_size, self.intermediate_size, self.num_experts_per_tok, self.num_experts, self.slices, self.shares]
     }
 
     pub(super) fn of_sizes(sizes: &[u32]) -> Option<Self> {

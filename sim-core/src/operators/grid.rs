@@ -69,7 +69,8 @@ impl TimeGrid {
     #[must_use]
     pub fn one_request_us(&self, context_tokens: f64) -> f64 {
         let Some(row) = self.rows.first() else { return 0.0 };
-        let points: Vec<f64> = self.context_tokens.iter().map(|&tokens| math::u32_to_f64(tokens)).take(row.len()).collect();
+        let points: Vec<f64> =
+            self.context_tokens.iter().map(|&tokens| math::u32_to_f64(tokens)).take(row.len()).collect();
         let upper = points.partition_point(|&start| start < context_tokens);
         match (upper.checked_sub(1), points.get(upper)) {
             (None, _) => row.first().copied().unwrap_or(0.0),

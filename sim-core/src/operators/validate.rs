@@ -172,7 +172,11 @@ fn row_times(row: &[Option<f64>], wanted: usize, path: &str, faults: &mut Faults
         faults.require(
             *time > 0.0 && *time >= before && *time <= MAX_TIME_US,
             || path.to_string(),
-            || format!("{time:?} must be above 0, at least {before:?}, the time before it, and at most {MAX_TIME_US:?}"),
+            || {
+                format!(
+                    "{time:?} must be above 0, at least {before:?}, the time before it, and at most {MAX_TIME_US:?}"
+                )
+            },
         );
         before = *time;
     }

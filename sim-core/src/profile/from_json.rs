@@ -15,9 +15,9 @@ use super::schema::{
     PrefillCheckpoint, Profile, Provenance, ProvenanceKind, ReportedBlocks, Source, TimeRange,
 };
 use super::schema_tables::{
-    DecodeAttention, Drafter, FrontEnd, Host, MixedBatch, MixedSample, OutputLatency, OutsideGraphs, OverSeqs, OverTokens, PassCost,
-    PrefillAttention, RequestLatency, Smoothing, SpanAttention, SpanKind, StepTimeTables, Validation, ValidationRun,
-    ValidationStep, VerificationAttention,
+    DecodeAttention, Drafter, FrontEnd, Host, MixedBatch, MixedSample, OutputLatency, OutsideGraphs, OverSeqs,
+    OverTokens, PassCost, PrefillAttention, RequestLatency, Smoothing, SpanAttention, SpanKind, StepTimeTables,
+    Validation, ValidationRun, ValidationStep, VerificationAttention,
 };
 
 /// Something that is read from a JSON value.

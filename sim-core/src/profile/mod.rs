@@ -17,6 +17,7 @@ mod validate_layers;
 mod layout;
 mod table;
 mod interpolate;
+mod affine;
 mod attention;
 pub mod cuda_graphs;
 mod step_time_settings;

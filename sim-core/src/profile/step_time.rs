@@ -3,11 +3,12 @@
 use alloc::format;
 use alloc::vec::Vec;
 
+use super::affine::Affine;
 use super::attention::AttentionTables;
 use super::cuda_graphs::CaptureSizes;
 use super::error::ProfileError;
 use super::interpolate::Reading;
-use super::schema::{Cost, PassCost, Profile, ProvenanceKind, TimeRange};
+use super::schema::{Profile, ProvenanceKind, TimeRange};
 use super::step_time_settings::{Drafting, StepTimeSettings};
 use super::table::Curve;
 use crate::batch::BatchComposition;
@@ -36,27 +37,6 @@ pub struct StepTime {
     pub evidence: Evidence,
     /// The part of `duration` from terms that lie outside the samples.
     pub extrapolated: SimDuration,
-}
-
-/// A cost for the whole and one for each part of it, in microseconds.
-#[derive(Debug, Clone, Copy)]
-struct Affine {
-    once_us: f64,
-    each_us: f64,
-}
-
-impl Affine {
-    const fn new(once: &Cost, each: &Cost) -> Self {
-        Self { once_us: once.time_us, each_us: each.time_us }
-    }
-
-    const fn of_pass(cost: &PassCost) -> Self {
-        Self::new(&cost.per_pass, &cost.per_request)
-    }
-
-    fn at(self, count: u32) -> SimDuration {
-        SimDuration::from_micros_f64(self.once_us + self.each_us * math::u32_to_f64(count))
-    }
 }
 
 /// A drafter's runs behind a pass.

@@ -1,7 +1,6 @@
 //! Profiles composed of every pack and every model that ships: none panics, times grow with work, and the KV cache is
 //! planned or refused in vLLM's words.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use sim_core::batch::BatchComposition;
@@ -89,7 +88,10 @@ fn check(key: &str) {
                 }
                 Err(error) if is_refusal(&error) => {}
                 Err(error) => {
-                    let _ = writeln!(faults, "{label}: {error}");
+                    faults.push_str(&format!(
+                        "{label}: {error}
+"
+                    ));
                 }
             }
         }
@@ -144,6 +146,10 @@ fn the_nine_figures_of_llama_8b_on_an_h100_are_as_they_were() {
         (prompt(2048), 42.850),
         (prompt(8192), 199.420),
     ] {
-        assert!((got / expect - 1.0).abs() < 0.04, "{got:.3} ms instead of {expect}: {:+.1} %", 100.0 * (got / expect - 1.0));
+        assert!(
+            (got / expect - 1.0).abs() < 0.04,
+            "{got:.3} ms instead of {expect}: {:+.1} %",
+            100.0 * (got / expect - 1.0)
+        );
     }
 }

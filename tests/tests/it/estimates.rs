@@ -38,29 +38,32 @@ const PROMPTS: [u32; 4] = [128, 512, 2048, 8192];
 const FOUND: &str = "\
 far a100-sxm from rtx-pro-6000: 1.12 (0.85 to 1.60)
 near b200-sxm from b300-sxm: 1.01 (0.78 to 1.14)
-far b200-sxm from h200-sxm: 1.01 (0.78 to 1.33)
+far b200-sxm from h200-sxm: 1.01 (0.78 to 1.36)
 near b300-sxm from b200-sxm: 0.99 (0.88 to 1.27)
 far b300-sxm from h200-sxm: 1.01 (0.73 to 1.56)
-near gb200 from gb300: 0.98 (0.79 to 1.35)
-far gb200 from h200-sxm: 0.99 (0.78 to 1.38)
+near gb200 from gb300: 0.98 (0.79 to 1.34)
+far gb200 from h200-sxm: 0.99 (0.78 to 1.34)
 near gb300 from gb200: 1.02 (0.74 to 1.27)
-far gb300 from h200-sxm: 1.02 (0.76 to 1.39)
-near h100-sxm from h200-sxm: 0.99 (0.90 to 1.11)
-far h100-sxm from rtx-pro-6000: 0.92 (0.63 to 1.49)
+far gb300 from h200-sxm: 1.02 (0.76 to 1.45)
+near h100-sxm from h200-sxm: 0.99 (0.90 to 1.10)
+far h100-sxm from rtx-pro-6000: 0.92 (0.62 to 1.49)
 near h200-sxm from h100-sxm: 1.01 (0.90 to 1.12)
-far h200-sxm from b200-sxm: 0.97 (0.74 to 1.25)
+far h200-sxm from b200-sxm: 0.97 (0.73 to 1.25)
 far l40s from rtx-pro-6000: 1.04 (0.63 to 1.50)
-far rtx-pro-6000 from a100-sxm: 0.92 (0.62 to 1.51)
+far rtx-pro-6000 from a100-sxm: 0.92 (0.62 to 1.53)
 ";
 
 /// The packs that are shipped.
 fn packs() -> Vec<Pack> {
     let mut paths: Vec<_> = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../www/packs"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
+        .expect("the test's own data")
+        .map(|entry| entry.expect("the test's own data").path())
         .collect();
     paths.sort();
-    paths.iter().map(|path| Pack::from_json(&fs::read(path).unwrap()).unwrap()).collect()
+    paths
+        .iter()
+        .map(|path| Pack::from_json(&fs::read(path).expect("the test's own data")).expect("the test's own data"))
+        .collect()
 }
 
 /// Times in seconds of passes of a model; none if the pack lacks its operators.
@@ -70,7 +73,7 @@ fn times(pack: &Pack, model: &str, quantization: &str, tensor_parallel_size: u32
     let setup = Setup { tensor_parallel_size, quantization, ..Setup::default() };
     let Ok(profile) = compose(pack, model, &config, &setup) else { return vec![] };
     let settings = StepTimeSettings::vllm_default(&profile, 256, 8192);
-    let model = StepTimeModel::new(&profile, &settings).unwrap();
+    let model = StepTimeModel::new(&profile, &settings).expect("the test's own data");
     let decodes = DECODES.map(|(requests, context)| {
         let mut batch = BatchComposition::default();
         batch.add_decodes(requests, context * u64::from(requests));
@@ -102,7 +105,7 @@ fn distance(a: &Gpu, b: &Gpu) -> f64 {
 /// Measured over estimated times of the passes of all models.
 fn ratios(from: &Pack, to: &Pack) -> Vec<f64> {
     let moved = transfer(from, &to.gpu);
-    moved.pack.validate().unwrap();
+    moved.pack.validate().expect("the test's own data");
     let mut ratios = vec![];
     for (model, format) in MODELS.iter().flat_map(|model| FORMATS.map(|format| (model, format))) {
         for ranks in num_ranks(from, to).iter().filter(|_| is_moved(model, format, moved.kinship)) {
@@ -129,7 +132,7 @@ fn every_measured_gpu_that_is_left_out_lies_within_the_stated_range() {
             let median = ratios[ratios.len() / 2];
             let name = if kinship == Kinship::Near { "near" } else { "far" };
             writeln!(table, "{name} {} from {}: {median:.2} ({least:.2} to {most:.2})", to.gpu.key, from.gpu.key)
-                .unwrap();
+                .expect("the test's own data");
             let sum = found.entry(name).or_insert((least, most));
             *sum = (sum.0.min(least), sum.1.max(most));
         }
@@ -158,16 +161,17 @@ fn a_pack_moved_to_its_own_gpu_stays_as_it_is() {
 fn an_estimated_profile_says_so_and_how_far_off_it_may_be() {
     let packs = packs();
     for gpu in sim_core::operators::gpu_table::known() {
-        let key = sim_core::operators::gpu_table::measured(&gpu.key).unwrap();
-        let pack = packs.iter().find(|pack| pack.gpu.key == key).unwrap();
+        let key = sim_core::operators::gpu_table::measured(&gpu.key).expect("the test's own data");
+        let pack = packs.iter().find(|pack| pack.gpu.key == key).expect("the test's own data");
         if pack.gpu == gpu {
             continue;
         }
         let moved = transfer(pack, &gpu);
-        let mut profile =
-            compose(&moved.pack, "m", &file("data/models/llama-3.1-8b.config.json"), &Setup::default()).unwrap();
+        let mut profile = compose(&moved.pack, "m", &file("data/models/llama-3.1-8b.config.json"), &Setup::default())
+            .expect("the test's own data");
         moved.mark(&mut profile);
-        let again = Profile::from_json(profile.to_json().unwrap().as_bytes()).unwrap();
+        let again = Profile::from_json(profile.to_json().expect("the test's own data").as_bytes())
+            .expect("the test's own data");
         assert_eq!(again.provenance.range, Some(moved.kinship.range()), "{}", gpu.key);
         assert!(again.provenance.notes[0].contains(&gpu.label), "{:?}", again.provenance.notes);
     }
@@ -175,7 +179,7 @@ fn an_estimated_profile_says_so_and_how_far_off_it_may_be() {
 
 /// A profile of a file with another kind and range.
 fn labelled(kind: &str, range: serde_json::Value) -> Result<Profile, sim_core::profile::ProfileError> {
-    let mut value: serde_json::Value = serde_json::from_slice(&h100_bytes()).unwrap();
+    let mut value: serde_json::Value = serde_json::from_slice(&h100_bytes()).expect("the test's own data");
     value["provenance"]["kind"] = kind.into();
     value["provenance"]["range"] = range;
     Profile::from_json(value.to_string().as_bytes())
@@ -201,11 +205,11 @@ fn an_estimate_states_a_range_and_nothing_else_does() {
 
 #[test]
 fn step_times_of_an_estimate_are_estimated_and_can_be_read_at_both_ends() {
-    let profile = labelled("estimated", json!({"low": 0.75, "high": 1.5})).unwrap();
+    let profile = labelled("estimated", json!({"low": 0.75, "high": 1.5})).expect("the test's own data");
     let settings = StepTimeSettings::vllm_default(&profile, 256, 8192);
-    let model = StepTimeModel::new(&profile, &settings).unwrap();
-    let range = model.range().unwrap();
-    let own = StepTimeModel::new(&h100(), &settings).unwrap();
+    let model = StepTimeModel::new(&profile, &settings).expect("the test's own data");
+    let range = model.range().expect("the test's own data");
+    let own = StepTimeModel::new(&h100(), &settings).expect("the test's own data");
     let of = |model: &StepTimeModel| model.predict(&batch([(1, 1023), (1, 1_000_000)]));
     assert_eq!(of(&model).evidence, Evidence::Estimated, "weaker than extrapolated");
     assert_eq!(of(&own).evidence, Evidence::Extrapolated);

@@ -51,7 +51,8 @@ pub(super) fn tables(
             let smooth = sources.tidier.curve("Attention of prompts", &times);
             curve.values_mut().zip(smooth).for_each(|(time, smooth)| *time = smooth);
         }
-        let row = |curve: &BTreeMap<u32, f64>| PROMPTS.iter().map(|m| curve.get(m).map(|&time| rounded(time))).collect();
+        let row =
+            |curve: &BTreeMap<u32, f64>| PROMPTS.iter().map(|m| curve.get(m).map(|&time| rounded(time))).collect();
         curves.push(CurveTable {
             operator: Operator::PromptAttention,
             format,

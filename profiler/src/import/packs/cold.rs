@@ -24,9 +24,8 @@ pub(super) const NOTE: &str = "Attention of decodes is at least what reading its
 /// `cells` raised, where a token's keys and values are `bytes_per_token` long and at most `window` tokens are read.
 pub(super) fn raised(cells: &Cells, window: u32, bytes_per_token: f64, gpu: &Gpu) -> Cells {
     let most_read = if window == 0 { u32::MAX } else { window };
-    let bytes = |&(num_seqs, context): &(u32, u32)| {
-        f64::from(num_seqs) * f64::from(context.min(most_read)) * bytes_per_token
-    };
+    let bytes =
+        |&(num_seqs, context): &(u32, u32)| f64::from(num_seqs) * f64::from(context.min(most_read)) * bytes_per_token;
     let large = cells.iter().filter(|(place, _)| bytes(place) >= LARGE_BYTES);
     // Bytes per microsecond.
     let most = gpu.memory_bandwidth / 1e6;

@@ -32,11 +32,8 @@ pub(super) fn tables(sources: &mut Sources) -> Result<Vec<CurveTable>> {
     })?;
     let mut made = vec![table(Operator::AllReduce, measured.times, sources)];
     let files = sources.package.read_nccl()?;
-    let wanted = Wanted {
-        texts: &["op_name", "nccl_dtype"],
-        counts: &["num_gpus", "message_size"],
-        ..Wanted::default()
-    };
+    let wanted =
+        Wanted { texts: &["op_name", "nccl_dtype"], counts: &["num_gpus", "message_size"], ..Wanted::default() };
     for (name, operator) in NCCL {
         let measured = measured::read(&files, &wanted, |columns, row| {
             let is_ours = columns.text("op_name", row) == name && columns.text("nccl_dtype", row) == "half";

@@ -86,7 +86,8 @@ fn prompts(kind: &Kind, sources: &mut Sources) -> Result<Vec<CurveTable>> {
             let smooth = sources.tidier.curve(&format!("{} of prompts", kind.name), &times);
             curve.values_mut().zip(smooth).for_each(|(time, smooth)| *time = smooth);
         }
-        let row = |curve: &BTreeMap<u32, f64>| PROMPTS.iter().map(|m| curve.get(m).map(|&time| rounded(time))).collect();
+        let row =
+            |curve: &BTreeMap<u32, f64>| PROMPTS.iter().map(|m| curve.get(m).map(|&time| rounded(time))).collect();
         made.push(CurveTable {
             operator: kind.operators[0],
             format,

@@ -21,11 +21,7 @@ struct Kind {
 }
 
 const KINDS: [Kind; 2] = [
-    Kind {
-        table: "gdn_perf",
-        operators: [Operator::DeltaPrompt, Operator::DeltaDecode],
-        name: "Gated delta networks",
-    },
+    Kind { table: "gdn_perf", operators: [Operator::DeltaPrompt, Operator::DeltaDecode], name: "Gated delta networks" },
     Kind {
         table: "kda_perf",
         operators: [Operator::KimiDeltaPrompt, Operator::KimiDeltaDecode],
@@ -47,7 +43,8 @@ pub(super) fn tables(sources: &mut Sources) -> Result<Vec<CurveTable>> {
             let measured = measured::read(&files, &wanted, |columns, row| {
                 let is_prompt = place == 0;
                 let (requests, tokens) = (columns.count("batch_size", row), columns.count("seq_len", row));
-                let is_ours = columns.text("phase", row) == phase && if is_prompt { requests == 1 } else { tokens <= 1 };
+                let is_ours =
+                    columns.text("phase", row) == phase && if is_prompt { requests == 1 } else { tokens <= 1 };
                 let heads = [columns.count("num_k_heads", row), columns.count("num_v_heads", row)];
                 let kernel = columns.text("kernel_source", row).to_owned();
                 is_ours.then_some((heads, kernel, if is_prompt { tokens } else { requests }))
@@ -88,8 +85,7 @@ fn table(kind: &Kind, place: usize, curves: &Curves, sources: &mut Sources) -> C
     let (mut shapes, mut time_us) = (vec![], vec![]);
     for (heads, curve) in curves {
         let times: Vec<f64> = curve.values().copied().collect();
-        let smooth: BTreeMap<u32, f64> =
-            curve.keys().copied().zip(sources.tidier.curve(kind.name, &times)).collect();
+        let smooth: BTreeMap<u32, f64> = curve.keys().copied().zip(sources.tidier.curve(kind.name, &times)).collect();
         shapes.push(if operator.num_sizes() == 1 { vec![heads[1]] } else { heads.to_vec() });
         time_us.push(counts.iter().map(|count| smooth.get(count).map(|&time| rounded(time))).collect());
     }
