@@ -112,8 +112,8 @@ mod tests {
     use sim_core::profile::Profile;
     use sim_core::profile::schema::ProvenanceKind;
 
-    const H100: &[u8] = include_bytes!("../../www/packs/h100-sxm.json");
-    const MODELS: &[u8] = include_bytes!("../../www/models.json");
+    const H100: &[u8] = include_bytes!("../../../www/packs/h100-sxm.json");
+    const MODELS: &[u8] = include_bytes!("../../../www/models.json");
 
     fn packs() -> Packs {
         let mut packs = Packs::default();
