@@ -3,7 +3,7 @@
 //!
 //! [`Pack::from_json`] is the door. [`schema`] says what a file holds, [`kinds`] which operators there are, [`series`]
 //! reads between points. Of each operator a file of its own says how an unmeasured shape follows from measured ones.
-//! [`transfer`] moves a pack to a GPU that nobody measured.
+//! [`transfer()`] moves a pack to a GPU that nobody measured.
 
 pub mod gpu;
 pub mod gpu_table;

@@ -37,7 +37,10 @@ fn check(shape: &ModelShape) {
     let (all, active) = (shape.num_parameters(), shape.num_active_parameters());
     assert!(0 < active && active <= all, "{active} of {all}");
     for tensor_parallel_size in [1, 8] {
-        let sharing = WeightSharing { enable_expert_parallel: all % 2 == 0, ..WeightSharing::tensor_parallel(tensor_parallel_size) };
+        let sharing = WeightSharing {
+            enable_expert_parallel: all % 2 == 0,
+            ..WeightSharing::tensor_parallel(tensor_parallel_size)
+        };
         assert!(shape.weights(&sharing).total() > 0);
     }
 }
