@@ -1,6 +1,6 @@
 //! How large a model's weights are: parameters, and bytes on one rank as vLLM holds them.
 //!
-//! Source: the files that [`super::weight_parts`] names; `vllm/model_executor/layers/quantization` for scales,
+//! Source: the files that `weight_parts` names; `vllm/model_executor/layers/quantization` for scales,
 //! `vllm/model_executor/layers/fused_moe/oracle/mxfp4.py` for padding.
 
 use super::settings::ComputeCapability;

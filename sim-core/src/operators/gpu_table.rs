@@ -1,6 +1,6 @@
 //! The GPUs that are known, by their makers' data sheets.
 //!
-//! Measured ones stand here, the others in [`gpu_unmeasured`](super::gpu_unmeasured). Rates of measured ones are as `systems/*.yaml` of aiconfigurator-core 0.12.0 (Apache-2.0) has them. Memory is what a
+//! Measured ones stand here, the others in `gpu_unmeasured`. Rates of measured ones are as `systems/*.yaml` of aiconfigurator-core 0.12.0 (Apache-2.0) has them. Memory is what a
 //! program is told, which is less than the maker's figure; nobody of this project has read it on these GPUs.
 
 use alloc::borrow::ToOwned;

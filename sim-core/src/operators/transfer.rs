@@ -1,6 +1,6 @@
 //! A GPU that nobody measured, from one that was: each time moved by what the makers say of both.
 //!
-//! A time has a part that memory, arithmetic or the links bound, which is known for both GPUs ([`work`](super::work)), and
+//! A time has a part that memory, arithmetic or the links bound, which is known for both GPUs (`work`), and
 //! a rest: launches, waiting, units left idle. The rest is the question. Between GPUs of one architecture and like figures
 //! it is that of the same kernels at about the same clock, and is kept as it is. Otherwise part of it is latency and part
 //! a share of the work, and the time lies between what the one and the other would make of it: at their geometric mean.

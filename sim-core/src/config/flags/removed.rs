@@ -132,7 +132,7 @@ pub const REMOVED: &[RemovedFlags] = &[
 ];
 
 /// What became of a flag, with whether it took a value; `None` if no version that is known had it. `flag` is written
-/// as by [`super::normalised`].
+/// as by `normalised`.
 pub fn removed(flag: &str) -> Option<(&'static str, bool)> {
     let positive = flag.strip_prefix("--no-").map(|name| alloc::format!("--{name}"));
     REMOVED.iter().find_map(|group| {
