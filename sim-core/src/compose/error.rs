@@ -33,6 +33,11 @@ pub enum ComposeError {
         /// The flag, without dashes.
         flag: &'static str,
     },
+    /// A layer's matrices are wider than 2²⁷.
+    TooWide {
+        /// The widest.
+        widest: u64,
+    },
     /// The pack has no times of an operator that the model needs.
     Operator {
         /// The operator, in words.
@@ -56,6 +61,13 @@ impl fmt::Display for ComposeError {
             }
             Self::Ranks { flag, value } => write!(f, "--{flag} {value}: must be from 1 to {MAX_RANKS}"),
             Self::NoExperts { flag } => write!(f, "--{flag}: the model has no experts"),
+            Self::TooWide { widest } => {
+                write!(
+                    f,
+                    "config.json: a layer's matrices are {widest} wide; the limit is {}: is this a model's file?",
+                    1 << 27
+                )
+            }
             Self::Operator { operator, gpu } => write!(f, "no times of {operator} are known on {gpu}"),
             Self::Profile(error) => write!(f, "what was composed is no valid profile: {error}"),
         }

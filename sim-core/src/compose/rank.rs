@@ -2,8 +2,11 @@
 
 use super::error::{ComposeError, MAX_RANKS};
 use super::setup::Setup;
-use crate::models::shape::{AttentionShape, ExpertsShape, Mixer, Mlp, ModelShape};
+use crate::models::shape::{AttentionShape, ExpertsShape, LayerShape, Mixer, Mlp, ModelShape, StateShape};
 use crate::operators::experts::ExpertsOnRank;
+
+/// Widest matrix of a layer; the widest of any model that is served is below a million.
+const MAX_WIDTH: u64 = 1 << 27;
 
 /// How ranks share a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +40,7 @@ impl Ranks {
             shares_experts: setup.enable_expert_parallel && has_experts,
         };
         for run in &shape.layers {
+            check_width(shape.hidden_size, &run.layer)?;
             ranks.check_mixer(&run.layer.mixer)?;
             ranks.check_mlp(&run.layer.mlp)?;
         }
@@ -114,6 +118,50 @@ impl Ranks {
             num_matrices: if experts.is_gated { 3 } else { 2 },
         }
     }
+}
+
+/// Refuses a layer so wide that its matrices' sizes could not be counted: far above every model's.
+fn check_width(hidden_size: u32, layer: &LayerShape) -> Result<(), ComposeError> {
+    let product = |a: u32, b: u32| u64::from(a).saturating_mul(u64::from(b));
+    let of_heads = |heads: &AttentionShape| {
+        let dim = heads.head_dim.max(heads.v_head_dim);
+        product(heads.num_heads.max(heads.num_kv_heads), dim).saturating_mul(8)
+    };
+    let of_state = |state: &StateShape| match *state {
+        StateShape::GatedDeltaNet { num_key_heads, num_value_heads, key_head_dim, value_head_dim, .. } => {
+            product(num_key_heads.max(num_value_heads), key_head_dim.max(value_head_dim)).saturating_mul(4)
+        }
+        StateShape::KimiDelta { num_heads, head_dim, .. } => product(num_heads, head_dim).saturating_mul(4),
+        StateShape::Mamba1 { intermediate_size, state_size, time_step_rank, .. } => {
+            2 * u64::from(intermediate_size) + 2 * u64::from(state_size) + u64::from(time_step_rank)
+        }
+        StateShape::Mamba2 { intermediate_size, num_heads, num_groups, state_size, .. } => {
+            2 * u64::from(intermediate_size) + product(num_groups, state_size).saturating_mul(2) + u64::from(num_heads)
+        }
+        StateShape::ShortConv { width, .. } => 3 * u64::from(width),
+    };
+    let mixer = match &layer.mixer {
+        Mixer::Nothing => 0,
+        Mixer::Attention(heads) => of_heads(heads),
+        Mixer::AttentionAndState(heads, state) => of_heads(heads).max(of_state(state)),
+        Mixer::State(state) => of_state(state),
+        Mixer::Mla(mla) => {
+            let dim = u64::from(mla.qk_nope_head_dim) + u64::from(mla.qk_rope_head_dim) + u64::from(mla.v_head_dim);
+            let index = mla.indexer.map_or(0, |index| product(index.num_heads, index.head_dim));
+            let latents = u64::from(mla.kv_lora_rank) + u64::from(mla.q_lora_rank.unwrap_or(0));
+            u64::from(mla.num_heads).saturating_mul(dim).saturating_add(latents).max(index)
+        }
+    };
+    let mlp = match &layer.mlp {
+        Mlp::Nothing => 0,
+        Mlp::Dense(dense) => 2 * u64::from(dense.intermediate_size),
+        Mlp::Experts(experts) => {
+            let widths = [experts.intermediate_size, experts.shared_intermediate_size, experts.dense_intermediate_size];
+            2 * widths.into_iter().map(u64::from).max().unwrap_or(0)
+        }
+    };
+    let widest = mixer.max(mlp).max(2 * u64::from(hidden_size));
+    if widest <= MAX_WIDTH { Ok(()) } else { Err(ComposeError::TooWide { widest }) }
 }
 
 fn divisible(field: &'static str, value: u32, ranks: u32) -> Result<(), ComposeError> {

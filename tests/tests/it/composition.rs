@@ -153,3 +153,25 @@ fn the_nine_figures_of_llama_8b_on_an_h100_are_as_they_were() {
         );
     }
 }
+
+/// Damaged and absurd sizes are refused or composed, but nothing overflows.
+#[test]
+fn absurd_sizes_are_refused() {
+    let (catalogue, pack) = (catalogue(), pack("a100-sxm"));
+    let huge = serde_json::json!(67_108_864);
+    for name in ["llama-3.1-8b", "deepseek-v3", "qwen3-next-80b-a3b", "nemotron-h-56b", "gpt-oss-20b"] {
+        let Ok(found) = catalogue.find(name) else { continue };
+        let config: serde_json::Value = serde_json::from_slice(&found.config_json()).expect("a config");
+        let fields: Vec<String> = config.as_object().expect("an object").keys().cloned().collect();
+        for field in fields.iter().filter(|field| config[field.as_str()].is_u64()) {
+            let mut changed = config.clone();
+            changed[field.as_str()] = huge.clone();
+            let bytes = serde_json::to_vec(&changed).expect("text");
+            for tensor_parallel_size in [1, 8] {
+                let setup = Setup { tensor_parallel_size, ..Setup::default() };
+                // Either is an answer.
+                let _composed = compose(&pack, name, &bytes, &setup).is_ok();
+            }
+        }
+    }
+}
