@@ -33,6 +33,7 @@ pub(super) fn notes(
          not measurements. So is attention over earlier tokens: a whole prompt's time by the share of its work, raised to \
          lower bounds that must hold."
             .to_owned(),
+        "What was changed in the operators' times to make them grow with their work stands in the notes of the pack.".to_owned(),
     ];
     if !layers.carried.is_empty() {
         notes.push(format!(
