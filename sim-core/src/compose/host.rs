@@ -15,7 +15,7 @@
 //! scheduling host time hides behind the device, so all are blind to [`Host`]; what they show is device time between passes,
 //! time of passes outside CUDA graphs, and the front end's. The optimum is flat: terms that share a prompt's time trade
 //! against each other with less than half a percent in the errors. Rounded values from it are the rule, one for all models
-//! and GPUs. On the tenth the mean sizes of the errors are then 21 % of TTFT and 14 % of TPOT; 20 % and 9 % without two
+//! and GPUs. On the tenth the mean sizes of the errors are then 20 % of TTFT and 14 % of TPOT; 19 % and 9 % without two
 //! models of one source whose servers' flags nobody published (`FIDELITY.md`).
 //!
 //! H100's scripts ask for an fp8 KV cache, but the runs had one of 16 bits: the same scripts on two H100 give mean TTFT of
