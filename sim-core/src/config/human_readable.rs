@@ -25,7 +25,7 @@ impl core::error::Error for NotAnInteger {}
 pub fn human_readable_int(text: &str) -> Result<i64, NotAnInteger> {
     let text = text.trim();
     let Some(suffix) = text.chars().next_back().filter(char::is_ascii_alphabetic) else {
-        return plain_int(text);
+        return python_int(text);
     };
     let number = text.trim_end_matches(suffix);
     if number.len() + 1 != text.len() {
@@ -60,8 +60,13 @@ pub fn human_readable_int_or_auto(text: &str) -> Result<i64, NotAnInteger> {
     if text.trim().eq_ignore_ascii_case("auto") { Ok(-1) } else { human_readable_int(text) }
 }
 
-/// Python's `int(text)` for ASCII digits in base 10.
-fn plain_int(text: &str) -> Result<i64, NotAnInteger> {
+/// Python's `int(text)` for ASCII digits in base 10: white space around it, a sign and single underscores between digits
+/// are allowed.
+///
+/// # Errors
+/// [`NotAnInteger`] for any other text, and where it does not fit in 64 bits.
+pub(super) fn python_int(text: &str) -> Result<i64, NotAnInteger> {
+    let text = text.trim();
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, text.strip_prefix('+').unwrap_or(text)),

@@ -35,7 +35,7 @@ pub use recognise::{RecogniseError, Recognised, recognise};
 pub use report_args::ReportArgs;
 pub use workload_args::WorkloadArgs;
 
-use crate::config::flags::{FlagEffect, FlagError, bench_serve_flag, positive, serve_flag};
+use crate::config::flags::{FlagEffect, FlagError, bench_serve_flag, positive, serve_flag, spec_of};
 use crate::config::{EngineArgs, SpeculativeArgs, UsageContext};
 
 /// Longest value of a flag, in bytes.
@@ -210,18 +210,11 @@ impl Scenario {
 /// The place of a flag in [`FLAGS`], and whether it is written with `--no-`.
 fn find(flag: &str) -> Option<(usize, bool)> {
     let name = flag.trim_start_matches('-').replace('_', "-");
-    let name = match name.as_str() {
-        "tp" => "tensor-parallel-size",
-        "pp" => "pipeline-parallel-size",
-        "dp" => "data-parallel-size",
-        "ep" => "enable-expert-parallel",
-        "q" => "quantization",
-        "device-memory-utilization" => "gpu-memory-utilization",
-        "sc" => "speculative-config",
-        name => name,
-    };
+    let spec = ["--", "-"].iter().find_map(|dashes| spec_of(&alloc::format!("{dashes}{name}")));
+    let (name, is_off) =
+        spec.map_or((name.as_str(), false), |(spec, form)| (spec.name.trim_start_matches('-'), form.is_off));
     let place = |name: &str| FLAGS.iter().position(|flag| flag.name == name);
-    place(name).map(|place| (place, false)).or_else(|| {
+    place(name).map(|place| (place, is_off)).or_else(|| {
         let place = place(&positive(name)?)?;
         (FLAGS[place].form == Form::Switch).then_some((place, true))
     })

@@ -8,17 +8,24 @@ use alloc::vec::Vec;
 use core::fmt;
 
 mod bench;
-mod grammar;
+mod dotted;
+pub mod grammar;
 mod removed;
+mod rows;
 mod serve;
+mod serve_engine;
+mod serve_front_end;
+mod spec;
+mod values;
 
 use super::speculative_args::SpeculativeKeyError;
 use crate::vllm_version::VllmVersion;
 
 pub use bench::BENCH_SERVE;
-pub use grammar::{Arity, arity, expanded};
 pub use removed::{REMOVED, RemovedFlags, removed};
 pub use serve::SERVE;
+pub use spec::{FlagSpec, Form, Takes};
+pub use values::ValueKind;
 
 /// What giving a flag means for the simulation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,9 +50,8 @@ pub struct FlagGroup {
     pub effect: FlagEffect,
     /// Why, as a sentence that reads on after the flag's name and a colon.
     pub why: &'static str,
-    /// Names as in `vllm --help=all`, aliases too, switches without their `--no-` form. `--flag=value` stands for a
-    /// flag that changes nothing with that value, which is vLLM's default; `--flag=a|b` for one with several such.
-    pub flags: &'static [&'static str],
+    /// The flags, as vLLM's parser has them.
+    pub flags: &'static [FlagSpec<'static>],
 }
 
 /// Why a flag was not taken.
@@ -139,16 +145,19 @@ fn look_up(groups: &[FlagGroup], flag: &str, value: Option<&str>) -> Result<(Fla
         None => (flag, value),
     };
     let name = normalised(written);
-    let found = find(groups, &name).map(|entry| (entry, value.unwrap_or("true")));
-    let negated = || find(groups, &alloc::format!("--{}", positive(&name)?)).map(|entry| (entry, "false"));
-    let Some(((group, harmless), value)) = found.or_else(negated) else {
+    let Some((group, spec, form)) = find(groups, &name) else {
         return Err(FlagError::Unknown { flag: name });
     };
-    let is_harmless = harmless.is_some_and(|harmless| harmless.split('|').any(|harmless| harmless == value));
-    if group.effect == FlagEffect::NotSimulated && !is_harmless {
-        return Err(FlagError::NotSimulated { flag: name, why: group.why });
+    let on_or_off = if form.is_off { "false" } else { "true" };
+    let value = value.or_else(|| (spec.takes == Takes::Nothing).then_some(on_or_off));
+    let is_harmless = value.is_some_and(|value| spec.is_harmless(value));
+    match group.effect {
+        FlagEffect::NotSimulated if !is_harmless => Err(FlagError::NotSimulated { flag: name, why: group.why }),
+        FlagEffect::NotSimulated | FlagEffect::FixedByProfile if is_harmless => {
+            Ok((FlagEffect::NoEffect, "with this value nothing that is simulated changes"))
+        }
+        effect => Ok((effect, group.why)),
     }
-    Ok((group.effect, group.why))
 }
 
 /// The switch, without dashes, that `name` turns off if there is one: `--no-enable-x` and, since 0.33, `--disable-x` turn
@@ -162,14 +171,23 @@ pub(crate) fn positive(name: &str) -> Option<String> {
     swapped("disable-", "enable-").or_else(|| swapped("enable-", "disable-"))
 }
 
-/// The group a flag is in, and the value with which it changes nothing.
-fn find<'a>(groups: &'a [FlagGroup], name: &str) -> Option<(&'a FlagGroup, Option<&'static str>)> {
+/// A flag by any of its names in full, and the group it is in.
+fn find<'a>(groups: &'a [FlagGroup], name: &str) -> Option<(&'a FlagGroup, &'static FlagSpec<'static>, Form<'static>)> {
     groups.iter().find_map(|group| {
-        group.flags.iter().find_map(|entry| {
-            let (flag, harmless) = entry.split_once('=').map_or((*entry, None), |(flag, value)| (flag, Some(value)));
-            (flag == name).then_some((group, harmless))
-        })
+        group.flags.iter().find_map(|spec| Some((group, spec, spec.forms().find(|form| form.is(name))?)))
     })
+}
+
+/// A flag of `vllm serve`, or else of `vllm bench serve`, by any of its names in full, with the name.
+#[must_use]
+pub fn spec_of(name: &str) -> Option<(&'static FlagSpec<'static>, Form<'static>)> {
+    [SERVE, BENCH_SERVE].iter().find_map(|groups| find(groups, name)).map(|(_, spec, form)| (spec, form))
+}
+
+/// The words for true and false, in any case, that older versions took after a switch.
+pub(crate) fn truth(word: &str) -> Option<bool> {
+    let is = |other: &str| word.eq_ignore_ascii_case(other);
+    if is("true") { Some(true) } else { is("false").then_some(false) }
 }
 
 /// The name with `-` for `_`, without `=value` and without a dotted key.

@@ -5,9 +5,10 @@ use alloc::vec::Vec;
 
 use super::{Program, ReadCommand, SetAside, UnknownFlag};
 use crate::config::SpeculativeArgs;
+use crate::config::flags::grammar::{self, Argument, Given};
 use crate::config::flags::{
-    Arity, BENCH_SERVE, FlagEffect, FlagError, FlagGroup, SERVE, arity, bench_serve_flag, expanded, normalised,
-    removed, serve_flag,
+    BENCH_SERVE, FlagEffect, FlagError, FlagGroup, FlagSpec, SERVE, Takes, ValueKind, bench_serve_flag, removed,
+    serve_flag,
 };
 use crate::scenario::{FLAGS, Flag, Form, Part, find, meaning};
 use crate::vllm_version::VllmVersion;
@@ -36,15 +37,6 @@ impl Program {
     }
 }
 
-/// A flag with what belongs to it.
-struct Given<'a> {
-    /// In full, with dashes, without its value.
-    name: String,
-    value: Option<String>,
-    /// What follows.
-    rest: &'a [String],
-}
-
 impl ReadCommand {
     pub(super) fn take_program(&mut self, program: Program, arguments: &[String]) {
         if self.programs.contains(&program) {
@@ -69,34 +61,53 @@ impl ReadCommand {
     }
 
     fn take_arguments(&mut self, program: Program, arguments: &[String]) {
-        let mut rest = arguments;
-        while let Some((word, after)) = rest.split_first() {
-            // A name in short for the level is written together with it.
-            let level = word.strip_prefix("-O").filter(|_| program != Program::BenchServe);
-            if let Some(level) = level {
-                let (level, behind) = match level.trim_start_matches('=') {
-                    "" => (after.first().map_or("", String::as_str), after.get(1..).unwrap_or_default()),
-                    level => (level, after),
-                };
-                self.take_flag(program, "--optimization-level", Some(level.to_string()));
-                rest = behind;
-                continue;
-            }
-            if !word.starts_with('-') || word.parse::<f64>().is_ok() {
-                self.take_positional(program, word);
-                rest = after;
-                continue;
-            }
-            rest = match self.given(program, word, after) {
-                Ok(given) => {
-                    self.take_flag(program, &given.name, given.value);
-                    given.rest
+        let own = own_flags(program);
+        let of_vllm = program.groups().iter().copied().flatten().flat_map(|group| group.flags).copied();
+        let specs: Vec<FlagSpec<'_>> = own.iter().map(OwnFlag::spec).chain(of_vllm).collect();
+        let arguments = grammar::read(arguments, &specs, usize::from(program == Program::Serve));
+        // vLLM's server moves the first of these to the front, where its model is.
+        let model = arguments.iter().find_map(|argument| match argument {
+            Argument::Flag(given) if is_servers_model(program, given) => given.value(),
+            _ => None,
+        });
+        self.model.clone_from(&model);
+        let mut keys = Vec::new();
+        let mut is_behind_model = false;
+        for (at, argument) in arguments.iter().enumerate() {
+            let was_behind_model = core::mem::take(&mut is_behind_model);
+            match argument {
+                Argument::Flag(given) if is_servers_model(program, given) => {}
+                Argument::Flag(given) => match self.checked(given) {
+                    Some(_) if !counts(given, arguments.get(at + 1..).unwrap_or_default()) => {}
+                    // They go on top of the whole, wherever they stand.
+                    Some(given) if SpeculativeArgs::key_of_flag(given.spec.name).is_some() => keys.push(given),
+                    Some(given) => self.take_flag(program, given),
+                    None => {}
+                },
+                Argument::Word(word) if word == "--" && (self.model.is_none() || was_behind_model) => {}
+                Argument::Word(word) => is_behind_model = self.take_positional(program, word),
+                Argument::Unknown { flag, words } => {
+                    let value = (!words.is_empty()).then(|| words.join(" "));
+                    let why = why_unknown(program, flag);
+                    self.unknown.push(UnknownFlag { flag: flag.clone(), value, program, why });
                 }
-                Err(error) => {
-                    self.refused.push(error.to_string());
-                    after.get(usize::from(after.first().is_some_and(|word| is_value(word)))..).unwrap_or_default()
-                }
-            };
+                Argument::Wrong(error) => self.refused.push(error.to_string()),
+            }
+        }
+        for given in keys {
+            self.take_flag(program, given);
+        }
+    }
+
+    /// The flag, if its words are values of it.
+    fn checked<'a>(&mut self, given: &'a Given<'a>) -> Option<&'a Given<'a>> {
+        match given.spec.check(&given.words) {
+            _ if given.spec.takes == Takes::Nothing => Some(given),
+            Ok(()) => Some(given),
+            Err((word, expected)) => {
+                self.refused.push(FlagError::value(given.spec.name, word, expected).to_string());
+                None
+            }
         }
     }
 
@@ -112,58 +123,25 @@ impl ReadCommand {
         });
     }
 
-    /// The flag that begins with `word`, with as many of the words `after` it as are its own.
-    fn given<'a>(&self, program: Program, word: &str, after: &'a [String]) -> Result<Given<'a>, FlagError> {
-        let (written, inline) = match word.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_string())),
-            None => (word, None),
-        };
-        let own = own_flags(program);
-        let own: Vec<&str> = own.iter().map(String::as_str).collect();
-        let old = removed(&normalised(written));
-        let is_old = old.is_some() && matches!(program.meaning(written, None), Err(FlagError::Unknown { .. }));
-        let name = if is_old { written.to_string() } else { expanded(written, program.groups(), &own)? };
-        let is_known = find(&name).is_some() || !matches!(program.meaning(&name, None), Err(FlagError::Unknown { .. }));
-        let form = find(&name).map(|(place, _)| FLAGS[place].form);
-        let num_followers = after.iter().take_while(|word| is_value(word)).count();
-        let num_values = match (inline.is_some(), form, old) {
-            (true, ..) => 0,
-            (_, _, Some((_, has_value))) if is_old => num_followers.min(usize::from(has_value)),
-            // Older versions took a word after some switches.
-            (_, Some(Form::Switch), _) => usize::from(after.first().is_some_and(|word| truth(word).is_some())),
-            (_, Some(Form::List), _) => num_followers,
-            (_, Some(_), _) => num_followers.min(1),
-            (_, None, _) => match arity(&name) {
-                // Of a program of ours it has a value.
-                Arity::Nothing if name == "--profile" && program == Program::Simulate => num_followers.min(1),
-                Arity::Nothing => 0,
-                Arity::One if is_known || self.model.is_none() => num_followers.min(1),
-                Arity::One | Arity::Several => num_followers,
-            },
-        };
-        let (values, rest) = after.split_at_checked(num_values).unwrap_or((&[], after));
-        let value = inline.or_else(|| (!values.is_empty()).then(|| values.join(" ")));
-        let value = match (form, value.as_deref().and_then(truth)) {
-            (Some(Form::Switch), Some(truth)) => Some(truth.to_string()),
-            _ => value,
-        };
-        Ok(Given { name, value, rest })
-    }
-
-    fn take_positional(&mut self, program: Program, word: &str) {
+    /// Takes a word that belongs to no flag; whether it was the model.
+    fn take_positional(&mut self, program: Program, word: &str) -> bool {
         if program == Program::Serve && self.model.is_none() {
             self.model = Some(word.to_string());
-        } else if word.starts_with('$') {
+            return true;
+        }
+        if word.starts_with('$') {
             let why = "what it stands for is not in the text".to_string();
             self.unknown.push(UnknownFlag { flag: word.to_string(), value: None, program, why });
         } else {
             self.refused.push(alloc::format!("{word:?} belongs to no flag"));
         }
+        false
     }
 
-    fn take_flag(&mut self, program: Program, name: &str, value: Option<String>) {
-        match (name, &value) {
-            ("--model" | "--model-tag", Some(model)) => {
+    fn take_flag(&mut self, program: Program, given: &Given<'_>) {
+        let value = given.value();
+        match (given.spec.name, &value) {
+            ("--model", Some(model)) => {
                 self.model = Some(model.clone());
                 return;
             }
@@ -175,17 +153,20 @@ impl ReadCommand {
             }
             _ => {}
         }
-        let is_key = SpeculativeArgs::key_of_flag(name).is_some() && program.is_about(Part::Engine);
-        let is_about = is_key || find(name).is_some_and(|(place, _)| program.has(&FLAGS[place]));
+        let (name, value) = as_written(given, value);
+        let is_key = SpeculativeArgs::key_of_flag(&name).is_some() && program.is_about(Part::Engine);
+        let is_about = is_key || find(&name).is_some_and(|(place, _)| program.has(&FLAGS[place]));
         if is_about {
-            if let Err(error) = self.scenario.set(name, value.as_deref()) {
+            if value.as_deref().is_some_and(|value| given.spec.is_not_given(value)) {
+                self.scenario.unset(&name);
+            } else if let Err(error) = self.scenario.set(&name, value.as_deref()) {
                 self.refused.push(error.to_string());
             }
             return;
         }
-        match program.meaning(name, value.as_deref()) {
+        match program.meaning(&name, value.as_deref()) {
             Ok((effect, why)) => self.set_aside.push(SetAside {
-                flag: name.to_string(),
+                flag: name,
                 value,
                 program,
                 why,
@@ -193,21 +174,64 @@ impl ReadCommand {
             }),
             Err(FlagError::Unknown { flag }) => {
                 let why = why_unknown(program, &flag);
-                self.unknown.push(UnknownFlag { flag: name.to_string(), value, program, why });
+                self.unknown.push(UnknownFlag { flag: name, value, program, why });
             }
             Err(error) => self.refused.push(error.to_string()),
         }
     }
 }
 
-/// Names of flags that are in no table of vLLM's.
-fn own_flags(program: Program) -> Vec<String> {
+/// Whether a flag says which model a server runs.
+fn is_servers_model(program: Program, given: &Given<'_>) -> bool {
+    program == Program::Serve && matches!(given.spec.name, "--model" | "--model-tag")
+}
+
+/// Whether a flag counts: the last of its name does, and each of one that may be repeated.
+fn counts(given: &Given<'_>, rest: &[Argument<'_>]) -> bool {
+    let is_same = |other: &Argument<'_>| matches!(other, Argument::Flag(other) if other.spec.name == given.spec.name);
+    given.spec.repeats || !rest.iter().any(is_same)
+}
+
+/// Name and value as a command has them: of a switch no value, and the name that turns it off if it is off.
+fn as_written(given: &Given<'_>, value: Option<String>) -> (String, Option<String>) {
+    let name = given.spec.name.to_string();
+    match value.as_deref() {
+        Some("false") if given.form.is_off => (given.form.to_string(), None),
+        Some("false") if given.spec.can_be_off => (name.replacen("--", "--no-", 1), None),
+        Some("true") if given.spec.takes == Takes::Nothing => (name, None),
+        _ => (name, value),
+    }
+}
+
+/// A flag that is in no table of vLLM's.
+struct OwnFlag {
+    /// With dashes.
+    name: String,
+    form: Form,
+}
+
+impl OwnFlag {
+    fn spec(&self) -> FlagSpec<'_> {
+        match self.form {
+            Form::Switch => FlagSpec::switch(&self.name),
+            Form::List => FlagSpec::text(&self.name).several(),
+            Form::Integer => FlagSpec::text(&self.name).read_as(ValueKind::Integer),
+            Form::Number => FlagSpec::text(&self.name).read_as(ValueKind::Number),
+            Form::Choice(choices) => FlagSpec::text(&self.name).of(choices),
+            Form::Text => FlagSpec::text(&self.name),
+        }
+    }
+}
+
+fn own_flags(program: Program) -> Vec<OwnFlag> {
+    let own = |name: &str, form| OwnFlag { name: alloc::format!("--{name}"), form };
     match program {
         Program::BenchServe => Vec::new(),
-        Program::Serve => alloc::vec!["--model-tag".to_string()],
+        // Older versions had it.
+        Program::Serve => alloc::vec![own("model-tag", Form::Text)],
         Program::Simulate => {
-            let ours = FLAGS.iter().filter(|flag| !flag.is_vllms).map(|flag| alloc::format!("--{}", flag.name));
-            ours.chain(["--profile".to_string()]).collect()
+            let ours = FLAGS.iter().filter(|flag| !flag.is_vllms).map(|flag| own(flag.name, flag.form));
+            ours.chain([own("profile", Form::Text)]).collect()
         }
     }
 }
@@ -222,21 +246,5 @@ fn why_unknown(program: Program, flag: &str) -> String {
     match [Program::Serve, Program::BenchServe].into_iter().find(|other| *other != program && is_of(*other)) {
         Some(other) => alloc::format!("a flag of {}, not of {}", other.name(), program.name()),
         None => alloc::format!("vLLM {version} has no such flag"),
-    }
-}
-
-/// Whether a word is a value and no flag. Numbers may be negative.
-fn is_value(word: &str) -> bool {
-    !word.starts_with('-') || word.parse::<f64>().is_ok()
-}
-
-/// The words for true and false that older versions took after a switch.
-fn truth(word: &str) -> Option<&'static str> {
-    if word.eq_ignore_ascii_case("true") {
-        Some("true")
-    } else if word.eq_ignore_ascii_case("false") {
-        Some("false")
-    } else {
-        None
     }
 }
