@@ -104,7 +104,13 @@ impl Scenario {
                 .to_string(),
         };
         self.set_typed(spec, &value)?;
-        self.values.insert(place, value);
+        // As if it were not given: vLLM has no name that says so.
+        let is_unsaid = spec.form == Form::Switch && value == "false" && !can_be_off(spec);
+        if is_unsaid {
+            self.values.remove(&place);
+        } else {
+            self.values.insert(place, value);
+        }
         Ok(())
     }
 
@@ -218,6 +224,11 @@ fn find(flag: &str) -> Option<(usize, bool)> {
         let place = place(&positive(name)?)?;
         (FLAGS[place].form == Form::Switch).then_some((place, true))
     })
+}
+
+/// Whether a switch has a name that turns it off.
+fn can_be_off(flag: &Flag) -> bool {
+    spec_of(&dashed(flag.name)).is_none_or(|(spec, _)| spec.can_be_off)
 }
 
 /// The flag as a command line has it.

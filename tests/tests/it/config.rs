@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use serde_json::{Value, json};
-use sim_core::config::flags::{self, FlagEffect, FlagError};
+use sim_core::config::flags::{self, FlagEffect};
 use sim_core::config::{
     ConfigError, ConfigWarning, Device, EngineArgs, EngineConfig, EntryPoint, KvCacheMemory, Platform, Reason,
     RequestRefusal, SchedulingPolicy, UsageContext, VllmVersion, admit, human_readable_int, human_readable_int_or_auto,
@@ -14,7 +14,7 @@ use sim_core::models::layers::ModelLayers;
 
 /// The recorded cases of one file.
 #[track_caller]
-pub(crate) fn recorded(file: &str) -> Vec<Value> {
+fn recorded(file: &str) -> Vec<Value> {
     let path = format!("{}/data/config/{file}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).expect("the recording is part of the repository");
     let mut whole: Value = serde_json::from_str(&text).expect("the recording is JSON");
@@ -312,42 +312,6 @@ fn integers_are_read_as_by_vllm() {
 }
 
 #[test]
-fn every_flag_of_vllm_is_known_and_no_other() {
-    for (file, groups, look_up) in [
-        ("vllm_serve_flags.json", flags::SERVE, flags::serve_flag as fn(&str, Option<&str>) -> _),
-        ("vllm_bench_serve_flags.json", flags::BENCH_SERVE, flags::bench_serve_flag),
-    ] {
-        let mut in_vllm = BTreeSet::new();
-        for flag in recorded(file).into_iter().chain(recorded(&format!("v0.33/{file}"))) {
-            let default = flag["default"].as_str();
-            for name in flag["flags"].as_array().expect("names").iter().map(|name| name.as_str().expect("a text")) {
-                let first = flag["flags"][0].as_str().unwrap_or_default();
-                let positive = name.strip_prefix("--disable-").map(|rest| format!("--enable-{rest}"));
-                let positive =
-                    positive.or_else(|| name.strip_prefix("--enable-").map(|rest| format!("--disable-{rest}")));
-                let turns_off = name.starts_with("--no-") || positive.as_deref() == Some(first);
-                let negated = flag["switch"] == true && turns_off;
-                if !negated {
-                    in_vllm.insert(name.to_owned());
-                }
-                let harmless = if negated { None } else { default };
-                let found = look_up(name, harmless);
-                assert!(!matches!(found, Err(FlagError::Unknown { .. })), "{file}: {name} is in no group");
-                // A flag that is given its default changes nothing, so it must not be refused.
-                if default.is_some() && !negated {
-                    assert!(found.is_ok(), "{file}: {name} {harmless:?}: {found:?}");
-                }
-            }
-        }
-        let here: Vec<_> =
-            groups.iter().flat_map(|group| group.flags).map(|f| f.split('=').next().unwrap_or(f)).collect();
-        let distinct: BTreeSet<String> = here.iter().map(|flag| (*flag).to_owned()).collect();
-        assert_eq!(here.len(), distinct.len(), "{file}: a flag is in two groups");
-        assert_eq!(distinct, in_vllm, "{file}");
-    }
-}
-
-#[test]
 fn a_simulated_flag_can_be_set_and_no_other() {
     let sample = |flag: &str| match flag {
         "--scheduling-policy" => "priority",
@@ -358,7 +322,7 @@ fn a_simulated_flag_can_be_set_and_no_other() {
         _ => "1",
     };
     for group in flags::SERVE {
-        for flag in group.flags.iter().map(|flag| flag.split('=').next().unwrap_or(flag)) {
+        for flag in group.flags.iter().flat_map(|flag| [&[flag.name], flag.also].concat()) {
             let mut args = EngineArgs::default();
             let set = args.set(flag, None).or_else(|_| args.set(flag, Some(sample(flag))));
             assert_eq!(set.is_ok(), group.effect == FlagEffect::Simulated, "{flag}: {set:?}");

@@ -3,6 +3,8 @@
 mod scenario;
 mod scheduler_tables;
 mod commands;
+mod flag_grammar;
+mod flag_tables;
 mod config;
 mod config_texts;
 mod rng_golden;

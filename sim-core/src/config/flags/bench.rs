@@ -75,9 +75,9 @@ pub const BENCH_SERVE: &[FlagGroup] = &[
         #[rustfmt::skip]
         flags: &[
             choice("--backend", &[
-                "infinity-embeddings", "infinity-embeddings-clip", "openai", "openai-audio", "openai-chat", "openai-
-                embeddings", "openai-embeddings-chat", "openai-embeddings-clip", "openai-embeddings-vlm2vec", "openai-
-                responses", "vllm", "vllm-pooling", "vllm-rerank",
+                "infinity-embeddings", "infinity-embeddings-clip", "openai", "openai-audio", "openai-chat",
+                "openai-embeddings", "openai-embeddings-chat", "openai-embeddings-clip", "openai-embeddings-vlm2vec",
+                "openai-responses", "vllm", "vllm-pooling", "vllm-rerank",
             ]).harmless(&["openai", "vllm", "openai-chat"]),
             text("--endpoint").harmless(&["/v1/completions", "/v1/chat/completions"]),
         ],

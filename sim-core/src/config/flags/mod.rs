@@ -87,6 +87,15 @@ pub enum FlagError {
     },
     /// `--speculative-config` holds something that is not taken.
     SpeculativeConfig(SpeculativeKeyError),
+    /// The value is none of the words that it may be.
+    Choice {
+        /// The name as looked up.
+        flag: String,
+        /// The value as given.
+        value: String,
+        /// The words.
+        choices: Vec<String>,
+    },
     /// The value is missing, superfluous or of the wrong type.
     Value {
         /// The name as looked up.
@@ -114,6 +123,7 @@ impl fmt::Display for FlagError {
             Self::SpeculativeConfig(error) => error.fmt(f),
             Self::NotSimulated { flag, why } => write!(f, "{flag} is not simulated: {why}"),
             Self::NotHere { flag, why } => write!(f, "{flag} cannot be set here: {why}"),
+            Self::Choice { flag, value, choices } => write!(f, "{flag} {value:?}: one of {}", choices.join(", ")),
             Self::Value { flag, value, expected } => write!(f, "{flag} {value:?}: {expected}"),
         }
     }

@@ -1,8 +1,9 @@
 //! What vLLM's parser knows of one flag: its names, how many words it takes, and how each is read.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::fmt;
 
+use super::FlagError;
 use super::values::{self, ValueKind};
 
 /// How many words after a flag are its own.
@@ -175,16 +176,14 @@ impl<'a> FlagSpec<'a> {
     /// Whether these words are a value of it.
     ///
     /// # Errors
-    /// The word that is none, and what would be right.
-    pub fn check<'w>(&self, words: &'w [String]) -> Result<(), (&'w str, &'static str)> {
-        for word in words {
-            if self.or_none && values::is_none(word) {
-                continue;
-            }
-            self.kind.check(word).map_err(|expected| (word.as_str(), expected))?;
+    /// [`FlagError::Value`] and [`FlagError::Choice`], for the first word that is none.
+    pub fn check(&self, words: &[String]) -> Result<(), FlagError> {
+        for word in words.iter().filter(|word| !(self.or_none && values::is_none(word))) {
+            self.kind.check(word).map_err(|expected| FlagError::value(self.name, word, expected))?;
             let is_choice = |choice: &&str| self.kind.is_same(choice, word);
             if !self.choices.is_empty() && !self.choices.iter().any(is_choice) {
-                return Err((word, "not one of its choices"));
+                let choices = self.choices.iter().map(ToString::to_string).collect();
+                return Err(FlagError::Choice { flag: self.name.to_string(), value: word.clone(), choices });
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use crate::config::flags::{
     BENCH_SERVE, FlagEffect, FlagError, FlagGroup, FlagSpec, SERVE, Takes, ValueKind, bench_serve_flag, removed,
     serve_flag,
 };
-use crate::scenario::{FLAGS, Flag, Form, Part, find, meaning};
+use crate::scenario::{FLAGS, Flag, Form, Part, can_be_off, find, meaning};
 use crate::vllm_version::VllmVersion;
 
 impl Program {
@@ -64,19 +64,14 @@ impl ReadCommand {
         let own = own_flags(program);
         let of_vllm = program.groups().iter().copied().flatten().flat_map(|group| group.flags).copied();
         let specs: Vec<FlagSpec<'_>> = own.iter().map(OwnFlag::spec).chain(of_vllm).collect();
-        let arguments = grammar::read(arguments, &specs, usize::from(program == Program::Serve));
-        // vLLM's server moves the first of these to the front, where its model is.
-        let model = arguments.iter().find_map(|argument| match argument {
-            Argument::Flag(given) if is_servers_model(program, given) => given.value(),
-            _ => None,
-        });
-        self.model.clone_from(&model);
+        let is_server = program == Program::Serve;
+        let arguments = if is_server { model_first(arguments) } else { arguments.to_vec() };
+        let arguments = grammar::read(&arguments, &specs, usize::from(is_server));
         let mut keys = Vec::new();
         let mut is_behind_model = false;
         for (at, argument) in arguments.iter().enumerate() {
             let was_behind_model = core::mem::take(&mut is_behind_model);
             match argument {
-                Argument::Flag(given) if is_servers_model(program, given) => {}
                 Argument::Flag(given) => match self.checked(given) {
                     Some(_) if !counts(given, arguments.get(at + 1..).unwrap_or_default()) => {}
                     // They go on top of the whole, wherever they stand.
@@ -84,7 +79,7 @@ impl ReadCommand {
                     Some(given) => self.take_flag(program, given),
                     None => {}
                 },
-                Argument::Word(word) if word == "--" && (self.model.is_none() || was_behind_model) => {}
+                Argument::Word(word) if word == "--" && is_server && (self.model.is_none() || was_behind_model) => {}
                 Argument::Word(word) => is_behind_model = self.take_positional(program, word),
                 Argument::Unknown { flag, words } => {
                     let value = (!words.is_empty()).then(|| words.join(" "));
@@ -104,8 +99,8 @@ impl ReadCommand {
         match given.spec.check(&given.words) {
             _ if given.spec.takes == Takes::Nothing => Some(given),
             Ok(()) => Some(given),
-            Err((word, expected)) => {
-                self.refused.push(FlagError::value(given.spec.name, word, expected).to_string());
+            Err(error) => {
+                self.refused.push(error.to_string());
                 None
             }
         }
@@ -141,8 +136,11 @@ impl ReadCommand {
     fn take_flag(&mut self, program: Program, given: &Given<'_>) {
         let value = given.value();
         match (given.spec.name, &value) {
-            ("--model", Some(model)) => {
-                self.model = Some(model.clone());
+            ("--model" | "--model-tag", Some(model)) => {
+                // What stands in a server's first place goes before.
+                if program != Program::Serve || self.model.is_none() {
+                    self.model = Some(model.clone());
+                }
                 return;
             }
             // A label.
@@ -181,9 +179,19 @@ impl ReadCommand {
     }
 }
 
-/// Whether a flag says which model a server runs.
-fn is_servers_model(program: Program, given: &Given<'_>) -> bool {
-    program == Program::Serve && matches!(given.spec.name, "--model" | "--model-tag")
+/// The words of a server with its model in front, where vLLM puts the value of the first `--model`.
+fn model_first(words: &[String]) -> Vec<String> {
+    let is_model = |word: &String| word == "--model" || word.starts_with("--model=") && word.len() > "--model=".len();
+    let Some((before, [flag, after @ ..])) = words.iter().position(is_model).and_then(|at| words.split_at_checked(at))
+    else {
+        return words.to_vec();
+    };
+    let (model, after) = match (flag.split_once('='), after.split_first()) {
+        (Some((_, model)), _) => (model.to_string(), after),
+        (None, Some((model, after))) => (model.clone(), after),
+        (None, None) => return words.to_vec(),
+    };
+    core::iter::once(model).chain(before.iter().chain(after).cloned()).collect()
 }
 
 /// Whether a flag counts: the last of its name does, and each of one that may be repeated.
@@ -226,12 +234,14 @@ impl OwnFlag {
 fn own_flags(program: Program) -> Vec<OwnFlag> {
     let own = |name: &str, form| OwnFlag { name: alloc::format!("--{name}"), form };
     match program {
-        Program::BenchServe => Vec::new(),
+        // Datasets of ours are among its choices.
+        Program::BenchServe => alloc::vec![own("dataset-name", Form::Text)],
         // Older versions had it.
         Program::Serve => alloc::vec![own("model-tag", Form::Text)],
         Program::Simulate => {
-            let ours = FLAGS.iter().filter(|flag| !flag.is_vllms).map(|flag| own(flag.name, flag.form));
-            ours.chain([own("profile", Form::Text)]).collect()
+            let is_ours = |flag: &&Flag| !flag.is_vllms || flag.form == Form::Switch && !can_be_off(flag);
+            let ours = FLAGS.iter().filter(is_ours).map(|flag| own(flag.name, flag.form));
+            ours.chain([own("profile", Form::Text), own("dataset-name", Form::Text)]).collect()
         }
     }
 }
