@@ -19,6 +19,7 @@ mod verify_metrics;
 mod verify_run;
 mod verify_serve;
 mod verify_tokens;
+mod vllm_flags;
 
 use std::process::ExitCode;
 
@@ -98,7 +99,7 @@ pub fn run() -> ExitCode {
 
 /// Whether every check passed.
 fn try_run() -> Result<bool> {
-    let arguments = simulate::take_vllm_flags(std::env::args_os().collect())?;
+    let arguments = vllm_flags::take(std::env::args_os().collect())?;
     match Cli::parse_from(arguments).command {
         Command::Simulate(args) => args.run(),
         Command::Link(args) => args.run(),

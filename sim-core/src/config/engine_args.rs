@@ -6,6 +6,7 @@ use super::SchedulingPolicy;
 use super::flags::{self, FlagError};
 use super::human_readable::{human_readable_int, human_readable_int_or_auto};
 use super::speculative_args::SpeculativeArgs;
+use crate::metrics::python_float;
 use crate::vllm_version::VllmVersion;
 
 /// `--performance-mode` (`vllm/config/vllm.py::PerformanceMode`).
@@ -232,11 +233,10 @@ impl EngineArgs {
 
     /// The arguments whose values are not integers.
     fn set_other(&mut self, name: &str, flag: &str, text: Result<&str, FlagError>) -> Result<bool, FlagError> {
-        let fraction = |text: &str| text.trim().parse::<f64>().ok();
         match name {
             "watermark" | "gpu-memory-utilization" | "device-memory-utilization" => {
                 let text = text?;
-                let value = fraction(text).ok_or_else(|| FlagError::value(flag, text, "not a number"))?;
+                let value = python_float::parse(text).ok_or_else(|| FlagError::value(flag, text, "not a number"))?;
                 *(if name == "watermark" { &mut self.watermark } else { &mut self.gpu_memory_utilization }) =
                     Some(value);
             }

@@ -107,7 +107,12 @@ fn is_same(spec: &FlagSpec<'_>, ours: &str, theirs: &Value) -> bool {
             here == words.iter().map(Value::as_i64).collect::<Vec<_>>() || ours.is_empty() && words == &[Value::Null]
         }
         Value::Array(words) => {
-            let or = |none: &'static str| words.iter().map(|word| word.as_str().unwrap_or(none)).collect::<Vec<_>>();
+            let text = |word: &Value, none: &str| match word {
+                Value::Null => none.to_owned(),
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            let or = |none: &str| words.iter().map(|word| text(word, none)).collect::<Vec<_>>();
             // Of categories with commas between them, too.
             or("None").join(" ") == ours || or("").join(" ") == ours || or("").join(",") == ours
         }
@@ -168,6 +173,10 @@ fn compare_taken(
     let mut told = BTreeSet::new();
     for (name, theirs) in taken.as_object().expect("an object") {
         if matches!(name.as_str(), "model" | "--model") {
+            if theirs == "" {
+                told.insert("--model");
+                differences.insert(Difference::RefusedEarlier);
+            }
             // vLLM's server takes a word after a switch for it.
             if read.model.as_deref() != theirs.as_str() {
                 let is_truth = theirs.as_str().is_some_and(|text| matches!(text, "True" | "false"));
@@ -237,7 +246,7 @@ fn names_in(error: &str) -> Vec<Vec<&str>> {
 }
 
 /// Whether what vLLM refuses is refused by name, and how not.
-fn compare_refused(line: &str, read: &ReadCommand, error: &str) -> Result<BTreeSet<Difference>, String> {
+fn compare_refused(version: &str, line: &str, read: &ReadCommand, error: &str) -> Result<BTreeSet<Difference>, String> {
     let faults = faults(read).join("\n").to_lowercase();
     let is_named = |names: &Vec<&str>| names.iter().any(|name| faults.contains(&name.to_lowercase()));
     let unnamed = names_in(error).into_iter().find(|names| !is_named(names));
@@ -246,6 +255,7 @@ fn compare_refused(line: &str, read: &ReadCommand, error: &str) -> Result<BTreeS
     }
     let has_truth = line.split([' ', '=']).any(|word| matches!(word, "True" | "true" | "false"));
     let difference = match error {
+        _ if version != "v0.33" && error.contains("invalid choice") => Difference::OtherVersion,
         _ if error.contains("validation error") || error.contains("_parse_mm_bucket_config") => {
             Difference::KeysOfObjects
         }
@@ -282,7 +292,7 @@ fn lines_are_taken_as_by_vllms_parsers() {
             let text = format!("{} {line}", program.name());
             let read = command::read(&text, &Scenario::default()).unwrap_or_else(|error| panic!("{text}\n{error}"));
             let compared = match &row[2] {
-                Value::String(error) => compare_refused(line, &read, error),
+                Value::String(error) => compare_refused(&version, line, &read, error),
                 taken => {
                     num_taken += 1;
                     compare_taken(line, &read, groups, taken)

@@ -164,7 +164,8 @@ fn look_up(groups: &[FlagGroup], flag: &str, value: Option<&str>) -> Result<(Fla
     match group.effect {
         FlagEffect::NotSimulated if !is_harmless => Err(FlagError::NotSimulated { flag: name, why: group.why }),
         FlagEffect::NotSimulated | FlagEffect::FixedByProfile if is_harmless => {
-            Ok((FlagEffect::NoEffect, "with this value nothing that is simulated changes"))
+            let is_default = value.is_some_and(|value| spec.is_default(value));
+            Ok((FlagEffect::NoEffect, if is_default { "it is what vLLM does without it" } else { group.why }))
         }
         effect => Ok((effect, group.why)),
     }

@@ -192,8 +192,13 @@ impl<'a> FlagSpec<'a> {
     /// Whether a value changes nothing; of a switch `true` and `false`.
     #[must_use]
     pub fn is_harmless(&self, value: &str) -> bool {
-        self.harmless.iter().any(|harmless| self.kind.is_same(harmless, value))
-            || self.or_none && self.harmless.is_empty() && values::is_none(value)
+        self.is_not_given(value) || self.harmless.iter().any(|harmless| self.kind.is_same(harmless, value))
+    }
+
+    /// Whether a value that changes nothing is vLLM's default.
+    #[must_use]
+    pub fn is_default(&self, value: &str) -> bool {
+        self.is_not_given(value) || self.harmless.first().is_some_and(|default| self.kind.is_same(default, value))
     }
 
     /// Whether a value says that the flag is as if it were not given.

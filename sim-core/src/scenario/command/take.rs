@@ -143,6 +143,10 @@ impl ReadCommand {
                 }
                 return;
             }
+            ("--help", _) => {
+                self.refused.push("--help only prints flags; nothing is run".to_string());
+                return;
+            }
             // A label.
             ("--served-model-name", Some(_)) => return,
             ("--profile", Some(path)) if program == Program::Simulate => {
@@ -221,6 +225,7 @@ struct OwnFlag {
 impl OwnFlag {
     fn spec(&self) -> FlagSpec<'_> {
         match self.form {
+            Form::Switch if self.name == "--help" => FlagSpec::plain(&self.name).also(&["-h"]),
             Form::Switch => FlagSpec::switch(&self.name),
             Form::List => FlagSpec::text(&self.name).several(),
             Form::Integer => FlagSpec::text(&self.name).read_as(ValueKind::Integer),
@@ -233,17 +238,19 @@ impl OwnFlag {
 
 fn own_flags(program: Program) -> Vec<OwnFlag> {
     let own = |name: &str, form| OwnFlag { name: alloc::format!("--{name}"), form };
+    let mut flags = alloc::vec![own("help", Form::Switch)];
     match program {
-        // Datasets of ours are among its choices.
-        Program::BenchServe => alloc::vec![own("dataset-name", Form::Text)],
         // Older versions had it.
-        Program::Serve => alloc::vec![own("model-tag", Form::Text)],
+        Program::Serve => flags.push(own("model-tag", Form::Text)),
+        // Datasets of ours are among its choices.
+        Program::BenchServe => flags.push(own("dataset-name", Form::Text)),
         Program::Simulate => {
             let is_ours = |flag: &&Flag| !flag.is_vllms || flag.form == Form::Switch && !can_be_off(flag);
-            let ours = FLAGS.iter().filter(is_ours).map(|flag| own(flag.name, flag.form));
-            ours.chain([own("profile", Form::Text), own("dataset-name", Form::Text)]).collect()
+            flags.extend(FLAGS.iter().filter(is_ours).map(|flag| own(flag.name, flag.form)));
+            flags.extend(["profile", "dataset-name"].map(|name| own(name, Form::Text)));
         }
     }
+    flags
 }
 
 /// What to say of a flag that a program does not have.
