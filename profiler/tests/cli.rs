@@ -68,12 +68,17 @@ fn a_drafter_is_the_same_however_it_is_written() {
     assert!(whole.contains("speculative-config="), "{whole}");
     for written in [
         &["--speculative-config.method", "ngram", "--speculative-config.num_speculative_tokens=3"][..],
-        &["-sc.num-speculative-tokens", "3", "--speculative_config.method=ngram"],
+        &["-sc.num_speculative_tokens", "3", "-sc.method=ngram"],
+        &["--speculative_config.num_speculative_tokens", "3", "--speculative-config.method=ngram"],
         &["--spec-method", "ngram", "--spec-tokens", "3"],
         &["-sc", r#"{"method":"ngram","num_speculative_tokens":3}"#],
     ] {
         assert_eq!(link(written), whole, "{written:?}");
     }
+    // Under each name one object, of which the last counts.
+    let keys = ["--speculative-config.method=ngram", "--speculative-config.num-speculative-tokens", "3"];
+    check_refused(&[&keys[..], &["-sc.method=ngram"]].concat(), "num_speculative_tokens is not given");
+    assert!(link(&keys).contains("num-speculative-tokens%22:3"), "a key with dashes");
     check_refused(&["--speculative-config.metod", "ngram"], "metod");
     check_refused(&["--speculative-config.method"], "a value is needed");
 }

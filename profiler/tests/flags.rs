@@ -52,12 +52,15 @@ fn beginnings_of_names_are_names() {
     check_same(&["--max-num-batched", "4096"], &["--max-num-batched-tokens", "4096"]);
     check_same(&["--num-prompt", "34"], &["--num-prompts", "34"]);
     check_same(&["--random-input", "200"], &["--random-input-len", "200"]);
-    check_same(&["--max-mod", "2k"], &["--max-model-len", "2000"].map(|word| if word == "2000" { "2k" } else { word }));
+    check_same(&["--max-mod", "2k"], &["--max-model-len", "2k"]);
     check_same(&["--request-r=3"], &["--request-rate", "3"]);
     check_same(&["--no-enable-prefix"], &["--no-enable-prefix-caching"]);
     check_same(&["--disable-chunked-p"], &["--no-enable-chunked-prefill"]);
     check_same(&["--gpu-mem=0.8"], &["--gpu-memory-utilization", "0.8"]);
-    check_same(&["--speculative-c.method=ngram"], &["--speculative-config", r#"{"method":"ngram"}"#]);
+    check_same(
+        &["--speculative-c.method=ngram", "--speculative-c.num_speculative_tokens", "2"],
+        &["--speculative-config", r#"{"method":"ngram","num_speculative_tokens":2}"#],
+    );
     check_refused(&["simulate", "--max-num", "3"], "--max-num could be each of --max-num-active-seqs, ");
 }
 
@@ -66,7 +69,7 @@ fn names_are_read_as_by_vllms_parser() {
     check_same(&["--max_num_seqs=30"], &["--max-num-seqs", "30"]);
     check_same(&["-tp", "2"], &["--tensor-parallel-size", "2"]);
     check_same(&["-tp=2"], &["--tensor-parallel-size", "2"]);
-    check_same(&["-dp", "4", "-ep"], &["--data-parallel-size", "4", "--enable-expert-parallel"]);
+    check_same(&["-dp", "1", "-pp=1"], &["--data-parallel-size", "1", "--pipeline-parallel-size", "1"]);
     check_same(&["-q", "fp8"], &["--quantization", "fp8"]);
     check_same(&["-qfp8"], &["--quantization", "fp8"]);
     check_same(&["--device-memory-utilization", "0.5"], &["--gpu-memory-utilization", "0.5"]);
@@ -78,8 +81,8 @@ fn names_are_read_as_by_vllms_parser() {
         &["--speculative-config", r#"{"method":"ngram","num_speculative_tokens":2,"prompt_lookup_max":4}"#],
     );
     check_same(
-        &["--speculative-config.method", "eagle3", "--speculative-config.method=ngram"],
-        &["--speculative-config", r#"{"method":"ngram"}"#],
+        &["-sc.method", "eagle3", "-sc.num_speculative_tokens=2", "-sc.method=ngram"],
+        &["--speculative-config", r#"{"method":"ngram","num_speculative_tokens":2}"#],
     );
     check_refused(&["simulate", "-tp2"], "unexpected argument '-t");
     check_refused(&["simulate", "--max-num-seqs"], "--max-num-seqs \"\": a value is needed");
