@@ -6,10 +6,12 @@ error is raised with its text, and `_get_values` of argparse also notes which wo
 
 import importlib.util
 import json
+import logging
 import math
 import re
 import sys
 import types
+import warnings
 
 # Half of the subcommands are only there if the program's own command line names them.
 sys.argv = ["vllm", "bench"]
@@ -22,6 +24,9 @@ import vllm.entrypoints.cli.benchmark.main
 import vllm.entrypoints.cli.serve
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 
+# Deprecated flags, and flags that are given twice.
+logging.disable(logging.CRITICAL)
+warnings.simplefilter("ignore")
 VERSION = vllm.__version__.split("+")[0]
 PROGRAMS = {"serve": ["serve"], "bench serve": ["bench", "serve"]}
 # By the name of the function that reads a value.
@@ -148,7 +153,7 @@ def taken(program, words):
     try:
         namespace = PARSER.parse_args([*PROGRAMS[program], *words])
     except Refused as refused:
-        return re.sub(" at 0x[0-9a-f]+", "", str(refused).split("\n")[0])
+        return re.sub(r" at 0x[0-9a-f]+| \(choose from .*", "", str(refused).split("\n")[0])
     except SystemExit:
         return "help"
     except Exception as error:  # some lines end vLLM's parser with a traceback

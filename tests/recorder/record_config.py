@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Record how the real vLLM (0.32.0 or 0.33.0) resolves engine arguments, admits requests and which flags it has.
+"""Record how the real vLLM (0.32.0 or 0.33.0) resolves engine arguments and admits requests.
 
 usage: record_config.py OUTPUT_DIR        (with the Python of an environment that has the version, the CPU build or the
                                            Python part will do; tests/data/config is 0.32.0's, .../v0.33 0.33.0's)
@@ -8,12 +8,10 @@ Writes
   resolved.json               engine arguments on a device -> resolved values, or which start-up check refused them
   admitted.json               prompt length and max_tokens -> max_tokens that reaches the engine, or which check refused
   human_readable_ints.json    flag text -> integer, or refused
-  vllm_serve_flags.json       every option of `vllm serve`
-  vllm_bench_serve_flags.json every option of `vllm bench serve`
 
 Real: EngineArgs.create_engine_config with all its checks, the platform hooks of CpuPlatform and of the CUDA platform
 class, request_memory, get_kv_cache_configs (auto-fit and fit check), resolve_kv_cache_block_sizes, KVCacheManager's
-watermark, TokenizeParams, get_max_tokens, SamplingParams, InputProcessor, both argument parsers.
+watermark, TokenizeParams, get_max_tokens, SamplingParams, InputProcessor.
 Faked: the device. A GPU is the CUDA platform class with name, total memory and compute capability 9.0 put in, and
 Triton declared present (it is on every GPU host; it decides that the V2 model runner is the default). KV memory is
 requested memory - a given number of other bytes, which is the last line of the worker's own calculation, since no
@@ -420,7 +418,7 @@ def record_admitted(model: str) -> list[dict]:
 
 
 # --------------------------------------------------------------------------
-# human_readable_ints.json and the flag lists
+# human_readable_ints.json
 # --------------------------------------------------------------------------
 def record_ints() -> list[dict]:
     from argparse import ArgumentTypeError
@@ -445,58 +443,12 @@ def record_ints() -> list[dict]:
     return out
 
 
-def plain(value):
-    """The default as flag text; null where it is absent or not a single plain value."""
-    if value is True or value is False:
-        return "true" if value else "false"
-    if hasattr(value, "value"):
-        value = value.value
-    return str(value) if isinstance(value, (int, float, str)) and value != "==SUPPRESS==" else None
-
-
-def record_flags(parser) -> list[dict]:
-    groups = {id(a): g.title for g in parser._action_groups for a in g._group_actions}
-    rows = []
-    for action in parser._actions:
-        if not action.option_strings or "--help" in action.option_strings:
-            continue
-        takes = {0: "nothing", None: "value"}.get(action.nargs, action.nargs)
-        default = None if action.dest == "request_id_prefix" else plain(action.default)
-        rows.append({
-            "flags": action.option_strings, "group": groups.get(id(action), ""), "takes": takes, "default": default,
-            "switch": action.nargs == 0 and len(turned_off(action.option_strings)) > 0,
-        })
-    return rows
-
-
-def turned_off(names: list[str]) -> list[str]:
-    """Of a switch's names those that turn it off: `--no-x`, since 0.33 `--disable-x` for `--enable-x` and the reverse."""
-    first = names[0].removeprefix("--")
-    verb, _, rest = first.partition("-")
-    other = {"enable": "disable", "disable": "enable"}.get(verb)
-    off = {f"--no-{first}", f"--{other}-{rest}"}
-    return [name for name in names if name in off]
-
-
 def main(out: str) -> None:
     assert VERSION in VERSIONS, vllm.__version__
-    from vllm.benchmarks.serve import add_cli_args
-
-    try:
-        from vllm.entrypoints.common.cli_args import make_arg_parser
-    except ImportError:
-        from vllm.entrypoints.launchers.cli_args import make_arg_parser
-    from vllm.utils.argparse_utils import FlexibleArgumentParser
-
-    serve = make_arg_parser(FlexibleArgumentParser())
-    bench = FlexibleArgumentParser()
-    add_cli_args(bench)
     with tempfile.TemporaryDirectory() as model:
         with open(os.path.join(model, "config.json"), "w") as file:
             json.dump(MODEL, file)
         tables = {
-            "vllm_serve_flags.json": record_flags(serve),
-            "vllm_bench_serve_flags.json": record_flags(bench),
             "human_readable_ints.json": record_ints(),
             "admitted.json": record_admitted(model),
             "resolved.json": record_resolved(model),

@@ -73,21 +73,22 @@ pub fn read<'a>(words: &[String], specs: &'a [FlagSpec<'a>], num_positional: usi
     let mut at = 0;
     while let (Some(word), Some(class)) = (words.get(at), classes.get(at)) {
         at += 1;
+        if matches!(class, Class::Word) {
+            num_words += 1;
+            arguments.push(Argument::Word(word.clone()));
+            continue;
+        }
         let rest = classes.get(at..).unwrap_or_default();
         let num_free = rest.iter().take_while(|class| matches!(class, Class::Word)).count();
         let followers = words.get(at..at + num_free).unwrap_or_default();
         let (argument, num_taken) = match class {
-            Class::Word => {
-                num_words += 1;
-                (Argument::Word(word.clone()), 0)
-            }
             Class::Flag(spec, form, inline) => of_flag(spec, *form, inline.clone(), followers),
-            Class::Unknown => of_unknown(word, followers, num_words < num_positional),
             Class::Ambiguous(candidates) => {
                 let flag = name_of(word).to_string();
                 let error = FlagError::Ambiguous { flag, candidates: candidates.clone() };
                 (Argument::Wrong(error), usize::from(!word.contains('=')).min(num_free))
             }
+            Class::Word | Class::Unknown => of_unknown(word, followers, num_words < num_positional),
         };
         arguments.push(argument);
         at += num_taken;

@@ -107,6 +107,9 @@ pub enum FlagError {
     },
 }
 
+/// Most names that a message lists.
+const MAX_CANDIDATES: usize = 8;
+
 impl FlagError {
     pub(crate) fn value(flag: &str, value: &str, expected: &'static str) -> Self {
         Self::Value { flag: flag.to_string(), value: value.to_string(), expected }
@@ -118,7 +121,10 @@ impl fmt::Display for FlagError {
         match self {
             Self::Unknown { flag } => write!(f, "{flag}: vLLM {} has no such flag", VllmVersion::NEWEST),
             Self::Ambiguous { flag, candidates } => {
-                write!(f, "{flag} could be each of {}", candidates.join(", "))
+                let shown = candidates.get(..MAX_CANDIDATES).unwrap_or(candidates).join(", ");
+                let more = candidates.len().saturating_sub(MAX_CANDIDATES);
+                write!(f, "{flag} could be each of {shown}")?;
+                if more > 0 { write!(f, " and {more} more") } else { Ok(()) }
             }
             Self::SpeculativeConfig(error) => error.fmt(f),
             Self::NotSimulated { flag, why } => write!(f, "{flag} is not simulated: {why}"),
