@@ -54,6 +54,10 @@ trap 'rm -rf "$traces"' EXIT
 done
 "$python" tests/recorder/record_schedule.py "$traces"/*.workload.json -o "$traces/recorded" >/dev/null
 "$profiler" verify-tokens --recorded "$traces/recorded"
+
+say "the parsers of vllm serve and vllm bench serve on drawn command lines; seed $seed"
+"$python" tests/recorder/record_flag_grammar.py "$traces/flags" --seed "$seed" >/dev/null
+FLAG_GRAMMAR_LIVE=$traces/flags scripts/test-native.sh flag_grammar
 [ "$short" = 0 ] || exit 0
 
 # One worker process with one thread, as `vllm serve` has on a processor: then both are measured alike. The worker has
