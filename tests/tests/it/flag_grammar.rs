@@ -239,7 +239,7 @@ fn names_in(error: &str) -> Vec<Vec<&str>> {
         rest.split(['=', ' ']).take(1).map(alone).collect()
     } else if let Some(rest) = error.strip_prefix("unrecognized arguments: ") {
         let flags = rest.split(' ').filter(|word| word.starts_with('-'));
-        flags.map(|word| alone(word.split('=').next().unwrap_or(word))).collect()
+        flags.map(|word| alone(word.split(['=', '{']).next().unwrap_or(word))).collect()
     } else {
         vec![]
     }
