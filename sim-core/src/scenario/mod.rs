@@ -9,6 +9,7 @@ mod acceptance;
 mod agreement;
 pub mod command;
 mod composition;
+mod contradiction;
 mod dataset_name;
 mod error;
 pub mod examples;

@@ -260,15 +260,6 @@ fn pasted_commands_are_taken_flag_by_flag() {
 }
 
 #[test]
-fn a_command_replaces_what_it_is_about_and_nothing_else() {
-    let before = scenario(&[("max-num-seqs", "64"), ("block-size", "32"), ("request-rate", "5")]);
-    let read = command::read("vllm serve m --max-num-seqs 8", &before).expect("a command");
-    assert_eq!(read.scenario, scenario(&[("model", "m"), ("max-num-seqs", "8"), ("request-rate", "5")]));
-    let read = command::read("vllm bench serve --seed 3", &before).expect("a command");
-    assert_eq!(read.scenario, scenario(&[("max-num-seqs", "64"), ("block-size", "32"), ("seed", "3")]));
-}
-
-#[test]
 fn a_pasted_command_chooses_model_formats_and_parallelism_but_no_gpu() {
     let before = scenario(&[("gpu", "h200-sxm"), ("model", "a/b"), ("dtype", "float16")]);
     let text = "vllm serve Qwen/Qwen3-30B-A3B -q fp8 --kv-cache-dtype fp8 -dp 2 -ep -tp 4";
@@ -276,6 +267,7 @@ fn a_pasted_command_chooses_model_formats_and_parallelism_but_no_gpu() {
     let expect = [
         ("model", "Qwen/Qwen3-30B-A3B"),
         ("gpu", "h200-sxm"),
+        ("dtype", "float16"),
         ("quantization", "fp8"),
         ("kv-cache-dtype", "fp8"),
         ("data-parallel-size", "2"),

@@ -3,6 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::variables::is_open;
 use super::{Program, ReadCommand, SetAside, UnknownFlag};
 use crate::config::SpeculativeArgs;
 use crate::config::flags::{
@@ -31,7 +32,8 @@ impl Program {
         }
     }
 
-    fn has(self, flag: &Flag) -> bool {
+    /// Whether it takes a flag.
+    pub(super) fn has(self, flag: &Flag) -> bool {
         self.is_about(flag.part) && (self == Self::Simulate || flag.is_vllms)
     }
 }
@@ -47,16 +49,12 @@ struct Given<'a> {
 
 impl ReadCommand {
     pub(super) fn take_program(&mut self, program: Program, arguments: &[String]) {
-        if self.programs.contains(&program) {
-            self.forget(program);
-        }
-        self.programs.push(program);
+        // What another program of the same text has said of the same parts.
         let given: Vec<&'static Flag> = self.scenario.given().map(|(flag, _)| flag).collect();
-        // Which GPU it is, a command of vLLM's does not say.
-        let stays = |flag: &Flag| flag.name == "gpu" && program != Program::Simulate;
-        for flag in given.into_iter().filter(|flag| program.is_about(flag.part) && !stays(flag)) {
+        for flag in given.into_iter().filter(|flag| program.is_about(flag.part) && program.has(flag)) {
             self.scenario.unset(flag.name);
         }
+        self.programs.push(program);
         let earlier = self.model.take();
         self.take_arguments(program, arguments);
         let of_this = self.model.take();
@@ -100,18 +98,6 @@ impl ReadCommand {
         }
     }
 
-    /// What an earlier call of the same program said: only the last counts.
-    fn forget(&mut self, program: Program) {
-        self.set_aside.retain(|flag| flag.program != program);
-        self.unknown.retain(|flag| flag.program != program);
-        self.unknown.push(UnknownFlag {
-            flag: program.name().to_string(),
-            value: None,
-            program,
-            why: "it is called more than once; the last call is taken".to_string(),
-        });
-    }
-
     /// The flag that begins with `word`, with as many of the words `after` it as are its own.
     fn given<'a>(&self, program: Program, word: &str, after: &'a [String]) -> Result<Given<'a>, FlagError> {
         let (written, inline) = match word.split_once('=') {
@@ -151,17 +137,25 @@ impl ReadCommand {
     }
 
     fn take_positional(&mut self, program: Program, word: &str) {
-        if program == Program::Serve && self.model.is_none() {
+        if is_open(word) {
+            self.unknown.push(UnknownFlag::open(word, None, program));
+        } else if program == Program::Serve && self.model.is_none() {
             self.model = Some(word.to_string());
-        } else if word.starts_with('$') {
-            let why = "what it stands for is not in the text".to_string();
-            self.unknown.push(UnknownFlag { flag: word.to_string(), value: None, program, why });
         } else {
             self.refused.push(alloc::format!("{word:?} belongs to no flag"));
         }
     }
 
     fn take_flag(&mut self, program: Program, name: &str, value: Option<String>) {
+        let is_looked_at = |name| match name {
+            "--model" | "--model-tag" | "--profile" => true,
+            "--served-model-name" => false,
+            name => !matches!(program.meaning(name, None), Ok((FlagEffect::NoEffect, _))),
+        };
+        if value.as_deref().is_some_and(is_open) && is_looked_at(name) {
+            self.unknown.push(UnknownFlag::open(name, value, program));
+            return;
+        }
         match (name, &value) {
             ("--model" | "--model-tag", Some(model)) => {
                 self.model = Some(model.clone());
@@ -197,6 +191,15 @@ impl ReadCommand {
             }
             Err(error) => self.refused.push(error.to_string()),
         }
+    }
+}
+
+impl UnknownFlag {
+    /// What depends on a variable or a placeholder whose value nobody can know.
+    fn open(flag: &str, value: Option<String>, program: Program) -> Self {
+        let what = value.as_ref().map_or_else(|| "it".to_string(), |value| alloc::format!("{value:?}"));
+        let why = alloc::format!("what {what} stands for is not in the text");
+        Self { flag: flag.to_string(), value, program, why }
     }
 }
 
