@@ -14,7 +14,7 @@ fn read(text: &str) -> ReadCommand {
 }
 
 /// What a text says, one thing a line: model, flags of the scenario, then those set aside, unknown and refused.
-fn told(text: &str) -> String {
+pub(crate) fn told(text: &str) -> String {
     let read = read(text);
     let mut lines = vec![format!("model {}", read.model.as_deref().unwrap_or("none"))];
     // The server's model is one of the scenario's flags.

@@ -6,7 +6,7 @@ use sim_core::scenario::command::{self, Program};
 use sim_core::scenario::link::{Link, MAX_FRAGMENT_BYTES, MAX_INFLATED_BYTES};
 use sim_core::scenario::{FLAGS, Flag, Form, Part, Scenario};
 
-fn scenario(flags: &[(&str, &str)]) -> Scenario {
+pub(crate) fn scenario(flags: &[(&str, &str)]) -> Scenario {
     Scenario::from_flags(flags.iter().map(|&(flag, value)| (flag, Some(value)))).expect("flags of a test")
 }
 
@@ -36,7 +36,7 @@ fn value(flag: &Flag, number: u32) -> String {
     }
 }
 
-fn scenarios() -> impl Strategy<Value = Scenario> {
+pub(crate) fn scenarios() -> impl Strategy<Value = Scenario> {
     let flags = proptest::collection::vec((0..FLAGS.len(), 0..10_000_u32), 0..20);
     flags.prop_map(|flags| {
         let mut scenario = Scenario::default();
@@ -243,7 +243,7 @@ fn pasted_commands_are_taken_flag_by_flag() {
     check_command("vllm serve m --no-enable-prefix-caching", &[("enable-prefix-caching", "false")], &[], &[]);
     check_command("vllm serve m --load-format auto --max-num-seqs 64", &seqs, &["--load-format"], &[]);
     check_command("vllm serve m --speculative-config.method suffix", &[], &[], &["method \"suffix\" is not simulated"]);
-    check_command("vllm serve m stray", &[], &[], &["\"stray\" belongs to no flag"]);
+    check_command("vllm serve m stray --max-num-seqs 64", &seqs, &[], &["\"stray\" belongs to no flag"]);
     let bench = [("num-prompts", "200"), ("request-rate", "inf"), ("goodput", "ttft:500 tpot:50")];
     check_command(
         "vllm bench serve --model m --goodput ttft:500 tpot:50 --num-prompts 200 --request-rate inf --save-result",

@@ -59,7 +59,9 @@ fn base(word: &str) -> &str {
 
 /// What the words of a line call.
 pub(super) fn of_line(words: &[String]) -> Option<Call> {
-    let unit = words.first().and_then(|first| first.strip_prefix("ExecStart="));
+    // Units of systemd and supervisord.
+    let keys = ["ExecStart=", "command=", "Exec=", "exec="];
+    let unit = keys.iter().find_map(|key| words.first().and_then(|first| first.strip_prefix(key)));
     if let Some(unit) = unit {
         let program = unit.trim_start_matches(['@', '-', ':', '+', '!']).to_string();
         return find(&[&[program], words.get(1..)?].concat()).map(|(_, call)| call);
@@ -132,7 +134,7 @@ fn is_flag_of_vllm(word: &str) -> bool {
 }
 
 /// Whether no other server has such a flag: what runs in an image that is called otherwise.
-fn is_flag_of_vllm_alone(word: &str) -> bool {
+pub(super) fn is_flag_of_vllm_alone(word: &str) -> bool {
     let name = word.split('=').next().unwrap_or(word).replace('_', "-");
     matches!(
         name.as_str(),

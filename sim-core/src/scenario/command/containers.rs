@@ -180,3 +180,15 @@ fn dashed(start: &str, key: &str) -> String {
     }
     flag
 }
+
+/// A key of a configuration that only vLLM has, with its value: vLLM's own file of arguments, or a map of a program's.
+pub(super) fn argument_in(node: &Node) -> Option<String> {
+    match node {
+        Node::Empty | Node::Text(_) => None,
+        Node::List(items) => items.iter().find_map(argument_in),
+        Node::Map(entries) => entries.iter().find_map(|(key, value)| match value {
+            Node::Text(value) if calls::is_flag_of_vllm_alone(&dashed("--", key)) => Some(alloc::format!("{key}: {value}")),
+            value => argument_in(value),
+        }),
+    }
+}

@@ -42,6 +42,11 @@ impl LeftOver {
         Self::new(&call, "the program is called again below; only its last call is taken")
     }
 
+    /// An argument of vLLM's in a file that calls nothing.
+    pub(super) fn configuration(argument: &str) -> Self {
+        Self::new(argument, "an argument of vLLM's in a configuration, which is not read; give it as a flag of vllm serve")
+    }
+
     /// What a variable says, if it may matter.
     pub(super) fn variable(name: &str, value: &str) -> Option<Self> {
         why_variable(name, value).map(|why| Self::new(&alloc::format!("{name}={value}"), why))
@@ -137,6 +142,7 @@ fn why_client(words: &[String]) -> Option<&'static str> {
 pub(super) fn in_other_words(text: &str) -> Option<LeftOver> {
     const PYTHON: &str = "arguments of vLLM in Python are not read; give them as flags of vllm serve (max_num_seqs=8 is \
                           --max-num-seqs 8)";
+    const STARTED: &str = "a command within Python is not read; paste the command itself";
     const LOG: &str = "a log of vLLM's is not read; paste the command that it began with";
     for line in text.lines() {
         let has_call = ["LLM(", "AsyncEngineArgs(", "EngineArgs(", "AsyncLLMEngine.from_engine_args("]
@@ -144,6 +150,9 @@ pub(super) fn in_other_words(text: &str) -> Option<LeftOver> {
             .any(|call| line.match_indices(call).any(|(at, _)| !line.get(..at).unwrap_or_default().ends_with(is_letter)));
         if has_call {
             return Some(LeftOver::new(line, PYTHON));
+        }
+        if ["subprocess.", "Popen(", "os.system("].iter().any(|call| line.contains(call)) && line.contains("vllm") {
+            return Some(LeftOver::new(line, STARTED));
         }
         if line.contains("non-default args: {") || line.contains("Initializing a V1 LLM engine") {
             return Some(LeftOver::new(line, LOG));

@@ -88,6 +88,7 @@ fn without_prompt(line: &str, goes_on: bool) -> &str {
     if let Some(rest) = text.strip_prefix('!').filter(|rest| is_command(rest) && !rest.starts_with(' ')) {
         return rest;
     }
-    let code = text.strip_prefix('`').and_then(|text| text.strip_suffix('`'));
+    let item = text.trim_start_matches(['-', '*', '+', ' ']);
+    let code = item.strip_prefix('`').and_then(|text| text.strip_suffix('`'));
     code.filter(|code| !code.contains('`') && !code.is_empty()).unwrap_or(line)
 }

@@ -136,6 +136,13 @@ fn of_documents(text: &str) -> Result<Found, CommandError> {
         let set = start.variables.iter().filter(|_| is_called);
         set.filter_map(|(name, value)| LeftOver::variable(name, value)).for_each(|left| found.leave_over(left));
     }
+    let argument = || documents.iter().find_map(containers::argument_in);
+    if found.calls.is_empty()
+        && let Some(argument) = argument()
+    {
+        found.leave_over(LeftOver::configuration(&argument));
+        return found.or(CommandError::NoCommand);
+    }
     found.or(if names_vllm { CommandError::NoArguments } else { CommandError::NoCommand })
 }
 

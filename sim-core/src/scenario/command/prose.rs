@@ -14,7 +14,7 @@ const VERBS_AND_LITTLE_WORDS: [&str; 44] = [
     "works",
 ];
 
-/// Strays that a command may have before it is a sentence: they are then named.
+/// Strays that a command with flags may have before it is a sentence: they are then named.
 const MAX_STRAYS: usize = 1;
 
 /// Whether the words behind a program's name go on a sentence, or are none: then nothing is called.
@@ -27,13 +27,18 @@ pub(super) fn is_sentence(program: Program, arguments: &[String]) -> bool {
     if is_little(first.trim_end_matches([',', '.', ':', ';', '?', '!'])) {
         return true;
     }
+    // Asked for help it does nothing else; how it is used is told in brackets.
+    if first.starts_with('[') || arguments.iter().any(|word| matches!(word.as_str(), "--help" | "-h" | "--version")) {
+        return true;
+    }
     let has_flag = arguments.iter().any(|word| word.starts_with('-'));
     let ends_sentence = |word: &String| word.ends_with(['.', '?', '!', ':', ',']) && is_word(word);
     if !has_flag && (arguments.last().is_some_and(ends_sentence) || program == Program::BenchServe) {
         return true;
     }
     let num_own = usize::from(program == Program::Serve && is_word(first));
-    num_strays(arguments).saturating_sub(num_own) > MAX_STRAYS
+    let max_strays = if has_flag { MAX_STRAYS } else { 0 };
+    num_strays(arguments).saturating_sub(num_own) > max_strays
 }
 
 /// Words of letters that are no flag's value.

@@ -9,7 +9,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::variables::{self, Reference};
+use super::variables::{self, Reference, Stored, Variables};
 
 /// A quotation mark is not closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub(super) struct Script {
 pub(super) fn script(text: &str, is_called: impl Fn(&[String]) -> bool) -> Result<Script, OpenQuote> {
     let mut reader = Reader::new(text, Kind::Script);
     reader.read(&is_called)?;
-    Ok(Script { commands: reader.done, variables: reader.variables })
+    Ok(Script { commands: reader.done, variables: reader.variables.into_texts() })
 }
 
 /// The words of a text that no shell reads, such as a compose file's `command:`.
@@ -67,9 +67,9 @@ struct Reader<'a> {
     last: char,
     /// The next word is where something is redirected to.
     is_target: bool,
-    variables: BTreeMap<String, String>,
-    /// Bytes that may still come from variables, which can hold each other.
-    num_bytes_left: usize,
+    variables: Variables,
+    /// The array whose words are being read, and whether they go behind those it has.
+    array: Option<(String, bool)>,
     done: Vec<Vec<String>>,
 }
 
@@ -83,8 +83,8 @@ impl<'a> Reader<'a> {
             word: None,
             last: ' ',
             is_target: false,
-            variables: BTreeMap::new(),
-            num_bytes_left: super::MAX_COMMAND_BYTES,
+            variables: Variables::default(),
+            array: None,
             done: Vec::new(),
         }
     }
@@ -102,7 +102,7 @@ impl<'a> Reader<'a> {
                     }
                 }
                 '\'' | '"' if !self.is_apostrophe(c) => self.quoted(c, is_called)?,
-                '\n' if self.kind == Kind::Script => self.end_command(),
+                '\n' if self.kind == Kind::Script && self.array.is_none() => self.end_command(),
                 c if c.is_whitespace() => self.end_word(),
                 _ if self.kind == Kind::Words => self.push(c),
                 '#' if self.word.is_none() => {
@@ -112,6 +112,8 @@ impl<'a> Reader<'a> {
                 '<' if placeholder(self.rest).is_some() => self.take_placeholder(),
                 '>' | '<' => self.redirect(),
                 '&' if self.rest.starts_with('>') => self.end_word(),
+                '(' if self.begins_array() => {}
+                ')' if self.array.is_some() => self.end_array(),
                 ';' | '|' | '&' | ')' => self.end_command(),
                 '(' if self.word.is_none() => self.end_command(),
                 '$' => self.variable(variables::at_dollar, false),
@@ -204,30 +206,52 @@ impl<'a> Reader<'a> {
 
     /// Takes a variable, whose first character is taken already: its value or default, or else the text as it is.
     fn variable(&mut self, at: for<'t> fn(&'t str) -> Option<Reference<'t>>, is_quoted: bool) {
-        let Some(Reference { name, num_bytes, default }) = at(self.rest) else {
+        let Some(reference) = at(self.rest) else {
             return self.push(self.last);
         };
-        let value = self.variables.get(name).map(String::as_str).or(default);
-        let value = value.filter(|value| value.len() <= self.num_bytes_left).map(ToString::to_string);
-        self.num_bytes_left -= value.as_ref().map_or(0, String::len);
-        match value {
+        match self.variables.value(reference) {
             None => {
-                let written = self.rest.get(..num_bytes).unwrap_or_default();
+                let written = self.rest.get(..reference.num_bytes).unwrap_or_default();
                 self.push(self.last);
                 self.push_str(written);
             }
+            Some(Stored::Array(words)) => self.push_words(words.iter().map(String::as_str)),
             // A shell takes a value apart at its spaces unless it is quoted.
-            Some(value) if !is_quoted => {
-                for (place, part) in value.split_whitespace().enumerate() {
-                    if place > 0 {
-                        self.end_word();
-                    }
-                    self.push_str(part);
-                }
-            }
-            Some(value) => self.push_str(&value),
+            Some(Stored::Text(value)) if !is_quoted => self.push_words(value.split_whitespace()),
+            Some(Stored::Text(value)) => self.push_str(&value),
         }
-        self.skip(num_bytes);
+        self.skip(reference.num_bytes);
+    }
+
+    /// Takes words, the first of which goes on the word so far.
+    fn push_words<'t>(&mut self, words: impl Iterator<Item = &'t str>) {
+        for (place, word) in words.enumerate() {
+            if place > 0 {
+                self.end_word();
+            }
+            self.push_str(word);
+        }
+    }
+
+    /// Whether a `(` begins the words of an array: `NAME=(…)`.
+    fn begins_array(&mut self) -> bool {
+        let word = self.word.as_deref().and_then(|word| word.strip_suffix('='));
+        let Some(name) = word.filter(|_| self.array.is_none()) else { return false };
+        let (name, is_more) = name.strip_suffix('+').map_or((name, false), |name| (name, true));
+        if !variables::is_name(name) {
+            return false;
+        }
+        self.array = Some((name.to_string(), is_more));
+        self.word = None;
+        self.end_command();
+        true
+    }
+
+    fn end_array(&mut self) {
+        self.end_word();
+        let words = core::mem::take(&mut self.command);
+        let Some((name, is_more)) = self.array.take() else { return };
+        self.variables.set_array(name, is_more, words);
     }
 
     /// Takes a command between backticks, on one line, as a word.
@@ -272,9 +296,8 @@ impl<'a> Reader<'a> {
         self.end_word();
         self.is_target = false;
         let command = core::mem::take(&mut self.command);
-        match variables::set_by(&command) {
-            Some(set) => self.variables.extend(set),
-            None => self.done.push(command),
+        if self.kind == Kind::Words || !self.variables.take(&command) {
+            self.done.push(command);
         }
     }
 }

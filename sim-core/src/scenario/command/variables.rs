@@ -1,8 +1,8 @@
 //! Variables in scripts and configurations: how they are set, and how they are written where they are used.
 //!
-//! Set by `NAME=value` (with `export`, `set`, `ENV`, `ARG` in front), `NAME := value`, `NAME ?= value` and
+//! Set by `NAME=value`, `NAME+=value`, `NAME=(words)` (with `export`, `set`, `ENV`, `ARG` in front), `NAME := value`, `NAME ?= value` and
 //! `NAME = value` of a Makefile or justfile, `$name = "value"` and `$env:NAME = "value"` of PowerShell, `set -gx NAME
-//! value` of fish. Used as `$NAME`, `${NAME}`, `${NAME:-default}`, `$(NAME)` (Make, Kubernetes), `$$NAME` (compose),
+//! value` of fish. Used as `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME[@]}`, `$(NAME)` (Make, Kubernetes), `$$NAME` (compose),
 //! `$env:NAME`, `%NAME%` and `{{ NAME }}`.
 
 use alloc::collections::BTreeMap;
@@ -17,9 +17,83 @@ pub(super) struct Reference<'a> {
     /// Bytes of it behind its first character.
     pub(super) num_bytes: usize,
     pub(super) default: Option<&'a str>,
+    /// Whether all words of an array are meant, each by itself (`${NAME[@]}`).
+    pub(super) is_array: bool,
 }
 
-fn is_name(text: &str) -> bool {
+impl<'a> Reference<'a> {
+    const fn new(name: &'a str, num_bytes: usize) -> Self {
+        Self { name, num_bytes, default: None, is_array: false }
+    }
+}
+
+/// What a variable holds.
+#[derive(Debug, Clone)]
+pub(super) enum Stored {
+    Text(String),
+    Array(Vec<String>),
+}
+
+/// The variables of a script.
+#[derive(Debug)]
+pub(super) struct Variables {
+    texts: BTreeMap<String, String>,
+    arrays: BTreeMap<String, Vec<String>>,
+    /// Bytes that may still come from them, for they can hold each other.
+    num_bytes_left: usize,
+}
+
+impl Default for Variables {
+    fn default() -> Self {
+        Self { texts: BTreeMap::new(), arrays: BTreeMap::new(), num_bytes_left: super::MAX_COMMAND_BYTES }
+    }
+}
+
+impl Variables {
+    /// What a reference stands for, its own default included; `None` if that is not known.
+    pub(super) fn value(&mut self, reference: Reference<'_>) -> Option<Stored> {
+        let array = self.arrays.get(reference.name).filter(|_| reference.is_array).cloned();
+        let text = || self.texts.get(reference.name).map(String::as_str).or(reference.default);
+        let stored = array.map(Stored::Array).or_else(|| text().map(|text| Stored::Text(text.to_string())))?;
+        let num_bytes = match &stored {
+            Stored::Text(text) => text.len(),
+            Stored::Array(words) => words.iter().map(|word| word.len() + 1).sum(),
+        };
+        self.num_bytes_left = self.num_bytes_left.checked_sub(num_bytes)?;
+        Some(stored)
+    }
+
+    /// Sets what a command sets; false if it does something else.
+    pub(super) fn take(&mut self, command: &[String]) -> bool {
+        if let [word] = command
+            && let Some((name, more)) = appending(word)
+        {
+            self.texts.entry(name.to_string()).or_default().push_str(more);
+            return true;
+        }
+        let set = set_by(command);
+        let is_set = set.is_some();
+        self.texts.extend(set.into_iter().flatten());
+        is_set
+    }
+
+    /// Sets an array, or puts more words behind those it has.
+    pub(super) fn set_array(&mut self, name: String, is_more: bool, words: Vec<String>) {
+        let array = self.arrays.entry(name).or_default();
+        if !is_more {
+            array.clear();
+        }
+        array.extend(words);
+    }
+
+    /// The variables that are no arrays.
+    pub(super) fn into_texts(self) -> BTreeMap<String, String> {
+        self.texts
+    }
+}
+
+/// Whether a variable may be called so.
+pub(super) fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
@@ -27,6 +101,11 @@ fn is_name(text: &str) -> bool {
 /// The name and value of `NAME=value`.
 pub(super) fn assignment(word: &str) -> Option<(&str, &str)> {
     word.split_once('=').filter(|(name, _)| is_name(name))
+}
+
+/// The name and what is put behind its value, of `NAME+=more`.
+fn appending(word: &str) -> Option<(&str, &str)> {
+    word.split_once("+=").filter(|(name, _)| is_name(name))
 }
 
 /// What a command sets, if it does nothing else.
@@ -64,32 +143,38 @@ pub(super) fn set_by(command: &[String]) -> Option<Vec<(String, String)>> {
 pub(super) fn at_dollar(rest: &str) -> Option<Reference<'_>> {
     if let Some(after) = rest.strip_prefix('{') {
         let (inside, _) = after.split_once('}').filter(|(inside, _)| !inside.contains(['\n', '$']))?;
-        return Some(Reference { name: name_at(inside), num_bytes: inside.len() + 2, default: default_of(inside) });
+        let is_array = inside.ends_with("[@]") || inside.ends_with("[*]");
+        let named = Reference::new(name_at(inside), inside.len() + 2);
+        return Some(Reference { default: default_of(inside), is_array, ..named });
     }
     if let Some(after) = rest.strip_prefix('(') {
         let end = closing(after).unwrap_or(after.len());
         let inside = after.get(..end).filter(|inside| is_name(inside)).unwrap_or_default();
-        return Some(Reference { name: inside, num_bytes: (end + 2).min(rest.len()), default: None });
+        return Some(Reference::new(inside, (end + 2).min(rest.len())));
     }
     if let Some(name) = rest.strip_prefix('$').map(name_at).filter(|name| !name.is_empty()) {
-        return Some(Reference { name, num_bytes: 1 + name.len(), default: None });
+        return Some(Reference::new(name, 1 + name.len()));
+    }
+    // What a script or function was given.
+    if rest.starts_with(|c: char| c.is_ascii_digit() || c == '@' || c == '*') {
+        return Some(Reference::new("", 1));
     }
     let begin = if rest.starts_with("env:") { "env:".len() } else { 0 };
     let name = name_at(rest.get(begin..)?);
-    (!name.is_empty()).then_some(Reference { name, num_bytes: begin + name.len(), default: None })
+    (!name.is_empty()).then(|| Reference::new(name, begin + name.len()))
 }
 
 /// The variable behind a `%`, up to the next one.
 pub(super) fn at_percent(rest: &str) -> Option<Reference<'_>> {
     let (name, _) = rest.split_once('%').filter(|(name, _)| is_name(name))?;
-    Some(Reference { name, num_bytes: name.len() + 1, default: None })
+    Some(Reference::new(name, name.len() + 1))
 }
 
 /// What stands in two braces, of which the first is taken.
 pub(super) fn at_braces(rest: &str) -> Option<Reference<'_>> {
     let (inside, _) = rest.strip_prefix('{')?.split_once("}}").filter(|(inside, _)| !inside.contains('\n'))?;
     let name = Some(inside.trim()).filter(|name| is_name(name)).unwrap_or_default();
-    Some(Reference { name, num_bytes: inside.len() + 3, default: None })
+    Some(Reference::new(name, inside.len() + 3))
 }
 
 /// `text` with the values of `variables`, and with the defaults that it gives itself, in their places.
@@ -124,6 +209,7 @@ pub(super) fn is_open(word: &str) -> bool {
         || behind('%').any(|rest| at_percent(rest).is_some())
         || behind('{').any(|rest| at_braces(rest).is_some() && !rest.contains(['"', '\'']))
         || word.strip_prefix('<').is_some_and(is_placeholder)
+        || word.strip_prefix('[').and_then(|word| word.strip_suffix(']')).is_some_and(is_name)
 }
 
 /// The name that a text begins with, or nothing.
