@@ -67,7 +67,8 @@ fn each_file_argument_says_what_the_file_is() {
             &["import", "vllm-bench", "--profile", PROFILE, "--result", &path],
         ] {
             // A list of published runs and a name on Hugging Face are other arguments of the same flags.
-            let is_another = name.ends_with(".csv") && arguments.contains(&"--run") && arguments.last() == Some(&path.as_str());
+            let is_another =
+                name.ends_with(".csv") && arguments.contains(&"--run") && arguments.last() == Some(&path.as_str());
             let is_name = !Path::new(name).extension().is_some_and(|end| end == "json") && arguments.contains(&"--gpu");
             if !is_another && !is_name {
                 check_refused(arguments, &path, expect);
@@ -83,14 +84,34 @@ fn each_file_argument_says_what_the_file_is() {
 fn a_file_of_another_kind_is_named() {
     let config = file("config.json", br#"{"model_type": "llama", "num_hidden_layers": 2}"#);
     let run = ["verify-run", "--profile", PROFILE, "--run"];
-    check_refused(&[&run[..], &[PROFILE]].concat(), PROFILE, "this is a profile, where a result of vllm bench serve is wanted");
+    check_refused(
+        &[&run[..], &[PROFILE]].concat(),
+        PROFILE,
+        "this is a profile, where a result of vllm bench serve is wanted",
+    );
     check_refused(&[&run[..], &[MOONCAKE]].concat(), MOONCAKE, "this is a Mooncake trace, where a result");
-    check_refused(&["verify-run", "--profile", RESULT, "--run", RESULT], RESULT, "this is a result of vllm bench serve, where a profile");
+    check_refused(
+        &["verify-run", "--profile", RESULT, "--run", RESULT],
+        RESULT,
+        "this is a result of vllm bench serve, where a profile",
+    );
     check_refused(&["simulate", "--profile", AZURE], AZURE, "this is an Azure trace, where a profile is wanted");
-    check_refused(&["simulate", "--profile", &config], &config, "this is a model's config.json, where a profile is wanted");
-    check_refused(&["simulate", "--model", PROFILE], PROFILE, "this is a profile, where a model's config.json is wanted");
+    check_refused(
+        &["simulate", "--profile", &config],
+        &config,
+        "this is a model's config.json, where a profile is wanted",
+    );
+    check_refused(
+        &["simulate", "--model", PROFILE],
+        PROFILE,
+        "this is a profile, where a model's config.json is wanted",
+    );
     check_refused(&["simulate", "--gpu", PROFILE], PROFILE, "this is a profile, where a pack of operators is wanted");
-    check_refused(&["simulate", "--profile", SHAREGPT], SHAREGPT, "this is a ShareGPT dataset, where a profile is wanted");
+    check_refused(
+        &["simulate", "--profile", SHAREGPT],
+        SHAREGPT,
+        "this is a ShareGPT dataset, where a profile is wanted",
+    );
     let import = ["import", "vllm-bench", "--profile", PROFILE, "--result"];
     check_refused(&[&import[..], &[&config]].concat(), &config, "this is a model's config.json, where a result");
 }
@@ -142,7 +163,11 @@ fn a_dataset_that_is_another_than_its_name_is_named() {
         (None, PROFILE, "this is a profile, not a dataset"),
         (Some("timed_trace"), &csv, "this is no JSON; --dataset-name timed_trace is read from JSON lines"),
         (Some("timed_trace"), &csv, "a CSV with the columns \"when,prompt tokens,answer tokens\""),
-        (Some("timed_trace"), &list, "a JSON list, each entry a request of a timed trace; this is read from JSON lines"),
+        (
+            Some("timed_trace"),
+            &list,
+            "a JSON list, each entry a request of a timed trace; this is read from JSON lines",
+        ),
         (None, &list, "a JSON list, each entry a request of a timed trace; this is read from JSON lines"),
         (Some("custom"), &packed, "this is a gzip file; unpack it first"),
         (None, &packed, "this is a gzip file; unpack it first"),

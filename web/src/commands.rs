@@ -171,7 +171,8 @@ impl AppState {
 
 /// What is to be said of a command besides what the form shows, the weightiest first.
 fn lines(read: &ReadCommand) -> Vec<String> {
-    let yielded = read.yielded.iter().map(|yielded| format!("Given up for the command: {} ({}).", yielded.flag, yielded.why));
+    let yielded =
+        read.yielded.iter().map(|yielded| format!("Given up for the command: {} ({}).", yielded.flag, yielded.why));
     let unknown = read.unknown.iter().map(|flag| format!("Not taken: {flag}."));
     let left_over = read.left_over.iter().map(|left| format!("Not read: {left}."));
     let set_aside = read.set_aside.iter().map(|flag| format!("{}: set aside, for {}.", flag.flag, flag.why));

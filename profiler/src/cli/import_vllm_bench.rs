@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 
 use super::profile::make_folder_of;
-use crate::input_file::{Wanted, explained, read_limited, read_profile};
 use crate::import::vllm_bench::{fit_results, result};
+use crate::input_file::{Wanted, explained, read_limited, read_profile};
 use crate::simulate::scenario_flags::RunFlags;
 use crate::verify::metrics::store::write_whole;
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use crate::input_file::read_profile;
 use crate::server::load::LoadShape;
 use crate::server::session::Timeouts;
 use crate::server::verify::{ServePlan, progress_line, verify_serve};
-use crate::input_file::read_profile;
 use crate::vllm::EngineOptions;
 
 /// Which server, which loads, which profile.

@@ -13,8 +13,8 @@ use crate::import::fit::runs::{Compared, Run, Statistic};
 use crate::import::gpus;
 use crate::import::llmservingsim;
 use crate::import::packs::system_of;
-use crate::input_file::{Wanted, explained, read_limited};
 use crate::import::vllm_bench::{self, result};
+use crate::input_file::{Wanted, explained, read_limited};
 
 /// The relative error of the number of KV blocks that a user is told to expect at most.
 const BLOCKS_LIMIT: f64 = 0.02;

@@ -37,7 +37,8 @@ fn scheduler(args: &EngineArgs) -> Result<(), ConfigError> {
     {
         return Err(ConfigError::MaxNumActiveSeqsAboveMaxNumSeqs { max_num_active_seqs, max_num_seqs });
     }
-    if let (Some(long_prefill_token_threshold), Some(max_model_len)) = (args.long_prefill_token_threshold, max_model_len)
+    if let (Some(long_prefill_token_threshold), Some(max_model_len)) =
+        (args.long_prefill_token_threshold, max_model_len)
         && long_prefill_token_threshold > i64::from(max_model_len)
     {
         let error =

@@ -56,9 +56,7 @@ impl TraceKind {
 pub fn dataset_flags(file: &[u8]) -> Result<Vec<(&'static str, String)>, String> {
     match recognise(file) {
         Ok(Recognised::Trace(kind)) => Ok(kind.flags()),
-        Err(RecogniseError::Texts { dataset_name, .. }) => {
-            Ok(alloc::vec![("dataset-name", dataset_name.to_string())])
-        }
+        Err(RecogniseError::Texts { dataset_name, .. }) => Ok(alloc::vec![("dataset-name", dataset_name.to_string())]),
         Ok(other) => Err(alloc::format!("this is {}, not a dataset", other.name())),
         Err(RecogniseError::Unknown { begins }) => Err(alloc::format!(
             "{begins}: by its content it is no dataset that is known (Mooncake, Qwen-Bailian, Azure, BurstGPT, ShareGPT); \
@@ -79,7 +77,8 @@ pub fn check_dataset(scenario: &Scenario, file: &[u8]) -> Result<(), String> {
     let has_labels = ["timestamp", "input-length", "output-length", "hash-ids"]
         .iter()
         .any(|label| scenario.get(&alloc::format!("timed-trace-label-{label}")).is_some());
-    let instead = |what: &str, dataset: &str| Err(alloc::format!("this is {what}: its name is --dataset-name {dataset}"));
+    let instead =
+        |what: &str, dataset: &str| Err(alloc::format!("this is {what}: its name is --dataset-name {dataset}"));
     match found {
         Ok(Recognised::Trace(kind)) if kind.is_for(name) => Ok(()),
         Ok(Recognised::Trace(kind)) => {

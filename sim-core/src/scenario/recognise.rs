@@ -221,7 +221,8 @@ fn columns(text: &str) -> Option<String> {
     let mut lines = text.lines().map(str::trim_end);
     let (head, row) = (lines.next()?, lines.next()?);
     let num_columns = head.split(',').count();
-    let is_name = |name: &str| !name.trim().is_empty() && name.chars().all(|c| c.is_alphanumeric() || " _-./()\"".contains(c));
+    let is_name =
+        |name: &str| !name.trim().is_empty() && name.chars().all(|c| c.is_alphanumeric() || " _-./()\"".contains(c));
     let is_table = num_columns > 1 && row.split(',').count() == num_columns && head.split(',').all(is_name);
     is_table.then(|| alloc::format!("a CSV with the columns {}", excerpt(head)))
 }

@@ -9,7 +9,13 @@ use crate::scenario::{scenario, scenarios};
 /// A command upon what was there: what there is then, what is named as kept, and what has yielded with a part of the
 /// reason.
 #[track_caller]
-fn check(before: &[(&str, &str)], text: &str, after: &[(&str, &str)], kept: &[&str], yielded: &[(&str, &str)]) -> ReadCommand {
+fn check(
+    before: &[(&str, &str)],
+    text: &str,
+    after: &[(&str, &str)],
+    kept: &[&str],
+    yielded: &[(&str, &str)],
+) -> ReadCommand {
     let read = command::read(text, &scenario(before)).unwrap_or_else(|error| panic!("{text}: {error}"));
     assert_eq!(read.scenario, scenario(after), "{text}");
     assert_eq!(read.kept.iter().map(ToString::to_string).collect::<Vec<_>>(), kept, "{text}");
@@ -39,13 +45,7 @@ fn a_command_leaves_what_it_does_not_name() {
         &["--max-model-len 4096"],
         &[],
     );
-    check(
-        &before,
-        "vllm bench serve --seed 3",
-        &[&before[..], &[("seed", "3")]].concat(),
-        &["--request-rate 5"],
-        &[],
-    );
+    check(&before, "vllm bench serve --seed 3", &[&before[..], &[("seed", "3")]].concat(), &["--request-rate 5"], &[]);
     let off = [("enable-prefix-caching", "false"), ("gpu", "h200-sxm"), ("model", "a/b")];
     check(
         &off,
@@ -59,7 +59,8 @@ fn a_command_leaves_what_it_does_not_name() {
 #[test]
 fn what_contradicts_the_command_yields_and_is_named() {
     let trace = [("dataset-name", "azure"), ("dataset-path", "a.csv"), ("max-concurrency", "9")];
-    let of_trace = [("--dataset-name azure", "--request-rate, --burstiness"), ("--dataset-path a.csv", "it is for sharegpt")];
+    let of_trace =
+        [("--dataset-name azure", "--request-rate, --burstiness"), ("--dataset-path a.csv", "it is for sharegpt")];
     let left = [("max-concurrency", "9"), ("request-rate", "5")];
     check(&trace, "vllm bench serve --request-rate 5", &left, &["--max-concurrency 9"], &of_trace);
     check(
@@ -93,7 +94,10 @@ fn what_contradicts_the_command_yields_and_is_named() {
     let drafts = "{\"method\":\"ngram\",\"num_speculative_tokens\":3,\"rejection_sample_method\":\"synthetic\",\
                   \"synthetic_acceptance_length\":2.0}";
     check(
-        &[("spec-acceptance-length", "2"), ("speculative-config", "{\"method\":\"ngram\",\"num_speculative_tokens\":2}")],
+        &[
+            ("spec-acceptance-length", "2"),
+            ("speculative-config", "{\"method\":\"ngram\",\"num_speculative_tokens\":2}"),
+        ],
         &format!("vllm serve m --speculative-config '{drafts}'"),
         &[("model", "m"), ("speculative-config", drafts)],
         &[],
@@ -103,7 +107,8 @@ fn what_contradicts_the_command_yields_and_is_named() {
 
 #[test]
 fn what_needs_another_kept_flag_stays_with_it() {
-    let before = [("dataset-name", "azure"), ("request-rate", "5"), ("self-timed", "false"), ("random-prefix-len", "1")];
+    let before =
+        [("dataset-name", "azure"), ("request-rate", "5"), ("self-timed", "false"), ("random-prefix-len", "1")];
     // The prefix contradicted the trace before the command came.
     let read = command::read("vllm bench serve --seed 1", &scenario(&before)).expect("a command");
     assert_eq!(read.scenario, scenario(&[&before[..], &[("seed", "1")]].concat()));

@@ -112,7 +112,8 @@ fn containers() {
 fn several_programs_count_whatever_stands_between_them() {
     let both = [MODEL, SEQS, "request-rate 5"];
     let (server, client) = ("vllm serve Qwen/Qwen3-8B --max-num-seqs 8", "vllm bench serve --request-rate 5");
-    for between in [" & ", " && ", "; ", "\n", " || ", " & sleep 60; ", " 2>&1 | tee log &\nwait\n", " &\n\n# then\n$ "] {
+    for between in [" & ", " && ", "; ", "\n", " || ", " & sleep 60; ", " 2>&1 | tee log &\nwait\n", " &\n\n# then\n$ "]
+    {
         check(&format!("{server}{between}{client}"), &both);
         check(&format!("{client}{between}{server}"), &both);
     }
@@ -125,11 +126,17 @@ fn what_could_matter_and_is_not_read_is_named() {
     let serve = "vllm serve Qwen/Qwen3-8B --max-num-seqs 8";
     for (before, left) in [
         ("VLLM_USE_V1=0 ", "VLLM_USE_V1=0: the V0 engine is not simulated"),
-        ("VLLM_ATTENTION_BACKEND=FLASHINFER ", "VLLM_ATTENTION_BACKEND=FLASHINFER: passes take as long as the profile says"),
+        (
+            "VLLM_ATTENTION_BACKEND=FLASHINFER ",
+            "VLLM_ATTENTION_BACKEND=FLASHINFER: passes take as long as the profile says",
+        ),
         ("export VLLM_FUSE=1\n", "VLLM_FUSE=1: a variable of vLLM's that is not read"),
         ("env CUDA_VISIBLE_DEVICES=1 ", "CUDA_VISIBLE_DEVICES=1: which GPUs are used changes nothing here"),
         ("guidellm benchmark --rate 5 & ", "guidellm benchmark --rate 5: a client that is not read"),
-        ("python -m sglang.bench_serving --num-prompts 5\n", "python -m sglang.bench_serving --num-prompts 5: a client"),
+        (
+            "python -m sglang.bench_serving --num-prompts 5\n",
+            "python -m sglang.bench_serving --num-prompts 5: a client",
+        ),
         ("vllm bench throughput --model m\n", "vllm bench throughput --model m: only vllm bench serve is read"),
         ("vllm serve a/b --port 1 &\n", "vllm serve a/b --port 1: the program is called again below"),
     ] {
@@ -139,7 +146,9 @@ fn what_could_matter_and_is_not_read_is_named() {
     }
     let behind = told("vllm serve Qwen/Qwen3-8B\n  --max-num-seqs 8");
     assert!(behind.starts_with(&format!("{MODEL}\nleft --max-num-seqs 8: it stands on a line of its own")), "{behind}");
-    for harmless in ["HF_TOKEN=x ", "VLLM_USE_V1=1 ", "VLLM_LOGGING_LEVEL=DEBUG ", "pip install guidellm\n", "cd /srv; "] {
+    for harmless in
+        ["HF_TOKEN=x ", "VLLM_USE_V1=1 ", "VLLM_LOGGING_LEVEL=DEBUG ", "pip install guidellm\n", "cd /srv; "]
+    {
         check(&format!("{harmless}{serve}"), &[MODEL, SEQS]);
     }
 }
@@ -163,7 +172,10 @@ const SAID: [(&str, &str); 12] = [
     ("INFO [api_server.py:1] vLLM: non-default args: {'max_num_seqs': 8}", "a log of vLLM's is not read"),
     ("model: Qwen/Qwen3-8B\nmax-num-seqs: 8\n", "max-num-seqs: 8: an argument of vLLM's in a configuration"),
     ("{\"model\": \"m\", \"max_num_seqs\": 8}", "max_num_seqs: 8: an argument of vLLM's in a configuration"),
-    ("guidellm benchmark --target http://localhost:8000", "guidellm benchmark --target http://localhost:8000: a client"),
+    (
+        "guidellm benchmark --target http://localhost:8000",
+        "guidellm benchmark --target http://localhost:8000: a client",
+    ),
     ("genai-perf profile -m m --concurrency 4", "a client that is not read"),
     ("vllm bench latency --model m", "only vllm bench serve is read"),
     ("services:\n  vllm:\n    image: vllm/vllm-openai\n", "no list of its flags"),

@@ -67,7 +67,8 @@ fn collect(node: &Node, found: &mut Vec<Start>) {
             let others = entries.iter().filter(|(key, _)| key.ends_with("Args")).map(|(_, value)| value);
             let words = parts.chain(others).filter_map(|part| words_of(part, &variables));
             let words: Vec<String> = words.flatten().collect();
-            let config = CONFIGS.iter().find_map(|key| node.get(key).map(|config| flags_of(config, *key != "vllmConfig")));
+            let config =
+                CONFIGS.iter().find_map(|key| node.get(key).map(|config| flags_of(config, *key != "vllmConfig")));
             let config = config.unwrap_or_default();
             let call = if config.is_empty() {
                 calls::of_container(&words, image_of(node))
@@ -90,7 +91,8 @@ fn variables_of(node: &Node) -> BTreeMap<String, String> {
     for block in ["environment", "env"].iter().filter_map(|key| node.get(key)) {
         match block {
             Node::Map(entries) => {
-                found.extend(entries.iter().filter_map(|(name, value)| Some((name.clone(), value.text()?.to_string()))));
+                found
+                    .extend(entries.iter().filter_map(|(name, value)| Some((name.clone(), value.text()?.to_string()))));
             }
             Node::List(items) => found.extend(items.iter().filter_map(|item| match item {
                 Node::Text(text) => assignment(text).map(|(name, value)| (name.to_string(), value.to_string())),
@@ -125,7 +127,9 @@ fn image_of(node: &Node) -> Option<&str> {
 fn words_of(node: &Node, variables: &BTreeMap<String, String>) -> Option<Vec<String>> {
     match node {
         Node::Text(text) => shell::words(&variables::filled(text, variables)).ok(),
-        Node::List(items) => items.iter().map(|item| item.text().map(|text| variables::filled(text, variables))).collect(),
+        Node::List(items) => {
+            items.iter().map(|item| item.text().map(|text| variables::filled(text, variables))).collect()
+        }
         _ => None,
     }
 }
@@ -159,7 +163,9 @@ fn json(node: &Node) -> String {
     let quoted = |text: &str| alloc::format!("{text:?}");
     match node {
         Node::Empty => "null".to_string(),
-        Node::Text(text) if text.parse::<f64>().is_ok() || matches!(text.as_str(), "true" | "false" | "null") => text.clone(),
+        Node::Text(text) if text.parse::<f64>().is_ok() || matches!(text.as_str(), "true" | "false" | "null") => {
+            text.clone()
+        }
         Node::Text(text) => quoted(text),
         Node::List(items) => alloc::format!("[{}]", items.iter().map(json).collect::<Vec<_>>().join(", ")),
         Node::Map(entries) => {
@@ -187,7 +193,9 @@ pub(super) fn argument_in(node: &Node) -> Option<String> {
         Node::Empty | Node::Text(_) => None,
         Node::List(items) => items.iter().find_map(argument_in),
         Node::Map(entries) => entries.iter().find_map(|(key, value)| match value {
-            Node::Text(value) if calls::is_flag_of_vllm_alone(&dashed("--", key)) => Some(alloc::format!("{key}: {value}")),
+            Node::Text(value) if calls::is_flag_of_vllm_alone(&dashed("--", key)) => {
+                Some(alloc::format!("{key}: {value}"))
+            }
             value => argument_in(value),
         }),
     }

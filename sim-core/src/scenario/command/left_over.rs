@@ -44,7 +44,10 @@ impl LeftOver {
 
     /// An argument of vLLM's in a file that calls nothing.
     pub(super) fn configuration(argument: &str) -> Self {
-        Self::new(argument, "an argument of vLLM's in a configuration, which is not read; give it as a flag of vllm serve")
+        Self::new(
+            argument,
+            "an argument of vLLM's in a configuration, which is not read; give it as a flag of vllm serve",
+        )
     }
 
     /// What a variable says, if it may matter.
@@ -81,9 +84,21 @@ fn is_flag(words: &[String]) -> bool {
 /// Why a variable may matter; `None` if it does not.
 fn why_variable(name: &str, value: &str) -> Option<&'static str> {
     const WITHOUT_EFFECT: [&str; 16] = [
-        "VLLM_API_KEY", "VLLM_CACHE_ROOT", "VLLM_CONFIGURE_LOGGING", "VLLM_CONFIG_ROOT", "VLLM_DO_NOT_TRACK",
-        "VLLM_HOST_IP", "VLLM_LOGGING_CONFIG_PATH", "VLLM_LOGGING_LEVEL", "VLLM_LOGGING_PREFIX", "VLLM_NO_USAGE_STATS",
-        "VLLM_PLUGINS", "VLLM_PORT", "VLLM_RPC_TIMEOUT", "VLLM_USAGE_SOURCE", "VLLM_USE_MODELSCOPE",
+        "VLLM_API_KEY",
+        "VLLM_CACHE_ROOT",
+        "VLLM_CONFIGURE_LOGGING",
+        "VLLM_CONFIG_ROOT",
+        "VLLM_DO_NOT_TRACK",
+        "VLLM_HOST_IP",
+        "VLLM_LOGGING_CONFIG_PATH",
+        "VLLM_LOGGING_LEVEL",
+        "VLLM_LOGGING_PREFIX",
+        "VLLM_NO_USAGE_STATS",
+        "VLLM_PLUGINS",
+        "VLLM_PORT",
+        "VLLM_RPC_TIMEOUT",
+        "VLLM_USAGE_SOURCE",
+        "VLLM_USE_MODELSCOPE",
         "VLLM_WORKER_MULTIPROC_METHOD",
     ];
     match name {
@@ -96,7 +111,9 @@ fn why_variable(name: &str, value: &str) -> Option<&'static str> {
             Some("which GPUs are used changes nothing here; how many, --tensor-parallel-size says")
         }
         name if WITHOUT_EFFECT.contains(&name) => None,
-        name if name.starts_with("VLLM_") => Some("a variable of vLLM's that is not read; what it changes is not simulated"),
+        name if name.starts_with("VLLM_") => {
+            Some("a variable of vLLM's that is not read; what it changes is not simulated")
+        }
         name if name.starts_with("NCCL_") => Some("collectives take as long as the profile says"),
         _ => None,
     }
@@ -105,12 +122,28 @@ fn why_variable(name: &str, value: &str) -> Option<&'static str> {
 /// Why a command that sends requests, or runs vLLM otherwise than as a server, is not read; `None` if it is none.
 fn why_client(words: &[String]) -> Option<&'static str> {
     const CLIENTS: [&str; 20] = [
-        "ab", "aiperf", "bench_serving.py", "benchmark_latency.py", "benchmark_serving_multi_turn.py",
-        "benchmark_throughput.py", "evalscope", "fortio", "genai-perf", "guidellm", "hey", "inference-benchmarker",
-        "k6", "llmperf", "locust", "lm_eval", "oha", "perf_analyzer", "token_benchmark_ray.py", "wrk",
+        "ab",
+        "aiperf",
+        "bench_serving.py",
+        "benchmark_latency.py",
+        "benchmark_serving_multi_turn.py",
+        "benchmark_throughput.py",
+        "evalscope",
+        "fortio",
+        "genai-perf",
+        "guidellm",
+        "hey",
+        "inference-benchmarker",
+        "k6",
+        "llmperf",
+        "locust",
+        "lm_eval",
+        "oha",
+        "perf_analyzer",
+        "token_benchmark_ray.py",
+        "wrk",
     ];
-    const MODULES: [&str; 5] =
-        ["sglang.bench_serving", "guidellm", "genai_perf.main", "locust", "llmperf"];
+    const MODULES: [&str; 5] = ["sglang.bench_serving", "guidellm", "genai_perf.main", "locust", "llmperf"];
     const CLIENT: &str = "a client that is not read; what it sends is to be said by flags of vllm bench serve";
     let is_installed = words.iter().any(|word| matches!(word.as_str(), "install" | "add" | "clone" | "pull"));
     let base = |word: &String| word.rsplit(['/', '\\']).next().unwrap_or(word).to_string();
@@ -118,16 +151,21 @@ fn why_client(words: &[String]) -> Option<&'static str> {
         let starters = ["uv", "uvx", "run", "time", "nohup", "sudo", "poetry", "$", "docker", "exec"];
         words.iter().take(at).all(|word| {
             let name = base(word);
-            assignment(word).is_some() || starters.contains(&name.as_str()) || name.starts_with("python") || word == "-m"
+            assignment(word).is_some()
+                || starters.contains(&name.as_str())
+                || name.starts_with("python")
+                || word == "-m"
         })
     };
     if is_installed {
         return None;
     }
-    let place = words.iter().position(|word| CLIENTS.contains(&base(word).as_str()) || MODULES.contains(&word.as_str()));
+    let place =
+        words.iter().position(|word| CLIENTS.contains(&base(word).as_str()) || MODULES.contains(&word.as_str()));
     if let Some(at) = place.filter(|at| is_started(*at) && words.len() > at + 1) {
         // Short names are words of any text.
-        let is_word = words.get(at).is_some_and(|word| word.len() < 4) && !words.iter().any(|word| word.starts_with('-'));
+        let is_word =
+            words.get(at).is_some_and(|word| word.len() < 4) && !words.iter().any(|word| word.starts_with('-'));
         return (!is_word).then_some(CLIENT);
     }
     let bench = words.windows(3).position(|words| {
@@ -145,9 +183,10 @@ pub(super) fn in_other_words(text: &str) -> Option<LeftOver> {
     const STARTED: &str = "a command within Python is not read; paste the command itself";
     const LOG: &str = "a log of vLLM's is not read; paste the command that it began with";
     for line in text.lines() {
-        let has_call = ["LLM(", "AsyncEngineArgs(", "EngineArgs(", "AsyncLLMEngine.from_engine_args("]
-            .iter()
-            .any(|call| line.match_indices(call).any(|(at, _)| !line.get(..at).unwrap_or_default().ends_with(is_letter)));
+        let has_call =
+            ["LLM(", "AsyncEngineArgs(", "EngineArgs(", "AsyncLLMEngine.from_engine_args("].iter().any(|call| {
+                line.match_indices(call).any(|(at, _)| !line.get(..at).unwrap_or_default().ends_with(is_letter))
+            });
         if has_call {
             return Some(LeftOver::new(line, PYTHON));
         }

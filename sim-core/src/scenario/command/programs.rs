@@ -72,7 +72,9 @@ fn of_pieces(pieces: Vec<Piece>) -> Result<Found, CommandError> {
     for piece in pieces {
         let read = match piece {
             Piece::Block(text) => of_text(&text),
-            Piece::Prose(text) => of_script(&text, &BTreeMap::new(), 0).and_then(|found| found.or(CommandError::NoCommand)),
+            Piece::Prose(text) => {
+                of_script(&text, &BTreeMap::new(), 0).and_then(|found| found.or(CommandError::NoCommand))
+            }
         };
         match read {
             Ok(more) => found.append(more),
