@@ -79,8 +79,8 @@ fn collect(node: &Node, found: &mut Vec<Start>) {
             };
             let is_called = call.is_some();
             found.extend(call.map(|call| Start::new(call, variables)));
-            let is_other = |key: &str| !CONFIGS.contains(&key) && !(is_part(key) && is_called) && !ABOUT.contains(&key);
-            entries.iter().filter(|(key, _)| is_other(key)).for_each(|(_, value)| collect(value, found));
+            let is_done = |key: &str| CONFIGS.contains(&key) || ABOUT.contains(&key) || is_called && is_part(key);
+            entries.iter().filter(|(key, _)| !is_done(key)).for_each(|(_, value)| collect(value, found));
         }
     }
 }
