@@ -67,7 +67,8 @@ pageTest("what a command does not say is set back when the user says so, and und
   const before = await digestOf(page);
   const form = await formOf(page);
   await paste(page, `vllm serve ${MODEL} --block-size 32`);
-  const notice = await told(page, "Read pasted text as a command", "Kept, for the command does not say it", "--max-model-len 4096", "--max-num-seqs 16");
+  await told(page, "Kept, for the command does not say it", "--max-model-len 4096", "--max-num-seqs 16");
+  const notice = await told(page, "Read pasted text as a command");
   const kept = await digestOf(page, before);
   await notice.getByRole("button", { name: "Set these back to vLLM's defaults" }).click();
   await notice.getByText("Set back to vLLM's defaults:").waitFor();

@@ -164,7 +164,8 @@ fn what_is_to_be_filled_in_is_named_and_the_rest_is_taken() {
 }
 
 /// Texts that are about vLLM and call nothing that is read, with a part of what is said of each.
-const SAID: [(&str, &str); 12] = [
+const SAID: [(&str, &str); 13] = [
+    ("vLLM: non-default args: {'max_num_seqs': 8}", "a log of vLLM's is not read"),
     ("from vllm import LLM\nllm = LLM(model=\"m\", max_num_seqs=8)", "arguments of vLLM in Python are not read"),
     ("args = AsyncEngineArgs(model='m')  # vllm", "arguments of vLLM in Python are not read"),
     ("subprocess.run([\"vllm\", \"serve\", \"m\", \"--max-num-seqs\", \"8\"])", "a command within Python is not read"),

@@ -55,7 +55,7 @@ pub(super) fn find(text: &str) -> Result<Found, CommandError> {
     let in_other_words = || left_over::in_other_words(text).filter(|_| text.contains("vllm") || text.contains("vLLM"));
     match &mut found {
         Ok(found) => in_other_words().into_iter().for_each(|left| found.leave_over(left)),
-        Err(CommandError::NoCommand) => {
+        Err(CommandError::NoCommand | CommandError::NoArguments) => {
             if let Some(what) = in_other_words() {
                 return Err(CommandError::NotRead { what });
             }

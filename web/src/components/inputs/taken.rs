@@ -32,11 +32,6 @@ pub(super) fn TakenDetails(taken: Arc<Taken>) -> impl IntoView {
                 </ul>
             </div>
         </Show>
-        {(!lines.is_empty()).then(|| view! {
-            <ul class="taken-lines" data-testid="taken-lines">
-                {lines.into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}
-            </ul>
-        })}
         <Show when=move || matches!(since.get(), Since::Taken | Since::SetBack)>
             <div class="taken-actions">
                 <Show when=move || has_kept && since.get() == Since::Taken>
@@ -45,5 +40,10 @@ pub(super) fn TakenDetails(taken: Arc<Taken>) -> impl IntoView {
                 <button type="button" class="btn btn-ghost" data-testid="undo-command" on:click=undo>"Undo"</button>
             </div>
         </Show>
+        {(!lines.is_empty()).then(|| view! {
+            <ul class="taken-lines" data-testid="taken-lines">
+                {lines.into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}
+            </ul>
+        })}
     }
 }
