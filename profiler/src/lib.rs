@@ -6,6 +6,7 @@ mod cli;
 mod cuda;
 mod engine;
 mod import;
+mod input_file;
 mod measure;
 pub mod parsers;
 mod serve;

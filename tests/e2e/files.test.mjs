@@ -41,10 +41,10 @@ const KINDS = [
   ["result.json", fileOf(`${BENCH}.result.json`), ["as a result of vllm bench serve: 40 requests"], false, async (page) => {
     assert.match(await page.getByTestId("measured").innerText(), /statistics only, no curve can be drawn/);
   }],
-  ["mooncake.jsonl", fileOf("tests/data/bench_serve/timed_trace_mooncake.jsonl"), ["as Mooncake trace: 30 requests over"], true, isDataset("timed_trace")],
-  ["bailian.jsonl", fileOf("tests/data/bench_serve/timed_trace_bailian.jsonl"), ["as timed trace: 30 requests over", "16 tokens per hash and times in seconds"], true, isDataset("timed_trace")],
-  ["azure.csv", azure, ["as Azure trace: 40 requests over"], true, isDataset("azure")],
-  ["burstgpt.csv", fileOf("tests/data/bench_serve/burstgpt.csv"), ["as BurstGPT trace: 26 requests over", "14 entries without tokens are left out"], true, isDataset("burstgpt_timed")],
+  ["mooncake.jsonl", fileOf("tests/data/bench_serve/timed_trace_mooncake.jsonl"), ["as a Mooncake trace: 30 requests over"], true, isDataset("timed_trace")],
+  ["bailian.jsonl", fileOf("tests/data/bench_serve/timed_trace_bailian.jsonl"), ["as a timed trace: 30 requests over", "16 tokens per hash and times in seconds"], true, isDataset("timed_trace")],
+  ["azure.csv", azure, ["as an Azure trace: 40 requests over"], true, isDataset("azure")],
+  ["burstgpt.csv", fileOf("tests/data/bench_serve/burstgpt.csv"), ["as a BurstGPT trace: 26 requests over", "14 entries without tokens are left out"], true, isDataset("burstgpt_timed")],
   ["serve.sh", "vllm serve meta-llama/Llama-3.1-8B \\\n  --max-num-seqs 4 --port 8000\n", ["Read serve.sh as a command", "--port: set aside"], true, async (page) => {
     assert.equal(await field(page, "max-num-seqs").inputValue(), "4");
   }],

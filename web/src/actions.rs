@@ -1,9 +1,12 @@
 //! What changes the state: the form, comparing, telling.
 
+use std::sync::Arc;
+
 use leptos::prelude::*;
 use sim_core::scenario::command::{self, Program};
 use sim_core::scenario::{Part, Scenario};
 
+use crate::commands::Taken;
 use crate::files;
 use crate::presets::Preset;
 use crate::recipe::Recipe;
@@ -107,7 +110,16 @@ impl AppState {
 
     /// Tells the user something.
     pub(crate) fn notify(self, kind: NoticeKind, text: &str) {
-        let notice = Notice { id: next_id(), kind, text: text.to_owned() };
+        self.push_notice(Notice { id: next_id(), kind, text: text.to_owned(), taken: None });
+    }
+
+    /// Tells the user what came of a command, and asks about what it does not say.
+    pub(crate) fn notify_taken(self, name: &str, taken: Arc<Taken>) {
+        let text = format!("Read {name} as a command. {}", taken.lead);
+        self.push_notice(Notice { id: next_id(), kind: taken.kind(), text, taken: Some(taken) });
+    }
+
+    fn push_notice(self, notice: Notice) {
         self.notices.update(|notices| {
             notices.retain(|old| old.text != notice.text);
             notices.push(notice);

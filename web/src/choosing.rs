@@ -1,32 +1,14 @@
-//! Choosing a model and a GPU: in the form, by an example, by a file, by a pasted command.
+//! Choosing a model and a GPU: in the form, by an example, by a file.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use sim_core::scenario::command::{self, Program, ReadCommand};
 use sim_core::scenario::examples::Example;
 use sim_core::scenario::{DEFAULT_MODEL, ModelConfig, Part, Scenario};
 
-use crate::making::{catalogue, recognised};
 use crate::recipe::OWN_PACK;
-use crate::state::{AppState, NoticeKind, Origin, OwnFile, Source};
-
-/// What came of a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Told {
-    /// In words.
-    pub(crate) text: String,
-    /// Whether part of it was not taken.
-    pub(crate) is_partial: bool,
-}
-
-impl Told {
-    /// How urgent that is.
-    pub(crate) const fn kind(&self) -> NoticeKind {
-        if self.is_partial { NoticeKind::Warn } else { NoticeKind::Info }
-    }
-}
+use crate::state::{AppState, NoticeKind, OwnFile, Source};
 
 thread_local! {
     /// An `hf_quant_config.json` that waits for its `config.json`.
@@ -42,7 +24,7 @@ fn model_flags(scenario: &Scenario) -> Vec<(&'static str, String)> {
 }
 
 /// `scenario` with the model and GPU of `other`.
-fn with_model_of(scenario: &Scenario, other: &Scenario) -> Scenario {
+pub(crate) fn with_model_of(scenario: &Scenario, other: &Scenario) -> Scenario {
     let mut scenario = scenario.clone();
     for (flag, _) in model_flags(&scenario) {
         scenario.unset(flag);
@@ -162,84 +144,6 @@ impl AppState {
                 self.notify(NoticeKind::Warn, &format!("{told} The profile {name} is in use: remove it to use this."));
             }
             None => self.notify(NoticeKind::Info, told),
-        }
-    }
-
-    /// Puts the flags of one or several commands into the form. `Ok` tells what was taken; `Err` that nothing was.
-    pub(crate) async fn apply_command(self, text: &str) -> Result<Told, String> {
-        let before = self.scenario.get_untracked();
-        let read = command::read(text, &before).map_err(|error| error.to_string())?;
-        if !read.refused.is_empty() {
-            let unknown = read.unknown.iter().map(ToString::to_string);
-            return Err(read.refused.into_iter().chain(unknown).collect::<Vec<_>>().join("\n"));
-        }
-        if read.scenario.get("model").is_some() {
-            // Without the list the name is taken as it is, and what is wrong is told at the model.
-            self.fetch_catalogue().await.ok();
-        }
-        let (scenario, about_model, is_partial) = self.with_model(&read, &before);
-        let mut text = match scenario.given().count() {
-            1 => "The form now gives 1 flag.".to_owned(),
-            count => format!("The form now gives {count} flags."),
-        };
-        for flag in &read.unknown {
-            text.push_str(&format!("\nNot taken: {flag}."));
-        }
-        for flag in &read.set_aside {
-            text.push_str(&format!("\n{}: set aside, for {}.", flag.flag, flag.why));
-        }
-        text.push_str(&about_model);
-        self.set_aside.set(read.set_aside);
-        self.set_scenario(scenario);
-        Ok(Told { text, is_partial })
-    }
-
-    /// The scenario of a command with the model that it can have, what is to be said of it, and whether it asked for
-    /// another.
-    fn with_model(self, read: &ReadCommand, before: &Scenario) -> (Scenario, String, bool) {
-        let scenario = &read.scenario;
-        let is_server = read.programs.iter().any(|program| *program != Program::BenchServe);
-        let Some(name) = scenario.get("model").filter(|_| is_server) else {
-            // A call without a model is of the one that there is.
-            let model = before.get("model").filter(|_| is_server);
-            let mut scenario = scenario.clone();
-            if let Some(model) = model {
-                scenario.set("model", Some(model)).ok();
-            }
-            return (scenario, String::new(), false);
-        };
-        if self.source.get_untracked() == Source::Whole
-            && let Some(choice) = self.profile.get_untracked()
-            && let Err(error) = scenario.check_profile(&choice.profile)
-        {
-            if choice.origin == Origin::Gallery {
-                self.source.set(Source::Form);
-            } else {
-                let told = format!("\nModel and GPUs stay those of the profile {}: {error}.", choice.name);
-                return (with_model_of(scenario, before), told, true);
-            }
-        }
-        let found = catalogue().map(|catalogue| {
-            catalogue.find(name).map(|found| recognised(&found, name)).map_err(|error| error.to_string())
-        });
-        match found {
-            // Their own config.json says what it is, whatever it is called.
-            Some(Err(_)) if self.own_model.with_untracked(Option::is_some) => (scenario.clone(), String::new(), false),
-            Some(Err(error)) => {
-                let told = format!("\nModel and GPUs stay as they were: {error}.");
-                (with_model_of(scenario, before), told, true)
-            }
-            Some(Ok(other)) => {
-                self.own_model.set(None);
-                let mut scenario = scenario.clone();
-                if name == DEFAULT_MODEL {
-                    // What holds without a word is not said: its profile is there already.
-                    scenario.unset("model");
-                }
-                let told = other.map(|other| format!("\nThe model is taken to be {other}.")).unwrap_or_default();
-                (scenario, told, false)
-            }
-            None => (scenario.clone(), String::new(), false),
         }
     }
 }

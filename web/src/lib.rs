@@ -10,6 +10,7 @@ mod app;
 #[cfg(test)]
 mod browser_tests;
 mod choosing;
+mod commands;
 mod components;
 mod composer;
 mod files;

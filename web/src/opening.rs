@@ -84,9 +84,7 @@ impl AppState {
             Found::Pack => self.open_pack(name, content),
             Found::Command { text } => leptos::task::spawn_local(async move {
                 match self.apply_command(&text).await {
-                    Ok(told) => {
-                        self.notify(told.kind(), &format!("Read {name} as a command. {}", told.text));
-                    }
+                    Ok(taken) => self.notify_taken(&name, taken),
                     Err(fault) => {
                         let told = format!("Read {name} as a command; nothing was changed.\n{fault}");
                         self.notify(NoticeKind::Error, &told);

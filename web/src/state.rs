@@ -9,6 +9,7 @@ use sim_core::scenario::Scenario;
 use sim_core::scenario::command::SetAside;
 
 use crate::answer::Answer;
+use crate::commands::Taken;
 use crate::detail::{GanttWindow, MeasuredRun, RequestRow};
 use crate::gallery::GalleryEntry;
 use crate::recipe::Recipe;
@@ -182,7 +183,7 @@ pub(crate) enum NoticeKind {
 }
 
 /// Something the user is told until it is dismissed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Notice {
     /// Tells notices apart.
     pub(crate) id: u32,
@@ -190,6 +191,8 @@ pub(crate) struct Notice {
     pub(crate) kind: NoticeKind,
     /// What is said.
     pub(crate) text: String,
+    /// The command that it is about, if it is about one.
+    pub(crate) taken: Option<Arc<Taken>>,
 }
 
 /// Every signal of the page. A context: `expect_context::<AppState>()`.

@@ -2,7 +2,7 @@
 
 use std::fmt::{Error as FormatError, Write as _};
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use sim_core::config::{Device, DrafterPlatform, EngineArgs, EngineConfig, KvCacheMemory, Platform, UsageContext};
@@ -14,7 +14,7 @@ use sim_core::models::{
 };
 use sim_core::scenario::told;
 
-use crate::import::read_limited;
+use crate::input_file::{Wanted, explained, read_limited};
 use crate::simulate::library::{catalogue, pack};
 use crate::simulate::model_source::model_file;
 use crate::simulate::scenario_flags::EngineFlags;
@@ -63,7 +63,8 @@ impl Args {
         let settings = self.settings(&args)?;
         let (name, config) = self.model()?;
         let name = || name.clone();
-        let model = ModelKvCache::from_json(&config, &settings).with_context(name)?;
+        let model = ModelKvCache::from_json(&config, &settings);
+        let model = model.map_err(|fault| explained(Path::new(&name()), &config, Wanted::ModelConfig, fault))?;
         let drafter = self.drafter(&args, &config, &settings).with_context(name)?;
         let mut text = String::new();
         let ranks = settings.tensor_parallel_size;

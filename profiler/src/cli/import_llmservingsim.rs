@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use super::profile::make_folder_of;
 use crate::import::assemble::assemble;
 use crate::import::llmservingsim::Folder;
-use crate::import::read_limited;
+use crate::input_file::{Wanted, check, read_limited};
 use crate::verify::metrics::store::write_whole;
 
 /// What is imported, and where the profile goes.
@@ -35,6 +35,7 @@ impl Args {
     /// Imports, writes the profile, and tells what smoothing changed.
     pub(super) fn run(&self) -> Result<bool> {
         let config = read_limited(&self.model, sim_core::scenario::ModelConfig::MAX_BYTES)?;
+        check(&self.model, &config, Wanted::ModelConfig)?;
         let folder = Folder::read(&self.folder)?;
         let parts =
             folder.import(&config, self.all_reduce.as_deref()).with_context(|| self.folder.display().to_string())?;

@@ -5,11 +5,10 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use sim_core::profile::Profile;
 
 use super::profile::make_folder_of;
-use crate::import::read_limited;
 use crate::import::vllm_bench::{fit_results, result};
+use crate::input_file::{Wanted, explained, read_limited, read_profile};
 use crate::simulate::scenario_flags::RunFlags;
 use crate::verify::metrics::store::write_whole;
 
@@ -33,14 +32,12 @@ pub(super) struct Args {
 impl Args {
     /// Fits, prints, and writes the profile.
     pub(super) fn run(&self) -> Result<bool> {
-        let path = self.profile.display();
-        let profile = Profile::from_json(&read_limited(&self.profile, Profile::MAX_BYTES)?);
-        let profile = profile.with_context(|| path.to_string())?;
+        let (profile, _) = read_profile(&self.profile)?;
         let mut results = vec![];
         for path in &self.result {
-            let found = result::read(&read_limited(path, result::MAX_BYTES)?);
+            let file = read_limited(path, result::MAX_BYTES)?;
             let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-            let found = found.with_context(|| path.display().to_string())?;
+            let found = result::read(&file).map_err(|fault| explained(path, &file, Wanted::BenchResult, fault))?;
             results.extend(found.into_iter().map(|result| (name.clone(), result)));
         }
         let fitted = fit_results(&profile, &results, &self.flags.scenario)?;

@@ -14,7 +14,8 @@ use sim_core::workload::Traffic;
 
 use crate::engine::requests::scripted_requests;
 use crate::engine::{Engine as _, Run, Script};
-use crate::simulate::inputs::{MAX_DATASET_BYTES, read_file};
+use crate::input_file::read_limited;
+use crate::simulate::dataset::MAX_DATASET_BYTES;
 use crate::simulate::scenario_flags::WorkloadFlags;
 use crate::verify::live_trace::{self, write_json};
 use crate::verify::measured_recording::measured_recording;
@@ -128,7 +129,7 @@ impl Args {
             "--dataset-name {name} needs --dataset-path"
         );
         let dataset = scenario.workload().dataset_path.as_ref();
-        let dataset = dataset.map(|path| read_file(Path::new(path), MAX_DATASET_BYTES)).transpose()?;
+        let dataset = dataset.map(|path| read_limited(Path::new(path), MAX_DATASET_BYTES)).transpose()?;
         let sample = scenario.workload().sample(dataset.as_deref(), None)?;
         let workload = sample.into_workload(&scenario.workload().traffic())?;
         let Traffic::Timed { send_times, max_concurrency } = &workload.traffic else {

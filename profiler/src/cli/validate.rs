@@ -3,11 +3,11 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use sim_core::operators::Pack;
 use sim_core::profile::Profile;
 
-use crate::import::read_limited;
+use crate::input_file::{Wanted, explained, read_limited};
 use crate::validate::{examine, pack, table};
 
 /// Which profiles and packs, and how they are told.
@@ -32,7 +32,8 @@ impl Args {
         let (mut all_well, mut gap) = (true, "");
         for path in &self.profiles {
             let bytes = read_limited(path, Profile::MAX_BYTES.max(Pack::MAX_BYTES))?;
-            match self.told(&path.display().to_string(), &bytes).with_context(|| path.display().to_string()) {
+            let told = self.told(&path.display().to_string(), &bytes);
+            match told.map_err(|fault| explained(path, &bytes, Wanted::Profile, fault)) {
                 Ok(Told { text, is_within_limits }) => {
                     all_well &= !self.strict || is_within_limits;
                     write!(out, "{gap}{text}")?;

@@ -10,7 +10,7 @@ use sim_core::profile::Profile;
 
 use super::profile;
 use crate::engine::{Engine, EngineFacts};
-use crate::simulate::inputs::read_file;
+use crate::input_file::read_profile;
 use crate::verify::metrics::report::{Limits, Report};
 use crate::verify::metrics::table::Table;
 use crate::verify::metrics::{NamedScript, Settings, plot, store, verify_metrics, workload_file, workloads};
@@ -91,7 +91,7 @@ impl Args {
     /// Starts the engine and compares.
     pub(super) fn run(&self) -> Result<bool> {
         // Rather now than after an hour.
-        let given = self.profile.as_deref().map(read_profile).transpose()?;
+        let given = self.profile.as_deref().map(read_profile).transpose()?.map(|(profile, _)| profile);
         let options =
             self.measure.as_deref().map(|output| profile::default_options(output, self.time_budget, self.seed));
         self.measure.as_deref().map_or(Ok(()), profile::make_folder_of)?;
@@ -154,11 +154,6 @@ impl Args {
         }
         Ok(())
     }
-}
-
-fn read_profile(path: &Path) -> Result<Profile> {
-    let place = || path.display().to_string();
-    Profile::from_json(&read_file(path, Profile::MAX_BYTES as u64)?).with_context(place)
 }
 
 /// Progress, for those who wait.

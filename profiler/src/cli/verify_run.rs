@@ -4,10 +4,9 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use sim_core::profile::Profile;
 
 use super::profile::make_folder_of;
-use crate::import::read_limited;
+use crate::input_file::{read_limited, read_profile};
 use crate::simulate::scenario_flags::RunFlags;
 use crate::verify::metrics::store::write_whole;
 use crate::verify::published::{self, Part};
@@ -44,8 +43,7 @@ impl Args {
     /// True if every run is within the limits that are printed.
     pub(super) fn run(&self) -> Result<bool> {
         let Some(path) = &self.profile else { return self.compose() };
-        let profile = Profile::from_json(&read_limited(path, Profile::MAX_BYTES)?);
-        let mut profile = profile.with_context(|| path.display().to_string())?;
+        let (mut profile, _) = read_profile(path)?;
         let mut runs = vec![];
         for path in &self.run {
             runs.extend(read(path, &profile, &self.flags.scenario)?);

@@ -6,12 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use sim_core::profile::Profile;
 
+use crate::input_file::read_profile;
 use crate::server::load::LoadShape;
 use crate::server::session::Timeouts;
 use crate::server::verify::{ServePlan, progress_line, verify_serve};
-use crate::simulate::inputs::read_file;
 use crate::vllm::EngineOptions;
 
 /// Which server, which loads, which profile.
@@ -53,8 +52,7 @@ pub(super) struct Args {
 impl Args {
     /// True if every load is within its limits, or within the noise of the repeats.
     pub(super) fn run(&self) -> Result<bool> {
-        let file = read_file(&self.profile, Profile::MAX_BYTES as u64)?;
-        let mut profile = Profile::from_json(&file).with_context(|| self.profile.display().to_string())?;
+        let (mut profile, _) = read_profile(&self.profile)?;
         let plan = ServePlan {
             shape: self.shape,
             shares: self.loads.clone(),

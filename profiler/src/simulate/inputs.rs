@@ -1,20 +1,13 @@
 //! What a run is made from: flags, or a share link, and the files that they name.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, ensure};
 use sim_core::scenario::link::{Link, MAX_FRAGMENT_BYTES, MAX_INFLATED_BYTES, fingerprint, is_profile_name};
 use sim_core::scenario::{DatasetName, Part, Scenario};
 
+use super::dataset::dataset_file;
 use super::profile_choice::ProfileChoice;
-
-/// The trace that is simulated when nothing else is asked for: the first 1,000 requests of the Azure conversation
-/// trace of 2023 (Microsoft, CC-BY-4.0).
-const DEFAULT_TRACE: &[u8] = include_bytes!("../../../www/datasets/azure_llm_2023_conv_first_1000.csv");
-
-/// Largest dataset file read.
-pub(crate) const MAX_DATASET_BYTES: u64 = 1 << 30;
 
 /// Everything that decides a run.
 #[derive(Debug)]
@@ -40,7 +33,7 @@ impl Inputs {
         }
         let link = link.unwrap_or_default();
         let choice = ProfileChoice::new(&mut scenario, flags, &link, profile)?;
-        let (dataset, is_default_trace) = dataset_file(&link, flags, &scenario)?;
+        let (dataset, is_default_trace) = dataset_file(&link, flags, &mut scenario)?;
         Ok(Self { scenario, choice, dataset, is_default_trace })
     }
 
@@ -94,40 +87,9 @@ impl Inputs {
     }
 }
 
-/// The dataset's file, and whether it is the built-in trace.
-fn dataset_file(link: &Link, flags: &Scenario, scenario: &Scenario) -> Result<(Option<Vec<u8>>, bool)> {
-    let workload = scenario.workload();
-    let name = workload.dataset_name();
-    if !name.needs_file() {
-        return Ok((None, false));
-    }
-    if flags.workload().dataset_path.is_none()
-        && let Some(file) = &link.dataset_file
-    {
-        return Ok((Some(file.clone()), false));
-    }
-    let Some(path) = &workload.dataset_path else {
-        let is_default = name == DatasetName::Azure;
-        return Ok((is_default.then(|| DEFAULT_TRACE.to_vec()), is_default));
-    };
-    let file = read_file(&PathBuf::from(path), MAX_DATASET_BYTES)?;
-    if link.dataset_hash.is_some_and(|hash| hash != fingerprint(&file)) {
-        bail!("{path} is not the file that the link was made with: their contents differ");
-    }
-    Ok((Some(file), false))
-}
-
 /// A file's name as a link may have it.
 pub(super) fn name_for_link(name: &str) -> String {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     let name: String = name.chars().map(|c| if is_allowed(c) { c } else { '-' }).take(80).collect();
     if is_profile_name(&name) { name } else { "profile".to_owned() }
-}
-
-/// A file of at most `max_bytes`.
-pub(crate) fn read_file(path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
-    let place = || path.display().to_string();
-    let size = fs::metadata(path).with_context(place)?.len();
-    ensure!(size <= max_bytes, "{}: {size} bytes; the limit is {max_bytes}", path.display());
-    fs::read(path).with_context(place)
 }

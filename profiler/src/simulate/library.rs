@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use sim_core::models::catalogue::Catalogue;
 use sim_core::operators::{Pack, gpu_table};
 
-use super::inputs::read_file;
+use crate::input_file::{Wanted, explained, read_limited};
 
 /// The list of models.
 const MODELS: &[u8] = include_bytes!("../../../www/models.json");
@@ -51,7 +51,7 @@ pub(crate) fn pack(given: &str) -> Result<FoundPack> {
         let keys: Vec<String> = gpu_table::known().into_iter().map(|gpu| gpu.key).collect();
         bail!("--gpu {given:?} is not known: give one of {}, or the file of a pack", keys.join(", "));
     }
-    let file = read_file(path, Pack::MAX_BYTES as u64)?;
-    let pack = Pack::from_json(&file).with_context(|| given.to_owned())?;
+    let file = read_limited(path, Pack::MAX_BYTES)?;
+    let pack = Pack::from_json(&file).map_err(|fault| explained(path, &file, Wanted::Pack, fault))?;
     Ok(FoundPack { pack, file: Some(file) })
 }

@@ -8,5 +8,6 @@ pub(crate) mod profile_choice;
 pub(crate) mod token_counter;
 pub(crate) mod report_flags;
 pub(crate) mod run;
+pub(crate) mod dataset;
 pub(crate) mod ends;
 pub(crate) mod report;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value};
 use sim_core::models::error::MAX_BYTES;
 
-use super::inputs::read_file;
+use crate::input_file::read_limited;
 
 /// A model of a file of the user's own.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(crate) fn model_file(given: &str) -> Result<Option<ModelFile>> {
     if path.is_dir() {
         let file = path.join("config.json");
         if file.is_file() {
-            let config = with_modelopt(read_file(&file, MAX_BYTES as u64)?, path)?;
+            let config = with_modelopt(read_limited(&file, MAX_BYTES)?, path)?;
             return Ok(Some(ModelFile { name: folder_name(path), config }));
         }
         // A folder of that name may lie here by chance.
@@ -40,7 +40,7 @@ pub(crate) fn model_file(given: &str) -> Result<Option<ModelFile>> {
     if !is_meant && !path.is_file() {
         return Ok(None);
     }
-    let config = read_file(path, MAX_BYTES as u64)?;
+    let config = read_limited(path, MAX_BYTES)?;
     let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let name = if stem == "config" { folder_name(folder.unwrap_or(Path::new("."))) } else { stem };
@@ -67,7 +67,7 @@ fn with_modelopt(config: Vec<u8>, folder: &Path) -> Result<Vec<u8>> {
     if root.contains_key("quantization_config") || root.contains_key("compression_config") {
         return Ok(config);
     }
-    let file = read_file(&path, MAX_BYTES as u64)?;
+    let file = read_limited(&path, MAX_BYTES)?;
     let words: Map<String, Value> =
         serde_json::from_slice(&file).with_context(|| format!("{} is no JSON object", path.display()))?;
     root.insert("quantization_config".to_owned(), Value::Object(words));

@@ -8,9 +8,9 @@ use sim_core::profile::Profile;
 use sim_core::scenario::link::{Link, fingerprint};
 use sim_core::scenario::{Composed, Composition, Scenario};
 
-use super::inputs::read_file;
 use super::library::{FoundPack, catalogue, pack};
 use super::model_source::{ModelFile, model_file};
+use crate::input_file::{Wanted, check, read_profile};
 
 /// The profile that is used when no other is asked for, and its name.
 const DEFAULT_PROFILE: &[u8] = include_bytes!("../../../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json");
@@ -85,7 +85,11 @@ fn composed(
     composition: &Composition,
 ) -> Result<ProfileChoice> {
     let model = match flags.get("model") {
-        Some(given) => model_file(given)?,
+        Some(given) => {
+            let model = model_file(given)?;
+            model.as_ref().map_or(Ok(()), |model| check(Path::new(given), &model.config, Wanted::ModelConfig))?;
+            model
+        }
         None => link_model(scenario, link)?,
     };
     let FoundPack { pack, file: pack_file } = match (flags.get("gpu"), &link.pack_file) {
@@ -128,9 +132,7 @@ fn link_model(scenario: &Scenario, link: &Link) -> Result<Option<ModelFile>> {
 fn whole(link: &Link, path: Option<&Path>) -> Result<ProfileChoice> {
     if let Some(path) = path {
         let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-        let file = read_file(path, Profile::MAX_BYTES as u64)?;
-        // A fault in the file is told with the path, as it was given.
-        let profile = Profile::from_json(&file).with_context(|| path.display().to_string())?;
+        let (profile, file) = read_profile(path)?;
         return Ok(choice(profile, name, file));
     }
     let name = link.profile.clone().unwrap_or_else(|| DEFAULT_PROFILE_NAME.to_owned());

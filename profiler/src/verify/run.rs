@@ -13,8 +13,8 @@ use crate::import::fit::runs::{Compared, Run, Statistic};
 use crate::import::gpus;
 use crate::import::llmservingsim;
 use crate::import::packs::system_of;
-use crate::import::read_limited;
 use crate::import::vllm_bench::{self, result};
+use crate::input_file::{Wanted, explained, read_limited};
 
 /// The relative error of the number of KV blocks that a user is told to expect at most.
 const BLOCKS_LIMIT: f64 = 0.02;
@@ -59,7 +59,8 @@ pub(crate) fn read(path: &Path, profile: &Profile, flags: &Scenario) -> Result<V
         let run = llmservingsim::run::read(&file("meta.json")?, &file("requests.jsonl")?);
         return Ok(vec![run.with_context(|| name.to_string())?]);
     }
-    let results = result::read(&read_limited(path, result::MAX_BYTES)?).with_context(|| name.to_string())?;
+    let bytes = read_limited(path, result::MAX_BYTES)?;
+    let results = result::read(&bytes).map_err(|fault| explained(path, &bytes, Wanted::BenchResult, fault))?;
     let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     results.iter().map(|result| vllm_bench::run(&file, result, flags)).collect()
 }

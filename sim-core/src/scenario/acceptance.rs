@@ -17,12 +17,7 @@ pub(super) fn acceptance(
     let seed = u64::from(workload.seed());
     let rates = workload.spec_acceptance_rates.as_deref();
     let (length, sequence) = (workload.spec_acceptance_length, workload.spec_acceptance_sequence.as_ref());
-    let given = [
-        ("spec-acceptance-rates", rates.is_some()),
-        ("spec-acceptance-length", length.is_some()),
-        ("spec-acceptance-sequence", sequence.is_some()),
-    ];
-    let mut given = given.into_iter().filter(|(_, is_given)| *is_given).map(|(flag, _)| flag);
+    let mut given = workload.acceptance_flags();
     let (first, second) = (given.next(), given.next());
     let (Some(_), Some(args)) = (&config.speculative, &engine.speculative_config) else {
         return match first {
@@ -50,4 +45,16 @@ pub(super) fn acceptance(
         _ => return Err(ScenarioError::NoAcceptance { num_drafts }),
     };
     made.map_err(|error| ScenarioError::Acceptance { flag: first.unwrap_or("speculative-config"), error })
+}
+
+impl WorkloadArgs {
+    /// The flags that were given of those that say how many drafts are accepted.
+    pub(super) fn acceptance_flags(&self) -> impl Iterator<Item = &'static str> {
+        let given = [
+            ("spec-acceptance-rates", self.spec_acceptance_rates.is_some()),
+            ("spec-acceptance-length", self.spec_acceptance_length.is_some()),
+            ("spec-acceptance-sequence", self.spec_acceptance_sequence.is_some()),
+        ];
+        given.into_iter().filter(|(_, is_given)| *is_given).map(|(flag, _)| flag)
+    }
 }

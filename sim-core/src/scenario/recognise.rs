@@ -5,7 +5,6 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt;
 
 use super::command::{self, MAX_COMMAND_BYTES};
 use super::link::MAX_FRAGMENT_BYTES;
@@ -15,6 +14,7 @@ use crate::profile::Profile;
 use crate::workload::trace::{self, MAX_TRACE_BYTES, TraceKind};
 
 use super::model_config::ModelConfig;
+use super::recognise_error::RecogniseError;
 
 /// What it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,67 +43,22 @@ pub enum Recognised {
     },
 }
 
-/// Why it is nothing that can be used. Each variant's doc is its exact predicate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RecogniseError {
-    /// Nothing, or white space only.
-    Empty,
-    /// It is known by its content and longer than its reader takes.
-    TooLarge {
-        /// What it is.
-        what: &'static str,
-        /// Its length.
-        num_bytes: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// UTF-16, with or without a byte order mark.
-    Utf16,
-    /// It begins as files of this kind do.
-    Packed {
-        /// The kind.
-        kind: &'static str,
-    },
-    /// A dataset of texts, whose lengths only the model's tokenizer knows.
-    Texts {
-        /// The kind.
-        kind: &'static str,
-        /// Name of the dataset on the command line.
-        dataset_name: &'static str,
-    },
-    /// None of the kinds that are known.
-    Unknown {
-        /// Its first characters, or what else is telling.
-        begins: String,
-    },
-}
-
-impl fmt::Display for RecogniseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Recognised {
+    /// What it is, with an article.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
         match self {
-            Self::Empty => f.write_str("there is nothing in it"),
-            Self::TooLarge { what, num_bytes, limit } => {
-                write!(f, "{what} of {num_bytes} bytes; the limit is {limit}")
-            }
-            Self::Utf16 => f.write_str("the text is UTF-16; save it as UTF-8"),
-            Self::Packed { kind } => write!(f, "this is a {kind} file; unpack it first"),
-            Self::Texts { kind, dataset_name } => write!(
-                f,
-                "{kind}: its prompts are texts, and counting their tokens needs the model's tokenizer; use `profiler \
-                 simulate --dataset-name {dataset_name} --tokenizer PATH/tokenizer.json`"
-            ),
-            Self::Unknown { begins } => write!(
-                f,
-                "{begins} is none of what can be read here: a profile; a model's config.json; a GPU's pack of operators; a result of vllm bench \
-                 serve (--save-result); a trace of Mooncake, Qwen-Bailian, Azure or BurstGPT; a vllm serve, vllm bench \
-                 serve or profiler simulate command, also in a compose file, a manifest or a chart's values; a share link"
-            ),
+            Self::Profile => "a profile",
+            Self::ModelConfig => "a model's config.json",
+            Self::QuantConfig => "a checkpoint's hf_quant_config.json",
+            Self::Pack => "a pack of operators",
+            Self::BenchResult => "a result of vllm bench serve",
+            Self::Trace(kind) => kind.name(),
+            Self::Link { .. } => "a share link",
+            Self::Command { .. } => "a command",
         }
     }
 }
-
-impl core::error::Error for RecogniseError {}
 
 /// Recognises `bytes`.
 ///
@@ -120,7 +75,7 @@ pub fn recognise(bytes: &[u8]) -> Result<Recognised, RecogniseError> {
         return kind;
     }
     if let Some(kind) = trace::recognise(bytes) {
-        return limited("a trace", bytes, MAX_TRACE_BYTES).map(|()| Recognised::Trace(kind));
+        return limited(kind.name(), bytes, MAX_TRACE_BYTES).map(|()| Recognised::Trace(kind));
     }
     of_text(bytes)
 }
@@ -181,6 +136,13 @@ fn of_json(bytes: &[u8]) -> Option<Result<Recognised, RecogniseError>> {
     if any(&[b"conversations", b"conversation"]) {
         return Some(Err(RecogniseError::Texts { kind: "a ShareGPT dataset", dataset_name: "sharegpt" }));
     }
+    let is_list = bytes.trim_ascii_start().starts_with(b"[");
+    if is_list && all(&[b"input_length", b"output_length"]) {
+        return Some(Err(RecogniseError::List { kind: "a request of a timed trace" }));
+    }
+    if is_list && has(b"prompt") {
+        return Some(Err(RecogniseError::List { kind: "a prompt" }));
+    }
     if has(b"prompt") {
         return Some(Err(RecogniseError::Texts { kind: "a dataset of prompts", dataset_name: "custom" }));
     }
@@ -228,7 +190,7 @@ fn of_text(bytes: &[u8]) -> Result<Recognised, RecogniseError> {
     let is_one_word = !begins.trim_end().contains(char::is_whitespace);
     let is_link = begins.starts_with("v=") || begins.starts_with("#v=") || begins.contains("#v=") && is_one_word;
     if !is_link && !command::is_meant(head) {
-        return Err(RecogniseError::Unknown { begins: excerpt(begins) });
+        return Err(RecogniseError::Unknown { begins: columns(begins).unwrap_or_else(|| excerpt(begins)) });
     }
     let (what, limit) = if is_link { ("a share link", MAX_FRAGMENT_BYTES) } else { ("a command", MAX_COMMAND_BYTES) };
     limited(what, bytes, limit)?;
@@ -252,6 +214,17 @@ fn head(bytes: &[u8]) -> Option<&str> {
         Err(_) => return None,
     };
     (!text.contains('\0')).then_some(text)
+}
+
+/// A table in a few words; `None` if the first lines are none.
+fn columns(text: &str) -> Option<String> {
+    let mut lines = text.lines().map(str::trim_end);
+    let (head, row) = (lines.next()?, lines.next()?);
+    let num_columns = head.split(',').count();
+    let is_name =
+        |name: &str| !name.trim().is_empty() && name.chars().all(|c| c.is_alphanumeric() || " _-./()\"".contains(c));
+    let is_table = num_columns > 1 && row.split(',').count() == num_columns && head.split(',').all(is_name);
+    is_table.then(|| alloc::format!("a CSV with the columns {}", excerpt(head)))
 }
 
 /// The beginning of a text, quoted, on one line.

@@ -203,7 +203,7 @@ impl WorkloadArgs {
     }
 
     /// Refuses flags that the chosen dataset would not look at: what is given and does nothing misleads.
-    fn check_used(&self, name: DatasetName) -> Result<(), ScenarioError> {
+    pub(super) fn check_used(&self, name: DatasetName) -> Result<(), ScenarioError> {
         use DatasetName::{Azure, BurstGpt, BurstGptTimed, Custom, PrefixRepetition, Random, ShareGpt, TimedTrace};
         const TIMED: &[DatasetName] = &[TimedTrace];
         let files: &[DatasetName] = &[ShareGpt, Custom, BurstGpt, TimedTrace, Azure, BurstGptTimed];

@@ -7,7 +7,6 @@ use sim_core::scenario::{ModelConfig, Recognised, Scenario, recognise};
 use sim_core::simulation_result::DeviceTime;
 use sim_core::time::SimTime;
 use sim_core::workload::dataset::Sample;
-use sim_core::workload::timed_trace::TimedTraceOptions;
 use sim_core::workload::trace::TraceKind;
 
 use super::{cards, measured};
@@ -58,18 +57,12 @@ fn own_name(content: &[u8]) -> String {
 
 /// A trace, read through once by the flags that a run will read it with.
 fn trace(kind: &TraceKind, content: &[u8]) -> Result<Found, String> {
-    let (format, flags) = match kind {
-        TraceKind::Azure => ("Azure trace", flags("azure", None)),
-        TraceKind::BurstGpt => ("BurstGPT trace", flags("burstgpt_timed", None)),
-        TraceKind::TimedTrace(options) if *options == TimedTraceOptions::default() => {
-            ("timed trace", flags("timed_trace", None))
-        }
-        TraceKind::TimedTrace(options) => ("Mooncake trace", flags("timed_trace", Some(options))),
-    };
+    let flags: Vec<(String, Option<String>)> =
+        kind.flags().into_iter().map(|(flag, value)| (flag.to_owned(), Some(value))).collect();
     let given = flags.iter().map(|(flag, value)| (flag.as_str(), value.as_deref()));
     let scenario = Scenario::from_flags(given).map_err(|error| error.to_string())?;
     let sample = scenario.workload().sample(Some(content), None).map_err(|error| error.to_string())?;
-    let mut summary = summary(format, &sample);
+    let mut summary = summary(kind.name(), &sample);
     if let TraceKind::TimedTrace(options) = kind {
         // Guessed from the hashes: to be checked by whoever knows.
         let unit = if options.timed_trace_sec_multiplier < 1.0 { "milliseconds" } else { "seconds" };
@@ -79,16 +72,6 @@ fn trace(kind: &TraceKind, content: &[u8]) -> Result<Found, String> {
         ));
     }
     Ok(Found::Trace { summary, flags })
-}
-
-fn flags(dataset: &str, options: Option<&TimedTraceOptions>) -> Vec<(String, Option<String>)> {
-    let flag = |name: &str, value: String| (name.to_owned(), Some(value));
-    let mut flags = vec![flag("dataset-name", dataset.to_owned())];
-    if let Some(options) = options {
-        flags.push(flag("timed-trace-chunk-hash-size", options.timed_trace_chunk_hash_size.to_string()));
-        flags.push(flag("timed-trace-sec-multiplier", options.timed_trace_sec_multiplier.to_string()));
-    }
-    flags
 }
 
 fn summary(format: &str, sample: &Sample) -> String {

@@ -267,7 +267,7 @@ fn dropped_files_say_what_they_are_good_for() {
     let trace = b"TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.68,374,44\n2023-11-16 18:15:50.68,396,0\n2023-11-16 18:15:56.68,100,56\n";
     let Ok(Found::Trace { flags, summary }) = found("a.csv", trace) else { panic!("no trace") };
     assert_eq!(flags, [("dataset-name".to_owned(), Some("azure".to_owned()))]);
-    let expect = "Azure trace: 2 requests over 10.0 s, in the mean 237 prompt and 50 output tokens; 1 entries without \
+    let expect = "an Azure trace: 2 requests over 10.0 s, in the mean 237 prompt and 50 output tokens; 1 entries without \
                   tokens are left out";
     assert_eq!(summary, expect);
     let mut session = Session::default();

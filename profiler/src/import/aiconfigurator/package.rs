@@ -12,7 +12,7 @@ use zip::ZipArchive;
 
 use crate::import::version::Version;
 
-use super::super::read_limited;
+use crate::input_file::read_limited;
 
 /// Longest table that is read; the longest of aiconfigurator-core 0.12.0 has 2 MB.
 const MAX_TABLE_BYTES: usize = 32 << 20;

@@ -19,7 +19,7 @@ use super::fit::runs::{Compared, Latency};
 use super::fit::terms::Term;
 use super::fit::{Set, Value, compare, fit, with};
 use super::llmservingsim::{Folder, run};
-use super::read_limited;
+use crate::input_file::read_limited;
 
 /// The device time between two passes: what a run's time per output token shows. A set that cannot tell the two apart
 /// gives the first.

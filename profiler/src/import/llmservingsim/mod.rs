@@ -22,7 +22,7 @@ use super::assemble::DerivedParts;
 use super::gpus;
 use super::memory::{GPU_MEMORY_UTILIZATION, Storage, memory};
 use super::model_config::ModelConfig;
-use super::read_limited;
+use crate::input_file::read_limited;
 use crate::measure::outliers::{median, quantile};
 
 pub(crate) use meta::Meta;

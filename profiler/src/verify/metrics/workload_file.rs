@@ -13,8 +13,6 @@
 //!
 //! A prompt of which only the length is given is fresh random text. Without `queries_per_iter` all join at once.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -23,9 +21,10 @@ use sim_core::rng::Pcg64;
 
 use super::NamedScript;
 use crate::engine::{EngineFacts, Script, ScriptedRequest};
+use crate::input_file::{Wanted, explained, read_limited};
 
 /// Longest file that is read.
-const MAX_BYTES: u64 = 64 << 20;
+const MAX_BYTES: usize = 64 << 20;
 /// Most requests in a file.
 const MAX_REQUESTS: usize = 100_000;
 /// Most prompt tokens of all requests together.
@@ -59,12 +58,10 @@ struct FileRequest {
 /// If the file cannot be read, is no such workload, or asks what the engine cannot take.
 pub(crate) fn read(path: &Path, facts: &EngineFacts, seed: u64) -> Result<NamedScript> {
     let place = || path.display().to_string();
-    let mut bytes = vec![];
-    let file = File::open(path).with_context(place)?;
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).with_context(place)?;
-    ensure!(bytes.len() as u64 <= MAX_BYTES, "{}: more than {MAX_BYTES} bytes", path.display());
+    let bytes = read_limited(path, MAX_BYTES)?;
     let name = path.file_stem().map_or_else(place, |stem| stem.to_string_lossy().into_owned());
-    let script = parse(&bytes, facts, Pcg64::stream(seed, &name)).with_context(place)?;
+    let script = parse(&bytes, facts, Pcg64::stream(seed, &name));
+    let script = script.map_err(|fault| explained(path, &bytes, Wanted::Workload, fault))?;
     let description = format!("{name}: {} requests of a file, seed {seed}", script.requests.len());
     Ok(NamedScript { name, description, script })
 }

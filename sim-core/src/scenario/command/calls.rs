@@ -3,8 +3,8 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::Program;
-use super::shell::assignment;
+use super::variables::assignment;
+use super::{Program, prose};
 use crate::config::flags::{FlagEffect, serve_flag};
 
 /// What a command's words come to.
@@ -18,31 +18,39 @@ pub(super) enum Call {
 
 /// What may stand in front of a call. A line that begins with another word is prose that names it.
 #[rustfmt::skip]
-const STARTERS: [&str; 55] = [
-    "!", "{", "accelerate", "apptainer", "conda", "do", "docker", "else", "enroot", "env", "exec", "flux", "if",
+const STARTERS: [&str; 57] = [
+    "!", "+", "{", "accelerate", "apptainer", "conda", "do", "docker", "else", "enroot", "env", "exec", "flux", "if",
     "ionice", "kubectl", "ld.so", "mamba", "micromamba", "mpirun", "ncu", "nerdctl", "nice", "nohup", "nsys",
     "numactl", "oc", "pdm", "pipenv", "pixi", "podman", "poetry", "PS", "ray", "run", "screen", "setsid",
     "singularity", "srun", "ssh", "stdbuf", "strace", "sudo", "systemd-run", "taskset", "tee", "then", "time",
-    "timeout", "tmux", "torchrun", "uv", "uvx", "while", "xargs", "RUN",
+    "timeout", "tmux", "torchrun", "uv", "uvx", "while", "xargs", "RUN", "wsl",
 ];
 
-/// Options of `docker run` without a value.
-const DOCKER_SWITCHES: [&str; 14] = [
+/// Options of `docker run` and `apptainer run` without a value.
+const DOCKER_SWITCHES: [&str; 19] = [
+    "--cleanenv",
+    "--contain",
     "--detach",
     "--disable-content-trust",
     "--help",
     "--init",
     "--interactive",
     "--no-healthcheck",
+    "--nv",
     "--oom-kill-disable",
     "--privileged",
     "--publish-all",
     "--quiet",
     "--read-only",
     "--rm",
+    "--rocm",
     "--sig-proxy",
     "--tty",
+    "--writable-tmpfs",
 ];
+
+/// Programs that run an image with what follows its name.
+const CONTAINERS: [&str; 6] = ["apptainer", "docker", "kubectl", "nerdctl", "podman", "singularity"];
 
 /// The last component of a path.
 fn base(word: &str) -> &str {
@@ -51,20 +59,46 @@ fn base(word: &str) -> &str {
 
 /// What the words of a line call.
 pub(super) fn of_line(words: &[String]) -> Option<Call> {
+    // Units of systemd and supervisord.
+    let keys = ["ExecStart=", "command=", "Exec=", "exec="];
+    let unit = keys.iter().find_map(|key| words.first().and_then(|first| first.strip_prefix(key)));
+    if let Some(unit) = unit {
+        let program = unit.trim_start_matches(['@', '-', ':', '+', '!']).to_string();
+        return find(&[&[program], words.get(1..)?].concat()).map(|(_, call)| call);
+    }
     let words = words.get(words.iter().take_while(|word| assignment(word).is_some()).count()..)?;
     let first = words.first()?;
-    if matches!(base(first), "docker" | "podman" | "nerdctl" | "sudo")
-        && let Some(call) = of_docker(words)
+    let container = words.iter().position(|word| CONTAINERS.contains(&base(word)));
+    if let Some(at) = container.filter(|at| is_start(words, *at))
+        && let Some(call) = words.get(at..).and_then(of_docker)
     {
         return Some(call);
     }
+    if matches!(base(first), "tmux" | "ssh" | "screen" | "eval" | "su" | "watch" | "parallel" | "concurrently")
+        && let Some(line) = words.iter().find(|word| word.contains(char::is_whitespace) && word.contains("vllm"))
+    {
+        return Some(Call::Script(line.clone()));
+    }
     let (start, call) = find(words)?;
+    is_start(words, start).then_some(call)
+}
+
+/// Whether a call may begin at `start`, for all that stands before it.
+fn is_start(words: &[String], start: usize) -> bool {
+    let (Some(first), Some(before)) = (words.first(), words.get(..start)) else { return false };
+    let Some(last) = before.last() else { return true };
     let name = base(first);
-    let is_prompt = first.ends_with(['$', '#', '>', '%']) || matches!(first.as_str(), "-" | "*" | "PS");
-    let is_started = start == 0 || is_prompt || STARTERS.contains(&name) || name.starts_with("python");
+    let is_number = |word: &str| word.strip_suffix('.').is_some_and(|word| word.parse::<u32>().is_ok());
+    let is_prompt = |word: &str| word.ends_with(['$', '#', '>', '%', '❯', '➜', 'λ', '»']);
+    let is_bullet = start == 1 && (matches!(first.as_str(), "-" | "*" | "•") || is_number(first));
+    let is_started = is_bullet
+        || is_prompt(first)
+        || is_prompt(last)
+        || first == "PS"
+        || STARTERS.contains(&name.trim_start_matches('@'))
+        || name.starts_with("python");
     // A script of one's own that is given the command.
-    let is_script = first.starts_with(['.', '/', '~']) || name.ends_with(".sh") || name.ends_with(".py");
-    (is_started || is_script).then_some(call)
+    is_started || first.starts_with(['.', '/', '~']) || name.ends_with(".sh") || name.ends_with(".py")
 }
 
 /// What the words call that a container runs. `image` is the image's name.
@@ -74,7 +108,8 @@ pub(super) fn of_container(words: &[String], image: Option<&str>) -> Option<Call
     }
     let begins_with_flag = words.first()?.starts_with('-');
     let is_vllms = match image {
-        Some(image) => is_vllm_image(image) && (begins_with_flag || begins_with_model(words)),
+        Some(image) if is_vllm_image(image) => begins_with_flag || begins_with_model(words),
+        Some(_) => begins_with_flag && words.iter().any(|word| is_flag_of_vllm_alone(word)),
         // Arguments without an image may be anybody's.
         None => begins_with_flag && words.iter().any(|word| is_flag_of_vllm(word)),
     };
@@ -98,6 +133,15 @@ fn is_flag_of_vllm(word: &str) -> bool {
     word.starts_with("--") && matches!(effect, Ok(FlagEffect::Simulated | FlagEffect::FixedByProfile))
 }
 
+/// Whether no other server has such a flag: what runs in an image that is called otherwise.
+pub(super) fn is_flag_of_vllm_alone(word: &str) -> bool {
+    let name = word.split('=').next().unwrap_or(word).replace('_', "-");
+    matches!(
+        name.as_str(),
+        "--max-num-seqs" | "--max-num-batched-tokens" | "--max-model-len" | "--gpu-memory-utilization"
+    )
+}
+
 /// The first call in `words`, with its place.
 fn find(words: &[String]) -> Option<(usize, Call)> {
     const CALLS: [(&[&str], Program); 8] = [
@@ -118,9 +162,9 @@ fn find(words: &[String]) -> Option<(usize, Call)> {
             let is_called = call.iter().enumerate().all(|(offset, word)| {
                 words.get(start + offset).is_some_and(|given| given == word || offset == 0 && is_named(given, word))
             });
-            if is_called {
-                let arguments = words.get(start + call.len()..).unwrap_or_default().to_vec();
-                return Some((start, Call::Program(program, arguments)));
+            let arguments = words.get(start + call.len()..).unwrap_or_default();
+            if is_called && !prose::is_sentence(program, arguments) {
+                return Some((start, Call::Program(program, arguments.to_vec())));
             }
         }
     }
@@ -129,7 +173,7 @@ fn find(words: &[String]) -> Option<(usize, Call)> {
 
 /// Whether a path leads to the program. Others than vLLM have an `api_server.py`.
 fn is_named(path: &str, program: &str) -> bool {
-    let name = base(path);
+    let name = base(path).trim_start_matches('@');
     (name == program || name.strip_suffix(".exe") == Some(program))
         && (program != "api_server.py" || path.contains("vllm"))
 }
@@ -152,6 +196,9 @@ fn script_at(words: &[String], start: usize) -> Option<&str> {
 /// What `docker run` calls: the image's program with what follows the image.
 fn of_docker(words: &[String]) -> Option<Call> {
     let at = words.iter().position(|word| word == "run")?;
+    if words.first().is_some_and(|first| base(first) == "kubectl") {
+        return of_kubectl(words);
+    }
     let mut rest = words.get(at + 1..)?;
     let mut entrypoint = None;
     loop {
@@ -173,4 +220,11 @@ fn of_docker(words: &[String]) -> Option<Call> {
     let (image, arguments) = rest.split_first()?;
     let words: Vec<String> = entrypoint.into_iter().chain(arguments.iter().cloned()).collect();
     of_container(&words, Some(image))
+}
+
+/// What `kubectl run NAME --image=IMAGE -- ARGUMENTS` calls.
+fn of_kubectl(words: &[String]) -> Option<Call> {
+    let end = words.iter().position(|word| word == "--")?;
+    let image = words.iter().find_map(|word| word.strip_prefix("--image="));
+    of_container(words.get(end + 1..)?, image)
 }

@@ -1,13 +1,23 @@
 //! Command lines of `vllm serve` and `vllm bench serve`, read into a scenario and written from it.
 //!
 //! No flag is dropped in silence: each is taken, or set aside with a reason, or named as one that vLLM does not have, or
-//! refused by name. Commands are read as they are pasted: from a shell's script, `docker run`, a compose file, a
-//! manifest of Kubernetes, a chart's values, or a JSON list of arguments.
+//! refused by name. Neither is a flag that was there before, which no command names (`keep.rs`), nor what else in the
+//! text could matter (`left_over.rs`). Commands are read as they are pasted: from a shell's script, `docker run`, a
+//! Dockerfile, a unit of systemd, a page of Markdown, a compose file, a manifest of Kubernetes, a chart's values, or a
+//! JSON list of arguments. A command is one only if a program is called: a sentence about it is none (`prose.rs`).
 
 mod calls;
 mod containers;
+mod dockerfile;
+mod error;
+mod keep;
+mod left_over;
+mod pages;
+mod programs;
+mod prose;
 mod shell;
 mod take;
+mod variables;
 mod yaml;
 mod yaml_flow;
 
@@ -16,12 +26,14 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::{Flag, Form, Part, Scenario};
-use calls::Call;
+use programs::Found;
+
+pub use error::CommandError;
+pub use keep::{EarlierFlag, YieldedFlag};
+pub use left_over::LeftOver;
 
 /// Longest text that is read, in bytes.
 pub const MAX_COMMAND_BYTES: usize = 1 << 16;
-/// How deep scripts may be nested (`sh -c "sh -c …"`).
-const MAX_SCRIPTS: usize = 4;
 
 /// A program whose flags a scenario has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +69,7 @@ impl Program {
 /// What a text of commands says.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ReadCommand {
-    /// The scenario that was there before, with the parts replaced that the commands are about.
+    /// The scenario that was there before, with what the commands say on top.
     pub scenario: Scenario,
     /// The model, if one is named. That of a server is the scenario's `model`, too; a client's is not, for it may be any
     /// name that the server goes by.
@@ -72,6 +84,12 @@ pub struct ReadCommand {
     pub unknown: Vec<UnknownFlag>,
     /// Flags that cannot be taken, each as a sentence that names it. The scenario is then without them.
     pub refused: Vec<String>,
+    /// Flags of these programs that were there before, are not named, and stay. The model is none of them.
+    pub kept: Vec<EarlierFlag>,
+    /// Flags that were there before and contradict what is said; the scenario is without them.
+    pub yielded: Vec<YieldedFlag>,
+    /// What stands beside the calls and is not read, though it could matter.
+    pub left_over: Vec<LeftOver>,
 }
 
 /// A flag that changes nothing that is simulated, or that the profile has decided.
@@ -108,55 +126,9 @@ impl fmt::Display for UnknownFlag {
     }
 }
 
-/// Why a text cannot be read as commands. Each variant's doc is its exact predicate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CommandError {
-    /// It is longer than [`MAX_COMMAND_BYTES`].
-    TooLong {
-        /// Its length in bytes.
-        length: usize,
-    },
-    /// A quotation mark is left open in a command.
-    Quotes {
-        /// The line it is on, from 1.
-        line: usize,
-    },
-    /// It begins as YAML or JSON does, has a container's keys, and cannot be read.
-    Yaml {
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong there: reads on after a colon.
-        why: &'static str,
-    },
-    /// It is YAML or JSON that names vLLM, and has neither a command of its nor a list of its flags.
-    NoArguments,
-    /// Nothing in it calls a program whose flags are known.
-    NoCommand,
-}
-
-impl fmt::Display for CommandError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLong { length } => write!(f, "command: {length} bytes; the limit is {MAX_COMMAND_BYTES}"),
-            Self::Quotes { line } => write!(f, "command, line {line}: a quotation mark is not closed"),
-            Self::Yaml { line, why } => write!(f, "command, line {line}: {why}"),
-            Self::NoArguments => f.write_str(
-                "this names vLLM, but in it is no command of vLLM's and no list of its flags (entrypoint:, command: or \
-                 args:, as a text or a list); paste the container's part, or its flags behind vllm serve",
-            ),
-            Self::NoCommand => f.write_str(
-                "this is no command that is known: it must call vllm serve, vllm bench serve, python -m \
-                 vllm.entrypoints.openai.api_server, or profiler simulate, itself or in a container",
-            ),
-        }
-    }
-}
-
-impl core::error::Error for CommandError {}
-
-/// Reads the commands in `text`: a script, or YAML or JSON that has them. The parts of `before` that no command is about
-/// stay. Of several calls of one program the last counts, and each before it is named among the unknown.
+/// Reads the commands in `text`: a script, a page with scripts, or YAML or JSON that has them. What is there `before` and
+/// no command names stays, unless it contradicts what they say; the module `keep` says how. Of several calls of one
+/// program the last counts, and each before it is named among what is left over.
 ///
 /// # Errors
 /// See [`CommandError`].
@@ -164,74 +136,22 @@ pub fn read(text: &str, before: &Scenario) -> Result<ReadCommand, CommandError> 
     if text.len() > MAX_COMMAND_BYTES {
         return Err(CommandError::TooLong { length: text.len() });
     }
-    let mut read = ReadCommand { scenario: before.clone(), ..ReadCommand::default() };
-    for (program, arguments) in programs(text)? {
-        read.take_program(program, &arguments);
+    let Found { calls, left_over } = programs::find(text)?;
+    let mut read = ReadCommand { left_over, ..ReadCommand::default() };
+    for (place, (program, arguments)) in calls.iter().enumerate() {
+        if calls.iter().skip(place + 1).any(|(later, _)| later == program) {
+            read.left_over.push(LeftOver::earlier_call(*program, arguments));
+        } else {
+            read.take_program(*program, arguments);
+        }
     }
+    read.put_on_top_of(before);
     Ok(read)
 }
 
 /// Whether a text is meant as commands: whether [`read`] takes it, or says more of it than that there is none.
 pub(super) fn is_meant(text: &str) -> bool {
-    !matches!(programs(text), Err(CommandError::NoCommand))
-}
-
-/// What is called in a text; never nothing.
-fn programs(text: &str) -> Result<Vec<(Program, Vec<String>)>, CommandError> {
-    let documents = if yaml::is_likely(text) { of_documents(text) } else { Err(CommandError::NoCommand) };
-    match documents {
-        Ok(found) => Ok(found),
-        // Commands in a file of YAML are indented; a script's are not all.
-        Err(CommandError::NoCommand) => of_script(text, 0),
-        Err(fault) => of_script(&without_indented(text), 0).or(Err(fault)),
-    }
-}
-
-/// The lines of a text that are not indented.
-fn without_indented(text: &str) -> String {
-    text.lines().filter(|line| !line.starts_with([' ', '\t'])).collect::<Vec<_>>().join("\n")
-}
-
-fn of_documents(text: &str) -> Result<Vec<(Program, Vec<String>)>, CommandError> {
-    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    let names_vllm = text.to_ascii_lowercase().contains("vllm");
-    let documents = match yaml::read(text) {
-        Ok(documents) => documents,
-        Err(fault) if has(&["image", "command", "args", "Args", "vllmConfig", "entrypoint"]) => {
-            return Err(CommandError::Yaml { line: fault.line, why: fault.why });
-        }
-        Err(_) => return Err(CommandError::NoCommand),
-    };
-    let mut found = Vec::new();
-    for call in documents.iter().flat_map(containers::calls_in) {
-        found.extend(of_call(call, 0)?);
-    }
-    match found.is_empty() {
-        false => Ok(found),
-        true if names_vllm => Err(CommandError::NoArguments),
-        true => Err(CommandError::NoCommand),
-    }
-}
-
-fn of_script(text: &str, depth: usize) -> Result<Vec<(Program, Vec<String>)>, CommandError> {
-    let commands = shell::commands(text, |words| calls::of_line(words).is_some());
-    let commands = commands.map_err(|open| CommandError::Quotes { line: open.line })?;
-    let mut found = Vec::new();
-    for call in commands.iter().filter_map(|words| calls::of_line(words)) {
-        found.extend(of_call(call, depth)?);
-    }
-    if found.is_empty() { Err(CommandError::NoCommand) } else { Ok(found) }
-}
-
-fn of_call(call: Call, depth: usize) -> Result<Vec<(Program, Vec<String>)>, CommandError> {
-    match call {
-        Call::Program(program, arguments) => Ok(alloc::vec![(program, arguments)]),
-        Call::Script(_) if depth >= MAX_SCRIPTS => Ok(Vec::new()),
-        Call::Script(script) => match of_script(&script, depth + 1) {
-            Err(CommandError::NoCommand) => Ok(Vec::new()),
-            found => found,
-        },
-    }
+    !matches!(programs::find(text), Err(CommandError::NoCommand))
 }
 
 /// The command of `program` for `scenario`, one flag a line. `target` is the model; for `profiler simulate` the

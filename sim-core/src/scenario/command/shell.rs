@@ -2,12 +2,14 @@
 //!
 //! Read are quotation marks, comments, the separators `;`, `&`, `&&`, `|`, `||`, lines that go on on the next one (with
 //! a backslash, PowerShell's backtick or cmd's caret at their end), redirections, and variables that the text itself
-//! sets or gives a default (`${NAME:-default}`). Not read are loops, functions and substituted commands: a word with
-//! `$` in it stays as it is.
+//! sets (see `variables.rs`). Not read are loops, functions and substituted commands: a word that depends on them stays
+//! as it is, and is then named.
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+
+use super::variables::{self, Reference, Stored, Variables};
 
 /// A quotation mark is not closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,14 +26,23 @@ enum Kind {
     Words,
 }
 
-/// The commands of a script.
+/// What a script has in it.
+#[derive(Debug, Default)]
+pub(super) struct Script {
+    /// Its commands, each as its words.
+    pub(super) commands: Vec<Vec<String>>,
+    /// The variables that it sets, as they are in the end.
+    pub(super) variables: BTreeMap<String, String>,
+}
+
+/// Reads a script.
 ///
 /// # Errors
 /// If a quotation mark is left open in a command for which `is_called` holds; elsewhere it is an apostrophe.
-pub(super) fn commands(text: &str, is_called: impl Fn(&[String]) -> bool) -> Result<Vec<Vec<String>>, OpenQuote> {
+pub(super) fn script(text: &str, is_called: impl Fn(&[String]) -> bool) -> Result<Script, OpenQuote> {
     let mut reader = Reader::new(text, Kind::Script);
     reader.read(&is_called)?;
-    Ok(reader.done)
+    Ok(Script { commands: reader.done, variables: reader.variables.into_texts() })
 }
 
 /// The words of a text that no shell reads, such as a compose file's `command:`.
@@ -44,44 +55,6 @@ pub(super) fn words(text: &str) -> Result<Vec<String>, OpenQuote> {
     Ok(reader.done.into_iter().flatten().collect())
 }
 
-/// `text` with the defaults of its variables in their place: `${NAME:-default}`, `${NAME-default}`.
-pub(super) fn with_defaults(text: &str) -> String {
-    let (mut out, mut rest) = (String::new(), text);
-    while let Some((before, after)) = rest.split_once("${") {
-        out.push_str(before);
-        match after.split_once('}') {
-            Some((inside, behind)) => {
-                match default_of(inside) {
-                    Some(default) => out.push_str(default),
-                    None => out.push_str(&alloc::format!("${{{inside}}}")),
-                }
-                rest = behind;
-            }
-            None => {
-                out.push_str("${");
-                rest = after;
-            }
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
-/// The default in what stands between the braces of `${…}`.
-fn default_of(inside: &str) -> Option<&str> {
-    let end = inside.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
-    let (_, operator) = inside.split_at_checked(end)?;
-    operator.strip_prefix(":-").or_else(|| operator.strip_prefix('-'))
-}
-
-/// The name and value of `NAME=value`.
-pub(super) fn assignment(word: &str) -> Option<(&str, &str)> {
-    let (name, value) = word.split_once('=')?;
-    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    is_name.then_some((name, value))
-}
-
 struct Reader<'a> {
     kind: Kind,
     rest: &'a str,
@@ -90,11 +63,13 @@ struct Reader<'a> {
     command: Vec<String>,
     /// The word so far, if one has begun.
     word: Option<String>,
+    /// The character taken last.
+    last: char,
     /// The next word is where something is redirected to.
     is_target: bool,
-    variables: BTreeMap<String, String>,
-    /// Bytes that may still come from variables, which can hold each other.
-    num_bytes_left: usize,
+    variables: Variables,
+    /// The array whose words are being read, and whether they go behind those it has.
+    array: Option<(String, bool)>,
     done: Vec<Vec<String>>,
 }
 
@@ -106,9 +81,10 @@ impl<'a> Reader<'a> {
             line: 1,
             command: Vec::new(),
             word: None,
+            last: ' ',
             is_target: false,
-            variables: BTreeMap::new(),
-            num_bytes_left: super::MAX_COMMAND_BYTES,
+            variables: Variables::default(),
+            array: None,
             done: Vec::new(),
         }
     }
@@ -119,24 +95,30 @@ impl<'a> Reader<'a> {
                 '\\' | '^' if self.goes_on() => self.end_word(),
                 // Not at the end of a word: three of them fence a text.
                 '`' if self.word.is_none() && self.goes_on() => {}
+                '`' if self.kind == Kind::Script && self.substituted() => {}
                 '\\' => {
                     if let Some(next) = self.next() {
                         self.push(next);
                     }
                 }
                 '\'' | '"' if !self.is_apostrophe(c) => self.quoted(c, is_called)?,
-                '\n' if self.kind == Kind::Script => self.end_command(),
+                '\n' if self.kind == Kind::Script && self.array.is_none() => self.end_command(),
                 c if c.is_whitespace() => self.end_word(),
                 _ if self.kind == Kind::Words => self.push(c),
                 '#' if self.word.is_none() => {
                     let end = self.rest.find('\n').unwrap_or(self.rest.len());
                     self.skip(end);
                 }
+                '<' if placeholder(self.rest).is_some() => self.take_placeholder(),
                 '>' | '<' => self.redirect(),
                 '&' if self.rest.starts_with('>') => self.end_word(),
+                '(' if self.begins_array() => {}
+                ')' if self.array.is_some() => self.end_array(),
                 ';' | '|' | '&' | ')' => self.end_command(),
                 '(' if self.word.is_none() => self.end_command(),
-                '$' => self.variable(false),
+                '$' => self.variable(variables::at_dollar, false),
+                '%' => self.variable(variables::at_percent, false),
+                '{' if self.rest.starts_with('{') => self.variable(variables::at_braces, false),
                 c => self.push(c),
             }
         }
@@ -148,6 +130,7 @@ impl<'a> Reader<'a> {
         let c = self.rest.chars().next()?;
         self.rest = self.rest.get(c.len_utf8()..).unwrap_or_default();
         self.line += usize::from(c == '\n');
+        self.last = c;
         Some(c)
     }
 
@@ -156,10 +139,13 @@ impl<'a> Reader<'a> {
         self.rest = self.rest.get(num_bytes..).unwrap_or_default();
     }
 
-    /// Passes over the end of the line if there is nothing before it. Spaces before it are an error in a shell, but
-    /// come with texts that were copied.
+    /// Passes over the end of the line if there is nothing before it. Spaces or a comment before it are an error in a
+    /// shell, but come with texts that were copied.
     fn goes_on(&mut self) -> bool {
-        let after = self.rest.trim_start_matches([' ', '\t', '\r']);
+        let mut after = self.rest.trim_start_matches([' ', '\t', '\r']);
+        if after.len() < self.rest.len() && after.starts_with('#') {
+            after = after.trim_start_matches(|c| c != '\n');
+        }
         let Some(next_line) = after.strip_prefix('\n') else {
             return false;
         };
@@ -191,7 +177,8 @@ impl<'a> Reader<'a> {
             _ => self.rest.contains(mark),
         };
         if !is_closed {
-            if is_called(&self.command) {
+            let next = self.rest.split_whitespace().next().unwrap_or_default().to_string();
+            if is_called(&[self.command.as_slice(), &[next]].concat()) {
                 return Err(OpenQuote { line });
             }
             self.push(mark);
@@ -209,50 +196,81 @@ impl<'a> Reader<'a> {
                         self.push(c);
                     }
                 },
-                '$' if mark == '"' && self.kind == Kind::Script => self.variable(true),
+                '$' if mark == '"' && self.kind == Kind::Script => self.variable(variables::at_dollar, true),
+                '%' if mark == '"' && self.kind == Kind::Script => self.variable(variables::at_percent, true),
                 c => self.push(c),
             }
         }
         Ok(())
     }
 
-    /// Takes what follows a `$`: a variable's value or default, or else the text as it is.
-    fn variable(&mut self, is_quoted: bool) {
-        let (name, end, default) = if let Some(after) = self.rest.strip_prefix('{') {
-            let Some((inside, _)) = after.split_once('}').filter(|(inside, _)| !inside.contains(['\n', '$'])) else {
-                return self.push('$');
-            };
-            let name = inside.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default();
-            (name, inside.len() + 2, default_of(inside))
-        } else if self.rest.starts_with('(') {
-            let end = self.rest.find(')').map_or(self.rest.len(), |end| end + 1);
-            ("", end, None)
-        } else {
-            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            let end = self.rest.find(|c| !is_name(c)).unwrap_or(self.rest.len());
-            (self.rest.get(..end).unwrap_or_default(), end, None)
+    /// Takes a variable, whose first character is taken already: its value or default, or else the text as it is.
+    fn variable(&mut self, at: for<'t> fn(&'t str) -> Option<Reference<'t>>, is_quoted: bool) {
+        let Some(reference) = at(self.rest) else {
+            return self.push(self.last);
         };
-        let whole = self.rest.get(..end).unwrap_or_default();
-        let value = self.variables.get(name).map(String::as_str).or(default);
-        let value = value.filter(|value| value.len() <= self.num_bytes_left).map(ToString::to_string);
-        self.num_bytes_left -= value.as_ref().map_or(0, String::len);
-        match value {
+        match self.variables.value(reference) {
             None => {
-                self.push('$');
-                self.push_str(whole);
+                let written = self.rest.get(..reference.num_bytes).unwrap_or_default();
+                self.push(self.last);
+                self.push_str(written);
             }
+            Some(Stored::Array(words)) => self.push_words(words.iter().map(String::as_str)),
             // A shell takes a value apart at its spaces unless it is quoted.
-            Some(value) if !is_quoted => {
-                for (place, part) in value.split_whitespace().enumerate() {
-                    if place > 0 {
-                        self.end_word();
-                    }
-                    self.push_str(part);
-                }
-            }
-            Some(value) => self.push_str(&value),
+            Some(Stored::Text(value)) if !is_quoted => self.push_words(value.split_whitespace()),
+            Some(Stored::Text(value)) => self.push_str(&value),
         }
-        self.skip(end);
+        self.skip(reference.num_bytes);
+    }
+
+    /// Takes words, the first of which goes on the word so far.
+    fn push_words<'t>(&mut self, words: impl Iterator<Item = &'t str>) {
+        for (place, word) in words.enumerate() {
+            if place > 0 {
+                self.end_word();
+            }
+            self.push_str(word);
+        }
+    }
+
+    /// Whether a `(` begins the words of an array: `NAME=(…)`.
+    fn begins_array(&mut self) -> bool {
+        let word = self.word.as_deref().and_then(|word| word.strip_suffix('='));
+        let Some(name) = word.filter(|_| self.array.is_none()) else { return false };
+        let (name, is_more) = name.strip_suffix('+').map_or((name, false), |name| (name, true));
+        if !variables::is_name(name) {
+            return false;
+        }
+        self.array = Some((name.to_string(), is_more));
+        self.word = None;
+        self.end_command();
+        true
+    }
+
+    fn end_array(&mut self) {
+        self.end_word();
+        let words = core::mem::take(&mut self.command);
+        let Some((name, is_more)) = self.array.take() else { return };
+        self.variables.set_array(name, is_more, words);
+    }
+
+    /// Takes a command between backticks, on one line, as a word.
+    fn substituted(&mut self) -> bool {
+        let line = self.rest.lines().next().unwrap_or_default();
+        let Some((inside, _)) = line.split_once('`').filter(|(inside, _)| !inside.is_empty()) else {
+            return false;
+        };
+        let (word, num_bytes) = (alloc::format!("$({inside})"), inside.len() + 1);
+        self.push_str(&word);
+        self.skip(num_bytes);
+        true
+    }
+
+    /// Takes `<what is to be filled in>` as a word; no redirection is written so.
+    fn take_placeholder(&mut self) {
+        let inside = placeholder(self.rest).unwrap_or_default();
+        self.push_str(&alloc::format!("<{inside}>"));
+        self.skip(inside.len() + 1);
     }
 
     fn redirect(&mut self) {
@@ -278,17 +296,18 @@ impl<'a> Reader<'a> {
         self.end_word();
         self.is_target = false;
         let command = core::mem::take(&mut self.command);
-        let set = command.strip_prefix(&["export".to_string()][..]).unwrap_or(&command);
-        if set.iter().all(|word| assignment(word).is_some()) {
-            self.variables.extend(
-                set.iter()
-                    .filter_map(|word| assignment(word))
-                    .map(|(name, value)| (name.to_string(), value.to_string())),
-            );
-        } else {
+        if self.kind == Kind::Words || !self.variables.take(&command) {
             self.done.push(command);
         }
     }
+}
+
+/// What stands between `<` and `>` if it is to be filled in.
+fn placeholder(rest: &str) -> Option<&str> {
+    let (inside, _) = rest.split_once('>')?;
+    let is_inside = |c: char| c.is_ascii_alphanumeric() || "-_./ ".contains(c);
+    let is_words = inside.starts_with(|c: char| c.is_ascii_alphabetic()) && !inside.ends_with(' ');
+    (is_words && inside.chars().all(is_inside)).then_some(inside)
 }
 
 /// Where a text in `"` ends.

@@ -3,6 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::variables::is_open;
 use super::{Program, ReadCommand, SetAside, UnknownFlag};
 use crate::config::SpeculativeArgs;
 use crate::config::flags::grammar::{self, Argument, Given};
@@ -32,23 +33,20 @@ impl Program {
         }
     }
 
-    fn has(self, flag: &Flag) -> bool {
+    /// Whether it takes a flag.
+    pub(super) fn has(self, flag: &Flag) -> bool {
         self.is_about(flag.part) && (self == Self::Simulate || flag.is_vllms)
     }
 }
 
 impl ReadCommand {
     pub(super) fn take_program(&mut self, program: Program, arguments: &[String]) {
-        if self.programs.contains(&program) {
-            self.forget(program);
-        }
-        self.programs.push(program);
+        // What another program of the same text has said of the same parts.
         let given: Vec<&'static Flag> = self.scenario.given().map(|(flag, _)| flag).collect();
-        // Which GPU it is, a command of vLLM's does not say.
-        let stays = |flag: &Flag| flag.name == "gpu" && program != Program::Simulate;
-        for flag in given.into_iter().filter(|flag| program.is_about(flag.part) && !stays(flag)) {
+        for flag in given.into_iter().filter(|flag| program.is_about(flag.part) && program.has(flag)) {
             self.scenario.unset(flag.name);
         }
+        self.programs.push(program);
         let earlier = self.model.take();
         self.take_arguments(program, arguments);
         let of_this = self.model.take();
@@ -72,6 +70,10 @@ impl ReadCommand {
         for (at, argument) in arguments.iter().enumerate() {
             let was_behind_model = core::mem::take(&mut is_behind_model);
             match argument {
+                Argument::Flag(given) if is_left_open(program, given) => {
+                    let name = given.spec.name;
+                    self.unknown.push(UnknownFlag::open(name, given.value(), program));
+                }
                 Argument::Flag(given) => match self.checked(given) {
                     Some(_) if !counts(given, arguments.get(at + 1..).unwrap_or_default()) => {}
                     // They go on top of the whole, wherever they stand.
@@ -106,27 +108,13 @@ impl ReadCommand {
         }
     }
 
-    /// What an earlier call of the same program said: only the last counts.
-    fn forget(&mut self, program: Program) {
-        self.set_aside.retain(|flag| flag.program != program);
-        self.unknown.retain(|flag| flag.program != program);
-        self.unknown.push(UnknownFlag {
-            flag: program.name().to_string(),
-            value: None,
-            program,
-            why: "it is called more than once; the last call is taken".to_string(),
-        });
-    }
-
     /// Takes a word that belongs to no flag; whether it was the model.
     fn take_positional(&mut self, program: Program, word: &str) -> bool {
-        if program == Program::Serve && self.model.is_none() {
+        if is_open(word) {
+            self.unknown.push(UnknownFlag::open(word, None, program));
+        } else if program == Program::Serve && self.model.is_none() {
             self.model = Some(word.to_string());
             return true;
-        }
-        if word.starts_with('$') {
-            let why = "what it stands for is not in the text".to_string();
-            self.unknown.push(UnknownFlag { flag: word.to_string(), value: None, program, why });
         } else {
             self.refused.push(alloc::format!("{word:?} belongs to no flag"));
         }
@@ -183,6 +171,15 @@ impl ReadCommand {
     }
 }
 
+impl UnknownFlag {
+    /// What depends on a variable or a placeholder whose value nobody can know.
+    fn open(flag: &str, value: Option<String>, program: Program) -> Self {
+        let what = value.as_ref().map_or_else(|| "it".to_string(), |value| alloc::format!("{value:?}"));
+        let why = alloc::format!("what {what} stands for is not in the text");
+        Self { flag: flag.to_string(), value, program, why }
+    }
+}
+
 /// The words of a server with its model in front, where vLLM puts the value of the first `--model`.
 fn model_first(words: &[String]) -> Vec<String> {
     let is_model = |word: &String| word == "--model" || word.starts_with("--model=") && word.len() > "--model=".len();
@@ -196,6 +193,16 @@ fn model_first(words: &[String]) -> Vec<String> {
         (None, None) => return words.to_vec(),
     };
     core::iter::once(model).chain(before.iter().chain(after).cloned()).collect()
+}
+
+/// Whether a flag that matters has a value that nobody can know.
+fn is_left_open(program: Program, given: &Given<'_>) -> bool {
+    let is_looked_at = match given.spec.name {
+        "--model" | "--model-tag" | "--profile" => true,
+        "--served-model-name" => false,
+        name => !matches!(program.meaning(name, None), Ok((FlagEffect::NoEffect, _))),
+    };
+    is_looked_at && given.value().as_deref().is_some_and(is_open)
 }
 
 /// Whether a flag counts: the last of its name does, and each of one that may be repeated.

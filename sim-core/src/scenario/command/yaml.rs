@@ -91,6 +91,13 @@ pub(super) fn is_likely(text: &str) -> bool {
     let Some(line) = lines.find(|line| *line != "---") else {
         return false;
     };
+    // A section of an INI file, such as a unit of systemd.
+    let section = line.strip_prefix('[').and_then(|line| line.strip_suffix(']'));
+    if section
+        .is_some_and(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || ":-_ .".contains(c)))
+    {
+        return false;
+    }
     let is_word = |key: &str| key.chars().all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c)) && !key.is_empty();
     line.starts_with(['[', '{', '"'])
         || key_of(line.strip_prefix("- ").unwrap_or(line)).is_some_and(|(key, _)| is_word(&key))

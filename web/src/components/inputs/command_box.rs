@@ -1,13 +1,16 @@
 //! The form as commands, which can be edited, pasted over and copied.
 
+use std::sync::Arc;
+
 use leptos::prelude::*;
-use sim_core::scenario::Scenario;
 use sim_core::scenario::command::Program;
 
 use super::dialog::CopyButton;
 use super::field::{Refill, focus};
 use super::icons::{CLOSE, Icon};
 use super::panels::Card;
+use super::taken::TakenDetails;
+use crate::commands::{Since, Taken};
 use crate::state::AppState;
 
 /// Programs in the order of the tabs: the test's name, the name.
@@ -21,8 +24,8 @@ const TABS: [(Program, &str, &str); 3] = [
 #[derive(Debug, Clone, PartialEq)]
 enum Outcome {
     None,
-    /// What is told, and the form as it was then.
-    Taken(String, Box<Scenario>),
+    /// What was.
+    Taken(Arc<Taken>),
     /// One fault a line.
     Refused(String),
 }
@@ -60,9 +63,9 @@ impl BoxState {
         let Some(draft) = untrack(|| self.draft()) else { return };
         leptos::task::spawn_local(async move {
             match state.apply_command(&draft).await {
-                Ok(told) => {
+                Ok(taken) => {
                     self.set_draft(None);
-                    self.outcome.set(Outcome::Taken(told.text, Box::new(state.scenario.get_untracked())));
+                    self.outcome.set(Outcome::Taken(taken));
                     refill.all();
                 }
                 Err(fault) => self.outcome.set(Outcome::Refused(fault)),
@@ -83,7 +86,8 @@ pub(super) fn CommandBox() -> impl IntoView {
     let state = expect_context::<AppState>();
     Effect::new(move |_| {
         let now = state.scenario.get();
-        let is_past = inner.outcome.with(|outcome| matches!(outcome, Outcome::Taken(_, then) if **then != now));
+        let is_past = |outcome: &Outcome| matches!(outcome, Outcome::Taken(then) if then.since(&now) == Since::Changed);
+        let is_past = inner.outcome.with(is_past);
         if is_past {
             inner.outcome.set(Outcome::None);
         }
@@ -203,8 +207,14 @@ fn Said(inner: BoxState) -> impl IntoView {
     let said = move || {
         match inner.outcome.get() {
         Outcome::None => None,
-        Outcome::Taken(told, _) => Some(
-            view! { <p class="notice notice-text" data-testid="command-taken">{told}</p> }.into_any(),
+        Outcome::Taken(taken) => Some(
+            view! {
+                <div class="notice" data-testid="command-taken">
+                    <span>{taken.lead.clone()}</span>
+                    <TakenDetails taken/>
+                </div>
+            }
+            .into_any(),
         ),
         Outcome::Refused(fault) => Some(
             view! {

@@ -22,6 +22,7 @@ mod panels;
 mod run_bar;
 mod setup_fields;
 mod share_dialog;
+mod taken;
 mod theme;
 mod words;
 mod workload_card;

@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::icons::{CLOSE, Icon};
+use super::taken::TakenDetails;
 use crate::state::{AppState, Notice, NoticeKind};
 
 /// How long that something was done is told.
@@ -51,9 +52,11 @@ fn NewVersion() -> impl IntoView {
 #[component]
 fn NoticeCard(notice: Notice) -> impl IntoView {
     let state = expect_context::<AppState>();
-    let Notice { id, kind, text } = notice;
+    let Notice { id, kind, text, taken } = notice;
+    // What asks something stays until it is answered.
+    let is_question = taken.as_ref().is_some_and(|taken| !taken.kept.is_empty());
     let is_held = RwSignal::new(false);
-    if kind == NoticeKind::Info {
+    if kind == NoticeKind::Info && !is_question {
         let pending = StoredValue::new(None::<TimeoutHandle>);
         let stop = move || {
             if let Some(Some(handle)) = pending.try_update_value(Option::take) {
@@ -87,6 +90,7 @@ fn NoticeCard(notice: Notice) -> impl IntoView {
             </button>
             <span class="visually-hidden">{what}": "</span>
             <span class="notice-text">{text}</span>
+            {taken.map(|taken| view! { <TakenDetails taken/> })}
         </div>
     }
 }
