@@ -70,7 +70,7 @@ impl Args {
             "first 1,000 requests of the Azure conversation trace of 2023 (Microsoft, CC-BY-4.0), at its own times"
                 .to_owned()
         } else {
-            format!("{} requests, seed and flags as given", workload.requests.len())
+            format!("{} requests, seed and flags as given", workload.num_measured())
         };
         let keep = SimulationOptions { record_emissions: self.report.save_detailed };
         let result = run(&workload, &engine.config, &step_time, keep, self.report.quiet)?;

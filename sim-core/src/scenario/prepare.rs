@@ -45,6 +45,7 @@ pub fn prepare(
     let num_skipped = sample.num_skipped;
     let traffic = scenario.workload().traffic();
     let mut workload = sample.into_workload(&traffic)?;
+    workload.send_before(&scenario.workload().earlier())?;
     workload.requests.set_acceptance(acceptance(scenario.workload(), scenario.engine(), &engine.config)?);
     check_admission(&workload, &engine.config, scenario.usage_context())?;
     let step_time = step_time_model(profile, &engine.config, scenario.enforce_eager())?;
@@ -79,7 +80,7 @@ impl Prepared {
             Traffic::Timed { send_times, .. } => send_times.get(request).copied().unwrap_or_default(),
             Traffic::QueriesPerIter { .. } => SimTime::ZERO,
         };
-        let changes = traffic.rps_changes(self.workload.requests.len())?;
+        let changes = traffic.rps_changes(self.workload.num_measured())?;
         ramp_up.rps_change_events =
             changes.into_iter().map(|(rps, request)| (rps, iso_date(send_time(request)))).collect();
         Ok(())

@@ -161,7 +161,7 @@ impl Sample {
             }
         };
         let traffic = Traffic::Timed { send_times, max_concurrency: traffic.max_concurrency };
-        Ok(Workload { requests: self.requests, traffic })
+        Ok(Workload { requests: self.requests, traffic, earlier: Vec::new() })
     }
 }
 

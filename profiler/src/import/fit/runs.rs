@@ -238,5 +238,5 @@ pub(crate) fn workload(
         };
         requests.push(&request).with_context(|| format!("request {index}"))?;
     }
-    Ok(Workload { requests, traffic: Traffic::Timed { send_times, max_concurrency } })
+    Ok(Workload { requests, traffic: Traffic::Timed { send_times, max_concurrency }, earlier: Vec::new() })
 }

@@ -22,6 +22,11 @@ pub const BENCH_SERVE: &[FlagGroup] = &[
     },
     FlagGroup {
         effect: Simulated,
+        why: "it decides which requests are sent before the measured ones and leave blocks in the prefix cache",
+        flags: &["--num-warmups", "--ready-check-timeout-sec"],
+    },
+    FlagGroup {
+        effect: Simulated,
         why: "it decides what is reported",
         flags: &["--goodput", "--percentile-metrics", "--metric-percentiles"],
     },
@@ -29,11 +34,6 @@ pub const BENCH_SERVE: &[FlagGroup] = &[
         effect: NotSimulated,
         why: "requests sent beside the measured ones, which share the engine with them, are not simulated",
         flags: &["--probe-request-rate=0.0"],
-    },
-    FlagGroup {
-        effect: NotSimulated,
-        why: "requests sent before the measured ones, which leave blocks in the prefix cache, are not simulated",
-        flags: &["--num-warmups=0"],
     },
     FlagGroup {
         effect: NotSimulated,
@@ -112,7 +112,7 @@ pub const BENCH_SERVE: &[FlagGroup] = &[
         #[rustfmt::skip]
         flags: &[
             "--base-url", "--host", "--port", "--header", "--model", "--served-model-name", "--insecure",
-            "--ready-check-timeout-sec", "--request-id-prefix",
+            "--request-id-prefix",
         ],
     },
     FlagGroup {
