@@ -17,6 +17,7 @@ pub mod link;
 mod model_config;
 mod prepare;
 mod recognise;
+pub mod repeat;
 mod report_args;
 pub mod told;
 mod workload_args;
