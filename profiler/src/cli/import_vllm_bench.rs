@@ -25,7 +25,7 @@ pub(super) struct Args {
     /// The profile that is written [default: none, only the figures].
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The engine's flags, and those of the workload where the results have no details.
+    /// The engine's flags, and of the workload what the results do not state.
     #[command(flatten)]
     flags: RunFlags,
 }
@@ -43,7 +43,8 @@ impl Args {
             let found = found.with_context(|| path.display().to_string())?;
             results.extend(found.into_iter().map(|result| (name.clone(), result)));
         }
-        let fitted = fit_results(&profile, &results, &self.flags.scenario)?;
+        let profile_name = self.profile.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        let fitted = fit_results(&profile, &profile_name, &results, &self.flags.scenario)?;
         let mut out = io::stdout().lock();
         write!(out, "{}", fitted.report)?;
         if let Some(output) = &self.output {

@@ -12,6 +12,8 @@ use jiff::Zoned;
 use sim_core::config::SpeculativeArgs;
 use sim_core::config::flags::{Arity, BENCH_SERVE, FlagEffect, FlagError, SERVE, arity, expanded, removed};
 use sim_core::profile::schema::DeviceType;
+use sim_core::scenario::link::fingerprint;
+use sim_core::scenario::repeat::stated_flags;
 use sim_core::scenario::{Prepared, Scenario, TextTokens, meaning, prepare};
 use sim_core::simulator::SimulationOptions;
 
@@ -72,6 +74,11 @@ impl Args {
         } else {
             format!("{} requests, seed and flags as given", workload.num_measured())
         };
+        ensure!(
+            self.report.queries_per_iter.is_none() || workload.earlier.is_empty(),
+            "--queries-per-iter holds the measured requests only, and would not repeat the cache that --num-warmups, \
+             --ready-check-timeout-sec or --num-earlier-runs leave: leave these out"
+        );
         let keep = SimulationOptions { record_emissions: self.report.save_detailed };
         let result = run(&workload, &engine.config, &step_time, keep, self.report.quiet)?;
         let ends = ends::lines(&workload, &engine.config, &step_time, &options, self.report.quiet)?;
@@ -82,6 +89,8 @@ impl Args {
             engine: &engine,
             workload_name: &workload_name,
             options: &options,
+            flags: &stated_flags(&inputs.scenario),
+            dataset: inputs.dataset.as_deref().map(fingerprint),
             result: &result,
         };
         if !self.report.quiet {

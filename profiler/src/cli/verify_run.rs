@@ -35,7 +35,7 @@ pub(super) struct Args {
     /// A line for each row of it, too
     #[arg(long, conflicts_with = "profile")]
     rows: bool,
-    /// The engine's flags, and those of the workload where a result of `vllm bench serve` has no details
+    /// The engine's flags, and of the workload what a result of `vllm bench serve` does not state
     #[command(flatten)]
     flags: RunFlags,
 }
@@ -50,7 +50,8 @@ impl Args {
         for path in &self.run {
             runs.extend(read(path, &profile, &self.flags.scenario)?);
         }
-        let verified = verify(&profile, &runs)?;
+        let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        let verified = verify(&profile, &name, &runs)?;
         let mut out = io::stdout().lock();
         let mut gap = "";
         for run in &verified {

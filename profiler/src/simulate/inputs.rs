@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use sim_core::metrics::json_measured::StatedSimulation;
 use sim_core::scenario::link::{Link, MAX_FRAGMENT_BYTES, MAX_INFLATED_BYTES, fingerprint, is_profile_name};
 use sim_core::scenario::{DatasetName, Part, Scenario};
 
@@ -115,6 +116,25 @@ fn dataset_file(link: &Link, flags: &Scenario, scenario: &Scenario) -> Result<(O
         bail!("{path} is not the file that the link was made with: their contents differ");
     }
     Ok((Some(file), false))
+}
+
+/// The file of the dataset that a result states: the one that `flags` name, else the one that it was made of, if that is
+/// the built-in trace or lies where it says.
+pub(crate) fn dataset_of_result(
+    stated: &Scenario,
+    flags: &Scenario,
+    simulation: Option<&StatedSimulation>,
+) -> Result<Option<Vec<u8>>> {
+    if let Some(path) = &flags.workload().dataset_path {
+        return Ok(Some(read_file(&PathBuf::from(path), MAX_DATASET_BYTES)?));
+    }
+    let made_of = simulation.and_then(|simulation| simulation.dataset);
+    if made_of == Some(fingerprint(DEFAULT_TRACE)) {
+        return Ok(Some(DEFAULT_TRACE.to_vec()));
+    }
+    let path = stated.workload().dataset_path.as_ref().map(PathBuf::from).filter(|path| path.is_file());
+    let file = path.map(|path| read_file(&path, MAX_DATASET_BYTES)).transpose()?;
+    Ok(file.filter(|file| made_of == Some(fingerprint(file))))
 }
 
 /// A file's name as a link may have it.

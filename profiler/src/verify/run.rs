@@ -26,6 +26,10 @@ pub(crate) struct VerifiedRun {
     compared: Vec<Compared>,
     /// Measured and predicted.
     num_gpu_blocks: Option<(u32, u32)>,
+    /// Measured and simulated, in seconds.
+    duration: Option<(f64, f64)>,
+    /// What was assumed, in sentences.
+    notes: Vec<String>,
 }
 
 /// Reads recordings: folders of LLMServingSim (`meta.json` and `requests.jsonl`), results of `vllm bench serve`, and of a
@@ -64,16 +68,16 @@ pub(crate) fn read(path: &Path, profile: &Profile, flags: &Scenario) -> Result<V
     results.iter().map(|result| vllm_bench::run(&file, result, flags)).collect()
 }
 
-/// Simulates each run on `profile`: with the recorded number of KV blocks if there is one, so that latencies are not
-/// blamed for it, beside which the predicted number stands.
+/// Simulates each run on `profile`, the one of this name: with the recorded number of KV blocks if there is one, so that
+/// latencies are not blamed for it, beside which the predicted number stands.
 ///
 /// # Errors
-/// If one is of another model or cannot be simulated.
-pub(crate) fn verify(profile: &Profile, runs: &[Run]) -> Result<Vec<VerifiedRun>> {
-    runs.iter().map(|run| verify_one(profile, run)).collect()
+/// If one is of another model, cannot be simulated, or was simulated on this very profile and does not come out again.
+pub(crate) fn verify(profile: &Profile, profile_name: &str, runs: &[Run]) -> Result<Vec<VerifiedRun>> {
+    runs.iter().map(|run| verify_one(profile, profile_name, run)).collect()
 }
 
-fn verify_one(profile: &Profile, run: &Run) -> Result<VerifiedRun> {
+fn verify_one(profile: &Profile, profile_name: &str, run: &Run) -> Result<VerifiedRun> {
     run.check_model(profile)?;
     let name = run.name.clone();
     let predicted = run.engine.resolve(&run.counting_memory_as_then(profile)).with_context(|| name.clone())?;
@@ -81,10 +85,13 @@ fn verify_one(profile: &Profile, run: &Run) -> Result<VerifiedRun> {
     if let Some(blocks) = run.num_gpu_blocks {
         run.engine.set("num-gpu-blocks-override", Some(&blocks.to_string()))?;
     }
-    let compared = run.compare(profile)?;
-    ensure!(!compared.is_empty(), "{name}: it says no latency");
+    let repeated = run.repeat(profile)?;
+    ensure!(!repeated.compared.is_empty(), "{name}: it says no latency");
     let num_gpu_blocks = run.num_gpu_blocks.map(|measured| (measured, predicted.config.num_gpu_blocks));
-    Ok(VerifiedRun { name, compared, num_gpu_blocks })
+    let mut notes = run.told.notes.clone();
+    notes.extend(run.check_digest(profile_name, repeated.digest)?);
+    let duration = run.told.duration.map(|measured| (measured, repeated.duration));
+    Ok(VerifiedRun { name, compared: repeated.compared, num_gpu_blocks, duration, notes })
 }
 
 impl VerifiedRun {
@@ -116,6 +123,9 @@ impl VerifiedRun {
     pub(crate) fn table(&self) -> Result<String> {
         let mut text = String::new();
         writeln!(text, "{}", self.name)?;
+        for note in &self.notes {
+            writeln!(text, "{note}.")?;
+        }
         writeln!(text, "{:<20} {:>12} {:>12} {:>9} {:>9}", "", "measured", "simulated", "error", "limit")?;
         for one in &self.compared {
             let (name, measured, simulated) = (&one.metric.name, one.measured, one.simulated);
@@ -125,6 +135,10 @@ impl VerifiedRun {
                 write!(text, " {}", verdict(one.error(), one.metric.latency.tolerance()))?;
             }
             writeln!(text)?;
+        }
+        if let Some((measured, simulated)) = self.duration {
+            let error = 100.0 * (simulated / measured.max(1e-9) - 1.0);
+            writeln!(text, "{:<20} {measured:>12.2} {simulated:>12.2} {error:>+7.1} %", "duration (s)")?;
         }
         if let (Some((measured, predicted)), Some(error)) = (self.num_gpu_blocks, self.blocks_error()) {
             let verdict = verdict(error, BLOCKS_LIMIT);

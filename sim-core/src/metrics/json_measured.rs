@@ -35,10 +35,12 @@ pub use stated::{StatedLists, latency_statistic};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MeasuredError {
-    /// More than [`MeasuredResult::MAX_BYTES`].
+    /// More than [`MeasuredResult::MAX_BYTES`], or [`MeasuredResult::MAX_BYTES_OF_ALL`] where all results are read.
     TooLarge {
         /// Bytes of the file.
         num_bytes: usize,
+        /// The limit.
+        limit: usize,
     },
     /// Not UTF-8, not JSON, or a value at the wrong place; nothing at all.
     Json {
@@ -75,10 +77,9 @@ pub enum MeasuredError {
 impl fmt::Display for MeasuredError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLarge { num_bytes } => write!(
+            Self::TooLarge { num_bytes, limit } => write!(
                 f,
-                "the result file has {num_bytes} bytes; the limit is {}: save it without --save-detailed",
-                MeasuredResult::MAX_BYTES
+                "the result file has {num_bytes} bytes; the limit is {limit}: save it without --save-detailed"
             ),
             Self::Json { message } => write!(f, "the result file is not JSON as Python writes it: {message}"),
             Self::Missing { key, because } => {
@@ -124,8 +125,10 @@ pub struct MeasuredResult {
 }
 
 impl MeasuredResult {
-    /// Longest file that is read.
+    /// Longest file of which one result is read: on the page.
     pub const MAX_BYTES: usize = 64 << 20;
+    /// Longest file of which all are: on the command line.
+    pub const MAX_BYTES_OF_ALL: usize = 256 << 20;
     /// Most requests.
     pub const MAX_REQUESTS: usize = 1_000_000;
     /// Most inter-token latencies of all requests together.
@@ -139,7 +142,7 @@ impl MeasuredResult {
     /// # Errors
     /// See [`MeasuredError`].
     pub fn from_json(bytes: &[u8]) -> Result<Self, MeasuredError> {
-        let text = text(bytes)?;
+        let text = text(bytes, Self::MAX_BYTES)?;
         let objects = objects(&text)?;
         let last = objects.last().copied().unwrap_or_default();
         let mut result = Self::from_object(last)?;
@@ -156,7 +159,7 @@ impl MeasuredResult {
     /// # Errors
     /// The number of the first result, from 1, that has an error, and its [`MeasuredError`].
     pub fn all_from_json(bytes: &[u8]) -> Result<Vec<Self>, (usize, MeasuredError)> {
-        let text = text(bytes).map_err(|error| (1, error))?;
+        let text = text(bytes, Self::MAX_BYTES_OF_ALL).map_err(|error| (1, error))?;
         let objects = objects(&text).map_err(|error| (1, error))?;
         if objects.len() > Self::MAX_RESULTS {
             let value = format!("{} results", objects.len());
@@ -257,9 +260,9 @@ fn quote_bare_words(text: &str) -> Cow<'_, str> {
 }
 
 /// The text of a file.
-fn text(bytes: &[u8]) -> Result<Cow<'_, str>, MeasuredError> {
-    if bytes.len() > MeasuredResult::MAX_BYTES {
-        return Err(MeasuredError::TooLarge { num_bytes: bytes.len() });
+fn text(bytes: &[u8], limit: usize) -> Result<Cow<'_, str>, MeasuredError> {
+    if bytes.len() > limit {
+        return Err(MeasuredError::TooLarge { num_bytes: bytes.len(), limit });
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = core::str::from_utf8(bytes)

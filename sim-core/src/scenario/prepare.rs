@@ -7,6 +7,7 @@ use super::{Scenario, ScenarioError};
 use crate::config::{EngineConfig, EntryPoint, ResolvedEngine, UsageContext, admit};
 use crate::metrics::bench_serve::{BenchServeOptions, RampUp};
 use crate::profile::{CaptureSizes, Drafting, Profile, StepTimeModel, StepTimeSettings};
+use crate::speculative::Acceptance;
 use crate::time::SimTime;
 use crate::workload::arrival::{RampUpStrategy, TrafficOptions};
 use crate::workload::{Traffic, Workload};
@@ -46,7 +47,7 @@ pub fn prepare(
     let traffic = scenario.workload().traffic();
     let mut workload = sample.into_workload(&traffic)?;
     workload.send_before(&scenario.workload().earlier())?;
-    workload.requests.set_acceptance(acceptance(scenario.workload(), scenario.engine(), &engine.config)?);
+    workload.requests.set_acceptance(scenario.acceptance(&engine.config)?);
     check_admission(&workload, &engine.config, scenario.usage_context())?;
     let step_time = step_time_model(profile, &engine.config, scenario.enforce_eager())?;
     let options = with_traffic(scenario.report().options(profile.model.name.clone()), &traffic);
@@ -61,6 +62,14 @@ impl Scenario {
     pub fn resolve(&self, profile: &Profile) -> Result<ResolvedEngine, ScenarioError> {
         let platform = profile.platform(self.usage_context(), self.engine())?;
         Ok(self.engine().resolve(&platform)?)
+    }
+
+    /// How many drafts are accepted on `config`, the engine that these flags resolved to.
+    ///
+    /// # Errors
+    /// [`ScenarioError::NoAcceptance`] and its like.
+    pub fn acceptance(&self, config: &EngineConfig) -> Result<Acceptance, ScenarioError> {
+        acceptance(self.workload(), self.engine(), config)
     }
 }
 

@@ -112,7 +112,8 @@ impl Merged {
 
     /// The traffic, and flags that somebody wrote into the file with `--metadata`.
     fn take_keys(&mut self, result: &MeasuredResult) -> Result<(), RepeatError> {
-        let is_read = |flag: &&Flag| matches!(flag.part, Part::Engine | Part::Workload) && !TRAFFIC.contains(&flag.name);
+        let is_read =
+            |flag: &&Flag| matches!(flag.part, Part::Engine | Part::Workload) && !TRAFFIC.contains(&flag.name);
         let mut taken = Vec::new();
         for flag in FLAGS.iter().filter(is_read) {
             let value = value_of(result, &flag.name.replace('-', "_")).or_else(|| value_of(result, flag.name));

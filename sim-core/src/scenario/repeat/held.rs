@@ -19,9 +19,11 @@ fn whole(result: &MeasuredResult, key: &'static str, most: f64) -> Result<Option
         Some(&number) if (0.0..=most).contains(&number) && math::floor(number).to_bits() == number.to_bits() => {
             Ok(Some(math::round_to_u64(number)))
         }
-        Some(&number) => {
-            Err(RepeatError::Number { key, value: alloc::format!("{number:?}"), need: "a whole number, and not so large" })
-        }
+        Some(&number) => Err(RepeatError::Number {
+            key,
+            value: alloc::format!("{number:?}"),
+            need: "a whole number, and not so large",
+        }),
     }
 }
 

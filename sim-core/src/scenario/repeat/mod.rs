@@ -107,7 +107,9 @@ impl<'a> Stated<'a> {
         let dataset = args.dataset_name();
         match (file, self.result.simulation.as_ref().and_then(|simulation| simulation.dataset)) {
             (None, _) if dataset.needs_file() => return Err(RepeatError::NoFile { dataset }),
-            (Some(file), Some(stated)) if fingerprint(file) != stated => return Err(RepeatError::OtherFile { dataset }),
+            (Some(file), Some(stated)) if fingerprint(file) != stated => {
+                return Err(RepeatError::OtherFile { dataset });
+            }
             _ => {}
         }
         let (sample, traffic) = (args.sample(file, counter)?, args.traffic());
