@@ -43,7 +43,8 @@ impl Args {
             let found = found.with_context(|| path.display().to_string())?;
             results.extend(found.into_iter().map(|result| (name.clone(), result)));
         }
-        let profile_name = self.profile.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        let profile_name =
+            self.profile.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         let fitted = fit_results(&profile, &profile_name, &results, &self.flags.scenario)?;
         let mut out = io::stdout().lock();
         write!(out, "{}", fitted.report)?;

@@ -185,7 +185,10 @@ impl MeasuredResult {
     fn from_columns(mut columns: Columns) -> Result<Self, MeasuredError> {
         let is_simulated = columns.simulation.is_some();
         let simulation = columns.simulation.take();
-        let lists = columns.stated()?;
+        let lists = columns.stated();
+        if !columns.is_detailed() {
+            lists.check()?;
+        }
         let mut result = Self { num_results: 1, is_simulated, simulation, lists, ..Self::default() };
         for (key, scalar) in &columns.scalars {
             match scalar {

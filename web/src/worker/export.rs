@@ -7,6 +7,9 @@ use sim_core::metrics::chrome_trace::write_chrome_trace;
 use sim_core::metrics::digest::digest;
 use sim_core::metrics::recorder::Recording;
 use sim_core::metrics::request_csv::write_request_csv;
+use sim_core::scenario::Scenario;
+use sim_core::scenario::link::fingerprint;
+use sim_core::scenario::repeat::stated_flags;
 use sim_core::simulator::SimulationOptions;
 
 use super::cards;

@@ -193,23 +193,25 @@ impl Run {
     }
 
     /// Holds the `digest` of its simulation on the profile of this name against that in its file: a sentence if they
-    /// differ where its file states all of its run, so that something else has changed.
+    /// differ though nothing of the run was assumed, so that something else has changed.
     ///
     /// # Errors
-    /// If they differ and the file does not, so that what was assumed of the run was wrong.
+    /// If they differ and something was assumed.
     pub(crate) fn check_digest(&self, profile_name: &str, digest: u64) -> Result<Option<String>> {
         let stamp = self.told.simulation.as_ref().filter(|stamp| stamp.profile == profile_name);
         let Some(stamp) = stamp.filter(|stamp| stamp.digest != digest) else { return Ok(None) };
         let then = stamp.digest;
         ensure!(
-            stamp.has_flags,
+            stamp.has_flags || self.told.notes.is_empty(),
             "{}: the file was simulated on profile {profile_name} and says digest {then:016x}; what it states of its run \
-             gives {digest:016x}, so that its dataset, seed or engine were others: give their flags",
-            self.name
+             gives {digest:016x}, so that its dataset, seed or engine were others, or the profile has changed since: give \
+             --dataset-name, its flags and --seed. {}",
+            self.name,
+            self.told.notes.join(". ")
         );
         Ok(Some(format!(
-            "The file's digest is {then:016x}, and now it is {digest:016x}: profile {profile_name} or the simulator has \
-             changed since"
+            "The file's digest is {then:016x}, and now it is {digest:016x}: profile {profile_name}, the engine's flags or \
+             the simulator are others"
         )))
     }
 

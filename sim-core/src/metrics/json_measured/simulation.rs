@@ -17,6 +17,8 @@ const MAX_FLAGS: usize = 200;
 pub struct StatedSimulation {
     /// Name of the profile.
     pub profile: String,
+    /// Version of vLLM whose scheduler it followed.
+    pub vllm_version: String,
     /// Digest of the run.
     pub digest: Option<u64>,
     /// Every flag of the run with its value, if the file has them: the first versions did not write them.
@@ -50,6 +52,7 @@ impl<'de> Visitor<'de> for SimulationVisitor {
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             match &*key {
                 "profile" => stated.profile = text(map.next_value()?).unwrap_or_default(),
+                "vllm_version" => stated.vllm_version = text(map.next_value()?).unwrap_or_default(),
                 "digest" => stated.digest = text(map.next_value()?).and_then(|text| hexadecimal(&text)),
                 "dataset" => stated.dataset = text(map.next_value()?).and_then(|text| hexadecimal(&text)),
                 "flags" => stated.flags = Some(map.next_value::<Flags>()?.0),

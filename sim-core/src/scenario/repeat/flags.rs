@@ -1,6 +1,6 @@
 //! The flags that a result states: all of a run of ours, and of vLLM's its traffic and what `--metadata` added.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -70,12 +70,14 @@ fn value_of(result: &MeasuredResult, key: &str) -> Option<String> {
 }
 
 /// What the file and the flags that were given say together.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Merged {
     /// Flags of engine and workload.
     pub(super) scenario: Scenario,
     /// Whether the file states every flag of its run.
     pub(super) is_whole: bool,
+    /// What the file itself states of the traffic.
+    traffic: BTreeMap<&'static str, String>,
     /// Flags that were given on top.
     pub(super) given: BTreeSet<&'static str>,
     pub(super) notes: Vec<String>,
@@ -84,8 +86,7 @@ pub(super) struct Merged {
 impl Merged {
     /// The flags of engine and workload in `given` come on top of the file's, and may not contradict them.
     pub(super) fn new(result: &MeasuredResult, given: &Scenario) -> Result<Self, RepeatError> {
-        let mut merged =
-            Self { scenario: Scenario::default(), is_whole: false, given: BTreeSet::new(), notes: Vec::new() };
+        let mut merged = Self::default();
         match &result.simulation {
             Some(StatedSimulation { flags: Some(flags), .. }) => merged.take_whole(flags)?,
             _ => merged.take_keys(result)?,
@@ -127,10 +128,19 @@ impl Merged {
         if !taken.is_empty() {
             self.notes.push(alloc::format!("Read from the file's metadata: {}", taken.join(", ")));
         }
-        for name in TRAFFIC {
-            if let Some(value) = value_of(result, &name.replace('-', "_")) {
-                self.scenario.set(name, Some(&value))?;
+        for flag in FLAGS.iter().filter(|flag| TRAFFIC.contains(&flag.name)) {
+            let Some(value) = value_of(result, &flag.name.replace('-', "_")) else { continue };
+            self.scenario.set(flag.name, Some(&value))?;
+            // vLLM states its defaults, too, and a dataset with its own times takes no rate.
+            if is_same(flag.default, &value) {
+                self.scenario.unset(flag.name);
             }
+            self.traffic.insert(flag.name, value);
+        }
+        if let Some(simulation) = &result.simulation
+            && !simulation.vllm_version.is_empty()
+        {
+            self.scenario.set("vllm-version", Some(&simulation.vllm_version))?;
         }
         Ok(())
     }
@@ -138,7 +148,8 @@ impl Merged {
     /// Refuses a flag that is not what the file states.
     fn check(&self, flag: &'static Flag, given: &str, states_traffic: bool) -> Result<(), RepeatError> {
         let refusal = |stated| Err(RepeatError::Contradiction { flag: flag.name, given: given.to_string(), stated });
-        match self.scenario.get(flag.name) {
+        let stated = self.traffic.get(flag.name).map(String::as_str).or_else(|| self.scenario.get(flag.name));
+        match stated {
             // Where the dataset lies is another matter than what is in it.
             _ if flag.name == "dataset-path" => Ok(()),
             Some(stated) if is_same(stated, given) => Ok(()),

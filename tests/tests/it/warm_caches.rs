@@ -1,0 +1,1 @@
+//! What was sent before the measured requests is in the cache, and nowhere else.
