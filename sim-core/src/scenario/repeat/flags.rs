@@ -11,13 +11,13 @@ use crate::scenario::{FLAGS, Flag, Form, Part, Scenario};
 
 /// Flags of the traffic, which vLLM writes into every result under these names with `_` for `-`.
 pub(super) const TRAFFIC: [&str; 7] = [
-    "num-prompts",
     "request-rate",
     "burstiness",
     "max-concurrency",
     "ramp-up-strategy",
     "ramp-up-start-rps",
     "ramp-up-end-rps",
+    "num-prompts",
 ];
 
 /// Further flags of the workload that say nothing of prompts and lengths.
