@@ -319,6 +319,9 @@ fn a_file_of_ours_states_all_its_flags() {
         &["refused: --block-size 16 was given, and the file, which states all flags of its run, has no such one"],
     );
     check(own(json!({"num-prompts": "4"})), "", &["refused: total_input_tokens is 2400 in the file and 4096 by the"]);
+    let mut changed = own(flags.clone());
+    changed["request_rate"] = json!(3);
+    check(changed, "", &["refused: request_rate is 3 in the file, and inf by the flags that it states"]);
     check(own(json!({"no-such-flag": "4"})), "", &["refused: --no-such-flag: vLLM"]);
     let mut azure = own(json!({"num-prompts": "4", "dataset-name": "azure"}));
     azure["simulation"]["dataset"] = json!("0123456789abcdef");

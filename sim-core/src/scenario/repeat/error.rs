@@ -40,6 +40,15 @@ pub enum RepeatError {
         /// What the file states; `None`: it states all flags, and this is not one of them.
         stated: Option<String>,
     },
+    /// A key of the file says another traffic than the flags that it states.
+    Changed {
+        /// The flag, without dashes; the key has `_` for `-`.
+        flag: &'static str,
+        /// What the key says.
+        value: String,
+        /// What the flags say; empty if nothing.
+        of_flags: String,
+    },
     /// A flag was given that changes nothing, since the file has request by request what it would say.
     Unused {
         /// The flag, without dashes.
@@ -112,6 +121,12 @@ impl fmt::Display for RepeatError {
             Self::Contradiction { flag, given, stated: None } => write!(
                 f,
                 "--{flag} {given} was given, and the file, which states all flags of its run, has no such one: leave it out"
+            ),
+            Self::Changed { flag, value, of_flags } => write!(
+                f,
+                "{} is {value} in the file, and {} by the flags that it states (simulation.flags): it was changed",
+                flag.replace('-', "_"),
+                said(flag, of_flags)
             ),
             Self::Unused { flag } => write!(
                 f,

@@ -88,7 +88,10 @@ impl Merged {
     pub(super) fn new(result: &MeasuredResult, given: &Scenario) -> Result<Self, RepeatError> {
         let mut merged = Self::default();
         match &result.simulation {
-            Some(StatedSimulation { flags: Some(flags), .. }) => merged.take_whole(flags)?,
+            Some(StatedSimulation { flags: Some(flags), .. }) => {
+                merged.take_whole(flags)?;
+                merged.check_traffic(result)?;
+            }
             _ => merged.take_keys(result)?,
         }
         let states_traffic = result.numbers.contains_key("burstiness");
@@ -106,6 +109,20 @@ impl Merged {
             let is_of_profile = |flag: &&Flag| matches!(flag.part, Part::Model | Part::Report);
             if FLAGS.iter().filter(is_of_profile).all(|flag| flag.name != name) {
                 self.scenario.set(name, Some(value))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a file whose keys say another traffic than its flags: somebody changed it.
+    fn check_traffic(&self, result: &MeasuredResult) -> Result<(), RepeatError> {
+        // There may be fewer requests than were asked for.
+        for flag in FLAGS.iter().filter(|flag| TRAFFIC.contains(&flag.name) && flag.name != "num-prompts") {
+            let Some(value) = value_of(result, &flag.name.replace('-', "_")) else { continue };
+            let of_flags = self.scenario.get(flag.name).unwrap_or(flag.default);
+            if !is_same(&value, of_flags) {
+                let of_flags = of_flags.to_string();
+                return Err(RepeatError::Changed { flag: flag.name, value, of_flags });
             }
         }
         Ok(())
