@@ -14,7 +14,6 @@ use crate::engine_core::EngineCore;
 use crate::metrics::recorder::{PassRecord, Recorder};
 use crate::profile::step_time::{Evidence, StepTimeModel};
 use crate::request::RequestId;
-use crate::sched::output::SchedulerOutput;
 use crate::sched::scheduler::SchedulerStats;
 use crate::simulation_error::{check_config, check_requests, check_traffic};
 use crate::simulation_result::{DeviceTime, SimulationResult};
@@ -309,7 +308,7 @@ impl<'a> Simulation<'a> {
             if prediction.evidence == Evidence::Measured {
                 device_time.measured += prediction.duration;
             }
-            let record = recorder.issued(new_record(output, schedule_time, start_time, end_time));
+            let record = recorder.issued(PassRecord::issued(output, schedule_time, start_time, end_time));
             for admission in &output.new_reqs {
                 recorder.admitted(admission.id, record, admission.num_cached_tokens);
             }
@@ -348,23 +347,5 @@ impl<'a> Simulation<'a> {
     #[must_use]
     pub const fn config(&self) -> &EngineConfig {
         self.config
-    }
-}
-
-fn new_record(output: &SchedulerOutput, schedule_time: SimTime, start_time: SimTime, end_time: SimTime) -> PassRecord {
-    PassRecord {
-        schedule_time,
-        start_time,
-        end_time,
-        output_time: end_time,
-        delivery_time: end_time,
-        num_tokens: output.batch.num_tokens(),
-        num_prefill_tokens: output.batch.num_prefill_tokens(),
-        num_draft_tokens: output.batch.num_draft_tokens(),
-        num_reqs: output.batch.num_reqs(),
-        num_outputs: 0,
-        num_running_reqs: output.num_running_reqs,
-        num_waiting_reqs: output.num_waiting_reqs,
-        num_free_blocks: output.num_free_blocks,
     }
 }

@@ -6,11 +6,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use sim_core::profile::Profile;
+use sim_core::scenario::TextTokens;
 
 use super::profile::make_folder_of;
 use crate::import::read_limited;
-use crate::import::vllm_bench::{fit_results, result};
+use crate::import::vllm_bench::{fit_results, names, result};
 use crate::simulate::scenario_flags::RunFlags;
+use crate::simulate::token_counter::load_token_counter;
 use crate::verify::metrics::store::write_whole;
 
 /// The profile, the results, and the engine they were measured on.
@@ -25,6 +27,9 @@ pub(super) struct Args {
     /// The profile that is written [default: none, only the figures].
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// The model's tokenizer.json: counts the tokens of sharegpt and custom prompts of a result.
+    #[arg(long, value_name = "PATH")]
+    tokenizer: Option<PathBuf>,
     /// The engine's flags, and of the workload what the results do not state.
     #[command(flatten)]
     flags: RunFlags,
@@ -41,11 +46,13 @@ impl Args {
             let found = result::read(&read_limited(path, result::MAX_BYTES)?);
             let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
             let found = found.with_context(|| path.display().to_string())?;
-            results.extend(found.into_iter().map(|result| (name.clone(), result)));
+            results.extend(names(&name, found.len()).collect::<Vec<_>>().into_iter().zip(found));
         }
+        let counter = self.tokenizer.as_deref().map(load_token_counter).transpose()?;
+        let counter = counter.as_ref().map(|count| count as TextTokens<'_>);
         let profile_name =
             self.profile.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-        let fitted = fit_results(&profile, &profile_name, &results, &self.flags.scenario)?;
+        let fitted = fit_results(&profile, &profile_name, &results, &self.flags.scenario, counter)?;
         let mut out = io::stdout().lock();
         write!(out, "{}", fitted.report)?;
         if let Some(output) = &self.output {

@@ -74,6 +74,11 @@ impl Args {
         } else {
             format!("{} requests, seed and flags as given", workload.num_measured())
         };
+        let num_earlier = workload.requests.len() - workload.num_measured();
+        let workload_name = match num_earlier {
+            0 => workload_name,
+            count => format!("{workload_name}; {count} sent before them and not measured"),
+        };
         ensure!(
             self.report.queries_per_iter.is_none() || workload.earlier.is_empty(),
             "--queries-per-iter holds the measured requests only, and would not repeat the cache that --num-warmups, \

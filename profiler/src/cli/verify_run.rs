@@ -5,10 +5,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use sim_core::profile::Profile;
+use sim_core::scenario::TextTokens;
 
 use super::profile::make_folder_of;
 use crate::import::read_limited;
 use crate::simulate::scenario_flags::RunFlags;
+use crate::simulate::token_counter::load_token_counter;
 use crate::verify::metrics::store::write_whole;
 use crate::verify::published::{self, Part};
 use crate::verify::run::{VerifiedRun, read, verify};
@@ -35,6 +37,9 @@ pub(super) struct Args {
     /// A line for each row of it, too
     #[arg(long, conflicts_with = "profile")]
     rows: bool,
+    /// The model's tokenizer.json: counts the tokens of sharegpt and custom prompts of a result
+    #[arg(long, value_name = "PATH", requires = "profile")]
+    tokenizer: Option<PathBuf>,
     /// The engine's flags, and of the workload what a result of `vllm bench serve` does not state
     #[command(flatten)]
     flags: RunFlags,
@@ -47,8 +52,10 @@ impl Args {
         let profile = Profile::from_json(&read_limited(path, Profile::MAX_BYTES)?);
         let mut profile = profile.with_context(|| path.display().to_string())?;
         let mut runs = vec![];
+        let counter = self.tokenizer.as_deref().map(load_token_counter).transpose()?;
+        let counter = counter.as_ref().map(|count| count as TextTokens<'_>);
         for path in &self.run {
-            runs.extend(read(path, &profile, &self.flags.scenario)?);
+            runs.extend(read(path, &profile, &self.flags.scenario, counter)?);
         }
         let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         let verified = verify(&profile, &name, &runs)?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail, ensure};
 use sim_core::profile::Profile;
 use sim_core::profile::schema::ValidationRun;
-use sim_core::scenario::Scenario;
+use sim_core::scenario::{Scenario, TextTokens};
 
 use crate::import::calibrate::inferencex;
 use crate::import::fit::runs::{Compared, Run, Statistic};
@@ -33,12 +33,17 @@ pub(crate) struct VerifiedRun {
 }
 
 /// Reads recordings: folders of LLMServingSim (`meta.json` and `requests.jsonl`), results of `vllm bench serve`, and of a
-/// `silicon_sample.csv` (see [`inferencex`]) what was measured on the profile's devices. `flags` are the engine's where the
-/// recording does not tell them, and the workload's where it has no lengths.
+/// `silicon_sample.csv` (see [`inferencex`]) what was measured on the profile's devices. `flags` are the engine's and the
+/// workload's where the recording does not tell them; `counter` counts the tokens of a dataset's texts.
 ///
 /// # Errors
 /// If one is not what it should be.
-pub(crate) fn read(path: &Path, profile: &Profile, flags: &Scenario) -> Result<Vec<Run>> {
+pub(crate) fn read(
+    path: &Path,
+    profile: &Profile,
+    flags: &Scenario,
+    counter: Option<TextTokens<'_>>,
+) -> Result<Vec<Run>> {
     let name = path.display();
     let is_list = path.extension().is_some_and(|extension| extension == "csv");
     if (is_list || path.is_dir()) && flags.given().next().is_some() {
@@ -65,7 +70,8 @@ pub(crate) fn read(path: &Path, profile: &Profile, flags: &Scenario) -> Result<V
     }
     let results = result::read(&read_limited(path, result::MAX_BYTES)?).with_context(|| name.to_string())?;
     let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    results.iter().map(|result| vllm_bench::run(&file, result, flags)).collect()
+    let names = vllm_bench::names(&file, results.len());
+    names.zip(&results).map(|(name, result)| vllm_bench::run(&name, result, flags, counter)).collect()
 }
 
 /// Simulates each run on `profile`, the one of this name: with the recorded number of KV blocks if there is one, so that

@@ -8,11 +8,11 @@ pub(crate) mod result;
 
 use std::fmt::Write as _;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use sim_core::profile::Profile;
 use sim_core::profile::schema::{Basis, ValidationRun};
-use sim_core::scenario::Scenario;
 use sim_core::scenario::repeat::{Repetition, Stated};
+use sim_core::scenario::{Scenario, TextTokens};
 
 use super::fit::runs::{Clock, Compared, Run, Stamp, Statistic, Told};
 use super::fit::terms::Term;
@@ -52,10 +52,11 @@ pub(crate) fn fit_results(
     profile_name: &str,
     results: &[(String, BenchResult)],
     flags: &Scenario,
+    counter: Option<TextTokens<'_>>,
 ) -> Result<Fitted> {
     let mut runs = vec![];
     for (name, result) in results {
-        let mut run = run(name, result, flags)?;
+        let mut run = run(name, result, flags, counter)?;
         run.check_model(profile)?;
         let note = run.check_digest(profile_name, run.repeat(profile)?.digest)?;
         run.told.notes.extend(note);
@@ -77,24 +78,33 @@ pub(crate) fn fit_results(
     Ok(Fitted { profile: fitted, report })
 }
 
-/// The run of a result, with `name` in front of its own; what it does not state comes from the flags.
+/// The run of a result, with `name` in front of its own; what it does not state comes from the flags, and `counter` counts
+/// the tokens of a dataset's texts.
 ///
 /// # Errors
 /// If the run cannot be repeated: see `sim_core::scenario::repeat::RepeatError`.
-pub(crate) fn run(name: &str, result: &BenchResult, flags: &Scenario) -> Result<Run> {
-    repeated(result, flags)
-        .map_err(|error| error.context(name.to_owned()))
-        .map(|run| Run { name: format!("{name}: {}", run.name), ..run })
+pub(crate) fn run(name: &str, result: &BenchResult, flags: &Scenario, counter: Option<TextTokens<'_>>) -> Result<Run> {
+    let run = repeated(result, flags, counter).with_context(|| name.to_owned())?;
+    Ok(Run { name: format!("{name}: {}", run.name), ..run })
 }
 
-fn repeated(result: &BenchResult, flags: &Scenario) -> Result<Run> {
+/// What each of the results of `file` is called.
+pub(crate) fn names(file: &str, num_results: usize) -> impl Iterator<Item = String> {
+    (1..=num_results).map(
+        move |number| {
+            if num_results > 1 { format!("{file}, result {number}") } else { file.to_owned() }
+        },
+    )
+}
+
+fn repeated(result: &BenchResult, flags: &Scenario, counter: Option<TextTokens<'_>>) -> Result<Run> {
     let measured = &result.measured;
     let stated = Stated::new(measured, flags)?;
     let file = match stated.needed_file() {
         Some(_) => dataset_of_result(stated.scenario(), flags, measured.simulation.as_ref())?,
         None => None,
     };
-    let Repetition { scenario, workload, notes } = stated.repeat(file.as_deref(), None)?;
+    let Repetition { scenario, workload, notes } = stated.repeat(file.as_deref(), counter)?;
     let simulation = measured.simulation.as_ref().and_then(|simulation| {
         Some(Stamp {
             profile: simulation.profile.clone(),
