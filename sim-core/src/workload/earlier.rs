@@ -26,8 +26,8 @@ pub struct EarlierGroup {
 pub struct EarlierOptions {
     /// Copies of the first request, sent together (`--num-warmups`).
     pub num_warmups: u32,
-    /// Whether the first request is sent alone before all others (`--ready-check-timeout-sec` above 0; the benchmarks of
-    /// vLLM before 0.11 do so always).
+    /// Whether the first request is sent alone before all others (`--ready-check-timeout-sec` above 0; benchmarks without
+    /// that flag do so always).
     pub has_ready_check: bool,
     /// How often the same benchmark ran on this server before: not vLLM's.
     pub num_earlier_runs: u32,
