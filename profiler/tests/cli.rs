@@ -107,7 +107,7 @@ fn flags_that_are_not_simulated_are_refused_by_name() {
         (&["--kv-transfer-config", "{}"], "--kv-transfer-config is not simulated"),
         (&["--data-parallel-size", "2"], "--data-parallel-size is not simulated"),
         (&["--stream-interval", "4"], "--stream-interval is not simulated"),
-        (&["--num-warmups", "3"], "--num-warmups is not simulated"),
+        (&["--probe-request-rate", "3"], "--probe-request-rate is not simulated"),
         (&["--use-beam-search"], "--use-beam-search is not simulated"),
         (&["--performance-mode", "interactivity"], "interactivity"),
         (&["--no-such-flag", "1"], "--no-such-flag"),

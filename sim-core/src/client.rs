@@ -10,11 +10,14 @@ use core::cmp::Reverse;
 use crate::math;
 use crate::request::RequestId;
 use crate::time::{SimDuration, SimTime};
+use crate::workload::{Traffic, Workload};
 
-/// Sends the requests `0..send_times.len()` in order.
+/// Sends `send_times.len()` requests in order.
 #[derive(Debug)]
 pub(crate) struct Client<'a> {
     send_times: &'a [SimTime],
+    /// Number of the first request.
+    first: usize,
     /// Times at which places for a request become free, in order; `None` without a limit.
     free_places: Option<VecDeque<SimTime>>,
     num_sent: usize,
@@ -31,10 +34,12 @@ pub(crate) struct Sent {
 }
 
 impl<'a> Client<'a> {
-    pub(crate) fn new(send_times: &'a [SimTime], max_concurrency: Option<u32>) -> Self {
+    /// A client of the requests from number `first` on.
+    pub(crate) fn new(first: usize, send_times: &'a [SimTime], max_concurrency: Option<u32>) -> Self {
         let places = max_concurrency.map(|places| (places as usize).min(send_times.len()).max(1));
         Self {
             send_times,
+            first,
             free_places: places.map(|places| VecDeque::from(vec![SimTime::ZERO; places])),
             num_sent: 0,
             under_way: BinaryHeap::new(),
@@ -54,7 +59,7 @@ impl<'a> Client<'a> {
         if let Some(places) = &mut self.free_places {
             places.pop_front();
         }
-        let id = RequestId(math::usize_to_u32(self.num_sent));
+        let id = RequestId(math::usize_to_u32(self.first + self.num_sent));
         self.num_sent += 1;
         Some(Sent { id, scheduled_send_time, send_time })
     }
@@ -94,5 +99,36 @@ impl<'a> Client<'a> {
     /// Whether another request will be sent though none that is under way ends.
     pub(crate) fn goes_on(&self) -> bool {
         !self.has_sent_all() && self.free_places.as_ref().is_none_or(|places| !places.is_empty())
+    }
+}
+
+/// Whose turn it is to be sent: the groups of [`Workload::earlier`] one after another, then the measured requests.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    /// Clients that there were.
+    num_clients: usize,
+    /// Requests of theirs.
+    num_requests: usize,
+}
+
+impl Turns {
+    /// The client of the next group.
+    pub(crate) fn next_client<'a>(&mut self, workload: &'a Workload) -> Client<'a> {
+        let group = workload.earlier.get(self.num_clients);
+        self.num_clients += 1;
+        match (group, &workload.traffic) {
+            (Some(group), _) => {
+                let first = workload.num_measured() + self.num_requests;
+                self.num_requests += group.send_times.len();
+                Client::new(first, &group.send_times, group.max_concurrency)
+            }
+            (None, Traffic::Timed { send_times, max_concurrency }) => Client::new(0, send_times, *max_concurrency),
+            (None, Traffic::QueriesPerIter { .. }) => Client::new(0, &[], None),
+        }
+    }
+
+    /// Whether the measured requests are being sent.
+    pub(crate) const fn is_last(&self, workload: &Workload) -> bool {
+        self.num_clients > workload.earlier.len()
     }
 }

@@ -34,6 +34,7 @@ pub mod math;
 pub mod rng;
 pub mod vllm_version;
 pub mod config;
+mod device;
 pub mod batch;
 pub mod request;
 pub mod request_set;

@@ -161,6 +161,35 @@ impl RequestSet {
         Ok(RequestId(index))
     }
 
+    /// Appends a request with the prompt of `id` and another `output`, the rest alike but its place in line.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    ///
+    /// # Panics
+    /// If `id` is not of this set.
+    pub(crate) fn push_prompt_of(&mut self, id: RequestId, output: TokenRun) -> Result<RequestId, RequestError> {
+        let request = self.requests[id.index()];
+        let mut rest = request.num_prompt_tokens;
+        let mut prompt = Vec::new();
+        for run in self.runs(&request) {
+            let len = run.len.min(rest);
+            prompt.push(TokenRun { start: run.start, len });
+            rest -= len;
+        }
+        let place = crate::math::usize_to_u32(self.requests.len());
+        self.push(&NewRequest {
+            prompt: &prompt,
+            output: &[output],
+            max_tokens: request.max_tokens,
+            stops: request.stops,
+            priority: request.priority,
+            arrival_order: u64::from(place),
+            id_rank: place,
+            cache_salt: request.cache_salt,
+        })
+    }
+
     /// Appends `run`, joined with the run before it where the two are one: equal sequences get equal runs.
     fn push_run(&mut self, run: TokenRun, first_run: usize) {
         if run.len == 0 {

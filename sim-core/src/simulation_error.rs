@@ -6,6 +6,7 @@ use core::fmt;
 use crate::config::EngineConfig;
 use crate::kv_cache::spec::LayerKind;
 use crate::request::RequestId;
+use crate::time::SimTime;
 use crate::workload::{Traffic, Workload};
 
 /// Why a run cannot start. Each variant's doc is its exact predicate.
@@ -69,6 +70,8 @@ pub enum SimulationError {
         /// Index of the request.
         request: u32,
     },
+    /// `earlier` is not empty beside `queries_per_iter`.
+    EarlierBesideScript,
 }
 
 impl fmt::Display for SimulationError {
@@ -107,6 +110,9 @@ impl fmt::Display for SimulationError {
             }
             Self::JoinOrder { place } => {
                 write!(f, "join_order[{place}]: the list must name every request once, or be empty")
+            }
+            Self::EarlierBesideScript => {
+                f.write_str("queries_per_iter holds every request of a run; none can be sent before it")
             }
             Self::SendTimesDecrease { request } => {
                 write!(f, "send_times[{request}] is before the time in front of it; the times must not decrease")
@@ -187,20 +193,31 @@ pub(crate) fn check_requests(workload: &Workload, config: &EngineConfig) -> Resu
 
 pub(crate) fn check_traffic(workload: &Workload) -> Result<(), SimulationError> {
     let num_requests = workload.requests.len() as u64;
+    let num_earlier: u64 = workload.earlier.iter().map(|group| group.send_times.len() as u64).sum();
+    for group in &workload.earlier {
+        check_order(&group.send_times)?;
+    }
     let num_sent = match &workload.traffic {
         Traffic::Timed { send_times, .. } => {
-            if let Some(index) = send_times.windows(2).position(|pair| pair[0] > pair[1]) {
-                let request = u32::try_from(index + 1).unwrap_or(u32::MAX);
-                return Err(SimulationError::SendTimesDecrease { request });
-            }
-            send_times.len() as u64
+            check_order(send_times)?;
+            num_earlier + send_times.len() as u64
         }
+        Traffic::QueriesPerIter { .. } if num_earlier > 0 => return Err(SimulationError::EarlierBesideScript),
         Traffic::QueriesPerIter { queries_per_iter, join_order, .. } => {
             check_join_order(join_order, workload.requests.len())?;
             queries_per_iter.iter().map(|&joining| u64::from(joining)).sum()
         }
     };
     if num_sent == num_requests { Ok(()) } else { Err(SimulationError::TrafficLength { num_sent, num_requests }) }
+}
+
+fn check_order(send_times: &[SimTime]) -> Result<(), SimulationError> {
+    match send_times.windows(2).position(|pair| pair[0] > pair[1]) {
+        Some(index) => {
+            Err(SimulationError::SendTimesDecrease { request: u32::try_from(index + 1).unwrap_or(u32::MAX) })
+        }
+        None => Ok(()),
+    }
 }
 
 fn check_join_order(join_order: &[RequestId], num_requests: usize) -> Result<(), SimulationError> {

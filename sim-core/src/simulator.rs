@@ -5,16 +5,16 @@
 //! run can be replayed pass by pass on a real engine.
 
 use alloc::collections::VecDeque;
-use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::client::Client;
+use crate::client::{Client, Turns};
 use crate::config::EngineConfig;
+use crate::device::Device;
 use crate::engine_core::EngineCore;
 use crate::metrics::recorder::{PassRecord, Recorder};
 use crate::profile::step_time::{Evidence, StepTimeModel};
 use crate::request::RequestId;
-use crate::sched::output::SchedulerOutput;
+use crate::sched::scheduler::SchedulerStats;
 use crate::simulation_error::{check_config, check_requests, check_traffic};
 use crate::simulation_result::{DeviceTime, SimulationResult};
 use crate::time::{SimDuration, SimTime};
@@ -70,6 +70,16 @@ pub struct Simulation<'a> {
     num_finished: usize,
     /// Steps in a row after which there were requests although nothing ran.
     num_stuck_steps: u32,
+    record_emissions: bool,
+    turns: Turns,
+    before: Before,
+}
+
+/// Counts of the engine when the group that is sent began.
+#[derive(Debug, Default)]
+struct Before {
+    stats: SchedulerStats,
+    num_evictions: u64,
 }
 
 #[derive(Debug)]
@@ -88,30 +98,6 @@ struct InFlight {
     record: Option<u32>,
 }
 
-/// The pipeline's stages, each with one pass at a time. The layers are spread evenly, so each stage takes an equal
-/// part of a pass's time.
-#[derive(Debug)]
-struct Device {
-    stage_free: Vec<SimTime>,
-}
-
-impl Device {
-    /// Runs a pass that was issued at `issue_time`; returns its start and end.
-    fn run(&mut self, issue_time: SimTime, duration: SimDuration) -> (SimTime, SimTime) {
-        let num_stages = self.stage_free.len() as u64;
-        let per_stage = SimDuration::from_nanos(duration.as_nanos() / num_stages);
-        let start_time = issue_time.max(self.stage_free[0]);
-        let mut time = issue_time;
-        for (stage, free) in (1..).zip(&mut self.stage_free) {
-            // The last stage takes what the division left.
-            let rest = if stage == num_stages { duration.as_nanos() % num_stages } else { 0 };
-            time = time.max(*free) + per_stage + SimDuration::from_nanos(rest);
-            *free = time;
-        }
-        (start_time, time)
-    }
-}
-
 impl<'a> Simulation<'a> {
     /// A run that has not begun.
     ///
@@ -126,12 +112,14 @@ impl<'a> Simulation<'a> {
         check_config(config)?;
         check_requests(workload, config)?;
         check_traffic(workload)?;
-        let (client, script) = match &workload.traffic {
-            Traffic::Timed { send_times, max_concurrency } => (Client::new(send_times, *max_concurrency), None),
+        let script = match &workload.traffic {
+            Traffic::Timed { .. } => None,
             Traffic::QueriesPerIter { queries_per_iter, join_order, aborts } => {
-                (Client::new(&[], None), Some(Script { queries_per_iter, join_order, aborts, num_added: 0 }))
+                Some(Script { queries_per_iter, join_order, aborts, num_added: 0 })
             }
         };
+        let mut turns = Turns::default();
+        let client = turns.next_client(workload);
         Ok(Self {
             workload,
             config,
@@ -141,7 +129,7 @@ impl<'a> Simulation<'a> {
             client,
             script,
             now: SimTime::ZERO,
-            device: Device { stage_free: vec![SimTime::ZERO; config.pipeline_parallel_size as usize] },
+            device: Device::new(config.pipeline_parallel_size),
             in_flight: VecDeque::new(),
             last_delivery_time: SimTime::ZERO,
             queries_per_iter: Vec::new(),
@@ -149,10 +137,13 @@ impl<'a> Simulation<'a> {
             device_time: DeviceTime::default(),
             num_finished: 0,
             num_stuck_steps: 0,
+            record_emissions: options.record_emissions,
+            turns,
+            before: Before::default(),
         })
     }
 
-    /// Requests that ended so far.
+    /// Requests that ended so far, of [`Workload::requests`].
     #[must_use]
     pub const fn num_finished(&self) -> usize {
         self.num_finished
@@ -166,17 +157,40 @@ impl<'a> Simulation<'a> {
 
     /// One iteration of the engine's loop; false if the run is over.
     pub fn advance(&mut self) -> bool {
-        let num_joining = match self.script {
-            None => self.admit_arrivals(),
-            Some(_) => self.admit_scripted(),
+        let num_joining = loop {
+            let num_joining = match self.script {
+                None => self.admit_arrivals(),
+                Some(_) => self.admit_scripted(),
+            };
+            match num_joining {
+                Some(num_joining) => break num_joining,
+                None if !self.turns.is_last(self.workload) => self.begin_next(),
+                None => return false,
+            }
         };
-        let Some(num_joining) = num_joining else { return false };
         self.queries_per_iter.push(num_joining);
         let is_idle = self.step();
         self.num_stuck_steps = if is_idle && self.engine.is_stuck() { self.num_stuck_steps + 1 } else { 0 };
         // A pass that preempted its only request is empty, too, but the next one is not; and a request waits for the
         // passes of all stages.
         !(self.num_stuck_steps > 1 + self.config.max_concurrent_batches() && self.expects_nobody())
+    }
+
+    /// A group was answered: the next one begins on the engine as it is, at rest, and with a clock and records of its own.
+    fn begin_next(&mut self) {
+        self.client = self.turns.next_client(self.workload);
+        self.now = SimTime::ZERO;
+        self.device = Device::new(self.config.pipeline_parallel_size);
+        self.last_delivery_time = SimTime::ZERO;
+        self.in_flight.clear();
+        self.queries_per_iter.clear();
+        self.join_order.clear();
+        self.device_time = DeviceTime::default();
+        let num_drafts = self.config.num_speculative_tokens();
+        self.recorder = Recorder::new(&self.workload.requests, num_drafts, self.record_emissions);
+        let scheduler = self.engine.scheduler();
+        let num_evictions = scheduler.kv_cache().pool().num_evictions();
+        self.before = Before { stats: scheduler.stats(), num_evictions };
     }
 
     /// Whether no further request can reach the engine unless one of those in it ends.
@@ -191,10 +205,12 @@ impl<'a> Simulation<'a> {
     #[must_use]
     pub fn finish(self) -> SimulationResult {
         let scheduler = self.engine.scheduler();
+        let mut recording = self.recorder.finish();
+        recording.requests.truncate(self.workload.num_measured());
         SimulationResult {
-            stats: scheduler.stats(),
-            num_evictions: scheduler.kv_cache().pool().num_evictions(),
-            recording: self.recorder.finish(),
+            stats: scheduler.stats().since(&self.before.stats),
+            num_evictions: scheduler.kv_cache().pool().num_evictions() - self.before.num_evictions,
+            recording,
             queries_per_iter: self.queries_per_iter,
             join_order: self.join_order,
             device_time: self.device_time,
@@ -292,7 +308,7 @@ impl<'a> Simulation<'a> {
             if prediction.evidence == Evidence::Measured {
                 device_time.measured += prediction.duration;
             }
-            let record = recorder.issued(new_record(output, schedule_time, start_time, end_time));
+            let record = recorder.issued(PassRecord::issued(output, schedule_time, start_time, end_time));
             for admission in &output.new_reqs {
                 recorder.admitted(admission.id, record, admission.num_cached_tokens);
             }
@@ -331,23 +347,5 @@ impl<'a> Simulation<'a> {
     #[must_use]
     pub const fn config(&self) -> &EngineConfig {
         self.config
-    }
-}
-
-fn new_record(output: &SchedulerOutput, schedule_time: SimTime, start_time: SimTime, end_time: SimTime) -> PassRecord {
-    PassRecord {
-        schedule_time,
-        start_time,
-        end_time,
-        output_time: end_time,
-        delivery_time: end_time,
-        num_tokens: output.batch.num_tokens(),
-        num_prefill_tokens: output.batch.num_prefill_tokens(),
-        num_draft_tokens: output.batch.num_draft_tokens(),
-        num_reqs: output.batch.num_reqs(),
-        num_outputs: 0,
-        num_running_reqs: output.num_running_reqs,
-        num_waiting_reqs: output.num_waiting_reqs,
-        num_free_blocks: output.num_free_blocks,
     }
 }

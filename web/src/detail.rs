@@ -79,7 +79,7 @@ pub(crate) struct MeasuredRun {
     pub(crate) completed: u64,
     /// Failed requests.
     pub(crate) failed: u64,
-    /// `request_rate` and `max_concurrency` as the file has them: name and text.
+    /// What the file states of its run ([`sim_core::scenario::repeat::settings`]) and its `date`: name and text.
     pub(crate) settings: Vec<(String, String)>,
     /// Totals.
     pub(crate) totals: Totals,

@@ -5,11 +5,13 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
+use sim_core::scenario::TextTokens;
 
 use super::profile::make_folder_of;
-use crate::import::vllm_bench::{fit_results, result};
+use crate::import::vllm_bench::{fit_results, names, result};
 use crate::input_file::{Wanted, explained, read_limited, read_profile};
 use crate::simulate::scenario_flags::RunFlags;
+use crate::simulate::token_counter::load_token_counter;
 use crate::verify::metrics::store::write_whole;
 
 /// The profile, the results, and the engine they were measured on.
@@ -24,7 +26,10 @@ pub(super) struct Args {
     /// The profile that is written [default: none, only the figures].
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The engine's flags, and those of the workload where the results have no details.
+    /// The model's tokenizer.json: counts the tokens of sharegpt and custom prompts of a result.
+    #[arg(long, value_name = "PATH")]
+    tokenizer: Option<PathBuf>,
+    /// The engine's flags, and of the workload what the results do not state.
     #[command(flatten)]
     flags: RunFlags,
 }
@@ -38,9 +43,13 @@ impl Args {
             let file = read_limited(path, result::MAX_BYTES)?;
             let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
             let found = result::read(&file).map_err(|fault| explained(path, &file, Wanted::BenchResult, fault))?;
-            results.extend(found.into_iter().map(|result| (name.clone(), result)));
+            results.extend(names(&name, found.len()).collect::<Vec<_>>().into_iter().zip(found));
         }
-        let fitted = fit_results(&profile, &results, &self.flags.scenario)?;
+        let counter = self.tokenizer.as_deref().map(load_token_counter).transpose()?;
+        let counter = counter.as_ref().map(|count| count as TextTokens<'_>);
+        let profile_name =
+            self.profile.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        let fitted = fit_results(&profile, &profile_name, &results, &self.flags.scenario, counter)?;
         let mut out = io::stdout().lock();
         write!(out, "{}", fitted.report)?;
         if let Some(output) = &self.output {

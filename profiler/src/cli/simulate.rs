@@ -7,6 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use jiff::Zoned;
 use sim_core::profile::schema::DeviceType;
+use sim_core::scenario::link::fingerprint;
+use sim_core::scenario::repeat::stated_flags;
 use sim_core::scenario::{Prepared, TextTokens, prepare};
 use sim_core::simulator::SimulationOptions;
 
@@ -62,8 +64,18 @@ impl Args {
             "first 1,000 requests of the Azure conversation trace of 2023 (Microsoft, CC-BY-4.0), at its own times"
                 .to_owned()
         } else {
-            format!("{} requests, seed and flags as given", workload.requests.len())
+            format!("{} requests, seed and flags as given", workload.num_measured())
         };
+        let num_earlier = workload.requests.len() - workload.num_measured();
+        let workload_name = match num_earlier {
+            0 => workload_name,
+            count => format!("{workload_name}; {count} sent before them and not measured"),
+        };
+        ensure!(
+            self.report.queries_per_iter.is_none() || workload.earlier.is_empty(),
+            "--queries-per-iter holds the measured requests only, and would not repeat the cache that --num-warmups, \
+             --ready-check-timeout-sec or --num-earlier-runs leave: leave these out"
+        );
         let keep = SimulationOptions { record_emissions: self.report.save_detailed };
         let result = run(&workload, &engine.config, &step_time, keep, self.report.quiet)?;
         let ends = ends::lines(&workload, &engine.config, &step_time, &options, self.report.quiet)?;
@@ -74,6 +86,8 @@ impl Args {
             engine: &engine,
             workload_name: &workload_name,
             options: &options,
+            flags: &stated_flags(&inputs.scenario),
+            dataset: inputs.dataset.as_deref().map(fingerprint),
             result: &result,
         };
         if !self.report.quiet {

@@ -4,10 +4,12 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
+use sim_core::scenario::TextTokens;
 
 use super::profile::make_folder_of;
 use crate::input_file::{read_limited, read_profile};
 use crate::simulate::scenario_flags::RunFlags;
+use crate::simulate::token_counter::load_token_counter;
 use crate::verify::metrics::store::write_whole;
 use crate::verify::published::{self, Part};
 use crate::verify::run::{VerifiedRun, read, verify};
@@ -34,7 +36,10 @@ pub(super) struct Args {
     /// A line for each row of it, too
     #[arg(long, conflicts_with = "profile")]
     rows: bool,
-    /// The engine's flags, and those of the workload where a result of `vllm bench serve` has no details
+    /// The model's tokenizer.json: counts the tokens of sharegpt and custom prompts of a result
+    #[arg(long, value_name = "PATH", requires = "profile")]
+    tokenizer: Option<PathBuf>,
+    /// The engine's flags, and of the workload what a result of `vllm bench serve` does not state
     #[command(flatten)]
     flags: RunFlags,
 }
@@ -45,10 +50,13 @@ impl Args {
         let Some(path) = &self.profile else { return self.compose() };
         let (mut profile, _) = read_profile(path)?;
         let mut runs = vec![];
+        let counter = self.tokenizer.as_deref().map(load_token_counter).transpose()?;
+        let counter = counter.as_ref().map(|count| count as TextTokens<'_>);
         for path in &self.run {
-            runs.extend(read(path, &profile, &self.flags.scenario)?);
+            runs.extend(read(path, &profile, &self.flags.scenario, counter)?);
         }
-        let verified = verify(&profile, &runs)?;
+        let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+        let verified = verify(&profile, &name, &runs)?;
         let mut out = io::stdout().lock();
         let mut gap = "";
         for run in &verified {

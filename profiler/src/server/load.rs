@@ -151,7 +151,7 @@ impl Load {
             requests.push(&new).map_err(|error| anyhow::anyhow!("request {number}: {error}"))?;
         }
         let send_times = self.requests.iter().map(|request| SimTime::from_nanos(request.at_ns)).collect();
-        Ok(Workload { requests, traffic: Traffic::Timed { send_times, max_concurrency: None } })
+        Ok(Workload { requests, traffic: Traffic::Timed { send_times, max_concurrency: None }, earlier: Vec::new() })
     }
 
     /// What the simulator makes of it with `profile` on an engine with `config`.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Error, Result, bail};
+use sim_core::metrics::json_measured::StatedSimulation;
 use sim_core::scenario::link::{Link, fingerprint};
 use sim_core::scenario::{DatasetName, Scenario, check_dataset, dataset_flags};
 
@@ -53,4 +54,26 @@ pub(super) fn dataset_file(link: &Link, flags: &Scenario, scenario: &mut Scenari
         }
     }
     Ok((Some(file), false))
+}
+
+/// The file of the dataset that a result states: the one that `flags` name, else the one that it was made of, if that is
+/// the built-in trace or lies where it says.
+///
+/// # Errors
+/// If the file cannot be read.
+pub(crate) fn dataset_of_result(
+    stated: &Scenario,
+    flags: &Scenario,
+    simulation: Option<&StatedSimulation>,
+) -> Result<Option<Vec<u8>>> {
+    if let Some(path) = &flags.workload().dataset_path {
+        return Ok(Some(read_limited(Path::new(path), MAX_DATASET_BYTES)?));
+    }
+    let made_of = simulation.and_then(|simulation| simulation.dataset);
+    if made_of == Some(fingerprint(DEFAULT_TRACE)) {
+        return Ok(Some(DEFAULT_TRACE.to_vec()));
+    }
+    let path = stated.workload().dataset_path.as_ref().map(Path::new).filter(|path| path.is_file());
+    let file = path.map(|path| read_limited(path, MAX_DATASET_BYTES)).transpose()?;
+    Ok(file.filter(|file| made_of == Some(fingerprint(file))))
 }

@@ -28,6 +28,10 @@ pub(crate) struct Report<'a> {
     pub(crate) engine: &'a ResolvedEngine,
     pub(crate) workload_name: &'a str,
     pub(crate) options: &'a BenchServeOptions,
+    /// What the run was made of: see `sim_core::scenario::repeat::stated_flags`.
+    pub(crate) flags: &'a [(&'static str, String)],
+    /// Fingerprint of the dataset's file, if it has one.
+    pub(crate) dataset: Option<u64>,
     pub(crate) result: &'a SimulationResult,
 }
 
@@ -128,6 +132,8 @@ impl Report<'_> {
             range: self.choice.profile.provenance.range,
             extrapolated_share: self.extrapolated_share(),
             digest: digest(&self.result.recording),
+            flags: self.flags,
+            dataset: self.dataset,
         };
         let save = SaveResult { date: &date, save_detailed: flags.save_detailed };
         let json = ResultJson::new(&outputs, &metrics, self.options, &simulation, save)?;

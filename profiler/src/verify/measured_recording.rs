@@ -69,6 +69,7 @@ fn simulated(facts: &EngineFacts, script: &Script, run: &Run) -> Result<Recordin
     let workload = Workload {
         requests: script_requests::requests(script, run)?,
         traffic: Traffic::QueriesPerIter { queries_per_iter, join_order: vec![], aborts },
+        earlier: vec![],
     };
     let model = StepTimeModel::new(&profile, &settings)?;
     Ok(simulate(&workload, config, &model, SimulationOptions { record_emissions: true })?.recording)

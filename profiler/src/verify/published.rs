@@ -22,7 +22,7 @@ use sim_core::rng::Pcg64;
 use sim_core::scenario::Scenario;
 use sim_core::time::SimTime;
 
-use crate::import::fit::runs::{Clock, Compared, Latency, Metric, Run, workload};
+use crate::import::fit::runs::{Clock, Compared, Latency, Metric, Run, Told, workload};
 use crate::import::packs;
 use crate::import::version::Version;
 use crate::simulate::library;
@@ -227,6 +227,7 @@ impl Row {
                 (Metric::mean(Latency::Ttft), self.measured[0]),
                 (Metric::mean(Latency::Tpot), self.measured[1]),
             ],
+            told: Told::default(),
         })
     }
 }

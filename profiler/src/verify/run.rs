@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail, ensure};
 use sim_core::profile::Profile;
 use sim_core::profile::schema::ValidationRun;
-use sim_core::scenario::Scenario;
+use sim_core::scenario::{Scenario, TextTokens};
 
 use crate::import::calibrate::inferencex;
 use crate::import::fit::runs::{Compared, Run, Statistic};
@@ -26,15 +26,24 @@ pub(crate) struct VerifiedRun {
     compared: Vec<Compared>,
     /// Measured and predicted.
     num_gpu_blocks: Option<(u32, u32)>,
+    /// Measured and simulated, in seconds.
+    duration: Option<(f64, f64)>,
+    /// What was assumed, in sentences.
+    notes: Vec<String>,
 }
 
 /// Reads recordings: folders of LLMServingSim (`meta.json` and `requests.jsonl`), results of `vllm bench serve`, and of a
-/// `silicon_sample.csv` (see [`inferencex`]) what was measured on the profile's devices. `flags` are the engine's where the
-/// recording does not tell them, and the workload's where it has no lengths.
+/// `silicon_sample.csv` (see [`inferencex`]) what was measured on the profile's devices. `flags` are the engine's and the
+/// workload's where the recording does not tell them; `counter` counts the tokens of a dataset's texts.
 ///
 /// # Errors
 /// If one is not what it should be.
-pub(crate) fn read(path: &Path, profile: &Profile, flags: &Scenario) -> Result<Vec<Run>> {
+pub(crate) fn read(
+    path: &Path,
+    profile: &Profile,
+    flags: &Scenario,
+    counter: Option<TextTokens<'_>>,
+) -> Result<Vec<Run>> {
     let name = path.display();
     let is_list = path.extension().is_some_and(|extension| extension == "csv");
     if (is_list || path.is_dir()) && flags.given().next().is_some() {
@@ -62,19 +71,20 @@ pub(crate) fn read(path: &Path, profile: &Profile, flags: &Scenario) -> Result<V
     let bytes = read_limited(path, result::MAX_BYTES)?;
     let results = result::read(&bytes).map_err(|fault| explained(path, &bytes, Wanted::BenchResult, fault))?;
     let file = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    results.iter().map(|result| vllm_bench::run(&file, result, flags)).collect()
+    let names = vllm_bench::names(&file, results.len());
+    names.zip(&results).map(|(name, result)| vllm_bench::run(&name, result, flags, counter)).collect()
 }
 
-/// Simulates each run on `profile`: with the recorded number of KV blocks if there is one, so that latencies are not
-/// blamed for it, beside which the predicted number stands.
+/// Simulates each run on `profile`, the one of this name: with the recorded number of KV blocks if there is one, so that
+/// latencies are not blamed for it, beside which the predicted number stands.
 ///
 /// # Errors
-/// If one is of another model or cannot be simulated.
-pub(crate) fn verify(profile: &Profile, runs: &[Run]) -> Result<Vec<VerifiedRun>> {
-    runs.iter().map(|run| verify_one(profile, run)).collect()
+/// If one is of another model, cannot be simulated, or was simulated on this very profile and does not come out again.
+pub(crate) fn verify(profile: &Profile, profile_name: &str, runs: &[Run]) -> Result<Vec<VerifiedRun>> {
+    runs.iter().map(|run| verify_one(profile, profile_name, run)).collect()
 }
 
-fn verify_one(profile: &Profile, run: &Run) -> Result<VerifiedRun> {
+fn verify_one(profile: &Profile, profile_name: &str, run: &Run) -> Result<VerifiedRun> {
     run.check_model(profile)?;
     let name = run.name.clone();
     let predicted = run.engine.resolve(&run.counting_memory_as_then(profile)).with_context(|| name.clone())?;
@@ -82,10 +92,13 @@ fn verify_one(profile: &Profile, run: &Run) -> Result<VerifiedRun> {
     if let Some(blocks) = run.num_gpu_blocks {
         run.engine.set("num-gpu-blocks-override", Some(&blocks.to_string()))?;
     }
-    let compared = run.compare(profile)?;
-    ensure!(!compared.is_empty(), "{name}: it says no latency");
+    let repeated = run.repeat(profile)?;
+    ensure!(!repeated.compared.is_empty(), "{name}: it says no latency");
     let num_gpu_blocks = run.num_gpu_blocks.map(|measured| (measured, predicted.config.num_gpu_blocks));
-    Ok(VerifiedRun { name, compared, num_gpu_blocks })
+    let mut notes = run.told.notes.clone();
+    notes.extend(run.check_digest(profile_name, repeated.digest)?);
+    let duration = run.told.duration.map(|measured| (measured, repeated.duration));
+    Ok(VerifiedRun { name, compared: repeated.compared, num_gpu_blocks, duration, notes })
 }
 
 impl VerifiedRun {
@@ -117,6 +130,9 @@ impl VerifiedRun {
     pub(crate) fn table(&self) -> Result<String> {
         let mut text = String::new();
         writeln!(text, "{}", self.name)?;
+        for note in &self.notes {
+            writeln!(text, "{note}.")?;
+        }
         writeln!(text, "{:<20} {:>12} {:>12} {:>9} {:>9}", "", "measured", "simulated", "error", "limit")?;
         for one in &self.compared {
             let (name, measured, simulated) = (&one.metric.name, one.measured, one.simulated);
@@ -126,6 +142,10 @@ impl VerifiedRun {
                 write!(text, " {}", verdict(one.error(), one.metric.latency.tolerance()))?;
             }
             writeln!(text)?;
+        }
+        if let Some((measured, simulated)) = self.duration {
+            let error = 100.0 * (simulated / measured.max(1e-9) - 1.0);
+            writeln!(text, "{:<20} {measured:>12.2} {simulated:>12.2} {error:>+7.1} %", "duration (s)")?;
         }
         if let (Some((measured, predicted)), Some(error)) = (self.num_gpu_blocks, self.blocks_error()) {
             let verdict = verdict(error, BLOCKS_LIMIT);

@@ -40,6 +40,11 @@ pub struct Simulation<'a> {
     pub extrapolated_share: f64,
     /// [`crate::metrics::digest::digest`] of the run.
     pub digest: u64,
+    /// Every flag that says what was simulated, with its value as given: what is not here was left to its default. Made
+    /// by [`crate::scenario::repeat::stated_flags`]; with the profile it is the run.
+    pub flags: &'a [(&'static str, String)],
+    /// Fingerprint of the dataset's file, if it had one.
+    pub dataset: Option<u64>,
 }
 
 /// Why there is no result file. Each variant's doc is its exact predicate.
@@ -297,7 +302,18 @@ impl Simulation<'_> {
             write!(f, ", \"time_range\": {{\"low\": {low}, \"high\": {high}}}")?;
         }
         let share = JsonFloat(self.extrapolated_share);
-        write!(f, ", \"extrapolated_share\": {share}, \"digest\": \"{:016x}\"}}", self.digest)
+        write!(f, ", \"extrapolated_share\": {share}, \"digest\": \"{:016x}\", \"flags\": {{", self.digest)?;
+        for (place, (name, value)) in self.flags.iter().enumerate() {
+            f.write_str(if place == 0 { "" } else { ", " })?;
+            write_string(f, name)?;
+            f.write_str(": ")?;
+            write_string(f, value)?;
+        }
+        f.write_char('}')?;
+        if let Some(dataset) = self.dataset {
+            write!(f, ", \"dataset\": \"{dataset:016x}\"")?;
+        }
+        f.write_char('}')
     }
 }
 

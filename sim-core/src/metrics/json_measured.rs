@@ -1,7 +1,10 @@
 //! Reads what `vllm bench serve --save-result` writes, detailed or not, of vLLM 0.32.0 or older.
 //!
+//! The only reader of these files: the page lays one over a prediction, the command line simulates it again
+//! ([`crate::scenario::repeat`]).
+//!
 //! The file is Python's JSON: `NaN`, `Infinity` and `-Infinity` may stand where a number does. `--append-result` puts
-//! one object after the other into a file; the last one is read. Older files lack some of the keys
+//! one object after the other into a file. Older files lack some of the keys
 //! (`vllm/benchmarks/serve.py::benchmark`); what is put in their place is said in [`MeasuredResult::notes`].
 
 use alloc::borrow::Cow;
@@ -20,18 +23,24 @@ use crate::metrics::bench_outputs::{MeasuredOutput, MeasuredOutputs};
 
 mod columns;
 mod scalar;
+mod simulation;
+mod stated;
 
 use columns::{Columns, ObjectVisitor};
 use scalar::Scalar;
+pub use simulation::StatedSimulation;
+pub use stated::{StatedLists, latency_statistic};
 
 /// Why a file is not read. Each variant's doc is its exact predicate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MeasuredError {
-    /// More than [`MeasuredResult::MAX_BYTES`].
+    /// More than [`MeasuredResult::MAX_BYTES`], or [`MeasuredResult::MAX_BYTES_OF_ALL`] where all results are read.
     TooLarge {
         /// Bytes of the file.
         num_bytes: usize,
+        /// The limit.
+        limit: usize,
     },
     /// Not UTF-8, not JSON, or a value at the wrong place; nothing at all.
     Json {
@@ -68,10 +77,9 @@ pub enum MeasuredError {
 impl fmt::Display for MeasuredError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLarge { num_bytes } => write!(
+            Self::TooLarge { num_bytes, limit } => write!(
                 f,
-                "the result file has {num_bytes} bytes; the limit is {}: save it without --save-detailed",
-                MeasuredResult::MAX_BYTES
+                "the result file has {num_bytes} bytes; the limit is {limit}: save it without --save-detailed"
             ),
             Self::Json { message } => write!(f, "the result file is not JSON as Python writes it: {message}"),
             Self::Missing { key, because } => {
@@ -106,6 +114,10 @@ pub struct MeasuredResult {
     pub failed: u64,
     /// Whether it says of itself that it was simulated.
     pub is_simulated: bool,
+    /// With what, if this simulator wrote it.
+    pub simulation: Option<StatedSimulation>,
+    /// Lists with an entry for each request, of which a file without details has some, too.
+    pub lists: StatedLists,
     /// Each request, if the file is detailed.
     pub outputs: Option<MeasuredOutputs>,
     /// What was concluded instead of read: sentences.
@@ -113,42 +125,71 @@ pub struct MeasuredResult {
 }
 
 impl MeasuredResult {
-    /// Longest file that is read.
+    /// Longest file of which one result is read: on the page.
     pub const MAX_BYTES: usize = 64 << 20;
+    /// Longest file of which all are: on the command line.
+    pub const MAX_BYTES_OF_ALL: usize = 256 << 20;
     /// Most requests.
     pub const MAX_REQUESTS: usize = 1_000_000;
     /// Most inter-token latencies of all requests together.
     pub const MAX_ITLS: usize = 50_000_000;
 
-    /// Reads a file.
+    /// Most results of a file that are all read.
+    pub const MAX_RESULTS: usize = 10_000;
+
+    /// Reads a file; of several results the last.
     ///
     /// # Errors
     /// See [`MeasuredError`].
     pub fn from_json(bytes: &[u8]) -> Result<Self, MeasuredError> {
-        if bytes.len() > Self::MAX_BYTES {
-            return Err(MeasuredError::TooLarge { num_bytes: bytes.len() });
+        let text = text(bytes, Self::MAX_BYTES)?;
+        let objects = objects(&text)?;
+        let last = objects.last().copied().unwrap_or_default();
+        let mut result = Self::from_object(last)?;
+        result.num_results = objects.len();
+        if objects.len() > 1 {
+            let note = format!("The file holds {} results; the last one was read.", objects.len());
+            result.notes.insert(0, note);
         }
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let text = core::str::from_utf8(bytes)
-            .map_err(|error| MeasuredError::Json { message: format!("byte {} is not UTF-8", error.valid_up_to()) })?;
-        let text = quote_bare_words(text);
-        let (last, num_results) = last_object(&text)?;
+        Ok(result)
+    }
+
+    /// Reads every result of a file.
+    ///
+    /// # Errors
+    /// The number of the first result, from 1, that has an error, and its [`MeasuredError`].
+    pub fn all_from_json(bytes: &[u8]) -> Result<Vec<Self>, (usize, MeasuredError)> {
+        let text = text(bytes, Self::MAX_BYTES_OF_ALL).map_err(|error| (1, error))?;
+        let objects = objects(&text).map_err(|error| (1, error))?;
+        if objects.len() > Self::MAX_RESULTS {
+            let value = format!("{} results", objects.len());
+            let error = MeasuredError::Value { place: "the file".to_string(), value, need: "at most 10000" };
+            return Err((Self::MAX_RESULTS + 1, error));
+        }
+        let read = |(place, object)| Self::from_object(object).map_err(|error| (place, error));
+        (1..).zip(objects).map(read).collect()
+    }
+
+    fn from_object(object: &str) -> Result<Self, MeasuredError> {
         let mut columns = Columns::default();
-        let mut deserializer = serde_json::Deserializer::from_str(last);
+        let mut deserializer = serde_json::Deserializer::from_str(object);
         let mut refused = None;
         let read = deserializer.deserialize_map(ObjectVisitor { columns: &mut columns, refused: &mut refused });
         if let Some(error) = refused {
             return Err(error);
         }
         read.map_err(|error| json_error(&error))?;
-        Self::from_columns(columns, num_results)
+        Self::from_columns(columns)
     }
 
-    fn from_columns(columns: Columns, num_results: usize) -> Result<Self, MeasuredError> {
-        let mut result = Self { num_results, is_simulated: columns.has_simulation, ..Self::default() };
-        if num_results > 1 {
-            result.notes.push(format!("The file holds {num_results} results; the last one was read."));
+    fn from_columns(mut columns: Columns) -> Result<Self, MeasuredError> {
+        let is_simulated = columns.simulation.is_some();
+        let simulation = columns.simulation.take();
+        let lists = columns.stated();
+        if !columns.is_detailed() {
+            lists.check()?;
         }
+        let mut result = Self { num_results: 1, is_simulated, simulation, lists, ..Self::default() };
         for (key, scalar) in &columns.scalars {
             match scalar {
                 Scalar::Number(number) => {
@@ -221,25 +262,33 @@ fn quote_bare_words(text: &str) -> Cow<'_, str> {
     Cow::Owned(quoted)
 }
 
-/// The last of the JSON values in `text`, and how many there are.
-fn last_object(text: &str) -> Result<(&str, usize), MeasuredError> {
+/// The text of a file.
+fn text(bytes: &[u8], limit: usize) -> Result<Cow<'_, str>, MeasuredError> {
+    if bytes.len() > limit {
+        return Err(MeasuredError::TooLarge { num_bytes: bytes.len(), limit });
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = core::str::from_utf8(bytes)
+        .map_err(|error| MeasuredError::Json { message: format!("byte {} is not UTF-8", error.valid_up_to()) })?;
+    Ok(quote_bare_words(text))
+}
+
+/// The JSON values in `text`, at least one.
+fn objects(text: &str) -> Result<Vec<&str>, MeasuredError> {
     let mut stream = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
-    let (mut start, mut count) = (0, 0);
+    let mut objects = Vec::new();
     loop {
-        let offset = stream.byte_offset();
+        let start = stream.byte_offset();
         match stream.next() {
-            Some(Ok(IgnoredAny)) => {
-                start = offset;
-                count += 1;
-            }
+            Some(Ok(IgnoredAny)) => objects.push(&text[start..stream.byte_offset()]),
             Some(Err(error)) => return Err(json_error(&error)),
             None => break,
         }
     }
-    if count == 0 {
+    if objects.is_empty() {
         return Err(MeasuredError::Json { message: "the file is empty".to_string() });
     }
-    Ok((&text[start..], count))
+    Ok(objects)
 }
 
 fn json_error(error: &serde_json::Error) -> MeasuredError {

@@ -236,6 +236,23 @@ pub const FLAGS: &[Flag] = &[
     workload("timed-trace-label-hash-ids", Form::Text, "hash_ids", "Name of the block hashes"),
     workload("disable-shuffle", Form::Switch, "", "Keep the order of the file"),
     workload("no-oversample", Form::Switch, "", "Send fewer requests rather than some twice"),
+    workload("num-warmups", Form::Integer, "0", "Copies of the first request, sent together before all others"),
+    workload(
+        "ready-check-timeout-sec",
+        Form::Integer,
+        "0",
+        "Above 0: the first request is sent alone before all others, as benchmarks of older versions always do",
+    ),
+    Flag {
+        is_vllms: false,
+        default: "0",
+        ..workload(
+            "num-earlier-runs",
+            Form::Integer,
+            "",
+            "How often the same benchmark ran on this server before: its prompts are in the prefix cache, as far as they fit",
+        )
+    },
     Flag {
         is_vllms: false,
         ..workload(

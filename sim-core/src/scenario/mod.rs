@@ -20,6 +20,7 @@ mod model_config;
 mod prepare;
 mod recognise;
 mod recognise_error;
+pub mod repeat;
 mod report_args;
 pub mod told;
 mod workload_args;

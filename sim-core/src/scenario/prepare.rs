@@ -7,6 +7,7 @@ use super::{Scenario, ScenarioError};
 use crate::config::{EngineConfig, EntryPoint, ResolvedEngine, UsageContext, admit};
 use crate::metrics::bench_serve::{BenchServeOptions, RampUp};
 use crate::profile::{CaptureSizes, Drafting, Profile, StepTimeModel, StepTimeSettings};
+use crate::speculative::Acceptance;
 use crate::time::SimTime;
 use crate::workload::arrival::{RampUpStrategy, TrafficOptions};
 use crate::workload::{Traffic, Workload};
@@ -45,7 +46,8 @@ pub fn prepare(
     let num_skipped = sample.num_skipped;
     let traffic = scenario.workload().traffic();
     let mut workload = sample.into_workload(&traffic)?;
-    workload.requests.set_acceptance(acceptance(scenario.workload(), scenario.engine(), &engine.config)?);
+    workload.send_before(&scenario.workload().earlier())?;
+    workload.requests.set_acceptance(scenario.acceptance(&engine.config)?);
     check_admission(&workload, &engine.config, scenario.usage_context())?;
     let step_time = step_time_model(profile, &engine.config, scenario.enforce_eager())?;
     let options = with_traffic(scenario.report().options(profile.model.name.clone()), &traffic);
@@ -60,6 +62,14 @@ impl Scenario {
     pub fn resolve(&self, profile: &Profile) -> Result<ResolvedEngine, ScenarioError> {
         let platform = profile.platform(self.usage_context(), self.engine())?;
         Ok(self.engine().resolve(&platform)?)
+    }
+
+    /// How many drafts are accepted on `config`, the engine that these flags resolved to.
+    ///
+    /// # Errors
+    /// [`ScenarioError::NoAcceptance`] and its like.
+    pub fn acceptance(&self, config: &EngineConfig) -> Result<Acceptance, ScenarioError> {
+        acceptance(self.workload(), self.engine(), config)
     }
 }
 
@@ -79,7 +89,7 @@ impl Prepared {
             Traffic::Timed { send_times, .. } => send_times.get(request).copied().unwrap_or_default(),
             Traffic::QueriesPerIter { .. } => SimTime::ZERO,
         };
-        let changes = traffic.rps_changes(self.workload.requests.len())?;
+        let changes = traffic.rps_changes(self.workload.num_measured())?;
         ramp_up.rps_change_events =
             changes.into_iter().map(|(rps, request)| (rps, iso_date(send_time(request)))).collect();
         Ok(())

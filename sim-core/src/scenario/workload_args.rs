@@ -7,6 +7,7 @@ use super::{DatasetName, ScenarioError, TextTokens};
 use crate::config::flags::FlagError;
 use crate::config::human_readable_int;
 use crate::metrics::python_float;
+use crate::workload::EarlierOptions;
 use crate::workload::arrival::{RampUpStrategy, TrafficOptions};
 use crate::workload::dataset::{Dataset, Sample, SampleOptions, Tokenizer, sample};
 use crate::workload::lengths::RangeRatio;
@@ -51,6 +52,9 @@ pub struct WorkloadArgs {
     timed_trace_label_hash_ids: Option<String>,
     disable_shuffle: bool,
     no_oversample: bool,
+    num_warmups: Option<u32>,
+    ready_check_timeout_sec: Option<u32>,
+    num_earlier_runs: Option<u32>,
     pub(super) spec_acceptance_rates: Option<Vec<f64>>,
     pub(super) spec_acceptance_length: Option<f64>,
     pub(super) spec_acceptance_sequence: Option<Vec<u32>>,
@@ -81,6 +85,9 @@ impl WorkloadArgs {
             "prefix-repetition-num-prefixes" => &mut self.prefix_repetition_num_prefixes,
             "prefix-repetition-output-len" => &mut self.prefix_repetition_output_len,
             "sharegpt-output-len" => &mut self.sharegpt_output_len,
+            "num-warmups" => &mut self.num_warmups,
+            "ready-check-timeout-sec" => &mut self.ready_check_timeout_sec,
+            "num-earlier-runs" => &mut self.num_earlier_runs,
             "timed-trace-chunk-hash-size" => &mut self.timed_trace_chunk_hash_size,
             _ => return self.set_other(name, text),
         };
@@ -156,6 +163,16 @@ impl WorkloadArgs {
             ramp_up_end_rps: self.ramp_up_end_rps,
             max_concurrency: self.max_concurrency,
             self_timed: self.self_timed,
+        }
+    }
+
+    /// What is sent before the measured requests.
+    #[must_use]
+    pub fn earlier(&self) -> EarlierOptions {
+        EarlierOptions {
+            num_warmups: self.num_warmups.unwrap_or(0),
+            has_ready_check: self.ready_check_timeout_sec.is_some_and(|seconds| seconds > 0),
+            num_earlier_runs: self.num_earlier_runs.unwrap_or(0),
         }
     }
 

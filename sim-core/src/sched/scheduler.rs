@@ -33,6 +33,19 @@ pub struct SchedulerStats {
     pub preempted_hits: u64,
 }
 
+impl SchedulerStats {
+    /// What was counted after `before`.
+    pub(crate) const fn since(&self, before: &Self) -> Self {
+        Self {
+            num_preemptions: self.num_preemptions - before.num_preemptions,
+            prefix_cache_queries: self.prefix_cache_queries - before.prefix_cache_queries,
+            prefix_cache_hits: self.prefix_cache_hits - before.prefix_cache_hits,
+            preempted_queries: self.preempted_queries - before.preempted_queries,
+            preempted_hits: self.preempted_hits - before.preempted_hits,
+        }
+    }
+}
+
 /// Decides passes and takes in their results.
 #[derive(Debug)]
 pub struct Scheduler<'a> {

@@ -135,6 +135,12 @@ impl GlobalState {
 }
 
 impl Sample {
+    /// Requests that come from elsewhere, with NumPy's global state as `seed` leaves it.
+    #[must_use]
+    pub const fn of_requests(requests: RequestSet, seed: u32) -> Self {
+        Self { requests, send_times: None, num_skipped: 0, random_state: GlobalState::seeded(seed) }
+    }
+
     /// Joins the requests and a traffic.
     ///
     /// # Errors
@@ -161,7 +167,7 @@ impl Sample {
             }
         };
         let traffic = Traffic::Timed { send_times, max_concurrency: traffic.max_concurrency };
-        Ok(Workload { requests: self.requests, traffic })
+        Ok(Workload { requests: self.requests, traffic, earlier: Vec::new() })
     }
 }
 

@@ -4,6 +4,7 @@ pub mod arrival;
 mod csv;
 pub mod dataset;
 mod date_time;
+pub mod earlier;
 pub mod error;
 pub mod lengths;
 pub mod random;
@@ -14,6 +15,7 @@ pub mod trace;
 use alloc::vec::Vec;
 
 pub use dataset::build;
+pub use earlier::{EarlierGroup, EarlierOptions};
 pub use error::WorkloadError;
 
 use crate::request::RequestId;
@@ -23,10 +25,12 @@ use crate::time::SimTime;
 /// Requests and the traffic that brings them.
 #[derive(Debug, Clone)]
 pub struct Workload {
-    /// The requests, in sending order.
+    /// The measured requests in sending order, then those of [`Self::earlier`].
     pub requests: RequestSet,
-    /// When each is sent.
+    /// When each of the measured ones is sent.
     pub traffic: Traffic,
+    /// What is sent before, group by group; nobody sees its latencies. Empty where the cache is cold.
+    pub earlier: Vec<EarlierGroup>,
 }
 
 /// When requests reach the engine.

@@ -174,7 +174,7 @@ fn workload(input: &Input) -> Workload {
             .set_acceptance(Acceptance::Sequence(drafter.accepted.iter().map(|&accepted| accepted.into()).collect()));
     }
     let send_times = vec![SimTime::ZERO; requests.len()];
-    Workload { requests, traffic: Traffic::Timed { send_times, max_concurrency: None } }
+    Workload { requests, traffic: Traffic::Timed { send_times, max_concurrency: None }, earlier: Vec::new() }
 }
 
 fuzz_target!(|input: Input| {

@@ -142,7 +142,7 @@ fn flags_that_are_not_taken_say_why() {
     {
         writeln!(text, "{}", serve_flag(flag, None).expect_err("the flag is refused")).expect("a string takes it");
     }
-    for flag in ["--num-warmups=3", "--no-stream", "--backend=tgi", "--no-such"] {
+    for flag in ["--probe-request-rate=3", "--no-stream", "--backend=tgi", "--no-such"] {
         writeln!(text, "{}", bench_serve_flag(flag, None).expect_err("the flag is refused"))
             .expect("a string takes it");
     }

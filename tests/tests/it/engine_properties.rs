@@ -70,7 +70,7 @@ fn workload(engine: &DrawnEngine, asked: &[Asked]) -> Workload {
         send_times.push(now);
     }
     requests.set_acceptance(engine.acceptance.clone());
-    Workload { requests, traffic: Traffic::Timed { send_times, max_concurrency: None } }
+    Workload { requests, traffic: Traffic::Timed { send_times, max_concurrency: None }, earlier: Vec::new() }
 }
 
 fn step_time(config: &EngineConfig) -> StepTimeModel {

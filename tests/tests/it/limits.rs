@@ -41,8 +41,11 @@ fn run(config: &EngineConfig, count: u32, lengths: (u32, u32), traffic: &Traffic
         requests.push(&new).expect("a possible request");
     }
     let send_times = send_times(traffic, requests.len(), &mut RandomState::new(7)).expect("valid options");
-    let workload =
-        Workload { requests, traffic: Traffic::Timed { send_times, max_concurrency: traffic.max_concurrency } };
+    let workload = Workload {
+        requests,
+        traffic: Traffic::Timed { send_times, max_concurrency: traffic.max_concurrency },
+        earlier: Vec::new(),
+    };
     let profile = SyntheticCosts::default().profile();
     let settings = StepTimeSettings::vllm_default(&profile, config.max_num_seqs, config.max_num_batched_tokens);
     let step_time = StepTimeModel::new(&profile, &settings).expect("valid settings");

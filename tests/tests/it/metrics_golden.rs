@@ -195,6 +195,8 @@ fn check_case(name: &str) {
         range: None,
         extrapolated_share: 0.25,
         digest: 0x1f,
+        flags: &[("seed", "3".to_owned())],
+        dataset: Some(0x2e),
     };
     for (save_detailed, file) in [(false, "result"), (true, "detailed")] {
         let save = SaveResult { date: DATE, save_detailed };
@@ -203,7 +205,7 @@ fn check_case(name: &str) {
         let expect = read(&format!("{name}.{file}.json")).strip_suffix('}').expect("an object").to_owned()
             + ", \"simulation\": {\"simulator\": \"VllmSimulator\", \"version\": \"0.1.0\", \"vllm_version\": \"0.32.0\", \
                \"profile\": \"a \\\"profile\\\"\", \"provenance\": \"measured\", \"extrapolated_share\": 0.25, \
-               \"digest\": \"000000000000001f\"}}";
+               \"digest\": \"000000000000001f\", \"flags\": {\"seed\": \"3\"}, \"dataset\": \"000000000000002e\"}}";
         check_text(&format!("{name}: {file}"), &json, &expect);
     }
     assert_eq!(result_filename(&options, DATE), text(&recorded["file_name"]), "{name}: file name");

@@ -49,7 +49,7 @@ fn run(requests: RequestSet, traffic: &TrafficOptions, config: &EngineConfig, co
     let profile = costs.profile();
     let settings = StepTimeSettings::vllm_default(&profile, config.max_num_seqs, config.max_num_batched_tokens);
     let step_time = StepTimeModel::new(&profile, &settings).expect("valid settings");
-    let workload = Workload { requests, traffic };
+    let workload = Workload { requests, traffic, earlier: Vec::new() };
     simulate(&workload, config, &step_time, SimulationOptions::default()).expect("a possible run").recording
 }
 

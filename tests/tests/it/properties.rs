@@ -124,7 +124,11 @@ impl Case {
             now += SimDuration::from_nanos(1_000 * drawn.gap_us);
             send_times.push(now);
         }
-        Workload { requests, traffic: Traffic::Timed { send_times, max_concurrency: self.max_concurrency } }
+        Workload {
+            requests,
+            traffic: Traffic::Timed { send_times, max_concurrency: self.max_concurrency },
+            earlier: Vec::new(),
+        }
     }
 
     fn step_time(&self) -> StepTimeModel {

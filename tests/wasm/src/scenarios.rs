@@ -119,7 +119,7 @@ impl Scenario {
         // Halves of another period each, so that profile, loop, setting and traffic meet in all ways.
         let config = config(setting, (row / 2 + column / 2) % 2 == 1);
         let step_time = step_time((row + column).is_multiple_of(2), &config);
-        Self { setting, workload: Workload { requests, traffic }, config, step_time }
+        Self { setting, workload: Workload { requests, traffic, earlier: Vec::new() }, config, step_time }
     }
 
     /// Runs it.

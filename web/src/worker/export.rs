@@ -7,6 +7,9 @@ use sim_core::metrics::chrome_trace::write_chrome_trace;
 use sim_core::metrics::digest::digest;
 use sim_core::metrics::recorder::Recording;
 use sim_core::metrics::request_csv::write_request_csv;
+use sim_core::scenario::Scenario;
+use sim_core::scenario::link::fingerprint;
+use sim_core::scenario::repeat::stated_flags;
 use sim_core::simulator::SimulationOptions;
 
 use super::cards;
@@ -55,6 +58,8 @@ fn bench_json(run: &FinishedRun, recording: &Recording, date: &str, save_detaile
         if save_detailed { RecordedOutputs::new(recording) } else { RecordedOutputs::without_itls(recording) };
     let metrics = BenchmarkMetrics::new(&outputs, &Latencies::new(&outputs), &run.options);
     let card = cards::profile_card(&run.profile, &run.input.profile_name, &run.result.device_time);
+    let flags = run.input.flags.iter().map(|(flag, value)| (flag.as_str(), value.as_deref()));
+    let scenario = Scenario::from_flags(flags).map_err(|error| error.to_string())?;
     let simulation = Simulation {
         version: env!("CARGO_PKG_VERSION"),
         vllm_version: run.engine.config.vllm_version.name(),
@@ -64,6 +69,8 @@ fn bench_json(run: &FinishedRun, recording: &Recording, date: &str, save_detaile
         extrapolated_share: card.extrapolated_share,
         // As `profiler simulate --save-detailed` has it: the times of single tokens count, where they were recorded.
         digest: digest(recording),
+        flags: &stated_flags(&scenario),
+        dataset: run.input.dataset.as_deref().map(fingerprint),
     };
     let save = SaveResult { date, save_detailed };
     let json = ResultJson::new(&outputs, &metrics, &run.options, &simulation, save);

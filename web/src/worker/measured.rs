@@ -4,6 +4,7 @@ use sim_core::math;
 use sim_core::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics, Latencies, LatencyMetric};
 use sim_core::metrics::goodput::Goodput;
 use sim_core::metrics::json_measured::MeasuredResult;
+use sim_core::scenario::repeat;
 
 use super::{metric, summary};
 use crate::answer::{Metric, Totals};
@@ -13,11 +14,8 @@ use crate::detail::MeasuredRun;
 pub(crate) fn measured_run(result: &MeasuredResult, name: &str) -> MeasuredRun {
     let text = |key: &str| result.texts.get(key).map(String::as_str);
     let title = ["label", "model_id", "backend"].into_iter().filter_map(text).collect::<Vec<_>>().join(" · ");
-    let settings = ["request_rate", "burstiness", "max_concurrency", "num_prompts", "date"];
-    let setting = |key: &str| {
-        let number = || result.numbers.get(key).map(ToString::to_string);
-        Some((key.to_owned(), text(key).map(str::to_owned).or_else(number)?))
-    };
+    let mut settings = repeat::settings(result);
+    settings.extend(text("date").map(|date| ("date".to_owned(), date.to_owned())));
     let (mut totals, metrics) = match &result.outputs {
         Some(outputs) => {
             let latencies = Latencies::new(outputs);
@@ -33,7 +31,7 @@ pub(crate) fn measured_run(result: &MeasuredResult, name: &str) -> MeasuredRun {
         title,
         completed: result.completed,
         failed: result.failed,
-        settings: settings.into_iter().filter_map(setting).collect(),
+        settings,
         totals,
         metrics,
         is_simulated: result.is_simulated,

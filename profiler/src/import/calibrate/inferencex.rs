@@ -13,7 +13,7 @@ use sim_core::rng::Pcg64;
 use sim_core::scenario::Scenario;
 use sim_core::time::SimTime;
 
-use crate::import::fit::runs::{Clock, Latency, Metric, Run, workload};
+use crate::import::fit::runs::{Clock, Latency, Metric, Run, Told, workload};
 use crate::import::version::Version;
 
 /// Layers and hidden size of Llama-3.1-70B, whose runs are read.
@@ -125,6 +125,7 @@ fn run(header: &[&str], fields: &[&str]) -> Result<Run> {
             (Metric::mean(Latency::Ttft), time("silicon_ttft_ms")?),
             (Metric::mean(Latency::Tpot), time("silicon_tpot_ms")?),
         ],
+        told: Told::default(),
     })
 }
 

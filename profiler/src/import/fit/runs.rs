@@ -1,10 +1,14 @@
 //! A measured run, and the same run simulated.
 
+use std::borrow::Cow;
+
 use anyhow::{Context, Result, ensure};
+use sim_core::metrics::bench_outputs::{BenchOutputs as _, RecordedOutputs};
+use sim_core::metrics::bench_serve::LatencyMetric;
+use sim_core::metrics::digest::digest;
 use sim_core::metrics::recorder::{PassRecord, RequestRecord};
 use sim_core::profile::Profile;
-use sim_core::request::TokenRun;
-use sim_core::request_set::{NewRequest, RequestSet};
+use sim_core::scenario::repeat::unshared;
 use sim_core::scenario::{Scenario, step_time_model};
 use sim_core::simulation_result::SimulationResult;
 use sim_core::simulator::{SimulationOptions, simulate};
@@ -29,6 +33,16 @@ pub(crate) enum Latency {
 
 impl Latency {
     pub(crate) const ALL: [Self; 3] = [Self::Ttft, Self::Tpot, Self::E2el];
+
+    /// Of vLLM's metrics, those that are compared.
+    pub(crate) const fn of(metric: LatencyMetric) -> Option<Self> {
+        match metric {
+            LatencyMetric::Ttft => Some(Self::Ttft),
+            LatencyMetric::Tpot => Some(Self::Tpot),
+            LatencyMetric::E2el => Some(Self::E2el),
+            _ => None,
+        }
+    }
 
     /// As `vllm bench serve` names it in `mean_ttft_ms`.
     pub(crate) const fn key(self) -> &'static str {
@@ -93,7 +107,7 @@ pub(crate) struct Run {
     pub(crate) model: String,
     /// The engine's, where it is known.
     pub(crate) vllm_version: Option<Version>,
-    /// The engine's flags.
+    /// The engine's flags, and those of the workload where these say how many drafts are accepted.
     pub(crate) engine: Scenario,
     pub(crate) workload: Workload,
     pub(crate) clock: Clock,
@@ -101,6 +115,43 @@ pub(crate) struct Run {
     pub(crate) num_gpu_blocks: Option<u32>,
     /// What was measured, in milliseconds.
     pub(crate) measured: Vec<(Metric, f64)>,
+    /// What its file says besides.
+    pub(crate) told: Told,
+}
+
+/// What the file of a run says besides, and what was assumed where it is silent.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Told {
+    /// What was assumed, in sentences.
+    pub(crate) notes: Vec<String>,
+    /// Seconds that it took.
+    pub(crate) duration: Option<f64>,
+    /// If this simulator made it: what it came of.
+    pub(crate) simulation: Option<Stamp>,
+}
+
+/// What a simulated run is known by.
+#[derive(Debug, Clone)]
+pub(crate) struct Stamp {
+    /// Name of its profile.
+    pub(crate) profile: String,
+    /// Digest of its recording.
+    pub(crate) digest: u64,
+    /// Whether the recording had the times of single tokens.
+    pub(crate) has_emissions: bool,
+    /// Whether its file states all its flags.
+    pub(crate) has_flags: bool,
+}
+
+/// A run, simulated.
+#[derive(Debug, Clone)]
+pub(crate) struct Repeated {
+    /// What was measured beside it.
+    pub(crate) compared: Vec<Compared>,
+    /// Seconds that it took.
+    pub(crate) duration: f64,
+    /// Digest of its recording.
+    pub(crate) digest: u64,
 }
 
 /// A number that was measured and simulated, in milliseconds.
@@ -141,6 +192,29 @@ impl Run {
         Ok(())
     }
 
+    /// Holds the `digest` of its simulation on the profile of this name against that in its file: a sentence if they
+    /// differ though nothing of the run was assumed, so that something else has changed.
+    ///
+    /// # Errors
+    /// If they differ and something was assumed.
+    pub(crate) fn check_digest(&self, profile_name: &str, digest: u64) -> Result<Option<String>> {
+        let stamp = self.told.simulation.as_ref().filter(|stamp| stamp.profile == profile_name);
+        let Some(stamp) = stamp.filter(|stamp| stamp.digest != digest) else { return Ok(None) };
+        let then = stamp.digest;
+        ensure!(
+            stamp.has_flags || self.told.notes.is_empty(),
+            "{}: the file was simulated on profile {profile_name} and says digest {then:016x}; what it states of its run \
+             gives {digest:016x}, so that its dataset, seed or engine were others, or the profile has changed since: give \
+             --dataset-name, its flags and --seed. {}",
+            self.name,
+            self.told.notes.join(". ")
+        );
+        Ok(Some(format!(
+            "The file's digest is {then:016x}, and now it is {digest:016x}: profile {profile_name}, the engine's flags or \
+             the simulator are others"
+        )))
+    }
+
     /// The profile with memory as the run's version of vLLM counts it.
     pub(crate) fn counting_memory_as_then(&self, profile: &Profile) -> Profile {
         let mut profile = profile.clone();
@@ -155,6 +229,14 @@ impl Run {
     /// # Errors
     /// If the engine refuses its flags on this profile, or a request does not run to its end.
     pub(crate) fn compare(&self, profile: &Profile) -> Result<Vec<Compared>> {
+        Ok(self.repeat(profile)?.compared)
+    }
+
+    /// Simulates the run on `profile`, puts what was measured beside it, and says what else came of it.
+    ///
+    /// # Errors
+    /// As [`Self::compare`].
+    pub(crate) fn repeat(&self, profile: &Profile) -> Result<Repeated> {
         let mut profile = self.counting_memory_as_then(profile);
         if self.clock == Clock::EngineCore {
             Term::RequestPerRequest.set(&mut profile, 0.0);
@@ -167,13 +249,24 @@ impl Run {
             let simulated = all[place].value(metric.statistic);
             simulated.map(|simulated| Compared { metric: metric.clone(), measured: *measured, simulated })
         });
-        compared.collect::<Option<_>>().with_context(|| format!("{}: a metric of no request", self.name))
+        let compared = compared.collect::<Option<_>>();
+        Ok(Repeated {
+            compared: compared.with_context(|| format!("{}: a metric of no request", self.name))?,
+            duration: RecordedOutputs::without_itls(&simulated.recording).duration(),
+            digest: digest(&simulated.recording),
+        })
     }
 
     fn simulate(&self, profile: &Profile) -> Result<SimulationResult> {
         let engine = self.engine.resolve(profile)?;
         let step_time = step_time_model(profile, &engine.config, self.engine.enforce_eager())?;
-        let result = simulate(&self.workload, &engine.config, &step_time, SimulationOptions::default())?;
+        let mut workload = Cow::Borrowed(&self.workload);
+        if engine.config.speculative.is_some() {
+            let acceptance = self.engine.acceptance(&engine.config)?;
+            workload.to_mut().requests.set_acceptance(acceptance);
+        }
+        let record_emissions = self.told.simulation.as_ref().is_some_and(|stamp| stamp.has_emissions);
+        let result = simulate(&workload, &engine.config, &step_time, SimulationOptions { record_emissions })?;
         let num_unfinished = result.recording.requests.iter().filter(|request| !request.is_finished).count();
         ensure!(num_unfinished == 0, "{num_unfinished} requests cannot be scheduled under the engine's limits");
         Ok(result)
@@ -224,19 +317,6 @@ pub(crate) fn workload(
     max_concurrency: Option<u32>,
 ) -> Result<Workload> {
     ensure!(!lengths.is_empty(), "there are no requests");
-    let mut requests = RequestSet::with_capacity(lengths.len());
-    for (index, &(prompt, output)) in (0_u32..).zip(lengths) {
-        let request = NewRequest {
-            prompt: &[TokenRun::segment(2 * index + 1, prompt)],
-            output: &[TokenRun::segment(2 * index + 2, output)],
-            max_tokens: output,
-            stops: false,
-            priority: 0,
-            arrival_order: u64::from(index),
-            id_rank: index,
-            cache_salt: 0,
-        };
-        requests.push(&request).with_context(|| format!("request {index}"))?;
-    }
-    Ok(Workload { requests, traffic: Traffic::Timed { send_times, max_concurrency } })
+    let traffic = Traffic::Timed { send_times, max_concurrency };
+    Ok(Workload { requests: unshared(lengths)?, traffic, earlier: Vec::new() })
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use sim_core::scenario::Scenario;
 use sim_core::time::SimTime;
 
-use crate::import::fit::runs::{Clock, Latency, Metric, Run, workload};
+use crate::import::fit::runs::{Clock, Latency, Metric, Run, Told, workload};
 use crate::import::version::Version;
 
 /// Longest file that is read.
@@ -92,6 +92,7 @@ pub(crate) fn read(meta: &[u8], requests: &[u8]) -> Result<Run> {
             (Metric::mean(Latency::Tpot), mean(tpot)),
             (Metric::mean(Latency::E2el), mean(e2el)),
         ],
+        told: Told::default(),
     })
 }
 

@@ -1,24 +1,24 @@
 //! `profiler import vllm-bench`: host and front-end terms of a profile, fitted to results of `vllm bench serve` that were
 //! measured on the same configuration.
 //!
-//! A result says when requests were sent and, with `--save-detailed`, how long each was; the engine's arguments are not
-//! in it and come from flags. Without details, the lengths come from the workload flags, or all requests are as long as
-//! the mean one.
+//! What a result states of its run, what flags must add and what is refused is said in `sim_core::scenario::repeat`: a
+//! run that cannot be repeated is fitted to by nobody.
 
 pub(crate) mod result;
 
 use std::fmt::Write as _;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use sim_core::profile::Profile;
 use sim_core::profile::schema::{Basis, ValidationRun};
-use sim_core::scenario::{Part, Scenario};
-use sim_core::time::SimTime;
+use sim_core::scenario::repeat::{Repetition, Stated};
+use sim_core::scenario::{Scenario, TextTokens};
 
-use super::fit::runs::{Clock, Compared, Run, Statistic, workload};
+use super::fit::runs::{Clock, Compared, Run, Stamp, Statistic, Told};
 use super::fit::terms::Term;
 use super::fit::{Set, Value, compare, fit, with};
-use result::{BenchRequest, BenchResult};
+use crate::simulate::dataset::dataset_of_result;
+use result::BenchResult;
 
 /// What may be fitted. Of terms that a result cannot tell apart, the first is: with synchronous scheduling host time looks
 /// like device time between passes, with asynchronous scheduling it is hidden.
@@ -43,15 +43,23 @@ pub(crate) struct Fitted {
     pub(crate) report: String,
 }
 
-/// Fits the terms of `profile` to `results`, each with the name of its file.
+/// Fits the terms of `profile`, the one of this name, to `results`, each with the name of its file.
 ///
 /// # Errors
-/// If a result is of another model, or cannot be simulated on the profile with these flags.
-pub(crate) fn fit_results(profile: &Profile, results: &[(String, BenchResult)], flags: &Scenario) -> Result<Fitted> {
+/// If a result is of another model, or cannot be repeated on the profile with these flags.
+pub(crate) fn fit_results(
+    profile: &Profile,
+    profile_name: &str,
+    results: &[(String, BenchResult)],
+    flags: &Scenario,
+    counter: Option<TextTokens<'_>>,
+) -> Result<Fitted> {
     let mut runs = vec![];
     for (name, result) in results {
-        let run = run(name, result, flags)?;
+        let mut run = run(name, result, flags, counter)?;
         run.check_model(profile)?;
+        let note = run.check_digest(profile_name, run.repeat(profile)?.digest)?;
+        run.told.notes.extend(note);
         runs.push(run);
     }
     // Passes that were measured hold what is between them.
@@ -70,66 +78,75 @@ pub(crate) fn fit_results(profile: &Profile, results: &[(String, BenchResult)], 
     Ok(Fitted { profile: fitted, report })
 }
 
-/// The run of a result, with `name` in front of its own; lengths that it does not tell come from the workload's flags.
+/// The run of a result, with `name` in front of its own; what it does not state comes from the flags, and `counter` counts
+/// the tokens of a dataset's texts.
 ///
 /// # Errors
-/// If a flag and the result do not go together.
-pub(crate) fn run(name: &str, result: &BenchResult, flags: &Scenario) -> Result<Run> {
-    let mut engine = Scenario::default();
-    for (flag, value) in flags.given().filter(|(flag, _)| flag.part == Part::Engine) {
-        engine.set(flag.written(value).0.as_str(), flag.written(value).1.as_deref())?;
-    }
-    let workload = match &result.requests {
-        Some(requests) => detailed(requests, result.max_concurrency)?,
-        None => from_flags(result, flags)?,
+/// If the run cannot be repeated: see `sim_core::scenario::repeat::RepeatError`.
+pub(crate) fn run(name: &str, result: &BenchResult, flags: &Scenario, counter: Option<TextTokens<'_>>) -> Result<Run> {
+    let run = repeated(result, flags, counter).with_context(|| name.to_owned())?;
+    Ok(Run { name: format!("{name}: {}", run.name), ..run })
+}
+
+/// What each of the results of `file` is called.
+pub(crate) fn names(file: &str, num_results: usize) -> impl Iterator<Item = String> {
+    (1..=num_results).map(
+        move |number| {
+            if num_results > 1 { format!("{file}, result {number}") } else { file.to_owned() }
+        },
+    )
+}
+
+fn repeated(result: &BenchResult, flags: &Scenario, counter: Option<TextTokens<'_>>) -> Result<Run> {
+    let measured = &result.measured;
+    let stated = Stated::new(measured, flags)?;
+    let file = match stated.needed_file() {
+        Some(_) => dataset_of_result(stated.scenario(), flags, measured.simulation.as_ref())?,
+        None => None,
     };
-    let concurrency =
-        result.max_concurrency.map_or(String::new(), |concurrency| format!(", --max-concurrency {concurrency}"));
+    let Repetition { scenario, workload, notes } = stated.repeat(file.as_deref(), counter)?;
+    let simulation = measured.simulation.as_ref().and_then(|simulation| {
+        Some(Stamp {
+            profile: simulation.profile.clone(),
+            digest: simulation.digest?,
+            has_emissions: measured.outputs.is_some(),
+            has_flags: simulation.flags.is_some(),
+        })
+    });
     Ok(Run {
-        name: format!("{name}: {} prompts, --request-rate {}{concurrency}", result.num_prompts, result.request_rate),
+        name: traffic(&scenario, workload.num_measured()),
         model: result.model_id.clone(),
-        engine,
+        engine: scenario,
         workload,
         vllm_version: None,
         num_gpu_blocks: None,
         clock: Clock::Client,
         measured: result.metrics.clone(),
+        told: Told { notes, duration: measured.numbers.get("duration").copied(), simulation },
     })
 }
 
-/// The requests as they were. Under a limit of concurrency, each is sent as soon as there is a place, as in the real run:
-/// there the times are a consequence.
-fn detailed(requests: &[BenchRequest], max_concurrency: Option<u32>) -> Result<sim_core::workload::Workload> {
-    let mut requests = requests.to_vec();
-    requests.sort_by(|a, b| a.start_time.total_cmp(&b.start_time));
-    let lengths: Vec<(u32, u32)> = requests.iter().map(|request| (request.input_len, request.output_len)).collect();
-    let time = |request: &BenchRequest| match max_concurrency {
-        Some(_) => SimTime::ZERO,
-        None => SimTime::from_secs_f64(request.start_time),
-    };
-    workload(&lengths, requests.iter().map(time).collect(), max_concurrency)
-}
-
-/// A result without details: lengths from the workload flags, or the mean ones; traffic as the result says.
-fn from_flags(result: &BenchResult, flags: &Scenario) -> Result<sim_core::workload::Workload> {
-    let mut scenario = Scenario::default();
-    for (flag, value) in flags.given().filter(|(flag, _)| flag.part == Part::Workload) {
-        scenario.set(flag.written(value).0.as_str(), flag.written(value).1.as_deref())?;
+/// How many requests were sent, and when.
+fn traffic(scenario: &Scenario, num_requests: usize) -> String {
+    let mut text = format!("{num_requests} prompts");
+    let has_ramp = scenario.get("ramp-up-strategy").is_some();
+    for flag in
+        ["request-rate", "burstiness", "ramp-up-strategy", "ramp-up-start-rps", "ramp-up-end-rps", "max-concurrency"]
+    {
+        let default = match flag {
+            "request-rate" if !has_ramp => Some("inf"),
+            _ => None,
+        };
+        let is_told = |value: &&str| match flag {
+            "request-rate" => !has_ramp,
+            "burstiness" => value.parse() != Ok(1.0),
+            _ => true,
+        };
+        if let Some(value) = scenario.get(flag).filter(is_told).or(default) {
+            text.push_str(&format!(", --{flag} {value}"));
+        }
     }
-    if scenario.is_default(Part::Workload) {
-        let mean = |total: u64| (total.div_ceil(u64::from(result.num_prompts))).max(1).to_string();
-        scenario.set("random-input-len", Some(&mean(result.total_input_tokens)))?;
-        scenario.set("random-output-len", Some(&mean(result.total_output_tokens)))?;
-    }
-    scenario.set("num-prompts", Some(&result.num_prompts.to_string()))?;
-    if result.request_rate.is_finite() {
-        scenario.set("request-rate", Some(&result.request_rate.to_string()))?;
-        scenario.set("burstiness", Some(&result.burstiness.to_string()))?;
-    }
-    if let Some(concurrency) = result.max_concurrency {
-        scenario.set("max-concurrency", Some(&concurrency.to_string()))?;
-    }
-    Ok(scenario.workload().sample(None, None)?.into_workload(&scenario.workload().traffic())?)
+    text
 }
 
 /// Labels the fitted terms.
@@ -168,6 +185,9 @@ fn report(profile: &Profile, values: &[Value], runs: &[Run], [before, after]: [&
     }
     for ((run, before), after) in runs.iter().zip(before).zip(after) {
         writeln!(text, "\n{}", run.name)?;
+        for note in &run.told.notes {
+            writeln!(text, "{note}.")?;
+        }
         writeln!(text, "{:<20} {:>12} {:>12} {:>9} {:>9}", "", "measured", "simulated", "before", "after")?;
         for (before, after) in before.iter().zip(after) {
             writeln!(

@@ -38,7 +38,7 @@ pub(super) fn recording(
 ) -> Result<Recording> {
     let Admissions { queries_per_iter, aborts } = super::script_requests::admissions(script);
     let traffic = Traffic::QueriesPerIter { queries_per_iter, join_order: vec![], aborts };
-    let workload = Workload { requests, traffic };
+    let workload = Workload { requests, traffic, earlier: Vec::new() };
     Ok(simulate(&workload, &facts.config, model, SimulationOptions::default())?.recording)
 }
 

@@ -31,6 +31,11 @@ pub const BENCH_SERVE: &[FlagGroup] = &[
     },
     FlagGroup {
         effect: Simulated,
+        why: "it decides which requests are sent before the measured ones and leave blocks in the prefix cache",
+        flags: &[integer("--num-warmups"), integer("--ready-check-timeout-sec")],
+    },
+    FlagGroup {
+        effect: Simulated,
         why: "it decides what is reported",
         #[rustfmt::skip]
         flags: &[
@@ -43,14 +48,6 @@ pub const BENCH_SERVE: &[FlagGroup] = &[
         #[rustfmt::skip]
         flags: &[
             number("--probe-request-rate").harmless(&["0.0"]),
-        ],
-    },
-    FlagGroup {
-        effect: NotSimulated,
-        why: "requests sent before the measured ones, which leave blocks in the prefix cache, are not simulated",
-        #[rustfmt::skip]
-        flags: &[
-            integer("--num-warmups").harmless(&["0"]),
         ],
     },
     FlagGroup {
@@ -163,8 +160,7 @@ pub const BENCH_SERVE: &[FlagGroup] = &[
         #[rustfmt::skip]
         flags: &[
             text("--base-url"), text("--host"), integer("--port"), text("--header").any_number(), text("--model"),
-            text("--served-model-name"), plain("--insecure"), integer("--ready-check-timeout-sec"),
-            text("--request-id-prefix"),
+            text("--served-model-name"), plain("--insecure"), text("--request-id-prefix"),
         ],
     },
     FlagGroup {

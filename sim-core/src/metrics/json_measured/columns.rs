@@ -7,9 +7,11 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::scalar::{NEED_NUMBER, Scalar, is_measurable};
+use super::simulation::StatedSimulation;
+use super::stated::StatedLists;
 use super::{MeasuredError, MeasuredResult, output_rows};
 use crate::math;
 use crate::metrics::bench_outputs::MeasuredOutput;
@@ -21,7 +23,7 @@ pub(super) const LENGTH_KEY: &str = "ttfts";
 #[derive(Debug, Default)]
 pub(super) struct Columns {
     pub(super) scalars: BTreeMap<String, Scalar>,
-    pub(super) has_simulation: bool,
+    pub(super) simulation: Option<StatedSimulation>,
     /// Lists of numbers by key.
     lists: BTreeMap<&'static str, Vec<f64>>,
     itls: Option<Vec<Vec<f64>>>,
@@ -29,12 +31,30 @@ pub(super) struct Columns {
 }
 
 /// The lists of numbers that are read.
-const LISTS: [&str; 6] = ["input_lens", "output_lens", LENGTH_KEY, "latencies", "start_times", "queue_times"];
+const LISTS: [&str; 7] =
+    ["input_lens", "output_lens", LENGTH_KEY, "latencies", "start_times", "queue_times", ACCEPTANCE_KEY];
+
+/// The list that has an entry for each position of a draft.
+const ACCEPTANCE_KEY: &str = "spec_decode_per_position_acceptance_rates";
 
 impl Columns {
     /// Whether the file has the lists that only `--save-detailed` keeps.
     pub(super) fn is_detailed(&self) -> bool {
         self.lists.contains_key(LENGTH_KEY) || self.itls.is_some()
+    }
+
+    /// The lists that say what was sent.
+    pub(super) fn stated(&self) -> StatedLists {
+        let list = |key: &str| self.lists.get(key).cloned();
+        let lengths = |key: &str| Some(self.lists.get(key)?.iter().map(|&length| math::f64_to_u32(length)).collect());
+        StatedLists {
+            input_lens: lengths("input_lens"),
+            output_lens: lengths("output_lens"),
+            latencies: list("latencies"),
+            start_times: list("start_times"),
+            queue_times: list("queue_times"),
+            acceptance_rates: list(ACCEPTANCE_KEY),
+        }
     }
 
     fn list(&mut self, key: &'static str, num_requests: usize) -> Result<Option<Vec<f64>>, MeasuredError> {
@@ -142,8 +162,7 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_> {
             } else if key == "errors" {
                 self.columns.errors = Some(map.next_value::<Texts>()?.0);
             } else if key == "simulation" {
-                map.next_value::<IgnoredAny>()?;
-                self.columns.has_simulation = true;
+                self.columns.simulation = Some(map.next_value()?);
             } else {
                 let scalar = map.next_value()?;
                 self.columns.scalars.insert(key.into_owned(), scalar);

@@ -43,7 +43,7 @@ fn workload(prompts: &[u32]) -> Workload {
         requests.push(&new).expect("a request");
     }
     let send_times = vec![SimTime::ZERO; prompts.len()];
-    Workload { requests, traffic: Traffic::Timed { send_times, max_concurrency: None } }
+    Workload { requests, traffic: Traffic::Timed { send_times, max_concurrency: None }, earlier: Vec::new() }
 }
 
 #[track_caller]

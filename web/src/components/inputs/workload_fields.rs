@@ -45,6 +45,9 @@ const fn own(dataset: DatasetName) -> (&'static [&'static str], &'static [&'stat
 const PACE: [&str; 2] = ["request-rate", "burstiness"];
 const RAMP_UP: [&str; 3] = ["ramp-up-strategy", "ramp-up-start-rps", "ramp-up-end-rps"];
 
+/// What was sent before: it is in the prefix cache.
+const EARLIER: [&str; 3] = ["num-warmups", "ready-check-timeout-sec", "num-earlier-runs"];
+
 /// How many drafts are accepted: one of them is needed where there are drafts.
 const ACCEPTANCE: [&str; 3] = ["spec-acceptance-length", "spec-acceptance-rates", "spec-acceptance-sequence"];
 
@@ -70,6 +73,7 @@ pub(super) fn fields(scenario: &Scenario) -> WorkloadFields {
         fields.more.extend(ACCEPTANCE.into_iter().filter(|name| *name != seen));
     }
     fields.more.push("seed");
+    fields.more.extend(EARLIER);
     fields
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sim_core::scenario::FLAGS;
+
 use super::sentences::{metric, middle, percentile};
 use crate::answer::{Answer, Metric, Totals};
 use crate::detail::MeasuredRun;
@@ -218,13 +220,12 @@ fn lengths(totals: &Totals, count: f64) -> [f64; 2] {
 /// Settings of the file that can be compared, and the mean lengths.
 pub(crate) fn settings(measured: &MeasuredRun, run: &Run) -> Vec<Setting> {
     let ours = |name: &str| {
-        let given = run.scenario.get(&name.replace('_', "-")).map(str::to_owned);
+        let flag = name.replace('_', "-");
+        let given = run.scenario.get(&flag).map(str::to_owned);
         given.unwrap_or_else(|| match name {
-            "request_rate" => "inf".to_owned(),
-            "burstiness" => "1".to_owned(),
             "max_concurrency" => "none".to_owned(),
             "num_prompts" => run.answer.num_requests.to_string(),
-            _ => String::new(),
+            _ => FLAGS.iter().find(|known| known.name == flag).map_or("", |known| known.default).to_owned(),
         })
     };
     let comparable = measured.settings.iter().filter(|(name, _)| name != "date");
@@ -234,9 +235,13 @@ pub(crate) fn settings(measured: &MeasuredRun, run: &Run) -> Vec<Setting> {
             Setting { name: name.clone(), measured: value.clone(), differs: !is_same_value(value, &ours), ours }
         })
         .collect();
-    if !all.iter().any(|setting| setting.name == "max_concurrency") && run.scenario.get("max-concurrency").is_some() {
-        let (name, measured) = ("max_concurrency".to_owned(), "none".to_owned());
-        all.push(Setting { name, measured, ours: ours("max_concurrency"), differs: true });
+    // What the file would have, had its run been like this one.
+    for name in ["max_concurrency", "ramp_up_strategy", "ramp_up_start_rps", "ramp_up_end_rps"] {
+        let is_given = run.scenario.get(&name.replace('_', "-")).is_some();
+        if is_given && !all.iter().any(|setting| setting.name == name) {
+            let measured = "none".to_owned();
+            all.push(Setting { name: name.to_owned(), measured, ours: ours(name), differs: true });
+        }
     }
     let theirs = lengths(&measured.totals, sim_core::math::u64_to_f64(measured.completed));
     let own = lengths(&run.answer.totals, f64::from(run.answer.num_finished));

@@ -1,0 +1,35 @@
+//! The device: one pass at a time in each stage of the pipeline.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::time::{SimDuration, SimTime};
+
+/// The pipeline's stages, each with one pass at a time. The layers are spread evenly, so each stage takes an equal
+/// part of a pass's time.
+#[derive(Debug)]
+pub(crate) struct Device {
+    stage_free: Vec<SimTime>,
+}
+
+impl Device {
+    /// An idle device of so many stages.
+    pub(crate) fn new(num_stages: u32) -> Self {
+        Self { stage_free: vec![SimTime::ZERO; num_stages as usize] }
+    }
+
+    /// Runs a pass that was issued at `issue_time`; returns its start and end.
+    pub(crate) fn run(&mut self, issue_time: SimTime, duration: SimDuration) -> (SimTime, SimTime) {
+        let num_stages = self.stage_free.len() as u64;
+        let per_stage = SimDuration::from_nanos(duration.as_nanos() / num_stages);
+        let start_time = issue_time.max(self.stage_free[0]);
+        let mut time = issue_time;
+        for (stage, free) in (1..).zip(&mut self.stage_free) {
+            // The last stage takes what the division left.
+            let rest = if stage == num_stages { duration.as_nanos() % num_stages } else { 0 };
+            time = time.max(*free) + per_stage + SimDuration::from_nanos(rest);
+            *free = time;
+        }
+        (start_time, time)
+    }
+}
