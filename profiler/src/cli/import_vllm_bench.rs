@@ -25,6 +25,9 @@ pub(super) struct Args {
     /// The profile that is written [default: none, only the figures].
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// What the results' model is called, instead of what they say; the profile's name if it is that one.
+    #[arg(long, value_name = "NAME")]
+    model_name: Option<String>,
     /// The engine's flags, and those of the workload where the results have no details.
     #[command(flatten)]
     flags: RunFlags,
@@ -42,6 +45,9 @@ impl Args {
             let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
             let found = found.with_context(|| path.display().to_string())?;
             results.extend(found.into_iter().map(|result| (name.clone(), result)));
+        }
+        if let Some(model) = &self.model_name {
+            results.iter_mut().for_each(|(_, result)| result.model_id.clone_from(model));
         }
         let fitted = fit_results(&profile, &results, &self.flags.scenario)?;
         let mut out = io::stdout().lock();

@@ -20,6 +20,7 @@ use crate::simulate::inputs::Inputs;
 use crate::simulate::report::{Report, explain, explain_memory};
 use crate::simulate::report_flags::ReportFlags;
 use crate::simulate::run::run;
+use crate::simulate::model_source::ModelName;
 use crate::simulate::scenario_flags::ScenarioFlags;
 use crate::simulate::token_counter::load_token_counter;
 
@@ -37,6 +38,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "LINK")]
     link: Option<String>,
     #[command(flatten)]
+    model_name: ModelName,
+    #[command(flatten)]
     scenario: ScenarioFlags,
     /// The model's tokenizer.json: counts the tokens of sharegpt and custom prompts
     #[arg(long, value_name = "PATH")]
@@ -49,7 +52,7 @@ impl Args {
     /// True unless a required goodput is missed.
     #[expect(clippy::print_stderr, reason = "doubts go to stderr, the result to stdout")]
     pub(super) fn run(&self) -> Result<bool> {
-        let inputs = Inputs::new(&self.scenario.scenario, self.link.as_deref(), self.profile.as_deref())?;
+        let inputs = Inputs::new(&self.scenario.scenario, self.link.as_deref(), self.profile.as_deref(), &self.model_name)?;
         let profile = &inputs.choice.profile;
         let engine = inputs.scenario.resolve(profile)?;
         let mut out = io::stdout().lock();

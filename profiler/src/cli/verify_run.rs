@@ -35,6 +35,9 @@ pub(super) struct Args {
     /// A line for each row of it, too
     #[arg(long, conflicts_with = "profile")]
     rows: bool,
+    /// What the runs' model is called, instead of what they say; the profile's name if it is that one
+    #[arg(long, value_name = "NAME", requires = "profile")]
+    model_name: Option<String>,
     /// The engine's flags, and those of the workload where a result of `vllm bench serve` has no details
     #[command(flatten)]
     flags: RunFlags,
@@ -49,6 +52,9 @@ impl Args {
         let mut runs = vec![];
         for path in &self.run {
             runs.extend(read(path, &profile, &self.flags.scenario)?);
+        }
+        if let Some(name) = &self.model_name {
+            runs.iter_mut().for_each(|run| run.model.clone_from(name));
         }
         let verified = verify(&profile, &runs)?;
         let mut out = io::stdout().lock();

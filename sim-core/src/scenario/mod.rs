@@ -14,10 +14,10 @@ mod error;
 pub mod examples;
 mod flag_table;
 pub mod link;
-mod model_config;
 mod prepare;
 mod recognise;
 mod report_args;
+mod same_model;
 pub mod told;
 mod workload_args;
 
@@ -29,10 +29,10 @@ pub use composition::{Composed, Composition, DEFAULT_GPU, DEFAULT_MODEL};
 pub use dataset_name::DatasetName;
 pub use error::ScenarioError;
 pub use flag_table::{FLAGS, Flag, Form, Part};
-pub use model_config::{ModelConfig, ModelConfigError};
 pub use prepare::{Prepared, TextTokens, check_admission, prepare, step_time_model};
 pub use recognise::{RecogniseError, Recognised, recognise};
 pub use report_args::ReportArgs;
+pub use same_model::{Doubt, OtherModel, check_same_config, check_same_model};
 pub use workload_args::WorkloadArgs;
 
 use crate::config::flags::{FlagEffect, FlagError, bench_serve_flag, positive, serve_flag};
