@@ -49,7 +49,7 @@ def fields():
     found = set()
     for file in MODELS.rglob("*.rs"):
         if "catalogue" not in file.parts and not file.name.endswith("_tests.rs"):
-            found.update(re.findall(r'"([a-z][a-z0-9_]+)"', file.read_text()))
+            found.update(re.findall(r'"([a-z][a-zA-Z0-9_]+)"', file.read_text()))
     return found
 
 
@@ -108,6 +108,9 @@ def main():
             continue
         config = cls()
         text = config.get_text_config()
+        if text is not config:
+            # Of a file that has a `text_config`, however empty.
+            text = config.text_config = type(text)()
         text_type = model_type if text is config else text.model_type
         seen.setdefault(text_type, type(text))
         lines.append(f"{architecture} {model_type} {text_type}")

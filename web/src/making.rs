@@ -11,7 +11,7 @@ use leptos::prelude::*;
 use sim_core::models::catalogue::{Catalogue, FoundModel, UnknownModel};
 use sim_core::operators::gpu_table;
 use sim_core::profile::Profile;
-use sim_core::scenario::ModelConfig;
+use sim_core::models::ModelConfig;
 use web_sys::AbortController;
 
 use crate::composer::Question;

@@ -16,7 +16,7 @@ const RECORDED: &str = include_str!("library_defaults.txt");
 /// What is not filled in: another file may say it in the other of the two objects that it stands in.
 const LOOKED_UP: [&str; 1] = ["tie_word_embeddings"];
 /// Sizes of which a file must have one: a file with neither is no model's, though the library has defaults for both.
-const SIZES: [&str; 2] = ["hidden_size", "num_hidden_layers"];
+const SIZES: [&str; 4] = ["hidden_size", "num_hidden_layers", "layers_block_type", "hybrid_override_pattern"];
 
 /// The class of files of this `model_type` that name none.
 pub(super) fn class_of(model_type: &str) -> Option<&'static str> {

@@ -32,6 +32,8 @@ mod speculative_properties;
 mod mutations;
 mod oracles;
 mod models;
+mod library_defaults;
+mod same_model;
 mod model_mutations;
 mod composition;
 mod estimates;
