@@ -126,10 +126,7 @@ fn a_link_carries_all_of_it() {
     );
     check(&["--model", "Qwen/Qwen3-30B-A3B", "-dp", "2", "-ep"], &["&data-parallel-size=2&enable-expert-parallel"]);
     let config = data("models/gemma-3-27b.config.json");
-    check(
-        &["--model", &config, "--max-model-len", "8192"],
-        &["model=gemma-3-27b&", "&config-hash=", "&config-z="],
-    );
+    check(&["--model", &config, "--max-model-len", "8192"], &["model=gemma-3-27b&", "&config-hash=", "&config-z="]);
     // A pack is too large for a link: its name and its fingerprint are in it, and whoever opens it gives the file.
     let pack = scratch("packs").join("mine.json");
     let text = fs::read_to_string(data("../../www/packs/a100-sxm.json")).expect("a pack");
@@ -169,7 +166,7 @@ fn what_is_not_simulated_is_refused_by_name() {
 fn a_whole_pass_profile_holds_for_its_own_values() {
     let profile = data("../../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json");
     let check = |flags: &[&str], expect: &str| check_refused(&[&["--profile", &profile], flags].concat(), expect);
-    check(&["--model", "Qwen/Qwen3-8B"], "--model Qwen/Qwen3-8B: the profile is of ");
+    check(&["--model", "Qwen/Qwen3-8B"], "--model Qwen/Qwen3-8B (num_hidden_layers 36): the profile is of ");
     check(&["--gpu", "h200-sxm"], "--gpu h200-sxm: the profile is of NVIDIA H100 80GB HBM3; choose --model and --gpu");
     check(&["--dtype", "float16"], "--dtype float16: the profile is of bfloat16");
     check(&["--quantization", "fp8"], "--quantization fp8: the profile is of weights that are not quantised");

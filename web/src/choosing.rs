@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use leptos::prelude::*;
+use sim_core::models::ModelConfig;
 use sim_core::scenario::command::{self, Program, ReadCommand};
 use sim_core::scenario::examples::Example;
-use sim_core::models::ModelConfig;
 use sim_core::scenario::{DEFAULT_MODEL, Part, Scenario};
 
 use crate::making::{catalogue, recognised};

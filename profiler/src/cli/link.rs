@@ -32,7 +32,8 @@ impl Args {
     /// Prints the link.
     #[expect(clippy::print_stderr, reason = "doubts go to stderr, the link to stdout")]
     pub(super) fn run(&self) -> Result<bool> {
-        let inputs = Inputs::new(&self.scenario.scenario, self.link.as_deref(), self.profile.as_deref(), &self.model_name)?;
+        let inputs =
+            Inputs::new(&self.scenario.scenario, self.link.as_deref(), self.profile.as_deref(), &self.model_name)?;
         // What the page would refuse is refused here.
         inputs.scenario.resolve(&inputs.choice.profile)?;
         let fragment = inputs.fragment(false)?;

@@ -17,10 +17,10 @@ use sim_core::simulator::SimulationOptions;
 
 use crate::simulate::ends;
 use crate::simulate::inputs::Inputs;
+use crate::simulate::model_source::ModelName;
 use crate::simulate::report::{Report, explain, explain_memory};
 use crate::simulate::report_flags::ReportFlags;
 use crate::simulate::run::run;
-use crate::simulate::model_source::ModelName;
 use crate::simulate::scenario_flags::ScenarioFlags;
 use crate::simulate::token_counter::load_token_counter;
 
@@ -52,7 +52,8 @@ impl Args {
     /// True unless a required goodput is missed.
     #[expect(clippy::print_stderr, reason = "doubts go to stderr, the result to stdout")]
     pub(super) fn run(&self) -> Result<bool> {
-        let inputs = Inputs::new(&self.scenario.scenario, self.link.as_deref(), self.profile.as_deref(), &self.model_name)?;
+        let inputs =
+            Inputs::new(&self.scenario.scenario, self.link.as_deref(), self.profile.as_deref(), &self.model_name)?;
         let profile = &inputs.choice.profile;
         let engine = inputs.scenario.resolve(profile)?;
         let mut out = io::stdout().lock();

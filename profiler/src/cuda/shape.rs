@@ -212,8 +212,11 @@ fn check_operators(read: &ModelConfig, raw: &Value) -> Result<()> {
         read.architecture,
         ARCHITECTURES.join(", ")
     );
-    ensure!(read.num_experts == 0, "{} experts: the engine has no mixture of experts", read.num_experts);
-    ensure!(read.kv_lora_rank == 0, "kv_lora_rank {}: the engine has no latent attention", read.kv_lora_rank);
+    let number = |field: &str| raw.get(field).and_then(Value::as_u64).unwrap_or(0);
+    let num_experts = number("num_experts").max(number("num_local_experts"));
+    ensure!(num_experts == 0, "{num_experts} experts: the engine has no mixture of experts");
+    let kv_lora_rank = number("kv_lora_rank");
+    ensure!(kv_lora_rank == 0, "kv_lora_rank {kv_lora_rank}: the engine has no latent attention");
     for field in ["attention_bias", "mlp_bias"] {
         let is_set = raw.get(field).and_then(Value::as_bool).unwrap_or(false);
         ensure!(!is_set, "{field} is set: the engine's matrix products have no bias");

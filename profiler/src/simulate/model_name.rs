@@ -11,9 +11,39 @@ use sim_core::models::{ModelSettings, ModelShape};
 
 /// Words that say how something is stored, not what it is.
 const STORAGE: [&str; 33] = [
-    "", ".", "..", "config", "configs", "snapshot", "snapshots", "model", "models", "ckpt", "ckpts", "checkpoint",
-    "checkpoints", "tmp", "temp", "data", "weights", "output", "outputs", "out", "latest", "final", "best", "main", "hf",
-    "hub", "download", "downloads", "home", "root", "mnt", "llm", "params",
+    "",
+    ".",
+    "..",
+    "config",
+    "configs",
+    "snapshot",
+    "snapshots",
+    "model",
+    "models",
+    "ckpt",
+    "ckpts",
+    "checkpoint",
+    "checkpoints",
+    "tmp",
+    "temp",
+    "data",
+    "weights",
+    "output",
+    "outputs",
+    "out",
+    "latest",
+    "final",
+    "best",
+    "main",
+    "hf",
+    "hub",
+    "download",
+    "downloads",
+    "home",
+    "root",
+    "mnt",
+    "llm",
+    "params",
 ];
 
 /// The name of the model of the file at `path`; `config` is its content.
@@ -32,8 +62,11 @@ pub(super) fn of_file(path: &Path, config: &[u8]) -> String {
     if let Some(name) = of_folder(&folder).or_else(|| of_path(own)) {
         return name;
     }
-    let name = by_size(config);
-    eprintln!("note: neither the folder nor config.json names the model: it is called {name}; --model-name gives a name");
+    // Of a file that is none, its reader tells.
+    let Some(name) = by_size(config) else { return "model".to_owned() };
+    eprintln!(
+        "note: neither the folder nor config.json names the model: it is called {name}; --model-name gives a name"
+    );
     name
 }
 
@@ -61,22 +94,26 @@ fn of_path(own: &str) -> Option<String> {
 fn is_name(word: &str) -> bool {
     let lower = word.to_lowercase();
     // `config (1)`, `checkpoint-500`, `model_final_v2`.
-    let mut parts = lower.split(|letter: char| !letter.is_alphanumeric() && letter != '.').filter(|part| !part.is_empty());
+    let mut parts =
+        lower.split(|letter: char| !letter.is_alphanumeric() && letter != '.').filter(|part| !part.is_empty());
     let is_storage = |part: &str| {
         let digits = part.trim_start_matches('v');
-        STORAGE.contains(&part) || digits.bytes().all(|byte| byte.is_ascii_digit()) || ["step", "epoch", "copy"].contains(&part)
+        STORAGE.contains(&part)
+            || digits.bytes().all(|byte| byte.is_ascii_digit())
+            || ["step", "epoch", "copy"].contains(&part)
     };
     let is_digest = lower.len() >= 7 && lower.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
     !is_digest && !parts.all(is_storage)
 }
 
-/// `Llama-3.2B` of `LlamaForCausalLM` with 3.2 billion parameters.
-fn by_size(config: &[u8]) -> String {
-    let Ok(shape) = ModelShape::from_json(config, &ModelSettings::default()) else { return "model".to_owned() };
+/// `Llama-3.2B` of `LlamaForCausalLM` with 3.2 billion parameters; `None` if the file is not read.
+fn by_size(config: &[u8]) -> Option<String> {
+    let shape = ModelShape::from_json(config, &ModelSettings::default()).ok()?;
     let class = &shape.architecture;
-    let family = ["ForCausalLM", "ForConditionalGeneration"].iter().find_map(|end| class.strip_suffix(end)).unwrap_or(class);
+    let family =
+        ["ForCausalLM", "ForConditionalGeneration"].iter().find_map(|end| class.strip_suffix(end)).unwrap_or(class);
     let billions = shape.num_parameters() as f64 / 1e9;
-    format!("{family}-{billions:.*}B", usize::from(billions < 100.0))
+    Some(format!("{family}-{billions:.*}B", usize::from(billions < 100.0)))
 }
 
 #[cfg(test)]
@@ -98,7 +135,10 @@ mod tests {
     #[test]
     fn a_model_is_called_as_its_folder() {
         check("/x/Llama-3.2-3B-Instruct/config.json", "Llama-3.2-3B-Instruct");
-        check("/x/models--meta-llama--Llama-3.1-8B/snapshots/d04e592bb4f6aa9cfee91e2e20afa771667e1d4b/config.json", "meta-llama/Llama-3.1-8B");
+        check(
+            "/x/models--meta-llama--Llama-3.1-8B/snapshots/d04e592bb4f6aa9cfee91e2e20afa771667e1d4b/config.json",
+            "meta-llama/Llama-3.1-8B",
+        );
         check("/x/hub/models--gpt2/snapshots/607a30d/config.json", "gpt2");
         check("/x/Qwen3-8B/snapshots/main/config.json", "Qwen3-8B");
         check("/x/03-model-is-called-config/config.json", "03-model-is-called-config");
@@ -110,7 +150,16 @@ mod tests {
 
     #[test]
     fn what_says_how_it_is_stored_is_no_name() {
-        for folder in ["snapshots", "ckpt", "checkpoint-500", "tmp", "607a30d783dfa663caf39e06633721c8d4cfcd7e", "model", "data/llm", "42"] {
+        for folder in [
+            "snapshots",
+            "ckpt",
+            "checkpoint-500",
+            "tmp",
+            "607a30d783dfa663caf39e06633721c8d4cfcd7e",
+            "model",
+            "data/llm",
+            "42",
+        ] {
             check(&format!("/x/{folder}/config.json"), "Llama-3.2B");
         }
     }

@@ -45,6 +45,8 @@ pub fn compose(pack: &Pack, name: &str, config: &[u8], setup: &Setup) -> Result<
     };
     let (mut host, front_end) = host::rule(&hardware);
     host.outside_graphs = Some(host::outside_graphs(memory::num_layers(&shape)));
+    let mut notes = notes::notes(&parts, &layers, &attention, step_time.mixed_batch.as_ref());
+    notes.extend(notes::left_out(&ModelConfig::left_out(config)?));
     let mut sources = pack.provenance.sources.clone();
     sources.extend(step_time.mixed_batch.is_some().then(mixed::source));
     let profile = Profile {
@@ -57,7 +59,7 @@ pub fn compose(pack: &Pack, name: &str, config: &[u8], setup: &Setup) -> Result<
             sources,
             host: None,
             range: None,
-            notes: notes::notes(&parts, &layers, &attention, step_time.mixed_batch.as_ref()),
+            notes,
         },
         model: model(name, &shape, &kv_cache),
         memory: memory::memory(&parts, &kv_cache.layers, &engine, &hardware),

@@ -137,8 +137,11 @@ const ARCHITECTURES: [Architecture; 67] = [
 fn near(name: &str) -> Vec<&'static str> {
     const LEAST: usize = 4;
     const MOST: usize = 4;
-    let alike = |known: &str| known.chars().zip(name.chars()).take_while(|(one, other)| one.eq_ignore_ascii_case(other)).count();
-    let mut near: Vec<(usize, &'static str)> = ARCHITECTURES.iter().map(|known| (alike(known.name), known.name)).collect();
+    let alike = |known: &str| {
+        known.chars().zip(name.chars()).take_while(|(one, other)| one.eq_ignore_ascii_case(other)).count()
+    };
+    let mut near: Vec<(usize, &'static str)> =
+        ARCHITECTURES.iter().map(|known| (alike(known.name), known.name)).collect();
     near.retain(|(alike, _)| *alike >= LEAST);
     near.sort_by_key(|(alike, _)| core::cmp::Reverse(*alike));
     near.into_iter().take(MOST).map(|(_, name)| name).collect()

@@ -25,6 +25,7 @@ const MAX_NAMES: usize = 1 << 16;
 #[derive(Debug)]
 pub(super) struct ConfigFile {
     root: Map<String, Value>,
+    left_out: Vec<String>,
 }
 
 /// An object of the file.
@@ -46,8 +47,13 @@ impl ConfigFile {
             let message = message.strip_suffix(&place).unwrap_or(&message);
             ModelConfigError::Json { message: format!("{}{place}", json_message::for_people(message)) }
         })?;
-        defaults::add(&mut root);
-        Ok(Self { root })
+        let left_out = defaults::add(&mut root);
+        Ok(Self { root, left_out })
+    }
+
+    /// Sizes that the file leaves out and the library has, each with its value.
+    pub(super) fn left_out(&self) -> &[String] {
+        &self.left_out
     }
 
     /// The fields of the whole file.

@@ -18,6 +18,23 @@ const LOOKED_UP: [&str; 1] = ["tie_word_embeddings"];
 /// Sizes of which a file must have one: a file with neither is no model's, though the library has defaults for both.
 const SIZES: [&str; 4] = ["hidden_size", "num_hidden_layers", "layers_block_type", "hybrid_override_pattern"];
 
+/// Sizes of which a reader must know that the file did not say them.
+const TOLD: [&str; 13] = [
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "vocab_size",
+    "max_position_embeddings",
+    "sliding_window",
+    "moe_intermediate_size",
+    "num_experts",
+    "num_local_experts",
+    "n_routed_experts",
+];
+
 /// The class of files of this `model_type` that name none.
 pub(super) fn class_of(model_type: &str) -> Option<&'static str> {
     classes().find(|[_, own, text]| *own == model_type || *text == model_type).map(|[class, ..]| class)
@@ -36,7 +53,9 @@ pub(super) fn ties_word_embeddings(class: &str) -> bool {
 
 /// Adds to the language model's fields of a file what its class has where the file leaves it out. What is null there stays
 /// so: the library takes it for a value.
-pub(super) fn add(root: &mut Map<String, Value>) {
+///
+/// Returned are the sizes among what was added, as `vocab_size 262208`.
+pub(super) fn add(root: &mut Map<String, Value>) -> Vec<String> {
     let own_type = |object: &Map<String, Value>| object.get("model_type").and_then(Value::as_str).map(String::from);
     let class = root.get("architectures").and_then(|list| list.get(0)).and_then(Value::as_str);
     let of_class = classes().find(|[name, ..]| Some(*name) == class).map(|[.., text]| text);
@@ -47,25 +66,32 @@ pub(super) fn add(root: &mut Map<String, Value>) {
     };
     // The language model's own type goes before what files of the class have mostly.
     let own = own_type(model).and_then(|own| recorded(&own));
-    let Some(words) = own.or_else(|| of_class.or(of_type).and_then(recorded)) else { return };
-    if SIZES.iter().any(|field| model.contains_key(*field)) {
-        words.for_each(|word| add_word(model, word));
-    }
+    let words = own.or_else(|| of_class.or(of_type).and_then(recorded));
+    let Some(words) = words.filter(|_| SIZES.iter().any(|field| model.contains_key(*field))) else { return Vec::new() };
+    let added: Vec<_> = words.filter(|word| add_word(model, word)).filter_map(|word| word.split_once('=')).collect();
+    // A window that no layer has says nothing.
+    let has_window = model.get("use_sliding_window") != Some(&Value::Bool(false));
+    let is_told = |field: &str| TOLD.contains(&field) && (has_window || field != "sliding_window");
+    added.iter().filter(|(field, _)| is_told(field)).map(|(field, value)| alloc::format!("{field} {value}")).collect()
 }
 
-fn add_word(model: &mut Map<String, Value>, word: &str) {
+/// Whether anything was added.
+fn add_word(model: &mut Map<String, Value>, word: &str) -> bool {
     if let Some((name, other)) = word.split_once('<') {
         for (from, to) in [(name, other), (other, name)] {
             if let Some(value) = model.get(from).filter(|_| !model.contains_key(to)).cloned() {
                 model.insert(to.into(), value);
+                return true;
             }
         }
-    } else if let Some((field, value)) = word.split_once('=')
-        && !LOOKED_UP.contains(&field)
-    {
-        let value = || value.parse().map_or_else(|_| Value::from(value), |value: Value| value);
-        model.entry(field).or_insert_with(value);
+        return false;
     }
+    let Some((field, value)) = word.split_once('=') else { return false };
+    if LOOKED_UP.contains(&field) || model.contains_key(field) {
+        return false;
+    }
+    model.insert(field.into(), value.parse().map_or_else(|_| Value::from(value), |value: Value| value));
+    true
 }
 
 /// The words of a type; other names come before what holds if none of them is there.

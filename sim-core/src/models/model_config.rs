@@ -83,6 +83,14 @@ impl ModelConfig {
         })
     }
 
+    /// Sizes that a file leaves out, so that they are as in its class of the library: `vocab_size 262208`.
+    ///
+    /// # Errors
+    /// If it is no `config.json`.
+    pub fn left_out(bytes: &[u8]) -> Result<Vec<String>, ModelConfigError> {
+        Ok(ConfigFile::parse(bytes)?.left_out().to_vec())
+    }
+
     /// What follows from the layers alone.
     pub(crate) fn of_layers(layers: &[LayerRun]) -> Self {
         let mut model = Self {

@@ -130,12 +130,7 @@ pub fn check_same_config(
     compare(name, config, profile, catalogue)
 }
 
-fn compare(
-    name: &str,
-    config: &[u8],
-    profile: &Profile,
-    catalogue: &Catalogue,
-) -> Result<Option<Doubt>, OtherModel> {
+fn compare(name: &str, config: &[u8], profile: &Profile, catalogue: &Catalogue) -> Result<Option<Doubt>, OtherModel> {
     let (facts, shape) = read(config).map_err(OtherModel::Config)?;
     let own = catalogue.find(&profile.model.name).ok().and_then(|found| read(&found.config_json()).ok());
     // The list's model of the profile's name is the profile's only if it has its sizes.
@@ -171,7 +166,11 @@ fn first_difference(facts: &ModelConfig, model: &Model) -> Option<(&'static str,
         ("num_key_value_heads", facts.num_key_value_heads, model.num_key_value_heads),
         ("head_dim", facts.head_dim, model.head_dim),
         ("vocab_size", facts.vocab_size, model.vocab_size),
-        ("intermediate_size", facts.intermediate_size, if is_dense { model.intermediate_size } else { facts.intermediate_size }),
+        (
+            "intermediate_size",
+            facts.intermediate_size,
+            if is_dense { model.intermediate_size } else { facts.intermediate_size },
+        ),
     ];
     sizes.into_iter().find(|(_, ours, theirs)| ours != theirs)
 }

@@ -87,7 +87,11 @@ fn each_field_may_be_left_out() {
         let Ok(expect) = read(&whole) else { continue };
         let fields: Vec<String> = language(&mut whole.clone()).keys().cloned().collect();
         // Whether the embedding is shared stands in two objects of a file with pictures; the other's holds then.
-        let skipped = ["architectures", "text_config", if whole.contains_key("text_config") { "tie_word_embeddings" } else { "" }];
+        let skipped = [
+            "architectures",
+            "text_config",
+            if whole.contains_key("text_config") { "tie_word_embeddings" } else { "" },
+        ];
         for field in fields.iter().filter(|field| !skipped.contains(&field.as_str()) && !is_pattern(&class, field)) {
             let mut config = whole.clone();
             language(&mut config).remove(field);
@@ -107,7 +111,13 @@ fn each_field_may_be_left_out() {
 #[track_caller]
 fn check(config: Value, expect: (u32, u32, u32, u32, u32)) {
     let read = ModelConfig::from_json(&serde_json::to_vec(&config).expect("JSON")).expect("a model");
-    let got = (read.num_attention_heads, read.num_key_value_heads, read.head_dim, read.vocab_size, read.max_position_embeddings);
+    let got = (
+        read.num_attention_heads,
+        read.num_key_value_heads,
+        read.head_dim,
+        read.vocab_size,
+        read.max_position_embeddings,
+    );
     assert_eq!(got, expect, "{config}");
 }
 
@@ -168,9 +178,15 @@ fn a_type_that_is_not_known_is_named_before_any_field() {
     for (config, expect) in [
         (json!({"model_type": "gpt_neox", "hidden_size": "x"}), "architecture \"gpt_neox\" is not modelled"),
         (json!({"architectures": ["Phi3SmallForCausalLM"], "model_type": "phi3small"}), "Near it: Phi3ForCausalLM"),
-        (json!({"architectures": ["LlavaForConditionalGeneration"], "model_type": "llava"}), "model_type \"llava\", architecture"),
+        (
+            json!({"architectures": ["LlavaForConditionalGeneration"], "model_type": "llava"}),
+            "model_type \"llava\", architecture",
+        ),
         (json!({"architectures": ["Gemma5ForCausalLM"], "model_type": "gemma5"}), "Near it: Gemma"),
-        (json!({"architectures": ["FalconForCausalLM"], "model_type": "falcon"}), "Near it: FalconH1ForCausalLM, FalconMambaForCausalLM"),
+        (
+            json!({"architectures": ["FalconForCausalLM"], "model_type": "falcon"}),
+            "Near it: FalconH1ForCausalLM, FalconMambaForCausalLM",
+        ),
     ] {
         let refused = ModelConfig::from_json(&serde_json::to_vec(&config).expect("JSON")).expect_err("not known");
         let text = refused.to_string();

@@ -34,6 +34,7 @@ mod oracles;
 mod models;
 mod library_defaults;
 mod same_model;
+mod attention_between;
 mod model_mutations;
 mod composition;
 mod estimates;

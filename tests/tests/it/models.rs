@@ -179,9 +179,13 @@ fn refusals_name_the_field_and_what_it_must_be() {
     );
     let unknown = r#"config.json: architecture "CLIPModel" is not modelled. Known: LlamaForCausalLM, "#;
     check_refused(r#"{"architectures": ["CLIPModel"]}"#, unknown);
-    let falcon = r#"config.json: model_type "falcon", architecture "FalconForCausalLM" is not modelled. Near it: FalconH1"#;
+    let falcon =
+        r#"config.json: model_type "falcon", architecture "FalconForCausalLM" is not modelled. Near it: FalconH1"#;
     check_refused(r#"{"architectures": ["FalconForCausalLM"], "model_type": "falcon", "hidden_size": {}}"#, falcon);
-    check_refused(r#"{"model_type": "falcon"}"#, r#"config.json: architecture "falcon" is not modelled. Near it: Falcon"#);
+    check_refused(
+        r#"{"model_type": "falcon"}"#,
+        r#"config.json: architecture "falcon" is not modelled. Near it: Falcon"#,
+    );
     let removed = r#"config.json: architecture "BambaForCausalLM" is not modelled: vLLM has no such model"#;
     check_refused(r#"{"architectures": ["BambaForCausalLM"]}"#, removed);
     check_refused(

@@ -1,8 +1,8 @@
 //! What files and texts are taken for, by their content.
 
 use sim_core::metrics::json_measured::MeasuredResult;
-use sim_core::profile::Profile;
 use sim_core::models::ModelConfig;
+use sim_core::profile::Profile;
 use sim_core::scenario::{RecogniseError, Recognised, recognise};
 use sim_core::workload::timed_trace::TimedTraceOptions;
 use sim_core::workload::trace::TraceKind;
@@ -133,10 +133,7 @@ fn a_config_is_read_with_the_fallbacks_of_vllm() {
     assert_eq!(llama(&[("\"vocab_size\"", "\"head_dim\": 64, \"vocab_size\"")]).head_dim, 64);
     assert_eq!(llama(&[("num_key_value_heads", "x")]).num_key_value_heads, 32, "as many as query heads");
     assert_eq!(llama(&[("torch_dtype", "dtype")]), plain);
-    assert_eq!(
-        llama(&[("\"vocab_size\"", "\"seq_length\": 2048, \"vocab_size\"")]).max_position_embeddings,
-        2048
-    );
+    assert_eq!(llama(&[("\"vocab_size\"", "\"seq_length\": 2048, \"vocab_size\"")]).max_position_embeddings, 2048);
     let command_r = llama(&[("\"vocab_size\"", "\"model_max_length\": 999999, \"vocab_size\"")]);
     assert_eq!(command_r.max_position_embeddings, 999_999, "it wins even where it is larger");
     let nested = llama(&[("\"hidden_size\"", "\"text_config\": {\"hidden_size\""), ("131072}", "131072}}")]);

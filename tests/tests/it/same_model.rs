@@ -71,7 +71,10 @@ fn another_size_class_or_format_does_not_pass() {
     check(
         &base,
         &[
-            ("Qwen/Qwen3-8B-FP8", "model Qwen/Qwen3-8B-FP8 (fp8); the profile is of Qwen/Qwen3-8B (weights that are not"),
+            (
+                "Qwen/Qwen3-8B-FP8",
+                "model Qwen/Qwen3-8B-FP8 (fp8); the profile is of Qwen/Qwen3-8B (weights that are not",
+            ),
             ("Qwen/Qwen3-8B-AWQ", "(whole numbers of 4 bits); the profile is of"),
             ("RedHatAI/Qwen3-8B-quantized.w8a8", "(int8); the profile is of"),
             ("nvidia/Qwen3-8B-NVFP4", "(nvfp4); the profile is of"),
@@ -82,12 +85,22 @@ fn another_size_class_or_format_does_not_pass() {
         ],
     );
     let awq = profile("Qwen/Qwen3-8B-AWQ", "Qwen/Qwen3-8B-AWQ", None);
-    check(&awq, &[("Qwen/Qwen3-8B", "(weights that are not quantised)"), ("Qwen/Qwen3-8B-FP8", "(fp8)"), ("x/Qwen3-8B-AWQ", "")]);
+    check(
+        &awq,
+        &[
+            ("Qwen/Qwen3-8B", "(weights that are not quantised)"),
+            ("Qwen/Qwen3-8B-FP8", "(fp8)"),
+            ("x/Qwen3-8B-AWQ", ""),
+        ],
+    );
     let fp8 = profile("Qwen/Qwen3-32B-FP8", "Qwen/Qwen3-32B-FP8", None);
     check(&fp8, &[("Qwen/Qwen3-32B", "(weights that are not quantised); the profile is of Qwen/Qwen3-32B-FP8 (fp8)")]);
     // Same sizes, another class: DeepSeek's distillation of Llama has Llama's, Mistral's 7B has not Llama 3.1's vocabulary.
     let llama = profile("meta-llama/Llama-3.1-8B", "my-finetune", None);
-    check(&llama, &[("deepseek-ai/DeepSeek-R1-Distill-Llama-8B", ""), ("mistralai/Mistral-7B-v0.3", "vocab_size 32768")]);
+    check(
+        &llama,
+        &[("deepseek-ai/DeepSeek-R1-Distill-Llama-8B", ""), ("mistralai/Mistral-7B-v0.3", "vocab_size 32768")],
+    );
 }
 
 #[test]
@@ -97,7 +110,10 @@ fn what_the_server_s_flags_alone_could_tell_is_a_doubt() {
         &online,
         &[
             ("Qwen/Qwen3-8B", ""),
-            ("/models/Qwen3-8B", "note: /models/Qwen3-8B is a checkpoint that is not quantised, and the profile's weights are fp8"),
+            (
+                "/models/Qwen3-8B",
+                "note: /models/Qwen3-8B is a checkpoint that is not quantised, and the profile's weights are fp8",
+            ),
             ("Qwen/Qwen3-8B-FP8", ""),
             ("Qwen/Qwen3-8B-AWQ", "(whole numbers of 4 bits)"),
         ],
@@ -140,5 +156,9 @@ fn the_flag_beside_a_profile_goes_by_the_same_rule() {
     check_flag("qwen3-8b", &base, "");
     check_flag("Qwen/Qwen3-8B-FP8", &base, "--model Qwen/Qwen3-8B-FP8 (fp8): the profile is of Qwen/Qwen3-8B (weights");
     check_flag("Qwen/Qwen3-14B", &base, "(num_hidden_layers 40)");
-    check_flag("nobody/knows-it", &base, "--model nobody/knows-it, which is not known: the profile is of Qwen/Qwen3-8B");
+    check_flag(
+        "nobody/knows-it",
+        &base,
+        "--model nobody/knows-it, which is not known: the profile is of Qwen/Qwen3-8B",
+    );
 }
