@@ -59,13 +59,6 @@ pub(super) fn notes(
     notes
 }
 
-/// What a reader must know of sizes that the model's file does not say.
-pub(super) fn left_out(sizes: &[String]) -> Option<String> {
-    let told = sizes.join(", ");
-    (!sizes.is_empty())
-        .then(|| format!("The model's config.json leaves out what its class in transformers has: {told}."))
-}
-
 fn ranks(parts: &Parts<'_>, notes: &mut Vec<String>) {
     let ranks = parts.ranks;
     if ranks.all() > 1 && parts.pack.gpu.links == Links::Pcie {

@@ -46,7 +46,7 @@ pub fn compose(pack: &Pack, name: &str, config: &[u8], setup: &Setup) -> Result<
     let (mut host, front_end) = host::rule(&hardware);
     host.outside_graphs = Some(host::outside_graphs(memory::num_layers(&shape)));
     let mut notes = notes::notes(&parts, &layers, &attention, step_time.mixed_batch.as_ref());
-    notes.extend(notes::left_out(&ModelConfig::left_out(config)?));
+    notes.extend(ModelConfig::note_on_defaults(config)?);
     let mut sources = pack.provenance.sources.clone();
     sources.extend(step_time.mixed_batch.is_some().then(mixed::source));
     let profile = Profile {

@@ -90,7 +90,7 @@ fn add_word(model: &mut Map<String, Value>, word: &str) -> bool {
     if LOOKED_UP.contains(&field) || model.contains_key(field) {
         return false;
     }
-    model.insert(field.into(), value.parse().map_or_else(|_| Value::from(value), |value: Value| value));
+    model.insert(field.into(), value.parse().unwrap_or_else(|_| Value::from(value)));
     true
 }
 

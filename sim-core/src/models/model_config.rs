@@ -83,12 +83,16 @@ impl ModelConfig {
         })
     }
 
-    /// Sizes that a file leaves out, so that they are as in its class of the library: `vocab_size 262208`.
+    /// A sentence on the sizes that a file leaves out, so that they are as in its class of the library; `None` if it says
+    /// all of them.
     ///
     /// # Errors
     /// If it is no `config.json`.
-    pub fn left_out(bytes: &[u8]) -> Result<Vec<String>, ModelConfigError> {
-        Ok(ConfigFile::parse(bytes)?.left_out().to_vec())
+    pub fn note_on_defaults(bytes: &[u8]) -> Result<Option<String>, ModelConfigError> {
+        let file = ConfigFile::parse(bytes)?;
+        let sizes = file.left_out().join(", ");
+        let told = || format!("The model's config.json leaves out what its class in transformers has: {sizes}.");
+        Ok((!sizes.is_empty()).then(told))
     }
 
     /// What follows from the layers alone.
@@ -101,9 +105,8 @@ impl ModelConfig {
             v_head_dim: 1,
             ..Self::default()
         };
-        match layers.iter().find(|run| !matches!(run.layer.mixer, Mixer::Nothing | Mixer::State(_))) {
-            Some(LayerRun { layer, .. }) => model.take_heads(&layer.mixer),
-            None => {}
+        if let Some(run) = layers.iter().find(|run| !matches!(run.layer.mixer, Mixer::Nothing | Mixer::State(_))) {
+            model.take_heads(&run.layer.mixer);
         }
         for run in layers {
             let (width, experts) = match run.layer.mlp {

@@ -51,8 +51,8 @@ impl ModelShape {
         let has = |is_it: fn(&Mlp) -> bool| self.layers.iter().any(|run| is_it(&run.layer.mlp));
         let experts = has(|mlp| matches!(mlp, Mlp::Experts(_))).then_some(all.experts);
         let dense = has(|mlp| matches!(mlp, Mlp::Dense(_))).then_some(all.mlp);
-        let formats = [experts, dense, Some(all.mixer)].into_iter().flatten();
-        formats.filter(|format| *format != WeightFormat::Unquantized).next().unwrap_or(WeightFormat::Unquantized)
+        let mut formats = [experts, dense, Some(all.mixer)].into_iter().flatten();
+        formats.find(|format| *format != WeightFormat::Unquantized).unwrap_or(WeightFormat::Unquantized)
     }
 }
 

@@ -40,6 +40,9 @@ pub struct FoundAttention {
     pub kernels: alloc::vec::Vec<alloc::string::String>,
 }
 
+/// Whether measured heads (query heads, key heads, elements) differ from others in one way alone.
+type IsBeside<'a> = &'a dyn Fn(&[u32; 3]) -> bool;
+
 impl HeadsOnRank {
     fn format(&self) -> &'static str {
         if self.is_fp8 { "fp8" } else { "bfloat16" }
@@ -93,7 +96,7 @@ impl HeadsOnRank {
         };
         let differs_in =
             |axis: usize| move |sizes: &[u32; 3]| (0..3).all(|other| other == axis || sizes[other] == own[other]);
-        let sides: [(&dyn Fn(&[u32; 3]) -> bool, usize); 4] =
+        let sides: [(IsBeside<'_>, usize); 4] =
             [(&differs_in(0), 0), (&is_group, 0), (&differs_in(1), 1), (&differs_in(2), 2)];
         let measured = || {
             shapes.iter().enumerate().filter_map(|(place, sizes)| match *sizes.as_slice() {
