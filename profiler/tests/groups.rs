@@ -78,7 +78,7 @@ fn check_refused(model: &str, arguments: &[&str], expect: &str) {
 
 #[test]
 fn what_is_not_known_is_refused() {
-    check_refused("deepseek-v4-flash", &[], r#"the layers of architecture "DeepseekV4ForCausalLM" are not known"#);
+    check_refused("deepseek-v4-flash", &[], r#"architecture "DeepseekV4ForCausalLM" is not modelled"#);
     check_refused("nothing", &[], "nothing.config.json cannot be opened");
     check_refused("llama-3.1-8b", &["--kv-cache-dtype", "int3"], "not a name that is known here");
     check_refused("llama-3.1-8b", &["--prefix-match-unit", "8"], "prefix_match_unit");

@@ -12,6 +12,7 @@ use web_sys::{ClipboardEvent, HtmlElement, Worker};
 use crate::components::inputs::{DropLayer, Header, Notices, Panels, provide_theme};
 use crate::components::results::Results;
 use crate::files;
+use crate::making::catalogue;
 use crate::recipe::Recipe;
 use crate::share::link_of;
 use crate::state::{AppState, Origin, RunState, Source, SourceSignal};
@@ -54,7 +55,11 @@ impl AppState {
                 let choice = choice.as_ref()?;
                 let is_whole = source.get() == Source::Whole;
                 let engine = scenario.with(|scenario| {
-                    let agrees = if is_whole { scenario.check_profile(&choice.profile) } else { Ok(()) };
+                    let agrees = if is_whole {
+                        scenario.check_profile(&choice.profile, &catalogue().unwrap_or_default())
+                    } else {
+                        Ok(())
+                    };
                     agrees.and_then(|()| scenario.resolve(&choice.profile))
                 });
                 Some(engine.map(Arc::new).map_err(|error| error.to_string()))

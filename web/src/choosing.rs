@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use leptos::prelude::*;
+use sim_core::models::ModelConfig;
 use sim_core::scenario::examples::Example;
-use sim_core::scenario::{DEFAULT_MODEL, ModelConfig, Part, Scenario};
+use sim_core::scenario::{DEFAULT_MODEL, Part, Scenario};
 
 use crate::recipe::OWN_PACK;
 use crate::state::{AppState, NoticeKind, OwnFile, Source};
@@ -87,16 +88,16 @@ impl AppState {
     /// Takes a `config.json` as the model.
     pub(crate) fn open_model_config(self, file_name: String, own: &str, model: &ModelConfig, content: Vec<u8>) {
         let stem = file_name.strip_suffix(".json").unwrap_or(&file_name);
-        let name = match (own, stem, model.architectures.first()) {
-            ("", "config", Some(class)) => format!("{class}, {} layers", model.num_hidden_layers),
-            ("", stem, _) => stem.to_owned(),
+        let name = match (own, stem) {
+            ("", "config") => format!("{}, {} layers", model.architecture, model.num_hidden_layers),
+            ("", stem) => stem.to_owned(),
             (own, ..) => own.to_owned(),
         };
         let content = match QUANT.take() {
             Some(quant) if model.quantization.is_none() => with_quantization(&content, &quant).unwrap_or(content),
             _ => content,
         };
-        let told = format!("Read {file_name} as the model {name}: {}.", facts(model));
+        let told = format!("Read {file_name} as the model {name}: {}.", model.summary());
         let mut scenario = self.scenario.get_untracked();
         scenario.unset("model");
         self.own_model.set(Some(OwnFile { name, file_name, content: Arc::new(content) }));
@@ -146,13 +147,6 @@ impl AppState {
             None => self.notify(NoticeKind::Info, told),
         }
     }
-}
-
-/// A model in a few words.
-fn facts(model: &ModelConfig) -> String {
-    let experts = if model.num_experts > 0 { format!(", {} experts", model.num_experts) } else { String::new() };
-    let format = model.quantization.as_ref().or(model.dtype.as_ref()).map(|name| format!(", {name}"));
-    format!("{} layers of {}{experts}{}", model.num_hidden_layers, model.hidden_size, format.unwrap_or_default())
 }
 
 /// A `config.json` with what `hf_quant_config.json` says; `None` if one of the two is no object.

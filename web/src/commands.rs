@@ -135,7 +135,7 @@ impl AppState {
         };
         if self.source.get_untracked() == Source::Whole
             && let Some(choice) = self.profile.get_untracked()
-            && let Err(error) = scenario.check_profile(&choice.profile)
+            && let Err(error) = scenario.check_profile(&choice.profile, &catalogue().unwrap_or_default())
         {
             if choice.origin == Origin::Gallery {
                 self.source.set(Source::Form);

@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use leptos::prelude::*;
+use sim_core::models::ModelConfig;
 use sim_core::models::catalogue::{Catalogue, FoundModel, UnknownModel};
 use sim_core::operators::gpu_table;
 use sim_core::profile::Profile;
-use sim_core::scenario::ModelConfig;
 use web_sys::AbortController;
 
 use crate::composer::Question;

@@ -1,6 +1,6 @@
 //! Messages between the page and its worker; each travels as a [`Parcel`](crate::parcel::Parcel).
 
-use sim_core::scenario::ModelConfig;
+use sim_core::models::ModelConfig;
 
 use crate::answer::{Answer, ProfileCard};
 use crate::detail::{GanttWindow, MeasuredRun, RequestRow};
@@ -193,8 +193,8 @@ pub(crate) enum Reply {
 records! {
     RunInput { flags, profile_name, profile, dataset }
     ModelConfig {
-        architectures, model_type, hidden_size, num_hidden_layers, intermediate_size, num_attention_heads,
-        num_key_value_heads, head_dim, vocab_size, dtype, max_position_embeddings, num_experts, kv_lora_rank,
+        architecture, model_type, hidden_size, num_hidden_layers, intermediate_size, num_attention_heads,
+        num_key_value_heads, head_dim, v_head_dim, vocab_size, dtype, max_position_embeddings, num_experts, kv_lora_rank,
         quantization,
     }
 }

@@ -9,6 +9,7 @@ use wasm_bindgen::JsValue;
 use web_sys::Worker;
 
 use crate::files;
+use crate::making::catalogue;
 use crate::protocol::{ExportKind, Reply, Request, RunInput};
 use crate::state::{AppState, DatasetFile, NoticeKind, ProfileChoice, Run, RunState, Source};
 use crate::worker_handle::WorkerHandle;
@@ -119,7 +120,7 @@ impl AppState {
         let Some(profile) = self.profile.get_untracked() else { return };
         let scenario = self.scenario.get_untracked();
         if self.source.get_untracked() == Source::Whole
-            && let Err(error) = scenario.check_profile(&profile.profile)
+            && let Err(error) = scenario.check_profile(&profile.profile, &catalogue().unwrap_or_default())
         {
             return self.run_state.set(RunState::Failed(error.to_string()));
         }

@@ -8,6 +8,8 @@ use sim_core::scenario::DEFAULT_GPU;
 
 use super::profile::make_folder_of;
 use crate::simulate::inputs::Inputs;
+use crate::simulate::model_length;
+use crate::simulate::model_source::ModelName;
 use crate::simulate::report::explain_memory;
 use crate::simulate::scenario_flags::CompositionFlags;
 use crate::verify::metrics::store::write_whole;
@@ -15,6 +17,8 @@ use crate::verify::metrics::store::write_whole;
 /// What is composed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    #[command(flatten)]
+    model_name: ModelName,
     #[command(flatten)]
     flags: CompositionFlags,
     /// The profile that is written [default: standard output]
@@ -29,7 +33,8 @@ impl Args {
         if scenario.composition().is_none() {
             scenario.set("gpu", Some(DEFAULT_GPU))?;
         }
-        let profile = Inputs::new(&scenario, None, None)?.choice.profile;
+        let mut profile = Inputs::new(&scenario, None, None, &self.model_name)?.choice.profile;
+        model_length::settle(&mut profile, &scenario)?;
         let json = profile.to_json()?;
         let mut out = io::stdout().lock();
         let Some(output) = &self.output else {

@@ -16,7 +16,7 @@ use sim_core::scenario::told;
 
 use crate::input_file::{Wanted, explained, read_limited};
 use crate::simulate::library::{catalogue, pack};
-use crate::simulate::model_source::model_file;
+use crate::simulate::model_source::ModelName;
 use crate::simulate::scenario_flags::EngineFlags;
 
 /// Which model, and what of the engine decides about its cache.
@@ -40,6 +40,8 @@ pub(super) struct Args {
     /// Compute capability of the GPU, which decides about kernels [default: that of --gpu]
     #[arg(long, value_name = "X.Y", value_parser = parser(ComputeCapability::from_name))]
     compute_capability: Option<ComputeCapability>,
+    #[command(flatten)]
+    model_name: ModelName,
     #[command(flatten)]
     engine: EngineFlags,
 }
@@ -88,11 +90,10 @@ impl Args {
     fn model(&self) -> Result<(String, Vec<u8>)> {
         let given = self.config.as_deref().or_else(|| self.engine.scenario.get("model"));
         let given = given.context("give a model: a config.json, a folder that has one, or --model NAME")?;
-        let config = match model_file(given)? {
-            Some(file) => file.config,
-            None => catalogue()?.find(given)?.config_json(),
-        };
-        Ok((given.to_owned(), config))
+        Ok(match self.model_name.file(given)? {
+            Some(file) => (file.name, file.config),
+            None => (given.to_owned(), catalogue()?.find(given)?.config_json()),
+        })
     }
 
     /// The compute capability that was given, or the GPU's.

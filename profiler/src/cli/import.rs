@@ -12,7 +12,8 @@ use super::profile::make_folder_of;
 use super::{import_calibrate, import_llmservingsim, import_operators, import_vllm_bench};
 use crate::import::aiconfigurator;
 use crate::import::version::Version;
-use crate::simulate::model_source::model_file;
+use crate::simulate::model_length;
+use crate::simulate::model_source::ModelName;
 use crate::simulate::scenario_flags::CompositionFlags;
 use crate::verify::metrics::store::write_whole;
 
@@ -41,6 +42,8 @@ enum Source {
 struct AiconfiguratorArgs {
     /// The folder of the installed package, or its wheel.
     data: PathBuf,
+    #[command(flatten)]
+    model_name: ModelName,
     #[command(flatten)]
     flags: CompositionFlags,
     /// The package's name of the device, instead of --gpu: `h100_sxm`, `h200_sxm`, `b200_sxm`, `b300_sxm`, `gb200`, `gb300`,
@@ -91,7 +94,8 @@ impl AiconfiguratorArgs {
         let (composition, config) = self.composition()?;
         let today = || jiff::Zoned::now().strftime("%Y-%m-%d").to_string();
         let date = self.date.clone().unwrap_or_else(today);
-        let profile = aiconfigurator::import(&self.data, &composition, config.as_deref(), &date)?;
+        let mut profile = aiconfigurator::import(&self.data, &composition, config.as_deref(), &date)?;
+        model_length::settle(&mut profile, &self.flags.scenario)?;
         let json = profile.to_json()?;
         let Some(output) = &self.output else {
             io::stdout().lock().write_all(json.as_bytes())?;
@@ -112,7 +116,7 @@ impl AiconfiguratorArgs {
         }
         .to_owned();
         scenario.set("gpu", Some(&key))?;
-        let model = scenario.get("model").map(model_file).transpose()?.flatten();
+        let model = scenario.get("model").map(|given| self.model_name.file(given)).transpose()?.flatten();
         if let Some(model) = &model {
             scenario.set("model", Some(&model.name))?;
         }

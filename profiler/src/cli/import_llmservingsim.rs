@@ -4,11 +4,15 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
+use sim_core::models::ModelConfig;
+use sim_core::scenario::Scenario;
 
 use super::profile::make_folder_of;
 use crate::import::assemble::assemble;
 use crate::import::llmservingsim::Folder;
 use crate::input_file::{Wanted, check, read_limited};
+use crate::simulate::model_length;
+use crate::simulate::model_source::ModelName;
 use crate::verify::metrics::store::write_whole;
 
 /// What is imported, and where the profile goes.
@@ -19,6 +23,11 @@ pub(super) struct Args {
     /// The config.json of the model that was measured.
     #[arg(long, value_name = "CONFIG.json")]
     model: PathBuf,
+    #[command(flatten)]
+    model_name: ModelName,
+    /// Longest sequence of the profile; -1 or auto for the longest that fits [default: the model's]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    max_model_len: Option<String>,
     /// For a folder of one of several ranks (tp2, tp4, …): the Python package aiconfigurator-core, installed or as wheel,
     /// whose all-reduces of the same device are taken.
     #[arg(long, value_name = "PACKAGE")]
@@ -34,13 +43,21 @@ pub(super) struct Args {
 impl Args {
     /// Imports, writes the profile, and tells what smoothing changed.
     pub(super) fn run(&self) -> Result<bool> {
-        let config = read_limited(&self.model, sim_core::scenario::ModelConfig::MAX_BYTES)?;
+        let config = read_limited(&self.model, ModelConfig::MAX_BYTES)?;
         check(&self.model, &config, Wanted::ModelConfig)?;
         let folder = Folder::read(&self.folder)?;
         let parts =
             folder.import(&config, self.all_reduce.as_deref()).with_context(|| self.folder.display().to_string())?;
         let date = self.date.unwrap_or_else(|| jiff::Zoned::now().date()).to_string();
-        let profile = assemble(parts, &date)?;
+        let mut profile = assemble(parts, &date)?;
+        if let Some(name) = &self.model_name.model_name {
+            profile.model.name.clone_from(name);
+        }
+        let mut flags = Scenario::default();
+        if let Some(length) = &self.max_model_len {
+            flags.set("max-model-len", Some(length))?;
+        }
+        model_length::settle(&mut profile, &flags)?;
         let json = profile.to_json()?;
         let mut out = io::stdout().lock();
         let Some(output) = &self.output else {

@@ -29,6 +29,9 @@ pub(super) struct Args {
     /// The model's tokenizer.json: counts the tokens of sharegpt and custom prompts of a result.
     #[arg(long, value_name = "PATH")]
     tokenizer: Option<PathBuf>,
+    /// What the results' model is called, instead of what they say; the profile's name if it is that one.
+    #[arg(long, value_name = "NAME")]
+    model_name: Option<String>,
     /// The engine's flags, and of the workload what the results do not state.
     #[command(flatten)]
     flags: RunFlags,
@@ -44,6 +47,9 @@ impl Args {
             let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
             let found = result::read(&file).map_err(|fault| explained(path, &file, Wanted::BenchResult, fault))?;
             results.extend(names(&name, found.len()).collect::<Vec<_>>().into_iter().zip(found));
+        }
+        if let Some(model) = &self.model_name {
+            results.iter_mut().for_each(|(_, result)| result.model_id.clone_from(model));
         }
         let counter = self.tokenizer.as_deref().map(load_token_counter).transpose()?;
         let counter = counter.as_ref().map(|count| count as TextTokens<'_>);

@@ -7,6 +7,7 @@ use anyhow::Result;
 use sim_core::scenario::link::COMFORTABLE_BYTES;
 
 use crate::simulate::inputs::Inputs;
+use crate::simulate::model_source::ModelName;
 use crate::simulate::scenario_flags::ScenarioFlags;
 
 /// What the link is to say.
@@ -22,6 +23,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000/")]
     page: String,
     #[command(flatten)]
+    model_name: ModelName,
+    #[command(flatten)]
     scenario: ScenarioFlags,
 }
 
@@ -29,7 +32,8 @@ impl Args {
     /// Prints the link.
     #[expect(clippy::print_stderr, reason = "doubts go to stderr, the link to stdout")]
     pub(super) fn run(&self) -> Result<bool> {
-        let inputs = Inputs::new(&self.scenario.scenario, self.link.as_deref(), self.profile.as_deref())?;
+        let inputs =
+            Inputs::new(&self.scenario.scenario, self.link.as_deref(), self.profile.as_deref(), &self.model_name)?;
         // What the page would refuse is refused here.
         inputs.scenario.resolve(&inputs.choice.profile)?;
         let fragment = inputs.fragment(false)?;

@@ -8,6 +8,7 @@ use anyhow::Result;
 use crate::serve::page::{Page, find_www};
 use crate::serve::{browser, listen};
 use crate::simulate::inputs::Inputs;
+use crate::simulate::model_source::ModelName;
 use crate::simulate::scenario_flags::ScenarioFlags;
 
 /// Where and what is served.
@@ -28,6 +29,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "LINK")]
     link: Option<String>,
     #[command(flatten)]
+    model_name: ModelName,
+    #[command(flatten)]
     scenario: ScenarioFlags,
 }
 
@@ -38,7 +41,7 @@ impl Args {
         let flags = &self.scenario.scenario;
         let is_asked = self.profile.is_some() || self.link.is_some() || flags.given().next().is_some();
         let (fragment, own_profile) = if is_asked {
-            let inputs = Inputs::new(flags, self.link.as_deref(), self.profile.as_deref())?;
+            let inputs = Inputs::new(flags, self.link.as_deref(), self.profile.as_deref(), &self.model_name)?;
             let link = inputs.link();
             // A profile that is too large for an address is loaded by its name, from here.
             let own_profile = link.profile.clone().zip(link.profile_file.clone());

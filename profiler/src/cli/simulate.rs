@@ -14,6 +14,7 @@ use sim_core::simulator::SimulationOptions;
 
 use crate::simulate::ends;
 use crate::simulate::inputs::Inputs;
+use crate::simulate::model_source::ModelName;
 use crate::simulate::report::{Report, explain, explain_memory};
 use crate::simulate::report_flags::ReportFlags;
 use crate::simulate::run::run;
@@ -31,6 +32,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "LINK")]
     link: Option<String>,
     #[command(flatten)]
+    model_name: ModelName,
+    #[command(flatten)]
     scenario: ScenarioFlags,
     /// The model's tokenizer.json: counts the tokens of sharegpt and custom prompts
     #[arg(long, value_name = "PATH")]
@@ -43,7 +46,8 @@ impl Args {
     /// True unless a required goodput is missed.
     #[expect(clippy::print_stderr, reason = "doubts go to stderr, the result to stdout")]
     pub(super) fn run(&self) -> Result<bool> {
-        let inputs = Inputs::new(&self.scenario.scenario, self.link.as_deref(), self.profile.as_deref())?;
+        let inputs =
+            Inputs::new(&self.scenario.scenario, self.link.as_deref(), self.profile.as_deref(), &self.model_name)?;
         let profile = &inputs.choice.profile;
         let engine = inputs.scenario.resolve(profile)?;
         let mut out = io::stdout().lock();

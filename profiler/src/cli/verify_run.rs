@@ -39,6 +39,9 @@ pub(super) struct Args {
     /// The model's tokenizer.json: counts the tokens of sharegpt and custom prompts of a result
     #[arg(long, value_name = "PATH", requires = "profile")]
     tokenizer: Option<PathBuf>,
+    /// What the runs' model is called, instead of what they say; the profile's name if it is that one
+    #[arg(long, value_name = "NAME", requires = "profile")]
+    model_name: Option<String>,
     /// The engine's flags, and of the workload what a result of `vllm bench serve` does not state
     #[command(flatten)]
     flags: RunFlags,
@@ -54,6 +57,9 @@ impl Args {
         let counter = counter.as_ref().map(|count| count as TextTokens<'_>);
         for path in &self.run {
             runs.extend(read(path, &profile, &self.flags.scenario, counter)?);
+        }
+        if let Some(name) = &self.model_name {
+            runs.iter_mut().for_each(|run| run.model.clone_from(name));
         }
         let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         let verified = verify(&profile, &name, &runs)?;

@@ -9,7 +9,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
-use sim_core::scenario::ModelConfig;
+use sim_core::models::ModelConfig;
 
 use super::number::Storage;
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
-use sim_core::scenario::ModelConfig;
+use sim_core::models::ModelConfig;
 
 use super::flags::CudaFlags;
 use super::number::{Format, Storage};
@@ -81,8 +81,8 @@ impl Shape {
             head_dim: read.head_dim,
             vocab: read.vocab_size,
             vocab_per_rank: read.vocab_size,
-            max_position_embeddings: read.max_position_embeddings.context("config.json: no max_position_embeddings")?,
-            has_qk_norm: read.architectures.iter().any(|name| name == "Qwen3ForCausalLM"),
+            max_position_embeddings: read.max_position_embeddings,
+            has_qk_norm: read.architecture == "Qwen3ForCausalLM",
             is_tied: raw.get("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(false),
             format,
             linear: quantization::linear(&read, &raw, flags.quantization.as_deref())?,
@@ -206,15 +206,17 @@ impl Shape {
 
 /// Refuses models with operators that are not here.
 fn check_operators(read: &ModelConfig, raw: &Value) -> Result<()> {
-    let known = read.architectures.iter().any(|name| ARCHITECTURES.contains(&name.as_str()));
     ensure!(
-        known,
-        "architectures {:?}: the engine has the operators of {}; measure others with --engine vllm",
-        read.architectures,
+        ARCHITECTURES.contains(&read.architecture.as_str()),
+        "architecture {:?}: the engine has the operators of {}; measure others with --engine vllm",
+        read.architecture,
         ARCHITECTURES.join(", ")
     );
-    ensure!(read.num_experts == 0, "{} experts: the engine has no mixture of experts", read.num_experts);
-    ensure!(read.kv_lora_rank == 0, "kv_lora_rank {}: the engine has no latent attention", read.kv_lora_rank);
+    let number = |field: &str| raw.get(field).and_then(Value::as_u64).unwrap_or(0);
+    let num_experts = number("num_experts").max(number("num_local_experts"));
+    ensure!(num_experts == 0, "{num_experts} experts: the engine has no mixture of experts");
+    let kv_lora_rank = number("kv_lora_rank");
+    ensure!(kv_lora_rank == 0, "kv_lora_rank {kv_lora_rank}: the engine has no latent attention");
     for field in ["attention_bias", "mlp_bias"] {
         let is_set = raw.get(field).and_then(Value::as_bool).unwrap_or(false);
         ensure!(!is_set, "{field} is set: the engine's matrix products have no bias");

@@ -6,9 +6,8 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Map, Value};
 use sim_core::models::layers::{ModelLayerKind, ModelLayers};
-use sim_core::models::{ModelKvCache, ModelSettings};
+use sim_core::models::{ModelConfig as CoreConfig, ModelKvCache, ModelSettings};
 use sim_core::profile::schema::Model;
-use sim_core::scenario::ModelConfig as CoreConfig;
 
 const SUPPORTED: [&str; 5] = ["llama", "mistral", "qwen2", "qwen3", "qwen3_moe"];
 
@@ -59,8 +58,7 @@ impl ModelConfig {
         let experts = if kind == "qwen3_moe" { Some(experts(&root, &core)?) } else { None };
         let intermediate_size = core.intermediate_size;
         ensure!(intermediate_size > 0, "config.json: intermediate_size is absent; it must be there");
-        let max_position_embeddings =
-            core.max_position_embeddings.context("config.json: max_position_embeddings is absent; it must be there")?;
+        let max_position_embeddings = core.max_position_embeddings;
         let own_name = root.get("_name_or_path").and_then(Value::as_str).filter(|name| !name.is_empty());
         let config = Self {
             model: Model {

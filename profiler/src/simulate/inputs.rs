@@ -7,6 +7,7 @@ use sim_core::scenario::link::{Link, MAX_FRAGMENT_BYTES, MAX_INFLATED_BYTES, fin
 use sim_core::scenario::{DatasetName, Part, Scenario};
 
 use super::dataset::dataset_file;
+use super::model_source::ModelName;
 use super::profile_choice::ProfileChoice;
 
 /// Everything that decides a run.
@@ -22,7 +23,12 @@ pub(crate) struct Inputs {
 
 impl Inputs {
     /// Puts together what was given: the flags come on top of the link.
-    pub(crate) fn new(flags: &Scenario, link: Option<&str>, profile: Option<&Path>) -> Result<Self> {
+    pub(crate) fn new(
+        flags: &Scenario,
+        link: Option<&str>,
+        profile: Option<&Path>,
+        model_name: &ModelName,
+    ) -> Result<Self> {
         let link = link.map(Link::from_fragment).transpose()?;
         let mut scenario = link.as_ref().map(|link| link.scenario.clone()).unwrap_or_default();
         for (flag, value) in flags.flags() {
@@ -32,7 +38,7 @@ impl Inputs {
             scenario.set("dataset-name", Some(DatasetName::Azure.name()))?;
         }
         let link = link.unwrap_or_default();
-        let choice = ProfileChoice::new(&mut scenario, flags, &link, profile)?;
+        let choice = ProfileChoice::new(&mut scenario, flags, &link, (profile, model_name))?;
         let (dataset, is_default_trace) = dataset_file(&link, flags, &mut scenario)?;
         Ok(Self { scenario, choice, dataset, is_default_trace })
     }

@@ -3,6 +3,8 @@
 pub(crate) mod scenario_flags;
 pub(crate) mod inputs;
 pub(crate) mod library;
+pub(crate) mod model_length;
+mod model_name;
 pub(crate) mod model_source;
 pub(crate) mod profile_choice;
 pub(crate) mod token_counter;

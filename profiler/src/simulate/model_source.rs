@@ -1,13 +1,13 @@
 //! What `--model` means: a name, a `config.json`, or a folder that has one.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Map, Value};
 use sim_core::models::error::MAX_BYTES;
 
-use crate::input_file::read_limited;
+use super::model_name;
+use crate::input_file::{Wanted, check, read_limited};
 
 /// A model of a file of the user's own.
 #[derive(Debug)]
@@ -18,17 +18,45 @@ pub(crate) struct ModelFile {
     pub(crate) config: Vec<u8>,
 }
 
-/// The file that `given` is or has in it; `None` if it is a name. As with vLLM, what exists here goes before names.
-///
-/// # Errors
-/// If a file that is meant cannot be read.
-pub(crate) fn model_file(given: &str) -> Result<Option<ModelFile>> {
+/// What the user calls a model of a file.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct ModelName {
+    /// What the model of a file is called [default: as its folder, else as its config.json says]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model_name: Option<String>,
+}
+
+impl ModelName {
+    /// The file that `given` is or has in it; `None` if it is a name. As with vLLM, what exists here goes before names.
+    ///
+    /// # Errors
+    /// If a file that is meant cannot be read, or `--model-name` is given for what is a name already.
+    pub(crate) fn file(&self, given: &str) -> Result<Option<ModelFile>> {
+        let Some((config, path)) = find(given)? else {
+            if let Some(name) = &self.model_name {
+                bail!("--model-name {name}: it is for a model of a file, and --model {given} is a name");
+            }
+            return Ok(None);
+        };
+        check(&path, &config, Wanted::ModelConfig)?;
+        let name = match &self.model_name {
+            Some(name) => {
+                ensure!(!name.trim().is_empty(), "--model-name: a name is needed");
+                name.clone()
+            }
+            None => model_name::of_file(&path, &config),
+        };
+        Ok(Some(ModelFile { name, config }))
+    }
+}
+
+/// The bytes of the file that `given` means, and where it lies.
+fn find(given: &str) -> Result<Option<(Vec<u8>, PathBuf)>> {
     let path = Path::new(given);
     if path.is_dir() {
         let file = path.join("config.json");
         if file.is_file() {
-            let config = with_modelopt(read_limited(&file, MAX_BYTES)?, path)?;
-            return Ok(Some(ModelFile { name: folder_name(path), config }));
+            return Ok(Some((with_modelopt(read_limited(&file, MAX_BYTES)?, path)?, file)));
         }
         // A folder of that name may lie here by chance.
         if given.starts_with(['/', '.', '~']) || given.ends_with('/') {
@@ -40,20 +68,7 @@ pub(crate) fn model_file(given: &str) -> Result<Option<ModelFile>> {
     if !is_meant && !path.is_file() {
         return Ok(None);
     }
-    let config = read_limited(path, MAX_BYTES)?;
-    let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let name = if stem == "config" { folder_name(folder.unwrap_or(Path::new("."))) } else { stem };
-    Ok(Some(ModelFile { name, config }))
-}
-
-/// A model's name by its folder: Hugging Face's cache has it further up.
-fn folder_name(folder: &Path) -> String {
-    let full: PathBuf = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-    let parts: Vec<String> = full.iter().map(|part| part.to_string_lossy().into_owned()).collect();
-    let cached = parts.iter().rev().find_map(|part| part.strip_prefix("models--"));
-    let name = cached.map_or_else(|| parts.last().cloned().unwrap_or_default(), |name| name.replace("--", "/"));
-    if name.trim_matches('/').is_empty() { "model".to_owned() } else { name }
+    Ok(Some((read_limited(path, MAX_BYTES)?, path.to_owned())))
 }
 
 /// `ModelOpt` writes how a checkpoint is quantised into a file beside `config.json`, which vLLM reads if that is silent.

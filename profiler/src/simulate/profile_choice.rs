@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use sim_core::operators::Pack;
 use sim_core::profile::Profile;
 use sim_core::scenario::link::{Link, fingerprint};
-use sim_core::scenario::{Composed, Composition, Scenario};
+use sim_core::scenario::{Composed, Composition, Scenario, check_same_config};
 
 use super::library::{FoundPack, catalogue, pack};
-use super::model_source::{ModelFile, model_file};
-use crate::input_file::{Wanted, check, read_profile};
+use super::model_source::{ModelFile, ModelName};
+use crate::input_file::read_profile;
 
 /// The profile that is used when no other is asked for, and its name.
 const DEFAULT_PROFILE: &[u8] = include_bytes!("../../../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json");
@@ -44,15 +44,33 @@ pub(crate) enum Origin {
 
 impl ProfileChoice {
     /// The profile for `scenario`, which is that of `link` with `flags` on top. Paths in it become names.
-    pub(super) fn new(scenario: &mut Scenario, flags: &Scenario, link: &Link, path: Option<&Path>) -> Result<Self> {
+    pub(super) fn new(
+        scenario: &mut Scenario,
+        flags: &Scenario,
+        link: &Link,
+        (path, model_name): (Option<&Path>, &ModelName),
+    ) -> Result<Self> {
         // What is asked for here goes before the link's profile.
         let is_asked = path.is_none() && (flags.get("model").is_some() || flags.get("gpu").is_some());
         let is_whole = path.is_some() || link.has_profile() && !is_asked;
         match scenario.composition().filter(|_| !is_whole) {
-            Some(composition) => composed(scenario, flags, link, &composition),
+            Some(composition) => {
+                let model = match flags.get("model") {
+                    Some(given) => model_name.file(given)?,
+                    None => link_model(scenario, link)?,
+                };
+                composed(scenario, (flags, link), &composition, model)
+            }
             None => {
                 let choice = whole(link, path)?;
-                scenario.check_profile(&choice.profile)?;
+                let catalogue = catalogue()?;
+                if let Some(file) = flags.get("model").map(|given| model_name.file(given)).transpose()?.flatten() {
+                    let same = check_same_config(&file.name, &file.config, &choice.profile, &catalogue);
+                    same.map_err(|other| anyhow!("--model {}: {other}", file.name))?;
+                    // It is the profile's, by whatever path.
+                    scenario.set("model", Some(&choice.profile.model.name))?;
+                }
+                scenario.check_profile(&choice.profile, &catalogue)?;
                 Ok(choice)
             }
         }
@@ -80,18 +98,10 @@ impl ProfileChoice {
 /// What `scenario` says, composed.
 fn composed(
     scenario: &mut Scenario,
-    flags: &Scenario,
-    link: &Link,
+    (flags, link): (&Scenario, &Link),
     composition: &Composition,
+    model: Option<ModelFile>,
 ) -> Result<ProfileChoice> {
-    let model = match flags.get("model") {
-        Some(given) => {
-            let model = model_file(given)?;
-            model.as_ref().map_or(Ok(()), |model| check(Path::new(given), &model.config, Wanted::ModelConfig))?;
-            model
-        }
-        None => link_model(scenario, link)?,
-    };
     let FoundPack { pack, file: pack_file } = match (flags.get("gpu"), &link.pack_file) {
         (None, Some(file)) => {
             let pack = Pack::from_json(file).context("the pack of the link")?;

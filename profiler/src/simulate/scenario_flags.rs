@@ -127,4 +127,6 @@ flags!(ScenarioFlags, |_| true);
 flags!(RunFlags, |flag| flag.part != Part::Model);
 flags!(WorkloadFlags, |flag| flag.part == Part::Workload);
 flags!(EngineFlags, |flag| matches!(flag.part, Part::Model | Part::Engine));
-flags!(CompositionFlags, |flag| flag.part == Part::Model || flag.name == "tensor-parallel-size");
+flags!(CompositionFlags, |flag| {
+    flag.part == Part::Model || ["tensor-parallel-size", "max-model-len"].contains(&flag.name)
+});

@@ -3,7 +3,6 @@
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec;
-use alloc::vec::Vec;
 
 use super::attention::Attention;
 use super::error::ComposeError;
@@ -12,8 +11,7 @@ use super::rank::Ranks;
 use super::setup::Setup;
 use super::{drafter, formats, host, memory, mixed, notes, tables};
 use crate::models::layers::ModelLayerKind;
-use crate::models::shape::{Mixer, Mlp, WeightFormat};
-use crate::models::{ComputeCapability, KvCacheDtype, ModelKvCache, ModelSettings, ModelShape};
+use crate::models::{ComputeCapability, KvCacheDtype, ModelConfig, ModelKvCache, ModelSettings, ModelShape};
 use crate::operators::Pack;
 use crate::profile::schema::{
     Basis, Bytes, DeviceType, Engine, Hardware, Model, Profile, Provenance, ProvenanceKind, Validation,
@@ -47,6 +45,8 @@ pub fn compose(pack: &Pack, name: &str, config: &[u8], setup: &Setup) -> Result<
     };
     let (mut host, front_end) = host::rule(&hardware);
     host.outside_graphs = Some(host::outside_graphs(memory::num_layers(&shape)));
+    let mut notes = notes::notes(&parts, &layers, &attention, step_time.mixed_batch.as_ref());
+    notes.extend(ModelConfig::note_on_defaults(config)?);
     let mut sources = pack.provenance.sources.clone();
     sources.extend(step_time.mixed_batch.is_some().then(mixed::source));
     let profile = Profile {
@@ -59,7 +59,7 @@ pub fn compose(pack: &Pack, name: &str, config: &[u8], setup: &Setup) -> Result<
             sources,
             host: None,
             range: None,
-            notes: notes::notes(&parts, &layers, &attention, step_time.mixed_batch.as_ref()),
+            notes,
         },
         model: model(name, &shape, &kv_cache),
         memory: memory::memory(&parts, &kv_cache.layers, &engine, &hardware),
@@ -120,7 +120,7 @@ fn engine(parts: &Parts<'_>, kv_cache: &ModelKvCache, attention: &Attention, is_
     Engine {
         vllm_version: setup.vllm_version.clone().unwrap_or_else(|| pack.provenance.vllm_version.clone()),
         dtype: dtype_name(shape).to_owned(),
-        quantization: quantization(shape).map(ToOwned::to_owned),
+        quantization: formats::quantization(shape.main_format()).map(ToOwned::to_owned),
         kv_cache_dtype: if is_fp8 { "fp8" } else { "auto" }.to_owned(),
         attention_backend: backend(&attention.kernels),
         tensor_parallel_size: parts.ranks.tensor,
@@ -142,16 +142,6 @@ const fn dtype_name(shape: &ModelShape) -> &'static str {
     }
 }
 
-/// vLLM's name of the method, by the first of the matrices that is quantised.
-fn quantization(shape: &ModelShape) -> Option<&'static str> {
-    let all = shape.formats;
-    let has = |is_it: fn(&Mlp) -> bool| shape.layers.iter().any(|run| is_it(&run.layer.mlp));
-    let experts = has(|mlp| matches!(mlp, Mlp::Experts(_))).then_some(all.experts);
-    let dense = has(|mlp| matches!(mlp, Mlp::Dense(_))).then_some(all.mlp);
-    let formats = [experts, dense, Some(all.mixer)];
-    formats.into_iter().flatten().find(|format| *format != WeightFormat::Unquantized).and_then(formats::quantization)
-}
-
 /// vLLM's name of the kernels; `None` if it is unclear.
 fn backend(kernels: &[String]) -> Option<String> {
     let names = [("flash_attn", "FLASH_ATTN"), ("flashinfer", "FLASHINFER"), ("triton", "TRITON_ATTN")];
@@ -160,31 +150,15 @@ fn backend(kernels: &[String]) -> Option<String> {
 }
 
 fn model(name: &str, shape: &ModelShape, kv_cache: &ModelKvCache) -> Model {
-    let heads = shape.layers.iter().find_map(|run| match run.layer.mixer {
-        Mixer::Attention(heads) | Mixer::AttentionAndState(heads, _) => {
-            Some((heads.num_heads, heads.num_kv_heads, heads.head_dim))
-        }
-        Mixer::Mla(mla) => Some((mla.num_heads, mla.num_heads, mla.qk_nope_head_dim + mla.qk_rope_head_dim)),
-        Mixer::Nothing | Mixer::State(_) => None,
-    });
-    let (num_attention_heads, num_key_value_heads, head_dim) = heads.unwrap_or((1, 1, 1));
-    let widths: Vec<u32> = shape
-        .layers
-        .iter()
-        .filter_map(|run| match run.layer.mlp {
-            Mlp::Dense(mlp) => Some(mlp.intermediate_size),
-            Mlp::Experts(experts) => Some(experts.intermediate_size),
-            Mlp::Nothing => None,
-        })
-        .collect();
+    let config = ModelConfig::of_layers(&shape.layers);
     Model {
         name: name.to_owned(),
-        num_hidden_layers: memory::num_layers(shape),
+        num_hidden_layers: config.num_hidden_layers,
         hidden_size: shape.hidden_size,
-        intermediate_size: widths.first().copied().unwrap_or(shape.hidden_size),
-        num_attention_heads,
-        num_key_value_heads,
-        head_dim,
+        intermediate_size: if config.intermediate_size == 0 { shape.hidden_size } else { config.intermediate_size },
+        num_attention_heads: config.num_attention_heads,
+        num_key_value_heads: config.num_key_value_heads,
+        head_dim: config.head_dim,
         vocab_size: shape.vocab_size,
         dtype: dtype_name(shape).to_owned(),
         max_position_embeddings: kv_cache.max_model_len,

@@ -246,7 +246,7 @@ impl ConfigError {
                     write!(f, ", of {usable_blocks} usable: ")?;
                 }
                 if *estimated_max_model_len > 0 {
-                    write!(f, "lower max_model_len to {estimated_max_model_len} or less, or ")?;
+                    write!(f, "give --max-model-len at most {estimated_max_model_len}, or ")?;
                 }
                 write!(f, "raise {raise}")
             }

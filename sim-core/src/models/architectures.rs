@@ -1,9 +1,8 @@
 //! The models whose layers are known, by the name of their class in vLLM (`model_executor/models/registry.py`).
 
-use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
-use super::error::ModelConfigError;
+use super::error::{ModelConfigError, shortened};
 use super::kernels::Attention;
 use super::layers::ModelLayers;
 use super::mtp::{self, MtpLayers};
@@ -40,28 +39,20 @@ impl Architecture {
         Self { mtp: Some(mtp), ..self }
     }
 
-    /// The class called `name`.
-    pub(super) fn find(name: &str) -> Result<&'static Self, ModelConfigError> {
-        ARCHITECTURES.iter().find(|known| known.name == name).ok_or_else(|| {
-            let why = NOT_SIMULATED.iter().find(|(other, _)| *other == name).map(|(_, why)| *why);
-            let mut known = String::new();
-            for architecture in &ARCHITECTURES {
-                if !known.is_empty() {
-                    known.push_str(", ");
-                }
-                known.push_str(architecture.name);
-            }
-            ModelConfigError::Architecture { name: name.to_string(), why, known }
+    /// The class called `name`, of a file of this `model_type`.
+    pub(super) fn find(name: &str, model_type: Option<&str>) -> Result<&'static Self, ModelConfigError> {
+        ARCHITECTURES.iter().find(|known| known.name == name).ok_or_else(|| ModelConfigError::Architecture {
+            name: shortened(name),
+            model_type: model_type.map(shortened),
+            why: NOT_SIMULATED.iter().find(|(other, _)| *other == name).map(|(_, why)| *why),
+            near: near(name),
+            known: ARCHITECTURES.map(|known| known.name).join(", "),
         })
     }
 
-    /// The length where the file has none: transformers' default, or vLLM's for models without positions.
+    /// The length where the file has none: vLLM's for models without positions.
     pub(super) fn default_max_model_len(&self) -> Option<u32> {
-        match self.name {
-            "Gemma3ForCausalLM" | "Gemma3ForConditionalGeneration" => Some(131_072),
-            _ if self.attention == Attention::None => Some(2048),
-            _ => None,
-        }
+        (self.attention == Attention::None).then_some(2048)
     }
 }
 
@@ -142,18 +133,18 @@ const ARCHITECTURES: [Architecture; 67] = [
     Architecture::new("Glm4MoeLiteForCausalLM", Attention::Mla, mla::deepseek, shapes::deepseek_v3),
 ];
 
-/// The class of a family whose files name none (transformers' `MODEL_FOR_CAUSAL_LM_MAPPING_NAMES`).
-pub(super) fn of_family(model_type: &str) -> Option<&'static str> {
-    Some(match model_type {
-        "llama" => "LlamaForCausalLM",
-        "mistral" => "MistralForCausalLM",
-        "mixtral" => "MixtralForCausalLM",
-        "qwen2" => "Qwen2ForCausalLM",
-        "qwen2_moe" => "Qwen2MoeForCausalLM",
-        "qwen3" => "Qwen3ForCausalLM",
-        "qwen3_moe" => "Qwen3MoeForCausalLM",
-        _ => return None,
-    })
+/// The known classes that begin like this one, most alike first.
+fn near(name: &str) -> Vec<&'static str> {
+    const LEAST: usize = 4;
+    const MOST: usize = 4;
+    let alike = |known: &str| {
+        known.chars().zip(name.chars()).take_while(|(one, other)| one.eq_ignore_ascii_case(other)).count()
+    };
+    let mut near: Vec<(usize, &'static str)> =
+        ARCHITECTURES.iter().map(|known| (alike(known.name), known.name)).collect();
+    near.retain(|(alike, _)| *alike >= LEAST);
+    near.sort_by_key(|(alike, _)| core::cmp::Reverse(*alike));
+    near.into_iter().take(MOST).map(|(_, name)| name).collect()
 }
 
 /// Classes that people will ask for, and why they are not known.

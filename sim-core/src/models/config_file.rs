@@ -25,28 +25,13 @@ const MAX_NAMES: usize = 1 << 16;
 #[derive(Debug)]
 pub(super) struct ConfigFile {
     root: Map<String, Value>,
+    left_out: Vec<String>,
 }
 
 /// An object of the file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fields<'a> {
     object: &'a Map<String, Value>,
-}
-
-/// Adds what the class of a file has where the file leaves it out, to the language model's fields.
-pub(crate) fn add_defaults(root: &mut Map<String, Value>) {
-    let first = root.get("architectures").and_then(Value::as_array).and_then(|list| list.first());
-    let defaults = first.and_then(Value::as_str).map(defaults::of).unwrap_or_default();
-    let text = match root.get_mut("text_config") {
-        Some(Value::Object(text)) => text,
-        _ => root,
-    };
-    for &(field, default) in defaults {
-        let value = text.entry(field).or_insert(Value::Null);
-        if value.is_null() {
-            *value = Value::from(default);
-        }
-    }
 }
 
 impl ConfigFile {
@@ -62,8 +47,13 @@ impl ConfigFile {
             let message = message.strip_suffix(&place).unwrap_or(&message);
             ModelConfigError::Json { message: format!("{}{place}", json_message::for_people(message)) }
         })?;
-        add_defaults(&mut root);
-        Ok(Self { root })
+        let left_out = defaults::add(&mut root);
+        Ok(Self { root, left_out })
+    }
+
+    /// Sizes that the file leaves out and the library has, each with its value.
+    pub(super) fn left_out(&self) -> &[String] {
+        &self.left_out
     }
 
     /// The fields of the whole file.

@@ -1,74 +1,108 @@
-//! What a class of models has where its `config.json` leaves it out.
+//! What a model's configuration class has where its `config.json` leaves it out.
 //!
-//! Published files leave out what transformers' configuration class has as its default; those that do are here, and no
-//! others: a file without sizes is no model's. Source: `transformers/models/*/configuration_*.py` of 5.24.
+//! Published files leave out what transformers' class, or vLLM's own, has as default; `library_defaults.txt` is what
+//! those classes have, as `tests/recorder/record_config_defaults.py` recorded it from transformers 5.19 and vLLM 0.32:
+//!
+//! - `CLASS TYPE TEXT_TYPE`: a class of vLLM's, the `model_type` of its files, and that of the language model in them;
+//! - `type FIELD=VALUE … NAME<OTHER …`: what a language model of that type has, and which names mean one field.
 
-/// Fields of a class and their defaults.
-type Defaults = &'static [(&'static str, u32)];
+use alloc::string::String;
+use alloc::vec::Vec;
 
-const GEMMA3: Defaults = &[
-    ("vocab_size", 262_208),
-    ("hidden_size", 2304),
-    ("intermediate_size", 9216),
-    ("num_hidden_layers", 26),
-    ("num_attention_heads", 8),
-    ("num_key_value_heads", 4),
-    ("head_dim", 256),
-    ("sliding_window", 4096),
-];
-const GEMMA3N: Defaults = &[
-    ("vocab_size", 262_400),
-    ("num_attention_heads", 8),
-    ("num_key_value_heads", 2),
-    ("head_dim", 256),
-    ("sliding_window", 512),
-];
-const GEMMA4: Defaults = &[("vocab_size", 262_144), ("head_dim", 256), ("sliding_window", 512)];
-const QWEN3_5: Defaults = &[
-    ("vocab_size", 248_320),
-    ("head_dim", 256),
-    ("linear_conv_kernel_dim", 4),
-    ("linear_key_head_dim", 128),
-    ("linear_value_head_dim", 128),
-    ("linear_num_key_heads", 16),
-    ("linear_num_value_heads", 32),
-];
-const QWEN3: Defaults = &[("vocab_size", 151_936), ("head_dim", 128)];
-const DEEPSEEK_V3: Defaults = &[
-    ("vocab_size", 129_280),
-    ("num_attention_heads", 128),
-    ("kv_lora_rank", 512),
-    ("qk_nope_head_dim", 128),
-    ("qk_rope_head_dim", 64),
-    ("v_head_dim", 128),
-];
-const GLM_DSA: Defaults = &[("vocab_size", 154_880)];
-const GPT_OSS: Defaults = &[("vocab_size", 201_088), ("head_dim", 64), ("sliding_window", 128)];
+use serde_json::{Map, Value};
 
-/// The defaults of a class.
-pub(super) fn of(architecture: &str) -> Defaults {
-    match architecture {
-        "Gemma2ForCausalLM" => &[("vocab_size", 256_000), ("head_dim", 256), ("sliding_window", 4096)],
-        "Gemma3ForCausalLM" | "Gemma3ForConditionalGeneration" => GEMMA3,
-        "Gemma3nForCausalLM" | "Gemma3nForConditionalGeneration" => GEMMA3N,
-        "Gemma4ForCausalLM" | "Gemma4ForConditionalGeneration" => GEMMA4,
-        "Qwen3ForCausalLM" => QWEN3,
-        "Qwen3_5ForCausalLM"
-        | "Qwen3_5ForConditionalGeneration"
-        | "Qwen3_5MoeForCausalLM"
-        | "Qwen3_5MoeForConditionalGeneration" => QWEN3_5,
-        "DeepseekV3ForCausalLM" | "DeepseekV32ForCausalLM" => DEEPSEEK_V3,
-        "GlmMoeDsaForCausalLM" => GLM_DSA,
-        "GptOssForCausalLM" => GPT_OSS,
-        "Llama4ForCausalLM" | "Llama4ForConditionalGeneration" => &[("vocab_size", 202_048), ("head_dim", 128)],
-        "Mistral3ForConditionalGeneration" | "Ministral3ForCausalLM" => &[("vocab_size", 131_072), ("head_dim", 128)],
-        _ => &[],
-    }
+const RECORDED: &str = include_str!("library_defaults.txt");
+
+/// What is not filled in: another file may say it in the other of the two objects that it stands in.
+const LOOKED_UP: [&str; 1] = ["tie_word_embeddings"];
+/// Sizes of which a file must have one: a file with neither is no model's, though the library has defaults for both.
+const SIZES: [&str; 4] = ["hidden_size", "num_hidden_layers", "layers_block_type", "hybrid_override_pattern"];
+
+/// Sizes of which a reader must know that the file did not say them.
+const TOLD: [&str; 13] = [
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "vocab_size",
+    "max_position_embeddings",
+    "sliding_window",
+    "moe_intermediate_size",
+    "num_experts",
+    "num_local_experts",
+    "n_routed_experts",
+];
+
+/// The class of files of this `model_type` that name none.
+pub(super) fn class_of(model_type: &str) -> Option<&'static str> {
+    classes().find(|[_, own, text]| *own == model_type || *text == model_type).map(|[class, ..]| class)
 }
 
-/// Whether the logits use the embedding's matrix where the file does not say.
-pub(super) fn ties_word_embeddings(architecture: &str) -> bool {
-    const TIED: [&str; 6] = ["Gemma", "Cohere", "Lfm2", "Zamba2", "Mamba", "FalconMamba"];
-    let is_mamba2 = architecture.starts_with("Mamba2");
-    architecture.starts_with("Ernie4_5") || (!is_mamba2 && TIED.iter().any(|family| architecture.starts_with(family)))
+/// The `model_type` that files of this class have.
+pub(super) fn type_of(class: &str) -> Option<&'static str> {
+    classes().find(|[name, ..]| *name == class).map(|[_, own, _]| own)
+}
+
+/// Whether the logits use the embedding's matrix where a file of this class does not say.
+pub(super) fn ties_word_embeddings(class: &str) -> bool {
+    let text = classes().find(|[name, ..]| *name == class).map(|[.., text]| text);
+    text.and_then(recorded).is_some_and(|mut words| words.any(|word| word == "tie_word_embeddings=true"))
+}
+
+/// Adds to the language model's fields of a file what its class has where the file leaves it out. What is null there stays
+/// so: the library takes it for a value.
+///
+/// Returned are the sizes among what was added, as `vocab_size 262208`.
+pub(super) fn add(root: &mut Map<String, Value>) -> Vec<String> {
+    let own_type = |object: &Map<String, Value>| object.get("model_type").and_then(Value::as_str).map(String::from);
+    let class = root.get("architectures").and_then(|list| list.get(0)).and_then(Value::as_str);
+    let of_class = classes().find(|[name, ..]| Some(*name) == class).map(|[.., text]| text);
+    let of_type = own_type(root).and_then(|own| classes().find(|[_, other, _]| *other == own)).map(|[.., text]| text);
+    let model = match root.get_mut("text_config") {
+        Some(Value::Object(model)) => model,
+        _ => root,
+    };
+    // The language model's own type goes before what files of the class have mostly.
+    let own = own_type(model).and_then(|own| recorded(&own));
+    let words = own.or_else(|| of_class.or(of_type).and_then(recorded));
+    let Some(words) = words.filter(|_| SIZES.iter().any(|field| model.contains_key(*field))) else { return Vec::new() };
+    let added: Vec<_> = words.filter(|word| add_word(model, word)).filter_map(|word| word.split_once('=')).collect();
+    // A window that no layer has says nothing.
+    let has_window = model.get("use_sliding_window") != Some(&Value::Bool(false));
+    let is_told = |field: &str| TOLD.contains(&field) && (has_window || field != "sliding_window");
+    added.iter().filter(|(field, _)| is_told(field)).map(|(field, value)| alloc::format!("{field} {value}")).collect()
+}
+
+/// Whether anything was added.
+fn add_word(model: &mut Map<String, Value>, word: &str) -> bool {
+    if let Some((name, other)) = word.split_once('<') {
+        for (from, to) in [(name, other), (other, name)] {
+            if let Some(value) = model.get(from).filter(|_| !model.contains_key(to)).cloned() {
+                model.insert(to.into(), value);
+                return true;
+            }
+        }
+        return false;
+    }
+    let Some((field, value)) = word.split_once('=') else { return false };
+    if LOOKED_UP.contains(&field) || model.contains_key(field) {
+        return false;
+    }
+    model.insert(field.into(), value.parse().unwrap_or_else(|_| Value::from(value)));
+    true
+}
+
+/// The words of a type; other names come before what holds if none of them is there.
+fn recorded(model_type: &str) -> Option<impl Iterator<Item = &'static str> + use<>> {
+    let line = RECORDED.lines().find(|line| line.split(' ').next() == Some(model_type))?;
+    let words = || line.split(' ').skip(1);
+    Some(words().filter(|word| word.contains('<')).chain(words().filter(|word| word.contains('='))))
+}
+
+/// Classes with the type of their files and of the language model in them.
+fn classes() -> impl Iterator<Item = [&'static str; 3]> {
+    let lines = RECORDED.lines().take_while(|line| line.starts_with(|letter: char| letter.is_ascii_uppercase()));
+    lines.filter_map(|line| line.split(' ').collect::<Vec<_>>().try_into().ok())
 }

@@ -9,7 +9,7 @@ use super::architectures::Architecture;
 use super::config_file::ConfigFile;
 use super::error::ModelConfigError;
 use super::layers::ModelLayers;
-use super::model::{merged, name, open};
+use super::model::{architecture, merged, open};
 use super::rank::{Heads, Rank};
 use super::settings::ModelSettings;
 use super::{dense, mla};
@@ -84,7 +84,7 @@ fn own_layers(
 ) -> Result<Vec<ModelLayers>, ModelConfigError> {
     let rank = model.with_fields(file)?;
     match method {
-        SpeculativeMethod::DraftModel => (Architecture::find(&name(file)?)?.layers)(&rank),
+        SpeculativeMethod::DraftModel => (architecture(file)?.layers)(&rank),
         SpeculativeMethod::Dflash => dflash(&rank),
         // A head over a model of latent attention has such layers, too.
         _ if rank.fields.value("kv_lora_rank").is_some() => mla::deepseek(&rank),

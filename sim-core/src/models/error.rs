@@ -1,6 +1,7 @@
 //! Why a model's layers are not known.
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::settings::{ComputeCapability, Quantization};
@@ -50,6 +51,10 @@ pub enum ModelConfigError {
     Architecture {
         /// The class of the model.
         name: String,
+        /// The file's `model_type`, if it has one.
+        model_type: Option<String>,
+        /// Those that begin like it.
+        near: Vec<&'static str>,
         /// Why this one is not, if that is known.
         why: Option<&'static str>,
         /// Those that are, divided by commas.
@@ -138,11 +143,17 @@ impl fmt::Display for ModelConfigError {
                     "config.json: {field} has {entries} entries; the model has {layers} layers, and each needs one"
                 )
             }
-            Self::Architecture { name, why, known } => {
-                write!(f, "config.json: the layers of architecture {name:?} are not known")?;
-                match why {
-                    Some(why) => write!(f, ": {why}")?,
-                    None => f.write_str("; it must be the exact name of one of the models that are")?,
+            Self::Architecture { name, model_type, near, why, known } => {
+                f.write_str("config.json: ")?;
+                if let Some(model_type) = model_type.as_ref().filter(|model_type| *model_type != name) {
+                    write!(f, "model_type {model_type:?}, ")?;
+                }
+                write!(f, "architecture {name:?} is not modelled")?;
+                if let Some(why) = why {
+                    write!(f, ": {why}")?;
+                }
+                if !near.is_empty() {
+                    write!(f, ". Near it: {}", near.join(", "))?;
                 }
                 write!(f, ". Known: {known}")
             }

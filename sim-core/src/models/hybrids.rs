@@ -173,17 +173,32 @@ pub(super) fn jamba(rank: &Rank<'_>) -> Layers {
     Ok((0..num_layers).map(|layer| if layer % period == offset { full } else { state }).collect())
 }
 
+/// Elements of a state's head: `auto`, or nothing, is the width's share.
+fn state_head_size(
+    fields: Fields<'_>,
+    field: &'static str,
+    intermediate: u64,
+    num_heads: u32,
+) -> Result<u32, ModelConfigError> {
+    if fields.value(field).is_some_and(|value| value.as_str() != Some("auto")) {
+        return fields.count(field);
+    }
+    let share = u32::try_from(intermediate / u64::from(num_heads)).ok().filter(|&share| share > 0);
+    share.ok_or(ModelConfigError::missing(field))
+}
+
 /// Mamba-2 under the names of Granite 4 and Falcon-H1, which alone has `mamba_d_ssm`.
 pub(super) fn granite_sizes(fields: Fields<'_>) -> Result<Mamba2, ModelConfigError> {
     let intermediate = match fields.optional_count("mamba_d_ssm")? {
         Some(intermediate) => u64::from(intermediate),
         None => expanded(fields, "mamba_expand")?,
     };
+    let num_heads = fields.count("mamba_n_heads")?;
     Ok(Mamba2 {
         intermediate,
         num_groups: fields.count("mamba_n_groups")?,
-        num_heads: fields.count("mamba_n_heads")?,
-        head_size: fields.count("mamba_d_head")?,
+        num_heads,
+        head_size: state_head_size(fields, "mamba_d_head", intermediate, num_heads)?,
         state_size: fields.count("mamba_d_state")?,
         conv_kernel: fields.count("mamba_d_conv")?,
     })
@@ -197,7 +212,9 @@ fn mamba2(rank: &Rank<'_>) -> Result<ModelLayers, ModelConfigError> {
 pub(super) fn granite(rank: &Rank<'_>) -> Layers {
     let fields = rank.fields;
     let num_layers = fields.num_layers("layer_types")?;
-    let types = fields.texts_of_layers("layer_types", num_layers)?.ok_or(ModelConfigError::missing("layer_types"))?;
+    // As in the library, a file that names no kinds has states alone.
+    let alone = || (0..num_layers).map(|_| "mamba").collect();
+    let types: Vec<&str> = fields.texts_of_layers("layer_types", num_layers)?.unwrap_or_else(alone);
     let full = rank.full(Heads::of(fields)?);
     // Granite 4 has sizes without states, too: its smallest are dense.
     if types.iter().all(|kind| *kind == "attention") {
@@ -221,9 +238,9 @@ pub(super) fn lfm2(rank: &Rank<'_>) -> Layers {
     let are_full: Vec<bool> = match fields.texts_of_layers("layer_types", num_layers)? {
         Some(types) => types.into_iter().map(|kind| kind == "full_attention").collect(),
         None => {
-            let field = "full_attn_idxs";
-            let full = fields.numbers(field)?.ok_or(ModelConfigError::missing(field))?;
-            (0..u64::from(num_layers)).map(|layer| full.contains(&layer)).collect()
+            // As in the library, all of them where the file says neither.
+            let full = fields.numbers("full_attn_idxs")?;
+            (0..u64::from(num_layers)).map(|layer| full.as_ref().is_none_or(|full| full.contains(&layer))).collect()
         }
     };
     let width = fields.optional_count("conv_dim")?.map_or_else(|| fields.count("hidden_size"), Ok)?;
@@ -234,11 +251,12 @@ pub(super) fn lfm2(rank: &Rank<'_>) -> Layers {
 
 /// States of Zamba 2.
 pub(super) fn zamba2_sizes(fields: Fields<'_>) -> Result<Mamba2, ModelConfigError> {
+    let (intermediate, num_heads) = (expanded(fields, "mamba_expand")?, fields.count("n_mamba_heads")?);
     Ok(Mamba2 {
-        intermediate: expanded(fields, "mamba_expand")?,
+        intermediate,
         num_groups: fields.count("mamba_ngroups")?,
-        num_heads: fields.count("n_mamba_heads")?,
-        head_size: fields.count("mamba_headdim")?,
+        num_heads,
+        head_size: state_head_size(fields, "mamba_headdim", intermediate, num_heads)?,
         state_size: fields.count("mamba_d_state")?,
         conv_kernel: fields.count("mamba_d_conv")?,
     })
@@ -279,8 +297,9 @@ pub(super) fn mamba2_alone(rank: &Rank<'_>) -> Layers {
 
 /// States of Mamba-1 alone.
 pub(super) fn mamba1_sizes(fields: Fields<'_>) -> Result<Mamba1, ModelConfigError> {
+    let intermediate = fields.optional_count("intermediate_size")?.map(u64::from);
     Ok(Mamba1 {
-        intermediate: u64::from(fields.count("intermediate_size")?),
+        intermediate: intermediate.map_or_else(|| expanded(fields, "expand"), Ok)?,
         state_size: fields.count("state_size")?,
         conv_kernel: fields.count("conv_kernel")?,
     })

@@ -29,6 +29,7 @@ mod patterns;
 mod module_names;
 mod weight_formats;
 mod model_shape;
+mod model_config;
 #[cfg(test)]
 mod formats_tests;
 mod weight_parts;
@@ -37,10 +38,10 @@ pub mod drafters;
 pub mod catalogue;
 
 pub use catalogue::{Catalogue, CatalogueEntry, CatalogueError, FoundModel, UnknownModel, Variant};
-pub(crate) use config_file::add_defaults;
 pub use drafters::DrafterLayers;
 pub use error::ModelConfigError;
 pub use model::ModelKvCache;
+pub use model_config::ModelConfig;
 pub use settings::{AttentionBackend, ComputeCapability, Dtype, KvCacheDtype, ModelSettings, Quantization};
 pub use shape::ModelShape;
 pub use weights::{WeightBytes, WeightSharing};

@@ -3,8 +3,9 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::architectures::{Architecture, of_family};
+use super::architectures::Architecture;
 use super::config_file::ConfigFile;
+use super::defaults;
 use super::error::ModelConfigError;
 use super::kernels::BlockSizes;
 use super::layers::ModelLayers;
@@ -59,20 +60,18 @@ pub(super) fn open<'a>(
     file: &'a ConfigFile,
     settings: &ModelSettings,
 ) -> Result<(&'static Architecture, Rank<'a>), ModelConfigError> {
-    let name = name(file)?;
     if file.root().flag_or("is_encoder_decoder", false)? {
         return Err(ModelConfigError::EncoderDecoder);
     }
-    Ok((Architecture::find(&name)?, Rank::new(file, settings)?))
+    Ok((architecture(file)?, Rank::new(file, settings)?))
 }
 
-/// The class of a file.
-pub(super) fn name(file: &ConfigFile) -> Result<String, ModelConfigError> {
-    if let Some(name) = file.architecture()? {
-        return Ok(name);
-    }
-    let family = file.root().text("model_type")?.and_then(of_family);
-    family.map(String::from).ok_or(ModelConfigError::missing("architectures"))
+/// The class of a file, by its own name or by that of the family. It is known before any field is asked for.
+pub(super) fn architecture(file: &ConfigFile) -> Result<&'static Architecture, ModelConfigError> {
+    let (own, model_type) = (file.architecture()?, file.root().text("model_type")?);
+    let family = model_type.map(|family| defaults::class_of(family).unwrap_or(family));
+    let name = own.as_deref().or(family).ok_or(ModelConfigError::missing("architectures"))?;
+    Architecture::find(name, model_type)
 }
 
 /// Equal layers that follow each other as one entry.

@@ -1,8 +1,9 @@
 //! Attention of any heads, from those that were measured.
 //!
 //! Head counts that were not measured are carried from the nearest: the launch kept, the rest by what is computed (of
-//! prompts) or by the larger of what is read and what is computed (of decodes). So are windows that were not: within a
-//! window attention is that over all tokens, beyond it work grows with the window.
+//! prompts) or by the larger of what is read and what is computed (of decodes), and kept between what was measured with
+//! fewer heads and with more. So are windows that were not: within a window attention is that over all tokens, beyond it
+//! work grows with the window.
 
 use super::gpu::Gpu;
 use super::grid::TimeGrid;
@@ -38,6 +39,9 @@ pub struct FoundAttention {
     /// The kernels of the prompts' table.
     pub kernels: alloc::vec::Vec<alloc::string::String>,
 }
+
+/// Whether measured heads (query heads, key heads, elements) differ from others in one way alone.
+type IsBeside<'a> = &'a dyn Fn(&[u32; 3]) -> bool;
 
 impl HeadsOnRank {
     fn format(&self) -> &'static str {
@@ -83,6 +87,33 @@ impl HeadsOnRank {
         self.nearest(shapes, 0).map(|(place, distance)| (place, distance, self.span == 0))
     }
 
+    /// The places of measured heads on both sides of these: fewer and more query heads over as many of keys, else both in
+    /// the same proportion, else fewer and more of keys, else narrower and wider ones.
+    fn neighbours(&self, shapes: &[alloc::vec::Vec<u32>]) -> Option<(usize, usize)> {
+        let own = [self.num_heads, self.num_kv_heads, self.head_dim];
+        let is_group = |sizes: &[u32; 3]| {
+            sizes[2] == own[2] && u64::from(sizes[0]) * u64::from(own[1]) == u64::from(own[0]) * u64::from(sizes[1])
+        };
+        let differs_in =
+            |axis: usize| move |sizes: &[u32; 3]| (0..3).all(|other| other == axis || sizes[other] == own[other]);
+        let sides: [(IsBeside<'_>, usize); 4] =
+            [(&differs_in(0), 0), (&is_group, 0), (&differs_in(1), 1), (&differs_in(2), 2)];
+        let measured = || {
+            shapes.iter().enumerate().filter_map(|(place, sizes)| match *sizes.as_slice() {
+                [heads, kv_heads, head_dim, 0] => Some((place, [heads, kv_heads, head_dim])),
+                _ => None,
+            })
+        };
+        sides.iter().find_map(|(is_beside, axis)| {
+            let beside = || measured().filter(|(_, sizes)| is_beside(sizes));
+            let below =
+                beside().filter(|(_, sizes)| sizes[*axis] < own[*axis]).max_by_key(|(_, sizes)| sizes[*axis])?;
+            let above =
+                beside().filter(|(_, sizes)| sizes[*axis] > own[*axis]).min_by_key(|(_, sizes)| sizes[*axis])?;
+            Some((below.0, above.0))
+        })
+    }
+
     fn prompt<'a>(&self, pack: &'a Pack) -> Option<(Series, f64, &'a [alloc::string::String])> {
         let table = of_format(&pack.curves, self.format(), |table: &CurveTable| {
             (table.operator == Operator::PromptAttention, table.format.as_str())
@@ -93,10 +124,15 @@ impl HeadsOnRank {
         let sizes = table.shapes.get(place)?;
         let ratio = width(self.num_heads, self.head_dim) / width(*sizes.first()?, *sizes.get(2)?);
         let launch = series.times_us().first().copied().unwrap_or(0.0);
+        let sides = self.neighbours(&table.shapes).filter(|_| distance > 1e-9 && table.format == self.format());
+        let side = |place: usize| Series::of_row(&table.counts, table.time_us.get(place)?);
+        let sides = sides.and_then(|(below, above)| Some([side(below)?, side(above)?]));
         let span = if has_window { 0.0 } else { math::u32_to_f64(self.span) };
         let series = series.map(|tokens, time| {
+            let time = launch + math::max(time - launch, 0.0) * ratio;
+            let time = sides.as_ref().map_or(time, |sides| between(time, [sides[0].at(tokens), sides[1].at(tokens)]));
             let share = work(tokens, span) / work(tokens, 0.0);
-            launch + math::max(time - launch, 0.0) * ratio * share
+            math::min(launch, time) + math::max(time - launch, 0.0) * share
         });
         Some((series, distance, &table.kernels))
     }
@@ -116,7 +152,16 @@ impl HeadsOnRank {
             grid
         } else {
             let ratio = self.roofline_us(&pack.gpu) / site.roofline_us(&pack.gpu);
-            grid.map(|_, _, time| launch + math::max(time - launch, 0.0) * ratio)
+            let sides = self.neighbours(&table.shapes).filter(|_| site.is_fp8 == self.is_fp8);
+            let side =
+                |place: usize| TimeGrid::of_rows(&table.num_seqs, &table.context_tokens, table.time_us.get(place)?);
+            let sides = sides.and_then(|(below, above)| Some([side(below)?, side(above)?]));
+            grid.map(|num_seqs, context, time| {
+                let time = launch + math::max(time - launch, 0.0) * ratio;
+                let at = |side: &TimeGrid| side.at(math::f64_to_u32(num_seqs), math::f64_to_u32(context));
+                let sides = sides.as_ref().and_then(|[below, above]| Some([at(below)?, at(above)?]));
+                sides.map_or(time, |sides| between(time, sides))
+            })
         };
         let grid = if self.span > 0 { grid.up_to(self.span) } else { grid };
         Some((grid, distance))
@@ -129,6 +174,11 @@ impl HeadsOnRank {
         let compute = 4.0 * heads * head_dim / gpu.bf16_flops;
         math::max(compute, bytes / gpu.memory_bandwidth) * 1e6
     }
+}
+
+/// `time`, or the nearer of the two where it is not between them.
+fn between(time: f64, [one, other]: [f64; 2]) -> f64 {
+    math::max(math::min(time, math::max(one, other)), math::min(one, other))
 }
 
 /// The table in `format`, or in 16 bits.

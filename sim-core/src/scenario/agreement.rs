@@ -3,22 +3,24 @@
 use alloc::borrow::ToOwned as _;
 use alloc::string::{String, ToString as _};
 
+use super::same_model::check_same_model;
 use super::{Scenario, ScenarioError};
 use crate::config::flags::FlagError;
-use crate::models::catalogue::is_same_model;
+use crate::models::Catalogue;
 use crate::models::settings::Quantization;
 use crate::models::{Dtype, KvCacheDtype};
 use crate::operators::gpu_table;
 use crate::profile::Profile;
 
 /// Refuses the first flag that `profile` does not hold for.
-pub(super) fn check(scenario: &Scenario, profile: &Profile) -> Result<(), ScenarioError> {
+pub(super) fn check(scenario: &Scenario, profile: &Profile, catalogue: &Catalogue) -> Result<(), ScenarioError> {
     let (args, engine) = (scenario.model_args(), &profile.engine);
     let differs = |flag, given: String, profile: &str| {
         Err(ScenarioError::NotInProfile { flag, given, profile: profile.to_owned() })
     };
-    if let Some(model) = args.model.as_ref().filter(|model| !is_same_model(model, &profile.model.name)) {
-        return differs("model", model.clone(), &profile.model.name);
+    if let Some(Err(other)) = args.model.as_ref().map(|model| check_same_model(model, profile, catalogue)) {
+        let [given, own] = other.sides();
+        return differs("model", given, if own.is_empty() { &profile.model.name } else { &own });
     }
     let device = &profile.hardware.name;
     let is_device = |key: &String| gpu_table::find(key).is_some_and(|gpu| gpu.name == *device) || key == device;

@@ -133,12 +133,13 @@ impl Scenario {
         })
     }
 
-    /// Refuses flags that a whole-pass `profile` does not hold for. Not for composed profiles: their flags have acted.
+    /// Refuses flags that a whole-pass `profile` does not hold for. Not for composed profiles: their flags have acted. What
+    /// `--model` names is looked up in `catalogue`.
     ///
     /// # Errors
     /// [`ScenarioError::NotInProfile`], and [`ScenarioError::Flag`] for more than one data-parallel engine.
-    pub fn check_profile(&self, profile: &Profile) -> Result<(), ScenarioError> {
-        super::agreement::check(self, profile)
+    pub fn check_profile(&self, profile: &Profile, catalogue: &Catalogue) -> Result<(), ScenarioError> {
+        super::agreement::check(self, profile, catalogue)
     }
 
     /// The flags of which a profile is composed.

@@ -16,12 +16,12 @@ mod error;
 pub mod examples;
 mod flag_table;
 pub mod link;
-mod model_config;
 mod prepare;
 mod recognise;
 mod recognise_error;
 pub mod repeat;
 mod report_args;
+mod same_model;
 pub mod told;
 mod workload_args;
 
@@ -34,11 +34,11 @@ pub use dataset_kind::{check_dataset, dataset_flags};
 pub use dataset_name::DatasetName;
 pub use error::ScenarioError;
 pub use flag_table::{FLAGS, Flag, Form, Part};
-pub use model_config::{ModelConfig, ModelConfigError};
 pub use prepare::{Prepared, TextTokens, check_admission, prepare, step_time_model};
 pub use recognise::{Recognised, recognise};
 pub use recognise_error::RecogniseError;
 pub use report_args::ReportArgs;
+pub use same_model::{Doubt, OtherModel, check_same_config, check_same_model};
 pub use workload_args::WorkloadArgs;
 
 use crate::config::flags::{FlagEffect, FlagError, bench_serve_flag, positive, serve_flag, spec_of};

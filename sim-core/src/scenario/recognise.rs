@@ -13,8 +13,8 @@ use crate::operators::Pack;
 use crate::profile::Profile;
 use crate::workload::trace::{self, MAX_TRACE_BYTES, TraceKind};
 
-use super::model_config::ModelConfig;
 use super::recognise_error::RecogniseError;
+use crate::models::ModelConfig;
 
 /// What it is.
 #[derive(Debug, Clone, PartialEq)]

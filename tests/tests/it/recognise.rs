@@ -1,12 +1,13 @@
 //! What files and texts are taken for, by their content.
 
 use sim_core::metrics::json_measured::MeasuredResult;
+use sim_core::models::ModelConfig;
 use sim_core::profile::Profile;
-use sim_core::scenario::{ModelConfig, RecogniseError, Recognised, recognise};
+use sim_core::scenario::{RecogniseError, Recognised, recognise};
 use sim_core::workload::timed_trace::TimedTraceOptions;
 use sim_core::workload::trace::TraceKind;
 
-use crate::profile_fixture::{file, h100, h100_bytes};
+use crate::profile_fixture::{file, h100_bytes};
 
 #[track_caller]
 fn check(what: &str, bytes: &[u8], expect: &Recognised) {
@@ -130,44 +131,28 @@ fn a_config_is_read_with_the_fallbacks_of_vllm() {
     let plain = llama(&[]);
     assert_eq!(plain.head_dim, 128, "hidden_size / num_attention_heads");
     assert_eq!(llama(&[("\"vocab_size\"", "\"head_dim\": 64, \"vocab_size\"")]).head_dim, 64);
-    assert_eq!(llama(&[("num_key_value_heads", "num_kv_heads")]).num_key_value_heads, 8);
     assert_eq!(llama(&[("num_key_value_heads", "x")]).num_key_value_heads, 32, "as many as query heads");
-    assert_eq!(llama(&[("\"num_key_value_heads\": 8", "\"multi_query\": true")]).num_key_value_heads, 1, "Falcon");
     assert_eq!(llama(&[("torch_dtype", "dtype")]), plain);
-    assert_eq!(
-        llama(&[("\"vocab_size\"", "\"seq_length\": 2048, \"vocab_size\"")]).max_position_embeddings,
-        Some(2048)
-    );
+    assert_eq!(llama(&[("\"vocab_size\"", "\"seq_length\": 2048, \"vocab_size\"")]).max_position_embeddings, 2048);
     let command_r = llama(&[("\"vocab_size\"", "\"model_max_length\": 999999, \"vocab_size\"")]);
-    assert_eq!(command_r.max_position_embeddings, Some(999_999), "it wins even where it is larger");
+    assert_eq!(command_r.max_position_embeddings, 999_999, "it wins even where it is larger");
     let nested = llama(&[("\"hidden_size\"", "\"text_config\": {\"hidden_size\""), ("131072}", "131072}}")]);
     assert_eq!(nested, plain);
 }
 
 #[test]
-fn differences_name_what_step_times_depend_on() {
-    let model = h100().model;
-    assert_eq!(llama(&[]).differences(&model), []);
-    assert_eq!(llama(&[("131072", "4096")]).differences(&model), [], "a length costs nothing");
-    let text = |text: &str| text.to_owned();
-    assert_eq!(
-        llama(&[("\"num_hidden_layers\": 32", "\"num_hidden_layers\": 16"), ("bfloat16", "float16")])
-            .differences(&model),
-        [("num_hidden_layers", text("16"), text("32")), ("dtype", text("float16"), text("bfloat16"))]
-    );
-    let experts = llama(&[("\"vocab_size\"", "\"num_local_experts\": 8, \"kv_lora_rank\": 512, \"vocab_size\"")]);
-    let fields: Vec<&str> = experts.differences(&model).iter().map(|difference| difference.0).collect();
-    assert_eq!(fields, ["num_experts", "kv_lora_rank"]);
-}
-
-#[test]
 fn faults_of_a_config_name_the_field() {
+    let llama = |rest: &str| format!(r#"{{"architectures": ["LlamaForCausalLM"]{rest}}}"#);
     for (json, expect) in [
-        (r#"{"hidden_size": 1}"#, "num_attention_heads is absent"),
-        (r#"{"num_attention_heads": -1}"#, "num_attention_heads is -1; it must be a whole number from 1 to 67108864"),
-        (r#"{"num_attention_heads": {}}"#, "num_attention_heads is an object"),
-        ("[]", "config.json: found an array; it must be an object"),
-        ("{", "the text ends within an object"),
+        (r#"{"hidden_size": 1}"#.to_owned(), "architectures is absent"),
+        (llama(""), "num_attention_heads is absent"),
+        (
+            llama(r#", "num_attention_heads": -1"#),
+            "num_attention_heads is -1; it must be a whole number from 0 to 67108864",
+        ),
+        (llama(r#", "num_attention_heads": {}"#), "num_attention_heads is an object"),
+        ("[]".to_owned(), "config.json: found an array; it must be an object"),
+        ("{".to_owned(), "the text ends within an object"),
     ] {
         let error = ModelConfig::from_json(json.as_bytes()).expect_err("refused").to_string();
         assert!(error.contains(expect), "{error}\ndoes not say\n{expect}");

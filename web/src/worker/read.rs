@@ -2,8 +2,9 @@
 
 use sim_core::math;
 use sim_core::metrics::json_measured::MeasuredResult;
+use sim_core::models::ModelConfig;
 use sim_core::profile::Profile;
-use sim_core::scenario::{ModelConfig, Recognised, Scenario, recognise};
+use sim_core::scenario::{Recognised, Scenario, recognise};
 use sim_core::simulation_result::DeviceTime;
 use sim_core::time::SimTime;
 use sim_core::workload::dataset::Sample;

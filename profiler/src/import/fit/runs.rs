@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use sim_core::metrics::bench_outputs::{BenchOutputs as _, RecordedOutputs};
 use sim_core::metrics::bench_serve::LatencyMetric;
 use sim_core::metrics::digest::digest;
 use sim_core::metrics::recorder::{PassRecord, RequestRecord};
 use sim_core::profile::Profile;
 use sim_core::scenario::repeat::unshared;
-use sim_core::scenario::{Scenario, step_time_model};
+use sim_core::scenario::{OtherModel, Scenario, check_same_model, step_time_model};
 use sim_core::simulation_result::SimulationResult;
 use sim_core::simulator::{SimulationOptions, simulate};
 use sim_core::time::SimTime;
@@ -19,6 +19,7 @@ use super::terms::Term;
 use crate::import::memory;
 use crate::import::version::Version;
 use crate::measure::outliers::quantile;
+use crate::simulate::library::catalogue;
 
 /// A latency of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,15 +181,22 @@ impl Compared {
 }
 
 impl Run {
-    /// Refuses a profile of another model. An instruction-tuned model has the shapes of its base model.
+    /// Refuses a profile of another model: of another class, other sizes or another number format.
     ///
     /// # Errors
-    /// If the names do not begin alike.
+    /// If it is another, or nobody knows what the run's name means.
+    #[expect(clippy::print_stderr, reason = "what only the server's flags could tell is told")]
     pub(crate) fn check_model(&self, profile: &Profile) -> Result<()> {
-        let (own, its) = (&profile.model.name, &self.model);
-        let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_lowercase();
-        let is_same = last(its).starts_with(&last(own)) || last(own).starts_with(&last(its));
-        ensure!(is_same, "{}: measured with model {its}; the profile is of {own}", self.name);
+        match check_same_model(&self.model, profile, &catalogue()?) {
+            Ok(None) => {}
+            Ok(Some(doubt)) => eprintln!("note: {}: {doubt}", self.name),
+            Err(error @ OtherModel::Unknown { .. }) => bail!(
+                "{}: measured with {error}. If that is the profile's model, say so: --model-name {}",
+                self.name,
+                profile.model.name
+            ),
+            Err(error) => bail!("{}: measured with {error}", self.name),
+        }
         Ok(())
     }
 

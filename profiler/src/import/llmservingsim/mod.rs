@@ -14,6 +14,7 @@ mod tables;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use sim_core::models::ModelConfig as CoreConfig;
 use sim_core::operators::gpu_table;
 use sim_core::profile::schema::{Engine, Source};
 
@@ -117,6 +118,7 @@ pub(crate) fn inflate(bytes: &[u8], limit: usize) -> Result<Vec<u8>> {
 /// See [`Folder::import`].
 pub(crate) fn import(meta: &Meta, files: Files<'_>, config: &[u8], ranks: &Ranks<'_>) -> Result<DerivedParts> {
     let tp = ranks.tensor_parallel_size.max(1);
+    let note_on_defaults = CoreConfig::note_on_defaults(config)?;
     let config = ModelConfig::from_json(config, &meta.model)?;
     if config.experts.is_some() {
         bail!("config.json: a mixture of experts; the folder's layers are those of a dense model");
@@ -165,6 +167,7 @@ pub(crate) fn import(meta: &Meta, files: Files<'_>, config: &[u8], ranks: &Ranks
         url: "https://github.com/casys-kaist/LLMServingSim".to_owned(),
     }];
     let mut notes = notes(meta, &tables);
+    notes.extend(note_on_defaults);
     if let Some(reduced) = reduced {
         notes.push(reduced.note(tp));
         sources.push(reduced.source);

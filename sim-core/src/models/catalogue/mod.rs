@@ -80,10 +80,17 @@ impl fmt::Display for CatalogueError {
 
 impl core::error::Error for CatalogueError {}
 
-/// Whether two names are of models with the same shape, however they were tuned and quantised.
+/// Whether two names are of one model with one quantisation, wherever it lies and however it was tuned.
 #[must_use]
-pub fn is_same_model(one: &str, other: &str) -> bool {
-    Name::parse(one).words == Name::parse(other).words
+pub fn is_same_name(one: &str, other: &str) -> bool {
+    let [one, other] = [one, other].map(Name::parse);
+    !one.words.is_empty() && one.words == other.words && one.variant == other.variant && one.refused == other.refused
+}
+
+/// What a name says of how the weights are quantised.
+#[must_use]
+pub fn variant(name: &str) -> Option<Variant> {
+    Name::parse(name).variant
 }
 
 impl CatalogueEntry {

@@ -106,7 +106,8 @@ impl Name {
                 self.refused = Some("vLLM does not take weights of this kind");
             }
             "4bit" | "8bit" | "3bit" | "6bit" if self.variant.is_none() => {
-                self.refused = self.refused.or(Some("it says how many bits, not by which method: awq, gptq or w4a16"));
+                self.refused =
+                    self.refused.or(Some("it says how many bits, not by which method; its config.json does"));
             }
             "block" if self.variant == Some(Variant::Fp8) => self.variant = Some(Variant::Fp8Block),
             // What follows a quantisation and changes nothing of its size.
