@@ -55,6 +55,8 @@ fn scripts() {
         "cat > run.sh <<'EOF'\nvllm serve Qwen/Qwen3-8B --max-num-seqs 8\nEOF\nbash run.sh",
         "#!/bin/bash\n#SBATCH --gres=gpu:8\nsrun --nodes 1 vllm serve Qwen/Qwen3-8B --max-num-seqs 8",
         "ssh gpu-1 \"vllm serve Qwen/Qwen3-8B --max-num-seqs 8\"",
+        "cmd /c \"vllm serve Qwen/Qwen3-8B --max-num-seqs 8\"",
+        "vllm serve Qwen/Qwen3-8B --max-num-seqs 8 &\nvllm serve Qwen/Qwen3-8B --max-num-seqs 8 &",
         "tmux new -d -s vllm 'vllm serve Qwen/Qwen3-8B --max-num-seqs 8'",
         "MODEL ?= Qwen/Qwen3-8B\nSEQS := 8\nserve:\n\t@vllm serve $(MODEL) --max-num-seqs $(SEQS)\n",
         "model := \"Qwen/Qwen3-8B\"\nserve:\n    vllm serve {{model}} --max-num-seqs 8\n",
@@ -105,6 +107,9 @@ fn containers() {
         "jobs:\n  bench:\n    steps:\n    - run: pip install vllm\n    - run: |\n        vllm serve Qwen/Qwen3-8B \
          --max-num-seqs 8 &\n",
         "web: vllm serve Qwen/Qwen3-8B --max-num-seqs 8\n",
+        "image: vllm/vllm-openai:v0.11\nargs: [serve, Qwen/Qwen3-8B, --max-num-seqs, \"8\"]\n",
+        "image: \"{{ .Values.image }}\"\nargs: [\"serve\", \"Qwen/Qwen3-8B\", \"--max-num-seqs\", \"8\"]\n",
+        "{\"Cmd\": [\"--model\", \"Qwen/Qwen3-8B\", \"--max-num-seqs\", \"8\"], \"Image\": \"vllm/vllm-openai\"}",
     ]);
 }
 
@@ -164,7 +169,8 @@ fn what_is_to_be_filled_in_is_named_and_the_rest_is_taken() {
 }
 
 /// Texts that are about vLLM and call nothing that is read, with a part of what is said of each.
-const SAID: [(&str, &str); 13] = [
+const SAID: [(&str, &str); 14] = [
+    ("INFO [api_server.py:1] vllm args: Namespace(model='m', max_num_seqs=8)", "a log of vLLM's is not read"),
     ("vLLM: non-default args: {'max_num_seqs': 8}", "a log of vLLM's is not read"),
     ("from vllm import LLM\nllm = LLM(model=\"m\", max_num_seqs=8)", "arguments of vLLM in Python are not read"),
     ("args = AsyncEngineArgs(model='m')  # vllm", "arguments of vLLM in Python are not read"),

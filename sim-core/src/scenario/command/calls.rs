@@ -26,6 +26,12 @@ const STARTERS: [&str; 57] = [
     "timeout", "tmux", "torchrun", "uv", "uvx", "while", "xargs", "RUN", "wsl",
 ];
 
+/// Programs that are given a shell's line as one word.
+#[rustfmt::skip]
+const TAKES_A_LINE: [&str; 12] = [
+    "cmd", "cmd.exe", "concurrently", "eval", "parallel", "powershell", "pwsh", "screen", "ssh", "su", "tmux", "watch",
+];
+
 /// Options of `docker run` and `apptainer run` without a value.
 const DOCKER_SWITCHES: [&str; 19] = [
     "--cleanenv",
@@ -74,7 +80,7 @@ pub(super) fn of_line(words: &[String]) -> Option<Call> {
     {
         return Some(call);
     }
-    if matches!(base(first), "tmux" | "ssh" | "screen" | "eval" | "su" | "watch" | "parallel" | "concurrently")
+    if TAKES_A_LINE.contains(&base(first))
         && let Some(line) = words.iter().find(|word| word.contains(char::is_whitespace) && word.contains("vllm"))
     {
         return Some(Call::Script(line.clone()));
@@ -106,10 +112,14 @@ pub(super) fn of_container(words: &[String], image: Option<&str>) -> Option<Call
     if let Some((_, call)) = find(words) {
         return Some(call);
     }
+    // What stands behind `vllm`, the image's own entry point.
+    let words = if words.first()? == "serve" { words.get(1..)? } else { words };
     let begins_with_flag = words.first()?.starts_with('-');
     let is_vllms = match image {
         Some(image) if is_vllm_image(image) => begins_with_flag || begins_with_model(words),
-        Some(_) => begins_with_flag && words.iter().any(|word| is_flag_of_vllm_alone(word)),
+        Some(_) => {
+            (begins_with_flag || begins_with_model(words)) && words.iter().any(|word| is_flag_of_vllm_alone(word))
+        }
         // Arguments without an image may be anybody's.
         None => begins_with_flag && words.iter().any(|word| is_flag_of_vllm(word)),
     };
@@ -123,8 +133,10 @@ pub(super) fn is_vllm_image(image: &str) -> bool {
 
 /// Whether a model and flags follow, as the arguments of an image that runs `vllm serve`.
 fn begins_with_model(words: &[String]) -> bool {
-    let is_name = |word: &String| word.contains('/') && !word.starts_with(['/', '.', '~']);
-    words.first().is_some_and(is_name) && words.get(1).is_none_or(|word| word.starts_with('-'))
+    let Some((first, rest)) = words.split_first() else { return false };
+    let is_program = first.starts_with(['/', '.', '~']) || first.ends_with(".sh") || first.ends_with(".py");
+    let is_known = first.contains('/') || rest.iter().any(|word| is_flag_of_vllm(word));
+    !is_program && is_known && rest.first().is_none_or(|word| word.starts_with('-'))
 }
 
 /// Whether a flag is hardly of another server than vLLM; `--port` is of all.

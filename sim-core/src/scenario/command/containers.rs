@@ -15,7 +15,7 @@ use super::yaml::Node;
 use super::{Program, shell};
 
 /// Keys whose words make up a command, in the order in which a container puts them together.
-const PARTS: [&str; 3] = ["entrypoint", "command", "args"];
+const PARTS: [&str; 5] = ["entrypoint", "Entrypoint", "command", "Cmd", "args"];
 
 /// Keys whose maps have flags as keys.
 const CONFIGS: [&str; 3] = ["vllmConfig", "engine_kwargs", "engineKwargs"];
@@ -88,7 +88,7 @@ fn collect(node: &Node, found: &mut Vec<Start>) {
 /// The variables of a container: `environment` of compose, `env` of Kubernetes.
 fn variables_of(node: &Node) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
-    for block in ["environment", "env"].iter().filter_map(|key| node.get(key)) {
+    for block in ["environment", "env", "Env"].iter().filter_map(|key| node.get(key)) {
         match block {
             Node::Map(entries) => {
                 found
@@ -116,7 +116,7 @@ fn model_beside(node: &Node) -> Option<&str> {
 
 /// The image that a map names.
 fn image_of(node: &Node) -> Option<&str> {
-    match node.get("image") {
+    match node.get("image").or_else(|| node.get("Image")) {
         Some(Node::Text(image)) => Some(image),
         Some(image @ Node::Map(_)) => image.get("repository").and_then(Node::text),
         _ => node.get("repository").and_then(Node::text),

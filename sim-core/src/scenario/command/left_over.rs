@@ -193,7 +193,10 @@ pub(super) fn in_other_words(text: &str) -> Option<LeftOver> {
         if ["subprocess.", "Popen(", "os.system("].iter().any(|call| line.contains(call)) && line.contains("vllm") {
             return Some(LeftOver::new(line, STARTED));
         }
-        if line.contains("non-default args: {") || line.contains("Initializing a V1 LLM engine") {
+        if line.contains("non-default args: {")
+            || line.contains(" args: Namespace(")
+            || line.contains("Initializing a V1 LLM engine")
+        {
             return Some(LeftOver::new(line, LOG));
         }
     }

@@ -139,10 +139,11 @@ pub fn read(text: &str, before: &Scenario) -> Result<ReadCommand, CommandError> 
     let Found { calls, left_over } = programs::find(text)?;
     let mut read = ReadCommand { left_over, ..ReadCommand::default() };
     for (place, (program, arguments)) in calls.iter().enumerate() {
-        if calls.iter().skip(place + 1).any(|(later, _)| later == program) {
-            read.left_over.push(LeftOver::earlier_call(*program, arguments));
-        } else {
+        let mut later = calls.iter().skip(place + 1).filter(|(later, _)| later == program).peekable();
+        if later.peek().is_none() {
             read.take_program(*program, arguments);
+        } else if later.all(|(_, later)| later != arguments) {
+            read.left_over.push(LeftOver::earlier_call(*program, arguments));
         }
     }
     read.put_on_top_of(before);
