@@ -92,7 +92,7 @@ fn check_both(name: &str, flags: &[&str]) {
 
 #[test]
 fn what_was_simulated_is_met() {
-    check_both("default", &["--dataset-name", "azure", "--num-prompts", "60"]);
+    check_both("default", &[]);
     let lengths = ["--random-input-len", "600", "--random-output-len", "60", "--num-prompts", "40"];
     let ramp = ["--ramp-up-strategy", "linear", "--ramp-up-start-rps", "1", "--ramp-up-end-rps", "10"];
     check_both("ramp", &[&lengths[..], &ramp].concat());

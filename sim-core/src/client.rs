@@ -132,3 +132,12 @@ impl Turns {
         self.num_clients > workload.earlier.len()
     }
 }
+
+/// Requests that reach the engine as a script says: see [`Traffic::QueriesPerIter`].
+#[derive(Debug)]
+pub(crate) struct Script<'a> {
+    pub(crate) queries_per_iter: &'a [u32],
+    pub(crate) join_order: &'a [RequestId],
+    pub(crate) aborts: &'a [(u32, RequestId)],
+    pub(crate) num_added: u32,
+}

@@ -1,8 +1,10 @@
-//! The device: one pass at a time in each stage of the pipeline.
+//! The device: one pass at a time in each stage of the pipeline, and what is known of a pass under way.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::metrics::recorder::PassRecord;
+use crate::sched::output::SchedulerOutput;
 use crate::time::{SimDuration, SimTime};
 
 /// The pipeline's stages, each with one pass at a time. The layers are spread evenly, so each stage takes an equal
@@ -31,5 +33,37 @@ impl Device {
             *free = time;
         }
         (start_time, time)
+    }
+}
+
+/// A pass under way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InFlight {
+    pub(crate) end_time: SimTime,
+    /// Index of its record; `None` for a pass without tokens.
+    pub(crate) record: Option<u32>,
+}
+
+/// The record of a pass that was issued; what comes of it is not known yet.
+pub(crate) fn record(
+    output: &SchedulerOutput,
+    schedule_time: SimTime,
+    start_time: SimTime,
+    end_time: SimTime,
+) -> PassRecord {
+    PassRecord {
+        schedule_time,
+        start_time,
+        end_time,
+        output_time: end_time,
+        delivery_time: end_time,
+        num_tokens: output.batch.num_tokens(),
+        num_prefill_tokens: output.batch.num_prefill_tokens(),
+        num_draft_tokens: output.batch.num_draft_tokens(),
+        num_reqs: output.batch.num_reqs(),
+        num_outputs: 0,
+        num_running_reqs: output.num_running_reqs,
+        num_waiting_reqs: output.num_waiting_reqs,
+        num_free_blocks: output.num_free_blocks,
     }
 }

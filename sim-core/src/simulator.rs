@@ -7,11 +7,11 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use crate::client::{Client, Turns};
+use crate::client::{Client, Script, Turns};
 use crate::config::EngineConfig;
-use crate::device::Device;
+use crate::device::{Device, InFlight, record};
 use crate::engine_core::EngineCore;
-use crate::metrics::recorder::{PassRecord, Recorder};
+use crate::metrics::recorder::Recorder;
 use crate::profile::step_time::{Evidence, StepTimeModel};
 use crate::request::RequestId;
 use crate::sched::scheduler::SchedulerStats;
@@ -80,22 +80,6 @@ pub struct Simulation<'a> {
 struct Before {
     stats: SchedulerStats,
     num_evictions: u64,
-}
-
-#[derive(Debug)]
-struct Script<'a> {
-    queries_per_iter: &'a [u32],
-    join_order: &'a [RequestId],
-    aborts: &'a [(u32, RequestId)],
-    num_added: u32,
-}
-
-/// A pass under way.
-#[derive(Debug, Clone, Copy)]
-struct InFlight {
-    end_time: SimTime,
-    /// Index of its record; `None` for a pass without tokens.
-    record: Option<u32>,
 }
 
 impl<'a> Simulation<'a> {
@@ -308,7 +292,7 @@ impl<'a> Simulation<'a> {
             if prediction.evidence == Evidence::Measured {
                 device_time.measured += prediction.duration;
             }
-            let record = recorder.issued(PassRecord::issued(output, schedule_time, start_time, end_time));
+            let record = recorder.issued(record(output, schedule_time, start_time, end_time));
             for admission in &output.new_reqs {
                 recorder.admitted(admission.id, record, admission.num_cached_tokens);
             }

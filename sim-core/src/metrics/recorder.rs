@@ -9,7 +9,6 @@ use alloc::vec::Vec;
 use crate::math;
 use crate::request::{NewTokens, RequestId, Verification};
 use crate::request_set::RequestSet;
-use crate::sched::output::SchedulerOutput;
 use crate::time::{SimDuration, SimTime};
 
 /// One forward pass that computed at least one token.
@@ -41,32 +40,6 @@ pub struct PassRecord {
     pub num_waiting_reqs: u32,
     /// Free KV blocks after scheduling; cached but unused blocks are free.
     pub num_free_blocks: u32,
-}
-
-impl PassRecord {
-    /// A pass that was decided and issued; what comes of it is not known yet.
-    pub(crate) fn issued(
-        output: &SchedulerOutput,
-        schedule_time: SimTime,
-        start_time: SimTime,
-        end_time: SimTime,
-    ) -> Self {
-        Self {
-            schedule_time,
-            start_time,
-            end_time,
-            output_time: end_time,
-            delivery_time: end_time,
-            num_tokens: output.batch.num_tokens(),
-            num_prefill_tokens: output.batch.num_prefill_tokens(),
-            num_draft_tokens: output.batch.num_draft_tokens(),
-            num_reqs: output.batch.num_reqs(),
-            num_outputs: 0,
-            num_running_reqs: output.num_running_reqs,
-            num_waiting_reqs: output.num_waiting_reqs,
-            num_free_blocks: output.num_free_blocks,
-        }
-    }
 }
 
 /// One request's life. Instants are indices into [`Recording::passes`].

@@ -117,6 +117,28 @@ fn every_key_of_the_traffic_is_read() {
 }
 
 #[test]
+fn an_old_file_of_ours_has_its_ramp_up_and_its_version() {
+    let result: Value =
+        serde_json::from_slice(&crate::profile_fixture::file("data/results/ramp_up.json")).expect("JSON");
+    check(
+        result.clone(),
+        "",
+        &[
+            "600/60 600/60",
+            "vllm-version=0.32.0 num-prompts=40 ramp-up-strategy=linear ramp-up-start-rps=1 ramp-up-end-rps=10",
+            "taken as --dataset-name random with 600 prompt and 60 output tokens",
+        ],
+    );
+    // Its times are those of seed 0: with another the last answer would not have come at its end.
+    check(
+        result.clone(),
+        "--seed 1",
+        &["refused: with the file's latencies the last answer would have come after 8.0 s"],
+    );
+    check(result, "--ramp-up-end-rps 20", &["refused: --ramp-up-end-rps 20 was given, and the file states 10"]);
+}
+
+#[test]
 fn what_the_file_does_not_say_is_asked_for_by_name() {
     let random = [("total_input_tokens", json!(2399)), ("total_output_tokens", json!(241))];
     check(

@@ -74,7 +74,7 @@ fn drawn(draw: &mut Draw) -> (Scenario, Option<Vec<u8>>) {
     engine(draw, &mut flags);
     let given = flags.iter().map(|(flag, value)| (*flag, Some(value.as_str()).filter(|value| !value.is_empty())));
     let scenario = Scenario::from_flags(given).unwrap_or_else(|error| panic!("{flags:?}: {error}"));
-    (scenario, path.map(|path| file(path)))
+    (scenario, path.map(file))
 }
 
 fn lengths(draw: &mut Draw, dataset: &str, flags: &mut Vec<(&str, String)>) -> Option<&'static str> {

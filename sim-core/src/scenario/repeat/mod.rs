@@ -208,7 +208,8 @@ impl<'a> Stated<'a> {
         };
         let (total_input_tokens, total_output_tokens) = (total("total_input_tokens")?, total("total_output_tokens")?);
         let num_requests = self.num_requests;
-        let equal = |total: u64| Some(total / num_requests).filter(|&each| each > 0 && total % num_requests == 0);
+        let equal =
+            |total: u64| Some(total / num_requests).filter(|&each| each > 0 && total.is_multiple_of(num_requests));
         let (Some(input), Some(output)) = (equal(total_input_tokens), equal(total_output_tokens)) else {
             return Err(RepeatError::NoLengths { num_requests, total_input_tokens, total_output_tokens });
         };
