@@ -90,6 +90,8 @@ pub(crate) struct MeasuredRun {
     pub(crate) is_simulated: bool,
     /// What was concluded instead of read: sentences.
     pub(crate) notes: Vec<String>,
+    /// The model that the file names; empty if none.
+    pub(crate) model: String,
 }
 
 records! {
@@ -99,5 +101,5 @@ records! {
     }
     GanttWindow { range, end, passes, requests, num_hidden }
     PassBar { start, end, num_tokens, num_prefill_tokens, num_draft_tokens, num_reqs }
-    MeasuredRun { file, title, completed, failed, settings, totals, metrics, is_simulated, notes }
+    MeasuredRun { file, title, completed, failed, settings, totals, metrics, is_simulated, notes, model }
 }

@@ -51,7 +51,7 @@ fn the_same_model_passes_whatever_it_is_called() {
             ("meta-llama/Llama-3.1-8B-Instruct", ""),
             ("meta-llama/Meta-Llama-3.1-8B-Instruct", ""),
             ("/models/Llama-3.1-8B-Instruct", ""),
-            ("/root/.cache/huggingface/hub/models--meta-llama--Llama-3.1-8B/snapshots/d04e592bb4f6", ""),
+            ("~/.cache/huggingface/hub/models--meta-llama--Llama-3.1-8B/snapshots/d04e592bb4f6", ""),
             ("unsloth/llama3.1-8b", ""),
             ("NousResearch/Meta-Llama-3.1-8B-bf16", ""),
         ],

@@ -36,6 +36,7 @@ pub(crate) fn measured_run(result: &MeasuredResult, name: &str) -> MeasuredRun {
         metrics,
         is_simulated: result.is_simulated,
         notes: result.notes.clone(),
+        model: text("model_id").unwrap_or_default().to_owned(),
     }
 }
 

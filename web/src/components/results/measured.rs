@@ -1,12 +1,14 @@
 //! A measurement beside the prediction: the error of each statistic.
 
 use leptos::prelude::*;
+use sim_core::scenario::check_same_model;
 
 use super::compare::DeltaTable;
 use super::compare_data::{Judgement, Setting, latencies, median_error, settings};
 use super::parts::Shown;
 use crate::detail::MeasuredRun;
 use crate::format::{grouped, percent};
+use crate::making::catalogue;
 use crate::state::{AppState, Run};
 
 /// The card, if a measurement was dropped.
@@ -36,13 +38,26 @@ pub(crate) fn MeasuredCard(
                     {move || {
                         shown.get();
                         state.measured.with(|measured| state.current.with(|run| {
-                            Some(against(measured.as_deref()?, run.as_ref()?))
+                            let measured = measured.as_deref()?;
+                            Some((other_model(&measured.model, state), against(measured, run.as_ref()?)))
                         }))
                     }}
                 </div>
             </section>
         </Show>
     }
+}
+
+/// That the file was measured with another model than the profile's, or what only the server's flags could tell. Nothing
+/// while the list of models is not there.
+fn other_model(model: &str, state: AppState) -> impl IntoView + use<> {
+    let told = catalogue().filter(|_| !model.is_empty()).and_then(|catalogue| {
+        match check_same_model(model, &state.profile.get()?.profile, &catalogue) {
+            Ok(doubt) => doubt.map(|doubt| doubt.to_string()),
+            Err(other) => Some(format!("Measured with {other}.")),
+        }
+    });
+    told.map(|told| view! { <p class="notice notice-warn" data-testid="measured-model">{told}</p> })
 }
 
 fn against(measured: &MeasuredRun, run: &Run) -> impl IntoView + use<> {
