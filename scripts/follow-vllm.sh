@@ -76,7 +76,7 @@ text = (site / metadata / "METADATA").read_text(encoding="utf-8")
 PYTHON
     rm -rf "$partial/wheel"
     # Scripts name the folder they were installed to. sed writes new files, so those of .venv-vllm stay as they are.
-    grep -rlIF "$base" "$partial/bin" "$partial/pyvenv.cfg" | while read -r file; do
+    { grep -rlIF "$base" "$partial/bin" "$partial/pyvenv.cfg" || true; } | while read -r file; do
         [[ -L $file ]] || sed -i "s|$base|$venv|g" "$file"
     done
     mv "$partial" "$venv"
