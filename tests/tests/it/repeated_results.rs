@@ -161,6 +161,20 @@ fn what_the_file_does_not_say_is_asked_for_by_name() {
         &["refused: total_output_tokens is 240 in the file and 200 by the workload"],
     );
     check(plain(), "--random-input-len 600 --random-output-len 60", &[AT_ONCE, "before; num-prompts=4"]);
+    // Answers of a real server end where the model does; ours do not.
+    let ended = || with(plain(), &[("total_output_tokens", json!(241))]);
+    check(
+        ended(),
+        "",
+        &["600/60 600/60 600/60 600/61 at", "taken as prompts of 600 tokens that share none, and 60 or 61"],
+    );
+    check(with(ended(), &[("backend", json!("simulated"))]), "", &["refused: the file does not say the lengths"]);
+    let metadata = [("input_len", json!("600")), ("output_len", json!("500"))];
+    check(
+        with(ended(), &metadata),
+        "",
+        &["The metadata's dataset was not used: total_output_tokens is 241 in the file and 2000 by", "60 or 61"],
+    );
     check(plain(), "--dataset-name azure", &["refused: the requests are of --dataset-name azure: give its file with"]);
     check(with(plain(), &[("total_input_tokens", json!("absent"))]), "", &["refused: total_input_tokens is absent"]);
 }

@@ -183,6 +183,13 @@ impl Merged {
         self.scenario.given().any(|(flag, _)| is_of_dataset(flag))
     }
 
+    /// Takes back what says so.
+    pub(super) fn forget_dataset(&mut self) {
+        for flag in FLAGS.iter().filter(|flag| is_of_dataset(flag)) {
+            self.scenario.unset(flag.name);
+        }
+    }
+
     /// Whether one that was given does.
     pub(super) fn was_given_dataset(&self) -> bool {
         FLAGS.iter().any(|flag| self.given.contains(flag.name) && is_of_dataset(flag))

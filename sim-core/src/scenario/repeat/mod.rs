@@ -91,11 +91,15 @@ impl<'a> Stated<'a> {
                 }
                 sampled => sampled?,
             },
-            None if self.merged.has_dataset() => self.sampled(file, counter)?,
-            None => {
-                self.assume_equal_lengths()?;
-                self.sampled(file, counter)?
-            }
+            None if self.merged.has_dataset() => match self.sampled(file, counter) {
+                Err(error) if !self.merged.was_given_dataset() => {
+                    self.merged.notes.push(alloc::format!("The metadata's dataset was not used: {error}"));
+                    self.merged.forget_dataset();
+                    self.assumed(file, counter)?
+                }
+                sampled => sampled?,
+            },
+            None => self.assumed(file, counter)?,
         };
         workload.send_before(&self.merged.scenario.workload().earlier())?;
         Ok(Repetition { scenario: self.merged.scenario, workload, notes: self.merged.notes })
@@ -199,8 +203,9 @@ impl<'a> Stated<'a> {
         }
     }
 
-    /// Where nothing says more, and only where the totals allow it.
-    fn assume_equal_lengths(&mut self) -> Result<(), RepeatError> {
+    /// Equal lengths, where nothing says more and only where the totals allow it. A server ends answers where the model
+    /// does, so that of a measured run only the prompts need to be equal.
+    fn assumed(&mut self, file: Option<&[u8]>, counter: Option<TextTokens<'_>>) -> Result<Workload, RepeatError> {
         const NEED: &str = "given, as every result has it";
         let total = |key: &'static str| match held::total(self.result, key)? {
             Some(total) => Ok(total),
@@ -210,16 +215,40 @@ impl<'a> Stated<'a> {
         let num_requests = self.num_requests;
         let equal =
             |total: u64| Some(total / num_requests).filter(|&each| each > 0 && total.is_multiple_of(num_requests));
-        let (Some(input), Some(output)) = (equal(total_input_tokens), equal(total_output_tokens)) else {
-            return Err(RepeatError::NoLengths { num_requests, total_input_tokens, total_output_tokens });
-        };
-        self.merged.scenario.set("random-input-len", Some(&input.to_string()))?;
-        self.merged.scenario.set("random-output-len", Some(&output.to_string()))?;
+        let has_answers = !self.result.is_simulated && total_output_tokens >= num_requests;
+        match (equal(total_input_tokens), equal(total_output_tokens)) {
+            (Some(input), Some(output)) => {
+                self.merged.scenario.set("random-input-len", Some(&input.to_string()))?;
+                self.merged.scenario.set("random-output-len", Some(&output.to_string()))?;
+                self.merged.notes.push(alloc::format!(
+                    "The file does not say its dataset: taken as --dataset-name random with {input} prompt and {output} \
+                     output tokens for each request, which its totals allow"
+                ));
+                self.sampled(file, counter)
+            }
+            (Some(input), None) if has_answers => self.of_mean_outputs(input, total_output_tokens),
+            _ => Err(RepeatError::NoLengths { num_requests, total_input_tokens, total_output_tokens }),
+        }
+    }
+
+    /// Prompts of `input` tokens, and answers that differ by one token at most.
+    fn of_mean_outputs(&mut self, input: u64, total_output_tokens: u64) -> Result<Workload, RepeatError> {
+        let short = |length: u64| u32::try_from(length).unwrap_or(u32::MAX);
+        let before = |request: u64| total_output_tokens.saturating_mul(request) / self.num_requests;
+        let lengths: Vec<(u32, u32)> = (0..self.num_requests)
+            .map(|request| (short(input), short(before(request + 1) - before(request))))
+            .collect();
+        let mean = total_output_tokens / self.num_requests;
         self.merged.notes.push(alloc::format!(
-            "The file does not say its dataset: taken as --dataset-name random with {input} prompt and {output} output \
-             tokens for each request, which its totals allow"
+            "The file does not say its dataset, and its answers ended at different lengths: taken as prompts of {input} \
+             tokens that share none, and {mean} or {} output tokens for each; a file saved with --save-detailed says more",
+            mean + 1
         ));
-        Ok(())
+        let args = self.merged.scenario.workload();
+        let workload = Sample::of_requests(unshared(&lengths)?, args.seed()).into_workload(&args.traffic())?;
+        held::totals(self.result, &workload.requests)?;
+        self.hold_times(&workload)?;
+        Ok(workload)
     }
 }
 
