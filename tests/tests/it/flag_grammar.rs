@@ -290,7 +290,15 @@ fn lines_are_taken_as_by_vllms_parsers() {
             let line = row[1].as_str().expect("a line");
             let (program, groups) = program(&row[0]);
             let text = format!("{} {line}", program.name());
-            let read = command::read(&text, &Scenario::default()).unwrap_or_else(|error| panic!("{text}\n{error}"));
+            let read = match command::read(&text, &Scenario::default()) {
+                Ok(read) => read,
+                // A line that goes on as a sentence does calls nothing; vLLM must refuse it, too.
+                Err(_) if row[2].is_string() => continue,
+                Err(error) => {
+                    wrong.push(format!("{version} {text}\n    no command: {error}"));
+                    continue;
+                }
+            };
             let compared = match &row[2] {
                 Value::String(error) => compare_refused(&version, line, &read, error),
                 taken => {

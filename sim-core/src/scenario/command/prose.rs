@@ -36,7 +36,8 @@ pub(super) fn is_sentence(program: Program, arguments: &[String]) -> bool {
     if !has_flag && (arguments.last().is_some_and(ends_sentence) || program == Program::BenchServe) {
         return true;
     }
-    let num_own = usize::from(program == Program::Serve && is_word(first));
+    // The model, which stands anywhere among flags.
+    let num_own = usize::from(program == Program::Serve && (has_flag || is_word(first)));
     let max_strays = if has_flag { MAX_STRAYS } else { 0 };
     num_strays(arguments).saturating_sub(num_own) > max_strays
 }
