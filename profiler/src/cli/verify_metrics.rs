@@ -243,6 +243,6 @@ mod tests {
         check(&["--max-ttft-error=-1"], "-1 must be from 0 to 1000");
         check(&["--max-tpot-error", "nan"], "must be from 0 to 1000");
         let error = parse(&[]).expect("defaults").run().expect_err("no such file");
-        assert!(format!("{error:#}").starts_with("p.json: "), "{error:#}");
+        assert!(format!("{error:#}").starts_with("p.json cannot be opened"), "{error:#}");
     }
 }
