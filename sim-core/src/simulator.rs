@@ -8,10 +8,11 @@ use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::api_servers::ApiServers;
 use crate::client::Client;
 use crate::config::EngineConfig;
 use crate::engine_core::EngineCore;
-use crate::metrics::recorder::{PassRecord, Recorder};
+use crate::metrics::recorder::{Delivery, PassRecord, Recorder};
 use crate::profile::step_time::{Evidence, StepTimeModel};
 use crate::request::RequestId;
 use crate::sched::output::SchedulerOutput;
@@ -57,6 +58,8 @@ pub struct Simulation<'a> {
     engine: EngineCore<'a>,
     recorder: Recorder,
     client: Client<'a>,
+    /// `None` where nobody waits for an API server.
+    api_servers: Option<ApiServers>,
     /// Where [`Traffic::QueriesPerIter`] stands; `None` if traffic is timed.
     script: Option<Script<'a>>,
     now: SimTime,
@@ -139,6 +142,7 @@ impl<'a> Simulation<'a> {
             engine: EngineCore::new(config, &workload.requests),
             recorder: Recorder::new(&workload.requests, config.num_speculative_tokens(), options.record_emissions),
             client,
+            api_servers: ApiServers::new(config.api_server_count, step_time),
             script,
             now: SimTime::ZERO,
             device: Device { stage_free: vec![SimTime::ZERO; config.pipeline_parallel_size as usize] },
@@ -239,8 +243,11 @@ impl<'a> Simulation<'a> {
     fn send_one(&mut self, until: SimTime) -> bool {
         let Some(sent) = self.client.send(until) else { return false };
         let num_prompt_tokens = self.workload.requests.get(sent.id).num_prompt_tokens;
-        self.recorder.sent(sent.id, sent.scheduled_send_time, sent.send_time);
-        self.client.deliver(sent, self.step_time.request_latency(num_prompt_tokens));
+        let wait = self.api_servers.as_mut().map_or(SimDuration::ZERO, |servers| {
+            servers.take_request(sent.send_time, self.step_time.request_work(num_prompt_tokens))
+        });
+        self.recorder.sent(sent.id, sent.scheduled_send_time, sent.send_time, wait);
+        self.client.deliver(sent, wait + self.step_time.request_latency(num_prompt_tokens));
         true
     }
 
@@ -263,7 +270,7 @@ impl<'a> Simulation<'a> {
             let id = script.join_order.get(place as usize).copied().unwrap_or(RequestId(place));
             self.join_order.push(id);
             self.engine.add_request(id);
-            self.recorder.sent(id, self.now, self.now);
+            self.recorder.sent(id, self.now, self.now, SimDuration::ZERO);
             self.recorder.queued(id, self.now);
         }
         script.num_added += num_joining;
@@ -313,18 +320,31 @@ impl<'a> Simulation<'a> {
         self.now = self.now.max(pass.end_time);
         self.now += self.step_time.update_time(self.engine.processed().batch.num_reqs());
         let Some(record) = pass.record else { return };
+        let num_outputs = u32::try_from(self.engine.outputs().tokens.len()).unwrap_or(u32::MAX);
+        let (wait, latency) = self.delivery(num_outputs);
         let outputs = self.engine.outputs();
-        let num_outputs = u32::try_from(outputs.tokens.len()).unwrap_or(u32::MAX);
-        let latency = self.step_time.output_latency(num_outputs);
         // Messages of one connection do not overtake each other.
-        self.last_delivery_time = self.last_delivery_time.max(self.now + latency);
-        self.recorder.processed(record, &outputs.tokens, self.now, self.last_delivery_time);
+        self.last_delivery_time = self.last_delivery_time.max(self.now + wait + latency);
+        let delivery = Delivery { time: self.last_delivery_time, wait };
+        self.recorder.processed(record, &outputs.tokens, self.now, delivery);
         self.recorder.verified(&outputs.verifications);
         for finished in &outputs.finished {
             self.recorder.finished(finished.id, finished.num_preemptions, finished.num_passes);
             self.client.complete(self.last_delivery_time);
         }
         self.num_finished += outputs.finished.len();
+    }
+
+    /// How long the tokens of a pass that comes out now wait for the front end, and how long they take then.
+    fn delivery(&mut self, num_outputs: u32) -> (SimDuration, SimDuration) {
+        if self.api_servers.is_none() || self.script.is_some() || num_outputs == 0 {
+            return (SimDuration::ZERO, self.step_time.output_latency(num_outputs));
+        }
+        // What was sent before the tokens came has its turn before them.
+        self.send_until(self.now);
+        let Some(servers) = &mut self.api_servers else { return (SimDuration::ZERO, SimDuration::ZERO) };
+        let wait = servers.take_outputs(self.now, num_outputs, self.step_time);
+        (wait, self.step_time.output_latency(servers.part_of(num_outputs)))
     }
 
     /// The configuration of the engine.
@@ -341,6 +361,7 @@ fn new_record(output: &SchedulerOutput, schedule_time: SimTime, start_time: SimT
         end_time,
         output_time: end_time,
         delivery_time: end_time,
+        delivery_wait: SimDuration::ZERO,
         num_tokens: output.batch.num_tokens(),
         num_prefill_tokens: output.batch.num_prefill_tokens(),
         num_draft_tokens: output.batch.num_draft_tokens(),

@@ -66,6 +66,8 @@ pub(crate) struct Metrics {
     pub(crate) p99_e2el_ms: f64,
     pub(crate) request_throughput: f64,
     pub(crate) output_throughput: f64,
+    /// From the run's beginning to its last token, in seconds.
+    pub(crate) duration_s: f64,
 }
 
 /// Latencies of a run, in seconds.
@@ -245,6 +247,7 @@ impl From<Latencies> for Metrics {
             p99_e2el_ms: at(&e2el, 99.0),
             request_throughput: per_second(requests),
             output_throughput: per_second(tokens),
+            duration_s: duration,
         }
     }
 }

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
+use super::event_loop::main_thread_ns;
 use crate::vllm::log_tail::LogTail;
 use crate::vllm::model::ModelDir;
 use crate::vllm::scratch::scratch_folder;
@@ -116,6 +117,11 @@ impl ServerProcess {
         self.end_group(Signal::KILL);
         self.log.read_to_end();
         anyhow!("vllm serve has ended ({status}); it printed last:{}", self.log.last_lines())
+    }
+
+    /// How long its event loop has worked, in nanoseconds; `None` where the system does not tell.
+    pub(crate) fn busy_ns(&self) -> Option<u64> {
+        main_thread_ns(self.child.id())
     }
 
     /// Where it listens.

@@ -24,6 +24,8 @@ pub(crate) struct ServerRun {
     pub(crate) client: ClientRun,
     /// What the scheduler did.
     pub(crate) engine: ServerRecording,
+    /// How long the API server's event loop worked, in nanoseconds; `None` where the system does not tell.
+    pub(crate) busy_ns: Option<u64>,
 }
 
 /// A server that is up, and its client.
@@ -78,6 +80,7 @@ impl ServerSession {
     pub(crate) fn run(&mut self, requests: &[TimedRequest]) -> Result<ServerRun> {
         self.num_runs += 1;
         let id = format!("r{}", self.num_runs);
+        let before = self.server.busy_ns();
         let client = self.client.run(&id, requests)?;
         let failed: Vec<_> = client.requests.iter().filter_map(|request| request.error.as_deref()).collect();
         if let Some(first) = failed.first() {
@@ -94,7 +97,8 @@ impl ServerSession {
         loop {
             self.recording.read_into(&id, &mut engine)?;
             if engine.is_complete() {
-                return Ok(ServerRun { client, engine });
+                let busy_ns = self.server.busy_ns().zip(before).map(|(after, before)| after.saturating_sub(before));
+                return Ok(ServerRun { client, engine, busy_ns });
             }
             self.server.check()?;
             ensure!(start.elapsed() < PATIENCE_WITH_RECORDER, "the scheduler's recording of the run does not come");

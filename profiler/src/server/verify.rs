@@ -75,11 +75,15 @@ pub(crate) fn verify_serve(
         let mut comparison = LoadComparison::new(plan.shares[number], rates[number], &seen.repeats, &simulated);
         comparison.largest_lateness_ms = 1e3 * seconds(seen.lateness_ns);
         comparison.pass_time_error = (seen.real_us > 0.0).then(|| seen.predicted_us / seen.real_us - 1.0);
-        comparison.set_front_end_share(profile.front_end.output_latency.per_token.time_us);
+        comparison.front_end_share = seen.front_end_share();
         comparisons.push(comparison);
     }
     let (request, output) = (&profile.front_end.request_latency, &profile.front_end.output_latency);
     let front_end_us = [&request.per_request, &request.per_prompt_token, &output.per_pass, &output.per_token];
+    let work = profile.front_end.work.as_ref();
+    let front_end_work_us = work.map(|work| {
+        [&work.per_request, &work.per_prompt_token, &work.per_pass, &work.per_token].map(|cost| cost.time_us)
+    });
     Ok(ServeComparison {
         tool: format!("profiler {}", env!("CARGO_PKG_VERSION")),
         model: options.model.clone(),
@@ -89,6 +93,7 @@ pub(crate) fn verify_serve(
         seed: plan.shape.seed,
         saturated_rate,
         front_end_us: front_end_us.map(|cost| cost.time_us),
+        front_end_work_us,
         front_end_observations,
         decode_passes,
         load_average: [before, load_average()],
@@ -105,6 +110,15 @@ struct SeenLoad {
     /// Passes that another followed: what they took, and what the profile says.
     real_us: f64,
     predicted_us: f64,
+    /// Of all repeats: how long the event loop worked, of how long they took. 0 where the system does not tell.
+    busy_ns: u64,
+    duration_ns: u64,
+}
+
+impl SeenLoad {
+    fn front_end_share(&self) -> Option<f64> {
+        (self.busy_ns > 0).then(|| seconds(self.busy_ns) / seconds(self.duration_ns))
+    }
 }
 
 /// Runs every load `num_repeats` times, interleaved, so that drift falls on all of them.
@@ -122,6 +136,8 @@ fn run_loads(
             let (run, lateness_ns) = run_load(session, load, plan.shape.seed)?;
             seen.repeats.push(Metrics::of_client(&run.client));
             seen.lateness_ns = seen.lateness_ns.max(lateness_ns);
+            seen.busy_ns += run.busy_ns.unwrap_or(0);
+            seen.duration_ns += run.client.duration_ns();
             for (pass, next) in run.engine.followed_passes() {
                 seen.real_us += pass.period_us(next);
                 seen.predicted_us += model.period_us(&pass.batch(&model.spans));

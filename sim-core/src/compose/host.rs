@@ -103,6 +103,7 @@ fn front_end() -> FrontEnd {
                  request of a pass waits for half of the others.",
             ),
         },
+        work: None,
     }
 }
 

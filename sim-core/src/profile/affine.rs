@@ -12,6 +12,8 @@ pub(super) struct Affine {
 }
 
 impl Affine {
+    pub(super) const ZERO: Self = Self { once_us: 0.0, each_us: 0.0 };
+
     pub(super) const fn new(once: &Cost, each: &Cost) -> Self {
         Self { once_us: once.time_us, each_us: each.time_us }
     }

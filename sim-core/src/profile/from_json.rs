@@ -15,7 +15,7 @@ use super::schema::{
     PrefillCheckpoint, Profile, Provenance, ProvenanceKind, ReportedBlocks, Source, TimeRange,
 };
 use super::schema_tables::{
-    DecodeAttention, Drafter, FrontEnd, Host, MixedBatch, MixedSample, OutputLatency, OutsideGraphs, OverSeqs,
+    DecodeAttention, Drafter, FrontEnd, FrontEndWork, Host, MixedBatch, MixedSample, OutputLatency, OutsideGraphs, OverSeqs,
     OverTokens, PassCost, PrefillAttention, RequestLatency, Smoothing, SpanAttention, SpanKind, StepTimeTables,
     Validation, ValidationRun, ValidationStep, VerificationAttention,
 };
@@ -195,6 +195,19 @@ impl FromJson for Host {
     }
 }
 
+/// Its last field is absent in files of before it was known.
+impl FromJson for FrontEnd {
+    fn from_json(value: Value) -> Result<Self, Fault> {
+        let mut fields = Fields::new(value, &["request_latency", "output_latency", "work"])?;
+        fields.0.entry("work").or_insert(Value::Null);
+        Ok(Self {
+            request_latency: fields.read("request_latency")?,
+            output_latency: fields.read("output_latency")?,
+            work: fields.read("work")?,
+        })
+    }
+}
+
 macro_rules! objects {
     ($($type:ident { $($field:ident),+ $(,)? })+) => { $(
         impl $crate::profile::from_json::FromJson for $type {
@@ -277,7 +290,7 @@ objects! {
     MixedSample { prefill_chunks, num_decodes, decode_context_tokens, time_us, num_samples, spread_us }
     OutsideGraphs { per_pass, share }
     PassCost { per_pass, per_request }
-    FrontEnd { request_latency, output_latency }
+    FrontEndWork { per_request, per_prompt_token, per_pass, per_token }
     RequestLatency { per_request, per_prompt_token }
     OutputLatency { per_pass, per_token }
     Validation { steps, runs }

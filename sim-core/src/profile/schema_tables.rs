@@ -235,6 +235,26 @@ pub struct FrontEnd {
     pub request_latency: RequestLatency,
     /// From the engine core's output until the client holds the tokens.
     pub output_latency: OutputLatency,
+    /// The part of both in which an API-server process can do nothing else. Absent or `null` where nobody knows: then
+    /// requests pass through it side by side, however many there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub work: Option<FrontEndWork>,
+}
+
+/// What one API-server process computes, one thing after the other: Python's event loop is a single thread
+/// (`vllm/v1/engine/async_llm.py`). Without load the latencies hold and these are hidden in them; under load what comes
+/// while the process is busy waits.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct FrontEndWork {
+    /// Once per request: HTTP, validation, the message to the engine core, the end of the response.
+    pub per_request: Cost,
+    /// For each token of its prompt: tokenisation and copies.
+    pub per_prompt_token: Cost,
+    /// Once per message of the engine core, which brings all tokens of a pass.
+    pub per_pass: Cost,
+    /// For each token in it: detokenisation, and the chunk sent to its client.
+    pub per_token: Cost,
 }
 
 /// From the client's sending until the request stands in the engine core's waiting queue.

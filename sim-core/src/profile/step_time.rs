@@ -78,6 +78,8 @@ pub struct StepTimeModel {
     outside_graphs: (f64, f64),
     request_latency: Affine,
     output_latency: Affine,
+    request_work: Affine,
+    output_work: Affine,
 }
 
 /// The terms of one pass, summed.
@@ -136,6 +138,7 @@ impl StepTimeModel {
         let best_evidence = best_evidence(profile, holds);
         let (host, front_end) = (&profile.host, &profile.front_end);
         let (request, output) = (&front_end.request_latency, &front_end.output_latency);
+        let work = front_end.work.as_ref();
         let drafting = settings.drafting.as_ref();
         let decode_query_len = drafting.map_or(1, |drafting| 1 + drafting.num_speculative_tokens);
         let max_num_seqs = drafting.map_or(0, |drafting| drafting.max_num_seqs);
@@ -163,6 +166,8 @@ impl StepTimeModel {
                 .map_or((0.0, 0.0), |outside| (outside.per_pass.time_us, outside.share)),
             request_latency: Affine::new(&request.per_request, &request.per_prompt_token),
             output_latency: Affine::new(&output.per_pass, &output.per_token),
+            request_work: work.map_or(Affine::ZERO, |work| Affine::new(&work.per_request, &work.per_prompt_token)),
+            output_work: work.map_or(Affine::ZERO, |work| Affine::new(&work.per_pass, &work.per_token)),
         })
     }
 
@@ -285,6 +290,18 @@ impl StepTimeModel {
     #[must_use]
     pub fn output_latency(&self, num_outputs: u32) -> SimDuration {
         self.output_latency.at(num_outputs)
+    }
+
+    /// The part of [`Self::request_latency`] in which an API-server process does nothing else; zero where nobody knows.
+    #[must_use]
+    pub fn request_work(&self, num_prompt_tokens: u32) -> SimDuration {
+        self.request_work.at(num_prompt_tokens)
+    }
+
+    /// How long an API-server process works on a message of `num_outputs` tokens; zero where nobody knows.
+    #[must_use]
+    pub fn output_work(&self, num_outputs: u32) -> SimDuration {
+        self.output_work.at(num_outputs)
     }
 }
 

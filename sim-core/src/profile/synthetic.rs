@@ -127,6 +127,7 @@ impl SyntheticCosts {
                     per_prompt_token: cost(0.0),
                 },
                 output_latency: OutputLatency { per_pass: cost(self.output_latency_us), per_token: cost(0.0) },
+                work: None,
             },
             validation: Validation::default(),
             smoothing: Vec::new(),

@@ -253,4 +253,10 @@ fn costs(profile: &Profile, faults: &mut Faults) {
     faults.cost(&request.per_prompt_token, "$.front_end.request_latency.per_prompt_token");
     faults.cost(&output.per_pass, "$.front_end.output_latency.per_pass");
     faults.cost(&output.per_token, "$.front_end.output_latency.per_token");
+    if let Some(work) = &front_end.work {
+        faults.cost(&work.per_request, "$.front_end.work.per_request");
+        faults.cost(&work.per_prompt_token, "$.front_end.work.per_prompt_token");
+        faults.cost(&work.per_pass, "$.front_end.work.per_pass");
+        faults.cost(&work.per_token, "$.front_end.work.per_token");
+    }
 }

@@ -143,6 +143,11 @@ pub const FLAGS: &[Flag] = &[
         "Passes from one that computes prompts to the next; 1 for no such rule",
     ),
     engine(
+        "api-server-count",
+        Form::Integer,
+        "API-server processes, each of which handles requests and tokens one after the other",
+    ),
+    engine(
         "speculative-config",
         Form::Text,
         "Speculative decoding: {\"method\": …, \"num_speculative_tokens\": …}, or its keys behind a dot",

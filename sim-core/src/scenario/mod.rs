@@ -215,6 +215,7 @@ fn find(flag: &str) -> Option<(usize, bool)> {
         "pp" => "pipeline-parallel-size",
         "dp" => "data-parallel-size",
         "ep" => "enable-expert-parallel",
+        "asc" => "api-server-count",
         "q" => "quantization",
         "device-memory-utilization" => "gpu-memory-utilization",
         "sc" => "speculative-config",

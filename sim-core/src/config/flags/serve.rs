@@ -77,9 +77,14 @@ pub const SERVE: &[FlagGroup] = &[
         ],
     },
     FlagGroup {
+        effect: Simulated,
+        why: "it decides how many processes the front end has",
+        flags: &["--api-server-count", "-asc"],
+    },
+    FlagGroup {
         effect: FixedByProfile,
-        why: "it decides how many processes and threads the front end has, whose times are in the profile",
-        flags: &["--api-server-count", "-asc", "--renderer-num-workers"],
+        why: "it decides how many threads the front end has, whose times are in the profile",
+        flags: &["--renderer-num-workers"],
     },
     FlagGroup {
         effect: NotSimulated,
