@@ -76,8 +76,8 @@ pub(crate) struct ServeComparison {
     pub(crate) saturated_rate: f64,
     /// Front-end terms that were simulated, in microseconds: per request, per prompt token, per pass, per token.
     pub(crate) front_end_us: [f64; 4],
-    /// What of that an API-server process works for, in the same order; `None` if it is not known.
-    pub(crate) front_end_work_us: Option<[f64; 4]>,
+    /// What of that an API-server process works for, in the same order, and for a chunk; `None` if it is not known.
+    pub(crate) front_end_work_us: Option<[f64; 5]>,
     /// What the front-end terms were fitted to; empty if they are the profile's.
     pub(crate) front_end_observations: FrontEndObservations,
     /// Passes of the calibration: what they took in the server, and what the profile says.
@@ -205,11 +205,11 @@ impl fmt::Display for ServeComparison {
             "Front end: {per_request:.0} us a request + {per_prompt_token:.2} us a prompt token to the engine, \
              {per_pass:.0} us a pass + {per_token:.1} us a token to the client"
         )?;
-        if let Some([per_request, per_prompt_token, per_pass, per_token]) = self.front_end_work_us {
+        if let Some([per_request, per_prompt_token, per_pass, per_token, per_chunk]) = self.front_end_work_us {
             writeln!(
                 f,
                 "  of which its event loop works {per_request:.0} us a request + {per_prompt_token:.2} us a prompt token, \
-                 {per_pass:.0} us a pass + {per_token:.1} us a token"
+                 {per_pass:.0} us a pass + {per_token:.1} us a token + {per_chunk:.1} us a chunk"
             )?;
         }
         let of = |observations: &[(f64, f64)]| median(observations.iter().map(|observation| observation.1).collect());

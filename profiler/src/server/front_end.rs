@@ -60,7 +60,7 @@ impl FrontEndObservations {
                 self.request.push((f64::from(num_tokens), microseconds(seen.send_ns, joined_ns)));
             }
         }
-        self.work.extend(run.busy_ns.map(|busy_ns| WorkObservation::new(requests, run, busy_ns)));
+        self.work.extend(run.event_loop.map(|time| WorkObservation::new(requests, run, time)));
         let mut next = vec![(0, 0); run.client.requests.len()];
         for pass in &run.engine.passes {
             let num_outputs: u32 = pass.tokens.iter().map(|token| token.1).sum();

@@ -82,7 +82,7 @@ pub(crate) fn verify_serve(
     let front_end_us = [&request.per_request, &request.per_prompt_token, &output.per_pass, &output.per_token];
     let work = profile.front_end.work.as_ref();
     let front_end_work_us = work.map(|work| {
-        [&work.per_request, &work.per_prompt_token, &work.per_pass, &work.per_token].map(|cost| cost.time_us)
+        [&work.per_request, &work.per_prompt_token, &work.per_pass, &work.per_token, &work.per_chunk].map(|cost| cost.time_us)
     });
     Ok(ServeComparison {
         tool: format!("profiler {}", env!("CARGO_PKG_VERSION")),
@@ -136,7 +136,7 @@ fn run_loads(
             let (run, lateness_ns) = run_load(session, load, plan.shape.seed)?;
             seen.repeats.push(Metrics::of_client(&run.client));
             seen.lateness_ns = seen.lateness_ns.max(lateness_ns);
-            seen.busy_ns += run.busy_ns.unwrap_or(0);
+            seen.busy_ns += run.event_loop.map_or(0, |time| time.total_ns);
             seen.duration_ns += run.client.duration_ns();
             for (pass, next) in run.engine.followed_passes() {
                 seen.real_us += pass.period_us(next);

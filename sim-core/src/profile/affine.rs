@@ -18,6 +18,10 @@ impl Affine {
         Self { once_us: once.time_us, each_us: each.time_us }
     }
 
+    pub(super) const fn each(each: &Cost) -> Self {
+        Self { once_us: 0.0, each_us: each.time_us }
+    }
+
     pub(super) const fn of_pass(cost: &PassCost) -> Self {
         Self::new(&cost.per_pass, &cost.per_request)
     }

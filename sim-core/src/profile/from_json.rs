@@ -290,7 +290,7 @@ objects! {
     MixedSample { prefill_chunks, num_decodes, decode_context_tokens, time_us, num_samples, spread_us }
     OutsideGraphs { per_pass, share }
     PassCost { per_pass, per_request }
-    FrontEndWork { per_request, per_prompt_token, per_pass, per_token }
+    FrontEndWork { per_request, per_prompt_token, per_pass, per_token, per_chunk }
     RequestLatency { per_request, per_prompt_token }
     OutputLatency { per_pass, per_token }
     Validation { steps, runs }

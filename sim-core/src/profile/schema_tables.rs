@@ -253,8 +253,11 @@ pub struct FrontEndWork {
     pub per_prompt_token: Cost,
     /// Once per message of the engine core, which brings all tokens of a pass.
     pub per_pass: Cost,
-    /// For each token in it: detokenisation, and the chunk sent to its client.
+    /// For each token in it: detokenisation.
     pub per_token: Cost,
+    /// For each chunk sent to a client: a token's, or those of all messages that waited together
+    /// (`output_processor.py::RequestOutputCollector`).
+    pub per_chunk: Cost,
 }
 
 /// From the client's sending until the request stands in the engine core's waiting queue.

@@ -79,7 +79,8 @@ pub struct StepTimeModel {
     request_latency: Affine,
     output_latency: Affine,
     request_work: Affine,
-    output_work: Affine,
+    message_work: Affine,
+    chunk_work: Affine,
 }
 
 /// The terms of one pass, summed.
@@ -167,7 +168,8 @@ impl StepTimeModel {
             request_latency: Affine::new(&request.per_request, &request.per_prompt_token),
             output_latency: Affine::new(&output.per_pass, &output.per_token),
             request_work: work.map_or(Affine::ZERO, |work| Affine::new(&work.per_request, &work.per_prompt_token)),
-            output_work: work.map_or(Affine::ZERO, |work| Affine::new(&work.per_pass, &work.per_token)),
+            message_work: work.map_or(Affine::ZERO, |work| Affine::new(&work.per_pass, &work.per_token)),
+            chunk_work: work.map_or(Affine::ZERO, |work| Affine::each(&work.per_chunk)),
         })
     }
 
@@ -298,10 +300,16 @@ impl StepTimeModel {
         self.request_work.at(num_prompt_tokens)
     }
 
-    /// How long an API-server process works on a message of `num_outputs` tokens; zero where nobody knows.
+    /// How long an API-server process takes in a message of `num_outputs` tokens; zero where nobody knows.
     #[must_use]
-    pub fn output_work(&self, num_outputs: u32) -> SimDuration {
-        self.output_work.at(num_outputs)
+    pub fn message_work(&self, num_outputs: u32) -> SimDuration {
+        self.message_work.at(num_outputs)
+    }
+
+    /// How long an API-server process writes `num_chunks` chunks to their clients; zero where nobody knows.
+    #[must_use]
+    pub fn chunk_work(&self, num_chunks: u32) -> SimDuration {
+        self.chunk_work.at(num_chunks)
     }
 }
 

@@ -258,5 +258,6 @@ fn costs(profile: &Profile, faults: &mut Faults) {
         faults.cost(&work.per_prompt_token, "$.front_end.work.per_prompt_token");
         faults.cost(&work.per_pass, "$.front_end.work.per_pass");
         faults.cost(&work.per_token, "$.front_end.work.per_token");
+        faults.cost(&work.per_chunk, "$.front_end.work.per_chunk");
     }
 }
