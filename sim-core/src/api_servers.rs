@@ -86,8 +86,8 @@ impl ApiServers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::schema::{Basis, Cost, FrontEndWork};
     use crate::profile::StepTimeSettings;
+    use crate::profile::schema::{Basis, Cost, FrontEndWork};
     use crate::profile::synthetic::SyntheticCosts;
 
     /// 1 ms a request, 100 us a message, 10 us a token and 30 us a chunk.

@@ -13,6 +13,7 @@ use crate::client::Client;
 use crate::config::EngineConfig;
 use crate::engine_core::EngineCore;
 use crate::metrics::recorder::{Delivery, PassRecord, Recorder};
+use crate::profile::pass_times::PassTimes;
 use crate::profile::step_time::{Evidence, StepTimeModel};
 use crate::request::RequestId;
 use crate::sched::output::SchedulerOutput;
@@ -64,6 +65,8 @@ pub struct Simulation<'a> {
     script: Option<Script<'a>>,
     now: SimTime,
     device: Device,
+    /// `None` if every pass takes what is predicted.
+    noise: Option<PassTimes>,
     /// Passes issued and not yet processed.
     in_flight: VecDeque<InFlight>,
     last_delivery_time: SimTime,
@@ -146,6 +149,7 @@ impl<'a> Simulation<'a> {
             script,
             now: SimTime::ZERO,
             device: Device { stage_free: vec![SimTime::ZERO; config.pipeline_parallel_size as usize] },
+            noise: step_time.noise(),
             in_flight: VecDeque::new(),
             last_delivery_time: SimTime::ZERO,
             queries_per_iter: Vec::new(),
@@ -283,6 +287,7 @@ impl<'a> Simulation<'a> {
         let (step_time, now) = (self.step_time, &mut self.now);
         let (device, device_time) = (&mut self.device, &mut self.device_time);
         let (recorder, in_flight) = (&mut self.recorder, &mut self.in_flight);
+        let noise = &mut self.noise;
         let step = self.engine.step(|_, output| {
             let schedule_time = *now;
             *now += step_time.schedule_time(output.batch.num_reqs());
@@ -291,7 +296,10 @@ impl<'a> Simulation<'a> {
                 in_flight.push_back(InFlight { end_time: *now, record: None });
                 return;
             }
-            let prediction = step_time.predict(&output.batch);
+            let mut prediction = step_time.predict(&output.batch);
+            if let Some(noise) = noise {
+                prediction.duration = noise.draw(prediction.duration);
+            }
             let between_passes = step_time.time_between_passes(output.batch.num_reqs());
             let (start_time, end_time) = device.run(*now, prediction.duration + between_passes);
             device_time.total += prediction.duration;

@@ -28,7 +28,8 @@
 //! On a processor no time is added: nothing is launched ahead of it. Nothing is fitted to a single profile.
 
 use crate::profile::schema::{
-    Basis, Cost, DeviceType, FrontEnd, FrontEndWork, Hardware, Host, OutputLatency, OutsideGraphs, PassCost, RequestLatency,
+    Basis, Cost, DeviceType, FrontEnd, FrontEndWork, Hardware, Host, OutputLatency, OutsideGraphs, PassCost,
+    RequestLatency,
 };
 
 /// Where the fitted times come from.
@@ -77,6 +78,7 @@ pub fn rule(hardware: &Hardware) -> (Host, FrontEnd) {
             per_request: estimate(between_request_us, why),
         },
         outside_graphs: None,
+        pass_noise: None,
     };
     (host, front_end())
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 #[cfg(feature = "schema")]
 use super::schema::require_all;
-use super::schema::{Bytes, Cost, KvCacheLayers};
+use super::schema::{Basis, Bytes, Cost, KvCacheLayers};
 
 /// Device time of a forward pass, as a sum of terms; collectives are inside them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -204,6 +204,28 @@ pub struct Host {
     /// it, or nobody knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outside_graphs: Option<OutsideGraphs>,
+    /// By how much passes of the same batch differ. Absent or `null` where nobody measured it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pass_noise: Option<PassNoise>,
+}
+
+/// By how much passes of the same batch differ from each other. A run has it only when asked (`--pass-noise`): without
+/// it every pass takes what the tables say, which is the expectation.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct PassNoise {
+    /// Standard deviation of the natural logarithm of a pass's time, long passes aside.
+    pub sigma: f64,
+    /// Correlation of that logarithm from one pass to the next.
+    pub correlation: f64,
+    /// Share of passes that are interrupted: by a collection of garbage, by other processes.
+    pub long_share: f64,
+    /// The time that an interruption takes in the mean, in microseconds.
+    pub long_us: f64,
+    /// What these rest on.
+    pub basis: Basis,
+    /// One sentence: how they were measured.
+    pub reason: String,
 }
 
 /// What a pass that no CUDA graph holds takes on the device beyond its operators: kernels that are launched one by one,

@@ -8,7 +8,8 @@ use super::attention::AttentionTables;
 use super::cuda_graphs::CaptureSizes;
 use super::error::ProfileError;
 use super::interpolate::Reading;
-use super::schema::{Profile, ProvenanceKind, TimeRange};
+use super::pass_times::PassTimes;
+use super::schema::{PassNoise, Profile, ProvenanceKind, TimeRange};
 use super::step_time_settings::{Drafting, StepTimeSettings};
 use super::table::Curve;
 use crate::batch::BatchComposition;
@@ -76,11 +77,19 @@ pub struct StepTimeModel {
     between_passes: Affine,
     /// Of a pass that no CUDA graph holds: microseconds, and a share of the pass.
     outside_graphs: (f64, f64),
+    noise: Option<SeededNoise>,
     request_latency: Affine,
     output_latency: Affine,
     request_work: Affine,
     message_work: Affine,
     chunk_work: Affine,
+}
+
+/// How passes differ, and by which draws.
+#[derive(Debug, Clone)]
+struct SeededNoise {
+    noise: PassNoise,
+    seed: u64,
 }
 
 /// The terms of one pass, summed.
@@ -165,6 +174,7 @@ impl StepTimeModel {
                 .outside_graphs
                 .as_ref()
                 .map_or((0.0, 0.0), |outside| (outside.per_pass.time_us, outside.share)),
+            noise: None,
             request_latency: Affine::new(&request.per_request, &request.per_prompt_token),
             output_latency: Affine::new(&output.per_pass, &output.per_token),
             request_work: work.map_or(Affine::ZERO, |work| Affine::new(&work.per_request, &work.per_prompt_token)),
@@ -224,6 +234,17 @@ impl StepTimeModel {
     pub fn times(&self, factor: f64) -> Self {
         let is_factor = factor > 0.0 && factor <= f64::MAX;
         Self { factor: if is_factor { factor } else { 1.0 }, ..self.clone() }
+    }
+
+    /// The same device with passes that differ as `noise` says, drawn by `seed`; [`Self::predict`] stays the expectation.
+    #[must_use]
+    pub fn with_noise(&self, noise: &PassNoise, seed: u64) -> Self {
+        Self { noise: Some(SeededNoise { noise: noise.clone(), seed }), ..self.clone() }
+    }
+
+    /// The draws of a run; `None` if every pass takes what is predicted.
+    pub(crate) fn noise(&self) -> Option<PassTimes> {
+        self.noise.as_ref().map(|seeded| PassTimes::new(&seeded.noise, seeded.seed))
     }
 
     /// Tokens that the device computes for a pass.

@@ -185,6 +185,15 @@ pub const FLAGS: &[Flag] = &[
             "Whose defaults the engine has: vllm serve, or Python's LLM",
         )
     },
+    Flag {
+        is_vllms: false,
+        default: "off",
+        ..engine(
+            "pass-noise",
+            Form::Text,
+            "Passes of the same batch differ: profile for as much as was measured, or SIGMA,CORRELATION,LONG_SHARE,LONG_MS",
+        )
+    },
     workload("dataset-name", Form::Choice(super::DatasetName::NAMES), "random", "Where requests come from"),
     workload("dataset-path", Form::Text, "", "File of the dataset"),
     workload("num-prompts", Form::Integer, "1000; of a recorded trace all", "Requests to send"),

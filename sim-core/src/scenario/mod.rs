@@ -15,6 +15,7 @@ pub mod examples;
 mod flag_table;
 pub mod link;
 mod model_config;
+mod noise;
 mod prepare;
 mod recognise;
 mod report_args;
@@ -30,6 +31,7 @@ pub use dataset_name::DatasetName;
 pub use error::ScenarioError;
 pub use flag_table::{FLAGS, Flag, Form, Part};
 pub use model_config::{ModelConfig, ModelConfigError};
+use noise::Noise;
 pub use prepare::{Prepared, TextTokens, check_admission, prepare, step_time_model};
 pub use recognise::{RecogniseError, Recognised, recognise};
 pub use report_args::ReportArgs;
@@ -52,6 +54,7 @@ pub struct Scenario {
     report: ReportArgs,
     usage_context: UsageContext,
     enforce_eager: bool,
+    noise: Noise,
 }
 
 impl PartialEq for Scenario {
@@ -197,6 +200,7 @@ impl Scenario {
                 };
             }
             "enforce-eager" => self.enforce_eager = value == "true",
+            "pass-noise" => self.noise = Noise::parse(value)?,
             name if spec.form == Form::Switch => {
                 let switch = if value == "true" { dashed(name) } else { alloc::format!("--no-{name}") };
                 self.engine.set(&switch, None)?;
