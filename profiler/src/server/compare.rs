@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
+use sim_core::profile::schema::PassNoise;
 
 use super::front_end::{DecodePassTimes, FrontEndObservations};
 use super::line_fit::median;
@@ -24,7 +25,9 @@ pub(crate) struct MetricComparison {
     /// Largest distance of a repeat from the median, as a share of it; `None` of a single run.
     pub(crate) noise: Option<f64>,
     pub(crate) simulated: f64,
-    /// `simulated / real − 1`.
+    /// The mean of simulations in which passes differ as they did in the server; `None` if that was not measured.
+    pub(crate) with_noise: Option<f64>,
+    /// `simulated / real − 1`; of a tail, of the simulations with noise, if there are any.
     pub(crate) error: f64,
     /// The largest error that is good; `None` if the metric is only shown.
     pub(crate) limit: Option<f64>,
@@ -78,6 +81,8 @@ pub(crate) struct ServeComparison {
     pub(crate) front_end_us: [f64; 4],
     /// What of that an API-server process works for, in the same order, and for a chunk; `None` if it is not known.
     pub(crate) front_end_work_us: Option<[f64; 5]>,
+    /// By how much passes of the same kind differed in the server; `None` if it was not measured.
+    pub(crate) pass_noise: Option<PassNoise>,
     /// What the front-end terms were fitted to; empty if they are the profile's.
     pub(crate) front_end_observations: FrontEndObservations,
     /// Passes of the calibration: what they took in the server, and what the profile says.
@@ -97,18 +102,25 @@ pub(crate) struct PassComparison {
 }
 
 impl MetricComparison {
-    fn new(metric: &'static str, limit: Option<f64>, repeats: Vec<f64>, simulated: f64) -> Self {
+    fn new(
+        metric: &'static str,
+        limit: Option<f64>,
+        repeats: Vec<f64>,
+        simulated: f64,
+        with_noise: Option<f64>,
+    ) -> Self {
         let real = median(repeats.clone()).unwrap_or(0.0);
         let distance = |value: f64| if real > 0.0 { (value / real - 1.0).abs() } else { 0.0 };
         let noise = (repeats.len() > 1).then(|| repeats.iter().copied().map(distance).fold(0.0, f64::max));
-        let error = if real > 0.0 { simulated / real - 1.0 } else { 0.0 };
+        let judged = if metric.starts_with("p99") { with_noise.unwrap_or(simulated) } else { simulated };
+        let error = if real > 0.0 { judged / real - 1.0 } else { 0.0 };
         let verdict = match limit {
             None => Verdict::Shown,
             Some(limit) if error.abs() <= limit => Verdict::Within,
             Some(_) if noise.is_some_and(|noise| error.abs() <= noise) => Verdict::WithinNoise,
             Some(_) => Verdict::Outside,
         };
-        Self { metric, real, repeats, noise, simulated, error, limit, verdict }
+        Self { metric, real, repeats, noise, simulated, with_noise, error, limit, verdict }
     }
 }
 
@@ -133,11 +145,23 @@ const COLUMNS: [Column; 14] = [
     ("duration_s", Some(TAIL_LIMIT), |metrics| metrics.duration_s),
 ];
 
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+    (count > 0.0).then(|| sum / count)
+}
+
 impl LoadComparison {
     /// Puts the repeats of a load beside its simulation.
-    pub(crate) fn new(share: f64, request_rate: f64, repeats: &[Metrics], simulated: &Metrics) -> Self {
+    pub(crate) fn new(
+        share: f64,
+        request_rate: f64,
+        repeats: &[Metrics],
+        simulated: &Metrics,
+        noisy: Option<&[Metrics]>,
+    ) -> Self {
         let metrics = COLUMNS.into_iter().map(|(name, limit, of)| {
-            MetricComparison::new(name, limit, repeats.iter().map(of).collect(), of(simulated))
+            let with_noise = noisy.and_then(|noisy| mean(noisy.iter().map(of)));
+            MetricComparison::new(name, limit, repeats.iter().map(of).collect(), of(simulated), with_noise)
         });
         Self {
             share,
@@ -171,17 +195,18 @@ impl fmt::Display for LoadComparison {
         }
         writeln!(
             f,
-            "  {:<20}{:>12}{:>12}{:>10}{:>10}{:>9}  verdict",
-            "metric", "vLLM", "simulated", "error", "noise", "limit"
+            "  {:<20}{:>12}{:>12}{:>12}{:>10}{:>10}{:>9}  verdict",
+            "metric", "vLLM", "simulated", "with noise", "error", "repeats", "limit"
         )?;
         for metric in &self.metrics {
             let percent = |share: Option<f64>| share.map_or("-".to_owned(), |share| format!("{:.1} %", 100.0 * share));
             writeln!(
                 f,
-                "  {:<20}{:>12.3}{:>12.3}{:>8.1} %{:>10}{:>9}  {}",
+                "  {:<20}{:>12.3}{:>12.3}{:>12}{:>8.1} %{:>10}{:>9}  {}",
                 metric.metric,
                 metric.real,
                 metric.simulated,
+                metric.with_noise.map_or("-".to_owned(), |value| format!("{value:.3}")),
                 100.0 * metric.error,
                 metric.noise.map_or("-".to_owned(), |noise| format!("±{:.1} %", 100.0 * noise)),
                 percent(metric.limit),
@@ -240,6 +265,17 @@ impl fmt::Display for ServeComparison {
                 100.0 * (profile_us / server.period_us - 1.0)
             )?;
         }
+        if let Some(noise) = &self.pass_noise {
+            writeln!(
+                f,
+                "Passes of the same kind differ by {:.1} % (correlation from one to the next {:.2}); {:.2} % are interrupted \
+                 for {:.1} ms in the mean",
+                100.0 * noise.sigma,
+                noise.correlation,
+                100.0 * noise.long_share,
+                noise.long_us / 1000.0
+            )?;
+        }
         let average = |average: Option<f64>| average.map_or("unknown".to_owned(), |average| format!("{average:.1}"));
         let [before, after] = self.load_average.map(average);
         writeln!(f, "Load average of the machine before and after: {before}, {after}")?;
@@ -265,7 +301,7 @@ mod tests {
 
     #[track_caller]
     fn check(repeats: &[f64], simulated: f64, limit: Option<f64>, verdict: Verdict) {
-        let metric = MetricComparison::new("x", limit, repeats.to_vec(), simulated);
+        let metric = MetricComparison::new("x", limit, repeats.to_vec(), simulated, None);
         assert_eq!(metric.verdict, verdict, "{metric:?}");
     }
 
@@ -280,7 +316,7 @@ mod tests {
 
     #[test]
     fn the_real_value_is_the_median_of_the_repeats() {
-        let metric = MetricComparison::new("x", None, vec![10.0, 30.0, 20.0], 22.0);
+        let metric = MetricComparison::new("x", None, vec![10.0, 30.0, 20.0], 22.0, None);
         assert_eq!((metric.real, metric.noise), (20.0, Some(0.5)));
         assert!((metric.error - 0.1).abs() < 1e-12, "{metric:?}");
     }

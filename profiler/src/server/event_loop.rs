@@ -145,7 +145,8 @@ mod tests {
 
     #[test]
     fn terms_are_what_the_times_were_made_from() {
-        let counts = [[1.0, 16.0, 8.0, 8.0], [1.0, 1024.0, 8.0, 8.0], [32.0, 512.0, 24.0, 768.0], [64.0, 1024.0, 2.0, 64.0]];
+        let counts =
+            [[1.0, 16.0, 8.0, 8.0], [1.0, 1024.0, 8.0, 8.0], [32.0, 512.0, 24.0, 768.0], [64.0, 1024.0, 2.0, 64.0]];
         let work = work(&counts.map(observed)).expect("observations");
         for (cost, expected) in [
             (&work.per_request, 900.0),

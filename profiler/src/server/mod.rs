@@ -33,6 +33,7 @@ mod event_loop;
 mod front_end;
 mod line_fit;
 pub(crate) mod load;
+mod pass_spread;
 mod process;
 mod recording;
 pub(crate) mod session;
