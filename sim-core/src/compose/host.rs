@@ -37,6 +37,12 @@ const FITTED: &str = "Fitted together with other terms to published runs: LLMSer
                       on four H100, and a tenth of the configurations that aiconfigurator-core 0.12.0 lists; not measured \
                       on its own.";
 
+/// Where the times of a synchronous engine come from: only there is the host's time before a pass seen.
+const SYNCHRONOUS: &str = "Fitted to 12 published runs of vLLM 0.12, which schedules synchronously (Qwen3-32B, 8 to 128 \
+                           requests at a time), where a pass took 1 to 2 ms more than its operators at up to 32 requests \
+                           and 3 to 7 ms at 64 and more; schedule() itself takes 0.01 ms and 8.5 us a request on an AMD \
+                           EPYC. Runs with asynchronous scheduling cannot tell.";
+
 /// What a layer's launches take in a pass that no CUDA graph holds, and by what share its operators are slower there.
 const LAUNCHES_US_PER_LAYER: f64 = 60.0;
 const OUTSIDE_GRAPHS_SHARE: f64 = 0.14;
@@ -48,19 +54,7 @@ pub fn rule(hardware: &Hardware) -> (Host, FrontEnd) {
         DeviceType::Cpu => (0.0, 0.0, "Nothing is launched ahead of a processor."),
     };
     let host = Host {
-        schedule: PassCost {
-            per_pass: estimate(
-                400.0,
-                "Judged: building and copying the inputs and launching a pass take a few tenths of a millisecond; vLLM \
-                 0.32.0's schedule() itself has a fixed part of only 0.01 ms. Runs with asynchronous scheduling cannot \
-                 tell.",
-            ),
-            per_request: estimate(
-                8.5,
-                "vLLM 0.32.0's schedule() took 7.8 to 9.2 microseconds per decoding request on one core of an AMD EPYC \
-                 server without a GPU (16-token blocks, 8 to 256 requests); another processor differs.",
-            ),
-        },
+        schedule: PassCost { per_pass: estimate(500.0, SYNCHRONOUS), per_request: estimate(25.0, SYNCHRONOUS) },
         update: PassCost {
             per_pass: estimate(
                 150.0,

@@ -53,7 +53,8 @@ impl SplitRow {
 impl SplitPlot {
     /// A time to first token by [`TTFT_PARTS`]; waiting that nobody did is not named.
     pub(crate) fn ttft(mut rows: Vec<SplitRow>) -> Self {
-        let is_shown = |part: usize| part != API_SERVER_BUSY || rows.iter().any(|row| row.parts_s.get(part) > Some(&0.0));
+        let is_shown =
+            |part: usize| part != API_SERVER_BUSY || rows.iter().any(|row| row.parts_s.get(part) > Some(&0.0));
         let shown: Vec<usize> = (0..TTFT_PARTS.len()).filter(|&part| is_shown(part)).collect();
         for row in &mut rows {
             row.parts_s = shown.iter().filter_map(|&part| row.parts_s.get(part).copied()).collect();
