@@ -57,6 +57,7 @@ pub(crate) fn record(
         end_time,
         output_time: end_time,
         delivery_time: end_time,
+        delivery_wait: SimDuration::ZERO,
         num_tokens: output.batch.num_tokens(),
         num_prefill_tokens: output.batch.num_prefill_tokens(),
         num_draft_tokens: output.batch.num_draft_tokens(),

@@ -48,6 +48,7 @@ pub mod profile;
 pub mod operators;
 pub mod compose;
 pub mod metrics;
+mod api_servers;
 mod client;
 mod json_message;
 mod simulation_error;

@@ -133,6 +133,7 @@ pub(crate) fn check_config(config: &EngineConfig) -> Result<(), SimulationError>
         ("block_size", config.block_size()),
         ("hash_block_size", config.kv_cache.hash_block_size),
         ("prefill_schedule_interval", config.prefill_schedule_interval),
+        ("api_server_count", config.api_server_count),
         ("num_gpu_blocks", config.num_gpu_blocks),
         ("pipeline_parallel_size", config.pipeline_parallel_size),
     ];

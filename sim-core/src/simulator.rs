@@ -7,11 +7,13 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use crate::api_servers::ApiServers;
 use crate::client::{Client, Script, Turns};
 use crate::config::EngineConfig;
 use crate::device::{Device, InFlight, record};
 use crate::engine_core::EngineCore;
-use crate::metrics::recorder::Recorder;
+use crate::metrics::recorder::{Delivery, Recorder};
+use crate::profile::pass_times::PassTimes;
 use crate::profile::step_time::{Evidence, StepTimeModel};
 use crate::request::RequestId;
 use crate::sched::scheduler::SchedulerStats;
@@ -57,10 +59,14 @@ pub struct Simulation<'a> {
     engine: EngineCore<'a>,
     recorder: Recorder,
     client: Client<'a>,
+    /// `None` where nobody waits for an API server.
+    api_servers: Option<ApiServers>,
     /// Where [`Traffic::QueriesPerIter`] stands; `None` if traffic is timed.
     script: Option<Script<'a>>,
     now: SimTime,
     device: Device,
+    /// `None` if every pass takes what is predicted.
+    noise: Option<PassTimes>,
     /// Passes issued and not yet processed.
     in_flight: VecDeque<InFlight>,
     last_delivery_time: SimTime,
@@ -111,9 +117,11 @@ impl<'a> Simulation<'a> {
             engine: EngineCore::new(config, &workload.requests),
             recorder: Recorder::new(&workload.requests, config.num_speculative_tokens(), options.record_emissions),
             client,
+            api_servers: ApiServers::new(config.api_server_count, step_time),
             script,
             now: SimTime::ZERO,
             device: Device::new(config.pipeline_parallel_size),
+            noise: step_time.noise(),
             in_flight: VecDeque::new(),
             last_delivery_time: SimTime::ZERO,
             queries_per_iter: Vec::new(),
@@ -165,6 +173,7 @@ impl<'a> Simulation<'a> {
         self.client = self.turns.next_client(self.workload);
         self.now = SimTime::ZERO;
         self.device = Device::new(self.config.pipeline_parallel_size);
+        self.api_servers = ApiServers::new(self.config.api_server_count, self.step_time);
         self.last_delivery_time = SimTime::ZERO;
         self.in_flight.clear();
         self.queries_per_iter.clear();
@@ -239,8 +248,11 @@ impl<'a> Simulation<'a> {
     fn send_one(&mut self, until: SimTime) -> bool {
         let Some(sent) = self.client.send(until) else { return false };
         let num_prompt_tokens = self.workload.requests.get(sent.id).num_prompt_tokens;
-        self.recorder.sent(sent.id, sent.scheduled_send_time, sent.send_time);
-        self.client.deliver(sent, self.step_time.request_latency(num_prompt_tokens));
+        let wait = self.api_servers.as_mut().map_or(SimDuration::ZERO, |servers| {
+            servers.take_request(sent.send_time, self.step_time.request_work(num_prompt_tokens))
+        });
+        self.recorder.sent(sent.id, sent.scheduled_send_time, sent.send_time, wait);
+        self.client.deliver(sent, wait + self.step_time.request_latency(num_prompt_tokens));
         true
     }
 
@@ -263,7 +275,7 @@ impl<'a> Simulation<'a> {
             let id = script.join_order.get(place as usize).copied().unwrap_or(RequestId(place));
             self.join_order.push(id);
             self.engine.add_request(id);
-            self.recorder.sent(id, self.now, self.now);
+            self.recorder.sent(id, self.now, self.now, SimDuration::ZERO);
             self.recorder.queued(id, self.now);
         }
         script.num_added += num_joining;
@@ -276,6 +288,7 @@ impl<'a> Simulation<'a> {
         let (step_time, now) = (self.step_time, &mut self.now);
         let (device, device_time) = (&mut self.device, &mut self.device_time);
         let (recorder, in_flight) = (&mut self.recorder, &mut self.in_flight);
+        let noise = &mut self.noise;
         let step = self.engine.step(|_, output| {
             let schedule_time = *now;
             *now += step_time.schedule_time(output.batch.num_reqs());
@@ -284,7 +297,10 @@ impl<'a> Simulation<'a> {
                 in_flight.push_back(InFlight { end_time: *now, record: None });
                 return;
             }
-            let prediction = step_time.predict(&output.batch);
+            let mut prediction = step_time.predict(&output.batch);
+            if let Some(noise) = noise {
+                prediction.duration = noise.draw(prediction.duration);
+            }
             let between_passes = step_time.time_between_passes(output.batch.num_reqs());
             let (start_time, end_time) = device.run(*now, prediction.duration + between_passes);
             device_time.total += prediction.duration;
@@ -313,18 +329,31 @@ impl<'a> Simulation<'a> {
         self.now = self.now.max(pass.end_time);
         self.now += self.step_time.update_time(self.engine.processed().batch.num_reqs());
         let Some(record) = pass.record else { return };
+        let num_outputs = u32::try_from(self.engine.outputs().tokens.len()).unwrap_or(u32::MAX);
+        let (wait, latency) = self.delivery(num_outputs);
         let outputs = self.engine.outputs();
-        let num_outputs = u32::try_from(outputs.tokens.len()).unwrap_or(u32::MAX);
-        let latency = self.step_time.output_latency(num_outputs);
         // Messages of one connection do not overtake each other.
-        self.last_delivery_time = self.last_delivery_time.max(self.now + latency);
-        self.recorder.processed(record, &outputs.tokens, self.now, self.last_delivery_time);
+        self.last_delivery_time = self.last_delivery_time.max(self.now + wait + latency);
+        let delivery = Delivery { time: self.last_delivery_time, wait };
+        self.recorder.processed(record, &outputs.tokens, self.now, delivery);
         self.recorder.verified(&outputs.verifications);
         for finished in &outputs.finished {
             self.recorder.finished(finished.id, finished.num_preemptions, finished.num_passes);
             self.client.complete(self.last_delivery_time);
         }
         self.num_finished += outputs.finished.len();
+    }
+
+    /// How long the tokens of a pass that comes out now wait for the front end, and how long they take then.
+    fn delivery(&mut self, num_outputs: u32) -> (SimDuration, SimDuration) {
+        if self.api_servers.is_none() || self.script.is_some() || num_outputs == 0 {
+            return (SimDuration::ZERO, self.step_time.output_latency(num_outputs));
+        }
+        // What was sent before the tokens came has its turn before them.
+        self.send_until(self.now);
+        let Some(servers) = &mut self.api_servers else { return (SimDuration::ZERO, SimDuration::ZERO) };
+        let wait = servers.take_outputs(self.now, num_outputs, self.step_time);
+        (wait, self.step_time.output_latency(servers.part_of(num_outputs)))
     }
 
     /// The configuration of the engine.

@@ -241,6 +241,8 @@ pub(crate) struct SplitRow {
     pub(crate) label: String,
     /// From sending until the engine's queue.
     pub(crate) front_end: f64,
+    /// Waiting for a busy API server, on the way in and on the way out.
+    pub(crate) front_end_wait: f64,
     /// In the engine's queue.
     pub(crate) queue: f64,
     /// From the first pass until the engine has the first token.
@@ -295,7 +297,7 @@ records! {
         key, name, header, count, mean, std, min, max, percentiles, objective, ecdf, linear_histogram, log_histogram,
     }
     Bins { edges, counts }
-    SplitRow { label, front_end, queue, prefill, delivery }
+    SplitRow { label, front_end, front_end_wait, queue, prefill, delivery }
     TimeSeries {
         running, waiting, kv_cache_usage, tokens_per_pass, prefill_tokens_per_pass, draft_tokens_per_pass,
         max_num_seqs, max_num_batched_tokens,

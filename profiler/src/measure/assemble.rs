@@ -108,6 +108,7 @@ fn no_front_end() -> FrontEnd {
     FrontEnd {
         request_latency: RequestLatency { per_request: none(), per_prompt_token: none() },
         output_latency: OutputLatency { per_pass: none(), per_token: none() },
+        work: None,
     }
 }
 

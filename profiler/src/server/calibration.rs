@@ -5,6 +5,7 @@ use sim_core::profile::schema::FrontEnd;
 use sim_core::rng::Pcg64;
 
 use super::client_run::TimedRequest;
+use super::event_loop::work;
 use super::front_end::{DecodePassTimes, FrontEndObservations, decode_pass_times};
 use super::session::ServerSession;
 
@@ -18,6 +19,9 @@ const BURST_REPEATS: u32 = 2;
 /// Tokens each request of a burst generates, and those of its prompt.
 const BURST_OUTPUT_TOKENS: u32 = 24;
 const BURST_PROMPT_TOKENS: u32 = 16;
+
+/// Requests of one token each, sent at once.
+const SHORT_BURST: u32 = 64;
 
 /// What a calibration gives.
 #[derive(Debug, Clone)]
@@ -54,7 +58,9 @@ pub(crate) fn measure_front_end(
     }
     progress(plan.len(), plan.len());
     let decode_passes = decode_pass_times(recordings.iter());
-    Ok(Calibration { front_end: observations.front_end()?, observations, decode_passes })
+    let mut front_end = observations.front_end()?;
+    front_end.work = (!observations.work.is_empty()).then(|| work(&observations.work)).transpose()?;
+    Ok(Calibration { front_end, observations, decode_passes })
 }
 
 /// The runs: each prompt length in turn, so that drift falls on all of them, with bursts in between.
@@ -76,6 +82,8 @@ fn plan(session: &ServerSession, seed: u64) -> Vec<Vec<TimedRequest>> {
             for size in BURSTS.into_iter().filter(|&size| size <= config.max_num_seqs) {
                 runs.push((0..size).map(|_| request(BURST_PROMPT_TOKENS, BURST_OUTPUT_TOKENS)).collect());
             }
+            // Many requests and few tokens: what a request costs the event loop, apart from its tokens.
+            runs.push((0..SHORT_BURST).map(|_| request(BURST_PROMPT_TOKENS, 1)).collect());
         }
     }
     runs

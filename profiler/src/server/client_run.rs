@@ -31,6 +31,14 @@ pub(crate) struct ClientRun {
     pub(crate) requests: Vec<ClientRequest>,
 }
 
+impl ClientRun {
+    /// From its beginning to its last token.
+    pub(crate) fn duration_ns(&self) -> u64 {
+        let last = self.requests.iter().filter_map(|request| request.chunks.last()).map(|chunk| chunk.0).max();
+        last.unwrap_or(0).saturating_sub(self.origin_ns)
+    }
+}
+
 impl ClientRequest {
     /// Time to first token, in seconds; `None` if none came.
     pub(crate) fn ttft(&self) -> Option<f64> {

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use sim_core::profile::schema::{Basis, Cost, FrontEnd, OutputLatency, RequestLatency};
 
 use super::client_run::{TimedRequest, seconds};
+use super::event_loop::WorkObservation;
 use super::line_fit::{Line, fit_line, median};
 use super::recording::{ServerPass, ServerRecording};
 use super::session::ServerRun;
@@ -20,6 +21,8 @@ pub(crate) struct FrontEndObservations {
     pub(crate) output: Vec<(f64, f64)>,
     /// Those of `output` that are first tokens.
     pub(crate) first_output: Vec<(f64, f64)>,
+    /// What the event loop had to do in each run, and how long it was busy.
+    pub(crate) work: Vec<WorkObservation>,
 }
 
 /// Times of passes that only decoded, by their number of requests, in microseconds; medians.
@@ -57,6 +60,7 @@ impl FrontEndObservations {
                 self.request.push((f64::from(num_tokens), microseconds(seen.send_ns, joined_ns)));
             }
         }
+        self.work.extend(run.event_loop.map(|time| WorkObservation::new(requests, run, time)));
         let mut next = vec![(0, 0); run.client.requests.len()];
         for pass in &run.engine.passes {
             let num_outputs: u32 = pass.tokens.iter().map(|token| token.1).sum();
@@ -107,6 +111,7 @@ impl FrontEndObservations {
         Ok(FrontEnd {
             request_latency: RequestLatency { per_request, per_prompt_token },
             output_latency: OutputLatency { per_pass, per_token },
+            work: None,
         })
     }
 }

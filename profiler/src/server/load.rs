@@ -15,6 +15,9 @@ use sim_core::workload::{Traffic, Workload};
 use super::client_run::{ClientRequest, ClientRun, TimedRequest, seconds};
 use crate::engine::step_times::step_time_settings;
 
+/// Runs with noise, of which the mean is taken.
+const NUM_DRAWS: u64 = 20;
+
 /// Lengths and times of a load's requests.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct LoadShape {
@@ -66,6 +69,8 @@ pub(crate) struct Metrics {
     pub(crate) p99_e2el_ms: f64,
     pub(crate) request_throughput: f64,
     pub(crate) output_throughput: f64,
+    /// From the run's beginning to its last token, in seconds.
+    pub(crate) duration_s: f64,
 }
 
 /// Latencies of a run, in seconds.
@@ -162,8 +167,25 @@ impl Load {
         let usual = StepTimeSettings::vllm_default(profile, config.max_num_seqs, config.max_num_batched_tokens);
         let settings = step_time_settings(config, usual.capture_sizes);
         let step_time = StepTimeModel::new(profile, &settings).context("the profile")?;
+        self.simulate_on(&step_time, config)
+    }
+
+    /// The same with passes that differ as the profile says, by several draws; `None` if it says nothing.
+    ///
+    /// # Errors
+    /// Those of [`Self::simulate`].
+    pub(crate) fn simulate_noisy(&self, profile: &Profile, config: &EngineConfig) -> Result<Option<Vec<Metrics>>> {
+        let Some(noise) = &profile.host.pass_noise else { return Ok(None) };
+        let usual = StepTimeSettings::vllm_default(profile, config.max_num_seqs, config.max_num_batched_tokens);
+        let settings = step_time_settings(config, usual.capture_sizes);
+        let step_time = StepTimeModel::new(profile, &settings).context("the profile")?;
+        let draws = (0..NUM_DRAWS).map(|seed| self.simulate_on(&step_time.with_noise(noise, seed), config));
+        draws.collect::<Result<_>>().map(Some)
+    }
+
+    fn simulate_on(&self, step_time: &StepTimeModel, config: &EngineConfig) -> Result<Metrics> {
         let options = SimulationOptions { record_emissions: true };
-        let result = simulate(&self.workload()?, config, &step_time, options).context("the simulation")?;
+        let result = simulate(&self.workload()?, config, step_time, options).context("the simulation")?;
         Ok(Metrics::of_simulation(&result))
     }
 
@@ -245,6 +267,7 @@ impl From<Latencies> for Metrics {
             p99_e2el_ms: at(&e2el, 99.0),
             request_throughput: per_second(requests),
             output_throughput: per_second(tokens),
+            duration_s: duration,
         }
     }
 }

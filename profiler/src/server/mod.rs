@@ -21,16 +21,19 @@
 //!
 //! # What the simulator does not know of a front end
 //!
-//! The HTTP server handles one message at a time. The simulator has a delay for each request and each pass, no queue:
-//! where [`compare::LoadComparison::front_end_share`] is far from 0, latencies are longer than simulated.
+//! The HTTP server does one thing at a time, in the order in which it came: the simulator has that queue, with the work
+//! that [`event_loop`] measures. What it does not know: asyncio takes turns between requests that came together, and the
+//! server, the engine core and the client take time from each other where they share cores.
 
 mod calibration;
 mod client;
 mod client_run;
 pub(crate) mod compare;
+mod event_loop;
 mod front_end;
 mod line_fit;
 pub(crate) mod load;
+mod pass_spread;
 mod process;
 mod recording;
 pub(crate) mod session;

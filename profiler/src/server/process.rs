@@ -12,6 +12,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
+use super::event_loop::EventLoopTime;
 use crate::vllm::log_tail::LogTail;
 use crate::vllm::model::ModelDir;
 use crate::vllm::scratch::scratch_folder;
@@ -22,6 +23,8 @@ const RECORDER: (&str, &str) = ("vllm_simulator_recorder.py", include_str!("vllm
 const SCHEDULER_CLASS: &str = "vllm_simulator_recorder.RecordingScheduler";
 /// The environment variable that tells the recorder its file.
 const RECORDING_VARIABLE: &str = "VLLM_SIMULATOR_RECORDING";
+/// The one that tells the launcher where to add up the time of the engine core's outputs.
+const OUTPUTS_VARIABLE: &str = "VLLM_SIMULATOR_OUTPUTS";
 
 /// Flags that decide how a client gets through, which is this program.
 const OWN_FLAGS: [&str; 8] =
@@ -118,6 +121,11 @@ impl ServerProcess {
         anyhow!("vllm serve has ended ({status}); it printed last:{}", self.log.last_lines())
     }
 
+    /// How long its event loop has worked so far; `None` where the system does not tell.
+    pub(crate) fn event_loop_time(&self) -> Option<EventLoopTime> {
+        EventLoopTime::read(self.child.id(), &self.folder.outputs())
+    }
+
     /// Where it listens.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
@@ -166,6 +174,7 @@ fn command(options: &EngineOptions, model: &ModelDir, folder: &Folder, address: 
         _ => folder.path().display().to_string(),
     };
     command.env("PYTHONPATH", path).env(RECORDING_VARIABLE, folder.recording());
+    command.env(OUTPUTS_VARIABLE, folder.outputs());
     for (name, value) in [("HF_HUB_OFFLINE", "1"), ("VLLM_NO_USAGE_STATS", "1"), ("VLLM_DO_NOT_TRACK", "1")] {
         if std::env::var_os(name).is_none() {
             command.env(name, value);
@@ -210,6 +219,10 @@ impl Folder {
 
     fn recording(&self) -> PathBuf {
         self.path().join("recording.jsonl")
+    }
+
+    fn outputs(&self) -> PathBuf {
+        self.path().join("outputs.txt")
     }
 }
 

@@ -9,6 +9,7 @@ use sim_core::rng::Pcg64;
 
 use super::client::OpenLoopClient;
 use super::client_run::{ClientRun, TimedRequest};
+use super::event_loop::EventLoopTime;
 use super::process::ServerProcess;
 use super::recording::{RecordingFile, ServerEngine, ServerPlanning, ServerRecording};
 use crate::engine::version::simulated_version;
@@ -24,6 +25,8 @@ pub(crate) struct ServerRun {
     pub(crate) client: ClientRun,
     /// What the scheduler did.
     pub(crate) engine: ServerRecording,
+    /// How long the API server's event loop worked; `None` where the system does not tell.
+    pub(crate) event_loop: Option<EventLoopTime>,
 }
 
 /// A server that is up, and its client.
@@ -78,6 +81,7 @@ impl ServerSession {
     pub(crate) fn run(&mut self, requests: &[TimedRequest]) -> Result<ServerRun> {
         self.num_runs += 1;
         let id = format!("r{}", self.num_runs);
+        let before = self.server.event_loop_time();
         let client = self.client.run(&id, requests)?;
         let failed: Vec<_> = client.requests.iter().filter_map(|request| request.error.as_deref()).collect();
         if let Some(first) = failed.first() {
@@ -94,7 +98,9 @@ impl ServerSession {
         loop {
             self.recording.read_into(&id, &mut engine)?;
             if engine.is_complete() {
-                return Ok(ServerRun { client, engine });
+                let after = self.server.event_loop_time();
+                let event_loop = after.zip(before).map(|(after, before)| after.since(before));
+                return Ok(ServerRun { client, engine, event_loop });
             }
             self.server.check()?;
             ensure!(start.elapsed() < PATIENCE_WITH_RECORDER, "the scheduler's recording of the run does not come");

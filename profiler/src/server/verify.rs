@@ -15,6 +15,7 @@ use super::client_run::seconds;
 use super::compare::{LoadComparison, PassComparison, ServeComparison};
 use super::front_end::{DecodePassTimes, FrontEndObservations};
 use super::load::{Load, LoadShape, Metrics};
+use super::pass_spread::{TimedPass, pass_noise};
 use super::session::{ServerRun, ServerSession, Timeouts};
 use crate::engine::step_times::step_time_settings;
 use crate::vllm::EngineOptions;
@@ -69,17 +70,28 @@ pub(crate) fn verify_serve(
         run_load(&mut session, load, plan.shape.seed)?;
     }
     let seen = run_loads(&mut session, &loads, plan, &PassModel::new(profile, &config)?, bar)?;
+    if plan.measure_front_end {
+        let runs: Vec<_> = seen.iter().flat_map(|seen| seen.passes.iter().cloned()).collect();
+        profile.host.pass_noise = pass_noise(&runs);
+    }
     let mut comparisons = vec![];
     for (number, (load, seen)) in loads.iter().zip(&seen).enumerate() {
         let simulated = load.simulate(profile, &config)?;
-        let mut comparison = LoadComparison::new(plan.shares[number], rates[number], &seen.repeats, &simulated);
+        let noisy = load.simulate_noisy(profile, &config)?;
+        let mut comparison =
+            LoadComparison::new(plan.shares[number], rates[number], &seen.repeats, &simulated, noisy.as_deref());
         comparison.largest_lateness_ms = 1e3 * seconds(seen.lateness_ns);
         comparison.pass_time_error = (seen.real_us > 0.0).then(|| seen.predicted_us / seen.real_us - 1.0);
-        comparison.set_front_end_share(profile.front_end.output_latency.per_token.time_us);
+        comparison.front_end_share = seen.front_end_share();
         comparisons.push(comparison);
     }
     let (request, output) = (&profile.front_end.request_latency, &profile.front_end.output_latency);
     let front_end_us = [&request.per_request, &request.per_prompt_token, &output.per_pass, &output.per_token];
+    let work = profile.front_end.work.as_ref();
+    let front_end_work_us = work.map(|work| {
+        [&work.per_request, &work.per_prompt_token, &work.per_pass, &work.per_token, &work.per_chunk]
+            .map(|cost| cost.time_us)
+    });
     Ok(ServeComparison {
         tool: format!("profiler {}", env!("CARGO_PKG_VERSION")),
         model: options.model.clone(),
@@ -89,6 +101,8 @@ pub(crate) fn verify_serve(
         seed: plan.shape.seed,
         saturated_rate,
         front_end_us: front_end_us.map(|cost| cost.time_us),
+        front_end_work_us,
+        pass_noise: profile.host.pass_noise.clone(),
         front_end_observations,
         decode_passes,
         load_average: [before, load_average()],
@@ -105,6 +119,17 @@ struct SeenLoad {
     /// Passes that another followed: what they took, and what the profile says.
     real_us: f64,
     predicted_us: f64,
+    /// The same passes one by one, of each repeat.
+    passes: Vec<Vec<TimedPass>>,
+    /// Of all repeats: how long the event loop worked, of how long they took. 0 where the system does not tell.
+    busy_ns: u64,
+    duration_ns: u64,
+}
+
+impl SeenLoad {
+    fn front_end_share(&self) -> Option<f64> {
+        (self.busy_ns > 0).then(|| seconds(self.busy_ns) / seconds(self.duration_ns))
+    }
 }
 
 /// Runs every load `num_repeats` times, interleaved, so that drift falls on all of them.
@@ -122,13 +147,28 @@ fn run_loads(
             let (run, lateness_ns) = run_load(session, load, plan.shape.seed)?;
             seen.repeats.push(Metrics::of_client(&run.client));
             seen.lateness_ns = seen.lateness_ns.max(lateness_ns);
-            for (pass, next) in run.engine.followed_passes() {
-                seen.real_us += pass.period_us(next);
-                seen.predicted_us += model.period_us(&pass.batch(&model.spans));
-            }
+            seen.busy_ns += run.event_loop.map_or(0, |time| time.total_ns);
+            seen.duration_ns += run.client.duration_ns();
+            let passes: Vec<TimedPass> = run
+                .engine
+                .followed_passes()
+                .map(|(pass, next)| {
+                    let batch = pass.batch(&model.spans);
+                    let predicted_us = model.period_us(&batch);
+                    TimedPass { kind: kind_of(&batch), real_us: pass.period_us(next), predicted_us }
+                })
+                .collect();
+            seen.real_us += passes.iter().map(|pass| pass.real_us).sum::<f64>();
+            seen.predicted_us += passes.iter().map(|pass| pass.predicted_us).sum::<f64>();
+            seen.passes.push(passes);
         }
     }
     Ok(all)
+}
+
+/// Passes of one kind: with prompt parts or not, and requests to a power of two.
+fn kind_of(batch: &BatchComposition) -> u32 {
+    2 * batch.num_reqs().max(1).ilog2() + u32::from(batch.prefill_chunks.is_empty())
 }
 
 /// A load on the server, and how late the latest request was sent, in nanoseconds.

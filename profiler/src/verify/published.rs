@@ -61,6 +61,8 @@ pub(crate) struct Row {
     precision: String,
     version: Option<Version>,
     is_inferencex: bool,
+    /// Measured for the list's own sake, by nobody's scripts: flags are the version's defaults.
+    has_own_flags: bool,
     flags: Flags,
     pub(super) input: u32,
     pub(super) output: u32,
@@ -174,6 +176,7 @@ fn row(fields: &Fields<'_>) -> Result<Row> {
         precision: precision.to_owned(),
         version: Version::parse(fields.text("backend_version")?),
         is_inferencex,
+        has_own_flags: source.contains("auto-gap-analysis"),
         flags,
         input,
         output: fields.at_least_one("osl")?,
@@ -203,7 +206,7 @@ impl Row {
         engine.set("tensor-parallel-size", Some(&self.setup.tensor_parallel_size.to_string()))?;
         engine.set("no-enable-prefix-caching", None)?;
         engine.set("max-model-len", Some(&(self.input + self.output + 64).to_string()))?;
-        let is_async = self.is_inferencex
+        let is_async = self.is_inferencex && !self.has_own_flags
             || Version::parse("0.14").is_some_and(|first| self.version.as_ref().is_none_or(|own| *own >= first));
         engine.set(if is_async { "async-scheduling" } else { "no-async-scheduling" }, None)?;
         let mut random = Pcg64::stream(0, "published");

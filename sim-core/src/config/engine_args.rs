@@ -94,6 +94,9 @@ pub struct EngineArgs {
     /// Passes with tokens from one that carries prompt parts to the next.
     #[serde(alias = "prefill-schedule-interval", skip_serializing_if = "Option::is_none")]
     pub prefill_schedule_interval: Option<i64>,
+    /// API-server processes.
+    #[serde(alias = "api-server-count", skip_serializing_if = "Option::is_none")]
+    pub api_server_count: Option<i64>,
     /// The drafter, if there is to be one.
     #[serde(alias = "speculative-config", skip_serializing_if = "Option::is_none")]
     pub speculative_config: Option<SpeculativeArgs>,
@@ -221,6 +224,7 @@ impl EngineArgs {
             "prefix-match-unit" => (&mut self.prefix_match_unit, plain),
             "mamba-block-size" => (&mut self.mamba_block_size, plain),
             "prefill-schedule-interval" => (&mut self.prefill_schedule_interval, plain),
+            "api-server-count" | "-asc" => (&mut self.api_server_count, plain),
             "num-gpu-blocks-override" => (&mut self.num_gpu_blocks_override, plain),
             "tensor-parallel-size" | "-tp" => (&mut self.tensor_parallel_size, plain),
             "pipeline-parallel-size" | "-pp" => (&mut self.pipeline_parallel_size, plain),

@@ -89,6 +89,9 @@ pub struct EngineConfig {
     pub use_v2_model_runner: bool,
     /// Passes with tokens from one that carries prompt parts to the next; 1 for no such rule.
     pub prefill_schedule_interval: u32,
+    /// API-server processes, each of which handles requests and tokens one after the other
+    /// (`ParallelConfig._api_process_count`).
+    pub api_server_count: u32,
     /// The model's layers in groups.
     pub kv_cache: KvCacheConfig,
     /// Whether a Mamba state is also kept where requests' common prefix ends, for a drafter's sake.
@@ -121,6 +124,7 @@ impl EngineConfig {
             vllm_version: VllmVersion::NEWEST,
             use_v2_model_runner: true,
             prefill_schedule_interval: 1,
+            api_server_count: 1,
             kv_cache: KvCacheConfig::full_attention(block_size),
             enable_mamba_shared_prefix_checkpoint: false,
             speculative: None,

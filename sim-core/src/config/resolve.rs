@@ -133,6 +133,7 @@ impl EngineArgs {
         at_least("max_num_seqs", self.max_num_seqs, 1, "at least 1")?;
         at_least("max_num_active_seqs", self.max_num_active_seqs, 1, "at least 1")?;
         at_least("prefill_schedule_interval", self.prefill_schedule_interval, 1, "at least 1")?;
+        at_least("api_server_count", self.api_server_count, 1, "at least 1; servers without one are not simulated")?;
         at_least("mamba_block_size", self.mamba_block_size, 1, "at least 1")?;
         let retention_interval = self.prefix_cache_retention_interval.flatten();
         at_least("prefix_cache_retention_interval", retention_interval, 0, "at least 0, or None to keep all")?;
@@ -247,6 +248,10 @@ impl EngineArgs {
             prefill_schedule_interval: reasons.count(
                 "prefill_schedule_interval",
                 Resolved::or_default(self.prefill_schedule_interval, 1, "prompts wait for no pass"),
+            )?,
+            api_server_count: reasons.count(
+                "api_server_count",
+                Resolved::or_default(self.api_server_count, 1, "one for an engine that stands alone"),
             )?,
             kv_cache: reasons.note("block_size", self.kv_cache(platform, kv_cache)),
             enable_mamba_shared_prefix_checkpoint: reasons.note(

@@ -6,6 +6,7 @@
 
 use crate::math;
 use crate::metrics::recorder::{EmissionRun, PassRecord, Recording, RequestRecord, SpecDecodingTotals, WeightedGap};
+use crate::time::SimDuration;
 
 /// The digest of `recording`.
 #[must_use]
@@ -68,6 +69,7 @@ impl Fnv1a {
             end_time,
             output_time,
             delivery_time,
+            delivery_wait,
             num_tokens,
             num_prefill_tokens,
             num_draft_tokens,
@@ -86,12 +88,21 @@ impl Fnv1a {
         if num_draft_tokens > 0 {
             self.write_all([num_draft_tokens]);
         }
+        self.wait(delivery_wait);
+    }
+
+    /// A run in which nobody waits for the front end has the digest that it had before anybody could.
+    fn wait(&mut self, wait: SimDuration) {
+        if wait > SimDuration::ZERO {
+            self.write(wait.as_nanos());
+        }
     }
 
     fn request(&mut self, request: &RequestRecord) {
         let &RequestRecord {
             scheduled_send_time,
             send_time,
+            front_end_wait,
             queued_time,
             first_scheduled_pass,
             first_token_pass,
@@ -109,6 +120,7 @@ impl Fnv1a {
         self.write_all([first_scheduled_pass, first_token_pass, last_token_pass]);
         self.write_all([num_prompt_tokens, num_output_tokens, num_cached_tokens]);
         self.write_all([num_preemptions, num_passes, u32::from(is_finished)]);
+        self.wait(front_end_wait);
     }
 }
 

@@ -240,6 +240,7 @@ mod tests {
 
     use super::*;
     use crate::metrics::recorder::RequestRecord;
+    use crate::time::SimDuration;
 
     const SECOND: u64 = 1_000_000_000;
 
@@ -251,6 +252,7 @@ mod tests {
             end_time: SimTime::from_nanos((i + 1) * SECOND),
             output_time: SimTime::from_nanos((i + 1) * SECOND),
             delivery_time: SimTime::from_nanos((i + 1) * SECOND),
+            delivery_wait: SimDuration::ZERO,
             num_tokens: 1,
             num_prefill_tokens: 0,
             num_draft_tokens: 0,
@@ -263,6 +265,7 @@ mod tests {
         let requests = (0..num_requests).map(|i| RequestRecord {
             scheduled_send_time: SimTime::from_nanos(send_time(i)),
             send_time: SimTime::from_nanos(send_time(i)),
+            front_end_wait: SimDuration::ZERO,
             queued_time: SimTime::from_nanos(send_time(i)),
             first_scheduled_pass: i * num_passes,
             first_token_pass: i * num_passes,

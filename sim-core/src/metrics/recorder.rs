@@ -24,6 +24,8 @@ pub struct PassRecord {
     pub output_time: SimTime,
     /// When the client holds the pass's tokens.
     pub delivery_time: SimTime,
+    /// Of the time until then, what the tokens waited for a busy API server.
+    pub delivery_wait: SimDuration,
     /// Tokens computed.
     pub num_tokens: u32,
     /// Of these, tokens of prefill chunks ([`crate::batch::BatchComposition::num_prefill_tokens`]).
@@ -49,6 +51,8 @@ pub struct RequestRecord {
     pub scheduled_send_time: SimTime,
     /// When the client sent it: later than `scheduled_send_time` only by waiting for `max_concurrency`.
     pub send_time: SimTime,
+    /// Of the time until it reached the engine, what it waited for a busy API server.
+    pub front_end_wait: SimDuration,
     /// When it entered the engine's waiting queue.
     pub queued_time: SimTime,
     /// First pass that computed tokens of it.
@@ -157,6 +161,15 @@ pub struct Recording {
     pub spec_decoding: SpecDecodingTotals,
 }
 
+/// How a pass's tokens reach their clients.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Delivery {
+    /// When the clients hold them.
+    pub(crate) time: SimTime,
+    /// Of the time until then, what they waited for a busy API server.
+    pub(crate) wait: SimDuration,
+}
+
 /// Writes a [`Recording`] while a run goes on.
 #[derive(Debug)]
 pub(crate) struct Recorder {
@@ -173,6 +186,7 @@ impl Recorder {
         let record = |num_prompt_tokens| RequestRecord {
             scheduled_send_time: SimTime::ZERO,
             send_time: SimTime::ZERO,
+            front_end_wait: SimDuration::ZERO,
             queued_time: SimTime::ZERO,
             first_scheduled_pass: 0,
             first_token_pass: 0,
@@ -199,10 +213,17 @@ impl Recorder {
         }
     }
 
-    pub(crate) fn sent(&mut self, id: RequestId, scheduled_send_time: SimTime, send_time: SimTime) {
+    pub(crate) fn sent(
+        &mut self,
+        id: RequestId,
+        scheduled_send_time: SimTime,
+        send_time: SimTime,
+        front_end_wait: SimDuration,
+    ) {
         let request = &mut self.recording.requests[id.index()];
         request.scheduled_send_time = scheduled_send_time;
         request.send_time = send_time;
+        request.front_end_wait = front_end_wait;
     }
 
     pub(crate) fn queued(&mut self, id: RequestId, time: SimTime) {
@@ -223,10 +244,12 @@ impl Recorder {
     }
 
     /// The results of pass `pass` were taken in: a message for each of `tokens`.
-    pub(crate) fn processed(&mut self, pass: u32, tokens: &[NewTokens], output_time: SimTime, delivery_time: SimTime) {
+    pub(crate) fn processed(&mut self, pass: u32, tokens: &[NewTokens], output_time: SimTime, delivery: Delivery) {
+        let Delivery { time: delivery_time, wait } = delivery;
         let record = &mut self.recording.passes[pass as usize];
         record.output_time = output_time;
         record.delivery_time = delivery_time;
+        record.delivery_wait = wait;
         record.num_outputs = math::usize_to_u32(tokens.len());
         // Requests that had their last token from the same pass have the same gap now, and nearly all do.
         let (mut previous_pass, mut count) = (pass, 0);

@@ -49,6 +49,8 @@ pub struct RequestInstants {
     pub first_delivery: SimTime,
     /// The client holds its last token.
     pub last_delivery: SimTime,
+    /// What it and its first token waited for a busy API server.
+    pub front_end_wait: [SimDuration; 2],
 }
 
 impl RequestInstants {
@@ -125,6 +127,7 @@ impl Recording {
             last_output: last_token.output_time,
             first_delivery: first_token.delivery_time,
             last_delivery: last_token.delivery_time,
+            front_end_wait: [request.front_end_wait, first_token.delivery_wait],
         })
     }
 }
@@ -147,6 +150,7 @@ mod tests {
             end_time: at(100 * i + 80),
             output_time: at(100 * i + 90),
             delivery_time: at(100 * i + 95),
+            delivery_wait: SimDuration::ZERO,
             num_tokens: 1,
             num_prefill_tokens: 0,
             num_draft_tokens: 0,
@@ -159,6 +163,7 @@ mod tests {
         let request = RequestRecord {
             scheduled_send_time: at(1),
             send_time: at(21),
+            front_end_wait: SimDuration::ZERO,
             queued_time: at(30),
             first_scheduled_pass: 1,
             first_token_pass: 2,

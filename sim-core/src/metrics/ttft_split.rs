@@ -2,10 +2,11 @@
 //!
 //! | part | from | to |
 //! |---|---|---|
-//! | front end | send | queued in the engine |
+//! | front end | send | queued in the engine, without the next |
+//! | waiting for the front end | | what request and first token waited for a busy API server |
 //! | queue | queued | begin of the first pass that computes tokens of it |
 //! | prefill | that | the engine core puts out the first token |
-//! | delivery | that | the client holds it |
+//! | delivery | that | the client holds it, without waiting |
 //!
 //! The parts of one request add up to its TTFT, to the nanosecond. A percentile of each part alone would not: its
 //! requests differ from part to part. So a percentile here is the mean over the requests around that rank of TTFT, and
@@ -24,6 +25,8 @@ use crate::time::SimDuration;
 pub struct TtftParts {
     /// From sending until the engine's queue.
     pub front_end: f64,
+    /// Waiting for a busy API server, on the way in and on the way out.
+    pub front_end_wait: f64,
     /// In the engine's queue.
     pub queue: f64,
     /// From the first pass until the engine core puts out the first token.
@@ -36,18 +39,19 @@ impl TtftParts {
     /// The parts together.
     #[must_use]
     pub fn ttft(&self) -> f64 {
-        self.front_end + self.queue + self.prefill + self.delivery
+        self.front_end + self.front_end_wait + self.queue + self.prefill + self.delivery
     }
 
     /// The means over `requests`; zeros without any.
     fn mean(requests: impl Iterator<Item = RequestInstants>) -> Self {
-        let parts: [fn(&RequestInstants) -> SimDuration; 4] = [
-            |request| request.queued.saturating_since(request.send),
+        let parts: [fn(&RequestInstants) -> SimDuration; 5] = [
+            |request| request.queued.saturating_since(request.send + request.front_end_wait[0]),
+            |request| request.front_end_wait[0] + request.front_end_wait[1],
             RequestInstants::queue_time,
             RequestInstants::prefill_time,
-            |request| request.first_delivery.saturating_since(request.first_output),
+            |request| request.first_delivery.saturating_since(request.first_output + request.front_end_wait[1]),
         ];
-        let (mut sums, mut count) = ([0u64; 4], 0u64);
+        let (mut sums, mut count) = ([0u64; 5], 0u64);
         for request in requests {
             count += 1;
             for (sum, part) in sums.iter_mut().zip(parts) {
@@ -55,9 +59,9 @@ impl TtftParts {
                 *sum = sum.saturating_add(part(&request).as_nanos());
             }
         }
-        let [front_end, queue, prefill, delivery] =
+        let [front_end, front_end_wait, queue, prefill, delivery] =
             sums.map(|sum| math::u64_to_f64(sum) / math::u64_to_f64(count.max(1)) / 1e9);
-        Self { front_end, queue, prefill, delivery }
+        Self { front_end, front_end_wait, queue, prefill, delivery }
     }
 }
 

@@ -12,8 +12,14 @@ pub(super) struct Affine {
 }
 
 impl Affine {
+    pub(super) const ZERO: Self = Self { once_us: 0.0, each_us: 0.0 };
+
     pub(super) const fn new(once: &Cost, each: &Cost) -> Self {
         Self { once_us: once.time_us, each_us: each.time_us }
+    }
+
+    pub(super) const fn each(each: &Cost) -> Self {
+        Self { once_us: 0.0, each_us: each.time_us }
     }
 
     pub(super) const fn of_pass(cost: &PassCost) -> Self {

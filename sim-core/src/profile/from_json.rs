@@ -15,9 +15,9 @@ use super::schema::{
     PrefillCheckpoint, Profile, Provenance, ProvenanceKind, ReportedBlocks, Source, TimeRange,
 };
 use super::schema_tables::{
-    DecodeAttention, Drafter, FrontEnd, Host, MixedBatch, MixedSample, OutputLatency, OutsideGraphs, OverSeqs,
-    OverTokens, PassCost, PrefillAttention, RequestLatency, Smoothing, SpanAttention, SpanKind, StepTimeTables,
-    Validation, ValidationRun, ValidationStep, VerificationAttention,
+    DecodeAttention, Drafter, FrontEnd, FrontEndWork, Host, MixedBatch, MixedSample, OutputLatency, OutsideGraphs,
+    OverSeqs, OverTokens, PassCost, PassNoise, PrefillAttention, RequestLatency, Smoothing, SpanAttention, SpanKind,
+    StepTimeTables, Validation, ValidationRun, ValidationStep, VerificationAttention,
 };
 
 /// Something that is read from a JSON value.
@@ -181,16 +181,32 @@ impl FromJson for Memory {
     }
 }
 
-/// Its last field is absent in files of before it was known.
+/// Its last fields are absent in files of before they were known.
 impl FromJson for Host {
     fn from_json(value: Value) -> Result<Self, Fault> {
-        let mut fields = Fields::new(value, &["schedule", "update", "between_passes", "outside_graphs"])?;
-        fields.0.entry("outside_graphs").or_insert(Value::Null);
+        let mut fields = Fields::new(value, &["schedule", "update", "between_passes", "outside_graphs", "pass_noise"])?;
+        for name in ["outside_graphs", "pass_noise"] {
+            fields.0.entry(name).or_insert(Value::Null);
+        }
         Ok(Self {
             schedule: fields.read("schedule")?,
             update: fields.read("update")?,
             between_passes: fields.read("between_passes")?,
             outside_graphs: fields.read("outside_graphs")?,
+            pass_noise: fields.read("pass_noise")?,
+        })
+    }
+}
+
+/// Its last field is absent in files of before it was known.
+impl FromJson for FrontEnd {
+    fn from_json(value: Value) -> Result<Self, Fault> {
+        let mut fields = Fields::new(value, &["request_latency", "output_latency", "work"])?;
+        fields.0.entry("work").or_insert(Value::Null);
+        Ok(Self {
+            request_latency: fields.read("request_latency")?,
+            output_latency: fields.read("output_latency")?,
+            work: fields.read("work")?,
         })
     }
 }
@@ -277,7 +293,8 @@ objects! {
     MixedSample { prefill_chunks, num_decodes, decode_context_tokens, time_us, num_samples, spread_us }
     OutsideGraphs { per_pass, share }
     PassCost { per_pass, per_request }
-    FrontEnd { request_latency, output_latency }
+    PassNoise { sigma, correlation, long_share, long_us, basis, reason }
+    FrontEndWork { per_request, per_prompt_token, per_pass, per_token, per_chunk }
     RequestLatency { per_request, per_prompt_token }
     OutputLatency { per_pass, per_token }
     Validation { steps, runs }

@@ -20,6 +20,7 @@ mod interpolate;
 mod affine;
 mod attention;
 pub mod cuda_graphs;
+pub(crate) mod pass_times;
 mod step_time_settings;
 pub mod step_time;
 mod kv_cache_layers;

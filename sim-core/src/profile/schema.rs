@@ -361,7 +361,7 @@ pub use super::schema_memory::LimitTerms;
 #[cfg(feature = "schema")]
 use super::schema_memory::require_all_but_terms;
 pub use super::schema_tables::{
-    DecodeAttention, Drafter, FrontEnd, Host, MixedBatch, MixedSample, OutputLatency, OutsideGraphs, OverSeqs,
-    OverTokens, PassCost, PrefillAttention, RequestLatency, Smoothing, SpanAttention, SpanKind, StepTimeTables,
-    Validation, ValidationRun, ValidationStep, VerificationAttention,
+    DecodeAttention, Drafter, FrontEnd, FrontEndWork, Host, MixedBatch, MixedSample, OutputLatency, OutsideGraphs,
+    OverSeqs, OverTokens, PassCost, PassNoise, PrefillAttention, RequestLatency, Smoothing, SpanAttention, SpanKind,
+    StepTimeTables, Validation, ValidationRun, ValidationStep, VerificationAttention,
 };

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 #[cfg(feature = "schema")]
 use super::schema::require_all;
-use super::schema::{Bytes, Cost, KvCacheLayers};
+use super::schema::{Basis, Bytes, Cost, KvCacheLayers};
 
 /// Device time of a forward pass, as a sum of terms; collectives are inside them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -204,6 +204,28 @@ pub struct Host {
     /// it, or nobody knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outside_graphs: Option<OutsideGraphs>,
+    /// By how much passes of the same batch differ. Absent or `null` where nobody measured it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pass_noise: Option<PassNoise>,
+}
+
+/// By how much passes of the same batch differ from each other. A run has it only when asked (`--pass-noise`): without
+/// it every pass takes what the tables say, which is the expectation.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct PassNoise {
+    /// Standard deviation of the natural logarithm of a pass's time, long passes aside.
+    pub sigma: f64,
+    /// Correlation of that logarithm from one pass to the next.
+    pub correlation: f64,
+    /// Share of passes that are interrupted: by a collection of garbage, by other processes.
+    pub long_share: f64,
+    /// The time that an interruption takes in the mean, in microseconds.
+    pub long_us: f64,
+    /// What these rest on.
+    pub basis: Basis,
+    /// One sentence: how they were measured.
+    pub reason: String,
 }
 
 /// What a pass that no CUDA graph holds takes on the device beyond its operators: kernels that are launched one by one,
@@ -235,6 +257,29 @@ pub struct FrontEnd {
     pub request_latency: RequestLatency,
     /// From the engine core's output until the client holds the tokens.
     pub output_latency: OutputLatency,
+    /// The part of both in which an API-server process can do nothing else. Absent or `null` where nobody knows: then
+    /// requests pass through it side by side, however many there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub work: Option<FrontEndWork>,
+}
+
+/// What one API-server process computes, one thing after the other: Python's event loop is a single thread
+/// (`vllm/v1/engine/async_llm.py`). Without load the latencies hold and these are hidden in them; under load what comes
+/// while the process is busy waits.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct FrontEndWork {
+    /// Once per request: HTTP, validation, the message to the engine core, the end of the response.
+    pub per_request: Cost,
+    /// For each token of its prompt: tokenisation and copies.
+    pub per_prompt_token: Cost,
+    /// Once per message of the engine core, which brings all tokens of a pass.
+    pub per_pass: Cost,
+    /// For each token in it: detokenisation.
+    pub per_token: Cost,
+    /// For each chunk sent to a client: a token's, or those of all messages that waited together
+    /// (`output_processor.py::RequestOutputCollector`).
+    pub per_chunk: Cost,
 }
 
 /// From the client's sending until the request stands in the engine core's waiting queue.

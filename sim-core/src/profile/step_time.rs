@@ -8,7 +8,8 @@ use super::attention::AttentionTables;
 use super::cuda_graphs::CaptureSizes;
 use super::error::ProfileError;
 use super::interpolate::Reading;
-use super::schema::{Profile, ProvenanceKind, TimeRange};
+use super::pass_times::PassTimes;
+use super::schema::{PassNoise, Profile, ProvenanceKind, TimeRange};
 use super::step_time_settings::{Drafting, StepTimeSettings};
 use super::table::Curve;
 use crate::batch::BatchComposition;
@@ -76,8 +77,19 @@ pub struct StepTimeModel {
     between_passes: Affine,
     /// Of a pass that no CUDA graph holds: microseconds, and a share of the pass.
     outside_graphs: (f64, f64),
+    noise: Option<SeededNoise>,
     request_latency: Affine,
     output_latency: Affine,
+    request_work: Affine,
+    message_work: Affine,
+    chunk_work: Affine,
+}
+
+/// How passes differ, and by which draws.
+#[derive(Debug, Clone)]
+struct SeededNoise {
+    noise: PassNoise,
+    seed: u64,
 }
 
 /// The terms of one pass, summed.
@@ -136,6 +148,7 @@ impl StepTimeModel {
         let best_evidence = best_evidence(profile, holds);
         let (host, front_end) = (&profile.host, &profile.front_end);
         let (request, output) = (&front_end.request_latency, &front_end.output_latency);
+        let work = front_end.work.as_ref();
         let drafting = settings.drafting.as_ref();
         let decode_query_len = drafting.map_or(1, |drafting| 1 + drafting.num_speculative_tokens);
         let max_num_seqs = drafting.map_or(0, |drafting| drafting.max_num_seqs);
@@ -161,8 +174,12 @@ impl StepTimeModel {
                 .outside_graphs
                 .as_ref()
                 .map_or((0.0, 0.0), |outside| (outside.per_pass.time_us, outside.share)),
+            noise: None,
             request_latency: Affine::new(&request.per_request, &request.per_prompt_token),
             output_latency: Affine::new(&output.per_pass, &output.per_token),
+            request_work: work.map_or(Affine::ZERO, |work| Affine::new(&work.per_request, &work.per_prompt_token)),
+            message_work: work.map_or(Affine::ZERO, |work| Affine::new(&work.per_pass, &work.per_token)),
+            chunk_work: work.map_or(Affine::ZERO, |work| Affine::each(&work.per_chunk)),
         })
     }
 
@@ -217,6 +234,17 @@ impl StepTimeModel {
     pub fn times(&self, factor: f64) -> Self {
         let is_factor = factor > 0.0 && factor <= f64::MAX;
         Self { factor: if is_factor { factor } else { 1.0 }, ..self.clone() }
+    }
+
+    /// The same device with passes that differ as `noise` says, drawn by `seed`; [`Self::predict`] stays the expectation.
+    #[must_use]
+    pub fn with_noise(&self, noise: &PassNoise, seed: u64) -> Self {
+        Self { noise: Some(SeededNoise { noise: noise.clone(), seed }), ..self.clone() }
+    }
+
+    /// The draws of a run; `None` if every pass takes what is predicted.
+    pub(crate) fn noise(&self) -> Option<PassTimes> {
+        self.noise.as_ref().map(|seeded| PassTimes::new(&seeded.noise, seeded.seed))
     }
 
     /// Tokens that the device computes for a pass.
@@ -285,6 +313,24 @@ impl StepTimeModel {
     #[must_use]
     pub fn output_latency(&self, num_outputs: u32) -> SimDuration {
         self.output_latency.at(num_outputs)
+    }
+
+    /// The part of [`Self::request_latency`] in which an API-server process does nothing else; zero where nobody knows.
+    #[must_use]
+    pub fn request_work(&self, num_prompt_tokens: u32) -> SimDuration {
+        self.request_work.at(num_prompt_tokens)
+    }
+
+    /// How long an API-server process takes in a message of `num_outputs` tokens; zero where nobody knows.
+    #[must_use]
+    pub fn message_work(&self, num_outputs: u32) -> SimDuration {
+        self.message_work.at(num_outputs)
+    }
+
+    /// How long an API-server process writes `num_chunks` chunks to their clients; zero where nobody knows.
+    #[must_use]
+    pub fn chunk_work(&self, num_chunks: u32) -> SimDuration {
+        self.chunk_work.at(num_chunks)
     }
 }
 

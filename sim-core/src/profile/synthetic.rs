@@ -120,6 +120,7 @@ impl SyntheticCosts {
                 update: PassCost { per_pass: cost(self.update_us), per_request: cost(0.0) },
                 between_passes: PassCost { per_pass: cost(0.0), per_request: cost(0.0) },
                 outside_graphs: None,
+                pass_noise: None,
             },
             front_end: FrontEnd {
                 request_latency: RequestLatency {
@@ -127,6 +128,7 @@ impl SyntheticCosts {
                     per_prompt_token: cost(0.0),
                 },
                 output_latency: OutputLatency { per_pass: cost(self.output_latency_us), per_token: cost(0.0) },
+                work: None,
             },
             validation: Validation::default(),
             smoothing: Vec::new(),

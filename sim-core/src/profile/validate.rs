@@ -248,9 +248,28 @@ fn costs(profile: &Profile, faults: &mut Faults) {
         let path = format_args!("$.host.outside_graphs.share");
         faults.require((0.0..=10.0).contains(&share), path, format_args!("{share:?} must be from 0 to 10"));
     }
+    if let Some(noise) = &host.pass_noise {
+        for (field, value, most) in [
+            ("sigma", noise.sigma, 2.0),
+            ("correlation", noise.correlation, 0.999),
+            ("long_share", noise.long_share, 0.5),
+            ("long_us", noise.long_us, 1e8),
+        ] {
+            let path = format_args!("$.host.pass_noise.{field}");
+            faults.require((0.0..=most).contains(&value), path, format_args!("{value:?} must be from 0 to {most:?}"));
+        }
+        faults.text(&noise.reason, format_args!("$.host.pass_noise.reason"));
+    }
     let (request, output) = (&front_end.request_latency, &front_end.output_latency);
     faults.cost(&request.per_request, "$.front_end.request_latency.per_request");
     faults.cost(&request.per_prompt_token, "$.front_end.request_latency.per_prompt_token");
     faults.cost(&output.per_pass, "$.front_end.output_latency.per_pass");
     faults.cost(&output.per_token, "$.front_end.output_latency.per_token");
+    if let Some(work) = &front_end.work {
+        faults.cost(&work.per_request, "$.front_end.work.per_request");
+        faults.cost(&work.per_prompt_token, "$.front_end.work.per_prompt_token");
+        faults.cost(&work.per_pass, "$.front_end.work.per_pass");
+        faults.cost(&work.per_token, "$.front_end.work.per_token");
+        faults.cost(&work.per_chunk, "$.front_end.work.per_chunk");
+    }
 }

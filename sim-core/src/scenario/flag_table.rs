@@ -143,6 +143,11 @@ pub const FLAGS: &[Flag] = &[
         "Passes from one that computes prompts to the next; 1 for no such rule",
     ),
     engine(
+        "api-server-count",
+        Form::Integer,
+        "API-server processes, each of which handles requests and tokens one after the other",
+    ),
+    engine(
         "speculative-config",
         Form::Text,
         "Speculative decoding: {\"method\": …, \"num_speculative_tokens\": …}, or its keys behind a dot",
@@ -178,6 +183,15 @@ pub const FLAGS: &[Flag] = &[
             "usage-context",
             Form::Choice(&["server", "llm"]),
             "Whose defaults the engine has: vllm serve, or Python's LLM",
+        )
+    },
+    Flag {
+        is_vllms: false,
+        default: "off",
+        ..engine(
+            "pass-noise",
+            Form::Text,
+            "Passes of the same batch differ: profile for as much as was measured, or SIGMA,CORRELATION,LONG_SHARE,LONG_MS",
         )
     },
     workload("dataset-name", Form::Choice(super::DatasetName::NAMES), "random", "Where requests come from"),

@@ -16,6 +16,7 @@ mod error;
 pub mod examples;
 mod flag_table;
 pub mod link;
+mod noise;
 mod prepare;
 mod recognise;
 mod recognise_error;
@@ -34,6 +35,7 @@ pub use dataset_kind::{check_dataset, dataset_flags};
 pub use dataset_name::DatasetName;
 pub use error::ScenarioError;
 pub use flag_table::{FLAGS, Flag, Form, Part};
+use noise::Noise;
 pub use prepare::{Prepared, TextTokens, check_admission, prepare, step_time_model};
 pub use recognise::{Recognised, recognise};
 pub use recognise_error::RecogniseError;
@@ -58,6 +60,7 @@ pub struct Scenario {
     report: ReportArgs,
     usage_context: UsageContext,
     enforce_eager: bool,
+    noise: Noise,
 }
 
 impl PartialEq for Scenario {
@@ -209,6 +212,7 @@ impl Scenario {
                 };
             }
             "enforce-eager" => self.enforce_eager = value == "true",
+            "pass-noise" => self.noise = Noise::parse(value)?,
             name if spec.form == Form::Switch => {
                 let switch = if value == "true" { dashed(name) } else { alloc::format!("--no-{name}") };
                 self.engine.set(&switch, None)?;

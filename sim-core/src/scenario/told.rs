@@ -59,6 +59,7 @@ fn field_values(config: &EngineConfig) -> Vec<(&'static str, String)> {
         ("vllm_version", config.vllm_version.to_string()),
         ("use_v2_model_runner", config.use_v2_model_runner.to_string()),
         ("prefill_schedule_interval", config.prefill_schedule_interval.to_string()),
+        ("api_server_count", config.api_server_count.to_string()),
         ("enable_mamba_shared_prefix_checkpoint", config.enable_mamba_shared_prefix_checkpoint.to_string()),
         ("speculative_config", speculative(config.speculative.as_ref())),
     ];

@@ -46,6 +46,7 @@ fn recording(seed: u64, num_passes: u32) -> Recording {
             end_time: at(end),
             output_time: at(end + 500),
             delivery_time: at(end + 500 + 300_000_000),
+            delivery_wait: SimDuration::ZERO,
             num_tokens: 1 + random.small(2000),
             num_prefill_tokens: random.small(2),
             num_draft_tokens: 0,
@@ -87,6 +88,7 @@ fn add_request(recording: &mut Recording, request: u32, random: &mut Lcg) {
     recording.requests.push(RequestRecord {
         scheduled_send_time: at(sent.saturating_sub(3_000_000_000)),
         send_time: at(sent.saturating_sub(random.below(2_000_000_000))),
+        front_end_wait: SimDuration::ZERO,
         queued_time: at(sent),
         first_scheduled_pass: first,
         first_token_pass: tokens.first().copied().unwrap_or(0),

@@ -8,12 +8,16 @@ use super::ticks::{self, Unit};
 use super::{Drawing, Frame};
 
 /// Parts of a time to first token, in the order in which they happen, as they look.
-pub(crate) const TTFT_PARTS: [(&str, BarLook); 4] = [
+pub(crate) const TTFT_PARTS: [(&str, BarLook); 5] = [
     ("front end", BarLook { series: 4, fill: Fill::Solid }),
+    ("API server busy", BarLook { series: 4, fill: Fill::Pale }),
     ("queue", BarLook { series: 2, fill: Fill::Hatched }),
     ("prefill", BarLook { series: 1, fill: Fill::Solid }),
     ("return", BarLook { series: 3, fill: Fill::Pale }),
 ];
+
+/// The place of the part that most runs do not have.
+const API_SERVER_BUSY: usize = 1;
 
 /// One bar.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,9 +51,15 @@ impl SplitRow {
 }
 
 impl SplitPlot {
-    /// A time to first token by [`TTFT_PARTS`].
-    pub(crate) fn ttft(rows: Vec<SplitRow>) -> Self {
-        let parts = TTFT_PARTS.iter().map(|&(name, look)| (name.to_owned(), look)).collect();
+    /// A time to first token by [`TTFT_PARTS`]; waiting that nobody did is not named.
+    pub(crate) fn ttft(mut rows: Vec<SplitRow>) -> Self {
+        let is_shown =
+            |part: usize| part != API_SERVER_BUSY || rows.iter().any(|row| row.parts_s.get(part) > Some(&0.0));
+        let shown: Vec<usize> = (0..TTFT_PARTS.len()).filter(|&part| is_shown(part)).collect();
+        for row in &mut rows {
+            row.parts_s = shown.iter().filter_map(|&part| row.parts_s.get(part).copied()).collect();
+        }
+        let parts = shown.iter().map(|&part| (TTFT_PARTS[part].0.to_owned(), TTFT_PARTS[part].1)).collect();
         Self { parts, rows, x_title: "TTFT".to_owned() }
     }
 

@@ -137,6 +137,7 @@ fn ttft_split(recording: &Recording) -> Vec<SplitRow> {
     let row = |label: String, parts: TtftParts| SplitRow {
         label,
         front_end: parts.front_end,
+        front_end_wait: parts.front_end_wait,
         queue: parts.queue,
         prefill: parts.prefill,
         delivery: parts.delivery,

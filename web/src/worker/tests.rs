@@ -144,7 +144,7 @@ fn the_parts_of_ttft_add_up() {
     let labels: Vec<&str> = answer.ttft_split.iter().map(|row| row.label.as_str()).collect();
     assert_eq!(labels, ["Mean", "P50", "P90", "P95", "P99"]);
     let mean = &answer.ttft_split[0];
-    let sum = mean.front_end + mean.queue + mean.prefill + mean.delivery;
+    let sum = mean.front_end + mean.front_end_wait + mean.queue + mean.prefill + mean.delivery;
     assert!((sum - answer.metrics[0].mean).abs() < 1e-9, "{mean:?} is {sum}, not {}", answer.metrics[0].mean);
     assert!(mean.queue > 0.0 && mean.front_end > 0.0, "{mean:?}");
 }

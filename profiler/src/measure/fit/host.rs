@@ -25,6 +25,7 @@ pub(crate) fn host(undisturbed: &[&Visit]) -> Host {
         ),
         between_passes: nothing("Passes were timed until their tokens were there."),
         outside_graphs: None,
+        pass_noise: None,
     }
 }
 

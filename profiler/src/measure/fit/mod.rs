@@ -3,7 +3,7 @@
 //! A term is never seen alone, so all tables are fitted at once to the times of whole passes. Every table is a sum of
 //! increments that are not negative; so more work never takes less time, and noise is smoothed by all passes together.
 
-mod nnls;
+pub(crate) mod nnls;
 pub(crate) mod observation;
 pub(crate) mod design;
 pub(crate) mod support;

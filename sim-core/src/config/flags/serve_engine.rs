@@ -140,10 +140,18 @@ pub(super) const ENGINE: &[FlagGroup] = &[
     },
     FlagGroup {
         effect: FixedByProfile,
-        why: "it decides how many processes and threads the front end has, whose times are in the profile",
+        why: "it decides how many threads the front end has, whose times are in the profile",
         #[rustfmt::skip]
         flags: &[
-            integer("--api-server-count").also(&["-asc"]), integer("--renderer-num-workers").harmless(&["1"]),
+            integer("--renderer-num-workers").harmless(&["1"]),
+        ],
+    },
+    FlagGroup {
+        effect: Simulated,
+        why: "it decides how many processes the front end has",
+        #[rustfmt::skip]
+        flags: &[
+            integer("--api-server-count").also(&["-asc"]),
         ],
     },
     FlagGroup {

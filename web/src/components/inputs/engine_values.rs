@@ -88,6 +88,7 @@ fn value_of(flag: &str, config: &EngineConfig) -> Option<String> {
         "long-prefill-token-threshold" => config.long_prefill_token_threshold,
         "pipeline-parallel-size" => config.pipeline_parallel_size,
         "prefill-schedule-interval" => config.prefill_schedule_interval,
+        "api-server-count" => config.api_server_count,
         "vllm-version" => return Some(config.vllm_version.to_string()),
         "speculative-config" => return Some(told::speculative(config.speculative.as_ref())),
         "watermark" => return Some(format!("{} blocks", config.watermark_blocks)),

@@ -215,9 +215,13 @@ pub(crate) fn middle(mut values: Vec<f64>) -> Option<(usize, f64)> {
 /// What the bars of the TTFT split show.
 pub(crate) fn split(rows: &[SplitRow]) -> String {
     let said = rows.iter().filter(|row| matches!(row.label.as_str(), "Mean" | "P99")).map(|row| {
-        let total = row.front_end + row.queue + row.prefill + row.delivery;
+        let total = row.front_end + row.front_end_wait + row.queue + row.prefill + row.delivery;
+        let busy = match row.front_end_wait {
+            wait if wait > 0.0 => format!(", waiting for a busy API server {}", duration(wait)),
+            _ => String::new(),
+        };
         format!(
-            "{} TTFT {}: front end {}, queue {}, prefill {}, return {}",
+            "{} TTFT {}: front end {}{busy}, queue {}, prefill {}, return {}",
             row.label,
             duration(total),
             duration(row.front_end),

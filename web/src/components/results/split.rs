@@ -15,8 +15,8 @@ use crate::plot::split::{SplitPlot, SplitRow as Bar, TTFT_PARTS};
 const FRAME_HEIGHT: u32 = 96;
 const BAR_HEIGHT: u32 = 30;
 
-fn parts(row: &SplitRow) -> [f64; 4] {
-    [row.front_end, row.queue, row.prefill, row.delivery]
+fn parts(row: &SplitRow) -> [f64; 5] {
+    [row.front_end, row.front_end_wait, row.queue, row.prefill, row.delivery]
 }
 
 /// The card.
@@ -62,6 +62,7 @@ pub(crate) fn SplitCard(
                     <summary>"What the parts are"</summary>
                     <ul>
                         <li><b>"Front end"</b>": from sending until the engine's queue: HTTP, tokenizing, handing over."</li>
+                        <li><b>"API server busy"</b>": waiting, as a request or as its first token, while an API-server process works on others'; --api-server-count gives it more."</li>
                         <li><b>"Queue"</b>": waiting in the engine for KV blocks, a place in the batch, or tokens of a pass."</li>
                         <li><b>"Prefill"</b>": from the first pass that computes the prompt until the first token is sampled."</li>
                         <li><b>"Return"</b>": from there to the client: detokenizing and streaming."</li>
@@ -98,10 +99,10 @@ fn table(rows: &[SplitRow]) -> Table {
 }
 
 fn csv(rows: &[SplitRow]) -> String {
-    let mut text = String::from("of,front_end_s,queue_s,prefill_s,return_s\n");
+    let mut text = String::from("of,front_end_s,api_server_busy_s,queue_s,prefill_s,return_s\n");
     for row in rows {
-        let [front_end, queue, prefill, delivery] = parts(row);
-        text.push_str(&format!("{},{front_end},{queue},{prefill},{delivery}\n", row.label));
+        let [front_end, busy, queue, prefill, delivery] = parts(row);
+        text.push_str(&format!("{},{front_end},{busy},{queue},{prefill},{delivery}\n", row.label));
     }
     text
 }
