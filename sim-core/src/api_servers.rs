@@ -39,7 +39,8 @@ struct Batch {
 impl ApiServers {
     /// `None` where the profile does not say how long a process works: then nobody waits.
     pub(crate) fn new(count: u32, step_time: &StepTimeModel) -> Option<Self> {
-        let works = [step_time.request_work(1), step_time.message_work(1), step_time.chunk_work(1)];
+        let works =
+            [step_time.host().request_work(1), step_time.host().message_work(1), step_time.host().chunk_work(1)];
         let free = vec![SimTime::ZERO; math::u32_to_usize(count.max(1))];
         let servers = Self { free, next: 0, batch: Batch::default() };
         works.into_iter().any(|work| work > SimDuration::ZERO).then_some(servers)
@@ -67,7 +68,7 @@ impl ApiServers {
             self.batch = Batch { begin, num_chunks: part };
             part
         };
-        let work = step_time.message_work(part) + step_time.chunk_work(num_new_chunks);
+        let work = step_time.host().message_work(part) + step_time.host().chunk_work(num_new_chunks);
         let mut latest = time;
         for free in &mut self.free {
             let begin = time.max(*free);
@@ -113,7 +114,7 @@ mod tests {
         let step_time = step_time(true);
         let mut servers = ApiServers::new(count, &step_time).expect("work");
         let wait = |&(at, outputs): &(u64, Option<u32>)| match outputs {
-            None => servers.take_request(us(at), step_time.request_work(5)),
+            None => servers.take_request(us(at), step_time.host().request_work(5)),
             Some(num_outputs) => servers.take_outputs(us(at), num_outputs, &step_time),
         };
         events.iter().map(wait).map(|wait| wait.as_nanos() / 1000).collect()

@@ -249,10 +249,10 @@ impl<'a> Simulation<'a> {
         let Some(sent) = self.client.send(until) else { return false };
         let num_prompt_tokens = self.workload.requests.get(sent.id).num_prompt_tokens;
         let wait = self.api_servers.as_mut().map_or(SimDuration::ZERO, |servers| {
-            servers.take_request(sent.send_time, self.step_time.request_work(num_prompt_tokens))
+            servers.take_request(sent.send_time, self.step_time.host().request_work(num_prompt_tokens))
         });
         self.recorder.sent(sent.id, sent.scheduled_send_time, sent.send_time, wait);
-        self.client.deliver(sent, wait + self.step_time.request_latency(num_prompt_tokens));
+        self.client.deliver(sent, wait + self.step_time.host().request_latency(num_prompt_tokens));
         true
     }
 
@@ -291,7 +291,7 @@ impl<'a> Simulation<'a> {
         let noise = &mut self.noise;
         let step = self.engine.step(|_, output| {
             let schedule_time = *now;
-            *now += step_time.schedule_time(output.batch.num_reqs());
+            *now += step_time.host().schedule_time(output.batch.num_reqs());
             has_run_tokens = output.has_tokens();
             if !has_run_tokens {
                 in_flight.push_back(InFlight { end_time: *now, record: None });
@@ -301,7 +301,7 @@ impl<'a> Simulation<'a> {
             if let Some(noise) = noise {
                 prediction.duration = noise.draw(prediction.duration);
             }
-            let between_passes = step_time.time_between_passes(output.batch.num_reqs());
+            let between_passes = step_time.host().time_between_passes(output.batch.num_reqs());
             let (start_time, end_time) = device.run(*now, prediction.duration + between_passes);
             device_time.total += prediction.duration;
             device_time.extrapolated += prediction.extrapolated;
@@ -327,7 +327,7 @@ impl<'a> Simulation<'a> {
     fn process(&mut self) {
         let Some(pass) = self.in_flight.pop_front() else { return };
         self.now = self.now.max(pass.end_time);
-        self.now += self.step_time.update_time(self.engine.processed().batch.num_reqs());
+        self.now += self.step_time.host().update_time(self.engine.processed().batch.num_reqs());
         let Some(record) = pass.record else { return };
         let num_outputs = u32::try_from(self.engine.outputs().tokens.len()).unwrap_or(u32::MAX);
         let (wait, latency) = self.delivery(num_outputs);
@@ -347,13 +347,13 @@ impl<'a> Simulation<'a> {
     /// How long the tokens of a pass that comes out now wait for the front end, and how long they take then.
     fn delivery(&mut self, num_outputs: u32) -> (SimDuration, SimDuration) {
         if self.api_servers.is_none() || self.script.is_some() || num_outputs == 0 {
-            return (SimDuration::ZERO, self.step_time.output_latency(num_outputs));
+            return (SimDuration::ZERO, self.step_time.host().output_latency(num_outputs));
         }
         // What was sent before the tokens came has its turn before them.
         self.send_until(self.now);
         let Some(servers) = &mut self.api_servers else { return (SimDuration::ZERO, SimDuration::ZERO) };
         let wait = servers.take_outputs(self.now, num_outputs, self.step_time);
-        (wait, self.step_time.output_latency(servers.part_of(num_outputs)))
+        (wait, self.step_time.host().output_latency(servers.part_of(num_outputs)))
     }
 
     /// The configuration of the engine.

@@ -153,12 +153,12 @@ impl Engine for MockEngine {
         play(&facts, script, |batch| {
             if batch.is_empty() {
                 // A pass without tokens is decided and taken in like any other.
-                let update = self.take(self.truth.schedule_time(0) + self.truth.update_time(0));
+                let update = self.take(self.truth.host().schedule_time(0) + self.truth.host().update_time(0));
                 return Ok(PassDurations { update, ..PassDurations::default() });
             }
-            let schedule = self.take(self.truth.schedule_time(batch.num_reqs()));
+            let schedule = self.take(self.truth.host().schedule_time(batch.num_reqs()));
             let device = self.take_on_device(self.truth.predict(batch).duration);
-            let update = self.take(self.truth.update_time(batch.num_reqs()));
+            let update = self.take(self.truth.host().update_time(batch.num_reqs()));
             Ok(PassDurations { schedule, device, update })
         })
     }

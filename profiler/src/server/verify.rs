@@ -203,7 +203,7 @@ impl PassModel {
     fn period_us(&self, batch: &BatchComposition) -> f64 {
         let microseconds = |span: SimDuration| 1e6 * span.as_secs_f64();
         let num_reqs = batch.num_reqs();
-        let host = self.step_time.schedule_time(num_reqs) + self.step_time.update_time(num_reqs);
+        let host = self.step_time.host().schedule_time(num_reqs) + self.step_time.host().update_time(num_reqs);
         let (host_us, device_us) = (microseconds(host), microseconds(self.step_time.predict(batch).duration));
         // An asynchronous engine prepares a pass while the one before runs.
         if self.is_async { host_us.max(device_us) } else { host_us + device_us }

@@ -20,6 +20,7 @@ mod interpolate;
 mod affine;
 mod attention;
 pub mod cuda_graphs;
+mod host_times;
 pub(crate) mod pass_times;
 mod step_time_settings;
 pub mod step_time;
@@ -29,6 +30,7 @@ pub mod synthetic;
 
 pub use cuda_graphs::CaptureSizes;
 pub use error::{Fault, ProfileError};
+pub use host_times::HostTimes;
 pub use schema::Profile;
 pub use step_time::{Evidence, StepTime, StepTimeModel};
 pub use step_time_settings::{Drafting, StepTimeSettings};

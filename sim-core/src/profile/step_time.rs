@@ -3,10 +3,10 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::affine::Affine;
 use super::attention::AttentionTables;
 use super::cuda_graphs::CaptureSizes;
 use super::error::ProfileError;
+use super::host_times::HostTimes;
 use super::interpolate::Reading;
 use super::pass_times::PassTimes;
 use super::schema::{PassNoise, Profile, ProvenanceKind, TimeRange};
@@ -72,17 +72,10 @@ pub struct StepTimeModel {
     /// By which the time of every pass is multiplied: 1 but at the ends of an estimate's range.
     factor: f64,
     pipeline_parallel_size: u32,
-    schedule: Affine,
-    update: Affine,
-    between_passes: Affine,
     /// Of a pass that no CUDA graph holds: microseconds, and a share of the pass.
     outside_graphs: (f64, f64),
     noise: Option<SeededNoise>,
-    request_latency: Affine,
-    output_latency: Affine,
-    request_work: Affine,
-    message_work: Affine,
-    chunk_work: Affine,
+    host: HostTimes,
 }
 
 /// How passes differ, and by which draws.
@@ -146,9 +139,6 @@ impl StepTimeModel {
         }
         let holds = settings.hold_for(profile);
         let best_evidence = best_evidence(profile, holds);
-        let (host, front_end) = (&profile.host, &profile.front_end);
-        let (request, output) = (&front_end.request_latency, &front_end.output_latency);
-        let work = front_end.work.as_ref();
         let drafting = settings.drafting.as_ref();
         let decode_query_len = drafting.map_or(1, |drafting| 1 + drafting.num_speculative_tokens);
         let max_num_seqs = drafting.map_or(0, |drafting| drafting.max_num_seqs);
@@ -167,19 +157,13 @@ impl StepTimeModel {
             range: profile.provenance.range,
             factor: 1.0,
             pipeline_parallel_size,
-            schedule: Affine::of_pass(&host.schedule),
-            update: Affine::of_pass(&host.update),
-            between_passes: Affine::of_pass(&host.between_passes),
-            outside_graphs: host
+            outside_graphs: profile
+                .host
                 .outside_graphs
                 .as_ref()
                 .map_or((0.0, 0.0), |outside| (outside.per_pass.time_us, outside.share)),
             noise: None,
-            request_latency: Affine::new(&request.per_request, &request.per_prompt_token),
-            output_latency: Affine::new(&output.per_pass, &output.per_token),
-            request_work: work.map_or(Affine::ZERO, |work| Affine::new(&work.per_request, &work.per_prompt_token)),
-            message_work: work.map_or(Affine::ZERO, |work| Affine::new(&work.per_pass, &work.per_token)),
-            chunk_work: work.map_or(Affine::ZERO, |work| Affine::each(&work.per_chunk)),
+            host: HostTimes::new(profile),
         })
     }
 
@@ -247,6 +231,12 @@ impl StepTimeModel {
         self.noise.as_ref().map(|seeded| PassTimes::new(&seeded.noise, seeded.seed))
     }
 
+    /// What host and front end take around passes.
+    #[must_use]
+    pub const fn host(&self) -> &HostTimes {
+        &self.host
+    }
+
     /// Tokens that the device computes for a pass.
     fn padded(&self, batch: &BatchComposition) -> u32 {
         let num_tokens = batch.num_tokens();
@@ -282,55 +272,6 @@ impl StepTimeModel {
     #[must_use]
     pub fn stage_time(&self, step_time: &StepTime) -> SimDuration {
         SimDuration::from_nanos(step_time.duration.as_nanos().div_ceil(u64::from(self.pipeline_parallel_size)))
-    }
-
-    /// Host time from the start of `schedule()` until the device can begin a pass of `num_reqs` requests.
-    #[must_use]
-    pub fn schedule_time(&self, num_reqs: u32) -> SimDuration {
-        self.schedule.at(num_reqs)
-    }
-
-    /// Host time from the device's end until the outputs of a pass of `num_reqs` requests leave the engine core.
-    #[must_use]
-    pub fn update_time(&self, num_reqs: u32) -> SimDuration {
-        self.update.at(num_reqs)
-    }
-
-    /// Device time after a pass of `num_reqs` requests that no table holds, before its tokens are there and the next pass
-    /// can begin.
-    #[must_use]
-    pub fn time_between_passes(&self, num_reqs: u32) -> SimDuration {
-        self.between_passes.at(num_reqs)
-    }
-
-    /// Time from the client's sending of a prompt until the request stands in the engine core's waiting queue.
-    #[must_use]
-    pub fn request_latency(&self, num_prompt_tokens: u32) -> SimDuration {
-        self.request_latency.at(num_prompt_tokens)
-    }
-
-    /// Time from the engine core's output until the clients hold the `num_outputs` tokens of a pass.
-    #[must_use]
-    pub fn output_latency(&self, num_outputs: u32) -> SimDuration {
-        self.output_latency.at(num_outputs)
-    }
-
-    /// The part of [`Self::request_latency`] in which an API-server process does nothing else; zero where nobody knows.
-    #[must_use]
-    pub fn request_work(&self, num_prompt_tokens: u32) -> SimDuration {
-        self.request_work.at(num_prompt_tokens)
-    }
-
-    /// How long an API-server process takes in a message of `num_outputs` tokens; zero where nobody knows.
-    #[must_use]
-    pub fn message_work(&self, num_outputs: u32) -> SimDuration {
-        self.message_work.at(num_outputs)
-    }
-
-    /// How long an API-server process writes `num_chunks` chunks to their clients; zero where nobody knows.
-    #[must_use]
-    pub fn chunk_work(&self, num_chunks: u32) -> SimDuration {
-        self.chunk_work.at(num_chunks)
     }
 }
 

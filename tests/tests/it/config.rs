@@ -214,7 +214,7 @@ fn every_field_has_a_reason() {
     for field in fields.as_object().expect("an object").keys() {
         assert!(resolved.reason(field).is_some(), "{field} has no reason");
     }
-    assert_eq!(resolved.reasons.len(), 21, "each field once");
+    assert_eq!(resolved.reasons.len(), 22, "each field once");
     let given = args(json!({"max_num_seqs": 7, "watermark": 0.5})).resolve(&gpu("x", 80, 8192)).expect("resolves");
     assert_eq!(given.reason("max_num_seqs"), Some(&Reason::Given));
     assert!(

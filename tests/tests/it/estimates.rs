@@ -216,6 +216,10 @@ fn step_times_of_an_estimate_are_estimated_and_can_be_read_at_both_ends() {
     assert_eq!((of(&model).duration, own.range()), (of(&own).duration, None), "a label changes no time");
     let times = |factor| of(&model.times(factor)).duration.as_secs_f64() / of(&model).duration.as_secs_f64();
     assert!((times(range.low) - 0.75).abs() < 1e-6 && (times(range.high) - 1.5).abs() < 1e-6);
-    assert_eq!(model.times(2.0).schedule_time(10), model.schedule_time(10), "the host's time is no estimate's");
+    assert_eq!(
+        model.times(2.0).host().schedule_time(10),
+        model.host().schedule_time(10),
+        "the host's time is no estimate's"
+    );
     assert_eq!(of(&model.times(f64::NAN)), of(&model));
 }

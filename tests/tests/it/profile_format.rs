@@ -42,9 +42,9 @@ fn version_0_is_upgraded_and_its_one_host_cost_comes_before_the_pass() {
     let again = Profile::from_json(profile.to_json().unwrap().as_bytes()).unwrap();
     assert_eq!(again, profile);
     let model = unpadded(&profile);
-    assert_eq!(model.schedule_time(10), SimDuration::from_nanos(1_000_000));
-    assert_eq!(model.update_time(10), SimDuration::ZERO);
-    assert_eq!(model.request_latency(1000), SimDuration::ZERO);
+    assert_eq!(model.host().schedule_time(10), SimDuration::from_nanos(1_000_000));
+    assert_eq!(model.host().update_time(10), SimDuration::ZERO);
+    assert_eq!(model.host().request_latency(1000), SimDuration::ZERO);
     assert!(profile.provenance.notes.iter().any(|note| note.contains("format version 0")));
 }
 
@@ -73,8 +73,8 @@ fn time_between_passes_keeps_tokens_and_the_next_pass_waiting() {
     profile.host.between_passes.per_pass.time_us = 700.0;
     profile.host.between_passes.per_request.time_us = 3.0;
     let [plain, slow] = [&plain, &profile].map(unpadded);
-    assert_eq!(slow.time_between_passes(10), SimDuration::from_nanos(730_000));
-    assert_eq!(plain.time_between_passes(10), SimDuration::ZERO);
+    assert_eq!(slow.host().time_between_passes(10), SimDuration::from_nanos(730_000));
+    assert_eq!(plain.host().time_between_passes(10), SimDuration::ZERO);
     // A pass itself takes as long as its tables say.
     assert_eq!(slow.predict(&batch([(1, 1023)])), plain.predict(&batch([(1, 1023)])));
 }
