@@ -135,6 +135,8 @@ pub fn transfer(pack: &Pack, to: &Gpu) -> Transferred {
             pack_version: pack.pack_version,
             provenance: pack.provenance.clone(),
             gpu: to.clone(),
+            // A rate under load is of the GPU that it was measured on.
+            sustained: if from == to { pack.sustained.clone() } else { Vec::new() },
             curves,
             grids,
         },
