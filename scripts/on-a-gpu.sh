@@ -28,10 +28,11 @@ if [ -z "${PROFILER:-}" ]; then
 fi
 kernels=90 pack=190 profile=140 quick=10
 for limit in ${LIMITS:-}; do
-    case $limit in
-    kernels=*[0-9] | pack=*[0-9] | profile=*[0-9] | quick=*[0-9]) declare "$limit" ;;
-    *) echo "LIMITS: $limit is no step's seconds" >&2 && exit 2 ;;
-    esac
+    if [[ ! $limit =~ ^(kernels|pack|profile|quick)=[0-9]+$ ]]; then
+        echo "LIMITS: $limit is no step's seconds" >&2
+        exit 2
+    fi
+    declare "$limit"
 done
 bad=0
 : >"$folder/summary.txt"

@@ -167,6 +167,7 @@ mod tests {
     use super::{LoadReading, PUBLISHED, UnderLoad, flops, note};
     use crate::operators::format::NumberFormat::{self, Bf16, Fp8, Int4, Nvfp4};
     use crate::operators::gpu_table;
+    use crate::operators::products::Products;
     use crate::operators::schema::Pack;
     use crate::operators::transfer_tests::pack;
 
@@ -209,6 +210,58 @@ mod tests {
         assert_eq!(flops(&own, Bf16), Some(7e14));
         assert_eq!(flops(&own, Fp8), Some(1335e12), "not measured in 8 bits");
         assert!(note(&own).contains("700 TFLOPS in 16 bits") && note(&own).contains("measured on this GPU"));
+    }
+
+    fn loaded(readings: &[(f64, f64)]) -> Pack {
+        let mut pack = pack_of("h200-sxm");
+        let reading = |&(after_s, flops)| LoadReading { after_s, flops, sm_clock_mhz: None, power_w: None };
+        let readings = readings.iter().map(reading).collect();
+        pack.sustained = vec![UnderLoad { format: "fp8".to_string(), shape: vec![8192; 3], readings }];
+        pack
+    }
+
+    #[track_caller]
+    fn check_refused(pack: &Pack, path: &str) {
+        let error = pack.validate().expect_err("a fault").to_string();
+        assert!(error.contains(path), "{error}\nwithout {path}");
+    }
+
+    #[test]
+    fn a_load_is_read_back_as_it_was_written_and_a_pack_without_one_has_no_such_field() {
+        let pack = loaded(&[(0.0, 1.5e15), (60.0, 1.3e15)]);
+        let file = pack.to_json().expect("a file");
+        assert_eq!(Pack::from_json(file.as_bytes()).expect("a pack"), pack);
+        let file = pack_of("h200-sxm").to_json().expect("a file");
+        assert!(!file.contains("sustained"));
+        assert!(Pack::from_json(file.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_load_that_cannot_be_is_refused_by_its_place() {
+        check_refused(&loaded(&[(0.0, 1e15)]), "$.sustained[0].readings: must be from 2");
+        check_refused(&loaded(&[(9.0, 1e15), (1.0, 1e15)]), "$.sustained[0].readings: ");
+        check_refused(&loaded(&[(0.0, 1e15), (1.0, f64::NAN)]), "$.sustained[0].readings[1].flops");
+        check_refused(&loaded(&[(0.0, 1e15), (1e9, 1e15)]), "$.sustained[0].readings[1].after_s");
+        let mut wrong = loaded(&[(0.0, 1e15), (1.0, 1e15)]);
+        wrong.sustained[0].format = "fp7".to_string();
+        check_refused(&wrong, "$.sustained[0].format");
+        wrong.sustained[0].shape = vec![8192, 0, 8192];
+        check_refused(&wrong, "$.sustained[0].shape");
+    }
+
+    /// What a product of 4096 × 4096 takes, in microseconds.
+    fn product_us(pack: &Pack, rows: f64) -> f64 {
+        Products::new(pack).find((4096, 4096), Bf16).expect("products").series.at(rows)
+    }
+
+    #[test]
+    fn a_product_that_computes_is_no_faster_than_what_is_kept_up_and_one_that_waits_for_memory_stays() {
+        // Of the test's pack products take what the maker's peaks allow.
+        let (burst, kept) = (pack_of("l40s"), pack_of("a100-sxm"));
+        assert!((product_us(&burst, 4096.0) - 2e6 * 4096_f64.powi(3) / burst.gpu.bf16_flops - 2.0).abs() < 0.01);
+        assert!((product_us(&kept, 4096.0) - 2e6 * 4096_f64.powi(3) / 271.2e12).abs() < 0.01);
+        let waits = 2e6 * (4096_f64.powi(2) + 2.0 * 4096.0) / kept.gpu.memory_bandwidth + 2.0;
+        assert!((product_us(&kept, 1.0) - waits).abs() < 0.01, "{} {waits}", product_us(&kept, 1.0));
     }
 
     #[test]
