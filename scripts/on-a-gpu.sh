@@ -40,7 +40,7 @@ bad=0
 # One line of the summary.
 tell() { # name, what came of it
     [ "$2" = ok ] || bad=1
-    printf '%-10s %-12s %4s s  %s\n' "$1" "$2" "${3:-0}" "${4:-}" | tee -a "$folder/summary.txt"
+    printf '%-12s %-12s %4s s  %s\n' "$1" "$2" "${3:-0}" "${4:-}" | tee -a "$folder/summary.txt"
 }
 
 # A step: what it prints goes to a file, and its end into the summary.

@@ -25,7 +25,8 @@ struct Played {
 /// A program beside the folder that is the GPU's part of `profiler`: it writes a pack and a profile that ship.
 fn player(folder: &TempDir, played: Played) -> PathBuf {
     let Played { kernels_s, is_wrong, is_lost } = played;
-    let verdict = if is_wrong { "attention  1.312  WRONG" } else { "first choice is 95 % of the best (target 90 %: reached)" };
+    let verdict =
+        if is_wrong { "attention  1.312  WRONG" } else { "first choice is 95 % of the best (target 90 %: reached)" };
     let text = format!(
         r#"#!/bin/sh
 for word; do [ "$was" = --output ] && file=$word; was=$word; done
@@ -58,7 +59,7 @@ fn run(profiler: &Path, out: &Path, limits: &str) -> (Output, Vec<String>) {
         .output()
         .expect("bash");
     let summary = fs::read_to_string(out.join("summary.txt")).unwrap_or_default();
-    let came = |line: &str| line.get(..23).unwrap_or(line).split_whitespace().collect::<Vec<_>>().join(" ");
+    let came = |line: &str| line.get(..25).unwrap_or(line).split_whitespace().collect::<Vec<_>>().join(" ");
     (output, summary.lines().map(came).collect())
 }
 
@@ -102,7 +103,8 @@ fn a_step_that_fails_or_takes_too_long_stops_no_other() {
     let slow = Played { kernels_s: 30, ..Played::default() };
     check(slow, "kernels=1", but("kernels", "kernels out of time"));
     let lost = Played { is_lost: true, ..Played::default() };
-    let expect = ["kernels ok", "pack failed", "profile ok", "see-pack not run", "see-profile ok", "run ok", "composed not run"];
+    let expect =
+        ["kernels ok", "pack failed", "profile ok", "see-pack not run", "see-profile ok", "run ok", "composed not run"];
     let folder = check(lost, "", expect);
     let summary = fs::read_to_string(folder.path().join("out/summary.txt")).expect("a summary");
     assert!(summary.contains("fell off the bus") && summary.contains("there is no pack.json"), "{summary}");

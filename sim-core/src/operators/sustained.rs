@@ -123,8 +123,8 @@ pub fn flops(pack: &Pack, format: NumberFormat) -> Option<f64> {
 #[must_use]
 pub fn source(pack: &Pack) -> Option<Source> {
     (pack.sustained.is_empty() && published(pack).is_some()).then(|| Source {
-        name: "Machine Learning Engineering, achievable and sustainable matmul FLOPS".to_owned(),
-        version: "2026-09".to_owned(),
+        name: "Machine Learning Engineering".to_owned(),
+        version: "sustained rates of August 2026".to_owned(),
         licence: "CC-BY-SA-4.0 (figures only)".to_owned(),
         url: "https://github.com/stas00/ml-engineering/tree/master/compute/accelerator".to_owned(),
     })
@@ -144,8 +144,12 @@ pub fn note(pack: &Pack) -> String {
     let whose = match (pack.sustained.is_empty(), published(pack).map(|line| line.evidence)) {
         (false, _) => "measured on this GPU after a time of load",
         (true, Some(Evidence::Settled)) => "published for this GPU with its clock settled under load",
-        (true, Some(Evidence::SameChip)) => "published for a GPU with the same chip and power, its clock settled under load",
-        (true, Some(Evidence::Bound)) => "the best published mean after a warm-up, which is no less than what is kept up",
+        (true, Some(Evidence::SameChip)) => {
+            "published for a GPU with the same chip and power, its clock settled under load"
+        }
+        (true, Some(Evidence::Bound)) => {
+            "the best published mean after a warm-up, which is no less than what is kept up"
+        }
         (true, None) => {
             return "What this GPU's clock falls to under a long load of products is not known: their times are those of \
                     bursts."

@@ -1,9 +1,9 @@
 //! A device whose operators take what a formula says: tests without a GPU.
 
 use anyhow::{Result, ensure};
+use sim_core::operators::sustained::LoadReading;
 use sim_core::operators::work::least_us;
 use sim_core::operators::{Gpu, Operator, gpu_table};
-use sim_core::operators::sustained::LoadReading;
 use sim_core::rng::Pcg64;
 
 use super::Timer;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use sim_core::config::VllmVersion;
-use sim_core::operators::sustained::UnderLoad;
 use sim_core::operators::schema::{CurveTable, GridTable, PackProvenance};
+use sim_core::operators::sustained::UnderLoad;
 use sim_core::operators::{Operator, Pack};
 use sim_core::profile::schema::Source;
 

@@ -123,7 +123,9 @@ mod tests {
         assert!(examination.gzipped_bytes < 400_000 && examination.rooflines.num_times > 10_000);
         assert!(examination.smoothing.iter().any(|table| table.table == "Attention of prompts"), "no smoothing found");
         let text = table(&examination).expect("a table");
-        for part in ["a valid operator pack", "product", "meta-llama/Llama-3.1-8B", "745 TFLOPS in 16 bits", "bytes gzipped"] {
+        for part in
+            ["a valid operator pack", "product", "meta-llama/Llama-3.1-8B", "745 TFLOPS in 16 bits", "bytes gzipped"]
+        {
             assert!(text.contains(part), "{text}\nwithout {part:?}");
         }
     }
