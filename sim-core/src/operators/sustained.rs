@@ -253,6 +253,8 @@ mod tests {
         check_refused(&wrong, "$.sustained[0].shape");
     }
 
+    const SIDE: f64 = 4096.0;
+
     /// What a product of 4096 × 4096 takes, in microseconds.
     fn product_us(pack: &Pack, rows: f64) -> f64 {
         Products::new(pack).find((4096, 4096), Bf16).expect("products").series.at(rows)
@@ -262,9 +264,9 @@ mod tests {
     fn a_product_that_computes_is_no_faster_than_what_is_kept_up_and_one_that_waits_for_memory_stays() {
         // Of the test's pack products take what the maker's peaks allow.
         let (burst, kept) = (pack_of("l40s"), pack_of("a100-sxm"));
-        assert!((product_us(&burst, 4096.0) - 2e6 * 4096_f64.powi(3) / burst.gpu.bf16_flops - 2.0).abs() < 0.01);
-        assert!((product_us(&kept, 4096.0) - 2e6 * 4096_f64.powi(3) / 271.2e12).abs() < 0.01);
-        let waits = 2e6 * (4096_f64.powi(2) + 2.0 * 4096.0) / kept.gpu.memory_bandwidth + 2.0;
+        assert!((product_us(&burst, 4096.0) - 2e6 * SIDE * SIDE * SIDE / burst.gpu.bf16_flops - 2.0).abs() < 0.01);
+        assert!((product_us(&kept, 4096.0) - 2e6 * SIDE * SIDE * SIDE / 271.2e12).abs() < 0.01);
+        let waits = 2e6 * (SIDE * SIDE + 2.0 * SIDE) / kept.gpu.memory_bandwidth + 2.0;
         assert!((product_us(&kept, 1.0) - waits).abs() < 0.01, "{} {waits}", product_us(&kept, 1.0));
     }
 
