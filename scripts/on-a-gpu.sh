@@ -73,15 +73,17 @@ state() {
     fi
 }
 
-# A budget leaves a step time to start and to write.
-budget() { echo "$(($1 > 40 ? $1 - 30 : $1))s"; }
+# What a step measures for: its seconds less those of starting, of a last shape, and of writing, which must not be lost.
+budget() { # seconds, those that are kept back
+    echo "$(($1 > $2 ? $1 - $2 : 1))s"
+}
 
 state >"$folder/gpu.txt" 2>&1
 step kernels "$kernels" kernels.txt "$PROFILER" profile --engine cuda --check-kernels
-# Of the seconds of the pack 40 are the load: 20 in each of two number formats.
+# Of what is kept back of the pack's seconds 44 are the load: 20 in each of two number formats, after a rest.
 step pack "$pack" pack.log "$PROFILER" profile --engine cuda --operators --load-time 20s \
-    --time-budget "$(budget $((pack > 90 ? pack - 50 : pack)))" --output "$folder/pack.json"
-step profile "$profile" profile.log "$PROFILER" profile --engine cuda --model "$model" --time-budget "$(budget "$profile")" \
+    --time-budget "$(budget "$pack" 95)" --output "$folder/pack.json"
+step profile "$profile" profile.log "$PROFILER" profile --engine cuda --model "$model" --time-budget "$(budget "$profile" 40)" \
     --max-context 8192 --output "$folder/profile.json"
 state >>"$folder/gpu.txt" 2>&1
 run=(--request-rate 4 --num-prompts 200 --seed 1)

@@ -92,8 +92,8 @@ fn all_that_is_measured_is_left_in_one_folder() {
     assert!(!read("gpu.txt").is_empty() && !read("profile.txt").is_empty());
     // What the engine is asked for: a load of products, and the budgets, which leave each step time to start.
     let words = read("pack.json.words");
-    assert!(words.contains("--load-time 20s") && words.contains("--time-budget 110s"), "{words}");
-    assert!(read("profile.json.words").contains("--model meta-llama/Llama-3.1-8B --time-budget 110s"));
+    assert!(words.contains("--load-time 20s") && words.contains("--time-budget 95s"), "{words}");
+    assert!(read("profile.json.words").contains("--model meta-llama/Llama-3.1-8B --time-budget 100s"));
 }
 
 #[test]
