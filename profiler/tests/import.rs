@@ -74,9 +74,9 @@ fn the_data_are_read_as_the_package_itself_reads_them() {
     for (num_decodes, expect_ms) in [(1, 6.18), (8, 6.60), (32, 8.32), (64, 10.35), (128, 12.83), (256, 19.56)] {
         check_time(&model, &batch((0..num_decodes).map(|_| (1, 1023))), expect_ms, 0.03);
     }
-    // Prompts run outside CUDA graphs, which the package does not count.
+    // Prompts run outside CUDA graphs, and their products at a rate that the GPU keeps up: the package counts neither.
     for (chunk, expect_ms) in [(512, 12.02), (2048, 43.51), (8192, 199.7)] {
-        check_time(&model, &batch([(chunk, 0)]), expect_ms, 0.25);
+        check_time(&model, &batch([(chunk, 0)]), expect_ms, 0.3);
     }
 }
 

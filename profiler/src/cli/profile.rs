@@ -48,6 +48,10 @@ pub(super) struct Args {
     /// `simulate --gpu PACK.json` composes profiles of many models.
     #[arg(long)]
     operators: bool,
+    /// With --operators: how long each number format is multiplied in without a pause, to see what the GPU keeps up when
+    /// its clock falls; beside the time budget. 0 leaves that out.
+    #[arg(long, value_name = "TIME", default_value = "60s", requires = "operators", value_parser = parse_load_time)]
+    load_time: Duration,
     /// With --operators: the GPU's name in flags and files [default: its own if it is a known one].
     #[arg(long, value_name = "KEY", requires = "operators")]
     gpu_key: Option<String>,
@@ -115,6 +119,7 @@ impl Args {
     fn operator_options(&self, output: &Path) -> cuda::alone::Options {
         cuda::alone::Options {
             time_budget: self.time_budget,
+            load_time: self.load_time,
             journal: self.journal.clone().unwrap_or_else(|| beside(output)),
             fresh: self.fresh,
             show_progress: true,
@@ -202,6 +207,14 @@ pub(super) fn parse_time(text: &str) -> Result<Duration, String> {
     let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_seconds));
     let seconds = seconds.filter(|&seconds| seconds > 0);
     seconds.map(Duration::from_secs).ok_or_else(|| "give a time such as 600, 90s, 20m or 2h".to_owned())
+}
+
+/// The longest load: a clock has settled long before.
+const MOST_LOAD: Duration = Duration::from_secs(600);
+
+fn parse_load_time(text: &str) -> Result<Duration, String> {
+    let time = if text == "0" { Ok(Duration::ZERO) } else { parse_time(text) }?;
+    if time <= MOST_LOAD { Ok(time) } else { Err(format!("give 0 or at most {}s", MOST_LOAD.as_secs())) }
 }
 
 fn parse_share(text: &str) -> Result<f64, String> {

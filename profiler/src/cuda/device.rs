@@ -30,6 +30,8 @@ pub(crate) struct DeviceState {
     /// Clock of the multiprocessors.
     pub(crate) sm_clock_mhz: Option<u32>,
     pub(crate) memory_clock_mhz: Option<u32>,
+    /// Of the whole board, over the last second or less.
+    pub(crate) power_mw: Option<u32>,
     pub(crate) temperature_c: Option<u32>,
     /// Why the clocks are lower than they could be, in NVML's words.
     pub(crate) throttle_reasons: Vec<&'static str>,

@@ -77,6 +77,7 @@ impl Device for MockDevice {
         DeviceState {
             sm_clock_mhz: Some(if is_throttled { 1320 } else { 1980 }),
             memory_clock_mhz: Some(2619),
+            power_mw: Some(690_000),
             temperature_c: Some(60),
             throttle_reasons: if is_throttled { vec!["hardware thermal slowdown"] } else { vec![] },
         }

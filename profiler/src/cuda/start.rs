@@ -14,6 +14,7 @@ use super::flags::CudaFlags;
 use super::gpu::{Gpu, GpuDevice, KernelCheck, check, collectives, speeds};
 use super::number::{Format, Storage};
 use super::shape::Shape;
+use crate::simulate::library::catalogue;
 use crate::vllm::model::ModelDir;
 
 /// Tokens per KV block of the kernels that `--check-kernels` compiles: vLLM's usual.
@@ -21,7 +22,7 @@ pub(super) const BLOCK_SIZE: u32 = 16;
 /// Heads that `--check-kernels` compiles the kernels for: (width, query heads per key head).
 pub(super) const CHECKED_HEADS: [(u32, u32); 4] = [(64, 1), (64, 8), (128, 4), (128, 5)];
 
-/// Starts the engine for a model (a folder, a `config.json`, or a built-in model) on the device of this number.
+/// Starts the engine for a model (a folder, a `config.json`, a name in the list that ships, or a built-in model) on the device of this number.
 ///
 /// # Errors
 /// If the model, a flag or the device is refused, or a kernel computes something else than its reference.
@@ -122,11 +123,14 @@ pub(super) fn shape_of_heads(head_dim: u32, group: u32, format: Format, storage:
     }
 }
 
-/// The `config.json` of a folder, that file itself, or that of a built-in model.
+/// The `config.json` of a folder, that file itself, or that of a listed or a built-in model.
 fn read_config(model: &str) -> Result<Vec<u8>> {
     if Path::new(model).is_file() {
         return fs::read(model).with_context(|| format!("--model {model} cannot be read"));
     }
-    let folder = ModelDir::new(model)?;
+    let folder = match ModelDir::new(model) {
+        Ok(folder) => folder,
+        Err(unknown) => return catalogue()?.find(model).map_or(Err(unknown), |listed| Ok(listed.config_json())),
+    };
     fs::read(folder.path().join("config.json")).with_context(|| format!("--model {model}: its config.json"))
 }

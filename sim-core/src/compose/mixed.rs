@@ -4,8 +4,19 @@
 //! query (`flash_api.cpp`, `seqlenq_ngroups_swapped`), so that a decode reads its keys and values up to once a query head
 //! instead of once. LLMServingSim measured such passes under vLLM 0.19 on two GPUs that run this kernel. `profiler import
 //! llmservingsim` fits a factor of the decodes' term to each of its folders; it grows with the query heads per key head,
-//! and the line through 1 for one head that fits them best is the rule here. Of such passes with `FlashAttention` 3 and
-//! `FlashInfer` we know no measurement: there, both terms are added.
+//! and the line through 1 for one head that fits them best is the rule here.
+//!
+//! One number is coarse. In its seven grids (122,000 mixed passes, Qwen3-30B-A3B's two among them) the median factor is 0
+//! to 0.8 where the decodes attend to fewer than 1,024 tokens in all, as they fit beside the prompt's blocks; 1.4 to 2.2 with
+//! four query heads per key head and 2.2 to 2.6 with eight up to 65,536; 1.6 to 2.0 and 2.8 up to 524,288; and 2.8 to 3.7 and
+//! 5.0 to 5.6 beyond, where no cache holds the keys and values. With few decodes the term is small, so that too large a
+//! factor costs little; beyond 524,288 tokens in a pass it is too small.
+//!
+//! Of other kernels we know no measured mixed pass; by reading, no decode reads more than alone. `FlashAttention` 3 packs the
+//! query heads of a key head whenever lengths differ (`hopper/heuristics.h`, `should_pack_gqa`). The `FlashInfer` backend
+//! gives decodes and prompt parts to kernels of their own (`split_decodes_and_prefills`). vLLM's Triton kernel packs them
+//! always, but does not split a long context among blocks once a pass has a prompt part (`use_3d`), which makes few, long
+//! decodes slower by what is not known. There, both terms are added.
 
 use alloc::borrow::ToOwned as _;
 use alloc::format;
@@ -51,15 +62,17 @@ pub(super) fn source() -> Source {
 pub(super) fn note(mixed: Option<&MixedBatch>) -> String {
     mixed.map_or_else(
         || {
-            "A pass with decodes and prompt parts is counted as the sum of both attentions; no measurement of such passes \
-             with these kernels is known."
+            "A pass with decodes and prompt parts is counted as the sum of both attentions: by their code FlashAttention 3, \
+             FlashInfer and Triton read a decode's keys and values once there, too, but no measurement of such passes with \
+             these kernels is known."
                 .to_owned()
         },
         |mixed| {
             format!(
                 "In a pass with decodes and prompt parts the decodes' attention counts {} times: by a rule in the query \
                  heads per key head, from layer times that LLMServingSim measured with FlashAttention 2 under vLLM 0.19 \
-                 (1.76 to 2.20 for four, 3.19 to 3.23 for eight); not measured for this model and GPU.",
+                 (1.76 to 2.20 for four, 3.19 to 3.23 for eight; less for few decodes, up to the number of query heads where \
+                 they attend to more than half a million tokens together); not measured for this model and GPU.",
                 mixed.decode_term_factor
             )
         },

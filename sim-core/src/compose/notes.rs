@@ -11,6 +11,7 @@ use super::layers::{Layers, Parts};
 use super::mixed;
 use crate::models::shape::Mlp;
 use crate::operators::gpu::Links;
+use crate::operators::sustained;
 use crate::profile::schema::MixedBatch;
 
 /// The notes, in the order of their weight.
@@ -22,9 +23,8 @@ pub(super) fn notes(
 ) -> Vec<String> {
     let pack = parts.pack;
     let mut notes = vec![
-        "No whole pass was measured: times are sums of operators measured one by one, without sustained-load throttling, \
-         and without sampling."
-            .to_owned(),
+        "No whole pass was measured: times are sums of operators measured one by one, without sampling.".to_owned(),
+        sustained::note(pack),
         format!(
             "The operators were measured under vLLM {}; scheduling follows the version that a run names.",
             pack.provenance.vllm_version

@@ -11,8 +11,9 @@ use super::rank::Ranks;
 use super::setup::Setup;
 use super::{drafter, formats, host, memory, mixed, notes, tables};
 use crate::models::layers::ModelLayerKind;
+use crate::models::shape::Mlp;
 use crate::models::{ComputeCapability, KvCacheDtype, ModelConfig, ModelKvCache, ModelSettings, ModelShape};
-use crate::operators::Pack;
+use crate::operators::{Pack, sustained};
 use crate::profile::schema::{
     Basis, Bytes, DeviceType, Engine, Hardware, Model, Profile, Provenance, ProvenanceKind, Validation,
 };
@@ -44,10 +45,11 @@ pub fn compose(pack: &Pack, name: &str, config: &[u8], setup: &Setup) -> Result<
         None => vec![],
     };
     let (mut host, front_end) = host::rule(&hardware);
-    host.outside_graphs = Some(host::outside_graphs(memory::num_layers(&shape)));
+    host.outside_graphs = Some(host::outside_graphs(memory::num_layers(&shape), keeps_up(&parts)));
     let mut notes = notes::notes(&parts, &layers, &attention, step_time.mixed_batch.as_ref());
     notes.extend(ModelConfig::note_on_defaults(config)?);
     let mut sources = pack.provenance.sources.clone();
+    sources.extend(sustained::source(pack));
     sources.extend(step_time.mixed_batch.is_some().then(mixed::source));
     let profile = Profile {
         version: Profile::VERSION,
@@ -74,6 +76,12 @@ pub fn compose(pack: &Pack, name: &str, config: &[u8], setup: &Setup) -> Result<
     };
     profile.validate()?;
     Ok(profile)
+}
+
+/// Whether the products that most of a long pass consists of are at a rate that the GPU keeps up. Experts are not.
+fn keeps_up(parts: &Parts<'_>) -> bool {
+    let has_experts = parts.shape.layers.iter().any(|run| matches!(run.layer.mlp, Mlp::Experts(_)));
+    !has_experts && sustained::flops(parts.pack, formats::of(parts.shape.formats.mlp)).is_some()
 }
 
 /// What decides about a model's layers and formats.

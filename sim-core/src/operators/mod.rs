@@ -2,8 +2,8 @@
 //! asked for shapes that nobody measured. Knows no model and no scheduler.
 //!
 //! [`Pack::from_json`] is the door. [`schema`] says what a file holds, [`kinds`] which operators there are, [`series`]
-//! reads between points. Of each operator a file of its own says how an unmeasured shape follows from measured ones.
-//! [`transfer()`] moves a pack to a GPU that nobody measured.
+//! reads between points, [`sustained`] says which rates a GPU keeps up. Of each operator a file of its own says how an
+//! unmeasured shape follows from measured ones. [`transfer()`] moves a pack to a GPU that nobody measured.
 
 pub mod gpu;
 pub mod gpu_table;
@@ -19,6 +19,7 @@ pub mod products;
 pub mod attention;
 pub mod experts;
 pub mod work;
+pub mod sustained;
 pub mod transfer;
 #[cfg(test)]
 mod transfer_tests;

@@ -12,6 +12,7 @@ use super::gpu::Gpu;
 use super::kinds::Operator;
 use super::schema::{CurveTable, Pack};
 use super::series::Series;
+use super::sustained;
 use crate::math;
 
 /// Measured shapes that an unmeasured one is made of.
@@ -51,9 +52,17 @@ impl<'a> Products<'a> {
         self.pack.curves.iter().find(is_it)
     }
 
-    /// The product of any shape; `None` if the pack has no products.
+    /// The product of any shape at a rate that the GPU keeps up; `None` if the pack has no products.
     #[must_use]
     pub fn find(self, shape: Shape, format: NumberFormat) -> Option<Found> {
+        let found = self.burst(shape, format)?;
+        let Some(flops) = sustained::flops(self.pack, format) else { return Some(found) };
+        let each = 2e6 * math::u32_to_f64(shape.0) * math::u32_to_f64(shape.1) / flops;
+        Some(Found { series: found.series.map(|m, time| math::max(time, m * each)), ..found })
+    }
+
+    /// The same as it was timed, after a rest.
+    fn burst(self, shape: Shape, format: NumberFormat) -> Option<Found> {
         use NumberFormat::{Bf16, Fp8, Fp8Block, Int4, Int8, Mxfp4, Mxfp4Fp8, Nvfp4};
         let measured: &[NumberFormat] = match format {
             Bf16 => &[Bf16],

@@ -4,10 +4,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::gpu::Gpu;
 use super::kinds::Operator;
-use crate::profile::from_json::objects;
+use super::sustained::UnderLoad;
+use crate::profile::Fault;
+use crate::profile::from_json::{Fields, FromJson, objects};
 use crate::profile::schema::Source;
 
 /// A GPU's operators. Times are medians of repeats in microseconds; `null` where nothing was measured.
@@ -20,6 +23,9 @@ pub struct Pack {
     pub provenance: PackProvenance,
     /// The GPU.
     pub gpu: Gpu,
+    /// What products reach while a load goes on, by number format; empty, and absent in the file, if nobody measured it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sustained: Vec<UnderLoad>,
     /// Times over one count: tokens, requests, or numbers.
     pub curves: Vec<CurveTable>,
     /// Times over requests and the tokens that each attends to.
@@ -86,8 +92,23 @@ pub struct GridTable {
     pub time_us: Vec<Vec<Vec<Option<f64>>>>,
 }
 
+/// Rates under load are absent in files of before they were known.
+impl FromJson for Pack {
+    fn from_json(value: Value) -> Result<Self, Fault> {
+        let fields = Fields::new(value, &["pack_version", "provenance", "gpu", "sustained", "curves", "grids"])?;
+        let mut fields = fields.with_default("sustained", Value::Array(Vec::new()));
+        Ok(Self {
+            pack_version: fields.read("pack_version")?,
+            provenance: fields.read("provenance")?,
+            gpu: fields.read("gpu")?,
+            sustained: fields.read("sustained")?,
+            curves: fields.read("curves")?,
+            grids: fields.read("grids")?,
+        })
+    }
+}
+
 objects! {
-    Pack { pack_version, provenance, gpu, curves, grids }
     PackProvenance { tool, tool_version, date, sources, vllm_version, notes }
     CurveTable { operator, format, variant, kernels, counts, shapes, time_us }
     GridTable { operator, format, variant, kernels, num_seqs, context_tokens, shapes, time_us }

@@ -21,7 +21,7 @@ fn curve(operator: Operator, format: &str, shapes: Vec<Vec<u32>>, row: &[f64]) -
 }
 
 /// A product of 4096 × 4096 that takes 2 us of launch and what `gpu`'s maker says, in three formats; decodes; all-reduces.
-fn pack(gpu: &Gpu) -> Pack {
+pub(super) fn pack(gpu: &Gpu) -> Pack {
     let bound = |bytes: f64, operations: f64| {
         let time = (bytes / gpu.memory_bandwidth).max(operations / gpu.bf16_flops);
         2.0 + 1e6 * time
@@ -53,6 +53,7 @@ fn pack(gpu: &Gpu) -> Pack {
             notes: vec![],
         },
         gpu: gpu.clone(),
+        sustained: vec![],
         curves: vec![
             product("bfloat16"),
             product("fp8"),

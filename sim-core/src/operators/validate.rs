@@ -4,14 +4,18 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::format::NumberFormat;
 use super::kinds::Operator;
 use super::schema::{CurveTable, GridTable, Pack};
+use super::sustained::UnderLoad;
 use crate::profile::Fault;
 
 /// Most faults listed.
 const MAX_FAULTS: usize = 100;
 /// Longest time: 1000 seconds.
 const MAX_TIME_US: f64 = 1e9;
+/// Longest load before a reading: a day.
+const MAX_LOAD_S: f64 = 86_400.0;
 /// Most points on an axis.
 const MAX_POINTS: usize = 256;
 /// Most shapes of a table.
@@ -37,6 +41,9 @@ pub(super) fn faults(pack: &Pack) -> Vec<Fault> {
         || format!("{version} must be {}", Pack::VERSION),
     );
     gpu(pack, &mut faults);
+    for (place, load) in pack.sustained.iter().enumerate() {
+        under_load(load, &format!("$.sustained[{place}]"), &mut faults);
+    }
     faults.require(
         !pack.provenance.sources.is_empty(),
         || "$.provenance.sources".to_string(),
@@ -85,6 +92,41 @@ fn gpu(pack: &Pack, faults: &mut Faults) {
     let is_key = !gpu.key.is_empty()
         && gpu.key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     faults.require(is_key, || "$.gpu.key".to_string(), || "must be small letters, digits and dashes".to_string());
+}
+
+/// Readings in the order of their time; a rate of some number format, below any GPU's.
+fn under_load(load: &UnderLoad, path: &str, faults: &mut Faults) {
+    faults.require(
+        NumberFormat::of_table(&load.format).is_some(),
+        || format!("{path}.format"),
+        || format!("`{}` is no number format of products", load.format),
+    );
+    faults.require(
+        load.shape.len() == 3 && load.shape.iter().all(|&size| size > 0),
+        || format!("{path}.shape"),
+        || format!("{:?} must be outputs, inputs and rows, above 0", load.shape),
+    );
+    let grows = load.readings.windows(2).all(|pair| pair[0].after_s < pair[1].after_s);
+    faults.require(
+        (2..=MAX_POINTS).contains(&load.readings.len()) && grows,
+        || format!("{path}.readings"),
+        || format!("must be from 2 to {MAX_POINTS}, each after a longer load"),
+    );
+    for (place, reading) in load.readings.iter().enumerate() {
+        let limits = [
+            ("after_s", Some(reading.after_s), 0.0, MAX_LOAD_S),
+            ("flops", Some(reading.flops), 1e9, 1e18),
+            ("sm_clock_mhz", reading.sm_clock_mhz.map(f64::from), 1.0, 1e5),
+            ("power_w", reading.power_w, 0.0, 1e5),
+        ];
+        for (name, value, least, most) in limits {
+            faults.require(
+                value.is_none_or(|value| (least..=most).contains(&value)),
+                || format!("{path}.readings[{place}].{name}"),
+                || format!("{:?} must be from {least:?} to {most:?}", value.unwrap_or(f64::NAN)),
+            );
+        }
+    }
 }
 
 fn kind(operator: Operator, is_grid: bool, path: &str, faults: &mut Faults) {

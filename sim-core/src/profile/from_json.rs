@@ -69,6 +69,12 @@ impl Fields {
         }
     }
 
+    /// With this value for a field that is absent.
+    pub(crate) fn with_default(mut self, name: &str, value: Value) -> Self {
+        self.0.entry(name).or_insert(value);
+        self
+    }
+
     fn take(&mut self, name: &str) -> Result<Value, Fault> {
         self.0.remove(name).ok_or_else(|| Fault::here(format!("missing field `{name}`")))
     }

@@ -20,6 +20,7 @@ mod interpolate;
 mod affine;
 mod attention;
 pub mod cuda_graphs;
+mod drafter_tables;
 mod host_times;
 pub(crate) mod pass_times;
 mod step_time_settings;

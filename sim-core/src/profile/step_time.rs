@@ -5,12 +5,13 @@ use alloc::vec::Vec;
 
 use super::attention::AttentionTables;
 use super::cuda_graphs::CaptureSizes;
+use super::drafter_tables::DrafterTables;
 use super::error::ProfileError;
 use super::host_times::HostTimes;
 use super::interpolate::Reading;
 use super::pass_times::PassTimes;
 use super::schema::{PassNoise, Profile, ProvenanceKind, TimeRange};
-use super::step_time_settings::{Drafting, StepTimeSettings};
+use super::step_time_settings::StepTimeSettings;
 use super::table::Curve;
 use crate::batch::BatchComposition;
 use crate::math;
@@ -40,13 +41,6 @@ pub struct StepTime {
     pub extrapolated: SimDuration,
 }
 
-/// A drafter's runs behind a pass.
-#[derive(Debug, Clone)]
-struct DrafterTables {
-    first_run: Curve,
-    next_run: Option<Curve>,
-}
-
 /// A profile, ready to answer batch compositions. Answering allocates nothing.
 #[derive(Debug, Clone)]
 pub struct StepTimeModel {
@@ -74,15 +68,9 @@ pub struct StepTimeModel {
     pipeline_parallel_size: u32,
     /// Of a pass that no CUDA graph holds: microseconds, and a share of the pass.
     outside_graphs: (f64, f64),
-    noise: Option<SeededNoise>,
+    /// Fresh draws; `None` if every pass takes what is predicted.
+    noise: Option<PassTimes>,
     host: HostTimes,
-}
-
-/// How passes differ, and by which draws.
-#[derive(Debug, Clone)]
-struct SeededNoise {
-    noise: PassNoise,
-    seed: u64,
 }
 
 /// The terms of one pass, summed.
@@ -146,7 +134,7 @@ impl StepTimeModel {
             non_attention: Curve::new(&tables.non_attention.num_tokens, &tables.non_attention.time_us),
             head: Curve::new(&tables.head.num_seqs, &tables.head.time_us),
             attention: AttentionTables::all(tables, &settings.spans, drafting.is_some())?,
-            drafter: drafting.map(|drafting| drafter_tables(profile, drafting)).transpose()?,
+            drafter: drafting.map(|drafting| DrafterTables::new(profile, drafting)).transpose()?,
             decode_term_factor: tables.mixed_batch.as_ref().map_or(1.0, |mixed| mixed.decode_term_factor),
             uniform_capture_sizes: settings.capture_sizes.of_uniform_decodes(decode_query_len, max_num_seqs),
             capture_sizes: settings.capture_sizes.clone(),
@@ -223,12 +211,12 @@ impl StepTimeModel {
     /// The same device with passes that differ as `noise` says, drawn by `seed`; [`Self::predict`] stays the expectation.
     #[must_use]
     pub fn with_noise(&self, noise: &PassNoise, seed: u64) -> Self {
-        Self { noise: Some(SeededNoise { noise: noise.clone(), seed }), ..self.clone() }
+        Self { noise: Some(PassTimes::new(noise, seed)), ..self.clone() }
     }
 
     /// The draws of a run; `None` if every pass takes what is predicted.
     pub(crate) fn noise(&self) -> Option<PassTimes> {
-        self.noise.as_ref().map(|seeded| PassTimes::new(&seeded.noise, seeded.seed))
+        self.noise.clone()
     }
 
     /// What host and front end take around passes.
@@ -283,17 +271,4 @@ fn best_evidence(profile: &Profile, holds: bool) -> Evidence {
         ProvenanceKind::Measured => Evidence::Measured,
         ProvenanceKind::Derived | ProvenanceKind::Synthetic => Evidence::Interpolated,
     }
-}
-
-/// The times of the profile's drafter by `drafting`'s method.
-fn drafter_tables(profile: &Profile, drafting: &Drafting) -> Result<DrafterTables, ProfileError> {
-    let method = drafting.method.name();
-    let Some(drafter) = profile.drafters.iter().find(|drafter| drafter.method == method) else {
-        let message = format!("the profile has no times of a drafter by {method}");
-        return Err(ProfileError::Settings { setting: "drafters", message });
-    };
-    Ok(DrafterTables {
-        first_run: Curve::new(&drafter.first_run.num_tokens, &drafter.first_run.time_us),
-        next_run: drafter.next_run.as_ref().map(|next| Curve::new(&next.num_seqs, &next.time_us)),
-    })
 }

@@ -1,6 +1,7 @@
 //! A device whose operators take what a formula says: tests without a GPU.
 
 use anyhow::{Result, ensure};
+use sim_core::operators::sustained::LoadReading;
 use sim_core::operators::work::least_us;
 use sim_core::operators::{Gpu, Operator, gpu_table};
 use sim_core::rng::Pcg64;
@@ -10,6 +11,7 @@ use super::sites::{ALL_GATHER_BYTES, ALL_REDUCE_BYTES, CONTEXTS, PROMPTS, ROWS, 
 use crate::cuda::collectives::timed_sizes;
 use crate::cuda::device::{DeviceProperties, DeviceState};
 use crate::cuda::mock;
+use crate::cuda::number::Storage;
 
 /// What a launch takes.
 const LAUNCH_US: f64 = 3.0;
@@ -27,6 +29,8 @@ pub(super) struct MockTimer {
     pub(super) noise: f64,
     pub(super) random: Pcg64,
     pub(super) num_timed: u32,
+    /// What it keeps up of its first rate, in 16 bits and in 8.
+    pub(super) kept_up: [f64; 2],
     /// Sites after which each fails.
     pub(super) fails_after: Option<u32>,
 }
@@ -40,6 +44,7 @@ impl MockTimer {
             noise,
             random: Pcg64::stream(7, "mock timer"),
             num_timed: 0,
+            kept_up: [0.8, 0.75],
             fails_after: None,
         }
     }
@@ -100,5 +105,19 @@ impl Timer for MockTimer {
                 all.into_iter().map(of).collect()
             }
         })
+    }
+
+    fn under_load(&mut self, storage: Storage, after_s: &[f64]) -> Result<Vec<LoadReading>> {
+        ensure!(self.fails_after.is_none_or(|after| self.num_timed < after), "the device fell off the bus");
+        let (peak, kept_up) = match storage {
+            Storage::Half => (self.gpu.bf16_flops, self.kept_up[0]),
+            Storage::Fp8 => (self.gpu.fp8_flops, self.kept_up[1]),
+        };
+        let reading = |&after_s: &f64| {
+            let share = if after_s > 0.0 { kept_up } else { 1.0 };
+            let clock = if after_s > 0.0 { 1470 } else { 1980 };
+            LoadReading { after_s, flops: SHARE * share * peak, sm_clock_mhz: Some(clock), power_w: Some(695.0) }
+        };
+        Ok(after_s.iter().map(reading).collect())
     }
 }

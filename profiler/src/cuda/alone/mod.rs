@@ -1,11 +1,12 @@
 //! `profiler profile --engine cuda --operators`: an operator pack of this GPU.
 //!
 //! [`sites`] says which operators of which shapes; a [`Timer`] times each of them by itself, a [`journal`] keeps what was
-//! timed, [`pack`] makes the file of it, [`device_facts`] what it says of the GPU. The operators are those of the engine
+//! timed, [`load`] what a long load does to a product's rate, [`pack`] makes the file of it, [`device_facts`] what it says of the GPU. The operators are those of the engine
 //! that times whole passes, not vLLM's, and the pack says so. **None of this has run on a GPU yet.**
 
 mod device_facts;
 mod journal;
+pub(crate) mod load;
 #[cfg(test)]
 mod mock;
 mod pack;
@@ -20,11 +21,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use sim_core::operators::Pack;
+use sim_core::operators::sustained::LoadReading;
 
 use self::journal::Journal;
 use self::sites::{Site, sites};
 use super::device::{DeviceProperties, DeviceState, History};
 use super::facts::LEAST_FP8_CAPABILITY;
+use super::number::Storage;
 
 /// So many sites one after the other that cannot be timed, and the device is taken for lost.
 const MOST_FAILURES: u32 = 3;
@@ -45,6 +48,13 @@ pub(crate) trait Timer: std::fmt::Debug {
     /// # Errors
     /// If the device or a library fails.
     fn time(&mut self, site: Site) -> Result<Vec<Option<f64>>>;
+
+    /// How fast the product of [`load`] is at each of these moments, in seconds since it began to run without a pause.
+    /// Before the first stands a rest.
+    ///
+    /// # Errors
+    /// If the device or a library fails.
+    fn under_load(&mut self, storage: Storage, after_s: &[f64]) -> Result<Vec<LoadReading>>;
 }
 
 /// How long, and where to.
@@ -52,6 +62,8 @@ pub(crate) trait Timer: std::fmt::Debug {
 pub(crate) struct Options {
     /// What earlier starts spent counts.
     pub(crate) time_budget: Duration,
+    /// How long each number format is multiplied in without a pause, beside the budget; 0 leaves that out.
+    pub(crate) load_time: Duration,
     pub(crate) journal: PathBuf,
     /// Forget what the journal holds.
     pub(crate) fresh: bool,
@@ -80,11 +92,19 @@ pub(crate) fn measure(timer: &mut dyn Timer, options: &Options) -> Result<Pack> 
     let (mut journal, earlier) = Journal::open(&options.journal, timer.properties(), &all, options.fresh)?;
     let mut history = History::default();
     let timed = run(timer, options, &all, (&mut journal, earlier), &mut history)?;
+    let storages = if has_fp8 { &[Storage::Half, Storage::Fp8][..] } else { &[Storage::Half] };
+    // A device that fails here has timed its operators all the same.
+    let (sustained, failed) = match load::under_load(timer, storages, options.load_time) {
+        Ok(loads) => (loads, None),
+        Err(error) => (vec![], Some(format!("What the device keeps up under load is not known: {error:#}."))),
+    };
+    let about = [history.notes(), not_timed(&timed, all.len()), load::notes(&sustained), failed.into_iter().collect()];
     let told = pack::Told {
         device: timer.properties(),
         gpu_key: options.gpu_key.as_deref(),
         date: &options.date,
-        about: [history.notes(), not_timed(&timed, all.len())].concat(),
+        about: about.concat(),
+        sustained,
     };
     pack::pack(&timed.times, &told)
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use sim_core::config::VllmVersion;
 use sim_core::operators::schema::{CurveTable, GridTable, PackProvenance};
+use sim_core::operators::sustained::UnderLoad;
 use sim_core::operators::{Operator, Pack};
 use sim_core::profile::schema::Source;
 
@@ -45,6 +46,8 @@ pub(super) struct Told<'a> {
     pub(super) date: &'a str,
     /// Of clocks, and of what was not timed.
     pub(super) about: Vec<String>,
+    /// Rates under load, if they were measured.
+    pub(super) sustained: Vec<UnderLoad>,
 }
 
 type Times = BTreeMap<Site, Vec<Option<f64>>>;
@@ -87,6 +90,7 @@ pub(super) fn pack(times: &Times, told: &Told<'_>) -> Result<Pack> {
             notes,
         },
         gpu,
+        sustained: told.sustained.clone(),
         curves,
         grids,
     };

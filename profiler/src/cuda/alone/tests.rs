@@ -15,6 +15,7 @@ use crate::simulate::library::catalogue;
 fn options(folder: &TempDir) -> Options {
     Options {
         time_budget: Duration::from_secs(600),
+        load_time: Duration::from_secs(60),
         journal: folder.path().join("pack.journal.jsonl"),
         fresh: false,
         show_progress: false,
@@ -113,4 +114,42 @@ fn a_gpu_that_nobody_knows_has_the_rates_that_were_measured() {
     // 70 % of the formula's peak.
     assert!((0.6e15..0.7e15).contains(&pack.gpu.bf16_flops), "{}", pack.gpu.bf16_flops);
     assert!(pack.provenance.notes.iter().any(|note| note.contains("not the maker's peaks")));
+}
+
+/// What a pass of 4096 tokens of the model takes beside attention.
+fn long_pass(pack: &Pack) -> f64 {
+    let config = catalogue().expect("a list").find("meta-llama/Llama-3.1-8B").expect("a model").config_json();
+    let profile = compose(pack, "llama", &config, &Setup::default()).expect("a profile");
+    let table = profile.step_time.non_attention;
+    let place = table.num_tokens.iter().position(|&tokens| tokens == 4096).expect("a point");
+    table.time_us[place]
+}
+
+#[test]
+fn a_device_whose_clock_falls_gives_a_pack_that_composes_what_it_keeps_up() {
+    let folder = folder();
+    let pack = measure(&mut MockTimer::new(1, 0.0), &options(&folder)).expect("a pack");
+    let formats: Vec<&str> = pack.sustained.iter().map(|load| load.format.as_str()).collect();
+    assert_eq!(formats, ["bfloat16", "fp8"]);
+    let moments: Vec<f64> = pack.sustained[0].readings.iter().map(|reading| reading.after_s).collect();
+    assert_eq!(moments, [0.0, 1.0, 30.0, 60.0]);
+    let notes = pack.provenance.notes.join("\n");
+    assert!(notes.contains("80 % of the first burst's, clock 1980 to 1470 MHz, 695 W at the end"), "{notes}");
+    // The mock's products reach 70 % of the peak, and keep up four fifths of that; nothing else of a pass changes.
+    let steady = measure(&mut MockTimer { kept_up: [1.0; 2], ..MockTimer::new(1, 0.0) }, &options(&folder));
+    let (fallen, steady) = (long_pass(&pack), long_pass(&steady.expect("a pack")));
+    assert!((1.18..1.25).contains(&(fallen / steady)), "{fallen} us after {steady} us");
+}
+
+#[test]
+fn a_load_is_left_out_if_no_time_is_given_and_its_failure_loses_no_pack() {
+    let folder = folder();
+    let without = Options { load_time: Duration::ZERO, ..options(&folder) };
+    let pack = measure(&mut MockTimer::new(1, 0.0), &without).expect("a pack");
+    assert_eq!(pack.sustained, []);
+    let mut lost = MockTimer { fails_after: Some(0), ..MockTimer::new(1, 0.0) };
+    let pack = measure(&mut lost, &options(&folder)).expect("a pack of the journal");
+    assert!(pack.sustained.is_empty());
+    let told = pack.provenance.notes.iter().any(|note| note.contains("not known: the device fell off the bus"));
+    assert!(told, "{:?}", pack.provenance.notes);
 }

@@ -4,13 +4,14 @@ use std::fmt;
 
 use anyhow::{Context, Result, ensure};
 use cudarc::driver::{CudaContext, CudaSlice};
+use sim_core::operators::sustained::LoadReading;
 
 use super::launcher::Launcher;
 use super::memory::zeros;
 use super::open::Gpu;
 use super::operators::{Heads, Operators};
 use super::products::Products;
-use super::{alone_attention, alone_products, check, collectives};
+use super::{alone_attention, alone_load, alone_products, check, collectives};
 use crate::cuda::alone::Timer;
 use crate::cuda::alone::sites::{ALL_GATHER_BYTES, ALL_REDUCE_BYTES, Site};
 use crate::cuda::collectives::Messages;
@@ -123,6 +124,10 @@ impl Timer for GpuTimer {
             Site::Collectives(num_ranks) => self.collectives(num_ranks),
         }
         .with_context(|| site.to_string())
+    }
+
+    fn under_load(&mut self, storage: Storage, after_s: &[f64]) -> Result<Vec<LoadReading>> {
+        alone_load::under_load(self, storage, after_s).context("a product under load")
     }
 }
 

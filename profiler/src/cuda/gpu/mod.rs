@@ -23,6 +23,7 @@ mod speed_products;
 mod replay;
 mod alone;
 mod alone_attention;
+mod alone_load;
 mod alone_products;
 
 pub(crate) use alone::GpuTimer;

@@ -1,4 +1,4 @@
-//! Clocks and their limits, by NVML.
+//! Clocks, power and their limits, by NVML.
 
 use nvml_wrapper::Nvml;
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
@@ -44,6 +44,7 @@ impl Watch {
         DeviceState {
             sm_clock_mhz: device.clock_info(Clock::SM).ok(),
             memory_clock_mhz: device.clock_info(Clock::Memory).ok(),
+            power_mw: device.power_usage().ok(),
             temperature_c: device.temperature(TemperatureSensor::Gpu).ok(),
             throttle_reasons: REASONS.iter().filter(|(bit, _)| reasons.contains(*bit)).map(|&(_, name)| name).collect(),
         }

@@ -62,7 +62,8 @@ pub(crate) fn sets(folder: &Path) -> Result<Sets> {
     let profile = Profile::from_json(&file(&path, Profile::MAX_BYTES)?);
     let mut profile = profile.with_context(|| path.display().to_string())?;
     (profile.host, profile.front_end) = host::rule(&profile.hardware);
-    profile.host.outside_graphs = Some(host::outside_graphs(profile.model.num_hidden_layers));
+    // Its tables are of bursts.
+    profile.host.outside_graphs = Some(host::outside_graphs(profile.model.num_hidden_layers, false));
     without_calibrated(&mut profile);
     Ok(Sets { rtx, h100: Set { profile, runs } })
 }

@@ -109,7 +109,7 @@ pub(crate) fn build(data: &Path, key: &str, date: &str) -> Result<Pack> {
         vllm_version,
         notes: sources.tidier.notes(),
     };
-    let pack = Pack { pack_version: Pack::VERSION, provenance, gpu, curves, grids };
+    let pack = Pack { pack_version: Pack::VERSION, provenance, gpu, sustained: vec![], curves, grids };
     pack.validate().context("the package's data make no valid pack")?;
     Ok(pack)
 }

@@ -10,7 +10,7 @@ use std::io::Write as _;
 
 use anyhow::Result;
 use serde::Serialize;
-use sim_core::operators::Pack;
+use sim_core::operators::{Pack, sustained};
 
 pub(crate) use table::table;
 
@@ -43,6 +43,8 @@ pub(crate) struct PackExamination {
     pub(crate) smoothing: Vec<tables::Smoothed>,
     /// Times against the GPU's peaks.
     pub(crate) rooflines: rooflines::Rooflines,
+    /// What products of the GPU keep up, and how that is known.
+    pub(crate) under_load: String,
     pub(crate) gzipped_bytes: usize,
     /// What else the file says of itself.
     pub(crate) notes: Vec<String>,
@@ -85,6 +87,7 @@ pub(crate) fn examine(file: &str, bytes: &[u8]) -> Result<PackExamination> {
         models: models::verdicts(&pack)?,
         smoothing,
         rooflines,
+        under_load: sustained::note(&pack),
         gzipped_bytes,
         notes,
         beyond_limits,
@@ -120,7 +123,9 @@ mod tests {
         assert!(examination.gzipped_bytes < 400_000 && examination.rooflines.num_times > 10_000);
         assert!(examination.smoothing.iter().any(|table| table.table == "Attention of prompts"), "no smoothing found");
         let text = table(&examination).expect("a table");
-        for part in ["a valid operator pack", "product", "meta-llama/Llama-3.1-8B", "bytes gzipped"] {
+        for part in
+            ["a valid operator pack", "product", "meta-llama/Llama-3.1-8B", "745 TFLOPS in 16 bits", "bytes gzipped"]
+        {
             assert!(text.contains(part), "{text}\nwithout {part:?}");
         }
     }

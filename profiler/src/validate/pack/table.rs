@@ -31,6 +31,7 @@ pub(crate) fn table(examination: &PackExamination) -> Result<String, Error> {
     }
     smoothing(&mut text, &examination.smoothing)?;
     rooflines(&mut text, &examination.rooflines)?;
+    writeln!(text, "\nUnder load: {}", examination.under_load)?;
     writeln!(
         text,
         "\n{} bytes gzipped; a page is to load at most {}",
