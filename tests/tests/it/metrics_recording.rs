@@ -55,7 +55,6 @@ fn recording(seed: u64, num_passes: u32) -> Recording {
             num_running_reqs: 1 + random.small(9),
             num_waiting_reqs: random.small(5),
             num_free_blocks: random.small(101),
-            delivery_wait: Default::default(),
         }
     });
     let mut recording = Recording { passes: passes.collect(), ..Recording::default() };
@@ -100,7 +99,6 @@ fn add_request(recording: &mut Recording, request: u32, random: &mut Lcg) {
         num_preemptions: 0,
         num_passes: 1,
         is_finished,
-        front_end_wait: Default::default(),
     });
 }
 
