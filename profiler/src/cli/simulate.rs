@@ -15,7 +15,7 @@ use sim_core::profile::schema::DeviceType;
 use sim_core::scenario::{Prepared, Scenario, TextTokens, meaning, prepare};
 use sim_core::simulator::SimulationOptions;
 
-use crate::simulate::ends;
+use crate::simulate::ends::Ends;
 use crate::simulate::inputs::Inputs;
 use crate::simulate::report::{Report, explain, explain_memory};
 use crate::simulate::report_flags::ReportFlags;
@@ -52,6 +52,7 @@ impl Args {
         let inputs = Inputs::new(&self.scenario.scenario, self.link.as_deref(), self.profile.as_deref())?;
         let profile = &inputs.choice.profile;
         let engine = inputs.scenario.resolve(profile)?;
+        let range = self.report.range_of(profile)?;
         let mut out = io::stdout().lock();
         if self.report.explain {
             let is_cpu = profile.hardware.device_type == DeviceType::Cpu;
@@ -74,7 +75,11 @@ impl Args {
         };
         let keep = SimulationOptions { record_emissions: self.report.save_detailed };
         let result = run(&workload, &engine.config, &step_time, keep, self.report.quiet)?;
-        let ends = ends::lines(&workload, &engine.config, &step_time, &options, self.report.quiet)?;
+        let ends = range.map(|range| {
+            let run = (&workload, &engine.config, &step_time);
+            Ends::new(&range, &result, run, &options, self.report.quiet)
+        });
+        let ends = ends.transpose()?;
         // A million requests are 90 MB that the report does not need.
         drop(workload);
         let report = Report {
@@ -83,11 +88,12 @@ impl Args {
             workload_name: &workload_name,
             options: &options,
             result: &result,
+            ends: ends.as_ref(),
         };
         if !self.report.quiet {
             writeln!(out, "{}", report.heading())?;
         }
-        write!(out, "{}{ends}", report.body(self.report.quiet))?;
+        write!(out, "{}", report.body(self.report.quiet))?;
         report.write_files(&self.report)?;
         let num_unfinished = result.recording.requests.iter().filter(|request| !request.is_finished).count();
         ensure!(

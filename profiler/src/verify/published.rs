@@ -18,17 +18,18 @@ use sim_core::compose::{Setup, compose};
 use sim_core::models::catalogue::Catalogue;
 use sim_core::models::{Dtype, KvCacheDtype};
 use sim_core::operators::Pack;
+use sim_core::profile::StatedRange;
 use sim_core::rng::Pcg64;
 use sim_core::scenario::Scenario;
 use sim_core::time::SimTime;
 
-use crate::import::fit::runs::{Clock, Compared, Latency, Metric, Run, workload};
+use crate::import::fit::runs::{Clock, Latency, Metric, Run, workload};
 use crate::import::packs;
 use crate::import::version::Version;
 use crate::simulate::library;
 
 use super::published_flags::{self, Flags};
-use super::published_report::{Outcome, Report};
+use super::published_report::{Outcome, Placed, Report};
 
 /// Longest list that is read.
 pub(crate) const MAX_BYTES: usize = 8 << 20;
@@ -257,18 +258,25 @@ fn packs_of(rows: &[Row]) -> Result<BTreeMap<String, Pack>> {
     Ok(packs)
 }
 
-fn compare(row: &Row, packs: &BTreeMap<String, Pack>, catalogue: &Catalogue) -> Result<Vec<Compared>> {
+fn compare(row: &Row, packs: &BTreeMap<String, Pack>, catalogue: &Catalogue, range: bool) -> Result<Vec<Placed>> {
     let pack = packs.get(&row.system).with_context(|| format!("no pack of {}", row.system))?;
     let config = catalogue.find(&name_of(&row.model, &row.precision))?.config_json();
     let profile = compose(pack, &row.model, &config, &row.setup)?;
-    row.run()?.compare(&profile)
+    let run = row.run()?;
+    let mut placed: Vec<Placed> = run.compare(&profile)?.into_iter().map(Placed::new).collect();
+    for factor in StatedRange::of(&profile).filter(|_| range).into_iter().flat_map(|stated| stated.factors()) {
+        for (placed, end) in placed.iter_mut().zip(run.compare_at(&profile, factor)?) {
+            placed.widen(end.simulated);
+        }
+    }
+    Ok(placed)
 }
 
-/// Composes and simulates all rows, on all cores.
+/// Composes and simulates all rows, on all cores; with `range` at both ends of each profile's range, too.
 ///
 /// # Errors
 /// If what ships with the program cannot be read.
-pub(crate) fn run(rows: &[Row]) -> Result<Report> {
+pub(crate) fn run(rows: &[Row], range: bool) -> Result<Report> {
     let (packs, catalogue) = (packs_of(rows)?, library::catalogue()?);
     let next = AtomicUsize::new(0);
     let outcomes: Mutex<Vec<(usize, Outcome)>> = Mutex::new(vec![]);
@@ -276,7 +284,7 @@ pub(crate) fn run(rows: &[Row]) -> Result<Report> {
         loop {
             let place = next.fetch_add(1, Ordering::Relaxed);
             let Some(row) = rows.get(place) else { return };
-            let outcome = Outcome { row: row.clone(), result: compare(row, &packs, &catalogue) };
+            let outcome = Outcome { row: row.clone(), result: compare(row, &packs, &catalogue, range) };
             if let Ok(mut outcomes) = outcomes.lock() {
                 outcomes.push((place, outcome));
             }
@@ -290,7 +298,7 @@ pub(crate) fn run(rows: &[Row]) -> Result<Report> {
     });
     let mut outcomes = outcomes.into_inner().unwrap_or_default();
     outcomes.sort_by_key(|(place, _)| *place);
-    Ok(Report { outcomes: outcomes.into_iter().map(|(_, outcome)| outcome).collect() })
+    Ok(Report { outcomes: outcomes.into_iter().map(|(_, outcome)| outcome).collect(), has_range: range })
 }
 
 #[cfg(test)]
@@ -306,7 +314,7 @@ mod tests {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/calibration/published_tenth.csv");
         let rows = read(&std::fs::read(path).expect("the tenth"), Part::All).expect("rows");
         let check = |rows: &[super::Row], most: [f64; 2]| {
-            let (num_answered, errors) = run(rows).expect("what ships can be read").summary();
+            let (num_answered, errors) = run(rows, false).expect("what ships can be read").summary();
             assert_eq!(num_answered, rows.len(), "all are answered");
             assert!(errors.iter().zip(most).all(|(error, most)| *error <= most), "TTFT, TPOT: {errors:?}, {most:?}");
         };

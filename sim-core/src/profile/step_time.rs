@@ -9,7 +9,7 @@ use super::cuda_graphs::CaptureSizes;
 use super::error::ProfileError;
 use super::interpolate::Reading;
 use super::pass_times::PassTimes;
-use super::schema::{PassNoise, Profile, ProvenanceKind, TimeRange};
+use super::schema::{PassNoise, Profile, ProvenanceKind};
 use super::step_time_settings::{Drafting, StepTimeSettings};
 use super::table::Curve;
 use crate::batch::BatchComposition;
@@ -25,7 +25,7 @@ pub enum Evidence {
     Interpolated,
     /// At least one term lies outside the samples, or the settings are not those the profile holds for.
     Extrapolated,
-    /// The profile was estimated from another device's: [`StepTimeModel::range`] says how far off it may be.
+    /// The profile was estimated from another device's: [`super::uncertainty`] says how far off it may be.
     Estimated,
 }
 
@@ -68,8 +68,7 @@ pub struct StepTimeModel {
     best_mixed_evidence: Evidence,
     /// Whether the tables hold for these settings; if not, all time lies outside the samples.
     holds: bool,
-    range: Option<TimeRange>,
-    /// By which the time of every pass is multiplied: 1 but at the ends of an estimate's range.
+    /// By which the time of every pass is multiplied: 1 but at the ends of a range.
     factor: f64,
     pipeline_parallel_size: u32,
     schedule: Affine,
@@ -164,7 +163,6 @@ impl StepTimeModel {
             best_evidence,
             best_mixed_evidence: best_evidence.max(Evidence::Interpolated),
             holds,
-            range: profile.provenance.range,
             factor: 1.0,
             pipeline_parallel_size,
             schedule: Affine::of_pass(&host.schedule),
@@ -222,14 +220,8 @@ impl StepTimeModel {
         }
     }
 
-    /// Between which factors of every step time the device's own is expected; `None` unless the profile is estimated.
-    #[must_use]
-    pub const fn range(&self) -> Option<TimeRange> {
-        self.range
-    }
-
-    /// The same device, were each of its passes `factor` times as long: an end of the [`Self::range`]. Host and front end
-    /// are no part of the device, and stay. A factor that is no positive number changes nothing.
+    /// The same device, were each of its passes `factor` times as long: an end of a
+    /// [`StatedRange`](super::uncertainty::StatedRange). Host and front end are no part of the device, and stay. A factor that is no positive number changes nothing.
     #[must_use]
     pub fn times(&self, factor: f64) -> Self {
         let is_factor = factor > 0.0 && factor <= f64::MAX;
@@ -240,6 +232,19 @@ impl StepTimeModel {
     #[must_use]
     pub fn with_noise(&self, noise: &PassNoise, seed: u64) -> Self {
         Self { noise: Some(SeededNoise { noise: noise.clone(), seed }), ..self.clone() }
+    }
+
+    /// Whether passes of the same batch differ.
+    #[must_use]
+    pub const fn has_noise(&self) -> bool {
+        self.noise.is_some()
+    }
+
+    /// The same with other draws of the noise; number 0 are its own. Without noise nothing changes.
+    #[must_use]
+    pub fn drawn_again(&self, draw: u64) -> Self {
+        let noise = self.noise.clone();
+        Self { noise: noise.map(|own| SeededNoise { seed: own.seed.wrapping_add(draw), ..own }), ..self.clone() }
     }
 
     /// The draws of a run; `None` if every pass takes what is predicted.

@@ -155,11 +155,19 @@ impl Run {
     /// # Errors
     /// If the engine refuses its flags on this profile, or a request does not run to its end.
     pub(crate) fn compare(&self, profile: &Profile) -> Result<Vec<Compared>> {
+        self.compare_at(profile, 1.0)
+    }
+
+    /// The same, were each pass `factor` times as long as the profile says.
+    ///
+    /// # Errors
+    /// As [`Self::compare`].
+    pub(crate) fn compare_at(&self, profile: &Profile, factor: f64) -> Result<Vec<Compared>> {
         let mut profile = self.counting_memory_as_then(profile);
         if self.clock == Clock::EngineCore {
             Term::RequestPerRequest.set(&mut profile, 0.0);
         }
-        let simulated = self.simulate(&profile).with_context(|| self.name.clone())?;
+        let simulated = self.simulate(&profile, factor).with_context(|| self.name.clone())?;
         let latencies = |latency| Sorted::new(&simulated, self.clock, latency);
         let all = Latency::ALL.map(latencies);
         let compared = self.measured.iter().map(|(metric, measured)| {
@@ -170,9 +178,9 @@ impl Run {
         compared.collect::<Option<_>>().with_context(|| format!("{}: a metric of no request", self.name))
     }
 
-    fn simulate(&self, profile: &Profile) -> Result<SimulationResult> {
+    fn simulate(&self, profile: &Profile, factor: f64) -> Result<SimulationResult> {
         let engine = self.engine.resolve(profile)?;
-        let step_time = step_time_model(profile, &engine.config, self.engine.enforce_eager())?;
+        let step_time = step_time_model(profile, &engine.config, self.engine.enforce_eager())?.times(factor);
         let result = simulate(&self.workload, &engine.config, &step_time, SimulationOptions::default())?;
         let num_unfinished = result.recording.requests.iter().filter(|request| !request.is_finished).count();
         ensure!(num_unfinished == 0, "{num_unfinished} requests cannot be scheduled under the engine's limits");
