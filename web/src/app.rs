@@ -13,6 +13,7 @@ use crate::components::inputs::{DropLayer, Header, Notices, Panels, provide_them
 use crate::components::results::Results;
 use crate::files;
 use crate::recipe::Recipe;
+use crate::run_range::stored_wish;
 use crate::share::link_of;
 use crate::state::{AppState, Origin, RunState, Source, SourceSignal};
 
@@ -86,6 +87,8 @@ impl AppState {
             engine,
             run_state: RwSignal::new(RunState::Idle),
             current,
+            range: RwSignal::new(None),
+            range_wish: RwSignal::new(stored_wish()),
             is_stale,
             pinned: RwSignal::new(None),
             measured: RwSignal::new(None),

@@ -42,20 +42,22 @@ impl Ends {
             BenchmarkMetrics::new(&outputs, &Latencies::new(&outputs), options)
         };
         let own = metrics(own);
-        let mut ends = vec![];
+        let [low, high] = stated.factors();
+        let mut range = RunRange::new([low, high], told::stated_range(stated));
+        range.include(&own, options);
+        let mut tables = vec![];
         for (_, step_time) in stated.ends(step_time) {
-            ends.push(metrics(&run(workload, config, &step_time, SimulationOptions::default(), quiet)?));
+            let end = metrics(&run(workload, config, &step_time, SimulationOptions::default(), quiet)?);
+            range.include(&end, options);
+            tables.push(table(&end, options));
         }
-        let (low, high) = (stated.range.low, stated.range.high);
         let noise = if step_time.has_noise() {
-            format!(", and with {} other draws of the noise", ends.len())
+            format!(", and {} draws of the noise at each end", tables.len() / 2)
         } else {
             String::new()
         };
         let mut text = format!("With passes that take {low:.2} to {high:.2} times as long{noise}:\n");
-        let tables: Vec<String> = ends.iter().map(|end| table(end, options)).collect();
         text.push_str(&beside(&table(&own, options), &tables));
-        let range = RunRange::new((low, high), told::stated_range(stated), &own, &ends, options);
         Ok(Self { range, text })
     }
 }

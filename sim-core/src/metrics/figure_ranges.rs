@@ -19,30 +19,27 @@ pub struct RunRange {
     pub high_factor: f64,
     /// What says so: a sentence.
     pub why: String,
-    /// By the key of the result file: the smallest and the largest of the run's own figure and those at the ends.
+    /// By the key of the result file: the smallest and the largest of the figures that were taken in.
     pub figures: Vec<(String, f64, f64)>,
 }
 
 impl RunRange {
-    /// The range of a run with `own` figures, repeated at the `ends` of the factors.
+    /// A range of which no figure is known yet.
     #[must_use]
-    pub fn new(
-        (low_factor, high_factor): (f64, f64),
-        why: String,
-        own: &BenchmarkMetrics,
-        ends: &[BenchmarkMetrics],
-        options: &BenchServeOptions,
-    ) -> Self {
-        let mut range = Self { low_factor, high_factor, why, figures: Vec::new() };
-        for (key, value) in figures(own, options) {
-            range.figures.push((key, value, value));
+    pub const fn new([low_factor, high_factor]: [f64; 2], why: String) -> Self {
+        Self { low_factor, high_factor, why, figures: Vec::new() }
+    }
+
+    /// Takes in the figures of a run: the one that it is about, or one at an end. All must have the same options.
+    pub fn include(&mut self, metrics: &BenchmarkMetrics, options: &BenchServeOptions) {
+        let figures = figures(metrics, options);
+        if self.figures.is_empty() {
+            self.figures = figures.into_iter().map(|(key, value)| (key, value, value)).collect();
+            return;
         }
-        for end in ends {
-            for (range, (_, value)) in range.figures.iter_mut().zip(figures(end, options)) {
-                (range.1, range.2) = (math::min(range.1, value), math::max(range.2, value));
-            }
+        for (range, (_, value)) in self.figures.iter_mut().zip(figures) {
+            (range.1, range.2) = (math::min(range.1, value), math::max(range.2, value));
         }
-        range
     }
 
     pub(super) fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

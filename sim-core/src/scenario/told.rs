@@ -10,7 +10,7 @@ use crate::metrics::recorder::SpecDecodingTotals;
 use crate::metrics::summary::{EngineSummary, EngineTotals};
 use crate::profile::Profile;
 use crate::profile::schema::TimeRange;
-use crate::profile::uncertainty::{Grounds, NUM_DERIVED_ROWS, StatedRange};
+use crate::profile::uncertainty::{DERIVED_TTFT_COVERAGE, Grounds, NUM_DERIVED_ROWS, StatedRange};
 use crate::simulation_result::{DeviceTime, SimulationResult};
 use crate::speculative::SpeculativeConfig;
 
@@ -219,7 +219,7 @@ pub fn stated_range(stated: &StatedRange) -> String {
         ),
         Grounds::Composed => format!(
             "Composed of single operators' times: in {NUM_DERIVED_ROWS} published runs, eight in ten had a TPOT \
-             {less_to_more} than such profiles predict"
+             {less_to_more} than such profiles predict; TTFT lay in its range in {DERIVED_TTFT_COVERAGE} % of them"
         ),
         Grounds::Measured => format!(
             "Measured, but never compared with a run: a pass may take {less_to_more}, as others' comparisons showed"

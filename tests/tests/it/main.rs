@@ -35,4 +35,5 @@ mod models;
 mod model_mutations;
 mod composition;
 mod estimates;
+mod uncertainty;
 mod tidy;

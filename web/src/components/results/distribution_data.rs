@@ -1,10 +1,11 @@
 //! A latency's distribution as plots take it: the run's, the pinned run's, the measurement's.
 
+use super::how_sure::least_to_most;
 use super::sentences::percentile;
 use crate::answer::{Bins, Metric};
 use crate::components::plot_view::{Reading, Table};
 use crate::format::{duration, percent};
-use crate::plot::cdf::{CdfPlot, CdfSeries};
+use crate::plot::cdf::{Band, CdfPlot, CdfSeries};
 use crate::plot::histogram::{HistogramPlot, HistogramSeries};
 use crate::plot::ticks::Unit;
 use crate::plot::{Drawing, Frame, SeriesStyle, Slo};
@@ -36,6 +37,8 @@ pub(crate) struct Source {
 pub(crate) struct Picture {
     /// The run on the page first.
     pub(crate) sources: Vec<Source>,
+    /// The same latency of the run on the page at the ends of its range, with the factor of each.
+    pub(crate) ends: Vec<(f64, Metric)>,
     /// How.
     pub(crate) kind: Kind,
     /// Logarithmic x axis.
@@ -43,6 +46,9 @@ pub(crate) struct Picture {
     /// What is visible, in seconds.
     pub(crate) x_range: Option<(f64, f64)>,
 }
+
+/// What the band is called.
+const RANGE: &str = "how far this may be off";
 
 /// Bins of a histogram of several runs.
 const COMMON_BINS: u32 = 60;
@@ -78,18 +84,29 @@ impl Picture {
     }
 
     fn curves(&self) -> Vec<CdfSeries> {
-        let curve = |source: &Source| CdfSeries {
-            name: source.name.clone(),
-            style: source.style,
-            points: source.metric.ecdf.clone(),
-            percentiles: source.metric.percentiles.clone(),
-        };
-        self.sources.iter().map(curve).collect()
+        self.sources.iter().map(|source| curve(&source.name, source.style, &source.metric)).collect()
+    }
+
+    /// The curves between which the run's own may lie, itself among them; none where no range is known.
+    fn range(&self) -> Vec<CdfSeries> {
+        let ends = self.ends.iter().map(|(_, metric)| metric);
+        let all = self.first().filter(|_| !self.ends.is_empty()).into_iter().chain(ends);
+        all.map(|metric| curve(RANGE, SeriesStyle::Current, metric)).collect()
+    }
+
+    fn band(&self) -> Option<Band> {
+        let curves = self.range();
+        let mut xs: Vec<f64> = curves.iter().flat_map(|curve| &curve.points).map(|point| point.0).collect();
+        xs.sort_by(f64::total_cmp);
+        xs.dedup();
+        let points = xs.into_iter().filter_map(|x| shares_at(&curves, x).map(|(least, most)| (x, least, most)));
+        (!curves.is_empty()).then(|| Band { name: RANGE.to_owned(), points: points.collect() })
     }
 
     fn cdf(&self) -> CdfPlot {
         CdfPlot {
             series: self.curves(),
+            band: self.band(),
             x_unit: Unit::Seconds,
             x_title: self.x_title(),
             noun: self.noun().to_owned(),
@@ -169,24 +186,39 @@ impl Picture {
             });
             return said.collect();
         }
+        let written = |share: f64| match self.kind {
+            Kind::Tail => percent(1.0 - share),
+            _ => format!("P{}", rank(share)),
+        };
+        let text = |share: &str| match self.kind {
+            Kind::Tail => format!("{share} above"),
+            _ => format!("{share} = {}", duration(x)),
+        };
         let said = self.curves().into_iter().filter_map(|curve| {
-            let share = curve.share_at(x)?;
-            let text = match self.kind {
-                Kind::Tail => format!("{} above", percent(1.0 - share)),
-                _ => format!("P{} = {}", rank(share), duration(x)),
-            };
+            let text = text(&written(curve.share_at(x)?));
             Some(Reading { name: curve.name, text, look: Some(curve.style.look()) })
         });
+        let range = shares_at(&self.range(), x).map(|(least, most)| {
+            let text = text(&format!("{} – {}", written(least), written(most)));
+            Reading { name: RANGE.to_owned(), text, look: None }
+        });
+        let said = said.chain(range);
         said.collect()
     }
 
     /// Percentiles of every curve.
     pub(crate) fn table(&self) -> Table {
+        let has_range = !self.ends.is_empty();
         let mut columns = vec![String::new()];
         columns.extend(self.sources.iter().map(|source| source.name.clone()));
+        columns.extend(has_range.then(|| RANGE.to_owned()));
         let row = |label: &str, value: &dyn Fn(&Metric) -> Option<f64>| {
             let mut cells = vec![label.to_owned()];
             cells.extend(self.sources.iter().map(|s| value(&s.metric).map_or_else(|| "–".to_owned(), duration)));
+            if has_range {
+                let all = self.first().into_iter().chain(self.ends.iter().map(|(_, metric)| metric));
+                cells.push(least_to_most(all.filter_map(value), duration).unwrap_or_else(|| "–".to_owned()));
+            }
             cells
         };
         let mut rows = vec![row("Mean", &|metric| Some(metric.mean))];
@@ -215,6 +247,11 @@ impl Picture {
                 text.push_str(&format!("{},{x},{share}\n", quoted(&source.name)));
             }
         }
+        for (factor, metric) in &self.ends {
+            for (x, share) in &metric.ecdf {
+                text.push_str(&format!("\"passes × {factor}\",{x},{share}\n"));
+            }
+        }
         text
     }
 
@@ -235,6 +272,21 @@ impl Picture {
     }
 }
 
+fn curve(name: &str, style: SeriesStyle, metric: &Metric) -> CdfSeries {
+    CdfSeries {
+        name: name.to_owned(),
+        style,
+        points: metric.ecdf.clone(),
+        percentiles: metric.percentiles.clone(),
+    }
+}
+
+/// The least and the greatest of the curves' shares at `x`.
+fn shares_at(curves: &[CdfSeries], x: f64) -> Option<(f64, f64)> {
+    let shares = curves.iter().filter_map(|curve| curve.share_at(x));
+    shares.map(|share| (share, share)).reduce(|ends, share| (ends.0.min(share.0), ends.1.max(share.1)))
+}
+
 /// A share as a percentile's number: `95`, `99.9`.
 fn rank(share: f64) -> String {
     let percent = share * 100.0;
@@ -253,6 +305,7 @@ mod tests {
             |style: SeriesStyle| Source { name: format!("{style:?}"), style, metric: answer().metrics.swap_remove(0) };
         Picture {
             sources: styles.into_iter().take(num_sources).map(source).collect(),
+            ends: Vec::new(),
             kind,
             log_x: true,
             x_range: None,

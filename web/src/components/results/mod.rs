@@ -5,6 +5,7 @@ mod compare_data;
 pub(crate) mod definitions;
 mod distribution;
 mod distribution_data;
+mod how_sure;
 mod measured;
 mod over_time;
 mod parts;
