@@ -128,10 +128,10 @@ export async function digestOfProfiler(link, ...rest) {
 }
 
 /** The file that `profiler simulate --save-result` writes of a link's run. */
-export async function resultOfProfiler(link) {
+export async function resultOfProfiler(link, ...rest) {
   const folder = mkdtempSync(`${tmpdir()}/result-`);
   try {
-    await promisify(execFile)(PROFILER, ["simulate", "--link", link, "--save-result", "--result-dir", folder, "--result-filename", "result.json"]);
+    await promisify(execFile)(PROFILER, ["simulate", "--link", link, "--save-result", "--result-dir", folder, "--result-filename", "result.json", ...rest]);
     return JSON.parse(readFileSync(`${folder}/result.json`));
   } finally {
     rmSync(folder, { recursive: true });

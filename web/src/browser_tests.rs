@@ -121,7 +121,8 @@ mod in_the_browser {
         let run = Request::Run { id: 1, input: input() };
         let rows = Request::Requests { id: 2, sort_by: "ttft".to_owned(), descending: true, offset: 0, limit: 7 };
         let gantt = Request::Gantt { id: 3, range: None, width: 800, max_requests: 60 };
-        let file = Request::Export { id: 4, kind: ExportKind::RequestCsv, date: "20260102-030405".to_owned(), range: None };
+        let file =
+            Request::Export { id: 4, kind: ExportKind::RequestCsv, date: "20260102-030405".to_owned(), range: None };
         let read = Request::Read { id: 5, name: "p.json".to_owned(), content: PROFILE.to_vec() };
         let bad = Request::Read { id: 6, name: "x".to_owned(), content: Vec::new() };
         let posted = posted(&[run.clone(), rows, gantt, file, read, bad]);

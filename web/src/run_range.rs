@@ -86,7 +86,8 @@ impl AppState {
             let Some(input) = is_wanted.then(last_input).flatten() else { return Ok(()) };
             if links.worker.is_none() {
                 let on_fault = move |fault: String| self.range_failed(&fault);
-                links.worker = Some(WorkerHandle::new(wasm_module(), None, move |reply| self.hear_range(reply), on_fault)?);
+                links.worker =
+                    Some(WorkerHandle::new(wasm_module(), None, move |reply| self.hear_range(reply), on_fault)?);
             }
             let id = next_id();
             links.under_way = Some(id);
@@ -116,8 +117,8 @@ impl AppState {
         self.notify(NoticeKind::Error, &format!("how far the figures may be off cannot be found out: {fault}"));
     }
 
-    /// What is known of how far the shown figures may be off.
+    /// What is known of how far the shown figures may be off, if that is shown.
     pub(crate) fn known_range(self) -> Option<Arc<RangeAnswer>> {
-        self.range.get_untracked()
+        self.range.get_untracked().filter(|_| leptos::prelude::untrack(|| self.shows_range()))
     }
 }

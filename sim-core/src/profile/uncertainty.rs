@@ -71,7 +71,8 @@ impl StatedRange {
         };
         let validation = &profile.validation;
         let runs = within(runs(validation)).map(|(range, count)| Self { range, grounds: Grounds::Runs(count) });
-        let passes = || within(passes(validation)).map(|(range, count)| Self { range, grounds: Grounds::Passes(count) });
+        let passes =
+            || within(passes(validation)).map(|(range, count)| Self { range, grounds: Grounds::Passes(count) });
         Some(runs.or_else(passes).unwrap_or(by_class))
     }
 

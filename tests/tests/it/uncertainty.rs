@@ -1,6 +1,8 @@
 //! How far figures may be off: what a profile's range rests on, and what it makes of a run.
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 use sim_core::metrics::bench_outputs::RecordedOutputs;
 use sim_core::metrics::bench_serve::Latencies;
 use sim_core::profile::schema::{ProvenanceKind, TimeRange, ValidationRun, ValidationStep};
@@ -108,7 +110,7 @@ fn the_profiles_that_ship_say_what_their_ranges_rest_on() {
     );
     check(
         "amd-epyc-2-cores_llama-30m_bf16",
-        "Against a running engine: of 26 latencies, eight in ten were 2 % less to 5 % more than this profile predicts",
+        "Against a running engine: of 26 latencies, eight in ten were 2 % less to 3 % more than this profile predicts",
     );
 }
 
@@ -166,18 +168,23 @@ prop_compose! {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn a_slower_device_has_longer_latencies(flags in flags()) {
-        let prepared = prepared(&flags);
-        let stated = StatedRange::of(&h100()).expect("a range");
+/// A faster device forms other batches, and in a few runs that costs more than it gains: a prompt that comes a little
+/// later is then a pass behind. So what holds is that nearly always a slower device has longer means.
+#[test]
+fn a_slower_device_has_longer_latencies_but_for_a_few_schedules() {
+    const NUM_RUNS: u32 = 400;
+    let stated = StatedRange::of(&h100()).expect("a range");
+    let mut runner = TestRunner::deterministic();
+    let mut num_in_order = [0; 3];
+    for _ in 0..NUM_RUNS {
+        let prepared = prepared(&flags().new_tree(&mut runner).expect("flags").current());
         let own = means(&prepared, &prepared.step_time);
         let [fast, slow] = stated.factors().map(|factor| means(&prepared, &prepared.step_time.times(factor)));
-        for (place, name) in ["TTFT", "TPOT", "E2EL"].into_iter().enumerate() {
-            let (fast, own, slow) = (fast[place], own[place], slow[place]);
-            if !(fast <= own && own <= slow) { eprintln!("VIOL {name}: {} {}", fast/own, slow/own); }
+        for (place, count) in num_in_order.iter_mut().enumerate() {
+            *count += u32::from(fast[place] <= own[place] && own[place] <= slow[place]);
+            assert!(fast[place] < slow[place], "{fast:?}, {own:?}, {slow:?}: the ends themselves are in order");
         }
     }
+    let [ttft, tpot, e2el] = num_in_order;
+    assert!(ttft >= NUM_RUNS - 4 && tpot == NUM_RUNS && e2el == NUM_RUNS, "{num_in_order:?} of {NUM_RUNS}");
 }

@@ -273,12 +273,7 @@ impl Picture {
 }
 
 fn curve(name: &str, style: SeriesStyle, metric: &Metric) -> CdfSeries {
-    CdfSeries {
-        name: name.to_owned(),
-        style,
-        points: metric.ecdf.clone(),
-        percentiles: metric.percentiles.clone(),
-    }
+    CdfSeries { name: name.to_owned(), style, points: metric.ecdf.clone(), percentiles: metric.percentiles.clone() }
 }
 
 /// The least and the greatest of the curves' shares at `x`.

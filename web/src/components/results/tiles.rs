@@ -2,8 +2,8 @@
 
 use leptos::prelude::*;
 
-use super::parts::{Shown, Term};
 use super::how_sure::least_to_most;
+use super::parts::{Shown, Term};
 use super::sentences::{metric, percentile, tile_note};
 use crate::answer::{Answer, Metric, RangeAnswer, Totals};
 use crate::format::{duration, grouped, percent, three_digits};
@@ -167,7 +167,8 @@ fn written(place: usize, value: f64) -> String {
 fn totals(answer: &Answer, range: Option<&RangeAnswer>) -> Vec<(String, Option<String>)> {
     let goodput = |goodput: f64| if answer.verdict.meets.is_some() { goodput } else { f64::NAN };
     let own = values(&answer.totals, goodput(answer.verdict.goodput));
-    let ends: Vec<_> = range.iter().flat_map(|range| &range.bounds).map(|b| values(&b.totals, goodput(b.goodput))).collect();
+    let ends: Vec<_> =
+        range.iter().flat_map(|range| &range.bounds).map(|b| values(&b.totals, goodput(b.goodput))).collect();
     let around = |place: usize| {
         let all = std::iter::once(own[place]).chain(ends.iter().map(|end| end[place]));
         least_to_most(all, |value| written(place, value))

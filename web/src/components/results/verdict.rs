@@ -5,8 +5,8 @@ use sim_core::profile::StatedRange;
 use sim_core::profile::uncertainty::Grounds;
 use sim_core::scenario::told;
 
-use super::parts::Shown;
 use super::how_sure::{self, Sureness};
+use super::parts::Shown;
 use super::sentences;
 use crate::answer::{Answer, ProfileCard, RangeAnswer};
 use crate::format::{change, duration, percent, three_digits};
