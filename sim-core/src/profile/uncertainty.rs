@@ -8,7 +8,6 @@ use alloc::vec::Vec;
 use super::schema::{Profile, ProvenanceKind, TimeRange, Validation};
 use super::step_time::StepTimeModel;
 use crate::math;
-use crate::metrics::distribution::{Distribution, Percentile};
 
 /// Of profiles that are composed of operators: P10 to P90 of measured over simulated mean TPOT of
 /// [`NUM_DERIVED_ROWS`] published runs that nothing was fitted to (`profiler verify-run --run silicon_sample.csv --part
@@ -117,13 +116,21 @@ fn ratio(measured: f64, predicted: f64) -> Option<f64> {
 }
 
 /// P10 to P90, widened to hold 1, and of how many; `None` of too few.
-fn within(ratios: Vec<f64>) -> Option<(TimeRange, u32)> {
+fn within(mut ratios: Vec<f64>) -> Option<(TimeRange, u32)> {
     if ratios.len() < LEAST_COMPARISONS {
         return None;
     }
-    let count = math::usize_to_u32(ratios.len());
-    let ratios = Distribution::from_samples(ratios);
-    let at = |percent| Percentile::new(percent).map(|percentile| ratios.percentile(percentile));
-    let (low, high) = (at(10.0)?, at(90.0)?);
-    Some((TimeRange { low: math::min(low, 1.0), high: math::max(high, 1.0) }, count))
+    ratios.sort_unstable_by(f64::total_cmp);
+    let (low, high) = (quantile(&ratios, 0.1)?, quantile(&ratios, 0.9)?);
+    let range = TimeRange { low: math::min(low, 1.0), high: math::max(high, 1.0) };
+    Some((range, math::usize_to_u32(ratios.len())))
+}
+
+/// The value at a share of sorted ones, linear in between; below 1.
+fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
+    let rank = share * math::usize_to_f64(sorted.len().checked_sub(1)?);
+    let below = math::f64_to_u32(rank);
+    let at = |rank: u32| sorted.get(math::u32_to_usize(rank)).copied();
+    let (low, high) = (at(below)?, at(below + 1)?);
+    Some(low + (rank - math::u32_to_f64(below)) * (high - low))
 }

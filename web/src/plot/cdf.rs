@@ -1,11 +1,12 @@
 //! Cumulative distributions: which share of the requests was at most so slow, or slower.
 
 use super::axis::{self, Area, Scale};
-use super::canvas::{BAND_ALPHA, Canvas, HPos, Stroke, Type, VPos, text_width};
+use super::band::Band;
+use super::canvas::{Canvas, HPos, Stroke, Type, VPos, text_width};
 use super::clip::Point;
 use super::scaffold::{self, AxisSpec, Scaffold, Spec, Swatch, Vertical};
 use super::ticks::{self, Unit};
-use super::{Drawing, Frame, Look, SeriesStyle, Slo};
+use super::{Drawing, Frame, SeriesStyle, Slo};
 
 /// The quantiles with a mark.
 const MARKS: [(f64, &str); 3] = [(50.0, "P50"), (90.0, "P90"), (99.0, "P99")];
@@ -24,21 +25,12 @@ pub(crate) struct CdfSeries {
     pub(crate) percentiles: Vec<(f64, f64)>,
 }
 
-/// Between which shares the first distribution may lie: in its colour, pale.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Band {
-    /// For the legend.
-    pub(crate) name: String,
-    /// x, and the least and the greatest share of samples at most x; all increasing.
-    pub(crate) points: Vec<(f64, f64, f64)>,
-}
-
 /// Cumulative distributions over one axis.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CdfPlot {
     /// The most important one first: it alone gets labels at its marks, and lies on top.
     pub(crate) series: Vec<CdfSeries>,
-    /// Around the first.
+    /// Around one of them.
     pub(crate) band: Option<Band>,
     pub(crate) x_unit: Unit,
     /// Of the x axis, such as `TTFT`.
@@ -83,7 +75,7 @@ impl CdfPlot {
             AxisSpec { scale: Scale::Linear, unit: Unit::Share, range: (0.0, 1.0), title: &title }
         };
         let lines = self.series.iter().map(|s| (s.name.as_str(), Swatch::Line(s.style.look())));
-        let band = self.band.iter().map(|band| (band.name.as_str(), Swatch::Band(self.band_look())));
+        let band = self.band.iter().map(|band| (band.name.as_str(), Swatch::Band(band.style.look())));
         let spec = Spec {
             x: AxisSpec { scale, unit: self.x_unit, range, title: &self.x_title },
             y: Vertical::Values(y),
@@ -93,7 +85,9 @@ impl CdfPlot {
         Scaffold::new(frame, spec).finish(frame, |scaffold, canvas| {
             scaffold.draw_pass_side(canvas, self.slo.as_ref());
             scaffold.draw_below(canvas);
-            self.draw_band(scaffold, canvas);
+            if let Some(band) = &self.band {
+                band.draw(scaffold, canvas, |share| self.height(share));
+            }
             scaffold.draw_slo(canvas, self.slo.as_ref());
             for series in self.series.iter().rev() {
                 let look = series.style.look();
@@ -112,30 +106,6 @@ impl CdfPlot {
         let shares = self.series.iter().flat_map(|series| &series.points).map(|point| 1.0 - point.1);
         let least = shares.filter(|share| *share > 1e-12).fold(0.1, f64::min);
         (least / 2.0).max(LEAST_TAIL)
-    }
-
-    /// As the curve that it is around.
-    fn band_look(&self) -> Look {
-        self.series.first().map_or(SeriesStyle::Current, |series| series.style).look()
-    }
-
-    /// What lies between the steps of the least and those of the greatest shares.
-    fn draw_band(&self, scaffold: &Scaffold<'_>, canvas: &mut Canvas<'_>) {
-        let Some(band) = &self.band else { return };
-        let edge = |share: fn(&(f64, f64, f64)) -> f64| {
-            let mut height = scaffold.y.to_pixel_within(self.height(0.0));
-            let mut line: Vec<Point> = Vec::new();
-            for point in band.points.iter().filter(|point| !point.0.is_nan() && !share(point).is_nan()) {
-                let x = scaffold.x.to_pixel_within(point.0);
-                line.push((x, height));
-                height = scaffold.y.to_pixel_within(self.height(share(point)));
-                line.push((x, height));
-            }
-            line
-        };
-        let mut outline = edge(|point| point.1);
-        outline.extend(edge(|point| point.2).into_iter().rev());
-        canvas.polygon(&outline, self.band_look().colour(canvas.frame.theme), BAND_ALPHA);
     }
 
     fn height(&self, share: f64) -> f64 {

@@ -9,6 +9,7 @@ pub(crate) mod ticks;
 mod canvas;
 mod clip;
 mod scaffold;
+pub(crate) mod band;
 pub(crate) mod cdf;
 pub(crate) mod histogram;
 pub(crate) mod split;

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::cdf::{Band, CdfPlot, CdfSeries};
+use super::band::Band;
+use super::cdf::{CdfPlot, CdfSeries};
 use super::gantt::{GanttPlot, GanttRow, PassBlock, PassKind, SpanKind};
 use super::histogram::{HistogramPlot, HistogramSeries};
 use super::palette::BarLook;
@@ -122,6 +123,7 @@ proptest! {
         let slo = slo.map(|limit| Slo { limit, label: "SLO 500 ms".to_owned() });
         let band = band.map(|xs| Band {
             name: "how far this may be off".to_owned(),
+            style: SeriesStyle::Current,
             points: cdf_series(xs, SeriesStyle::Current).points.into_iter().map(|(x, share)| (x, share / 2.0, share)).collect(),
         });
         let plot = CdfPlot { series, band, x_unit: Unit::Seconds, x_title: "TTFT".to_owned(), noun: "requests".to_owned(), log_x, tail, slo, x_range };

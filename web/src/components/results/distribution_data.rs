@@ -5,7 +5,8 @@ use super::sentences::percentile;
 use crate::answer::{Bins, Metric};
 use crate::components::plot_view::{Reading, Table};
 use crate::format::{duration, percent};
-use crate::plot::cdf::{Band, CdfPlot, CdfSeries};
+use crate::plot::band::Band;
+use crate::plot::cdf::{CdfPlot, CdfSeries};
 use crate::plot::histogram::{HistogramPlot, HistogramSeries};
 use crate::plot::ticks::Unit;
 use crate::plot::{Drawing, Frame, SeriesStyle, Slo};
@@ -100,7 +101,11 @@ impl Picture {
         xs.sort_by(f64::total_cmp);
         xs.dedup();
         let points = xs.into_iter().filter_map(|x| shares_at(&curves, x).map(|(least, most)| (x, least, most)));
-        (!curves.is_empty()).then(|| Band { name: RANGE.to_owned(), points: points.collect() })
+        (!curves.is_empty()).then(|| Band {
+            name: RANGE.to_owned(),
+            style: SeriesStyle::Current,
+            points: points.collect(),
+        })
     }
 
     fn cdf(&self) -> CdfPlot {
@@ -322,6 +327,31 @@ mod tests {
         let text = |kind| picture(1, kind).readings(0.2).remove(0).text;
         assert_eq!(text(Kind::Cdf), "P50 = 200 ms");
         assert_eq!(text(Kind::Tail), "50.0 % above");
+    }
+
+    #[test]
+    fn the_band_is_between_the_ends_and_has_the_curve_in_it() {
+        let mut picture = picture(1, Kind::Cdf);
+        assert_eq!(picture.band(), None, "no range is known");
+        let end = |factor: f64| {
+            let mut metric = picture.sources[0].metric.clone();
+            metric.ecdf.iter_mut().for_each(|point| point.0 *= factor);
+            (factor, metric)
+        };
+        picture.ends = vec![end(0.8), end(1.5)];
+        let (band, curves) = (picture.band().expect("a band"), picture.range());
+        assert_eq!(band.points.len(), 12, "every step of the three curves");
+        for (x, least, most) in &band.points {
+            let [own, fast, slow] = [0, 1, 2].map(|curve: usize| curves[curve].share_at(*x).expect("a share"));
+            assert!(slow <= own && own <= fast, "{slow}, {own}, {fast} at {x}");
+            assert_eq!((*least, *most), (slow, fast), "at {x}");
+        }
+        let said = picture.readings(0.2).pop().expect("the band's reading");
+        assert_eq!((said.name.as_str(), said.text.as_str()), (RANGE, "P0.1 – P50 = 200 ms"));
+        let Table { columns, rows } = picture.table();
+        assert_eq!(columns.last().map(String::as_str), Some(RANGE));
+        assert_eq!(rows[0].last().map(String::as_str), Some("–"), "means were left alike");
+        assert!(picture.csv().contains("\"passes × 1.5\","), "both ends are in the file");
     }
 
     #[test]

@@ -74,12 +74,18 @@ pub(crate) fn draws(range: &RangeAnswer) -> Option<String> {
     (num_draws > 1).then(|| format!(" Passes differ at random: each end is drawn {num_draws} times."))
 }
 
-/// `210 ms – 340 ms`: the least and the most of a figure; nothing if they are written alike.
+/// `210 – 340 ms`: the least and the most of a figure; nothing if they are written alike.
 pub(crate) fn least_to_most(values: impl IntoIterator<Item = f64>, write: impl Fn(f64) -> String) -> Option<String> {
     let ends = values.into_iter().filter(|value| !value.is_nan()).map(|value| (value, value));
     let (least, most) = ends.reduce(|ends, value| (ends.0.min(value.0), ends.1.max(value.1)))?;
     let (least, most) = (write(least), write(most));
-    (least != most).then(|| format!("{least} – {most}"))
+    let unit = |text: &str| text.split_once(' ').map(|(_, unit)| unit.to_owned());
+    let number = match least.split_once(' ') {
+        // A unit of both is said once; one with a number in it, as in `2 min 6 s`, is none.
+        Some((number, own)) if unit(&most).as_deref() == Some(own) && !own.contains(' ') => number,
+        _ => &least,
+    };
+    (least != most).then(|| format!("{number} – {most}"))
 }
 
 #[cfg(test)]
@@ -116,14 +122,14 @@ mod tests {
 
     #[test]
     fn a_verdict_is_clear_or_the_target_lies_inside_the_range() {
-        let met = ("Clearly met:", "at both ends of the range, too, with 99.2 % – 99.9 % of requests.");
+        let met = ("Clearly met:", "at both ends of the range, too, with 99.2 – 99.9 % of requests.");
         check(0.995, &[0.999, 0.992], Sureness::Met, "Meets the objectives: 99.5 %", met);
         let alike = ("Clearly met:", "at both ends of the range, too, with 100.0 % of requests.");
         check(1.0, &[1.0, 1.0], Sureness::Met, "Meets the objectives: 100.0 %", alike);
-        let open = ("Not certain:", "the target, 99 % of requests, lies inside the range, 81.0 % – 99.9 %.");
+        let open = ("Not certain:", "the target, 99 % of requests, lies inside the range, 81.0 – 99.9 %.");
         check(0.995, &[0.999, 0.81], Sureness::Open, "Probably meets the objectives: 99.5 %", open);
         check(0.9, &[0.999, 0.81], Sureness::Open, "Probably misses: only 90.0 %", open);
-        let missed = ("Clearly missed:", "at both ends of the range, too, with 20.0 % – 97.0 % of requests.");
+        let missed = ("Clearly missed:", "at both ends of the range, too, with 20.0 – 97.0 % of requests.");
         check(0.5, &[0.97, 0.2], Sureness::Missed, "Misses: only 50.0 %", missed);
     }
 
@@ -142,6 +148,8 @@ mod tests {
             assert_eq!(least_to_most(values.iter().copied(), duration).as_deref(), expect, "{values:?}");
         };
         check(&[0.6, 1.0, 0.5], Some("500 ms – 1.00 s"));
+        check(&[0.21, 0.34], Some("210 – 340 ms"));
+        check(&[125.0, 130.0], Some("2 min 5 s – 2 min 10 s"));
         check(&[0.5, 0.5001], None);
         check(&[f64::NAN, 0.5], None);
         check(&[], None);
