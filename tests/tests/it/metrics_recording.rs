@@ -88,8 +88,8 @@ fn add_request(recording: &mut Recording, request: u32, random: &mut Lcg) {
     recording.requests.push(RequestRecord {
         scheduled_send_time: at(sent.saturating_sub(3_000_000_000)),
         send_time: at(sent.saturating_sub(random.below(2_000_000_000))),
-        queued_time: at(sent),
         front_end_wait: SimDuration::ZERO,
+        queued_time: at(sent),
         first_scheduled_pass: first,
         first_token_pass: tokens.first().copied().unwrap_or(0),
         last_token_pass: tokens.last().copied().unwrap_or(0),
@@ -142,6 +142,8 @@ const SIMULATION: Simulation<'static> = Simulation {
     range: None,
     extrapolated_share: 0.0,
     digest: 0,
+    flags: &[],
+    dataset: None,
 };
 
 #[test]
