@@ -142,8 +142,6 @@ const SIMULATION: Simulation<'static> = Simulation {
     range: None,
     extrapolated_share: 0.0,
     digest: 0,
-    flags: &[],
-    dataset: None,
 };
 
 #[test]
