@@ -60,7 +60,19 @@ fn figure(metric: &Metric, percent: Option<f64>) -> String {
 /// Of each of [`FIGURES`] the least and the most within the range.
 fn ranges(answer: &Answer, range: &RangeAnswer, key: &str) -> [Option<String>; 5] {
     let all = || std::iter::once(&answer.metrics).chain(range.bounds.iter().map(|bound| &bound.metrics));
-    FIGURES.map(|percent| least_to_most(all().filter_map(|metrics| value(metric(metrics, key)?, percent)), duration))
+    FIGURES.map(|percent| {
+        let text = least_to_most(all().filter_map(|metrics| value(metric(metrics, key)?, percent)), duration)?;
+        let is_small = !matches!(percent, Some(99.0 | 50.0));
+        let own = metric(&answer.metrics, key).map(|metric| figure(metric, percent)).unwrap_or_default();
+        Some(if is_small { without_unit(&text, &own) } else { text })
+    })
+}
+
+/// `51.5 – 69.1` of `51.5 – 69.1 ms` below `56.5 ms`: there is little room, and the unit stands above.
+fn without_unit(range: &str, own: &str) -> String {
+    let unit = own.split_once(' ').map_or("", |(_, unit)| unit);
+    let numbers = range.strip_suffix(unit).filter(|numbers| !numbers.contains(char::is_alphabetic));
+    numbers.map_or(range, str::trim_end).to_owned()
 }
 
 /// Beside a figure, small: its range, or that it is being worked out, so that nothing moves when it comes.
@@ -199,5 +211,22 @@ fn TotalsList(shown: Shown) -> impl IntoView {
                 </div>
             }).collect_view()}
         </dl>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_unit;
+
+    #[test]
+    fn a_range_below_a_figure_of_the_same_unit_goes_without() {
+        for (range, own, expect) in [
+            ("51.5 – 69.1 ms", "56.5 ms", "51.5 – 69.1"),
+            ("933 ms – 1.63 s", "1.17 s", "933 ms – 1.63 s"),
+            ("1.04 – 1.49 s", "980 ms", "1.04 – 1.49 s"),
+            ("1 – 2", "–", "1 – 2"),
+        ] {
+            assert_eq!(without_unit(range, own), expect, "{range} below {own}");
+        }
     }
 }
