@@ -67,15 +67,14 @@ impl Errors {
         }
     }
 
-    /// Shares of measured TTFTs and TPOTs within the range, in percent.
-    fn coverage(&self) -> String {
-        let [ttft, tpot] =
-            [0, 1].map(|place| 100.0 * f64::from(self.within[place]) / self.of[place].len().max(1) as f64);
-        format!(" {ttft:>9.1} {tpot:>8.1}")
+    /// Shares of measured TTFTs and TPOTs within the range.
+    fn coverage(&self) -> [f64; 2] {
+        [0, 1].map(|place| f64::from(self.within[place]) / self.of[place].len().max(1) as f64)
     }
 
     fn line(&self, has_range: bool) -> String {
-        let coverage = if has_range { self.coverage() } else { String::new() };
+        let [covered_ttft, covered_tpot] = self.coverage().map(|share| 100.0 * share);
+        let coverage = if has_range { format!(" {covered_ttft:>9.1} {covered_tpot:>8.1}") } else { String::new() };
         let mean = |values: &[f64]| 100.0 * values.iter().sum::<f64>() / values.len().max(1) as f64;
         let sizes = |values: &[f64]| values.iter().map(|value| value.abs()).collect::<Vec<f64>>();
         let [ttft, tpot] = &self.of;
@@ -99,6 +98,14 @@ impl Report {
         self.outcomes.iter().for_each(|outcome| errors.add(outcome));
         let mean = |values: &[f64]| values.iter().map(|value| value.abs()).sum::<f64>() / values.len().max(1) as f64;
         (errors.of[1].len(), [mean(&errors.of[0]), mean(&errors.of[1])])
+    }
+
+    /// Shares of measured TTFTs and TPOTs within the range.
+    #[cfg(test)]
+    pub(super) fn coverage(&self) -> [f64; 2] {
+        let mut errors = Errors::default();
+        self.outcomes.iter().for_each(|outcome| errors.add(outcome));
+        errors.coverage()
     }
 
     /// A table by model, GPU and number format.

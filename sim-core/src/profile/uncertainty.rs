@@ -14,7 +14,7 @@ use crate::math;
 /// held-out`, aiconfigurator-core 0.12.0, read on 29 November 2026), outward to two digits.
 const DERIVED: TimeRange = TimeRange { low: 0.91, high: 1.21 };
 
-/// Published runs behind [`DERIVED`].
+/// Published runs behind the range of composed profiles.
 pub const NUM_DERIVED_ROWS: u32 = 1_200;
 
 /// Of those runs the share whose mean TTFT lay between those that are simulated at both ends, in percent (`--range` of
@@ -82,7 +82,7 @@ impl StatedRange {
     }
 
     /// The step times to simulate by, besides `step_time` itself, each with its factor: the fast end first. Passes that
-    /// differ at random are drawn anew [`NUM_DRAWS`] times at each end, so that the noise's own spread is in the range.
+    /// differ at random are drawn anew three times at each end, so that the noise's own spread is in the range.
     #[must_use]
     pub fn ends(&self, step_time: &StepTimeModel) -> Vec<(f64, StepTimeModel)> {
         let num_draws = if step_time.has_noise() { NUM_DRAWS } else { 1 };

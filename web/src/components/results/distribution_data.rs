@@ -1,11 +1,11 @@
 //! A latency's distribution as plots take it: the run's, the pinned run's, the measurement's.
 
+use super::distribution_band::{Curves, RANGE, curve};
 use super::how_sure::least_to_most;
 use super::sentences::percentile;
 use crate::answer::{Bins, Metric};
 use crate::components::plot_view::{Reading, Table};
 use crate::format::{duration, percent};
-use crate::plot::band::Band;
 use crate::plot::cdf::{CdfPlot, CdfSeries};
 use crate::plot::histogram::{HistogramPlot, HistogramSeries};
 use crate::plot::ticks::Unit;
@@ -48,9 +48,6 @@ pub(crate) struct Picture {
     pub(crate) x_range: Option<(f64, f64)>,
 }
 
-/// What the band is called.
-const RANGE: &str = "how far this may be off";
-
 /// Bins of a histogram of several runs.
 const COMMON_BINS: u32 = 60;
 
@@ -89,29 +86,16 @@ impl Picture {
     }
 
     /// The curves between which the run's own may lie, itself among them; none where no range is known.
-    fn range(&self) -> Vec<CdfSeries> {
+    fn range(&self) -> Curves {
         let ends = self.ends.iter().map(|(_, metric)| metric);
         let all = self.first().filter(|_| !self.ends.is_empty()).into_iter().chain(ends);
-        all.map(|metric| curve(RANGE, SeriesStyle::Current, metric)).collect()
-    }
-
-    fn band(&self) -> Option<Band> {
-        let curves = self.range();
-        let mut xs: Vec<f64> = curves.iter().flat_map(|curve| &curve.points).map(|point| point.0).collect();
-        xs.sort_by(f64::total_cmp);
-        xs.dedup();
-        let points = xs.into_iter().filter_map(|x| shares_at(&curves, x).map(|(least, most)| (x, least, most)));
-        (!curves.is_empty()).then(|| Band {
-            name: RANGE.to_owned(),
-            style: SeriesStyle::Current,
-            points: points.collect(),
-        })
+        Curves(all.map(|metric| curve(RANGE, SeriesStyle::Current, metric)).collect())
     }
 
     fn cdf(&self) -> CdfPlot {
         CdfPlot {
             series: self.curves(),
-            band: self.band(),
+            band: self.range().band(),
             x_unit: Unit::Seconds,
             x_title: self.x_title(),
             noun: self.noun().to_owned(),
@@ -203,7 +187,7 @@ impl Picture {
             let text = text(&written(curve.share_at(x)?));
             Some(Reading { name: curve.name, text, look: Some(curve.style.look()) })
         });
-        let range = shares_at(&self.range(), x).map(|(least, most)| {
+        let range = self.range().shares_at(x).map(|(least, most)| {
             let text = text(&format!("{} – {}", written(least), written(most)));
             Reading { name: RANGE.to_owned(), text, look: None }
         });
@@ -277,16 +261,6 @@ impl Picture {
     }
 }
 
-fn curve(name: &str, style: SeriesStyle, metric: &Metric) -> CdfSeries {
-    CdfSeries { name: name.to_owned(), style, points: metric.ecdf.clone(), percentiles: metric.percentiles.clone() }
-}
-
-/// The least and the greatest of the curves' shares at `x`.
-fn shares_at(curves: &[CdfSeries], x: f64) -> Option<(f64, f64)> {
-    let shares = curves.iter().filter_map(|curve| curve.share_at(x));
-    shares.map(|share| (share, share)).reduce(|ends, share| (ends.0.min(share.0), ends.1.max(share.1)))
-}
-
 /// A share as a percentile's number: `95`, `99.9`.
 fn rank(share: f64) -> String {
     let percent = share * 100.0;
@@ -330,22 +304,16 @@ mod tests {
     }
 
     #[test]
-    fn the_band_is_between_the_ends_and_has_the_curve_in_it() {
+    fn the_range_is_read_tabled_and_saved() {
         let mut picture = picture(1, Kind::Cdf);
-        assert_eq!(picture.band(), None, "no range is known");
+        assert_eq!(picture.range().band(), None, "no range is known");
         let end = |factor: f64| {
             let mut metric = picture.sources[0].metric.clone();
             metric.ecdf.iter_mut().for_each(|point| point.0 *= factor);
             (factor, metric)
         };
         picture.ends = vec![end(0.8), end(1.5)];
-        let (band, curves) = (picture.band().expect("a band"), picture.range());
-        assert_eq!(band.points.len(), 12, "every step of the three curves");
-        for (x, least, most) in &band.points {
-            let [own, fast, slow] = [0, 1, 2].map(|curve: usize| curves[curve].share_at(*x).expect("a share"));
-            assert!(slow <= own && own <= fast, "{slow}, {own}, {fast} at {x}");
-            assert_eq!((*least, *most), (slow, fast), "at {x}");
-        }
+        assert_eq!(picture.range().band().map(|band| band.points.len()), Some(12), "every step of the three curves");
         let said = picture.readings(0.2).pop().expect("the band's reading");
         assert_eq!((said.name.as_str(), said.text.as_str()), (RANGE, "P0.1 – P50 = 200 ms"));
         let Table { columns, rows } = picture.table();

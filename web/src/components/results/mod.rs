@@ -4,6 +4,7 @@ mod compare;
 mod compare_data;
 pub(crate) mod definitions;
 mod distribution;
+mod distribution_band;
 mod distribution_data;
 mod how_sure;
 mod measured;
