@@ -102,7 +102,14 @@ fn the_heading_says_what_was_composed_of_what() {
         ],
     );
     let unmeasured = ["--model", "Qwen/Qwen3-8B", "--gpu", "rtx-4090", "--max-model-len", "8192"];
-    check_told(&unmeasured, &["on 1 × NVIDIA GeForce RTX 4090;", "Estimated; with passes that take"]);
+    check_told(
+        &unmeasured,
+        &[
+            "on 1 × NVIDIA GeForce RTX 4090;",
+            "Estimated: moved from another GPU's",
+            "With passes that take 0.60 to 1.70 times as long:",
+        ],
+    );
     check_told(
         &[&quantised[..], &["--explain"]].concat(),
         &["weights  ", "peak of activations", "Note: No whole pass"],

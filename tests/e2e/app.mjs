@@ -64,12 +64,13 @@ export async function told(page, ...parts) {
   return notice.first();
 }
 
-/** Waits until what is shown is the run of what stands in the form. */
+/** Waits until what is shown is the run of what stands in the form, with how far it may be off where that is shown. */
 export async function finished(page) {
   // Between a change of the form and its run, the status may still be that of the run before.
   await page.getByTestId("stale-line").waitFor({ state: "detached" });
   await page.getByTestId("run-status").filter({ hasText: /^Simulated in/ }).waitFor();
   await page.getByTestId("stale-line").waitFor({ state: "detached" });
+  await page.getByTestId("range-why").filter({ hasText: "Simulating both ends…" }).waitFor({ state: "detached" });
 }
 
 /** Opens a card that folds. */
@@ -128,10 +129,10 @@ export async function digestOfProfiler(link, ...rest) {
 }
 
 /** The file that `profiler simulate --save-result` writes of a link's run. */
-export async function resultOfProfiler(link) {
+export async function resultOfProfiler(link, ...rest) {
   const folder = mkdtempSync(`${tmpdir()}/result-`);
   try {
-    await promisify(execFile)(PROFILER, ["simulate", "--link", link, "--save-result", "--result-dir", folder, "--result-filename", "result.json"]);
+    await promisify(execFile)(PROFILER, ["simulate", "--link", link, "--save-result", "--result-dir", folder, "--result-filename", "result.json", ...rest]);
     return JSON.parse(readFileSync(`${folder}/result.json`));
   } finally {
     rmSync(folder, { recursive: true });

@@ -1,5 +1,7 @@
 //! What the worker says of a run: plain data, ready to be drawn. Times are in seconds unless a name says otherwise.
 
+use sim_core::metrics::figure_ranges::RunRange;
+
 use crate::parcel::{choices, records};
 
 /// Everything the page shows of a run without asking again.
@@ -39,11 +41,18 @@ pub(crate) struct Answer {
     pub(crate) bench_table: String,
     /// The engine's summary as name and value, as `profiler simulate` prints it.
     pub(crate) engine_lines: Vec<(String, String)>,
-    /// The same requests at both ends of an estimated profile's range, the faster first; none with other profiles.
+}
+
+/// How far the figures of a run may be off.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RangeAnswer {
+    /// Factors, what says so, and the figures of the result file at the ends.
+    pub(crate) range: RunRange,
+    /// The same requests at both ends, the faster first; several of each where passes differ at random.
     pub(crate) bounds: Vec<Bound>,
 }
 
-/// A run at an end of an estimate's range.
+/// A run at an end of the range.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Bound {
     /// By which the time of every pass was multiplied.
@@ -278,8 +287,10 @@ pub(crate) struct TimeSeries {
 records! {
     Answer {
         digest, num_requests, num_finished, num_skipped, wall_ms, profile, engine, kv_cache, warnings, verdict,
-        spec_decoding, totals, metrics, ttft_split, series, bench_table, engine_lines, bounds,
+        spec_decoding, totals, metrics, ttft_split, series, bench_table, engine_lines,
     }
+    RangeAnswer { range, bounds }
+    RunRange { low_factor, high_factor, why, figures }
     Bound { factor, share_met, goodput, totals, metrics }
     ProfileCard {
         name, kind, model, hardware, vllm_version, date, sources, notes, validation_runs, validation_steps,

@@ -14,6 +14,7 @@ use crate::components::results::Results;
 use crate::files;
 use crate::making::catalogue;
 use crate::recipe::Recipe;
+use crate::run_range::stored_wish;
 use crate::share::link_of;
 use crate::state::{AppState, Origin, RunState, Source, SourceSignal};
 
@@ -91,6 +92,8 @@ impl AppState {
             engine,
             run_state: RwSignal::new(RunState::Idle),
             current,
+            range: RwSignal::new(None),
+            range_wish: RwSignal::new(stored_wish()),
             is_stale,
             pinned: RwSignal::new(None),
             measured: RwSignal::new(None),

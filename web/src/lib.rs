@@ -25,6 +25,7 @@ mod plot;
 mod presets;
 mod protocol;
 mod recipe;
+mod run_range;
 mod share;
 mod simulation;
 mod state;

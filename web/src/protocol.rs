@@ -1,8 +1,9 @@
 //! Messages between the page and its worker; each travels as a [`Parcel`](crate::parcel::Parcel).
 
+use sim_core::metrics::figure_ranges::RunRange;
 use sim_core::models::ModelConfig;
 
-use crate::answer::{Answer, ProfileCard};
+use crate::answer::{Answer, ProfileCard, RangeAnswer};
 use crate::detail::{GanttWindow, MeasuredRun, RequestRow};
 use crate::parcel::{choices, records};
 
@@ -61,6 +62,15 @@ pub(crate) enum Request {
         kind: ExportKind,
         /// Date and time for `vllm bench serve`'s file, `YYYYmmdd-HHMMSS`.
         date: String,
+        /// How far the figures may be off, where that is known.
+        range: Option<RunRange>,
+    },
+    /// How far the figures of a run may be off: simulates it at both ends of its profile's range.
+    Range {
+        /// As above.
+        id: u32,
+        /// The run.
+        input: RunInput,
     },
     /// A file or text that was dropped or pasted.
     Read {
@@ -172,6 +182,13 @@ pub(crate) enum Reply {
         /// Its content.
         content: Vec<u8>,
     },
+    /// How far a run's figures may be off.
+    Range {
+        /// That of the request.
+        id: u32,
+        /// How far.
+        range: Box<RangeAnswer>,
+    },
     /// What a file was taken for.
     Found {
         /// That of the request.
@@ -204,8 +221,9 @@ choices! {
         0 Run { id id, input input }
         1 Requests { id id, sort_by sort_by, descending descending, offset offset, limit limit }
         2 Gantt { id id, range range, width width, max_requests max_requests }
-        3 Export { id id, kind kind, date date };
-        4 Read { id id, name name, content content }
+        3 Export { id id, kind kind, date date, range range }
+        4 Read { id id, name name, content content };
+        5 Range { id id, input input }
     }
     ExportKind {
         0 BenchJson {}
@@ -229,7 +247,8 @@ choices! {
         2 Requests { id id, rows rows }
         3 Gantt { id id, window window }
         4 Export { id id, file_name file_name, media_type media_type, content content }
-        5 Found { id id, name name, found found };
-        6 Fault { id id, message message }
+        5 Found { id id, name name, found found }
+        6 Fault { id id, message message };
+        7 Range { id id, range range }
     }
 }

@@ -69,6 +69,16 @@ fn take_unread(id: u32) -> Vec<u8> {
     })
 }
 
+/// The compiled module, for another worker.
+pub(crate) fn wasm_module() -> JsValue {
+    LINKS.with_borrow(|links| links.module.clone())
+}
+
+/// What the last run that was done was made from.
+pub(crate) fn last_input() -> Option<RunInput> {
+    LINKS.with_borrow(|links| links.last_input.clone())
+}
+
 impl AppState {
     /// Takes over the worker that was started with the page.
     pub(crate) fn connect(self, module: JsValue, worker: Worker) -> Result<(), JsValue> {
@@ -250,8 +260,8 @@ impl AppState {
                 }
             }
             Reply::Found { id, name, found } => self.open_found(name, found, take_unread(id)),
-            // Of a run that was given up.
-            Reply::Progress { .. } | Reply::Answer { .. } => {}
+            // Of a run that was given up; ranges have a worker of their own.
+            Reply::Progress { .. } | Reply::Answer { .. } | Reply::Range { .. } => {}
         }
     }
 
@@ -261,6 +271,7 @@ impl AppState {
         });
         let Some(run) = run else { return };
         self.run_state.set(RunState::Idle);
+        self.range.set(None);
         self.gantt.set(None);
         self.rows.set(Arc::default());
         let Pending { scenario, profile, dataset, input } = run;
@@ -269,6 +280,7 @@ impl AppState {
             links.is_run_lost = false;
         });
         self.current.set(Some(Run { answer, scenario, profile, dataset }));
+        self.ask_range();
         if is_rerun_wanted {
             self.run_if_quick();
         }
@@ -286,7 +298,8 @@ impl AppState {
 
     /// Asks for a file of the last run, which is then downloaded.
     pub(crate) fn export(self, kind: ExportKind) {
-        self.ask_about_run(Request::Export { id: next_id(), kind, date: date() });
+        let range = self.known_range().map(|known| known.range.clone());
+        self.ask_about_run(Request::Export { id: next_id(), kind, date: date(), range });
     }
 }
 

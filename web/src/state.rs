@@ -8,7 +8,7 @@ use sim_core::profile::Profile;
 use sim_core::scenario::Scenario;
 use sim_core::scenario::command::SetAside;
 
-use crate::answer::Answer;
+use crate::answer::{Answer, RangeAnswer};
 use crate::commands::Taken;
 use crate::detail::{GanttWindow, MeasuredRun, RequestRow};
 use crate::gallery::GalleryEntry;
@@ -228,6 +228,10 @@ pub(crate) struct AppState {
     pub(crate) run_state: RwSignal<RunState>,
     /// The last run that was done.
     pub(crate) current: RwSignal<Option<Run>>,
+    /// How far the figures of [`Self::current`] may be off, once that is known.
+    pub(crate) range: RwSignal<Option<Arc<RangeAnswer>>>,
+    /// Whether the user wishes to see that; `None` if nothing was said.
+    pub(crate) range_wish: RwSignal<Option<bool>>,
     /// Whether the form says something else than [`Self::current`] was made from.
     pub(crate) is_stale: Memo<bool>,
     /// The run to compare with.

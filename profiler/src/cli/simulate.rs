@@ -12,7 +12,7 @@ use sim_core::scenario::repeat::stated_flags;
 use sim_core::scenario::{Prepared, TextTokens, prepare};
 use sim_core::simulator::SimulationOptions;
 
-use crate::simulate::ends;
+use crate::simulate::ends::Ends;
 use crate::simulate::inputs::Inputs;
 use crate::simulate::model_source::ModelName;
 use crate::simulate::report::{Report, explain, explain_memory};
@@ -50,6 +50,7 @@ impl Args {
             Inputs::new(&self.scenario.scenario, self.link.as_deref(), self.profile.as_deref(), &self.model_name)?;
         let profile = &inputs.choice.profile;
         let engine = inputs.scenario.resolve(profile)?;
+        let range = self.report.range_of(profile)?;
         let mut out = io::stdout().lock();
         if self.report.explain {
             let is_cpu = profile.hardware.device_type == DeviceType::Cpu;
@@ -82,7 +83,11 @@ impl Args {
         );
         let keep = SimulationOptions { record_emissions: self.report.save_detailed };
         let result = run(&workload, &engine.config, &step_time, keep, self.report.quiet)?;
-        let ends = ends::lines(&workload, &engine.config, &step_time, &options, self.report.quiet)?;
+        let ends = range.map(|range| {
+            let run = (&workload, &engine.config, &step_time);
+            Ends::new(&range, &result, run, &options, self.report.quiet)
+        });
+        let ends = ends.transpose()?;
         // A million requests are 90 MB that the report does not need.
         drop(workload);
         let report = Report {
@@ -93,11 +98,12 @@ impl Args {
             flags: &stated_flags(&inputs.scenario),
             dataset: inputs.dataset.as_deref().map(fingerprint),
             result: &result,
+            ends: ends.as_ref(),
         };
         if !self.report.quiet {
             writeln!(out, "{}", report.heading())?;
         }
-        write!(out, "{}{ends}", report.body(self.report.quiet))?;
+        write!(out, "{}", report.body(self.report.quiet))?;
         report.write_files(&self.report)?;
         let num_unfinished = result.recording.requests.iter().filter(|request| !request.is_finished).count();
         ensure!(

@@ -36,6 +36,9 @@ pub(super) struct Args {
     /// A line for each row of it, too
     #[arg(long, conflicts_with = "profile")]
     rows: bool,
+    /// Simulate each row of it at both ends of its profile's range, too, and say how many measured values lie between
+    #[arg(long, conflicts_with = "profile")]
+    range: bool,
     /// The model's tokenizer.json: counts the tokens of sharegpt and custom prompts of a result
     #[arg(long, value_name = "PATH", requires = "profile")]
     tokenizer: Option<PathBuf>,
@@ -87,7 +90,7 @@ impl Args {
         for path in &self.run {
             rows.extend(published::read(&read_limited(path, published::MAX_BYTES)?, self.part)?);
         }
-        let report = published::run(&rows)?;
+        let report = published::run(&rows, self.range)?;
         let mut out = io::stdout().lock();
         if self.rows {
             write!(out, "{}", report.rows()?)?;

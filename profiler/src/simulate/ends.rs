@@ -1,5 +1,4 @@
-//! An estimate's figures at both ends of its range: the same requests, were every pass as short or as long as the range
-//! says.
+//! How far a run's figures may be off: the same requests, were every pass as short or as long as the profile's range says.
 
 use std::fmt::Write as _;
 
@@ -8,40 +7,80 @@ use sim_core::config::EngineConfig;
 use sim_core::metrics::bench_outputs::RecordedOutputs;
 use sim_core::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics, Latencies};
 use sim_core::metrics::bench_table::table;
-use sim_core::profile::StepTimeModel;
-use sim_core::profile::schema::TimeRange;
+use sim_core::metrics::figure_ranges::RunRange;
+use sim_core::profile::{StatedRange, StepTimeModel};
+use sim_core::scenario::told;
+use sim_core::simulation_result::SimulationResult;
 use sim_core::simulator::SimulationOptions;
 use sim_core::workload::Workload;
 
 use super::run::run;
 
-/// A line for each figure of vLLM's table that is not the same at both ends; nothing unless the profile is an estimate.
-pub(crate) fn lines(
-    workload: &Workload,
-    config: &EngineConfig,
-    step_time: &StepTimeModel,
-    options: &BenchServeOptions,
-    quiet: bool,
-) -> Result<String> {
-    let Some(TimeRange { low, high }) = step_time.range() else { return Ok(String::new()) };
-    let at = |factor: f64| -> Result<String> {
-        let result = run(workload, config, &step_time.times(factor), SimulationOptions::default(), quiet)?;
-        let outputs = RecordedOutputs::new(&result.recording);
-        Ok(table(&BenchmarkMetrics::new(&outputs, &Latencies::new(&outputs), options), options))
-    };
-    let (fast, slow) = (at(low)?, at(high)?);
-    let mut text = format!("Estimated; with passes that take {low} and {high} times as long:\n");
-    text.push_str(&differing(&fast, &slow));
-    Ok(text)
+/// A run repeated at both ends of a range.
+#[derive(Debug)]
+pub(crate) struct Ends {
+    /// For the result file.
+    pub(crate) range: RunRange,
+    /// A line for each figure of vLLM's table that is not everywhere the same.
+    pub(crate) text: String,
 }
 
-/// The lines of two tables of the same figures that have other values.
-fn differing(fast: &str, slow: &str) -> String {
+impl Ends {
+    /// Repeats the run `own` of `workload` at both ends of `stated`.
+    ///
+    /// # Errors
+    /// If the simulator refuses it, which it did not the first time.
+    pub(crate) fn new(
+        stated: &StatedRange,
+        own: &SimulationResult,
+        (workload, config, step_time): (&Workload, &EngineConfig, &StepTimeModel),
+        options: &BenchServeOptions,
+        quiet: bool,
+    ) -> Result<Self> {
+        let metrics = |result: &SimulationResult| {
+            let outputs = RecordedOutputs::new(&result.recording);
+            BenchmarkMetrics::new(&outputs, &Latencies::new(&outputs), options)
+        };
+        let own = metrics(own);
+        let [low, high] = stated.factors();
+        let mut range = RunRange::new([low, high], told::stated_range(stated));
+        range.include(&own, options);
+        let mut tables = vec![];
+        for (_, step_time) in stated.ends(step_time) {
+            let end = metrics(&run(workload, config, &step_time, SimulationOptions::default(), quiet)?);
+            range.include(&end, options);
+            tables.push(table(&end, options));
+        }
+        let noise = if step_time.has_noise() {
+            format!(", and {} draws of the noise at each end", tables.len() / 2)
+        } else {
+            String::new()
+        };
+        let mut text = format!("With passes that take {low:.2} to {high:.2} times as long{noise}:\n");
+        text.push_str(&beside(&table(&own, options), &tables));
+        Ok(Self { range, text })
+    }
+}
+
+/// The figures of a table with the smallest and largest of the same figure in it and in `others`, where these differ.
+fn beside(own: &str, others: &[String]) -> String {
+    fn figure<'a>(table: &'a str, wanted: &str) -> Option<&'a str> {
+        let mut figures = table.lines().filter_map(|line| line.split_once(':'));
+        figures.find(|(name, _)| *name == wanted).map(|(_, value)| value.trim())
+    }
     let mut text = String::new();
-    for (fast, slow) in fast.lines().zip(slow.lines()).filter(|(fast, slow)| fast != slow) {
-        if let (Some((name, fast)), Some((_, slow))) = (fast.split_once(':'), slow.split_once(':')) {
+    for (name, value) in own.lines().filter_map(|line| line.split_once(':')) {
+        let value = value.trim();
+        let mut all: Vec<(f64, &str)> = std::iter::once(value)
+            .chain(others.iter().filter_map(|other| figure(other, name)))
+            .filter_map(|value| Some((value.parse().ok()?, value)))
+            .collect();
+        all.sort_by(|a, b| a.0.total_cmp(&b.0));
+        if let (Some((_, least)), Some((_, most))) = (all.first(), all.last())
+            && least != most
+        {
             // Writing to a String cannot fail.
-            writeln!(text, "{:<40} {} – {}", format!("{name}:"), fast.trim(), slow.trim()).unwrap_or_default();
+            writeln!(text, "{:<40} {value:<10} {least} – {most}", format!("{name}:")).unwrap_or_default();
         }
     }
     text
@@ -49,20 +88,23 @@ fn differing(fast: &str, slow: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::differing;
+    use super::beside;
 
     #[track_caller]
-    fn check(fast: &str, slow: &str, expect: &str) {
-        assert_eq!(differing(fast, slow), expect);
+    fn check(own: &str, others: &[&str], expect: &str) {
+        let others: Vec<String> = others.iter().map(|&other| other.to_owned()).collect();
+        assert_eq!(beside(own, &others), expect);
     }
 
     #[test]
-    fn figures_that_differ_are_listed_with_both_values() {
+    fn figures_that_differ_stand_beside_their_range() {
         check(
-            "==\nA (ms):   1.50\nB:  7\n",
-            "==\nA (ms):   2.25\nB:  7\n",
-            "A (ms):                                  1.50 – 2.25\n",
+            "==\nA (ms):   1.75\nB:  7\nC: 10.00\n",
+            &["==\nA (ms):   2.25\nB:  7\nC: 9.00\n", "==\nA (ms):   1.50\nB:  7\nD: 1\nC: 9.50\n"],
+            "A (ms):                                  1.75       1.50 – 2.25\n\
+             C:                                       10.00      9.00 – 10.00\n",
         );
-        check("==\nB:  7\n", "==\nB:  7\n", "");
+        check("==\nB:  7\n", &["==\nB:  7\n"], "");
+        check("Words:\nB:  7\n", &[], "");
     }
 }

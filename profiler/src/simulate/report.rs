@@ -18,6 +18,7 @@ use sim_core::profile::Profile;
 use sim_core::scenario::told::{self, EngineSetting};
 use sim_core::simulation_result::SimulationResult;
 
+use super::ends::Ends;
 use super::profile_choice::{Origin, ProfileChoice};
 use super::report_flags::ReportFlags;
 
@@ -33,22 +34,24 @@ pub(crate) struct Report<'a> {
     /// Fingerprint of the dataset's file, if it has one.
     pub(crate) dataset: Option<u64>,
     pub(crate) result: &'a SimulationResult,
+    /// The same at both ends of the profile's range, where that is asked for.
+    pub(crate) ends: Option<&'a Ends>,
 }
 
 impl Report<'_> {
     /// Where the numbers come from: what a reader must know before the table.
     pub(crate) fn heading(&self) -> String {
         let version = self.engine.config.vllm_version;
-        let range = self.choice.profile.provenance.range;
-        let estimated = range.map_or_else(String::new, |range| format!("{}.\n", told::estimated(range)));
+        let why = self.ends.map(|ends| ends.range.why.clone()).or_else(|| told::estimated(&self.choice.profile));
+        let range = why.map_or_else(String::new, |why| format!("{why}.\n"));
         format!(
-            "SIMULATED, not measured. Schedule: vLLM {version}, exact. Times: {}\n{estimated}Workload: {}.\n",
+            "SIMULATED, not measured. Schedule: vLLM {version}, exact. Times: {}\n{range}Workload: {}.\n",
             times(self.choice),
             self.workload_name
         )
     }
 
-    /// vLLM's table, then what the engine did.
+    /// vLLM's table, then what the engine did, then how far figures may be off.
     pub(crate) fn body(&self, quiet: bool) -> String {
         let outputs = RecordedOutputs::new(&self.result.recording);
         let metrics = BenchmarkMetrics::new(&outputs, &Latencies::new(&outputs), self.options);
@@ -58,6 +61,9 @@ impl Report<'_> {
         }
         if !quiet {
             text.push_str(&self.engine_lines());
+        }
+        if let Some(ends) = self.ends {
+            text.push_str(&ends.text);
         }
         text
     }
@@ -129,7 +135,7 @@ impl Report<'_> {
             vllm_version: self.engine.config.vllm_version.name(),
             profile: &self.choice.name,
             provenance: self.choice.profile.provenance.kind.name(),
-            range: self.choice.profile.provenance.range,
+            range: self.ends.map(|ends| &ends.range),
             extrapolated_share: self.extrapolated_share(),
             digest: digest(&self.result.recording),
             flags: self.flags,

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use sim_core::metrics::bench_serve::BenchServeOptions;
+use sim_core::profile::uncertainty::Grounds;
+use sim_core::profile::{Profile, StatedRange};
 
 /// What is reported and where to.
 #[derive(Debug, clap::Args)]
@@ -42,6 +44,12 @@ pub(crate) struct ReportFlags {
     /// Write which requests joined before each iteration, as JSON: replays the run on a real engine (ours)
     #[arg(long, value_name = "PATH")]
     pub(crate) queries_per_iter: Option<PathBuf>,
+    /// Say how far each figure may be off: runs the workload again at both ends of the profile's range (ours; on for
+    /// estimated profiles) [or --no-range]
+    #[arg(long, overrides_with = "no_range")]
+    range: bool,
+    #[arg(long, hide = true)]
+    no_range: bool,
     /// Print every engine setting with the reason for its value (ours)
     #[arg(long)]
     pub(crate) explain: bool,
@@ -54,6 +62,20 @@ impl ReportFlags {
     /// Whether a result file is asked for.
     pub(crate) const fn saves_result(&self) -> bool {
         self.save_result || self.append_result
+    }
+
+    /// The range of `profile` that the run is repeated at, if it is to be.
+    ///
+    /// # Errors
+    /// If it is asked for and the profile has none.
+    pub(crate) fn range_of(&self, profile: &Profile) -> Result<Option<StatedRange>> {
+        let stated = StatedRange::of(profile);
+        ensure!(
+            stated.is_some() || !self.range,
+            "--range: a {} profile stands for no device, so it has no range",
+            profile.provenance.kind.name()
+        );
+        Ok(stated.filter(|stated| self.range || stated.grounds == Grounds::Estimate && !self.no_range))
     }
 
     /// `options` with what these flags add to them.

@@ -16,7 +16,7 @@ pub(super) fn cannot_answer(profile: &Profile, coverage: &[Extent]) -> Vec<Strin
             gaps.push("Whole passes: none was measured, times are sums of operators.".to_owned());
         }
         ProvenanceKind::Estimated => {
-            let range = profile.provenance.range.map_or_else(String::new, told::estimated);
+            let range = told::estimated(profile).unwrap_or_default();
             gaps.push(format!("The device itself, which nobody measured. {range}."));
         }
         ProvenanceKind::Synthetic => gaps.push("Any device: times are from a formula.".to_owned()),

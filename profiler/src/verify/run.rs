@@ -92,7 +92,7 @@ fn verify_one(profile: &Profile, profile_name: &str, run: &Run) -> Result<Verifi
     if let Some(blocks) = run.num_gpu_blocks {
         run.engine.set("num-gpu-blocks-override", Some(&blocks.to_string()))?;
     }
-    let repeated = run.repeat(profile)?;
+    let repeated = run.repeat(profile, 1.0)?;
     ensure!(!repeated.compared.is_empty(), "{name}: it says no latency");
     let num_gpu_blocks = run.num_gpu_blocks.map(|measured| (measured, predicted.config.num_gpu_blocks));
     let mut notes = run.told.notes.clone();

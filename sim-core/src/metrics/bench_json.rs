@@ -15,10 +15,10 @@ use core::fmt::{self, Write};
 use crate::math;
 use crate::metrics::bench_outputs::{BenchOutputs, RequestOutput};
 use crate::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics, RampUp};
+use crate::metrics::figure_ranges::RunRange;
 use crate::metrics::python_float::{JsonFloat, Repr};
 use crate::metrics::python_json::{write_list, write_string};
 use crate::metrics::recorder::SpecDecodingTotals;
-use crate::profile::schema::TimeRange;
 
 /// The value of `backend` and `endpoint_type`, and the first word of every label.
 pub const BACKEND: &str = "simulated";
@@ -34,8 +34,8 @@ pub struct Simulation<'a> {
     pub profile: &'a str,
     /// Where that comes from: `measured`, `derived`, `estimated` or `synthetic`.
     pub provenance: &'a str,
-    /// How far estimated times may be off, as factors; written only for those.
-    pub range: Option<TimeRange>,
+    /// How far the figures may be off; not written where nobody asked.
+    pub range: Option<&'a RunRange>,
     /// Share of the device's time that was extrapolated beyond the profile, 0 to 1.
     pub extrapolated_share: f64,
     /// [`crate::metrics::digest::digest`] of the run.
@@ -297,9 +297,9 @@ impl Simulation<'_> {
             write!(f, ", \"{key}\": ")?;
             write_string(f, text)?;
         }
-        if let Some(TimeRange { low, high }) = self.range {
-            let (low, high) = (JsonFloat(low), JsonFloat(high));
-            write!(f, ", \"time_range\": {{\"low\": {low}, \"high\": {high}}}")?;
+        if let Some(range) = self.range {
+            f.write_str(", \"range\": ")?;
+            range.write(f)?;
         }
         let share = JsonFloat(self.extrapolated_share);
         write!(f, ", \"extrapolated_share\": {share}, \"digest\": \"{:016x}\", \"flags\": {{", self.digest)?;

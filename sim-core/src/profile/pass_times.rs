@@ -13,6 +13,7 @@ use crate::time::SimDuration;
 #[derive(Debug, Clone)]
 pub(crate) struct PassTimes {
     noise: PassNoise,
+    seed: u64,
     random: Pcg64,
     /// The logarithm's standard score in the last pass.
     score: f64,
@@ -22,7 +23,12 @@ impl PassTimes {
     pub(crate) fn new(noise: &PassNoise, seed: u64) -> Self {
         let mut random = Pcg64::stream(seed, "pass noise");
         let score = random.standard_normal();
-        Self { noise: noise.clone(), random, score }
+        Self { noise: noise.clone(), seed, random, score }
+    }
+
+    /// Draws of another run with the same noise.
+    pub(crate) fn drawn_again(&self, draw: u64) -> Self {
+        Self::new(&self.noise, self.seed.wrapping_add(draw))
     }
 
     /// The time of the next pass, which takes `expected` in the mean.

@@ -10,7 +10,7 @@ use super::error::ProfileError;
 use super::host_times::HostTimes;
 use super::interpolate::Reading;
 use super::pass_times::PassTimes;
-use super::schema::{PassNoise, Profile, ProvenanceKind, TimeRange};
+use super::schema::{PassNoise, Profile, ProvenanceKind};
 use super::step_time_settings::StepTimeSettings;
 use super::table::Curve;
 use crate::batch::BatchComposition;
@@ -26,7 +26,7 @@ pub enum Evidence {
     Interpolated,
     /// At least one term lies outside the samples, or the settings are not those the profile holds for.
     Extrapolated,
-    /// The profile was estimated from another device's: [`StepTimeModel::range`] says how far off it may be.
+    /// The profile was estimated from another device's: [`super::uncertainty`] says how far off it may be.
     Estimated,
 }
 
@@ -62,8 +62,7 @@ pub struct StepTimeModel {
     best_mixed_evidence: Evidence,
     /// Whether the tables hold for these settings; if not, all time lies outside the samples.
     holds: bool,
-    range: Option<TimeRange>,
-    /// By which the time of every pass is multiplied: 1 but at the ends of an estimate's range.
+    /// By which the time of every pass is multiplied: 1 but at the ends of a range.
     factor: f64,
     pipeline_parallel_size: u32,
     /// Of a pass that no CUDA graph holds: microseconds, and a share of the pass.
@@ -142,7 +141,6 @@ impl StepTimeModel {
             best_evidence,
             best_mixed_evidence: best_evidence.max(Evidence::Interpolated),
             holds,
-            range: profile.provenance.range,
             factor: 1.0,
             pipeline_parallel_size,
             outside_graphs: profile
@@ -194,14 +192,8 @@ impl StepTimeModel {
         }
     }
 
-    /// Between which factors of every step time the device's own is expected; `None` unless the profile is estimated.
-    #[must_use]
-    pub const fn range(&self) -> Option<TimeRange> {
-        self.range
-    }
-
-    /// The same device, were each of its passes `factor` times as long: an end of the [`Self::range`]. Host and front end
-    /// are no part of the device, and stay. A factor that is no positive number changes nothing.
+    /// The same device, were each of its passes `factor` times as long: an end of a
+    /// [`StatedRange`](super::uncertainty::StatedRange). Host and front end are no part of the device, and stay. A factor that is no positive number changes nothing.
     #[must_use]
     pub fn times(&self, factor: f64) -> Self {
         let is_factor = factor > 0.0 && factor <= f64::MAX;
@@ -212,6 +204,18 @@ impl StepTimeModel {
     #[must_use]
     pub fn with_noise(&self, noise: &PassNoise, seed: u64) -> Self {
         Self { noise: Some(PassTimes::new(noise, seed)), ..self.clone() }
+    }
+
+    /// Whether passes of the same batch differ.
+    #[must_use]
+    pub const fn has_noise(&self) -> bool {
+        self.noise.is_some()
+    }
+
+    /// The same with other draws of the noise; number 0 are its own. Without noise nothing changes.
+    #[must_use]
+    pub fn drawn_again(&self, draw: u64) -> Self {
+        Self { noise: self.noise.as_ref().map(|own| own.drawn_again(draw)), ..self.clone() }
     }
 
     /// The draws of a run; `None` if every pass takes what is predicted.

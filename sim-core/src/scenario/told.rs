@@ -8,7 +8,9 @@ use crate::config::{EngineConfig, Reason, ResolvedEngine};
 use crate::kv_cache::spec::{KvCacheConfig, LayerKind};
 use crate::metrics::recorder::SpecDecodingTotals;
 use crate::metrics::summary::{EngineSummary, EngineTotals};
+use crate::profile::Profile;
 use crate::profile::schema::TimeRange;
+use crate::profile::uncertainty::{DERIVED_TTFT_COVERAGE, Grounds, NUM_DERIVED_ROWS, StatedRange};
 use crate::simulation_result::{DeviceTime, SimulationResult};
 use crate::speculative::SpeculativeConfig;
 
@@ -199,15 +201,37 @@ pub fn engine_lines(summary: &EngineSummary, extrapolated_share: f64) -> [(&'sta
     ]
 }
 
-/// What must be said beside every figure of a device that nobody measured.
+/// How far a run's step times may be off, and what says so: a sentence without full stop.
 #[must_use]
-pub fn estimated(range: TimeRange) -> String {
-    format!(
-        "Estimated: moved from another GPU's measurements by what the makers say of both; a pass may take {:.0} % less to \
-         {:.0} % more",
-        100.0 * (1.0 - range.low),
-        100.0 * (range.high - 1.0)
-    )
+pub fn stated_range(stated: &StatedRange) -> String {
+    let TimeRange { low, high } = stated.range;
+    let less_to_more = format!("{:.0} % less to {:.0} % more", 100.0 * (1.0 - low), 100.0 * (high - 1.0));
+    match stated.grounds {
+        Grounds::Estimate => format!(
+            "Estimated: moved from another GPU's measurements by what the makers say of both; a pass may take \
+             {less_to_more}"
+        ),
+        Grounds::Runs(count) => format!(
+            "Against a running engine: of {count} latencies, eight in ten were {less_to_more} than this profile predicts"
+        ),
+        Grounds::Passes(count) => format!(
+            "Against an engine's timed passes: of {count}, eight in ten took {less_to_more} than this profile predicts"
+        ),
+        Grounds::Composed => format!(
+            "Composed of single operators' times: in {NUM_DERIVED_ROWS} published runs, eight in ten had a TPOT \
+             {less_to_more} than such profiles predict; TTFT lay in its range in {DERIVED_TTFT_COVERAGE} % of them"
+        ),
+        Grounds::Measured => format!(
+            "Measured, but never compared with a run: a pass may take {less_to_more}, as others' comparisons showed"
+        ),
+    }
+}
+
+/// What must be said beside every figure of a device that nobody measured; `None` of others.
+#[must_use]
+pub fn estimated(profile: &Profile) -> Option<String> {
+    let stated = StatedRange::of(profile).filter(|stated| stated.grounds == Grounds::Estimate);
+    stated.map(|stated| stated_range(&stated))
 }
 
 /// Share of the device time that lies beyond the profile's samples; 0 if there was none.

@@ -11,7 +11,7 @@ use sim_core::models::Quantization;
 use sim_core::operators::gpu::Links;
 use sim_core::operators::transfer::Kinship;
 use sim_core::operators::{Gpu, Pack, transfer};
-use sim_core::profile::{Evidence, Profile, StepTimeModel, StepTimeSettings};
+use sim_core::profile::{Evidence, Profile, StatedRange, StepTimeModel, StepTimeSettings};
 
 use crate::profile_fixture::{batch, file, h100, h100_bytes};
 
@@ -208,12 +208,12 @@ fn step_times_of_an_estimate_are_estimated_and_can_be_read_at_both_ends() {
     let profile = labelled("estimated", json!({"low": 0.75, "high": 1.5})).expect("the test's own data");
     let settings = StepTimeSettings::vllm_default(&profile, 256, 8192);
     let model = StepTimeModel::new(&profile, &settings).expect("the test's own data");
-    let range = model.range().expect("the test's own data");
+    let range = StatedRange::of(&profile).expect("an estimate has a range").range;
     let own = StepTimeModel::new(&h100(), &settings).expect("the test's own data");
     let of = |model: &StepTimeModel| model.predict(&batch([(1, 1023), (1, 1_000_000)]));
     assert_eq!(of(&model).evidence, Evidence::Estimated, "weaker than extrapolated");
     assert_eq!(of(&own).evidence, Evidence::Extrapolated);
-    assert_eq!((of(&model).duration, own.range()), (of(&own).duration, None), "a label changes no time");
+    assert_eq!(of(&model).duration, of(&own).duration, "a label changes no time");
     let times = |factor| of(&model.times(factor)).duration.as_secs_f64() / of(&model).duration.as_secs_f64();
     assert!((times(range.low) - 0.75).abs() < 1e-6 && (times(range.high) - 1.5).abs() < 1e-6);
     assert_eq!(

@@ -46,4 +46,5 @@ mod attention_between;
 mod model_mutations;
 mod composition;
 mod estimates;
+mod uncertainty;
 mod tidy;

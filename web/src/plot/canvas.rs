@@ -21,6 +21,9 @@ const FONT_SIZE_FACTOR: f64 = 1.24;
 /// Of ordinary labels, in CSS pixels.
 pub(super) const TEXT_PX: f64 = 11.0;
 
+/// How much of its colour a band has.
+pub(super) const BAND_ALPHA: f64 = 0.22;
+
 /// How a line is drawn.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stroke {

@@ -1,6 +1,7 @@
 //! Cumulative distributions: which share of the requests was at most so slow, or slower.
 
 use super::axis::{self, Area, Scale};
+use super::band::Band;
 use super::canvas::{Canvas, HPos, Stroke, Type, VPos, text_width};
 use super::clip::Point;
 use super::scaffold::{self, AxisSpec, Scaffold, Spec, Swatch, Vertical};
@@ -29,6 +30,8 @@ pub(crate) struct CdfSeries {
 pub(crate) struct CdfPlot {
     /// The most important one first: it alone gets labels at its marks, and lies on top.
     pub(crate) series: Vec<CdfSeries>,
+    /// Around one of them.
+    pub(crate) band: Option<Band>,
     pub(crate) x_unit: Unit,
     /// Of the x axis, such as `TTFT`.
     pub(crate) x_title: String,
@@ -59,7 +62,8 @@ impl CdfPlot {
     /// The plot.
     pub(crate) fn draw(&self, frame: Frame) -> Drawing {
         let scale = if self.log_x { Scale::Log } else { Scale::Linear };
-        let xs = self.series.iter().flat_map(|series| &series.points).map(|point| point.0);
+        let in_band = self.band.iter().flat_map(|band| &band.points).map(|point| point.0);
+        let xs = self.series.iter().flat_map(|series| &series.points).map(|point| point.0).chain(in_band);
         let Some(extent) = axis::extent(scale, xs) else {
             return scaffold::empty(frame, self.x_unit);
         };
@@ -70,15 +74,20 @@ impl CdfPlot {
         } else {
             AxisSpec { scale: Scale::Linear, unit: Unit::Share, range: (0.0, 1.0), title: &title }
         };
+        let lines = self.series.iter().map(|s| (s.name.as_str(), Swatch::Line(s.style.look())));
+        let band = self.band.iter().map(|band| (band.name.as_str(), Swatch::Band(band.style.look())));
         let spec = Spec {
             x: AxisSpec { scale, unit: self.x_unit, range, title: &self.x_title },
             y: Vertical::Values(y),
-            legend: self.series.iter().map(|s| (s.name.as_str(), Swatch::Line(s.style.look()))).collect(),
+            legend: lines.chain(band).collect(),
             has_flag: self.slo.is_some(),
         };
         Scaffold::new(frame, spec).finish(frame, |scaffold, canvas| {
             scaffold.draw_pass_side(canvas, self.slo.as_ref());
             scaffold.draw_below(canvas);
+            if let Some(band) = &self.band {
+                band.draw(scaffold, canvas, |share| self.height(share));
+            }
             scaffold.draw_slo(canvas, self.slo.as_ref());
             for series in self.series.iter().rev() {
                 let look = series.style.look();
@@ -200,6 +209,7 @@ mod tests {
         };
         let plot = CdfPlot {
             series: vec![series],
+            band: None,
             x_unit: Unit::Seconds,
             x_title: "TTFT".to_owned(),
             noun: "requests".to_owned(),

@@ -9,6 +9,7 @@ pub(crate) mod ticks;
 mod canvas;
 mod clip;
 mod scaffold;
+pub(crate) mod band;
 pub(crate) mod cdf;
 pub(crate) mod histogram;
 pub(crate) mod split;
@@ -78,8 +79,6 @@ pub(crate) enum SeriesStyle {
     Pinned,
     /// A measurement: dotted.
     Measured,
-    /// The run on the page at an end of an estimate's range: in its colour, dotted.
-    Bound,
 }
 
 impl SeriesStyle {
@@ -89,7 +88,6 @@ impl SeriesStyle {
             Self::Current => Look { series: 1, dash: Dash::Solid },
             Self::Pinned => Look { series: 2, dash: Dash::Dashed },
             Self::Measured => Look { series: 3, dash: Dash::Dotted },
-            Self::Bound => Look { series: 1, dash: Dash::Dotted },
         }
     }
 }

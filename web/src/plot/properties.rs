@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::band::Band;
 use super::cdf::{CdfPlot, CdfSeries};
 use super::gantt::{GanttPlot, GanttRow, PassBlock, PassKind, SpanKind};
 use super::histogram::{HistogramPlot, HistogramSeries};
@@ -117,10 +118,15 @@ proptest! {
 
     #[test]
     fn cdfs_stay_inside(frame in frame(), runs in prop::collection::vec(values(), 0..4), slo in prop::option::of(value()),
-                        log_x in any::<bool>(), tail in any::<bool>(), x_range in range()) {
+                        log_x in any::<bool>(), tail in any::<bool>(), x_range in range(), band in prop::option::of(values())) {
         let series = runs.into_iter().zip(STYLES).map(|(xs, style)| cdf_series(xs, style)).collect();
         let slo = slo.map(|limit| Slo { limit, label: "SLO 500 ms".to_owned() });
-        let plot = CdfPlot { series, x_unit: Unit::Seconds, x_title: "TTFT".to_owned(), noun: "requests".to_owned(), log_x, tail, slo, x_range };
+        let band = band.map(|xs| Band {
+            name: "how far this may be off".to_owned(),
+            style: SeriesStyle::Current,
+            points: cdf_series(xs, SeriesStyle::Current).points.into_iter().map(|(x, share)| (x, share / 2.0, share)).collect(),
+        });
+        let plot = CdfPlot { series, band, x_unit: Unit::Seconds, x_title: "TTFT".to_owned(), noun: "requests".to_owned(), log_x, tail, slo, x_range };
         check(frame, &plot.draw(frame));
     }
 
@@ -193,6 +199,7 @@ fn nothing_to_draw_says_so() {
     let frame = Frame { width: 360, height: 240, theme: Theme::Light };
     let cdf = CdfPlot {
         series: vec![cdf_series(vec![f64::NAN], SeriesStyle::Current)],
+        band: None,
         x_unit: Unit::Seconds,
         x_title: String::new(),
         noun: String::new(),

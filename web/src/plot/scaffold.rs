@@ -4,7 +4,7 @@
 //! names of x values; the x axis' name.
 
 use super::axis::{Area, Axis, Scale};
-use super::canvas::{self, Canvas, HPos, Stroke, Type, VPos, fitted, text_width};
+use super::canvas::{self, BAND_ALPHA, Canvas, HPos, Stroke, Type, VPos, fitted, text_width};
 use super::clip::Point;
 use super::palette::{BarLook, Dash, Look};
 use super::ticks::{self, Tick, Unit};
@@ -38,6 +38,7 @@ pub(super) enum Vertical<'a> {
 pub(super) enum Swatch {
     Line(Look),
     Bar(BarLook),
+    Band(Look),
 }
 
 /// A plot's surroundings.
@@ -267,6 +268,10 @@ fn draw_swatch(canvas: &mut Canvas<'_>, (x, y): Point, swatch: Swatch) {
         Swatch::Line(look) => {
             let stroke = Stroke { colour: look.colour(canvas.frame.theme), width: 2.0, dash: look.dash };
             canvas.line(&[(x, y), (x + SWATCH_PX, y)], stroke);
+        }
+        Swatch::Band(look) => {
+            let area = Area { left: x + 4.0, top: y - 5.0, right: x + SWATCH_PX, bottom: y + 5.0 };
+            canvas.rect(area, look.colour(canvas.frame.theme), BAND_ALPHA);
         }
         Swatch::Bar(look) => {
             canvas.bar(Area { left: x + 4.0, top: y - 5.0, right: x + SWATCH_PX, bottom: y + 5.0 }, look);

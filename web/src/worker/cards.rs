@@ -46,7 +46,7 @@ pub(crate) fn profile_card(profile: &Profile, name: &str, time: &DeviceTime) -> 
         validation_steps: median,
         measured_share,
         extrapolated_share: told::extrapolated_share(time),
-        estimated: provenance.range.map(told::estimated).unwrap_or_default(),
+        estimated: told::estimated(profile).unwrap_or_default(),
     }
 }
 

@@ -5,6 +5,7 @@ use sim_core::metrics::bench_outputs::RecordedOutputs;
 use sim_core::metrics::bench_serve::{BenchmarkMetrics, Latencies};
 use sim_core::metrics::chrome_trace::write_chrome_trace;
 use sim_core::metrics::digest::digest;
+use sim_core::metrics::figure_ranges::RunRange;
 use sim_core::metrics::recorder::Recording;
 use sim_core::metrics::request_csv::write_request_csv;
 use sim_core::scenario::Scenario;
@@ -24,21 +25,26 @@ pub(crate) struct File {
 }
 
 /// The file `kind` of `run`. A detailed result needs the time of every token, which is not kept; the run is made again
-/// for it, with `host` told of the progress.
+/// for it, with `host` told of the progress. `range` is what is known of how far its figures may be off.
 ///
 /// # Errors
 /// A message if the second run is refused or is not the same as the first.
-pub(crate) fn export(run: &FinishedRun, kind: ExportKind, date: &str, host: &mut dyn Host) -> Result<File, String> {
+pub(crate) fn export(
+    run: &FinishedRun,
+    kind: ExportKind,
+    (date, range): (&str, Option<RunRange>),
+    host: &mut dyn Host,
+) -> Result<File, String> {
     let name = result_filename(&run.options, date);
     let base = name.strip_suffix(".json").unwrap_or(&name);
     let recording = &run.result.recording;
     let file = |name: String, media_type, text: String| File { name, media_type, content: text.into_bytes() };
     let mut text = String::new();
     Ok(match kind {
-        ExportKind::BenchJson => file(name, "application/json", bench_json(run, recording, date, false)?),
+        ExportKind::BenchJson => file(name, "application/json", bench_json(run, recording, (date, range), false)?),
         ExportKind::BenchJsonDetailed => {
             let detailed = with_emissions(run, host)?;
-            file(name, "application/json", bench_json(run, &detailed, date, true)?)
+            file(name, "application/json", bench_json(run, &detailed, (date, range), true)?)
         }
         ExportKind::RequestCsv => {
             write_request_csv(&mut text, recording, &run.options.goodput).map_err(|error| error.to_string())?;
@@ -53,10 +59,18 @@ pub(crate) fn export(run: &FinishedRun, kind: ExportKind, date: &str, host: &mut
     })
 }
 
-fn bench_json(run: &FinishedRun, recording: &Recording, date: &str, save_detailed: bool) -> Result<String, String> {
+fn bench_json(
+    run: &FinishedRun,
+    recording: &Recording,
+    (date, mut range): (&str, Option<RunRange>),
+    save_detailed: bool,
+) -> Result<String, String> {
     let outputs =
         if save_detailed { RecordedOutputs::new(recording) } else { RecordedOutputs::without_itls(recording) };
     let metrics = BenchmarkMetrics::new(&outputs, &Latencies::new(&outputs), &run.options);
+    if let Some(range) = &mut range {
+        range.include(&metrics, &run.options);
+    }
     let card = cards::profile_card(&run.profile, &run.input.profile_name, &run.result.device_time);
     let flags = run.input.flags.iter().map(|(flag, value)| (flag.as_str(), value.as_deref()));
     let scenario = Scenario::from_flags(flags).map_err(|error| error.to_string())?;
@@ -65,7 +79,7 @@ fn bench_json(run: &FinishedRun, recording: &Recording, date: &str, save_detaile
         vllm_version: run.engine.config.vllm_version.name(),
         profile: &card.name,
         provenance: &card.kind,
-        range: run.profile.provenance.range,
+        range: range.as_ref(),
         extrapolated_share: card.extrapolated_share,
         // As `profiler simulate --save-detailed` has it: the times of single tokens count, where they were recorded.
         digest: digest(recording),

@@ -10,6 +10,7 @@ mod export;
 mod gantt;
 mod measured;
 mod metric;
+mod range;
 mod read;
 mod rows;
 mod run;
@@ -19,6 +20,6 @@ mod summary;
 #[cfg(test)]
 mod drafts_tests;
 #[cfg(test)]
-mod bounds_tests;
+mod range_tests;
 #[cfg(test)]
 mod tests;

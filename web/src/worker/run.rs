@@ -3,7 +3,6 @@
 use sim_core::config::{EngineConfig, ResolvedEngine};
 use sim_core::math;
 use sim_core::metrics::bench_serve::BenchServeOptions;
-use sim_core::profile::schema::TimeRange;
 use sim_core::profile::{Profile, StepTimeModel};
 use sim_core::scenario::{Prepared, Scenario, prepare};
 use sim_core::simulation_result::SimulationResult;
@@ -11,8 +10,6 @@ use sim_core::simulator::{Simulation, SimulationOptions};
 use sim_core::workload::Workload;
 
 use super::date;
-use super::summary::bound;
-use crate::answer::Bound;
 use crate::protocol::RunInput;
 
 /// Iterations between two calls of [`Host::progress`].
@@ -41,8 +38,6 @@ pub(crate) struct FinishedRun {
     pub(crate) num_skipped: u32,
     pub(crate) result: SimulationResult,
     pub(crate) wall_ms: f64,
-    /// The same at both ends of an estimate's range; none with other profiles.
-    pub(crate) bounds: Vec<Bound>,
 }
 
 impl FinishedRun {
@@ -51,36 +46,37 @@ impl FinishedRun {
     /// # Errors
     /// The message of whatever refuses it: profile, flags, dataset, or the simulator.
     pub(crate) fn new(input: RunInput, keep: SimulationOptions, host: &mut dyn Host) -> Result<Self, String> {
-        let profile = Profile::from_json(&input.profile).map_err(|error| format!("{}: {error}", input.profile_name))?;
-        let flags = input.flags.iter().map(|(flag, value)| (flag.as_str(), value.as_deref()));
-        let scenario = Scenario::from_flags(flags).map_err(|error| error.to_string())?;
-        let dataset = input.dataset.as_deref();
-        let mut prepared = prepare(&scenario, &profile, dataset, None).map_err(|error| error.to_string())?;
-        // A simulated run has no date of its own: as if it had begun now.
-        let began_ms = host.wall_clock_ms();
-        let dated = prepared.date_rate_changes(&scenario.workload().traffic(), |time| date::iso_date(began_ms, time));
-        dated.map_err(|error| error.to_string())?;
+        let (profile, prepared) = prepared(&input, host)?;
         let Prepared { engine, workload, num_skipped, step_time, options } = prepared;
         let start = host.now_ms();
         let mut result = simulated(&workload, &engine.config, &step_time, keep, host)?;
-        let mut bounds = Vec::new();
-        // A run with the times of single tokens is for a file, which shows no bounds.
-        if let Some(TimeRange { low, high }) = step_time.range().filter(|_| !keep.record_emissions) {
-            for factor in [low, high] {
-                let result = simulated(&workload, &engine.config, &step_time.times(factor), keep, host)?;
-                bounds.push(bound(factor, &engine.config, &result, &options));
-            }
-        }
         let wall_ms = host.now_ms() - start;
         drop(workload);
         // Only a replay on a real engine needs these.
         (result.queries_per_iter, result.join_order) = (Vec::new(), Vec::new());
-        Ok(Self { input, profile, engine, options, num_skipped, result, wall_ms, bounds })
+        Ok(Self { input, profile, engine, options, num_skipped, result, wall_ms })
     }
 }
 
+/// Everything that a run of `input` needs.
+///
+/// # Errors
+/// The message of whatever refuses it: profile, flags or dataset.
+pub(super) fn prepared(input: &RunInput, host: &dyn Host) -> Result<(Profile, Prepared), String> {
+    let profile = Profile::from_json(&input.profile).map_err(|error| format!("{}: {error}", input.profile_name))?;
+    let flags = input.flags.iter().map(|(flag, value)| (flag.as_str(), value.as_deref()));
+    let scenario = Scenario::from_flags(flags).map_err(|error| error.to_string())?;
+    let dataset = input.dataset.as_deref();
+    let mut prepared = prepare(&scenario, &profile, dataset, None).map_err(|error| error.to_string())?;
+    // A simulated run has no date of its own: as if it had begun now.
+    let began_ms = host.wall_clock_ms();
+    let dated = prepared.date_rate_changes(&scenario.workload().traffic(), |time| date::iso_date(began_ms, time));
+    dated.map_err(|error| error.to_string())?;
+    Ok((profile, prepared))
+}
+
 /// Simulates `workload` to its end.
-fn simulated(
+pub(super) fn simulated(
     workload: &Workload,
     config: &EngineConfig,
     step_time: &StepTimeModel,

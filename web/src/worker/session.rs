@@ -4,6 +4,7 @@ use sim_core::simulator::SimulationOptions;
 
 use super::export::export;
 use super::gantt;
+use super::range::range;
 use super::read::read;
 use super::rows::{Order, rows};
 use super::run::FinishedRun;
@@ -26,6 +27,7 @@ impl Request {
             | Self::Requests { id, .. }
             | Self::Gantt { id, .. }
             | Self::Export { id, .. }
+            | Self::Range { id, .. }
             | Self::Read { id, .. } => *id,
         }
     }
@@ -57,8 +59,9 @@ impl Session {
                 let window = Box::new(gantt::window(&run.result.recording, range, width, max_requests)?);
                 Ok(Reply::Gantt { id, window })
             }
-            Request::Export { id, kind, date } => {
-                let file = export(self.last.as_ref().ok_or(NO_RUN)?, kind, &date, host)?;
+            Request::Range { id, input } => Ok(Reply::Range { id, range: Box::new(range(&input, host)?) }),
+            Request::Export { id, kind, date, range } => {
+                let file = export(self.last.as_ref().ok_or(NO_RUN)?, kind, (&date, range), host)?;
                 let media_type = file.media_type.to_owned();
                 Ok(Reply::Export { id, file_name: file.name, media_type, content: file.content })
             }

@@ -1,9 +1,8 @@
 //! A finished run as an [`Answer`].
 
-use sim_core::config::EngineConfig;
 use sim_core::math;
 use sim_core::metrics::bench_outputs::RecordedOutputs;
-use sim_core::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics, Latencies};
+use sim_core::metrics::bench_serve::{BenchmarkMetrics, Latencies};
 use sim_core::metrics::bench_table::table;
 use sim_core::metrics::digest::digest;
 use sim_core::metrics::distribution::Percentile;
@@ -11,11 +10,10 @@ use sim_core::metrics::recorder::Recording;
 use sim_core::metrics::time_series::{Series, SeriesPoint};
 use sim_core::metrics::ttft_split::{TtftParts, TtftSplit};
 use sim_core::scenario::told;
-use sim_core::simulation_result::SimulationResult;
 
 use super::run::FinishedRun;
 use super::{advice, cards, metric};
-use crate::answer::{Answer, Bound, SeriesPoints, SplitRow, TimeSeries, Totals};
+use crate::answer::{Answer, SeriesPoints, SplitRow, TimeSeries, Totals};
 
 /// Spans of the time series.
 const SERIES_POINTS: u32 = 400;
@@ -66,7 +64,6 @@ impl FinishedRun {
                 .into_iter()
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect(),
-            bounds: self.bounds.clone(),
             profile,
         }
     }
@@ -91,30 +88,6 @@ impl FinishedRun {
             max_num_seqs: config.max_num_active_seqs,
             max_num_batched_tokens: config.max_num_scheduled_tokens.min(config.max_num_batched_tokens),
         }
-    }
-}
-
-/// What the page shows of a run at an end of an estimate's range.
-pub(super) fn bound(
-    factor: f64,
-    engine: &EngineConfig,
-    result: &SimulationResult,
-    options: &BenchServeOptions,
-) -> Bound {
-    let outputs = RecordedOutputs::without_itls(&result.recording);
-    let latencies = Latencies::new(&outputs);
-    let metrics = BenchmarkMetrics::new(&outputs, &latencies, options);
-    let engine = told::engine_summary(engine, result).totals;
-    Bound {
-        factor,
-        share_met: options.goodput.share_met(&outputs),
-        goodput: metrics.request_goodput,
-        totals: Totals {
-            num_preemptions: engine.num_preemptions,
-            prefix_cache_hit_rate: engine.prefix_cache_hit_rate(),
-            ..totals(&metrics)
-        },
-        metrics: metric::metrics(&latencies, &options.goodput),
     }
 }
 

@@ -79,7 +79,7 @@ fn gantt(session: &mut Session, range: Option<(f64, f64)>, width: u32, max_reque
 }
 
 fn export(session: &mut Session, kind: ExportKind) -> (String, String) {
-    let request = Request::Export { id: 10, kind, date: "20260102-030405".to_owned() };
+    let request = Request::Export { id: 10, kind, date: "20260102-030405".to_owned(), range: None };
     match session.handle(request, &mut Desk::default()) {
         Reply::Export { id: 10, file_name, content, .. } => (file_name, String::from_utf8(content).expect("a text")),
         other => panic!("{other:?}"),
@@ -337,7 +337,7 @@ fn a_measured_file_without_details_has_the_statistics_it_states() {
 #[test]
 fn a_fault_says_what_is_wrong_and_leaves_the_last_run() {
     let session = &mut Session::default();
-    let nothing = Request::Export { id: 3, kind: ExportKind::RequestCsv, date: String::new() };
+    let nothing = Request::Export { id: 3, kind: ExportKind::RequestCsv, date: String::new(), range: None };
     assert!(matches!(session.handle(nothing, &mut Desk::default()), Reply::Fault { id: 3, .. }), "nothing was run");
     answer(session, &[("num-prompts", "20")]);
     for (flags, expect) in [

@@ -237,19 +237,20 @@ impl Run {
     /// # Errors
     /// If the engine refuses its flags on this profile, or a request does not run to its end.
     pub(crate) fn compare(&self, profile: &Profile) -> Result<Vec<Compared>> {
-        Ok(self.repeat(profile)?.compared)
+        Ok(self.repeat(profile, 1.0)?.compared)
     }
 
-    /// Simulates the run on `profile`, puts what was measured beside it, and says what else came of it.
+    /// Simulates the run on `profile`, were each pass `factor` times as long as it says, puts what was measured beside it,
+    /// and says what else came of it.
     ///
     /// # Errors
     /// As [`Self::compare`].
-    pub(crate) fn repeat(&self, profile: &Profile) -> Result<Repeated> {
+    pub(crate) fn repeat(&self, profile: &Profile, factor: f64) -> Result<Repeated> {
         let mut profile = self.counting_memory_as_then(profile);
         if self.clock == Clock::EngineCore {
             Term::RequestPerRequest.set(&mut profile, 0.0);
         }
-        let simulated = self.simulate(&profile).with_context(|| self.name.clone())?;
+        let simulated = self.simulate(&profile, factor).with_context(|| self.name.clone())?;
         let latencies = |latency| Sorted::new(&simulated, self.clock, latency);
         let all = Latency::ALL.map(latencies);
         let compared = self.measured.iter().map(|(metric, measured)| {
@@ -265,9 +266,9 @@ impl Run {
         })
     }
 
-    fn simulate(&self, profile: &Profile) -> Result<SimulationResult> {
+    fn simulate(&self, profile: &Profile, factor: f64) -> Result<SimulationResult> {
         let engine = self.engine.resolve(profile)?;
-        let step_time = step_time_model(profile, &engine.config, self.engine.enforce_eager())?;
+        let step_time = step_time_model(profile, &engine.config, self.engine.enforce_eager())?.times(factor);
         let mut workload = Cow::Borrowed(&self.workload);
         if engine.config.speculative.is_some() {
             let acceptance = self.engine.acceptance(&engine.config)?;

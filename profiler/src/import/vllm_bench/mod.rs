@@ -58,7 +58,7 @@ pub(crate) fn fit_results(
     for (name, result) in results {
         let mut run = run(name, result, flags, counter)?;
         run.check_model(profile)?;
-        let note = run.check_digest(profile_name, run.repeat(profile)?.digest)?;
+        let note = run.check_digest(profile_name, run.repeat(profile, 1.0)?.digest)?;
         run.told.notes.extend(note);
         runs.push(run);
     }

@@ -53,6 +53,7 @@ fn told(flag: &str, engine: &ResolvedEngine, profile: &Profile) -> Told {
         "performance-mode" => ("balanced".to_owned(), "vLLM's default"),
         "enforce-eager" => ("off".to_owned(), "vLLM's default"),
         "usage-context" => ("server".to_owned(), "vllm serve"),
+        "pass-noise" => ("off".to_owned(), "every pass takes what is expected of it"),
         _ => {
             let why = match engine.reason(&field(flag)) {
                 Some(Reason::Default { why } | Reason::Overridden { why }) => why.clone(),

@@ -39,6 +39,8 @@ const NAMES: &[(&str, &str)] = &[
     ("performance-mode", "Performance mode"),
     ("enforce-eager", "Without CUDA graphs"),
     ("usage-context", "Defaults of"),
+    ("api-server-count", "API servers"),
+    ("pass-noise", "Noise of passes"),
     ("dataset-name", "Dataset"),
     ("dataset-path", "Dataset file"),
     ("num-prompts", "Requests"),

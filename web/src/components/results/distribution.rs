@@ -6,9 +6,8 @@ use wasm_bindgen::JsCast;
 use super::distribution_data::{Kind, Picture, Source};
 use super::parts::Shown;
 use super::sentences::metric;
-use crate::answer::Bound;
+use crate::answer::Metric;
 use crate::components::plot_view::{PlotSource, PlotView};
-use crate::format::three_digits;
 use crate::plot::SeriesStyle;
 use crate::state::AppState;
 
@@ -80,14 +79,14 @@ fn sources(state: AppState, shown: Shown, key: &str) -> Vec<Source> {
     let measured = measured.map(|(name, metric)| (name, SeriesStyle::Measured, metric));
     let all = [own, pinned, measured].into_iter().flatten();
     let all = all.map(|(name, style, metric)| Source { name: name.to_owned(), style, metric });
-    let bounds = shown.read(|answer| {
-        let bound = |bound: &Bound| {
-            let name = format!("passes × {}", three_digits(bound.factor));
-            Some(Source { name, style: SeriesStyle::Bound, metric: metric(&bound.metrics, key).cloned()? })
-        };
-        answer.bounds.iter().filter_map(bound).collect::<Vec<_>>()
-    });
-    all.chain(bounds).collect()
+    all.collect()
+}
+
+/// The latency `key` at the ends of the range, where that is shown.
+fn ends(shown: Shown, key: &str) -> Vec<(f64, Metric)> {
+    let range = shown.range();
+    let bounds = range.iter().flat_map(|range| &range.bounds);
+    bounds.filter_map(|bound| Some((bound.factor, metric(&bound.metrics, key).cloned()?))).collect()
 }
 
 /// The card.
@@ -102,6 +101,7 @@ pub(crate) fn DistributionCard(
     let key = move || TABS[choice.tab.get().min(TABS.len() - 1)];
     let picture = Memo::new(move |_| Picture {
         sources: sources(state, shown, key().0),
+        ends: ends(shown, key().0),
         kind: choice.kind.get(),
         log_x: choice.log_x.get(),
         x_range: choice.zoom.get(),

@@ -1,5 +1,7 @@
 //! A latency's distribution as plots take it: the run's, the pinned run's, the measurement's.
 
+use super::distribution_band::{Curves, RANGE, curve};
+use super::how_sure::least_to_most;
 use super::sentences::percentile;
 use crate::answer::{Bins, Metric};
 use crate::components::plot_view::{Reading, Table};
@@ -36,6 +38,8 @@ pub(crate) struct Source {
 pub(crate) struct Picture {
     /// The run on the page first.
     pub(crate) sources: Vec<Source>,
+    /// The same latency of the run on the page at the ends of its range, with the factor of each.
+    pub(crate) ends: Vec<(f64, Metric)>,
     /// How.
     pub(crate) kind: Kind,
     /// Logarithmic x axis.
@@ -78,18 +82,20 @@ impl Picture {
     }
 
     fn curves(&self) -> Vec<CdfSeries> {
-        let curve = |source: &Source| CdfSeries {
-            name: source.name.clone(),
-            style: source.style,
-            points: source.metric.ecdf.clone(),
-            percentiles: source.metric.percentiles.clone(),
-        };
-        self.sources.iter().map(curve).collect()
+        self.sources.iter().map(|source| curve(&source.name, source.style, &source.metric)).collect()
+    }
+
+    /// The curves between which the run's own may lie, itself among them; none where no range is known.
+    fn range(&self) -> Curves {
+        let ends = self.ends.iter().map(|(_, metric)| metric);
+        let all = self.first().filter(|_| !self.ends.is_empty()).into_iter().chain(ends);
+        Curves(all.map(|metric| curve(RANGE, SeriesStyle::Current, metric)).collect())
     }
 
     fn cdf(&self) -> CdfPlot {
         CdfPlot {
             series: self.curves(),
+            band: self.range().band(),
             x_unit: Unit::Seconds,
             x_title: self.x_title(),
             noun: self.noun().to_owned(),
@@ -169,24 +175,39 @@ impl Picture {
             });
             return said.collect();
         }
+        let written = |share: f64| match self.kind {
+            Kind::Tail => percent(1.0 - share),
+            _ => format!("P{}", rank(share)),
+        };
+        let text = |share: &str| match self.kind {
+            Kind::Tail => format!("{share} above"),
+            _ => format!("{share} = {}", duration(x)),
+        };
         let said = self.curves().into_iter().filter_map(|curve| {
-            let share = curve.share_at(x)?;
-            let text = match self.kind {
-                Kind::Tail => format!("{} above", percent(1.0 - share)),
-                _ => format!("P{} = {}", rank(share), duration(x)),
-            };
+            let text = text(&written(curve.share_at(x)?));
             Some(Reading { name: curve.name, text, look: Some(curve.style.look()) })
         });
+        let range = self.range().shares_at(x).map(|(least, most)| {
+            let text = text(&format!("{} – {}", written(least), written(most)));
+            Reading { name: RANGE.to_owned(), text, look: None }
+        });
+        let said = said.chain(range);
         said.collect()
     }
 
     /// Percentiles of every curve.
     pub(crate) fn table(&self) -> Table {
+        let has_range = !self.ends.is_empty();
         let mut columns = vec![String::new()];
         columns.extend(self.sources.iter().map(|source| source.name.clone()));
+        columns.extend(has_range.then(|| RANGE.to_owned()));
         let row = |label: &str, value: &dyn Fn(&Metric) -> Option<f64>| {
             let mut cells = vec![label.to_owned()];
             cells.extend(self.sources.iter().map(|s| value(&s.metric).map_or_else(|| "–".to_owned(), duration)));
+            if has_range {
+                let all = self.first().into_iter().chain(self.ends.iter().map(|(_, metric)| metric));
+                cells.push(least_to_most(all.filter_map(value), duration).unwrap_or_else(|| "–".to_owned()));
+            }
             cells
         };
         let mut rows = vec![row("Mean", &|metric| Some(metric.mean))];
@@ -213,6 +234,11 @@ impl Picture {
         for source in &self.sources {
             for (x, share) in &source.metric.ecdf {
                 text.push_str(&format!("{},{x},{share}\n", quoted(&source.name)));
+            }
+        }
+        for (factor, metric) in &self.ends {
+            for (x, share) in &metric.ecdf {
+                text.push_str(&format!("\"passes × {factor}\",{x},{share}\n"));
             }
         }
         text
@@ -253,6 +279,7 @@ mod tests {
             |style: SeriesStyle| Source { name: format!("{style:?}"), style, metric: answer().metrics.swap_remove(0) };
         Picture {
             sources: styles.into_iter().take(num_sources).map(source).collect(),
+            ends: Vec::new(),
             kind,
             log_x: true,
             x_range: None,
@@ -274,6 +301,25 @@ mod tests {
         let text = |kind| picture(1, kind).readings(0.2).remove(0).text;
         assert_eq!(text(Kind::Cdf), "P50 = 200 ms");
         assert_eq!(text(Kind::Tail), "50.0 % above");
+    }
+
+    #[test]
+    fn the_range_is_read_tabled_and_saved() {
+        let mut picture = picture(1, Kind::Cdf);
+        assert_eq!(picture.range().band(), None, "no range is known");
+        let end = |factor: f64| {
+            let mut metric = picture.sources[0].metric.clone();
+            metric.ecdf.iter_mut().for_each(|point| point.0 *= factor);
+            (factor, metric)
+        };
+        picture.ends = vec![end(0.8), end(1.5)];
+        assert_eq!(picture.range().band().map(|band| band.points.len()), Some(12), "every step of the three curves");
+        let said = picture.readings(0.2).pop().expect("the band's reading");
+        assert_eq!((said.name.as_str(), said.text.as_str()), (RANGE, "P0.1 – P50 = 200 ms"));
+        let Table { columns, rows } = picture.table();
+        assert_eq!(columns.last().map(String::as_str), Some(RANGE));
+        assert_eq!(rows[0].last().map(String::as_str), Some("–"), "means were left alike");
+        assert!(picture.csv().contains("\"passes × 1.5\","), "both ends are in the file");
     }
 
     #[test]

@@ -5,28 +5,58 @@ use std::sync::Arc;
 use leptos::prelude::*;
 
 use super::definitions::definition;
-use crate::answer::Answer;
+use crate::answer::{Answer, RangeAnswer};
 use crate::files;
 use crate::state::{AppState, NoticeKind};
 
 /// The answer that is shown. A handle: it stays the same while answers come and go, so that what is open stays open.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Shown(Memo<Option<Arc<Answer>>>);
+pub(crate) struct Shown {
+    answer: Memo<Option<Arc<Answer>>>,
+    range: Memo<Option<Arc<RangeAnswer>>>,
+    is_range_awaited: Memo<bool>,
+}
 
 impl Shown {
     /// The last run's answer.
     pub(crate) fn new(state: AppState) -> Self {
-        Self(Memo::new(move |_| state.current.with(|run| run.as_ref().map(|run| run.answer.clone()))))
+        let is_shown = Memo::new(move |_| state.shows_range());
+        Self {
+            answer: Memo::new(move |_| state.current.with(|run| run.as_ref().map(|run| run.answer.clone()))),
+            range: Memo::new(move |_| state.range.get().filter(|_| is_shown.get())),
+            is_range_awaited: Memo::new(move |_| is_shown.get() && state.range.with(Option::is_none)),
+        }
+    }
+
+    /// How far it may be off, where that is known and to be shown.
+    pub(crate) fn range(self) -> Option<Arc<RangeAnswer>> {
+        self.range.get()
+    }
+
+    /// Whether that will be known soon.
+    pub(crate) fn is_range_awaited(self) -> bool {
+        self.is_range_awaited.get()
+    }
+
+    /// What `read` finds in the answer and, where it is shown, its range; the default without an answer. Followed.
+    pub(crate) fn part_with_range<T>(
+        self,
+        read: impl Fn(&Answer, Option<&RangeAnswer>) -> T + Send + Sync + 'static,
+    ) -> Memo<T>
+    where
+        T: Default + PartialEq + Send + Sync + 'static,
+    {
+        Memo::new(move |_| self.read(|answer| self.range.with(|range| read(answer, range.as_deref()))))
     }
 
     /// The answer, if there is one.
     pub(crate) fn get(self) -> Option<Arc<Answer>> {
-        self.0.get()
+        self.answer.get()
     }
 
     /// What `read` finds in the answer; the default without one.
     pub(crate) fn read<T: Default>(self, read: impl FnOnce(&Answer) -> T) -> T {
-        self.0.with(|answer| answer.as_deref().map(read)).unwrap_or_default()
+        self.answer.with(|answer| answer.as_deref().map(read)).unwrap_or_default()
     }
 
     /// The same, followed.

@@ -51,6 +51,5 @@ pub(crate) fn answer() -> Answer {
         series: TimeSeries::default(),
         bench_table: String::new(),
         engine_lines: Vec::new(),
-        bounds: Vec::new(),
     }
 }

@@ -1,6 +1,6 @@
 //! What is said of a run in words. Pure text: data in, sentences out.
 
-use crate::answer::{Answer, Bound, Limit, Metric, ProfileCard, SplitRow, Verdict};
+use crate::answer::{Answer, Limit, Metric, ProfileCard, SplitRow, Verdict};
 use crate::format::{duration, grouped, percent, three_digits};
 
 /// Below this many samples, what P99 rests on is said.
@@ -50,28 +50,6 @@ pub(crate) fn headline(answer: &Answer) -> String {
 fn bounds(verdict: &Verdict) -> String {
     let bounds = verdict.objectives.iter().map(|(key, bound, _)| format!("{key} ≤ {bound} ms"));
     bounds.collect::<Vec<_>>().join(" and ")
-}
-
-/// That the device was never measured, and what of the objectives holds at both ends of the range.
-pub(crate) fn estimated(answer: &Answer) -> Option<String> {
-    let [fast, slow] = &answer.bounds[..] else { return None };
-    let met = answer.verdict.meets.map(|_| {
-        let (slow, fast) = (percent(slow.share_met), percent(fast.share_met));
-        format!(" Of the requests, {slow} to {fast} are then within every objective.")
-    });
-    let said = &answer.profile.estimated;
-    Some(format!("{said}. Beside each figure stands what it is at both ends.{}", met.unwrap_or_default()))
-}
-
-/// `210 ms – 340 ms`: a figure at both ends of an estimate's range; nothing without, or if it is the same at both.
-pub(crate) fn range(bounds: &[Bound], figure: impl Fn(&Bound) -> Option<String>) -> Option<String> {
-    let [fast, slow] = bounds else { return None };
-    between(&figure(fast)?, &figure(slow)?)
-}
-
-/// Two figures that differ, as one text.
-pub(crate) fn between(fast: &str, slow: &str) -> Option<String> {
-    (fast != slow).then(|| format!("{fast} – {slow}"))
 }
 
 /// What is asked of the share, for the line under the first.
@@ -317,30 +295,6 @@ mod tests {
             &validation(&card),
             "Against a running engine: median error 4.0 % over 3 comparisons. 40 held-out passes: median error 2.1 %.",
         );
-    }
-
-    #[test]
-    fn an_estimate_says_what_holds_at_both_ends() {
-        let mut run = answer();
-        assert_eq!(estimated(&run), None, "no estimate");
-        let bound = |factor, p99| Bound {
-            factor,
-            share_met: 1.0 / (1.0 + factor),
-            goodput: 1.0,
-            totals: run.totals.clone(),
-            metrics: vec![Metric { percentiles: vec![(99.0, p99)], ..Metric::default() }],
-        };
-        run.bounds = vec![bound(1.0, 0.5), bound(3.0, 1.0)];
-        run.profile.estimated = "Estimated".to_owned();
-        check(
-            &estimated(&run).unwrap_or_default(),
-            "Estimated. Beside each figure stands what it is at both ends. Of the requests, 25.0 % to 50.0 % are then \
-             within every objective.",
-        );
-        let p99 = |bound: &Bound| bound.metrics.first().and_then(|m| percentile(m, 99.0)).map(duration);
-        check(&range(&run.bounds, p99).unwrap_or_default(), "500 ms – 1.00 s");
-        assert_eq!(range(&run.bounds, |bound| Some(grouped(bound.goodput))), None, "the same at both");
-        assert_eq!(evidence(&run.profile), [("estimated", 1.0)]);
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use leptos::prelude::*;
 
+use super::how_sure::least_to_most;
 use super::parts::{Shown, Term};
-use super::sentences::{between, metric, percentile, range, tile_note};
-use crate::answer::{Answer, Bound, Metric, Totals};
+use super::sentences::{metric, percentile, tile_note};
+use crate::answer::{Answer, Metric, RangeAnswer, Totals};
 use crate::format::{duration, grouped, percent, three_digits};
 
 /// The latencies that have a tile.
@@ -46,10 +47,43 @@ fn objective(answer: &Answer, key: &str) -> Option<(bool, String)> {
 /// What a tile shows: percentiles, and the mean.
 const FIGURES: [Option<f64>; 5] = [Some(99.0), Some(50.0), None, Some(90.0), Some(95.0)];
 
-/// A percentile of a metric, or its mean.
+/// A percentile of a metric, or its mean; nothing of no samples.
+fn value(metric: &Metric, percent: Option<f64>) -> Option<f64> {
+    percent.map_or(Some(metric.mean), |percent| percentile(metric, percent)).filter(|_| metric.count > 0)
+}
+
+/// The same in words.
 fn figure(metric: &Metric, percent: Option<f64>) -> String {
-    let value = percent.map_or(Some(metric.mean), |percent| percentile(metric, percent));
-    value.filter(|_| metric.count > 0).map_or_else(|| "–".to_owned(), duration)
+    value(metric, percent).map_or_else(|| "–".to_owned(), duration)
+}
+
+/// Of each of [`FIGURES`] the least and the most within the range.
+fn ranges(answer: &Answer, range: &RangeAnswer, key: &str) -> [Option<String>; 5] {
+    let all = || std::iter::once(&answer.metrics).chain(range.bounds.iter().map(|bound| &bound.metrics));
+    FIGURES.map(|percent| {
+        let text = least_to_most(all().filter_map(|metrics| value(metric(metrics, key)?, percent)), duration)?;
+        let is_small = !matches!(percent, Some(99.0 | 50.0));
+        let own = metric(&answer.metrics, key).map(|metric| figure(metric, percent)).unwrap_or_default();
+        Some(if is_small { without_unit(&text, &own) } else { text })
+    })
+}
+
+/// `51.5 – 69.1` of `51.5 – 69.1 ms` below `56.5 ms`: there is little room, and the unit stands above.
+fn without_unit(range: &str, own: &str) -> String {
+    let unit = own.split_once(' ').map_or("", |(_, unit)| unit);
+    let numbers = range.strip_suffix(unit).filter(|numbers| !numbers.contains(char::is_alphabetic));
+    numbers.map_or(range, str::trim_end).to_owned()
+}
+
+/// Beside a figure, small: its range, or that it is being worked out, so that nothing moves when it comes.
+#[component]
+fn Around(shown: Shown, text: Signal<Option<String>>) -> impl IntoView {
+    move || {
+        let text = text.get().or_else(|| shown.is_range_awaited().then(|| "…".to_owned()));
+        text.map(|text| {
+            view! { <small class="range" title="The least and the most, as far as this may be off">{text}</small> }
+        })
+    }
 }
 
 #[component]
@@ -62,19 +96,10 @@ fn LatencyTile(shown: Shown, key: &'static str, name: &'static str) -> impl Into
     let note = shown.part(move |answer| tile_note(&answer.verdict, metric(&answer.metrics, key)?));
     let at = move |percent: f64| values.with(|metric| figure(metric, Some(percent)));
     let mean = move || values.with(|metric| figure(metric, None));
-    // An estimate's figures at both ends of its range, in the order in which they are shown.
-    let ranges = shown.part(move |answer| {
-        let of = |bound: &Bound, percent| metric(&bound.metrics, key).map(|metric| figure(metric, percent));
-        FIGURES.map(|percent| range(&answer.bounds, |bound| of(bound, percent)))
-    });
+    let ranges = shown.part_with_range(move |answer, range| range.map(|range| ranges(answer, range, key)));
     let around = move |place: usize| {
-        move || {
-            ranges.with(|ranges| ranges[place].clone()).map(|text| {
-                view! {
-                    <small class="range" title="At both ends of the estimate's range">{text}</small>
-                }
-            })
-        }
+        let text = move || ranges.with(|ranges| ranges.as_ref().and_then(|ranges| ranges[place].clone()));
+        view! { <Around shown text=Signal::derive(text)/> }
     };
     view! {
         <section class="tile" aria-label=name data-testid=format!("tile-{key}")>
@@ -125,30 +150,42 @@ const TOTALS: [(&str, &str); NUM_TOTALS] = [
 ];
 
 /// The values of [`TOTALS`]; without objectives there is no goodput.
-fn values(totals: &Totals, goodput: Option<f64>) -> [String; NUM_TOTALS] {
-    let goodput = goodput.map(|goodput| format!("{} req/s", three_digits(goodput)));
+fn values(totals: &Totals, goodput: f64) -> [f64; NUM_TOTALS] {
     [
-        format!("{} req/s", three_digits(totals.request_throughput)),
-        goodput.unwrap_or_else(|| "no objective".to_owned()),
-        format!("{} tok/s", three_digits(totals.output_throughput)),
-        format!("{} tok/s", three_digits(totals.total_token_throughput)),
-        duration(totals.duration),
-        grouped(totals.max_concurrent_requests),
-        grouped(approximate(totals.num_preemptions)),
-        percent(totals.prefix_cache_hit_rate),
+        totals.request_throughput,
+        goodput,
+        totals.output_throughput,
+        totals.total_token_throughput,
+        totals.duration,
+        totals.max_concurrent_requests,
+        approximate(totals.num_preemptions),
+        totals.prefix_cache_hit_rate,
     ]
 }
 
-/// Each value, and what it is at both ends of an estimate's range.
-fn totals(answer: &Answer) -> Vec<(String, Option<String>)> {
-    let has_goal = answer.verdict.meets.is_some();
-    let own = values(&answer.totals, has_goal.then_some(answer.verdict.goodput));
-    let ends: Vec<_> = answer.bounds.iter().map(|b| values(&b.totals, has_goal.then_some(b.goodput))).collect();
-    let around = |place: usize| match &ends[..] {
-        [fast, slow] => between(&fast[place], &slow[place]),
-        _ => None,
+/// A value in words; what is none is the goodput without objectives.
+fn written(place: usize, value: f64) -> String {
+    match TOTALS[place].0 {
+        _ if value.is_nan() => "no objective".to_owned(),
+        "request_throughput" | "request_goodput" => format!("{} req/s", three_digits(value)),
+        "output_throughput" | "total_token_throughput" => format!("{} tok/s", three_digits(value)),
+        "duration" => duration(value),
+        "prefix_cache_hit_rate" => percent(value),
+        _ => grouped(value),
+    }
+}
+
+/// Each value, and the least and the most of it within the range.
+fn totals(answer: &Answer, range: Option<&RangeAnswer>) -> Vec<(String, Option<String>)> {
+    let goodput = |goodput: f64| if answer.verdict.meets.is_some() { goodput } else { f64::NAN };
+    let own = values(&answer.totals, goodput(answer.verdict.goodput));
+    let ends: Vec<_> =
+        range.iter().flat_map(|range| &range.bounds).map(|b| values(&b.totals, goodput(b.goodput))).collect();
+    let around = |place: usize| {
+        let all = std::iter::once(own[place]).chain(ends.iter().map(|end| end[place]));
+        least_to_most(all, |value| written(place, value))
     };
-    own.into_iter().enumerate().map(|(place, value)| (value, around(place))).collect()
+    (0..NUM_TOTALS).map(|place| (written(place, own[place]), around(place))).collect()
 }
 
 /// A count for show.
@@ -158,12 +195,12 @@ fn approximate(count: u64) -> f64 {
 
 #[component]
 fn TotalsList(shown: Shown) -> impl IntoView {
-    let all = shown.part(totals);
+    let all = shown.part_with_range(totals);
     // The names stay, so that an open explanation does; only the values change.
     let of = move |place: usize| all.with(|all| all.get(place).map(|total| total.0.clone()).unwrap_or_default());
     let around = move |place: usize| {
-        let range = move || all.with(|all| all.get(place).and_then(|total| total.1.clone()));
-        move || range().map(|text| view! { <small class="range">{text}</small> })
+        let text = move || all.with(|all| all.get(place).and_then(|total| total.1.clone()));
+        view! { <Around shown text=Signal::derive(text)/> }
     };
     view! {
         <dl class="totals" data-testid="totals">
@@ -174,5 +211,22 @@ fn TotalsList(shown: Shown) -> impl IntoView {
                 </div>
             }).collect_view()}
         </dl>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_unit;
+
+    #[test]
+    fn a_range_below_a_figure_of_the_same_unit_goes_without() {
+        for (range, own, expect) in [
+            ("51.5 – 69.1 ms", "56.5 ms", "51.5 – 69.1"),
+            ("933 ms – 1.63 s", "1.17 s", "933 ms – 1.63 s"),
+            ("1.04 – 1.49 s", "980 ms", "1.04 – 1.49 s"),
+            ("1 – 2", "–", "1 – 2"),
+        ] {
+            assert_eq!(without_unit(range, own), expect, "{range} below {own}");
+        }
     }
 }

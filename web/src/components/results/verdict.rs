@@ -1,10 +1,14 @@
 //! The answer in sentences, and what it rests on.
 
 use leptos::prelude::*;
+use sim_core::profile::StatedRange;
+use sim_core::profile::uncertainty::Grounds;
+use sim_core::scenario::told;
 
+use super::how_sure::{self, Sureness};
 use super::parts::Shown;
 use super::sentences;
-use crate::answer::{Answer, ProfileCard};
+use crate::answer::{Answer, ProfileCard, RangeAnswer};
 use crate::format::{change, duration, percent, three_digits};
 use crate::state::{AppState, Origin};
 
@@ -15,19 +19,24 @@ pub(crate) fn VerdictCard(
     shown: Shown,
 ) -> impl IntoView {
     let meets = shown.part(|answer| answer.verdict.meets.filter(|_| answer.num_finished > 0));
-    let headline = shown.part(sentences::headline);
-    let lines = shown.part(lines);
+    let headline = shown.part_with_range(how_sure::headline);
+    let is_open = shown.part_with_range(|answer, range| {
+        range.is_some_and(|range| how_sure::sureness(answer, range) == Some(Sureness::Open))
+    });
+    let lines = shown.part_with_range(lines);
     let warnings = shown.part(|answer| answer.warnings.clone());
     view! {
         <div
             class="verdict"
-            class:verdict-good=move || meets.get() == Some(true)
-            class:verdict-bad=move || meets.get() == Some(false)
+            class:verdict-good=move || meets.get() == Some(true) && !is_open.get()
+            class:verdict-bad=move || meets.get() == Some(false) && !is_open.get()
+            class:verdict-open=move || meets.get().is_some() && is_open.get()
             data-testid="verdict"
         >
             <p class="verdict-headline" aria-live="polite" data-testid="verdict-headline">
                 <span class="verdict-mark" aria-hidden="true">
                     {move || match meets.get() {
+                        Some(_) if is_open.get() => "≈",
                         Some(true) => "✓",
                         Some(false) => "✗",
                         None => "–",
@@ -54,9 +63,11 @@ pub(crate) fn VerdictCard(
 }
 
 /// Class, label and text of the lines under the headline.
-fn lines(answer: &Answer) -> Vec<(&'static str, &'static str, String)> {
+fn lines(answer: &Answer, range: Option<&RangeAnswer>) -> Vec<(&'static str, &'static str, String)> {
     let verdict = &answer.verdict;
-    let estimated = sentences::estimated(answer).map(|text| ("verdict-estimated", "", text));
+    let certainty = range.filter(|_| answer.num_finished > 0).and_then(|range| how_sure::certainty(answer, range));
+    let certainty = certainty.map(|(label, text)| ("verdict-certainty", label, text));
+    let estimated = how_sure::estimated(answer).map(|text| ("verdict-estimated", "", text));
     let overload = sentences::overload(verdict).map(|text| ("verdict-overload", "", text));
     let limits = Some(("verdict-limits", "What binds:", sentences::limits(verdict)));
     let advice = verdict.advice.clone().map(|mut text| {
@@ -67,7 +78,7 @@ fn lines(answer: &Answer) -> Vec<(&'static str, &'static str, String)> {
     });
     let left_out = sentences::left_out(answer).map(|text| ("verdict-left-out", "", text));
     let rule = sentences::requirement(verdict).map(|text| ("verdict-rule", "", text));
-    [estimated, overload, limits, advice, left_out, rule].into_iter().flatten().collect()
+    [certainty, estimated, overload, limits, advice, left_out, rule].into_iter().flatten().collect()
 }
 
 /// What the answer rests on.
@@ -108,7 +119,39 @@ pub(crate) fn Provenance(
                     <Details card/>
                 }
             }}
+            <RangeToggle shown/>
         </aside>
+    }
+}
+
+/// Whether to show how far figures may be off, and what says how far.
+#[component]
+fn RangeToggle(shown: Shown) -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let has_range = Memo::new(move |_| state.has_range());
+    let is_shown = Memo::new(move |_| state.shows_range());
+    let said = move || {
+        let stated = state.current.with(|run| StatedRange::of(&run.as_ref()?.profile.profile));
+        // Of an estimate the verdict says it.
+        let stated = stated.filter(|stated| stated.grounds != Grounds::Estimate);
+        let why = stated.map(|stated| format!("{}.", told::stated_range(&stated))).unwrap_or_default();
+        let draws = shown.range().and_then(|range| how_sure::draws(&range)).unwrap_or_default();
+        let awaited = if shown.is_range_awaited() { " Simulating both ends…" } else { "" };
+        format!("{why}{draws}{awaited}")
+    };
+    view! {
+        <Show when=move || has_range.get()>
+            <div class="range-toggle">
+                <label class="field-check">
+                    <input
+                        type="checkbox" data-testid="range-toggle" prop:checked=move || is_shown.get()
+                        on:change=move |event| state.show_range(event_target_checked(&event))
+                    />
+                    <span>"Show how far this may be off"</span>
+                </label>
+                <p class="muted" data-testid="range-why">{said}</p>
+            </div>
+        </Show>
     }
 }
 
