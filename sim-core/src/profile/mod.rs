@@ -25,6 +25,7 @@ mod host_times;
 pub(crate) mod pass_times;
 mod step_time_settings;
 pub mod step_time;
+mod other_times;
 pub mod uncertainty;
 mod kv_cache_layers;
 mod platform;

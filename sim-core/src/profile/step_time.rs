@@ -10,7 +10,7 @@ use super::error::ProfileError;
 use super::host_times::HostTimes;
 use super::interpolate::Reading;
 use super::pass_times::PassTimes;
-use super::schema::{PassNoise, Profile, ProvenanceKind};
+use super::schema::{Profile, ProvenanceKind};
 use super::step_time_settings::StepTimeSettings;
 use super::table::Curve;
 use crate::batch::BatchComposition;
@@ -63,12 +63,12 @@ pub struct StepTimeModel {
     /// Whether the tables hold for these settings; if not, all time lies outside the samples.
     holds: bool,
     /// By which the time of every pass is multiplied: 1 but at the ends of a range.
-    factor: f64,
+    pub(super) factor: f64,
     pipeline_parallel_size: u32,
     /// Of a pass that no CUDA graph holds: microseconds, and a share of the pass.
     outside_graphs: (f64, f64),
     /// Fresh draws; `None` if every pass takes what is predicted.
-    noise: Option<PassTimes>,
+    pub(super) noise: Option<PassTimes>,
     host: HostTimes,
 }
 
@@ -190,37 +190,6 @@ impl StepTimeModel {
             evidence: sum.evidence,
             extrapolated: SimDuration::from_micros_f64(self.factor * extrapolated_us),
         }
-    }
-
-    /// The same device, were each of its passes `factor` times as long: an end of a
-    /// [`StatedRange`](super::uncertainty::StatedRange). Host and front end are no part of the device, and stay. A factor that is no positive number changes nothing.
-    #[must_use]
-    pub fn times(&self, factor: f64) -> Self {
-        let is_factor = factor > 0.0 && factor <= f64::MAX;
-        Self { factor: if is_factor { factor } else { 1.0 }, ..self.clone() }
-    }
-
-    /// The same device with passes that differ as `noise` says, drawn by `seed`; [`Self::predict`] stays the expectation.
-    #[must_use]
-    pub fn with_noise(&self, noise: &PassNoise, seed: u64) -> Self {
-        Self { noise: Some(PassTimes::new(noise, seed)), ..self.clone() }
-    }
-
-    /// Whether passes of the same batch differ.
-    #[must_use]
-    pub const fn has_noise(&self) -> bool {
-        self.noise.is_some()
-    }
-
-    /// The same with other draws of the noise; number 0 are its own. Without noise nothing changes.
-    #[must_use]
-    pub fn drawn_again(&self, draw: u64) -> Self {
-        Self { noise: self.noise.as_ref().map(|own| own.drawn_again(draw)), ..self.clone() }
-    }
-
-    /// The draws of a run; `None` if every pass takes what is predicted.
-    pub(crate) fn noise(&self) -> Option<PassTimes> {
-        self.noise.clone()
     }
 
     /// What host and front end take around passes.

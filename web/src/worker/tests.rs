@@ -285,7 +285,7 @@ fn dropped_files_say_what_they_are_good_for() {
     let Ok(Found::Trace { flags, summary }) = found("b.jsonl", bailian) else { panic!("no trace") };
     assert_eq!(flags.len(), 1, "vLLM's defaults: {flags:?}");
     assert!(
-        summary.starts_with("timed trace: ") && summary.ends_with("16 tokens per hash and times in seconds"),
+        summary.starts_with("a timed trace: ") && summary.ends_with("16 tokens per hash and times in seconds"),
         "{summary}"
     );
     let Ok(Found::Link { fragment }) = found("", b"https://host/x#v=1&a=b ") else { panic!("no link") };

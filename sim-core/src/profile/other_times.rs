@@ -1,0 +1,45 @@
+//! The same device with other times: all of them longer, or each another.
+
+use super::pass_times::PassTimes;
+use super::schema::PassNoise;
+use super::step_time::StepTimeModel;
+
+impl StepTimeModel {
+    /// The same device, were each of its passes `factor` times as long: an end of a
+    /// [`StatedRange`](super::uncertainty::StatedRange). Host and front end are no part of the device, and stay. A factor
+    /// that is no positive number changes nothing.
+    #[must_use]
+    pub fn times(&self, factor: f64) -> Self {
+        let is_factor = factor > 0.0 && factor <= f64::MAX;
+        let mut other = self.clone();
+        other.factor = if is_factor { factor } else { 1.0 };
+        other
+    }
+
+    /// The same device with passes that differ as `noise` says, drawn by `seed`; [`Self::predict`] stays the expectation.
+    #[must_use]
+    pub fn with_noise(&self, noise: &PassNoise, seed: u64) -> Self {
+        let mut other = self.clone();
+        other.noise = Some(PassTimes::new(noise, seed));
+        other
+    }
+
+    /// Whether passes of the same batch differ.
+    #[must_use]
+    pub const fn has_noise(&self) -> bool {
+        self.noise.is_some()
+    }
+
+    /// The same with other draws of the noise; number 0 are its own. Without noise nothing changes.
+    #[must_use]
+    pub fn drawn_again(&self, draw: u64) -> Self {
+        let mut other = self.clone();
+        other.noise = self.noise.as_ref().map(|own| own.drawn_again(draw));
+        other
+    }
+
+    /// The draws of a run; `None` if every pass takes what is predicted.
+    pub(crate) fn noise(&self) -> Option<PassTimes> {
+        self.noise.clone()
+    }
+}
