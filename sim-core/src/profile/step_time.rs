@@ -206,16 +206,9 @@ impl StepTimeModel {
         Self { noise: Some(PassTimes::new(noise, seed)), ..self.clone() }
     }
 
-    /// Whether passes of the same batch differ.
-    #[must_use]
-    pub const fn has_noise(&self) -> bool {
-        self.noise.is_some()
-    }
-
-    /// The same with other draws of the noise; number 0 are its own. Without noise nothing changes.
-    #[must_use]
-    pub fn drawn_again(&self, draw: u64) -> Self {
-        Self { noise: self.noise.as_ref().map(|own| own.drawn_again(draw)), ..self.clone() }
+    /// The same with other draws of the noise; number 0 are its own. `None` without noise, where all would be alike.
+    pub(crate) fn drawn_again(&self, draw: u64) -> Option<Self> {
+        Some(Self { noise: Some(self.noise.as_ref()?.drawn_again(draw)), ..self.clone() })
     }
 
     /// The draws of a run; `None` if every pass takes what is predicted.
