@@ -51,7 +51,7 @@ impl Ends {
             range.include(&end, options);
             tables.push(table(&end, options));
         }
-        let noise = if step_time.has_noise() {
+        let noise = if tables.len() > 2 {
             format!(", and {} draws of the noise at each end", tables.len() / 2)
         } else {
             String::new()

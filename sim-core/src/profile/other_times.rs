@@ -24,18 +24,11 @@ impl StepTimeModel {
         other
     }
 
-    /// Whether passes of the same batch differ.
-    #[must_use]
-    pub const fn has_noise(&self) -> bool {
-        self.noise.is_some()
-    }
-
-    /// The same with other draws of the noise; number 0 are its own. Without noise nothing changes.
-    #[must_use]
-    pub fn drawn_again(&self, draw: u64) -> Self {
+    /// The same with other draws of the noise; number 0 are its own. `None` without noise, where all would be alike.
+    pub(crate) fn drawn_again(&self, draw: u64) -> Option<Self> {
         let mut other = self.clone();
-        other.noise = self.noise.as_ref().map(|own| own.drawn_again(draw));
-        other
+        other.noise = Some(self.noise.as_ref()?.drawn_again(draw));
+        Some(other)
     }
 
     /// The draws of a run; `None` if every pass takes what is predicted.

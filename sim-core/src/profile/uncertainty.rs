@@ -85,14 +85,13 @@ impl StatedRange {
     /// differ at random are drawn anew three times at each end, so that the noise's own spread is in the range.
     #[must_use]
     pub fn ends(&self, step_time: &StepTimeModel) -> Vec<(f64, StepTimeModel)> {
-        let num_draws = if step_time.has_noise() { NUM_DRAWS } else { 1 };
-        self.factors()
-            .into_iter()
-            .flat_map(|factor| {
-                let end = step_time.times(factor);
-                (0..num_draws).map(move |draw| (factor, end.drawn_again(draw)))
-            })
-            .collect()
+        let mut ends = Vec::new();
+        for factor in self.factors() {
+            let end = step_time.times(factor);
+            let others = (1..NUM_DRAWS).filter_map(|draw| end.drawn_again(draw)).collect::<Vec<_>>();
+            ends.extend([end].into_iter().chain(others).map(|end| (factor, end)));
+        }
+        ends
     }
 }
 

@@ -3,7 +3,7 @@
 use super::SeriesStyle;
 use super::canvas::{BAND_ALPHA, Canvas};
 use super::clip::Point;
-use super::scaffold::Scaffold;
+use super::scaffold::{Scaffold, Swatch};
 
 /// Between which shares a distribution may lie: in its colour, pale.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +17,16 @@ pub(crate) struct Band {
 }
 
 impl Band {
+    /// Where it has a step.
+    pub(super) fn xs(&self) -> impl Iterator<Item = f64> {
+        self.points.iter().map(|point| point.0)
+    }
+
+    /// Its entry in the legend.
+    pub(super) fn legend(&self) -> (&str, Swatch) {
+        (&self.name, Swatch::Band(self.style.look()))
+    }
+
     /// Draws it; `height` says how high a share stands.
     pub(super) fn draw(&self, scaffold: &Scaffold<'_>, canvas: &mut Canvas<'_>, height: impl Fn(f64) -> f64) {
         let edge = |share: fn(&(f64, f64, f64)) -> f64| {

@@ -62,9 +62,8 @@ impl CdfPlot {
     /// The plot.
     pub(crate) fn draw(&self, frame: Frame) -> Drawing {
         let scale = if self.log_x { Scale::Log } else { Scale::Linear };
-        let in_band = self.band.iter().flat_map(|band| &band.points).map(|point| point.0);
-        let xs = self.series.iter().flat_map(|series| &series.points).map(|point| point.0).chain(in_band);
-        let Some(extent) = axis::extent(scale, xs) else {
+        let xs = self.series.iter().flat_map(|series| &series.points).map(|point| point.0);
+        let Some(extent) = axis::extent(scale, xs.chain(self.band.iter().flat_map(Band::xs))) else {
             return scaffold::empty(frame, self.x_unit);
         };
         let range = self.x_range.unwrap_or_else(|| visible_range(scale, extent, self.slo.as_ref()));
@@ -75,19 +74,16 @@ impl CdfPlot {
             AxisSpec { scale: Scale::Linear, unit: Unit::Share, range: (0.0, 1.0), title: &title }
         };
         let lines = self.series.iter().map(|s| (s.name.as_str(), Swatch::Line(s.style.look())));
-        let band = self.band.iter().map(|band| (band.name.as_str(), Swatch::Band(band.style.look())));
         let spec = Spec {
             x: AxisSpec { scale, unit: self.x_unit, range, title: &self.x_title },
             y: Vertical::Values(y),
-            legend: lines.chain(band).collect(),
+            legend: lines.chain(self.band.iter().map(Band::legend)).collect(),
             has_flag: self.slo.is_some(),
         };
         Scaffold::new(frame, spec).finish(frame, |scaffold, canvas| {
             scaffold.draw_pass_side(canvas, self.slo.as_ref());
             scaffold.draw_below(canvas);
-            if let Some(band) = &self.band {
-                band.draw(scaffold, canvas, |share| self.height(share));
-            }
+            self.band.iter().for_each(|band| band.draw(scaffold, canvas, |share| self.height(share)));
             scaffold.draw_slo(canvas, self.slo.as_ref());
             for series in self.series.iter().rev() {
                 let look = series.style.look();
