@@ -10,6 +10,7 @@ use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 use crate::files;
 use crate::recipe::Recipe;
 use crate::state::AppState;
+use crate::worker_handle::fault_of;
 
 /// What the composer is asked.
 pub(crate) enum Question {
@@ -130,7 +131,7 @@ impl AppState {
         options.set_type(WorkerType::Module);
         let worker = Worker::new_with_options("./composer.js", &options)?;
         let on_message = Closure::new(move |event: MessageEvent| self.hear_composer(&event.data()));
-        let on_error = Closure::new(move |event: ErrorEvent| self.composer_died(&event.message()));
+        let on_error = Closure::new(move |event: ErrorEvent| self.composer_died(&fault_of(&event)));
         worker.set_onmessage(Some(AsRef::<JsValue>::as_ref(&on_message).unchecked_ref()));
         worker.set_onerror(Some(AsRef::<JsValue>::as_ref(&on_error).unchecked_ref()));
         Ok(Handle { worker, _on_message: on_message, _on_error: on_error })

@@ -35,7 +35,7 @@ impl WorkerHandle {
                 None => fault("the worker's answer cannot be read".to_owned()),
             }
         });
-        let on_error = Closure::new(move |event: ErrorEvent| on_fault(event.message()));
+        let on_error = Closure::new(move |event: ErrorEvent| on_fault(fault_of(&event)));
         let worker = worker.map_or_else(|| started(&module), Ok)?;
         let handle = Self { module, worker, on_message, on_error };
         handle.listen();
@@ -61,6 +61,12 @@ impl WorkerHandle {
         self.worker.set_onmessage(Some(self.on_message.as_ref().unchecked_ref()));
         self.worker.set_onerror(Some(self.on_error.as_ref().unchecked_ref()));
     }
+}
+
+/// What a worker died of. The event of a script that could not be loaded has no message.
+pub(crate) fn fault_of(event: &ErrorEvent) -> String {
+    let message = Reflect::get(event, &"message".into()).ok().and_then(|message| message.as_string());
+    message.unwrap_or_else(|| "its script could not be loaded".to_owned())
 }
 
 /// A new worker that was given the module, which is its first message.
