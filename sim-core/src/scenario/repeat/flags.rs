@@ -145,6 +145,16 @@ impl Merged {
         if !taken.is_empty() {
             self.notes.push(alloc::format!("Read from the file's metadata: {}", taken.join(", ")));
         }
+        // Benchmarks of routers write so how many engines shared the requests.
+        for key in result.texts.keys().chain(result.numbers.keys()).filter(|key| key.contains("replicas")) {
+            let count = value_of(result, key).and_then(|count| count.trim().parse::<f64>().ok());
+            if let Some(count) = count.filter(|&count| count > 1.0) {
+                self.notes.push(alloc::format!(
+                    "{key} is {count} in the file: several engines shared its requests, and one is simulated, so that the \
+                     figures below are of another load"
+                ));
+            }
+        }
         for flag in FLAGS.iter().filter(|flag| TRAFFIC.contains(&flag.name)) {
             let Some(value) = value_of(result, &flag.name.replace('-', "_")) else { continue };
             self.scenario.set(flag.name, Some(&value))?;
