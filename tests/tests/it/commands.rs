@@ -319,3 +319,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn values_that_look_like_flags_are_written_so_that_they_are_read_again() {
+    let mut scenario = Scenario::default();
+    scenario.set("model", Some("--m")).expect("any text");
+    let written = command::write(Program::Simulate, &scenario, "", &[]);
+    assert_eq!(read(&written).scenario, scenario, "{written}");
+    let nothing = command::read("vllm serve a\0b --max-num-seqs 8", &Scenario::default());
+    assert_eq!(nothing.map(|read| read.programs), Err(CommandError::NoCommand), "a byte that no command has");
+}

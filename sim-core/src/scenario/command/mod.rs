@@ -137,6 +137,10 @@ pub fn read(text: &str, before: &Scenario) -> Result<ReadCommand, CommandError> 
         return Err(CommandError::TooLong { length: text.len() });
     }
     let Found { calls, left_over } = programs::find(text)?;
+    // No command has such a byte, and none could be written again.
+    if text.contains('\0') {
+        return Err(CommandError::NoCommand);
+    }
     let mut read = ReadCommand { left_over, ..ReadCommand::default() };
     for (place, (program, arguments)) in calls.iter().enumerate() {
         let mut later = calls.iter().skip(place + 1).filter(|(later, _)| later == program).peekable();
@@ -176,16 +180,23 @@ pub fn write(program: Program, scenario: &Scenario, target: &str, set_aside: &[S
         words.push(match (value, flag.form) {
             (None, _) => alloc::format!("--{name}"),
             (Some(value), Form::List) => alloc::format!("--{name} {value}"),
-            (Some(value), _) => alloc::format!("--{name} {}", quoted(&value)),
+            (Some(value), _) => with_value(&alloc::format!("--{name}"), &value),
         });
     }
     for flag in set_aside.iter().filter(|flag| flag.program == program) {
         words.push(match &flag.value {
             None => flag.flag.clone(),
-            Some(value) => alloc::format!("{} {}", flag.flag, quoted(value)),
+            Some(value) => with_value(&flag.flag, value),
         });
     }
     words.join(" \\\n    ")
+}
+
+/// A flag with its value; one that looks like a flag is read as a value only behind `=`.
+fn with_value(flag: &str, value: &str) -> String {
+    let looks_like_flag = value.starts_with('-') && value.parse::<f64>().is_err();
+    let between = if looks_like_flag { '=' } else { ' ' };
+    alloc::format!("{flag}{between}{}", quoted(value))
 }
 
 fn quoted(word: &str) -> String {
