@@ -122,11 +122,14 @@ fn work() -> FrontEndWork {
         Cost { time_us, basis: Basis::Estimate, reason }
     };
     FrontEndWork {
-        per_request: of_epyc(800.0, "its event loop worked 0.75 to 0.85 ms a request"),
-        per_prompt_token: of_epyc(1.7, "its event loop worked 1.6 to 1.8 us for each token of a prompt"),
-        per_pass: of_epyc(650.0, "its event loop worked 0.55 to 0.77 ms for each message of the engine core"),
-        per_token: of_epyc(13.0, "taking in the engine core's outputs took 13 us a token"),
-        per_chunk: of_epyc(23.0, "writing a chunk to its client took 21 to 28 us"),
+        per_request: of_epyc(800.0, "its event loop worked 0.76 to 0.83 ms a request in three measurements"),
+        per_prompt_token: of_epyc(1.7, "its event loop worked 0.9 to 1.8 us for each token of a prompt"),
+        per_pass: of_epyc(650.0, "its event loop worked 0.53 to 0.77 ms for each message of the engine core"),
+        per_token: of_epyc(13.0, "taking in the engine core's outputs took 11 to 13 us a token"),
+        per_chunk: of_epyc(
+            23.0,
+            "writing a chunk to its client took 15 to 21 us where prompts and answers are token ids; texts take somewhat more",
+        ),
     }
 }
 
