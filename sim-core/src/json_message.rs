@@ -28,8 +28,17 @@ fn value(got: &str) -> Cow<'_, str> {
         "sequence" => "an array".into(),
         _ => match got.strip_prefix("floating point ").or_else(|| got.strip_prefix("integer ")) {
             Some(number) => format!("number {number}").into(),
-            None => got.into(),
+            None => shortened(got),
         },
+    }
+}
+
+/// The beginning of a value that is too long for a sentence.
+fn shortened(got: &str) -> Cow<'_, str> {
+    const MAX_CHARS: usize = 60;
+    match got.char_indices().nth(MAX_CHARS).and_then(|(end, _)| got.get(..end)) {
+        Some(beginning) => format!("{beginning}…").into(),
+        None => got.into(),
     }
 }
 
@@ -73,5 +82,12 @@ mod tests {
             "found string \"map, expected u32\"; it must be a number",
         );
         check("unknown field `sequence`", "unknown field `sequence`");
+    }
+
+    #[test]
+    fn long_values_are_told_by_their_beginning() {
+        let long = "ü".repeat(500);
+        let told = format!("found string \"{}…; it must be a number", "ü".repeat(52));
+        check(&format!("invalid type: string \"{long}\", expected f64"), &told);
     }
 }
