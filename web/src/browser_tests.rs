@@ -170,6 +170,7 @@ mod in_the_browser {
             tail: false,
             slo: None,
             x_range: None,
+            band: None,
         };
         let document = web_sys::window().and_then(|window| window.document()).expect("a document");
         let place = document.create_element("div").expect("an element");
