@@ -40,6 +40,10 @@ pub(super) struct Args {
     /// Forward passes of a generated workload, roughly.
     #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(24..=100_000))]
     num_passes: u32,
+    /// Draws of each generated workload, in turn as long as above, twice and four times as long: a slope over passes needs
+    /// many workloads and requests of many lengths.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    draws: u32,
     /// Run these of the generated workloads [default: all, or none if --workload is given].
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     generated: Vec<String>,
@@ -127,7 +131,15 @@ impl Args {
     fn workloads(&self, facts: &EngineFacts) -> Result<Vec<NamedScript>> {
         let mut all = vec![];
         if !self.generated.is_empty() || self.workload.is_empty() {
-            all = workloads::generate(facts, &self.generated, self.num_passes, self.seed)?;
+            for draw in 0..self.draws {
+                let num_passes = self.num_passes.saturating_mul(1 << (draw % 3));
+                let seed = self.seed.wrapping_add(u64::from(draw) << 32);
+                let mut drawn = workloads::generate(facts, &self.generated, num_passes, seed)?;
+                if draw > 0 {
+                    drawn.iter_mut().for_each(|workload| workload.name = format!("{}-{}", workload.name, draw + 1));
+                }
+                all.extend(drawn);
+            }
         }
         for path in &self.workload {
             let workload = workload_file::read(path, facts, self.seed)?;

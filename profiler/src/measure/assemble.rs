@@ -30,6 +30,7 @@ pub(crate) fn assemble(
     plan: &Plan,
     visits: &[Visit],
     coverage: &Coverage,
+    drift: Option<(f64, f64)>,
     warnings: &[Warning],
 ) -> Result<Profile> {
     let undisturbed = undisturbed(plan, visits);
@@ -43,6 +44,7 @@ pub(crate) fn assemble(
     let fit = fit(design, &observations);
     let mut profile = profile(facts, &undisturbed, &fit, &observations);
     profile.provenance.notes = notes(facts, plan, visits, coverage, warnings);
+    profile.provenance.notes.extend(drift.map(drift_note));
     let model = step_time_model(facts, &profile)?;
     profile.validation.steps = of_role(Role::HeldOut).map(|observation| held_out_step(observation, &model)).collect();
     profile.validate().context("the measurement makes no valid profile")?;
@@ -139,6 +141,15 @@ fn notes(facts: &EngineFacts, plan: &Plan, visits: &[Visit], coverage: &Coverage
     }
     notes.extend(warnings.iter().map(Warning::to_string));
     notes
+}
+
+fn drift_note((fastest, slowest): (f64, f64)) -> String {
+    format!(
+        "Corrected for drift: points that were visited again and again took from {:+.1} % to {:+.1} % of their usual time; \
+         each pass's time is as of a machine that stays usual.",
+        100.0 * fastest,
+        100.0 * slowest
+    )
 }
 
 fn step_time_model(facts: &EngineFacts, profile: &Profile) -> Result<StepTimeModel> {

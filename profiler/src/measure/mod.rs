@@ -1,7 +1,7 @@
 //! Measures an engine: from whole passes, timed, to a profile.
 //!
 //! [`plan`] says which passes, [`script`] how they are brought about, [`session`] which is next and when it is enough;
-//! every script that ran is in the [`journal`]. [`fit`] makes tables of the samples, [`assemble`] a profile, and
+//! every script that ran is in the [`journal`]. What the machine changed by meanwhile is taken out ([`drift`]). [`fit`] makes tables of the samples, [`assemble`] a profile, and
 //! [`report`] tells a person what came of it.
 
 pub(crate) mod limits;
@@ -10,6 +10,7 @@ pub(crate) mod script;
 pub(crate) mod sample;
 pub(crate) mod outliers;
 pub(crate) mod point_times;
+pub(crate) mod drift;
 pub(crate) mod journal;
 pub(crate) mod session;
 pub(crate) mod coverage;
@@ -32,6 +33,7 @@ use sim_core::speculative::SpeculativeMethod;
 
 use crate::engine::{Engine, EngineFacts};
 use coverage::Coverage;
+use drift::Drift;
 use journal::Journal;
 use limits::Limits;
 use plan::Plan;
@@ -79,9 +81,11 @@ pub(crate) fn measure(engine: &mut dyn Engine, options: &Options) -> Result<Meas
     let (mut journal, earlier) = Journal::open(&options.journal, &facts, &plan, options.fresh)?;
     let mut session = Session::new(&plan, options, earlier);
     session.run(engine, &mut journal)?;
-    let coverage = Coverage::new(&plan, &session.visits);
+    let drift = Drift::new(&plan, &session.visits);
+    let visits = drift.corrected(&plan, &session.visits);
+    let coverage = Coverage::new(&plan, &visits);
     let warnings = warnings::warnings(&plan, &session.visits, &coverage, options.load_before);
-    let profile = assemble::assemble(&facts, &plan, &session.visits, &coverage, &warnings)?;
+    let profile = assemble::assemble(&facts, &plan, &visits, &coverage, drift.range(), &warnings)?;
     let report = report::report(&profile, &coverage, &warnings);
     Ok(Measured { profile, report })
 }

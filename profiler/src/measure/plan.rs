@@ -90,8 +90,9 @@ pub(crate) struct Plan {
     pub(crate) axes: Axes,
     /// The points; fitted ones first.
     pub(crate) points: Vec<Point>,
-    /// The point that is measured now and then to see whether the machine changes.
-    pub(crate) reference: usize,
+    /// The points that are measured in turn now and then to see whether the machine changes: one of decodes, and one of a
+    /// prompt part.
+    pub(crate) references: [usize; 2],
     /// What all random choices follow from.
     pub(crate) seed: u64,
 }
@@ -114,13 +115,21 @@ impl Plan {
                 points.push(Point { batch, role: Role::Fit });
             }
         }
-        // A pass of the middle: long enough to be timed well, short enough to be repeated often.
+        // Passes of the middle: long enough to be timed well, short enough to be repeated often.
         let middle = axes.num_seqs[axes.num_seqs.len() / 2];
-        let reference = points.iter().rposition(|point| {
+        let decodes = points.iter().rposition(|point| {
             point.batch.is_uniform_decode(1) && point.batch.num_decodes <= middle && mean_context(&point.batch) <= 256
         });
+        let chunk = axes.chunk_tokens[axes.chunk_tokens.len() / 2];
+        let prompt = points.iter().rposition(|point| {
+            let batch = &point.batch;
+            let [part] = batch.prefill_chunks[..] else { return false };
+            batch.num_decodes == 0 && part.num_computed_tokens == 0 && part.num_tokens <= chunk
+        });
+        let decodes = decodes.unwrap_or(0);
+        let references = [decodes, prompt.unwrap_or(decodes)];
         points.extend(held_out(&limits, seed));
-        Self { limits, axes, points, reference: reference.unwrap_or(0), seed }
+        Self { limits, axes, points, references, seed }
     }
 }
 

@@ -22,10 +22,12 @@ use crate::engine::Engine;
 const NUM_SWEEPS: u32 = 2;
 /// Most samples of a point: what is uncertain then stays so.
 const MAX_SAMPLES: usize = 200;
-/// Scripts between two of the reference point.
-const REFERENCE_PERIOD: usize = 20;
+/// Scripts between two of reference points.
+const REFERENCE_PERIOD: usize = 10;
 /// Most scripts between two of the same point, so that a repeat sees another moment.
 const MAX_DISTANCE: usize = 10;
+/// Most points that are expected to have been disturbed at all visits.
+const MAX_ALL_DISTURBED: f64 = 0.1;
 /// A held-out point's certainty is worth less: no table follows from it.
 const HELD_OUT_WEIGHT: f64 = 0.3;
 
@@ -124,7 +126,8 @@ impl<'a> Session<'a> {
             return None;
         }
         if self.visits.len() % REFERENCE_PERIOD == REFERENCE_PERIOD - 1 {
-            return Some(self.plan.reference);
+            let turn = self.visits.len() / REFERENCE_PERIOD;
+            return Some(self.plan.references[turn % self.plan.references.len()]);
         }
         let in_sweep = |sweep: usize| {
             let left = open.iter().copied().filter(|&index| self.points[index].num_visits as usize <= sweep);
@@ -147,9 +150,10 @@ impl<'a> Session<'a> {
         let num_visits = u32::try_from(times.num_visits()).unwrap_or(u32::MAX);
         // One visit that counts says nothing of the next, however alike its samples are.
         let of_few_visits = if num_visits < NUM_SWEEPS { 1.0 } else { 0.0 };
-        // Where many visits are disturbed, all of a point's may have been.
-        let all_disturbed = self.disturbed_share().powf(f64::from(num_visits));
-        half_width.max(of_few_visits).max(all_disturbed)
+        // Where many visits are disturbed, all of some point's may have been.
+        let num_points = self.points.len() as f64;
+        let all_disturbed = num_points * self.disturbed_share().powf(f64::from(num_visits)) / MAX_ALL_DISTURBED;
+        half_width.max(of_few_visits).max((self.options.precision * all_disturbed).min(1.0))
     }
 
     /// Share of the visits that were so slow that they do not count.

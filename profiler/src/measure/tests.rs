@@ -196,7 +196,7 @@ fn outliers_are_rejected_and_counted() {
 
 #[test]
 fn scripts_that_were_disturbed_throughout_are_left_out() {
-    for seed in 0..2 {
+    for seed in 0..6 {
         let mut engine = engine(0.02, seed);
         engine.disturbed = 0.3;
         let measured = check_truth(&format!("disturbed-{seed}"), engine, (0.007, 0.05));
@@ -334,4 +334,24 @@ fn doubts_are_told_and_kept_in_the_profile() {
     );
     let measured = check_truth("quiet", engine(0.01, 1), (0.01, 0.05));
     assert!(!measured.report.contains("warning"), "{}", measured.report);
+}
+
+#[test]
+fn a_machine_that_slows_down_is_taken_out() {
+    let mut slowing = engine(0.01, 3);
+    slowing.slowdown = 0.0001;
+    let measured = measure(&mut slowing, &options("drift", 100_000)).expect("a profile");
+    let notes = &measured.profile.provenance.notes;
+    assert!(notes.iter().any(|note| note.starts_with("Corrected for drift: ")), "{notes:#?}");
+    // As slow as in the middle of the measurement, everywhere.
+    let model = model(&measured.profile);
+    let ratio = |batch: &BatchComposition| {
+        let [got, true_time] = [&model, &slowing.truth].map(|model| model.predict(batch).duration.as_secs_f64());
+        got / true_time
+    };
+    let mut ratios: Vec<f64> = random_passes(300, 1).iter().map(ratio).collect();
+    ratios.sort_by(f64::total_cmp);
+    let [low, middle, high] = [0.05, 0.5, 0.95].map(|share| quantile(&ratios, share).expect("ratios"));
+    assert!((1.01..1.1).contains(&middle), "{middle}");
+    assert!(high / middle < 1.015 && middle / low < 1.015, "{low} {middle} {high}");
 }

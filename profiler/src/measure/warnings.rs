@@ -109,7 +109,7 @@ pub(crate) fn warnings(plan: &Plan, visits: &[Visit], coverage: &Coverage, load_
 
 /// What the reference point says of the machine over time.
 fn drift(plan: &Plan, undisturbed: &[&Visit]) -> Option<Warning> {
-    let of_reference = undisturbed.iter().filter(|visit| visit.point == plan.reference);
+    let of_reference = undisturbed.iter().filter(|visit| visit.point == plan.references[0]);
     let times: Vec<f64> = of_reference.filter_map(|visit| median(visit.target_times_us().collect())).collect();
     if times.len() < MIN_REFERENCE_VISITS {
         return None;

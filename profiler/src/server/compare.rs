@@ -12,6 +12,8 @@ use super::load::Metrics;
 /// Largest error of a mean or a median, and of a tail or of how long everything takes, as a share.
 const MEAN_LIMIT: f64 = 0.05;
 const TAIL_LIMIT: f64 = 0.10;
+/// Of the rate at which a queue stops emptying.
+const CAPACITY_LIMIT: f64 = 0.03;
 
 /// One metric of one load.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -81,6 +83,8 @@ pub(crate) struct ServeComparison {
     pub(crate) front_end_us: [f64; 4],
     /// What of that an API-server process works for, in the same order, and for a chunk; `None` if it is not known.
     pub(crate) front_end_work_us: Option<[f64; 5]>,
+    /// Time between passes that was simulated, in microseconds: per pass, per request.
+    pub(crate) gap_us: [f64; 2],
     /// By how much passes of the same kind differed in the server; `None` if it was not measured.
     pub(crate) pass_noise: Option<PassNoise>,
     /// What the front-end terms were fitted to; empty if they are the profile's.
@@ -128,7 +132,7 @@ impl MetricComparison {
 type Column = (&'static str, Option<f64>, fn(&Metrics) -> f64);
 
 /// What is compared: other percentiles of a few hundred requests scatter, and are only shown.
-const COLUMNS: [Column; 14] = [
+const COLUMNS: [Column; 15] = [
     ("mean_ttft_ms", Some(MEAN_LIMIT), |metrics| metrics.mean_ttft_ms),
     ("p50_ttft_ms", None, |metrics| metrics.p50_ttft_ms),
     ("p90_ttft_ms", None, |metrics| metrics.p90_ttft_ms),
@@ -143,6 +147,7 @@ const COLUMNS: [Column; 14] = [
     ("request_throughput", Some(MEAN_LIMIT), |metrics| metrics.request_throughput),
     ("output_throughput", Some(MEAN_LIMIT), |metrics| metrics.output_throughput),
     ("duration_s", Some(TAIL_LIMIT), |metrics| metrics.duration_s),
+    ("capacity", None, |metrics| metrics.capacity),
 ];
 
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
@@ -159,7 +164,10 @@ impl LoadComparison {
         simulated: &Metrics,
         noisy: Option<&[Metrics]>,
     ) -> Self {
-        let metrics = COLUMNS.into_iter().map(|(name, limit, of)| {
+        // Below saturation requests leave as fast as they come.
+        let metrics = COLUMNS.into_iter().filter(|column| column.0 != "capacity" || share > 1.0);
+        let metrics = metrics.map(|(name, limit, of)| {
+            let limit = if name == "capacity" { Some(CAPACITY_LIMIT) } else { limit };
             let with_noise = noisy.and_then(|noisy| mean(noisy.iter().map(of)));
             MetricComparison::new(name, limit, repeats.iter().map(of).collect(), of(simulated), with_noise)
         });
@@ -265,6 +273,8 @@ impl fmt::Display for ServeComparison {
                 100.0 * (profile_us / server.period_us - 1.0)
             )?;
         }
+        let [per_pass, per_request] = self.gap_us;
+        writeln!(f, "Between passes: {per_pass:.0} us a pass + {per_request:.1} us a request")?;
         if let Some(noise) = &self.pass_noise {
             writeln!(
                 f,
@@ -285,11 +295,12 @@ impl fmt::Display for ServeComparison {
         let num_held = self.loads.iter().filter(|load| load.holds()).count();
         writeln!(
             f,
-            "\n{num_held} of {} loads within the limits (means and throughput {:.0} %, P99 of TTFT and duration {:.0} %) or the \
+            "\n{num_held} of {} loads within the limits (means and throughput {:.0} %, P99 of TTFT and duration {:.0} %, capacity {:.0} %) or the \
              noise of {} repeats",
             self.loads.len(),
             100.0 * MEAN_LIMIT,
             100.0 * TAIL_LIMIT,
+            100.0 * CAPACITY_LIMIT,
             self.num_repeats
         )
     }

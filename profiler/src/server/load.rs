@@ -71,6 +71,9 @@ pub(crate) struct Metrics {
     pub(crate) output_throughput: f64,
     /// From the run's beginning to its last token, in seconds.
     pub(crate) duration_s: f64,
+    /// Requests a second that end in the middle of the run: with more requests than the engine manages, the rate above
+    /// which the queue no longer empties.
+    pub(crate) capacity: f64,
 }
 
 /// Latencies of a run, in seconds.
@@ -82,6 +85,8 @@ struct Latencies {
     num_tokens: u64,
     /// From the run's beginning to its last token.
     duration: f64,
+    /// When each request ended, in seconds, in any order.
+    ends: Vec<f64>,
 }
 
 impl LoadShape {
@@ -211,6 +216,11 @@ impl Metrics {
             e2el: requests.iter().filter_map(ClientRequest::e2el).collect(),
             num_tokens: requests.iter().map(|request| u64::from(request.num_tokens())).sum(),
             duration: seconds(last.unwrap_or(run.origin_ns).saturating_sub(run.origin_ns)),
+            ends: requests
+                .iter()
+                .filter_map(|request| request.chunks.last())
+                .map(|chunk| seconds(chunk.0.saturating_sub(run.origin_ns)))
+                .collect(),
         })
     }
 
@@ -228,6 +238,7 @@ impl Metrics {
             e2el: vec![],
             num_tokens: 0,
             duration: 0.0,
+            ends: vec![],
         };
         for request in &recording.requests {
             let Some(instants) = recording.instants(request) else { continue };
@@ -236,7 +247,9 @@ impl Metrics {
             latencies.e2el.push(e2el);
             latencies.tpot.extend(tpot(e2el, ttft, request.num_output_tokens));
             latencies.num_tokens += u64::from(request.num_output_tokens);
-            latencies.duration = latencies.duration.max(instants.last_delivery.as_secs_f64());
+            let end = instants.last_delivery.as_secs_f64();
+            latencies.duration = latencies.duration.max(end);
+            latencies.ends.push(end);
         }
         Self::from(latencies)
     }
@@ -244,7 +257,7 @@ impl Metrics {
 
 impl From<Latencies> for Metrics {
     fn from(latencies: Latencies) -> Self {
-        let Latencies { ttft, tpot, itl, e2el, num_tokens, duration } = latencies;
+        let Latencies { ttft, tpot, itl, e2el, num_tokens, duration, ends } = latencies;
         let num_requests = e2el.len();
         let [ttft, tpot, itl, e2el] = [ttft, tpot, itl, e2el].map(Distribution::from_samples);
         let at = |distribution: &Distribution, percent: f64| {
@@ -268,8 +281,20 @@ impl From<Latencies> for Metrics {
             request_throughput: per_second(requests),
             output_throughput: per_second(tokens),
             duration_s: duration,
+            capacity: middle_rate(ends),
         }
     }
+}
+
+/// Ends a second between the first fifth and the last of them: neither while the batch fills nor while it empties. 0 of
+/// fewer than ten.
+fn middle_rate(mut ends: Vec<f64>) -> f64 {
+    ends.sort_by(f64::total_cmp);
+    let (first, last) = (ends.len() / 5, ends.len() - 1 - ends.len() / 5);
+    let (Some(&from), Some(&to)) = (ends.get(first), ends.get(last)) else { return 0.0 };
+    #[expect(clippy::cast_precision_loss, reason = "a number of requests")]
+    let count = (last - first) as f64;
+    if ends.len() >= 10 && to > from { count / (to - from) } else { 0.0 }
 }
 
 #[cfg(test)]

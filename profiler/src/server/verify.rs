@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use sim_core::batch::{AttentionSpan, BatchComposition};
 use sim_core::config::EngineConfig;
+use sim_core::profile::schema::{Basis, Cost, PassCost};
 use sim_core::profile::{Profile, StepTimeModel, StepTimeSettings};
 use sim_core::rng::Pcg64;
 use sim_core::time::SimDuration;
@@ -14,6 +15,7 @@ use super::calibration::measure_front_end;
 use super::client_run::seconds;
 use super::compare::{LoadComparison, PassComparison, ServeComparison};
 use super::front_end::{DecodePassTimes, FrontEndObservations};
+use super::line_fit::fit_line;
 use super::load::{Load, LoadShape, Metrics};
 use super::pass_spread::{TimedPass, pass_noise};
 use super::session::{ServerRun, ServerSession, Timeouts};
@@ -22,6 +24,9 @@ use crate::vllm::EngineOptions;
 
 /// About as many tokens as a request of the calibration has computed when it decodes.
 const CALIBRATION_CONTEXT: u32 = 28;
+
+/// Fewest passes with as many requests whose median counts for the time between passes.
+const MIN_PASSES_OF_GAP: usize = 20;
 
 /// What is compared, and how often.
 #[derive(Debug, Clone)]
@@ -61,6 +66,9 @@ pub(crate) fn verify_serve(
         profile.front_end = calibration.front_end;
         front_end_observations = calibration.observations;
         decode_passes = compare_passes(&calibration.decode_passes, &PassModel::new(profile, &config)?);
+        if let Some(gap) = gap(&decode_passes, &profile.engine.vllm_version) {
+            profile.host.between_passes = gap;
+        }
     }
     let saturated_rate = plan.shape.load(1.0, &config)?.saturated_rate(profile, &config)?;
     let rates: Vec<f64> = plan.shares.iter().map(|share| share * saturated_rate).collect();
@@ -103,6 +111,8 @@ pub(crate) fn verify_serve(
         front_end_us: front_end_us.map(|cost| cost.time_us),
         front_end_work_us,
         pass_noise: profile.host.pass_noise.clone(),
+        gap_us: [&profile.host.between_passes.per_pass, &profile.host.between_passes.per_request]
+            .map(|cost| cost.time_us),
         front_end_observations,
         decode_passes,
         load_average: [before, load_average()],
@@ -203,11 +213,33 @@ impl PassModel {
     fn period_us(&self, batch: &BatchComposition) -> f64 {
         let microseconds = |span: SimDuration| 1e6 * span.as_secs_f64();
         let num_reqs = batch.num_reqs();
-        let host = self.step_time.host().schedule_time(num_reqs) + self.step_time.host().update_time(num_reqs);
-        let (host_us, device_us) = (microseconds(host), microseconds(self.step_time.predict(batch).duration));
+        let times = self.step_time.host();
+        let host_us = microseconds(times.schedule_time(num_reqs) + times.update_time(num_reqs));
+        let device = self.step_time.predict(batch).duration + times.time_between_passes(num_reqs);
+        let device_us = microseconds(device);
         // An asynchronous engine prepares a pass while the one before runs.
         if self.is_async { host_us.max(device_us) } else { host_us + device_us }
     }
+}
+
+/// What passes take longer in the server than alone, by their requests: the profile's time between passes. `None` if too
+/// few were seen.
+fn gap(decode_passes: &[PassComparison], vllm_version: &str) -> Option<PassCost> {
+    let is_known = |pass: &&PassComparison| pass.server.num_passes >= MIN_PASSES_OF_GAP;
+    let known: Vec<&PassComparison> = decode_passes.iter().filter(is_known).collect();
+    let longer = |pass: &&PassComparison| (f64::from(pass.server.num_decodes), pass.server.period_us - pass.profile_us);
+    let line = fit_line(&known.iter().map(longer).collect::<Vec<_>>())?;
+    let num_passes: usize = known.iter().map(|pass| pass.server.num_passes).sum();
+    let cost = |time_us: f64| Cost {
+        time_us: (time_us * 1e3).round() / 1e3,
+        basis: Basis::Measured,
+        reason: format!(
+            "vllm serve {vllm_version} on this machine: by how much the medians of {num_passes} decode passes are longer from \
+             schedule to schedule than the same passes alone; Theil-Sen line over requests, median distance {:.0} us.",
+            line.spread
+        ),
+    };
+    Some(PassCost { per_pass: cost(line.base), per_request: cost(line.slope) })
 }
 
 /// What the profile says of the calibration's decode passes; their context is short.

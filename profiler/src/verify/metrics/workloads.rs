@@ -84,7 +84,7 @@ impl Draft {
     /// Prompt and answer of an ordinary request.
     pub(super) fn ordinary(&self) -> (u32, u32) {
         let eighth = self.room.sequence / 8;
-        (eighth.clamp(1, 128), eighth.min(self.num_passes / 6).clamp(2, 64))
+        (eighth.clamp(1, 128), eighth.min(self.num_passes / 6).clamp(2, 256))
     }
 
     /// Prompt tokens the whole workload may have: what a processor computes in about as long as the passes take.
