@@ -224,6 +224,35 @@ fn terms_that_were_changed_are_found_again() {
 }
 
 #[test]
+fn a_front_end_that_works_longer_is_found_under_load() {
+    let folder = scratch("work");
+    let builtin = fs::read("../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json").expect("the profile that ships");
+    let mut slow: Value = serde_json::from_slice(&builtin).expect("JSON");
+    slow["front_end"]["work"]["per_request"]["time_us"] = json!(4000.0);
+    fs::write(folder.join("slow.json"), slow.to_string()).expect("a file");
+    fs::write(folder.join("usual.json"), &builtin).expect("a file");
+    // Without load the latencies show, with much of it what is worked.
+    let lengths = ["--random-input-len", "128", "--random-output-len", "4", "--save-result", "--save-detailed"];
+    for (rate, num_prompts, file) in [("5", "40", "light.json"), ("200", "400", "heavy.json")] {
+        let load =
+            ["--request-rate", rate, "--num-prompts", num_prompts, "--result-dir", ".", "--result-filename", file];
+        let run = ["simulate", "--quiet", "--profile", "slow.json"];
+        let output = profiler(&folder, &[&run[..], &lengths, &load].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+    let results = ["--result", "light.json", "--result", "heavy.json"];
+    let fit = ["import", "vllm-bench", "--profile", "usual.json", "--output", "fitted.json"];
+    let output = profiler(&folder, &[&fit[..], &results].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let (before, after) = mean_errors(&text(&output.stdout));
+    assert!(before > 15.0 && after < 4.0, "{}", text(&output.stdout));
+    let fitted = Profile::from_json(&fs::read(folder.join("fitted.json")).expect("a file")).expect("a profile");
+    let cost = fitted.front_end.work.expect("a front end that queues").per_request;
+    assert!((3600.0..4400.0).contains(&cost.time_us), "{} us instead of 4000", cost.time_us);
+    assert_eq!(cost.basis, Basis::Estimate, "a fit is no measurement");
+}
+
+#[test]
 fn a_result_without_details_is_repeated_from_its_totals() {
     let flags = ["--request-rate", "4", "--num-prompts", "40", "--result-filename", "result.json"];
     let folder = bench("totals", &flags);

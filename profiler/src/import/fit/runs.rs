@@ -170,7 +170,7 @@ impl Compared {
     }
 
     /// The logarithm of the ratio, in units of the tolerance. Tails count less: few requests make them.
-    pub(super) fn residual(&self) -> f64 {
+    pub(crate) fn residual(&self) -> f64 {
         let weight = match self.metric.statistic {
             Statistic::Mean => 1.0,
             Statistic::Quantile(share) if (0.25..=0.75).contains(&share) => 0.5,

@@ -26,12 +26,18 @@ pub(crate) enum Term {
     BetweenPassesPerPass,
     /// `host.between_passes.per_request`.
     BetweenPassesPerRequest,
+    /// `front_end.work.per_request`, of profiles whose front end queues.
+    WorkPerRequest,
+    /// `front_end.work.per_pass`, likewise.
+    WorkPerPass,
+    /// `front_end.work.per_token`, likewise.
+    WorkPerToken,
 }
 
 impl Term {
     /// All of them.
     #[cfg(test)]
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 13] = [
         Self::BetweenPassesPerPass,
         Self::BetweenPassesPerRequest,
         Self::SchedulePerPass,
@@ -42,6 +48,9 @@ impl Term {
         Self::RequestPerPromptToken,
         Self::OutputPerPass,
         Self::OutputPerToken,
+        Self::WorkPerRequest,
+        Self::WorkPerPass,
+        Self::WorkPerToken,
     ];
 
     /// Where it stands in the file.
@@ -57,6 +66,9 @@ impl Term {
             Self::OutputPerToken => "front_end.output_latency.per_token",
             Self::BetweenPassesPerPass => "host.between_passes.per_pass",
             Self::BetweenPassesPerRequest => "host.between_passes.per_request",
+            Self::WorkPerRequest => "front_end.work.per_request",
+            Self::WorkPerPass => "front_end.work.per_pass",
+            Self::WorkPerToken => "front_end.work.per_token",
         }
     }
 
@@ -64,6 +76,9 @@ impl Term {
     pub(crate) const fn step(self) -> f64 {
         match self {
             Self::SchedulePerPass | Self::UpdatePerPass | Self::OutputPerPass | Self::BetweenPassesPerPass => 300.0,
+            // Less makes no queue.
+            Self::WorkPerRequest | Self::WorkPerPass => 3000.0,
+            Self::WorkPerToken => 100.0,
             Self::SchedulePerRequest
             | Self::UpdatePerRequest
             | Self::OutputPerToken
@@ -73,26 +88,34 @@ impl Term {
         }
     }
 
-    /// Its value in `profile`, in microseconds.
-    pub(crate) const fn value(self, profile: &Profile) -> f64 {
-        self.cost(profile).time_us
+    /// Its value in `profile`, in microseconds; 0 if the profile has no such number.
+    pub(crate) fn value(self, profile: &Profile) -> f64 {
+        self.cost(profile).map_or(0.0, |cost| cost.time_us)
+    }
+
+    /// Whether `profile` has such a number.
+    pub(crate) const fn is_in(self, profile: &Profile) -> bool {
+        self.cost(profile).is_some()
     }
 
     /// Gives it `time_us`, in steps of a nanosecond.
     pub(crate) fn set(self, profile: &mut Profile, time_us: f64) {
-        self.cost_mut(profile).time_us = (time_us * 1000.0).round() / 1000.0;
+        if let Some(cost) = self.cost_mut(profile) {
+            cost.time_us = (time_us * 1000.0).round() / 1000.0;
+        }
     }
 
     /// Says in `profile` what the term rests on.
     pub(crate) fn justify(self, profile: &mut Profile, basis: Basis, reason: &str) {
-        let cost = self.cost_mut(profile);
-        cost.basis = basis;
-        reason.clone_into(&mut cost.reason);
+        if let Some(cost) = self.cost_mut(profile) {
+            cost.basis = basis;
+            reason.clone_into(&mut cost.reason);
+        }
     }
 
-    const fn cost(self, profile: &Profile) -> &Cost {
+    const fn cost(self, profile: &Profile) -> Option<&Cost> {
         let (host, front_end) = (&profile.host, &profile.front_end);
-        match self {
+        Some(match self {
             Self::SchedulePerPass => &host.schedule.per_pass,
             Self::SchedulePerRequest => &host.schedule.per_request,
             Self::UpdatePerPass => &host.update.per_pass,
@@ -103,12 +126,20 @@ impl Term {
             Self::RequestPerPromptToken => &front_end.request_latency.per_prompt_token,
             Self::OutputPerPass => &front_end.output_latency.per_pass,
             Self::OutputPerToken => &front_end.output_latency.per_token,
-        }
+            Self::WorkPerRequest | Self::WorkPerPass | Self::WorkPerToken => {
+                let Some(work) = &front_end.work else { return None };
+                match self {
+                    Self::WorkPerRequest => &work.per_request,
+                    Self::WorkPerPass => &work.per_pass,
+                    _ => &work.per_token,
+                }
+            }
+        })
     }
 
-    const fn cost_mut(self, profile: &mut Profile) -> &mut Cost {
+    const fn cost_mut(self, profile: &mut Profile) -> Option<&mut Cost> {
         let (host, front_end) = (&mut profile.host, &mut profile.front_end);
-        match self {
+        Some(match self {
             Self::SchedulePerPass => &mut host.schedule.per_pass,
             Self::SchedulePerRequest => &mut host.schedule.per_request,
             Self::UpdatePerPass => &mut host.update.per_pass,
@@ -119,19 +150,32 @@ impl Term {
             Self::RequestPerPromptToken => &mut front_end.request_latency.per_prompt_token,
             Self::OutputPerPass => &mut front_end.output_latency.per_pass,
             Self::OutputPerToken => &mut front_end.output_latency.per_token,
-        }
+            Self::WorkPerRequest | Self::WorkPerPass | Self::WorkPerToken => {
+                let Some(work) = &mut front_end.work else { return None };
+                match self {
+                    Self::WorkPerRequest => &mut work.per_request,
+                    Self::WorkPerPass => &mut work.per_pass,
+                    _ => &mut work.per_token,
+                }
+            }
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use sim_core::profile::SyntheticCosts;
+    use sim_core::profile::schema::FrontEndWork;
 
     use super::*;
 
     #[test]
     fn each_term_changes_its_own_number_and_no_other() {
-        let profile = SyntheticCosts::default().profile();
+        let mut profile = SyntheticCosts::default().profile();
+        assert!(!Term::WorkPerPass.is_in(&profile), "no queue, no work");
+        let none = profile.front_end.output_latency.per_token.clone();
+        let [per_request, per_prompt_token, per_pass, per_token, per_chunk] = [(); 5].map(|()| none.clone());
+        profile.front_end.work = Some(FrontEndWork { per_request, per_prompt_token, per_pass, per_token, per_chunk });
         for term in Term::ALL {
             let mut changed = profile.clone();
             term.set(&mut changed, 123.4567);

@@ -22,7 +22,7 @@ use result::BenchResult;
 
 /// What may be fitted. Of terms that a result cannot tell apart, the first is: with synchronous scheduling host time looks
 /// like device time between passes, with asynchronous scheduling it is hidden.
-const TERMS: [Term; 10] = [
+const TERMS: [Term; 13] = [
     Term::SchedulePerPass,
     Term::RequestPerRequest,
     Term::RequestPerPromptToken,
@@ -33,6 +33,9 @@ const TERMS: [Term; 10] = [
     Term::UpdatePerRequest,
     Term::OutputPerPass,
     Term::OutputPerToken,
+    Term::WorkPerRequest,
+    Term::WorkPerPass,
+    Term::WorkPerToken,
 ];
 
 /// What came of it.
@@ -65,17 +68,39 @@ pub(crate) fn fit_results(
     // Passes that were measured hold what is between them.
     let is_measured = profile.host.between_passes.per_pass.basis == Basis::Measured;
     let is_between = |term: &Term| matches!(term, Term::BetweenPassesPerPass | Term::BetweenPassesPerRequest);
-    let terms: Vec<Term> = TERMS.into_iter().filter(|term| !(is_measured && is_between(term))).collect();
+    let is_open = |term: &Term| term.is_in(profile) && !(is_measured && is_between(term));
+    let terms: Vec<Term> = TERMS.into_iter().filter(is_open).collect();
     let before = compare(profile, &runs)?;
-    let sets = [Set { profile: profile.clone(), runs }];
-    let values = fit(&sets, &terms)?;
+    let set = Set { profile: profile.clone(), runs };
+    let (values, after) = best_fit(&set, &terms)?;
     let mut fitted = with(profile, &values);
-    let after = compare(&fitted, &sets[0].runs)?;
     say_so(&mut fitted, &values, results);
-    fitted.validation.runs.extend(validation(&sets[0].runs, &after));
+    fitted.validation.runs.extend(validation(&set.runs, &after));
     fitted.validate()?;
-    let report = report(profile, &values, &sets[0].runs, [&before, &after])?;
+    let report = report(profile, &values, &set.runs, [&before, &after])?;
     Ok(Fitted { profile: fitted, report })
+}
+
+/// The better of two searches: from the profile's values, and from those at which its front end's work alone explains the
+/// runs. A queue that is short at first hardly changes with its work, and a search of all terms at once lengthens others.
+fn best_fit(set: &Set, terms: &[Term]) -> Result<(Vec<Value>, Vec<Vec<Compared>>)> {
+    let of_front_end = |term: &&Term| matches!(term, Term::WorkPerRequest | Term::WorkPerPass | Term::WorkPerToken);
+    let mut best: Option<(f64, Vec<Value>, Vec<Vec<Compared>>)> = None;
+    for start in [None].into_iter().chain(terms.iter().filter(of_front_end).map(Some)) {
+        let first = start.map(|term| fit(std::slice::from_ref(set), &[*term])).transpose()?.unwrap_or_default();
+        let from = Set { profile: with(&set.profile, &first), runs: set.runs.clone() };
+        let mut values = fit(&[from], terms)?;
+        for (term, value) in &mut values {
+            let of_start = first.iter().find(|(other, _)| other == term).and_then(|(_, value)| *value);
+            *value = value.or(of_start);
+        }
+        let compared = compare(&with(&set.profile, &values), &set.runs)?;
+        let loss: f64 = compared.iter().flatten().map(|one| one.residual().powi(2)).sum();
+        if best.as_ref().is_none_or(|(least, ..)| loss < *least) {
+            best = Some((loss, values, compared));
+        }
+    }
+    best.map(|(_, values, compared)| (values, compared)).context("no search")
 }
 
 /// The run of a result, with `name` in front of its own; what it does not state comes from the flags, and `counter` counts
