@@ -12,10 +12,15 @@ use super::profile_operators;
 use crate::cuda;
 use crate::engine::Engine;
 use crate::measure::{Measured, Options, measure};
+use crate::server::session::Timeouts;
+use crate::server::verify::{measure_server, progress_line};
 use crate::verify::metrics::store::write_whole;
 use crate::vllm::{EngineOptions, VllmEngine};
 
 const DEFAULT_PRECISION: f64 = 0.01;
+/// As long as `verify-serve` waits by itself.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(600);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -37,6 +42,10 @@ pub(super) struct Args {
     engine: EngineKind,
     #[command(flatten)]
     vllm: EngineOptions,
+    /// With --engine vllm: start `vllm serve` afterwards with the same flags and measure into the profile what its front
+    /// end takes and works, its time between passes, and by how much passes differ.
+    #[arg(long, conflicts_with_all = ["operators", "check_kernels"])]
+    front_end: bool,
     /// With --engine cuda: the number of the GPU, with --tensor-parallel-size that of the first.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     cuda_device: usize,
@@ -98,13 +107,18 @@ impl Args {
             );
             return profile_operators::run(&self.operator_options(output), self.cuda_device, output, out);
         }
+        ensure!(!self.front_end || self.engine == EngineKind::Vllm, "--front-end is for --engine vllm");
         let options = self.options(output, load_per_processor());
         // Rather now than after the measurement.
         make_folder_of(output)?;
         match self.engine {
             EngineKind::Vllm => {
                 let mut engine = VllmEngine::start(&self.vllm)?;
-                measure_into(&mut engine, &options, output, out)?;
+                let profile = measure_into(&mut engine, &options, output, out)?;
+                drop(engine);
+                if self.front_end {
+                    self.measure_front_end(profile, output, out)?;
+                }
             }
             EngineKind::Cuda => {
                 let mut engine = cuda::start::start(&self.vllm.model, &self.vllm.flags, self.cuda_device)?;
@@ -114,6 +128,18 @@ impl Args {
             }
         }
         Ok(true)
+    }
+
+    /// Adds to `profile`, which is in `output`, what only a server shows.
+    fn measure_front_end(&self, mut profile: Profile, output: &Path, out: &mut dyn Write) -> Result<()> {
+        let timeouts = Timeouts { server: SERVER_TIMEOUT, request: REQUEST_TIMEOUT };
+        let bar = progress_line(false);
+        let measured = measure_server(&self.vllm, &mut profile, timeouts, self.seed, &bar);
+        bar.finish_and_clear();
+        measured.with_context(|| format!("{} holds what was measured before", output.display()))?;
+        write_whole(output, &profile.to_json()?).with_context(|| output.display().to_string())?;
+        writeln!(out, "wrote the front end into {}", output.display())?;
+        Ok(())
     }
 
     fn operator_options(&self, output: &Path) -> cuda::alone::Options {

@@ -120,6 +120,31 @@ pub(crate) fn verify_serve(
     })
 }
 
+/// Starts a server and measures into `profile` what only it shows: its front end, the time between passes, and by how
+/// much passes of a kind differ under a load of two thirds of what the profile says it can take.
+///
+/// # Errors
+/// If the server does not start or dies, or a request fails.
+pub(crate) fn measure_server(
+    options: &EngineOptions,
+    profile: &mut Profile,
+    timeouts: Timeouts,
+    seed: u64,
+    bar: &ProgressBar,
+) -> Result<()> {
+    let longest = profile.engine.max_model_len;
+    let shape = LoadShape {
+        num_prompts: 100,
+        input_len: 128.min(longest / 4).max(1),
+        output_len: 32.min(longest / 4).max(1),
+        range_ratio: 0.5,
+        seed,
+    };
+    let shares = vec![2.0 / 3.0];
+    let plan = ServePlan { shape, shares, num_repeats: 3, measure_front_end: true, timeouts };
+    verify_serve(options, profile, &plan, bar).map(drop)
+}
+
 /// What was seen of a load.
 #[derive(Debug, Clone, Default)]
 struct SeenLoad {
