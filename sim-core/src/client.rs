@@ -8,6 +8,7 @@ use alloc::vec;
 use core::cmp::Reverse;
 
 use crate::math;
+use crate::profile::ClientWork;
 use crate::request::RequestId;
 use crate::time::{SimDuration, SimTime};
 use crate::workload::{Traffic, Workload};
@@ -99,6 +100,35 @@ impl<'a> Client<'a> {
     /// Whether another request will be sent though none that is under way ends.
     pub(crate) fn goes_on(&self) -> bool {
         !self.has_sent_all() && self.free_places.as_ref().is_none_or(|places| !places.is_empty())
+    }
+}
+
+/// The client's one thread, as that of `vllm bench serve` is (`asyncio`): a queue of requests to send and tokens to read.
+#[derive(Debug)]
+pub(crate) struct ClientThread {
+    work: ClientWork,
+    free: SimTime,
+}
+
+impl ClientThread {
+    pub(crate) fn new(work: ClientWork) -> Self {
+        Self { work, free: SimTime::ZERO }
+    }
+
+    /// A request wants to leave at `time`: how long it waits for the thread, and how long that works on it.
+    pub(crate) fn send(&mut self, time: SimTime) -> (SimDuration, SimDuration) {
+        self.take(time, self.work.per_request)
+    }
+
+    /// `num_tokens` tokens come at `time`: how long they wait, and how long until all are read.
+    pub(crate) fn receive(&mut self, time: SimTime, num_tokens: u32) -> (SimDuration, SimDuration) {
+        self.take(time, self.work.per_token.saturating_mul(u64::from(num_tokens)))
+    }
+
+    fn take(&mut self, time: SimTime, work: SimDuration) -> (SimDuration, SimDuration) {
+        let begin = time.max(self.free);
+        self.free = begin + work;
+        (begin.saturating_since(time), work)
     }
 }
 

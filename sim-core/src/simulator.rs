@@ -8,7 +8,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::api_servers::ApiServers;
-use crate::client::{Client, Script, Turns};
+use crate::client::{Client, ClientThread, Script, Turns};
 use crate::config::EngineConfig;
 use crate::device::{Device, InFlight, record};
 use crate::engine_core::EngineCore;
@@ -59,6 +59,8 @@ pub struct Simulation<'a> {
     engine: EngineCore<'a>,
     recorder: Recorder,
     client: Client<'a>,
+    /// `None` if the client is never busy.
+    client_thread: Option<ClientThread>,
     /// `None` where nobody waits for an API server.
     api_servers: Option<ApiServers>,
     /// Where [`Traffic::QueriesPerIter`] stands; `None` if traffic is timed.
@@ -117,6 +119,7 @@ impl<'a> Simulation<'a> {
             engine: EngineCore::new(config, &workload.requests),
             recorder: Recorder::new(&workload.requests, config.num_speculative_tokens(), options.record_emissions),
             client,
+            client_thread: step_time.host().client_work().map(ClientThread::new),
             api_servers: ApiServers::new(config.api_server_count, step_time),
             script,
             now: SimTime::ZERO,
@@ -173,6 +176,7 @@ impl<'a> Simulation<'a> {
         self.client = self.turns.next_client(self.workload);
         self.now = SimTime::ZERO;
         self.device = Device::new(self.config.pipeline_parallel_size);
+        self.client_thread = self.step_time.host().client_work().map(ClientThread::new);
         self.api_servers = ApiServers::new(self.config.api_server_count, self.step_time);
         self.last_delivery_time = SimTime::ZERO;
         self.in_flight.clear();
@@ -248,11 +252,16 @@ impl<'a> Simulation<'a> {
     fn send_one(&mut self, until: SimTime) -> bool {
         let Some(sent) = self.client.send(until) else { return false };
         let num_prompt_tokens = self.workload.requests.get(sent.id).num_prompt_tokens;
+        let (own_wait, own_work) = match &mut self.client_thread {
+            Some(thread) => thread.send(sent.send_time),
+            None => (SimDuration::ZERO, SimDuration::ZERO),
+        };
+        let leaves = own_wait + own_work;
         let wait = self.api_servers.as_mut().map_or(SimDuration::ZERO, |servers| {
-            servers.take_request(sent.send_time, self.step_time.host().request_work(num_prompt_tokens))
+            servers.take_request(sent.send_time + leaves, self.step_time.host().request_work(num_prompt_tokens))
         });
-        self.recorder.sent(sent.id, sent.scheduled_send_time, sent.send_time, wait);
-        self.client.deliver(sent, wait + self.step_time.host().request_latency(num_prompt_tokens));
+        self.recorder.sent(sent.id, sent.scheduled_send_time, sent.send_time, own_wait + wait);
+        self.client.deliver(sent, leaves + wait + self.step_time.host().request_latency(num_prompt_tokens));
         true
     }
 
@@ -333,8 +342,13 @@ impl<'a> Simulation<'a> {
         let (wait, latency) = self.delivery(num_outputs);
         let outputs = self.engine.outputs();
         // Messages of one connection do not overtake each other.
-        self.last_delivery_time = self.last_delivery_time.max(self.now + wait + latency);
-        let delivery = Delivery { time: self.last_delivery_time, wait };
+        let arrival = self.last_delivery_time.max(self.now + wait + latency);
+        let (own_wait, own_work) = match &mut self.client_thread {
+            Some(thread) => thread.receive(arrival, num_outputs),
+            None => (SimDuration::ZERO, SimDuration::ZERO),
+        };
+        self.last_delivery_time = arrival + own_wait + own_work;
+        let delivery = Delivery { time: self.last_delivery_time, wait: wait + own_wait };
         self.recorder.processed(record, &outputs.tokens, self.now, delivery);
         self.recorder.verified(&outputs.verifications);
         for finished in &outputs.finished {

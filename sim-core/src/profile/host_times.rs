@@ -15,6 +15,16 @@ pub struct HostTimes {
     request_work: Affine,
     message_work: Affine,
     chunk_work: Affine,
+    client_work: Option<ClientWork>,
+}
+
+/// How long the client's one thread works, for a request and for a token that it receives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientWork {
+    /// Before a request leaves.
+    pub per_request: SimDuration,
+    /// Before it sees a token.
+    pub per_token: SimDuration,
 }
 
 impl HostTimes {
@@ -31,7 +41,20 @@ impl HostTimes {
             request_work: work.map_or(Affine::ZERO, |work| Affine::new(&work.per_request, &work.per_prompt_token)),
             message_work: work.map_or(Affine::ZERO, |work| Affine::new(&work.per_pass, &work.per_token)),
             chunk_work: work.map_or(Affine::ZERO, |work| Affine::each(&work.per_chunk)),
+            client_work: None,
         }
+    }
+
+    /// The same with a client that works so long; without work it is none.
+    pub(super) fn with_client_work(self, work: ClientWork) -> Self {
+        let is_idle = work.per_request == SimDuration::ZERO && work.per_token == SimDuration::ZERO;
+        Self { client_work: (!is_idle).then_some(work), ..self }
+    }
+
+    /// How long the client works; `None` if it is never busy.
+    #[must_use]
+    pub const fn client_work(&self) -> Option<ClientWork> {
+        self.client_work
     }
 
     /// Host time from the start of `schedule()` until the device can begin a pass of `num_reqs` requests.

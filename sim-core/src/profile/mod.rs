@@ -33,7 +33,7 @@ pub mod synthetic;
 
 pub use cuda_graphs::CaptureSizes;
 pub use error::{Fault, ProfileError};
-pub use host_times::HostTimes;
+pub use host_times::{ClientWork, HostTimes};
 pub use schema::Profile;
 pub use step_time::{Evidence, StepTime, StepTimeModel};
 pub use step_time_settings::{Drafting, StepTimeSettings};

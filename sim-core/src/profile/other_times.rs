@@ -1,8 +1,10 @@
 //! The same device with other times: all of them longer, or each another.
 
+use super::host_times::ClientWork;
 use super::pass_times::PassTimes;
 use super::schema::PassNoise;
 use super::step_time::StepTimeModel;
+use crate::time::SimDuration;
 
 impl StepTimeModel {
     /// The same device, were each of its passes `factor` times as long: an end of a
@@ -22,6 +24,13 @@ impl StepTimeModel {
         let mut other = self.clone();
         other.noise = Some(PassTimes::new(noise, seed));
         other
+    }
+
+    /// The same device, whose client's one thread works so long for each request and each token.
+    #[must_use]
+    pub fn with_client_work(mut self, per_request: SimDuration, per_token: SimDuration) -> Self {
+        self.host = self.host.with_client_work(ClientWork { per_request, per_token });
+        self
     }
 
     /// The same with other draws of the noise; number 0 are its own. `None` without noise, where all would be alike.

@@ -69,7 +69,7 @@ pub struct StepTimeModel {
     outside_graphs: (f64, f64),
     /// Fresh draws; `None` if every pass takes what is predicted.
     pub(super) noise: Option<PassTimes>,
-    host: HostTimes,
+    pub(super) host: HostTimes,
 }
 
 /// The terms of one pass, summed.

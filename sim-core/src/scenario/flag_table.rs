@@ -194,6 +194,15 @@ pub const FLAGS: &[Flag] = &[
             "Passes of the same batch differ: profile for as much as was measured, or SIGMA,CORRELATION,LONG_SHARE,LONG_MS",
         )
     },
+    Flag {
+        is_vllms: false,
+        default: "off",
+        ..engine(
+            "client-work",
+            Form::Text,
+            "REQUEST_US,TOKEN_US: the client, one thread, works so long for each request and each token it receives",
+        )
+    },
     workload("dataset-name", Form::Choice(super::DatasetName::NAMES), "random", "Where requests come from"),
     workload("dataset-path", Form::Text, "", "File of the dataset"),
     workload("num-prompts", Form::Integer, "1000; of a recorded trace all", "Requests to send"),

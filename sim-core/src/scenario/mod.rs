@@ -16,6 +16,7 @@ mod error;
 pub mod examples;
 mod flag_table;
 pub mod link;
+mod client_work;
 mod noise;
 mod prepare;
 mod recognise;
@@ -30,6 +31,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use client_work::ClientWork;
 pub use composition::{Composed, Composition, DEFAULT_GPU, DEFAULT_MODEL};
 pub use dataset_kind::{check_dataset, dataset_flags};
 pub use dataset_name::DatasetName;
@@ -61,6 +63,7 @@ pub struct Scenario {
     usage_context: UsageContext,
     enforce_eager: bool,
     noise: Noise,
+    client_work: ClientWork,
 }
 
 impl PartialEq for Scenario {
@@ -213,6 +216,7 @@ impl Scenario {
             }
             "enforce-eager" => self.enforce_eager = value == "true",
             "pass-noise" => self.noise = Noise::parse(value)?,
+            "client-work" => self.client_work = ClientWork::parse(value)?,
             name if spec.form == Form::Switch => {
                 let switch = if value == "true" { dashed(name) } else { alloc::format!("--no-{name}") };
                 self.engine.set(&switch, None)?;

@@ -51,6 +51,7 @@ pub fn prepare(
     check_admission(&workload, &engine.config, scenario.usage_context())?;
     let step_time = step_time_model(profile, &engine.config, scenario.enforce_eager())?;
     let step_time = scenario.noise.applied(step_time, profile, u64::from(scenario.workload().seed()))?;
+    let step_time = scenario.client_work.applied(step_time);
     let options = with_traffic(scenario.report().options(profile.model.name.clone()), &traffic);
     Ok(Prepared { engine, workload, num_skipped, step_time, options })
 }

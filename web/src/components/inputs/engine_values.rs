@@ -54,6 +54,7 @@ fn told(flag: &str, engine: &ResolvedEngine, profile: &Profile) -> Told {
         "enforce-eager" => ("off".to_owned(), "vLLM's default"),
         "usage-context" => ("server".to_owned(), "vllm serve"),
         "pass-noise" => ("off".to_owned(), "every pass takes what is expected of it"),
+        "client-work" => ("off".to_owned(), "the client is never busy"),
         _ => {
             let why = match engine.reason(&field(flag)) {
                 Some(Reason::Default { why } | Reason::Overridden { why }) => why.clone(),

@@ -41,6 +41,7 @@ const NAMES: &[(&str, &str)] = &[
     ("usage-context", "Defaults of"),
     ("api-server-count", "API servers"),
     ("pass-noise", "Noise of passes"),
+    ("client-work", "Client's own work"),
     ("dataset-name", "Dataset"),
     ("dataset-path", "Dataset file"),
     ("num-prompts", "Requests"),
