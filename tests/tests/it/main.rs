@@ -3,6 +3,7 @@
 mod scenario;
 mod scheduler_tables;
 mod commands;
+mod capacity;
 mod client_work;
 mod command_flags;
 mod flag_grammar;
