@@ -12,7 +12,7 @@ use super::profile_operators;
 use crate::cuda;
 use crate::engine::Engine;
 use crate::measure::{Measured, Options, measure};
-use crate::verify::metrics::store::write_whole;
+use crate::output_file::{make_folder_of, write_whole};
 use crate::vllm::{EngineOptions, VllmEngine};
 
 const DEFAULT_PRECISION: f64 = 0.01;
@@ -31,7 +31,7 @@ pub(super) enum EngineKind {
 
 /// What is measured, for how long, and where the profile goes.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// What is measured.
     #[arg(long, value_enum, default_value_t)]
     engine: EngineKind,
@@ -174,13 +174,6 @@ fn write_measured(measured: &Measured, output: &Path, out: &mut dyn Write) -> Re
     write_whole(output, &json).with_context(|| format!("{} cannot be written", output.display()))?;
     writeln!(out, "{}wrote {}", measured.report, output.display())?;
     Ok(())
-}
-
-pub(super) fn make_folder_of(output: &Path) -> Result<()> {
-    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
-    folder.map_or(Ok(()), |folder| {
-        fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))
-    })
 }
 
 fn beside(output: &Path) -> PathBuf {
