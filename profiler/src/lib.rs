@@ -2,7 +2,8 @@
 //!
 //! Without the feature `full` it simulates and composes only, and is built in a third of the time.
 //!
-//! All of it is behind [`run`], the command line. The only other door is [`parsers`], for fuzzing.
+//! All of it is behind [`run`], the command line. The other doors are [`many`], for many runs at once, and `parsers`, for
+//! fuzzing.
 
 #![cfg_attr(
     not(feature = "full"),
@@ -11,6 +12,7 @@
 
 mod cli;
 mod input_file;
+pub mod many;
 mod output_file;
 mod simulate;
 
