@@ -23,7 +23,7 @@ help:
 
 run: setup-run
 	$(call step,profiler simulate)
-	cargo run --locked --release -p profiler -- simulate $(ARGS)
+	cargo run --locked --profile quick --no-default-features -p profiler -- simulate $(ARGS)
 	$(call step,the page)
 	@scripts/serve.sh --if-asked
 

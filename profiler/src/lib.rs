@@ -26,7 +26,7 @@ mod import;
 mod measure;
 #[cfg(feature = "full")]
 pub mod parsers;
-#[cfg(feature = "full")]
+#[cfg(feature = "serve")]
 mod serve;
 #[cfg(feature = "full")]
 mod server;

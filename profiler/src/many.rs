@@ -142,13 +142,12 @@ fn each<T: Sync>(
 
 impl Run<'_> {
     fn summary(&self, watch: Watch<'_>) -> Result<Summary, NoSummary> {
-        let simulation =
-            Simulation::new(self.workload, self.config, self.step_time, SimulationOptions::default());
+        let simulation = Simulation::new(self.workload, self.config, self.step_time, SimulationOptions::default());
         let mut simulation = simulation.map_err(NoSummary::Simulation)?;
         let mut num_iterations: u32 = 0;
         while simulation.advance() {
             num_iterations = num_iterations.wrapping_add(1);
-            if num_iterations % ITERATIONS_PER_LOOK == 0 && watch.wants_no_more() {
+            if num_iterations.is_multiple_of(ITERATIONS_PER_LOOK) && watch.wants_no_more() {
                 return Err(NoSummary::Cancelled);
             }
         }

@@ -4,8 +4,9 @@ use std::ffi::OsString;
 
 use anyhow::{Error, anyhow};
 
-/// The subcommands of `full.rs`.
+/// `serve`, and the subcommands of `full/mod.rs`.
 pub(super) const NAMES: [&str; 10] = [
+    "serve",
     "profile",
     "import",
     "validate",
@@ -14,13 +15,12 @@ pub(super) const NAMES: [&str; 10] = [
     "verify-metrics",
     "verify-serve",
     "verify-run",
-    "serve",
     "schema",
 ];
 
 /// How to get what is missing.
-pub(crate) const HOW: &str = "this is the small program, built to answer soon. `cargo build --release -p profiler` builds \
-     the whole one, target/release/profiler";
+pub(crate) const HOW: &str = "this is the small program, built to answer soon; `cargo build --release -p profiler` builds \
+     the whole one as target/release/profiler";
 
 /// Why `words`, a subcommand that was not found and what follows it, cannot run.
 pub(super) fn refusal(words: &[OsString]) -> Error {
@@ -42,7 +42,7 @@ mod tests {
         use clap::Subcommand as _;
         let whole = super::super::full::Command::augment_subcommands(clap::Command::new("profiler"));
         let names: Vec<&str> = whole.get_subcommands().map(clap::Command::get_name).collect();
-        assert_eq!(names, super::NAMES);
+        assert_eq!(names, super::NAMES[1..]);
     }
 
     #[track_caller]

@@ -9,6 +9,8 @@ mod vllm_flags;
 
 #[cfg(feature = "full")]
 mod full;
+#[cfg(feature = "serve")]
+mod serve;
 #[cfg(any(test, not(feature = "full")))]
 pub(crate) mod absent;
 
@@ -51,6 +53,10 @@ enum Command {
     /// Print the KV cache that vLLM plans for a model: layers, groups, block sizes, bytes.
     #[command(args_override_self = true)]
     Groups(Box<groups::Args>),
+    /// Serve the page on this machine, with a profile and flags of your own if you like.
+    #[cfg(feature = "serve")]
+    #[command(args_override_self = true)]
+    Serve(Box<serve::Args>),
     #[cfg(feature = "full")]
     #[command(flatten)]
     Full(full::Command),
@@ -84,6 +90,8 @@ fn try_run() -> Result<bool> {
         Command::Models(args) => args.run(),
         Command::Gpus => known::gpus(),
         Command::Groups(args) => args.run(),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => args.run(),
         #[cfg(feature = "full")]
         Command::Full(command) => command.run(),
         #[cfg(not(feature = "full"))]

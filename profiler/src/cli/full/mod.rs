@@ -1,4 +1,4 @@
-//! The subcommands that the feature `full` adds: what measures, imports, verifies and serves.
+//! The subcommands that the feature `full` adds: what measures, imports and verifies.
 
 mod import;
 mod import_calibrate;
@@ -8,7 +8,6 @@ mod import_vllm_bench;
 mod profile;
 mod profile_operators;
 mod run_workload_trace;
-mod serve;
 mod validate;
 mod verify_metrics;
 mod verify_run;
@@ -41,9 +40,6 @@ pub(super) enum Command {
     /// Simulate runs of a real server that somebody recorded, and put both side by side; nothing is fitted.
     #[command(args_override_self = true)]
     VerifyRun(Box<verify_run::Args>),
-    /// Serve the page on this machine, with a profile and flags of your own if you like.
-    #[command(args_override_self = true)]
-    Serve(Box<serve::Args>),
     /// Print the JSON schema of profile files.
     Schema,
 }
@@ -60,7 +56,6 @@ impl Command {
             Self::VerifyMetrics(args) => args.run(),
             Self::VerifyServe(args) => args.run(),
             Self::VerifyRun(args) => args.run(),
-            Self::Serve(args) => args.run(),
             Self::Schema => schema(),
         }
     }

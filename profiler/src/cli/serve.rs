@@ -13,7 +13,7 @@ use crate::simulate::scenario_flags::ScenarioFlags;
 
 /// Where and what is served.
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Args {
+pub(super) struct Args {
     /// A whole-pass profile that the page starts with
     profile: Option<PathBuf>,
     /// Port on 127.0.0.1; the next free one if it is taken
