@@ -18,7 +18,7 @@ command -v python3 >/dev/null 2>&1 || die "python3 is missing: the processes are
 target=${CARGO_TARGET_DIR:-target}
 # Criterion's arguments are no business of the tests inside of programs.
 cargo bench --locked -p sim-core --bench '*' -- "$@"
-cargo bench --locked -p profiler --bench '*' -- "$@"
+cargo bench --locked -p profiler --no-default-features --bench '*' -- "$@"
 cargo build --quiet --locked --release -p profiler
 mkdir -p "$target/bench"
 python3 scripts/bench_runs.py "$target/release/profiler" --json "$target/bench/runs.json"

@@ -3,9 +3,9 @@
 
     bench_peers.py PROGRAM --folder target/peers [--json FILE]
 
-The workload: 2,000 requests of 1,024 prompt and 128 output tokens that share nothing, 64 at once, on Llama-3.1-8B in bf16
-on one H100; 256 sequences and 8,192 tokens a pass. Programs are installed from their registries into the folder, once;
-what cannot be installed or run is named. Each has step times of its own, so that its passes and latencies are its own,
+The workload: 2,000 requests of 1,024 prompt and 128 output tokens that share nothing, 64 at once, on Llama-3.1-8B in
+bf16 on one H100; 256 sequences and 8,192 tokens a pass. Programs are installed from their registries into the folder,
+once; what cannot be installed or run is named. Each has step times of its own, so that its passes and latencies are its own,
 too: what is compared is the time to simulate so many requests. vLLM's row is its real engine core with a worker that
 computes nothing: what its scheduler alone takes, without a clock.
 Settings: REPEATS, PEER_TIMEOUT (seconds for an installation, 900).
@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import venv
@@ -52,7 +53,8 @@ type = "fixed"
 value = {OUTPUT}
 """
 
-AISIMULATE = "0.13.0"
+# The last whole wheel on PyPI: what is called 0.13.0 there fetches another one from an index of NVIDIA's.
+AISIMULATE = "0.13.0.dev202610270000000085"
 # What `aisimulate predict` loads. The package asks for jax and more, of which its search alone makes use.
 AISIMULATE_NEEDS = [
     "numpy>=2.1,<3",
@@ -98,7 +100,7 @@ def main() -> int:
     peers: dict[str, Peer] = {
         "profiler simulate": lambda _folder, repeats: ours(program, repeats),
         f"inference-lab {INFERENCE_LAB}": inference_lab,
-        f"AISimulate {AISIMULATE}, predict": aisimulate,
+        f"AISimulate {AISIMULATE[:10]}, predict": aisimulate,
         "vLLM's scheduler, fake worker": vllm,
     }
     print(f"\n{NUM_REQUESTS:,} requests, {PROMPT:,} in, {OUTPUT} out, {CONCURRENCY} at once")
@@ -112,7 +114,8 @@ def main() -> int:
             continue
         rows.append(row)
         inner = "" if row["inner_s"] is None else f"{1e3 * row['inner_s']:,.0f} ms"
-        print(f"{name:<34}{1e3 * row['wall_s']:>7,.0f} ms{inner:>12}{row['peak_mib']:>6.0f} MiB  {row['says']}", flush=True)
+        process = f"{1e3 * row['wall_s']:>7,.0f} ms{inner:>12}{row['peak_mib']:>6.0f} MiB"
+        print(f"{name:<34}{process}  {row['says']}", flush=True)
     print("`of that`: the simulation alone, where the program times it itself.")
     for line in left_out:
         print(f"not compared: {line}")
@@ -140,8 +143,10 @@ def inference_lab(folder: Path, repeats: int) -> dict[str, Any]:
     root = folder / f"inference-lab-{INFERENCE_LAB}"
     program = root / "bin" / "inference-lab"
     if not program.exists():
-        target = os.environ | {"CARGO_TARGET_DIR": str(folder / "build")}
-        install(["cargo", "install", "--quiet", "--locked", "--root", str(root), f"inference-lab@{INFERENCE_LAB}"], target)
+        environment = os.environ | {"CARGO_TARGET_DIR": str(folder / "build")}
+        cargo = ["cargo", "install", "--quiet", "--locked", "--root", str(root)]
+        install([*cargo, f"inference-lab@{INFERENCE_LAB}"], environment)
+        shutil.rmtree(folder / "build", ignore_errors=True)
     model, workload = root / "model.toml", root / "workload.toml"
     model.write_text(INFERENCE_LAB_MODEL)
     workload.write_text(INFERENCE_LAB_WORKLOAD)
@@ -189,12 +194,14 @@ def install(command: list[str], environment: dict[str, str] | None = None) -> No
     limit = int(os.environ.get("PEER_TIMEOUT", "900"))
     print(f"installing: {' '.join(command)}", file=sys.stderr, flush=True)
     try:
-        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=limit, check=False)
+        quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True}
+        done = subprocess.run(command, env=environment, timeout=limit, check=False, **quiet)
     except subprocess.TimeoutExpired:
         raise Failed(f"not installed within {limit} s (PEER_TIMEOUT)") from None
     if done.returncode != 0:
-        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["nothing on stderr"])[-1]
-        raise Failed(f"not installed: {last}")
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["nothing on stderr"]
+        errors = [line for line in lines if line.strip().startswith("error")]
+        raise Failed(f"not installed: {(errors or lines)[-1].strip()}")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
     bench_runs.py PROGRAM [--json FILE]
 
 Start, profile, workload, simulation and table are all inside: it is what a user waits for. Two versions compare by
-instructions, which hardly vary; times need a quiet machine. If a digest changed, the runs are not the same work any more.
+instructions, which hardly vary; times need a quiet machine. If a digest changed, the runs are other work.
 Settings: see scripts/bench.sh.
 """
 

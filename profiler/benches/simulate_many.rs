@@ -20,11 +20,11 @@ const PROFILE: &[u8] = include_bytes!("../../www/profiles/h100-sxm_llama-3.1-8b_
 fn many(criterion: &mut Criterion) {
     let profile = Profile::from_json(PROFILE).expect("the shipped profile is valid");
     // Cargo asks for measurements with `--bench`; without, each benchmark runs once, to see that it can.
-    let (num_runs, num_prompts) = if env::args().any(|argument| argument == "--bench") { (100, 2_000) } else { (4, 50) };
+    let (num_runs, num_prompts) =
+        if env::args().any(|argument| argument == "--bench") { (100, 2_000) } else { (4, 50) };
     let flags = [("dataset-name", "random".to_owned()), ("num-prompts", num_prompts.to_string())];
     let scenario = Scenario::from_flags(flags.iter().map(|(flag, value)| (*flag, Some(value.as_str()))));
-    let base =
-        Request { scenario: scenario.expect("valid flags"), profile: &profile, dataset: None, counter: None };
+    let base = Request { scenario: scenario.expect("valid flags"), profile: &profile, dataset: None, counter: None };
     let request = |run: i32| {
         let rate = (5.0 + 0.2 * f64::from(run)).to_string();
         base.with(&[("request-rate", Some(&rate))]).expect("a valid rate")

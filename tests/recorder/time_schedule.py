@@ -3,8 +3,8 @@
 
     time_schedule.py NUM_REQUESTS [--prompt 1024] [--output 128] [--concurrency 64] [--blocks 27000]
 
-Prints JSON: seconds of the engine's loop without its start-up, passes, requests. What is timed is vLLM's own engine core
-(scheduler, KV cache, asynchronous scheduling) with request preprocessing; there are no workers, HTTP or tokenizers.
+Prints JSON: seconds of the engine's loop without its start-up, passes, requests. What is timed is vLLM's own engine
+core (scheduler, KV cache, asynchronous scheduling) with request preprocessing; there are no workers and no HTTP.
 """
 
 from __future__ import annotations
