@@ -104,7 +104,7 @@ def main() -> int:
         "vLLM's scheduler, fake worker": vllm,
     }
     print(f"\n{NUM_REQUESTS:,} requests, {PROMPT:,} in, {OUTPUT} out, {CONCURRENCY} at once")
-    print(f"{'':<34}{'process':>10}{'of that':>12}{'memory':>10}  what it says")
+    print(f"{'':<34}{'median':>10}{'CPU':>10}{'of that':>12}{'memory':>10}  what it says")
     rows, left_out = [], []
     for name, peer in peers.items():
         try:
@@ -114,9 +114,10 @@ def main() -> int:
             continue
         rows.append(row)
         inner = "" if row["inner_s"] is None else f"{1e3 * row['inner_s']:,.0f} ms"
-        process = f"{1e3 * row['wall_s']:>7,.0f} ms{inner:>12}{row['peak_mib']:>6.0f} MiB"
+        times = f"{1e3 * row['wall_s']:>7,.0f} ms{1e3 * row['cpu_s']:>7,.0f} ms"
+        process = f"{times}{inner:>12}{row['peak_mib']:>6.0f} MiB"
         print(f"{name:<34}{process}  {row['says']}", flush=True)
-    print("`of that`: the simulation alone, where the program times it itself.")
+    print("of that: the simulation alone, by the clock, where the program times it itself.")
     for line in left_out:
         print(f"not compared: {line}")
     if arguments.json:
@@ -151,7 +152,11 @@ def inference_lab(folder: Path, repeats: int) -> dict[str, Any]:
     model.write_text(INFERENCE_LAB_MODEL)
     workload.write_text(INFERENCE_LAB_WORKLOAD)
     run = timed([str(program), "--config", str(model), "--workload", str(workload), "--quiet"], repeats)
-    return row(run, None, " ".join(run.stdout.split())[:60])
+    num_completed = found(r"Total Requests: (\d+) completed", run.stdout)
+    if num_completed != str(NUM_REQUESTS):
+        raise Failed(f"it completed {num_completed} requests")
+    tpot = found(r"Per-Token Latency \(ms\)\s*\S\s*\S+\s*\S\s*(\S+)", run.stdout)
+    return row(run, float(found(r"([\d.]+)s real", run.stdout)), f"mean TPOT {tpot} ms")
 
 
 def aisimulate(folder: Path, repeats: int) -> dict[str, Any]:
