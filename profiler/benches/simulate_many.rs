@@ -1,4 +1,5 @@
-//! How long a hundred runs take, as a search for a capacity asks for them: 2,000 requests each, at a hundred rates.
+//! How long a hundred runs take, as a search for a capacity asks for them: 2,000 requests of 1,024 prompt and 128 output
+//! tokens each, 15 to 114 of them at once.
 //!
 //! Goals: the wait of a user, from flags to figures, on one core and on all; the ratio of the two is what the cores bring.
 //! Non-goals: reading the profile, which is done once; what the engine does, which sim-core's own benchmarks measure.
@@ -26,8 +27,8 @@ fn many(criterion: &mut Criterion) {
     let scenario = Scenario::from_flags(flags.iter().map(|(flag, value)| (*flag, Some(value.as_str()))));
     let base = Request { scenario: scenario.expect("valid flags"), profile: &profile, dataset: None, counter: None };
     let request = |run: i32| {
-        let rate = (5.0 + 0.2 * f64::from(run)).to_string();
-        base.with(&[("request-rate", Some(&rate))]).expect("a valid rate")
+        let concurrency = (15 + run).to_string();
+        base.with(&[("max-concurrency", Some(&concurrency))]).expect("a valid limit")
     };
     let requests: Vec<Request<'_>> = (0..num_runs).map(request).collect();
     let sum = || {
