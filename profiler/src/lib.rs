@@ -38,3 +38,8 @@ mod verify;
 mod vllm;
 
 pub use cli::run;
+
+/// How to get what is missing.
+#[cfg(any(test, not(feature = "full")))]
+const HOW_TO_GET_ALL: &str = "this is the small program, built to answer soon; `cargo build --release -p profiler` builds \
+     the whole one as target/release/profiler";

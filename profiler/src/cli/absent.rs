@@ -4,6 +4,8 @@ use std::ffi::OsString;
 
 use anyhow::{Error, anyhow};
 
+use crate::HOW_TO_GET_ALL;
+
 /// `serve`, and the subcommands of `full/mod.rs`.
 pub(super) const NAMES: [&str; 10] = [
     "serve",
@@ -18,15 +20,11 @@ pub(super) const NAMES: [&str; 10] = [
     "schema",
 ];
 
-/// How to get what is missing.
-pub(crate) const HOW: &str = "this is the small program, built to answer soon; `cargo build --release -p profiler` builds \
-     the whole one as target/release/profiler";
-
 /// Why `words`, a subcommand that was not found and what follows it, cannot run.
 pub(super) fn refusal(words: &[OsString]) -> Error {
     let name = words.first().map_or_else(String::new, |word| word.to_string_lossy().into_owned());
     if NAMES.contains(&name.as_str()) {
-        anyhow!("profiler {name} is not built in: {HOW}")
+        anyhow!("profiler {name} is not built in: {HOW_TO_GET_ALL}")
     } else {
         anyhow!("unrecognized subcommand {name:?}; `profiler --help` lists what there is")
     }

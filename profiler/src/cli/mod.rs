@@ -12,7 +12,7 @@ mod full;
 #[cfg(feature = "serve")]
 mod serve;
 #[cfg(any(test, not(feature = "full")))]
-pub(crate) mod absent;
+mod absent;
 
 #[cfg(not(feature = "full"))]
 use std::ffi::OsString;
@@ -27,7 +27,7 @@ const CHECK_FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 #[derive(Debug, Parser)]
-#[cfg_attr(not(feature = "full"), command(after_help = absent::HOW))]
+#[cfg_attr(not(feature = "full"), command(after_help = crate::HOW_TO_GET_ALL))]
 #[command(name = "profiler", version, about = "What latency will my vLLM deployment have? Simulated, without a GPU.")]
 struct Cli {
     #[command(subcommand)]

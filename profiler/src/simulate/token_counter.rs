@@ -16,6 +16,6 @@ pub(crate) fn load_token_counter(path: &Path) -> Result<impl Fn(&str) -> usize> 
 /// Refuses: the tokenizer is not built in.
 #[cfg(not(feature = "full"))]
 pub(crate) fn load_token_counter(path: &Path) -> Result<fn(&str) -> usize> {
-    let how = crate::cli::absent::HOW;
+    let how = crate::HOW_TO_GET_ALL;
     anyhow::bail!("--tokenizer {}: no tokenizer is built in: {how}", path.display())
 }
