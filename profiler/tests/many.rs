@@ -112,7 +112,7 @@ fn what_is_over_stays_when_the_rest_is_cancelled() {
     assert_eq!(summaries[3..].iter().filter(|summary| **summary == Err(NoSummary::Cancelled)).count(), 17);
 }
 
-/// It would take minutes.
+/// The run would take minutes.
 #[test]
 fn a_run_under_way_ends_when_it_is_cancelled() {
     let profile = profile();
@@ -123,7 +123,7 @@ fn a_run_under_way_ends_when_it_is_cancelled() {
     let summaries = std::thread::scope(|scope| {
         let running = scope.spawn(|| answer_many(&requests, watch));
         std::thread::sleep(std::time::Duration::from_millis(300));
-        assert!(!running.is_finished(), "it would take minutes");
+        assert!(!running.is_finished(), "the run is under way");
         is_cancelled.store(true, Ordering::Relaxed);
         running.join().expect("no panic")
     });
