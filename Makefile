@@ -1,10 +1,10 @@
-# make run    build the command-line tool and simulate (ARGS="…" replaces the arguments); at a terminal then serve the page
+# make run    build what simulating needs and simulate (ARGS="…" replaces the arguments); at a terminal then serve the page
 # make web    build the page into www
 # make serve  build the page and serve it on this machine (ARGS="…" goes to profiler serve)
 # make test   everything that needs no GPU; the checks that this machine could not run are listed last
 # make test-vllm  install a real vLLM and hold the simulator against it; not part of test
 # make lint   formatting and clippy
-# make bench  benchmarks, with times
+# make bench  benchmarks, with times, instructions and other simulators beside (ARGS="…" chooses criterion's)
 #
 # Each step of `test` is a target of its own: make native, make wasm, …
 
@@ -23,7 +23,7 @@ help:
 
 run: setup-run
 	$(call step,profiler simulate)
-	cargo run --locked --release -p profiler -- simulate $(ARGS)
+	cargo run --locked --profile quick --no-default-features -p profiler -- simulate $(ARGS)
 	$(call step,the page)
 	@scripts/serve.sh --if-asked
 
@@ -44,7 +44,7 @@ test-vllm: setup-test
 lint: setup-test fmt clippy
 
 bench: setup-run
-	cargo bench --locked --workspace --bench '*' -- $(ARGS)
+	@scripts/bench.sh $(ARGS)
 
 setup-run:
 	@scripts/setup.sh run

@@ -11,8 +11,9 @@ check() { # $1: target. Package by package: in a --workspace build another membe
         not_run "sim-core on $1" "no toolchain with this target (message above)"
         return
     fi
-    RUSTUP_TOOLCHAIN=$toolchain cargo build --quiet --locked -p sim-core --target "$1"
-    say "sim-core builds for $1 ($toolchain)"
+    # That all names are there is what is asked; code is made in the other steps.
+    RUSTUP_TOOLCHAIN=$toolchain cargo check --quiet --locked -p sim-core --target "$1"
+    say "sim-core compiles for $1 ($toolchain)"
 }
 check x86_64-unknown-none
 check wasm32-unknown-unknown

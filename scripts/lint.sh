@@ -21,3 +21,8 @@ for member in $members; do
     cargo clippy --quiet --locked --all-targets --manifest-path "$member/Cargo.toml" -- ${deny[@]+"${deny[@]}"}
     say "$member"
 done
+# What `make run` answers with, and what serves the page.
+for features in "" serve; do
+    cargo clippy --quiet --locked -p profiler --no-default-features --features "$features" -- ${deny[@]+"${deny[@]}"}
+    say "profiler with no features but '$features'"
+done

@@ -21,4 +21,5 @@ if [ "${1:-}" = --if-asked ]; then
 else
     scripts/build-web.sh >&2
 fi
-exec cargo run --quiet --locked --release -p profiler -- serve "$@"
+# Of the program no more than this needs, from what `make run` built.
+exec cargo run --quiet --locked --profile quick --no-default-features --features serve -p profiler -- serve "$@"

@@ -14,10 +14,7 @@ need_wasm "$what" || exit 0
 need_browser "$what" || exit 0
 [ "${E2E_BUILD:-1}" = 0 ] || scripts/build-web.sh >/dev/null
 # The page's runs are compared with those of the command line.
-if [ -z "${PROFILER:-}" ]; then
-    cargo build --quiet --locked -p profiler
-    PROFILER=${CARGO_TARGET_DIR:-$PWD/target}/debug/profiler
-fi
+[ -n "${PROFILER:-}" ] || PROFILER=$(scripts/debug-profiler.sh)
 export PROFILER
 # Once for each lock file.
 if ! cmp -s tests/e2e/package-lock.json tests/e2e/node_modules/.installed-lock.json; then

@@ -28,8 +28,7 @@ if [ "$short" = 1 ]; then
 else
     seed=${SEED:-$(date +%s)} num_workloads=40 num_special=25 num_kinds=1000
 fi
-cargo build --quiet --locked -p profiler
-profiler=${CARGO_TARGET_DIR:-target}/debug/profiler
+profiler=$(scripts/debug-profiler.sh)
 
 say "the real engine, its schedule pass by pass; seeds from $seed"
 live_tokens=("$profiler" verify-tokens --python "$python" --seed "$seed")

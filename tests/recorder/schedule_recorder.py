@@ -213,7 +213,7 @@ def record(document: dict[str, Any], with_blocks: bool = False) -> Recording:
             core.abort_requests([request_id])
         added = next(arrivals, None)
         for request in added or ():
-            core.add_request(*core.preprocess_add_request(_engine_core_request(request)))
+            core.add_request(*core.preprocess_add_request(engine_core_request(request)))
         if added is None and not (core.scheduler.has_requests() or core.batch_queue):
             break
         iterations.append(
@@ -232,7 +232,7 @@ def record(document: dict[str, Any], with_blocks: bool = False) -> Recording:
     return Recording(trace, probes.counts)
 
 
-def _engine_core_request(request: RequestSpec) -> EngineCoreRequest:
+def engine_core_request(request: RequestSpec) -> EngineCoreRequest:
     params = SamplingParams(
         max_tokens=request.max_tokens,
         temperature=0.0,

@@ -6,13 +6,12 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use sim_core::scenario::DEFAULT_GPU;
 
-use super::profile::make_folder_of;
+use crate::output_file::{make_folder_of, write_whole};
 use crate::simulate::inputs::Inputs;
 use crate::simulate::model_length;
 use crate::simulate::model_source::ModelName;
 use crate::simulate::report::explain_memory;
 use crate::simulate::scenario_flags::CompositionFlags;
-use crate::verify::metrics::store::write_whole;
 
 /// What is composed.
 #[derive(Debug, clap::Args)]

@@ -2,25 +2,20 @@
 
 mod compose;
 mod groups;
-mod import;
-mod import_calibrate;
-mod import_llmservingsim;
-mod import_operators;
-mod import_vllm_bench;
 mod known;
 mod link;
-mod profile;
-mod profile_operators;
-mod run_workload_trace;
-mod serve;
 mod simulate;
-mod validate;
-mod verify_metrics;
-mod verify_run;
-mod verify_serve;
-mod verify_tokens;
 mod vllm_flags;
 
+#[cfg(feature = "full")]
+mod full;
+#[cfg(feature = "serve")]
+mod serve;
+#[cfg(any(test, not(feature = "full")))]
+mod absent;
+
+#[cfg(not(feature = "full"))]
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -32,6 +27,7 @@ const CHECK_FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 #[derive(Debug, Parser)]
+#[cfg_attr(not(feature = "full"), command(after_help = crate::HOW_TO_GET_ALL))]
 #[command(name = "profiler", version, about = "What latency will my vLLM deployment have? Simulated, without a GPU.")]
 struct Cli {
     #[command(subcommand)]
@@ -57,29 +53,16 @@ enum Command {
     /// Print the KV cache that vLLM plans for a model: layers, groups, block sizes, bytes.
     #[command(args_override_self = true)]
     Groups(Box<groups::Args>),
-    /// Measure an engine and write its profile, or a GPU's operators and write their pack.
-    Profile(Box<profile::Args>),
-    /// Make a profile of data that others have published.
-    Import(import::Args),
-    /// Tell how good profiles and operator packs are: reach, noise, what figures rest on, what they cannot answer.
-    Validate(validate::Args),
-    /// Compare the simulator's schedule with recordings of vLLM's, pass by pass.
-    VerifyTokens(verify_tokens::Args),
-    /// Run a workload on a real vLLM and write what it scheduled and when, pass by pass and request by request.
-    #[command(args_override_self = true)]
-    RunWorkloadTrace(Box<run_workload_trace::Args>),
-    /// Run workloads on a real vLLM, simulate them, and compare the latencies of every request.
-    VerifyMetrics(Box<verify_metrics::Args>),
-    /// Run `vllm serve` under several loads and compare what its client sees with the simulator.
-    VerifyServe(Box<verify_serve::Args>),
-    /// Simulate runs of a real server that somebody recorded, and put both side by side; nothing is fitted.
-    #[command(args_override_self = true)]
-    VerifyRun(Box<verify_run::Args>),
     /// Serve the page on this machine, with a profile and flags of your own if you like.
+    #[cfg(feature = "serve")]
     #[command(args_override_self = true)]
     Serve(Box<serve::Args>),
-    /// Print the JSON schema of profile files.
-    Schema,
+    #[cfg(feature = "full")]
+    #[command(flatten)]
+    Full(full::Command),
+    #[cfg(not(feature = "full"))]
+    #[command(external_subcommand)]
+    Absent(Vec<OsString>),
 }
 
 /// The command line of `profiler`: parses, runs, and says what went wrong in one line.
@@ -107,24 +90,13 @@ fn try_run() -> Result<bool> {
         Command::Models(args) => args.run(),
         Command::Gpus => known::gpus(),
         Command::Groups(args) => args.run(),
-        Command::Profile(args) => args.run(),
-        Command::Import(args) => args.run(),
-        Command::Validate(args) => args.run(),
-        Command::VerifyTokens(args) => args.run(),
-        Command::RunWorkloadTrace(args) => args.run(),
-        Command::VerifyMetrics(args) => args.run(),
-        Command::VerifyServe(args) => args.run(),
-        Command::VerifyRun(args) => args.run(),
+        #[cfg(feature = "serve")]
         Command::Serve(args) => args.run(),
-        Command::Schema => schema(),
+        #[cfg(feature = "full")]
+        Command::Full(command) => command.run(),
+        #[cfg(not(feature = "full"))]
+        Command::Absent(words) => Err(absent::refusal(&words)),
     }
-}
-
-#[expect(clippy::print_stdout, reason = "the result of the command")]
-fn schema() -> Result<bool> {
-    let schema = schemars::schema_for!(sim_core::profile::Profile);
-    println!("{}", serde_json::to_string_pretty(&schema)?);
-    Ok(true)
 }
 
 /// Whether the reader of our output went away, as `head` does.

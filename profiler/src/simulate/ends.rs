@@ -11,10 +11,10 @@ use sim_core::metrics::figure_ranges::RunRange;
 use sim_core::profile::{StatedRange, StepTimeModel};
 use sim_core::scenario::told;
 use sim_core::simulation_result::SimulationResult;
-use sim_core::simulator::SimulationOptions;
 use sim_core::workload::Workload;
 
-use super::run::run;
+use super::run::bar;
+use crate::many::{Progress, Run, Watch, simulate_many};
 
 /// A run repeated at both ends of a range.
 #[derive(Debug)]
@@ -45,9 +45,16 @@ impl Ends {
         let [low, high] = stated.factors();
         let mut range = RunRange::new([low, high], told::stated_range(stated));
         range.include(&own, options);
+        let ends = stated.ends(step_time);
+        let runs: Vec<Run<'_>> =
+            ends.iter().map(|(_, step_time)| Run { workload, config, step_time, options }).collect();
+        let bar = bar(runs.len(), "{bar:20} {pos}/{len} runs at the ends of the range", quiet);
+        let on_progress = |progress: Progress| bar.set_position(progress.num_over as u64);
+        let summaries = simulate_many(&runs, Watch { on_progress: Some(&on_progress), ..Watch::default() });
+        bar.finish_and_clear();
         let mut tables = vec![];
-        for (_, step_time) in stated.ends(step_time) {
-            let end = metrics(&run(workload, config, &step_time, SimulationOptions::default(), quiet)?);
+        for summary in summaries {
+            let end = summary?.metrics;
             range.include(&end, options);
             tables.push(table(&end, options));
         }

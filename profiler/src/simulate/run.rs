@@ -22,14 +22,7 @@ pub(crate) fn run(
     quiet: bool,
 ) -> Result<SimulationResult> {
     let mut simulation = Simulation::new(workload, config, step_time, options)?;
-    let bar = if quiet || !std::io::stderr().is_terminal() {
-        ProgressBar::hidden()
-    } else {
-        ProgressBar::new(workload.requests.len() as u64).with_style(
-            ProgressStyle::with_template("{bar:20} {pos}/{len} requests, {msg}, {eta} left")
-                .unwrap_or_else(|_| ProgressStyle::default_bar()),
-        )
-    };
+    let bar = bar(workload.requests.len(), "{bar:20} {pos}/{len} requests, {msg}, {eta} left", quiet);
     let mut iterations = 0;
     while simulation.advance() {
         iterations += 1;
@@ -41,4 +34,13 @@ pub(crate) fn run(
     }
     bar.finish_and_clear();
     Ok(simulation.finish())
+}
+
+/// A progress bar of `num_steps` on a terminal, unless `quiet`; `template` is indicatif's.
+pub(super) fn bar(num_steps: usize, template: &str, quiet: bool) -> ProgressBar {
+    if quiet || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(num_steps as u64).with_style(style)
 }

@@ -10,10 +10,9 @@
 //! one engine has under way. That engine is simulated.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
+use rayon::prelude::*;
 use sim_core::compose::{Setup, compose};
 use sim_core::models::catalogue::Catalogue;
 use sim_core::models::{Dtype, KvCacheDtype};
@@ -279,27 +278,8 @@ fn compare(row: &Row, packs: &BTreeMap<String, Pack>, catalogue: &Catalogue, ran
 /// If what ships with the program cannot be read.
 pub(crate) fn run(rows: &[Row], range: bool) -> Result<Report> {
     let (packs, catalogue) = (packs_of(rows)?, library::catalogue()?);
-    let next = AtomicUsize::new(0);
-    let outcomes: Mutex<Vec<(usize, Outcome)>> = Mutex::new(vec![]);
-    let work = || {
-        loop {
-            let place = next.fetch_add(1, Ordering::Relaxed);
-            let Some(row) = rows.get(place) else { return };
-            let outcome = Outcome { row: row.clone(), result: compare(row, &packs, &catalogue, range) };
-            if let Ok(mut outcomes) = outcomes.lock() {
-                outcomes.push((place, outcome));
-            }
-        }
-    };
-    let num_threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..num_threads {
-            scope.spawn(work);
-        }
-    });
-    let mut outcomes = outcomes.into_inner().unwrap_or_default();
-    outcomes.sort_by_key(|(place, _)| *place);
-    Ok(Report { outcomes: outcomes.into_iter().map(|(_, outcome)| outcome).collect(), has_range: range })
+    let outcome = |row: &Row| Outcome { row: row.clone(), result: compare(row, &packs, &catalogue, range) };
+    Ok(Report { outcomes: rows.par_iter().with_max_len(1).map(outcome).collect(), has_range: range })
 }
 
 #[cfg(test)]

@@ -1,10 +1,5 @@
 //! The comparison as part of the profile it is about.
 
-use std::fs::{self, File};
-use std::io::Write as _;
-use std::path::Path;
-
-use anyhow::{Context as _, Result};
 use sim_core::profile::Profile;
 use sim_core::profile::schema::ValidationRun;
 
@@ -36,52 +31,4 @@ fn runs(workload: &WorkloadResult) -> Vec<ValidationRun> {
     }
     runs.extend(workload.output_throughput.map(|pair| run("output_throughput".to_owned(), pair, 1.0)));
     runs
-}
-
-/// Writes `contents` to `path`: whole, or not at all. A link is followed.
-///
-/// # Errors
-/// If the file or its folder cannot be written; the old file is then as it was.
-pub(crate) fn write_whole(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let place = || target.display().to_string();
-    let name = target.file_name().with_context(|| format!("{}: not a file", target.display()))?;
-    // In the same folder, as only a renaming inside one file system is a single act.
-    let draft = target.with_file_name(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
-    let written = File::create(&draft).and_then(|mut file| {
-        if let Ok(metadata) = fs::metadata(&target) {
-            file.set_permissions(metadata.permissions())?;
-        }
-        file.write_all(contents.as_ref())?;
-        file.sync_all()
-    });
-    let renamed = written.and_then(|()| fs::rename(&draft, &target));
-    if renamed.is_err() {
-        // What is left of the draft is of no use; the first error is the one to tell.
-        drop(fs::remove_file(&draft));
-    }
-    renamed.with_context(place)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_is_replaced_whole_or_left_alone() {
-        let folder = std::env::temp_dir().join(format!("write-whole-{}", std::process::id()));
-        fs::create_dir_all(&folder).expect("writable");
-        let path = folder.join("a.json");
-        write_whole(&path, "old").expect("written");
-        write_whole(&path, "new").expect("replaced");
-        assert_eq!(fs::read_to_string(&path).expect("there"), "new");
-        let missing = folder.join("missing").join("a.json");
-        let error = write_whole(&missing, "").expect_err("no such folder");
-        assert!(format!("{error:#}").starts_with(&missing.display().to_string()), "{error:#}");
-        // A folder cannot be replaced by a file: the draft must not stay.
-        fs::create_dir_all(folder.join("b").join("c")).expect("writable");
-        assert!(write_whole(&folder.join("b"), "").is_err(), "it is a folder");
-        assert_eq!(fs::read_dir(&folder).expect("there").count(), 2, "a.json and b");
-        fs::remove_dir_all(folder).expect("ours");
-    }
 }

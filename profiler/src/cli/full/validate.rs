@@ -12,7 +12,7 @@ use crate::validate::{examine, pack, table};
 
 /// Which profiles and packs, and how they are told.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// The profiles, or operator packs.
     #[arg(value_name = "PROFILE.json", required = true)]
     profiles: Vec<PathBuf>,

@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 
 use super::import::parse_date;
-use super::profile::make_folder_of;
 use crate::import::packs;
-use crate::verify::metrics::store::write_whole;
+use crate::output_file::{make_folder_of, write_whole};
 
 /// Which GPU, from which data.
 #[derive(Debug, clap::Args)]

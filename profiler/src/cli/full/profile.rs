@@ -12,9 +12,9 @@ use super::profile_operators;
 use crate::cuda;
 use crate::engine::Engine;
 use crate::measure::{Measured, Options, measure};
+use crate::output_file::{make_folder_of, write_whole};
 use crate::server::session::Timeouts;
 use crate::server::verify::{measure_server, progress_line};
-use crate::verify::metrics::store::write_whole;
 use crate::vllm::{EngineOptions, VllmEngine};
 
 const DEFAULT_PRECISION: f64 = 0.01;
@@ -36,7 +36,7 @@ pub(super) enum EngineKind {
 
 /// What is measured, for how long, and where the profile goes.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// What is measured.
     #[arg(long, value_enum, default_value_t)]
     engine: EngineKind,
@@ -200,13 +200,6 @@ fn write_measured(measured: &Measured, output: &Path, out: &mut dyn Write) -> Re
     write_whole(output, &json).with_context(|| format!("{} cannot be written", output.display()))?;
     writeln!(out, "{}wrote {}", measured.report, output.display())?;
     Ok(())
-}
-
-pub(super) fn make_folder_of(output: &Path) -> Result<()> {
-    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
-    folder.map_or(Ok(()), |folder| {
-        fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))
-    })
 }
 
 fn beside(output: &Path) -> PathBuf {

@@ -15,7 +15,7 @@ use crate::vllm::EngineOptions;
 
 /// Which server, which loads, which profile.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// Profile of the engine that is served: measured with the same flags and as many threads
     #[arg(long, value_name = "PATH")]
     profile: PathBuf,

@@ -11,6 +11,7 @@ use sim_core::profile::Profile;
 use super::profile;
 use crate::engine::{Engine, EngineFacts};
 use crate::input_file::read_profile;
+use crate::output_file::{make_folder_of, write_whole};
 use crate::verify::metrics::report::{Limits, Report};
 use crate::verify::metrics::table::Table;
 use crate::verify::metrics::{NamedScript, Settings, plot, store, verify_metrics, workload_file, workloads};
@@ -21,7 +22,7 @@ const MAX_REPEATS: i64 = 1000;
 
 /// What to compare, and where to write it.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// The profile to check
     #[arg(long, value_name = "FILE", required_unless_present = "measure")]
     profile: Option<PathBuf>,
@@ -98,7 +99,7 @@ impl Args {
         let given = self.profile.as_deref().map(read_profile).transpose()?.map(|(profile, _)| profile);
         let options =
             self.measure.as_deref().map(|output| profile::default_options(output, self.time_budget, self.seed));
-        self.measure.as_deref().map_or(Ok(()), profile::make_folder_of)?;
+        self.measure.as_deref().map_or(Ok(()), make_folder_of)?;
         let mut engine = VllmEngine::start(&self.engine)?;
         let mut out = std::io::stdout().lock();
         let profile = match (given, &self.measure, &options) {
@@ -153,16 +154,16 @@ impl Args {
     fn write_files(&self, report: &Report, profile: &mut Profile) -> Result<()> {
         if let Some(path) = &self.output_json {
             let json = serde_json::to_string_pretty(report)?;
-            store::write_whole(path, format!("{json}\n"))?;
+            write_whole(path, format!("{json}\n"))?;
         }
         if let Some(path) = &self.plot {
             let picture = if has_extension(path, "png") { plot::png(report)? } else { plot::svg(report)?.into_bytes() };
-            store::write_whole(path, picture)?;
+            write_whole(path, picture)?;
         }
         if let Some(path) = self.profile.as_ref().or(self.measure.as_ref()).filter(|_| self.store) {
             store::store(report, profile);
             let json = profile.to_json().with_context(|| path.display().to_string())?;
-            store::write_whole(path, &json)?;
+            write_whole(path, &json)?;
         }
         Ok(())
     }

@@ -15,11 +15,11 @@ use sim_core::workload::Traffic;
 use crate::engine::requests::scripted_requests;
 use crate::engine::{Engine as _, Run, Script};
 use crate::input_file::read_limited;
+use crate::output_file::write_whole;
 use crate::simulate::dataset::MAX_DATASET_BYTES;
 use crate::simulate::scenario_flags::WorkloadFlags;
 use crate::verify::live_trace::{self, write_json};
 use crate::verify::measured_recording::measured_recording;
-use crate::verify::metrics::store::write_whole;
 use crate::verify::metrics::{workload_file, workloads};
 use crate::verify::recorded_trace::RecordedTrace;
 use crate::verify::tokens::compare;
@@ -27,7 +27,7 @@ use crate::vllm::{EngineOptions, VllmEngine};
 
 /// What is run, and what is written.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// Run the workload in this JSON file: requests, and how many join before each iteration
     #[arg(long, value_name = "FILE", conflicts_with = "generated")]
     workload: Option<PathBuf>,

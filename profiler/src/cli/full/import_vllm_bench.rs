@@ -7,12 +7,11 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use sim_core::scenario::TextTokens;
 
-use super::profile::make_folder_of;
 use crate::import::vllm_bench::{fit_results, names, result};
 use crate::input_file::{Wanted, explained, read_limited, read_profile};
+use crate::output_file::{make_folder_of, write_whole};
 use crate::simulate::scenario_flags::RunFlags;
 use crate::simulate::token_counter::load_token_counter;
-use crate::verify::metrics::store::write_whole;
 
 /// The profile, the results, and the engine they were measured on.
 #[derive(Debug, clap::Args)]

@@ -6,17 +6,16 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use sim_core::scenario::TextTokens;
 
-use super::profile::make_folder_of;
 use crate::input_file::{read_limited, read_profile};
+use crate::output_file::{make_folder_of, write_whole};
 use crate::simulate::scenario_flags::RunFlags;
 use crate::simulate::token_counter::load_token_counter;
-use crate::verify::metrics::store::write_whole;
 use crate::verify::published::{self, Part};
 use crate::verify::run::{VerifiedRun, read, verify};
 
 /// Which profile, which runs.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// The profile that predicts [default: for a `silicon_sample.csv`, each row's is composed]
     #[arg(long, value_name = "PROFILE.json")]
     profile: Option<PathBuf>,

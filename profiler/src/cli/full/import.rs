@@ -8,18 +8,17 @@ use clap::Subcommand;
 use sim_core::compose::setup::Routing;
 use sim_core::scenario::{Composition, DEFAULT_GPU};
 
-use super::profile::make_folder_of;
 use super::{import_calibrate, import_llmservingsim, import_operators, import_vllm_bench};
 use crate::import::aiconfigurator;
 use crate::import::version::Version;
+use crate::output_file::{make_folder_of, write_whole};
 use crate::simulate::model_length;
 use crate::simulate::model_source::ModelName;
 use crate::simulate::scenario_flags::CompositionFlags;
-use crate::verify::metrics::store::write_whole;
 
 /// Where the data come from.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     #[command(subcommand)]
     source: Source,
 }

@@ -11,7 +11,7 @@ use crate::vllm::EngineOptions;
 
 /// Which recordings, or which engine.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// Recorded scheduler traces: `.json` or `.json.gz` files, or folders of them
     #[arg(long, num_args = 1.., value_name = "PATH", conflicts_with_all = ["num_workloads", "python", "flags", "random_engines"])]
     recorded: Vec<PathBuf>,

@@ -5,11 +5,10 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use super::profile::make_folder_of;
 use crate::cuda::alone::{Options, measure};
 use crate::cuda::gpu::GpuTimer;
+use crate::output_file::{make_folder_of, write_whole};
 use crate::validate::pack;
-use crate::verify::metrics::store::write_whole;
 
 /// Times the operators of a device, writes their pack to `output`, and tells `out` how good it is.
 pub(super) fn run(options: &Options, device: usize, output: &Path, out: &mut dyn Write) -> Result<bool> {

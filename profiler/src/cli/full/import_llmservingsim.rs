@@ -7,13 +7,12 @@ use anyhow::{Context as _, Result};
 use sim_core::models::ModelConfig;
 use sim_core::scenario::Scenario;
 
-use super::profile::make_folder_of;
 use crate::import::assemble::assemble;
 use crate::import::llmservingsim::Folder;
 use crate::input_file::{Wanted, check, read_limited};
+use crate::output_file::{make_folder_of, write_whole};
 use crate::simulate::model_length;
 use crate::simulate::model_source::ModelName;
-use crate::verify::metrics::store::write_whole;
 
 /// What is imported, and where the profile goes.
 #[derive(Debug, clap::Args)]
