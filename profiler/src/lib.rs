@@ -10,6 +10,7 @@
     expect(dead_code, reason = "the rooms that stay have parts for those that are left out")
 )]
 
+mod capacity;
 mod cli;
 mod input_file;
 pub mod many;

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, and the exit codes.
 
+mod capacity;
 mod compose;
 mod groups;
 mod known;
@@ -40,6 +41,9 @@ enum Command {
     // As in vLLM, the last of a flag given twice counts.
     #[command(args_override_self = true)]
     Simulate(Box<simulate::Args>),
+    /// Search the highest load that meets --goodput, and show the whole load curve.
+    #[command(args_override_self = true)]
+    Capacity(Box<capacity::Args>),
     /// Print a share link for the page that says what `simulate` would run with the same flags.
     #[command(args_override_self = true)]
     Link(Box<link::Args>),
@@ -85,6 +89,7 @@ fn try_run() -> Result<bool> {
     let arguments = vllm_flags::take(std::env::args_os().collect())?;
     match Cli::parse_from(arguments).command {
         Command::Simulate(args) => args.run(),
+        Command::Capacity(args) => args.run(),
         Command::Link(args) => args.run(),
         Command::Compose(args) => args.run(),
         Command::Models(args) => args.run(),

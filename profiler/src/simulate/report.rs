@@ -156,7 +156,7 @@ impl Report<'_> {
 }
 
 /// Where the step times come from.
-fn times(choice: &ProfileChoice) -> String {
+pub(crate) fn times(choice: &ProfileChoice) -> String {
     let profile = &choice.profile;
     let provenance = &profile.provenance;
     let sources = provenance.sources.iter().map(|source| format!("{} {}", source.name, source.version));

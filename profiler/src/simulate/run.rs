@@ -37,7 +37,7 @@ pub(crate) fn run(
 }
 
 /// A progress bar of `num_steps` on a terminal, unless `quiet`; `template` is indicatif's.
-pub(super) fn bar(num_steps: usize, template: &str, quiet: bool) -> ProgressBar {
+pub(crate) fn bar(num_steps: usize, template: &str, quiet: bool) -> ProgressBar {
     if quiet || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 /// A function from a text to its number of tokens, special tokens included, as the client of `vllm bench serve` counts.
 #[cfg(feature = "full")]
-pub(crate) fn load_token_counter(path: &Path) -> Result<impl Fn(&str) -> usize> {
+pub(crate) fn load_token_counter(path: &Path) -> Result<impl Fn(&str) -> usize + Sync> {
     let tokenizer = tokenizers::Tokenizer::from_file(path)
         .map_err(|error| anyhow::anyhow!("--tokenizer {}: not a tokenizer.json: {error}", path.display()))?;
     // A text that cannot be encoded counts as empty and is then left out as too short.
