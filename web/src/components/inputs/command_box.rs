@@ -11,6 +11,7 @@ use super::icons::{CLOSE, Icon};
 use super::panels::Card;
 use super::taken::TakenDetails;
 use crate::commands::{Since, Taken};
+use crate::components::live::When;
 use crate::state::AppState;
 
 /// Programs in the order of the tabs: the test's name, the name.
@@ -192,9 +193,9 @@ fn Text(inner: BoxState) -> impl IntoView {
                 >
                     "Apply"
                 </button>
-                <Show when=move || is_draft.get()>
+                <When when=Signal::derive(move || is_draft.get())>
                     <button type="button" class="btn btn-ghost" data-testid="command-discard" on:click=discard>"Discard"</button>
-                </Show>
+                </When>
                 <CopyButton text=move |()| text.get_untracked() label="Copy" testid="command-copy"/>
             </div>
         </div>
@@ -235,7 +236,7 @@ fn Said(inner: BoxState) -> impl IntoView {
 fn SetAsideList() -> impl IntoView {
     let state = expect_context::<AppState>();
     view! {
-        <Show when=move || state.set_aside.with(|flags| !flags.is_empty())>
+        <When when=Signal::derive(move || state.set_aside.with(|flags| !flags.is_empty()))>
             <div class="set-aside" data-testid="set-aside">
                 <h3 class="field-label">"Kept in the command, without effect here"</h3>
                 <ul class="strays">
@@ -261,6 +262,6 @@ fn SetAsideList() -> impl IntoView {
                     </For>
                 </ul>
             </div>
-        </Show>
+        </When>
     }
 }

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
 use super::icons::{CLOSE, Icon};
+use crate::components::live::When;
 
 /// Shown while `is_open`; what is inside is made anew each time.
 #[component]
@@ -48,7 +49,7 @@ pub(super) fn Dialog(
                         <Icon shape=CLOSE/>
                     </button>
                 </div>
-                <Show when=move || is_open.get()>{children()}</Show>
+                <When when=Signal::derive(move || is_open.get())>{children()}</When>
             </div>
         </dialog>
     }

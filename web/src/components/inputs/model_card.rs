@@ -9,8 +9,10 @@ use super::icons::{CLOSE, Icon};
 use super::model_field::ModelField;
 use super::panels::Card;
 use super::setup_fields::SetupFields;
+use crate::components::live::live;
 use crate::gallery::{DEFAULT_PROFILE, examples_by_model};
 use crate::html;
+use crate::models::short;
 use crate::state::{AppState, Origin, ProfileChoice, Source};
 
 /// The card.
@@ -33,13 +35,13 @@ pub(super) fn ModelCard() -> impl IntoView {
                 data-testid="setup"
             >
                 <ExamplePicker/>
-                {move || match whole.get().and_then(|_| state.profile.get_untracked()) {
+                {live(move || match whole.get().and_then(|_| state.profile.get_untracked()) {
                     Some(choice) => view! { <Whole choice/> }.into_any(),
                     None => view! { <ModelField/> <SetupFields/> }.into_any(),
-                }}
+                })}
             </div>
             <Follows/>
-            {move || state.profile.get().map(|choice| view! { <Origins choice/> })}
+            {live(move || state.profile.get().map(|choice| view! { <Origins choice/> }))}
         </Card>
     }
 }
@@ -111,11 +113,6 @@ fn ExamplePicker() -> impl IntoView {
             <select id="profile-select" data-testid="profile-select" on:change=changed inner_html=choices></select>
         </div>
     }
-}
-
-/// A model's name without its owner.
-pub(super) fn short(model: &str) -> &str {
-    model.rsplit('/').next().unwrap_or(model)
 }
 
 /// A profile that stands for model, GPU and formats.

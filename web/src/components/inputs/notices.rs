@@ -7,6 +7,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use super::icons::{CLOSE, Icon};
 use super::taken::TakenDetails;
+use crate::components::live::When;
 use crate::state::{AppState, Notice, NoticeKind};
 
 /// How long that something was done is told.
@@ -40,12 +41,12 @@ fn NewVersion() -> impl IntoView {
         apply.with_untracked(|apply| apply.as_ref().map(|apply| apply.call0(&JsValue::NULL).ok()));
     };
     view! {
-        <Show when=move || apply.with(Option::is_some)>
+        <When when=Signal::derive(move || apply.with(Option::is_some))>
             <div class="notice" role="status" data-testid="new-version">
                 <button type="button" class="btn" data-testid="new-version-reload" on:click=reload>"Reload"</button>
                 "A new version of this page is ready."
             </div>
-        </Show>
+        </When>
     }
 }
 

@@ -9,6 +9,7 @@ use super::field::Refill;
 use super::model_card::ModelCard;
 use super::run_bar::RunBar;
 use super::workload_card::WorkloadCard;
+use crate::components::live::live;
 
 /// Below this width the cards are closed at first and the results stand above them: the same as in `base.css`.
 const IS_WIDE: &str = "(min-width: 900px)";
@@ -49,7 +50,7 @@ pub(super) fn Card(
         <details class="card panel" open=is_wide() data-testid=testid>
             <summary class="card-title">
                 <h2 class="panel-title">{title}</h2>
-                {move || aside.run()}
+                {live(move || aside.run())}
             </summary>
             <div class="card-body">{children()}</div>
         </details>

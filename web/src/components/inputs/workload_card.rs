@@ -9,6 +9,7 @@ use super::icons::{CLOSE, Icon};
 use super::objectives_row::ObjectivesRow;
 use super::panels::Card;
 use super::workload_fields::{fields, strays, with_dataset};
+use crate::components::live::When;
 use crate::presets::{PRESETS, Preset};
 use crate::state::{AppState, NoticeKind};
 
@@ -198,7 +199,7 @@ fn Strays() -> impl IntoView {
     let state = expect_context::<AppState>();
     let given = Memo::new(move |_| state.scenario.with(strays));
     view! {
-        <Show when=move || given.with(|given| !given.is_empty())>
+        <When when=Signal::derive(move || given.with(|given| !given.is_empty()))>
             <ul class="strays" aria-label="Other flags that are given" data-testid="strays">
                 <For each=move || given.get() key=Clone::clone let:stray>
                     <li>
@@ -212,7 +213,7 @@ fn Strays() -> impl IntoView {
                     </li>
                 </For>
             </ul>
-        </Show>
+        </When>
     }
 }
 

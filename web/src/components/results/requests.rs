@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::parts::{Fold, Shown};
+use crate::components::live::live;
 use crate::detail::RequestRow;
 use crate::format::{duration, grouped};
 use crate::state::AppState;
@@ -80,10 +81,10 @@ pub(crate) fn RequestsCard(
                         <tr>{COLUMNS.map(|column| view! { <Heading column sight/> }).collect_view()}</tr>
                     </thead>
                     <tbody>
-                        {move || {
+                        {live(move || {
                             let is_judged = is_judged.get();
                             state.rows.with(|rows| rows.iter().map(|request| row(request, is_judged)).collect_view())
-                        }}
+                        })}
                     </tbody>
                 </table>
             </div>
