@@ -129,8 +129,7 @@ fn App(module: JsValue, worker: Worker) -> impl IntoView {
 /// Tells `www/boot.js` when the first answer is painted, or that there will be none.
 fn tell_answered(state: AppState) {
     Effect::new(move |was_told: Option<bool>| {
-        let is_answered =
-            state.current.with(Option::is_some) || state.run_state.with(|run| matches!(run, RunState::Failed(_)));
+        let is_answered = state.is_answered();
         if is_answered && was_told != Some(true) {
             request_animation_frame(|| {
                 if let Ok(event) = web_sys::Event::new("vllmsim:answered") {

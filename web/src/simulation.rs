@@ -94,6 +94,11 @@ impl AppState {
         WorkerHandle::new(module, worker, move |reply| self.hear(reply), move |fault| self.worker_died(fault))
     }
 
+    /// Whether there is an answer, or something that says why there is none. Followed.
+    pub(crate) fn is_answered(self) -> bool {
+        self.current.with(Option::is_some) || self.run_state.with(|run| matches!(run, RunState::Failed(_)))
+    }
+
     /// Starts a run of what stands in the form; one under way is given up. While the profile is made, the run waits for it.
     pub(crate) fn run(self) {
         if !self.is_made.get_untracked() {

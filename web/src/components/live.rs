@@ -27,3 +27,8 @@ pub(crate) fn When(
     let holds = Memo::new(move |_| when.get());
     live(move || if holds.get() { children() } else { fallback.run() })
 }
+
+/// A listener to events, whatever it does.
+pub(crate) fn heard<E>(listener: impl FnMut(E) + 'static) -> Box<dyn FnMut(E)> {
+    Box::new(listener)
+}

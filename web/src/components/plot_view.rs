@@ -7,7 +7,7 @@ use wasm_bindgen::closure::Closure;
 
 use super::plot_export::ExportMenu;
 use super::plot_pointer::{Pointer, PointerLayer};
-use crate::components::live::{When, live};
+use crate::components::live::{When, heard, live};
 use crate::plot::{Drawing, Frame, Look, Theme};
 
 /// The page's colour scheme, given to all plots by context. Without it they are light.
@@ -111,7 +111,7 @@ pub(crate) fn PlotView(
             <figcaption class="plot-head">
                 <span class="plot-title">{title}</span>
                 <When when=Signal::derive(move || on_zoom.is_some() && is_zoomed.is_some_and(|is_zoomed| is_zoomed.get()))>
-                    <button type="button" class="btn btn-ghost plot-reset" on:click=move |_| pointer.reset_zoom()>
+                    <button type="button" class="btn btn-ghost plot-reset" on:click=heard(move |_| pointer.reset_zoom())>
                         "Reset zoom"
                     </button>
                 </When>
@@ -129,11 +129,11 @@ pub(crate) fn PlotView(
                 on:pointermove=move |event| pointer.moved(&event)
                 on:pointerdown=move |event| pointer.pressed(&event)
                 on:pointerup=move |event| pointer.released(&event)
-                on:pointercancel=move |_| pointer.cancelled()
+                on:pointercancel=heard(move |_| pointer.cancelled())
                 on:pointerleave=move |event| pointer.left(&event)
-                on:dblclick=move |_| pointer.reset_zoom()
+                on:dblclick=heard(move |_| pointer.reset_zoom())
                 on:keydown=on_keydown
-                on:blur=move |_| pointer.blurred()
+                on:blur=heard(move |_| pointer.blurred())
             >
                 <div class="plot-svg" aria-hidden="true" inner_html=image></div>
                 <PointerLayer pointer source />

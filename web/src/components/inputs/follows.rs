@@ -7,7 +7,7 @@ use sim_core::profile::schema::DeviceType;
 use sim_core::scenario::told;
 
 use super::model_card::device;
-use crate::components::live::live;
+use crate::components::live::{heard, live};
 use crate::fitting::{NUM_GPUS, fits};
 use crate::format::{grouped, three_digits};
 use crate::state::{AppState, Source};
@@ -158,7 +158,7 @@ fn TooSmall() -> impl IntoView {
                     <p class="notice-text">{refusal}"."</p>
                     {live(move || enough().map(|number| view! {
                         <p class="fit-actions">
-                            <button type="button" class="btn" data-testid="use-enough" on:click=move |_| take(number)>
+                            <button type="button" class="btn" data-testid="use-enough" on:click=heard(move |_| take(number))>
                                 {if number == 1 { "Use 1 GPU".to_owned() } else { format!("Use {number} GPUs") }}
                             </button>
                             "The smallest number that is enough."

@@ -9,7 +9,7 @@ use super::icons::{CLOSE, Icon};
 use super::model_field::ModelField;
 use super::panels::Card;
 use super::setup_fields::SetupFields;
-use crate::components::live::live;
+use crate::components::live::{heard, live};
 use crate::gallery::{DEFAULT_PROFILE, examples_by_model};
 use crate::html;
 use crate::models::short;
@@ -31,7 +31,7 @@ pub(super) fn ModelCard() -> impl IntoView {
         <Card title="Model & GPU" testid="card-model" aside>
             // What a choice needs is loaded while it is looked for.
             <div
-                class="setup" on:focusin=move |_| state.prepare() on:pointerenter=move |_| state.prepare()
+                class="setup" on:focusin=heard(move |_| state.prepare()) on:pointerenter=heard(move |_| state.prepare())
                 data-testid="setup"
             >
                 <ExamplePicker/>
@@ -129,7 +129,7 @@ fn Whole(choice: ProfileChoice) -> impl IntoView {
             <button
                 type="button" class="btn btn-ghost btn-icon" data-testid="remove-profile"
                 aria-label="Remove the profile" title="Remove the profile: choose model and GPU instead"
-                on:click=move |_| state.leave_whole()
+                on:click=heard(move |_| state.leave_whole())
             >
                 <Icon shape=CLOSE/>
             </button>

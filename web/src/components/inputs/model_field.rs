@@ -6,7 +6,7 @@ use sim_core::math;
 use wasm_bindgen::JsCast;
 
 use super::icons::{CLOSE, Icon};
-use crate::components::live::live;
+use crate::components::live::{heard, live};
 use crate::html::escaped;
 use crate::making::known_models;
 use crate::models::{Offer, short};
@@ -141,8 +141,8 @@ pub(super) fn ModelField() -> impl IntoView {
                     aria-activedescendant=move || search.active().map(option_id)
                     aria-invalid=move || is_bad().then_some("true") aria-describedby="model-said"
                     placeholder="Search models, or type a name" prop:value=shown
-                    on:input=typed on:focus=focused on:click=move |_| search.open()
-                    on:keydown=move |event| search.on_key(&event) on:blur=move |_| search.close()
+                    on:input=typed on:focus=focused on:click=heard(move |_| search.open())
+                    on:keydown=move |event| search.on_key(&event) on:blur=heard(move |_| search.close())
                 />
                 <ModelList search/>
             </div>
@@ -244,7 +244,7 @@ fn Said(search: Search) -> impl IntoView {
                     <span class="field-help">{format!("Loading {what}…{size}")}</span>
                     <button
                         type="button" class="btn btn-ghost" data-testid="cancel-loading"
-                        on:click=move |_| state.cancel_making()
+                        on:click=heard(move |_| state.cancel_making())
                     >
                         "Cancel"
                     </button>
@@ -256,12 +256,12 @@ fn Said(search: Search) -> impl IntoView {
             <div class="making" data-testid="making-failed">
                 <p class="field-error">{message}"."</p>
                 {can_retry.then(|| view! {
-                    <button type="button" class="btn" data-testid="retry" on:click=move |_| state.make()>"Try again"</button>
+                    <button type="button" class="btn" data-testid="retry" on:click=heard(move |_| state.make())>"Try again"</button>
                 })}
                 {suggestions.into_iter().map(|name| {
                     let whole = name.clone();
                     view! {
-                        <button type="button" class="btn btn-suggest" on:click=move |_| search.take(&whole)>{name}</button>
+                        <button type="button" class="btn btn-suggest" on:click=heard(move |_| search.take(&whole))>{name}</button>
                     }
                 }).collect_view()}
             </div>

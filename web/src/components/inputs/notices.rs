@@ -7,7 +7,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use super::icons::{CLOSE, Icon};
 use super::taken::TakenDetails;
-use crate::components::live::When;
+use crate::components::live::{When, heard};
 use crate::state::{AppState, Notice, NoticeKind};
 
 /// How long that something was done is told.
@@ -79,13 +79,13 @@ fn NoticeCard(notice: Notice) -> impl IntoView {
     };
     view! {
         <div
-            class=class role=role data-testid="notice" on:pointerenter=move |_| is_held.set(true)
-            on:pointerleave=move |_| is_held.set(false) on:focusin=move |_| is_held.set(true)
-            on:focusout=move |_| is_held.set(false)
+            class=class role=role data-testid="notice" on:pointerenter=heard(move |_| is_held.set(true))
+            on:pointerleave=heard(move |_| is_held.set(false)) on:focusin=heard(move |_| is_held.set(true))
+            on:focusout=heard(move |_| is_held.set(false))
         >
             <button
                 type="button" class="btn btn-ghost btn-icon" aria-label="Dismiss" data-testid="notice-dismiss"
-                on:click=move |_| state.dismiss(id)
+                on:click=heard(move |_| state.dismiss(id))
             >
                 <Icon shape=CLOSE/>
             </button>

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::dialog::CopyButton;
-use crate::components::live::{When, live};
+use crate::components::live::{When, heard, live};
 use crate::files::now_ms;
 use crate::format::{duration, grouped};
 use crate::state::{AppState, RunState};
@@ -24,13 +24,13 @@ pub(super) fn RunBar() -> impl IntoView {
             <div class="run-line">
                 <button
                     type="button" class=class data-testid="run" aria-keyshortcuts="Control+Enter"
-                    on:click=move |_| state.run()
+                    on:click=heard(move |_| state.run())
                 >
                     {live(move || if is_running.get() { "Run again" } else { "Run" })}
                     <kbd class="kbd run-key" aria-hidden="true">"Ctrl ⏎"</kbd>
                 </button>
                 <When when=Signal::derive(move || is_running.get())>
-                    <button type="button" class="btn" data-testid="cancel" on:click=move |_| state.cancel()>"Cancel"</button>
+                    <button type="button" class="btn" data-testid="cancel" on:click=heard(move |_| state.cancel())>"Cancel"</button>
                 </When>
                 <p class="run-status" data-testid="run-status">{live(move || status(state))}</p>
             </div>

@@ -7,7 +7,7 @@ use sim_core::scenario::DEFAULT_GPU;
 use super::engine_card::Changed;
 use super::field::FlagField;
 use super::icons::{CLOSE, Icon};
-use crate::components::live::{When, live};
+use crate::components::live::{When, heard, live};
 use crate::composer::Fit;
 use crate::fitting::{NUM_GPUS, fits};
 use crate::html;
@@ -86,7 +86,7 @@ fn GpuField() -> impl IntoView {
                     <span class="file-chip-text">{own.name}</span>
                     <button
                         type="button" class="btn btn-ghost btn-icon" aria-label="Remove your GPU"
-                        on:click=move |_| state.set_own_gpu(None)
+                        on:click=heard(move |_| state.set_own_gpu(None))
                     >
                         <Icon shape=CLOSE/>
                     </button>

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::dialog::{CopyButton, Dialog};
+use crate::components::live::heard;
 use crate::format::with_groups;
 use crate::parts::{later, nothing, part};
 use crate::share::{Carried, ShareLink, link_of};
@@ -73,7 +74,7 @@ fn Link(link: ShareLink) -> impl IntoView {
         <div class="dialog-actions">
             <button
                 type="button" class="btn" data-testid="share-file"
-                on:click=move |_| state.export_scenario()
+                on:click=heard(move |_| state.export_scenario())
             >
                 "Save as a file"
             </button>

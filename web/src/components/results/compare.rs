@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::compare_data::{Group, Line, differences, latencies, totals};
 use super::parts::Shown;
-use crate::components::live::{When, live};
+use crate::components::live::{When, heard, live};
 use crate::state::{AppState, Run};
 
 /// Pins, or tells what is pinned.
@@ -18,7 +18,7 @@ pub(crate) fn PinButton() -> impl IntoView {
             class="btn"
             title="Keep this run to compare the next with it (key c)"
             data-testid="pin"
-            on:click=move |_| state.pin()
+            on:click=heard(move |_| state.pin())
         >
             {live(move || if is_pinned() { "Pin this as A" } else { "Pin as A" })}
             <kbd class="kbd" aria-hidden="true">"c"</kbd>
@@ -40,7 +40,7 @@ pub(crate) fn CompareCard(
                 <div class="card-title">
                     <h3 id="compare-title">"Compare: A (pinned) and B (this run)"</h3>
                     <div class="toolbar">
-                        <button type="button" class="btn" data-testid="unpin" on:click=move |_| state.unpin()>"Unpin A"</button>
+                        <button type="button" class="btn" data-testid="unpin" on:click=heard(move |_| state.unpin())>"Unpin A"</button>
                     </div>
                 </div>
                 <div class="card-body">

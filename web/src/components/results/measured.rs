@@ -6,7 +6,7 @@ use sim_core::scenario::check_same_model;
 use super::compare::DeltaTable;
 use super::compare_data::{Judgement, Setting, latencies, median_error, settings};
 use super::parts::Shown;
-use crate::components::live::{When, live};
+use crate::components::live::{When, heard, live};
 use crate::detail::MeasuredRun;
 use crate::format::{grouped, percent};
 use crate::making::known_models;
@@ -30,7 +30,7 @@ pub(crate) fn MeasuredCard(
                 <div class="card-title">
                     <h3 id="measured-title">{title}</h3>
                     <div class="toolbar">
-                        <button type="button" class="btn" data-testid="remove-measured" on:click=move |_| state.clear_measured()>
+                        <button type="button" class="btn" data-testid="remove-measured" on:click=heard(move |_| state.clear_measured())>
                             "Remove"
                         </button>
                     </div>

@@ -7,7 +7,7 @@ use leptos::prelude::*;
 
 use super::parts::{Fold, Shown};
 use super::passes_data::{self, panned, zoomed};
-use crate::components::live::{When, live};
+use crate::components::live::{When, heard, live};
 use crate::components::plot_view::{PlotSource, PlotView};
 use crate::detail::GanttWindow;
 use crate::state::AppState;
@@ -136,14 +136,14 @@ fn PassesToolbar(zoom: Callback<f64>, pan: Callback<f64>, whole: Callback<()>) -
     view! {
         <div class="toolbar" role="toolbar" aria-label="Stretch of the run">
             <button type="button" class="btn btn-icon" aria-label="Earlier" title="Earlier (Page Up)" data-testid="passes-earlier"
-                on:click=move |_| pan.run(-STEP)>"←"</button>
+                on:click=heard(move |_| pan.run(-STEP))>"←"</button>
             <button type="button" class="btn btn-icon" aria-label="Later" title="Later (Page Down)" data-testid="passes-later"
-                on:click=move |_| pan.run(STEP)>"→"</button>
+                on:click=heard(move |_| pan.run(STEP))>"→"</button>
             <button type="button" class="btn btn-icon" aria-label="Zoom in" title="Zoom in (+)" data-testid="passes-zoom-in"
-                on:click=move |_| zoom.run(IN)>"+"</button>
+                on:click=heard(move |_| zoom.run(IN))>"+"</button>
             <button type="button" class="btn btn-icon" aria-label="Zoom out" title="Zoom out (−)" data-testid="passes-zoom-out"
-                on:click=move |_| zoom.run(OUT)>"−"</button>
-            <button type="button" class="btn btn-ghost" data-testid="passes-whole" on:click=move |_| whole.run(())>
+                on:click=heard(move |_| zoom.run(OUT))>"−"</button>
+            <button type="button" class="btn btn-ghost" data-testid="passes-whole" on:click=heard(move |_| whole.run(()))>
                 "Whole run"
             </button>
         </div>
