@@ -31,7 +31,8 @@ if ! is_built web pkg/__wasm_split.js scripts/pack-parts.mjs; then
     wasm-split-cli --out-name web "$module/web.wasm" "$pieces"
     wasm-bindgen --keep-lld-exports --target web --no-typescript --out-dir www/pkg --out-name web "$pieces/web.wasm"
     for piece in www/pkg/web_bg.wasm "$pieces"/*_*.wasm; do
-        wasm-opt --quiet -Oz -Oz --strip-debug --strip-producers "$piece" -o "$piece"
+        # It warns of names that it does not know, of every piece.
+        wasm-opt -Oz -Oz --strip-debug --strip-producers "$piece" -o "$piece" 2>"$pieces/wasm-opt.log" || die "$(cat "$pieces/wasm-opt.log")"
     done
     node scripts/pack-parts.mjs "$pieces" www/pkg
     echo "$stamp" >target/web-built.txt

@@ -9,7 +9,7 @@ const input = (page) => page.getByTestId("model-input");
 const provenance = (page) => page.getByTestId("provenance").innerText();
 
 /** What is offered while a name is typed. */
-const offers = (page) => page.getByTestId("model-list").getByRole("option");
+const offers = (page) => page.getByTestId("model-list").getByRole("option", { disabled: false });
 
 /** Waits for the run of this profile. */
 async function answered(page, ...parts) {
