@@ -42,7 +42,6 @@ macro_rules! part {
         }
         $(#[$about])*
         #[cfg(not(split))]
-        #[expect(clippy::unused_async, reason = "as if it had to be fetched")]
         $vis async fn $name() -> Result<$type, $crate::parts::Missing> {
             Ok($value)
         }
