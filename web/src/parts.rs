@@ -1,6 +1,6 @@
 //! Parts of the module that come when they are needed. A first visit does without most of them.
 //!
-//! `scripts/build-web.sh` (`--cfg split`) divides the linked module at the functions made by [`part!`]: what only they
+//! `scripts/build-web.sh` (`--cfg split`) divides the linked module at the functions made by `part!`: what only they
 //! reach is fetched when they are called, and what several of them reach is fetched with whichever is first. All parts
 //! share one memory, so a part is a table of functions and what they take and give are plain values. In every other
 //! build all of it is one module.
