@@ -14,19 +14,35 @@ export PATH="$PWD/.tools/bin:$PWD/.tools/node_modules/.bin:$PATH"
 # Views of one type instead of one type per view: half the code.
 export RUSTFLAGS="--cfg erase_components ${RUSTFLAGS:-}"
 
-# The compiler knows what has changed; the two programs after it would do their work again each time.
-build() { # crate, where it lies, its folder: wasm-pack optimises every module of a folder, so that each has its own
-    local crate=$1 source=$2 folder=$3 module stamp
-    cargo build --quiet --locked -p "$crate" --lib --target wasm32-unknown-unknown --profile web
-    module=${CARGO_TARGET_DIR:-target}/wasm32-unknown-unknown/web/$crate.wasm
-    stamp=$(cat "$module" "$source/Cargo.toml" scripts/wasm-tools.sh Cargo.lock | cksum)
-    if [ ! -e "www/$folder/${crate}_bg.wasm" ] || [ "$stamp" != "$(cat "target/$crate-built.txt" 2>/dev/null)" ]; then
-        # Always no-install: the normal mode calls rustup by itself.
-        wasm-pack --quiet build "$source" --mode no-install --target web --no-typescript --no-pack --out-dir "$PWD/www/$folder" \
-            --out-name "$crate" --profile web -- --locked
-        echo "$stamp" >"target/$crate-built.txt"
-    fi
+module=${CARGO_TARGET_DIR:-target}/wasm32-unknown-unknown/web
+# The compiler knows what has changed; the programs after it would do their work again each time.
+is_built() { # crate, a file that is made of it, what else it depends on
+    stamp=$(cat "$module/$1.wasm" "${@:3}" scripts/build-web.sh scripts/wasm-tools.sh Cargo.lock | cksum)
+    [ -e "www/$2" ] && [ "$stamp" = "$(cat "target/$1-built.txt" 2>/dev/null)" ]
 }
-build web web pkg
-build composer web/composer pkg/composer
+
+# The interface and what its worker does are one program that is divided afterwards: web/src/parts.rs says where. That
+# needs the linker's relocations.
+cargo rustc --quiet --locked -p web --lib --crate-type cdylib --target wasm32-unknown-unknown --profile web -- \
+    --cfg split -C strip=none -C link-arg=--emit-relocs
+if ! is_built web pkg/__wasm_split.js scripts/pack-parts.mjs; then
+    pieces=target/web-pieces
+    rm -rf "$pieces" www/pkg/*.* www/pkg/snippets
+    wasm-split-cli --out-name web "$module/web.wasm" "$pieces"
+    wasm-bindgen --keep-lld-exports --target web --no-typescript --out-dir www/pkg --out-name web "$pieces/web.wasm"
+    for piece in www/pkg/web_bg.wasm "$pieces"/*_*.wasm; do
+        # It warns of names that it does not know, of every piece.
+        wasm-opt -Oz -Oz --strip-debug --strip-producers "$piece" -o "$piece" 2>"$pieces/wasm-opt.log" || die "$(cat "$pieces/wasm-opt.log")"
+    done
+    node scripts/pack-parts.mjs "$pieces" www/pkg
+    echo "$stamp" >target/web-built.txt
+fi
+
+cargo build --quiet --locked -p composer --lib --target wasm32-unknown-unknown --profile web
+if ! is_built composer pkg/composer/composer_bg.wasm web/composer/Cargo.toml; then
+    # Always no-install: the normal mode calls rustup by itself.
+    wasm-pack --quiet build web/composer --mode no-install --target web --no-typescript --no-pack \
+        --out-dir "$PWD/www/pkg/composer" --out-name composer --profile web -- --locked
+    echo "$stamp" >target/composer-built.txt
+fi
 node scripts/first-load.mjs write

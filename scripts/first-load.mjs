@@ -1,11 +1,12 @@
 // What a first visit loads: the list for the offline copy, and how much it weighs.
 //
-//   node scripts/first-load.mjs write         writes www/pkg/precache.js: the list, and a version made of the contents
+//   node scripts/first-load.mjs write         writes www/pkg/precache.js: the list, and a version made of the contents; and
+//                                             what is built also compressed, for `profiler serve` and hosts that take it
 //   node scripts/first-load.mjs check BYTES   prints each file gzipped, as hosts send it; fails above BYTES together
 import { createHash } from "node:crypto";
-import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { gzipSync } from "node:zlib";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
 const www = fileURLToPath(new URL("../www/", import.meta.url));
 const read = (file) => readFileSync(www + file);
@@ -19,18 +20,26 @@ const kept = [
   ...readdirSync(www).filter((file) => /\.(js|svg|webmanifest)$/.test(file) && !LATER.includes(file)),
   ...readdirSync(www + "style").map((file) => `style/${file}`),
   "pkg/web.js",
+  "pkg/__wasm_split.js",
   "pkg/web_bg.wasm",
+  "pkg/simulator.wasm",
   ...readdirSync(www + "pkg", { recursive: true }).map(String).filter((file) => /^snippets.*\.js$/.test(file)).map((file) => `pkg/${file}`),
   "profiles/index.json",
   example,
 ];
 
+/** Parts that a first answer does without; they are kept once it is shown, so that the whole page works offline. */
+const parts = readdirSync(www + "pkg").map((file) => `pkg/${file}`).filter((file) => file.endsWith(".wasm") && !kept.includes(file));
+
 const [command, limit] = process.argv.slice(2);
 if (command === "write") {
   const hash = createHash("sha256");
-  for (const file of kept) hash.update(`${file}\0${createHash("sha256").update(read(file)).digest("hex")}\n`);
-  const precache = { version: hash.digest("hex").slice(0, 16), files: kept };
+  for (const file of [...kept, ...parts]) hash.update(`${file}\0${createHash("sha256").update(read(file)).digest("hex")}\n`);
+  const precache = { version: hash.digest("hex").slice(0, 16), files: [...kept, ...parts] };
   writeFileSync(`${www}pkg/precache.js`, `// Written by scripts/build-web.sh.\nconst PRECACHE = ${JSON.stringify(precache, null, 1)};\n`);
+  for (const file of readdirSync(`${www}pkg`, { recursive: true })) {
+    if (/\.(js|wasm)$/.test(file)) compress(`${www}pkg/${file}`);
+  }
 }
 if (command !== "write" && command !== "check") throw new Error("write, or check BYTES");
 
@@ -44,9 +53,20 @@ for (const file of [...kept, "service-worker.js", "pkg/precache.js"]) {
   line(bytes.length, gzip, file);
 }
 line(raw, zipped, "together");
+for (const file of parts) line(read(file).length, gzipSync(read(file), { level: 9 }).length, `${file} (later)`);
 if (command === "check" && !(zipped <= Number(limit))) {
   console.error(`check-size: error: a first visit loads ${zipped} bytes, more than ${limit}`);
   process.exitCode = 1;
+}
+
+/** Beside the file, if it is newer; hosts choose by the ending. */
+function compress(file) {
+  const isThere = (ending) => statSync(file + ending, { throwIfNoEntry: false })?.mtimeMs >= statSync(file).mtimeMs;
+  if (isThere(".br") && isThere(".gz")) return;
+  const content = readFileSync(file);
+  const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: content.length };
+  writeFileSync(`${file}.br`, brotliCompressSync(content, { params }));
+  writeFileSync(`${file}.gz`, gzipSync(content, { level: 9 }));
 }
 
 function line(raw, gzip, name) {

@@ -1,10 +1,12 @@
-// Starts the page: the module is fetched and compiled once, for the page and for its worker.
+// Starts the page: the module and what simulates are fetched and compiled once, for the page and for its workers.
 //
 // What others may use:
 //   globalThis.showPanic(message)   shows the overlay that stands outside the page; a panicked module must not be used
 //                                   again, so reloading is the only way on. Rust's panic hook calls it.
 //   "vllmsim:update" on window      a new version waits. `event.detail.apply()` switches to it and reloads: call it when
 //                                   the user asks for it, never before.
+//   "vllmsim:answered" on window     said by the page when the first answer is shown, or when there will be none
+import { compiled, fetchPart } from "./parts.js";
 
 const $ = (id) => document.getElementById(id);
 let shown = false;
@@ -46,26 +48,19 @@ function showStartFailure(error) {
   showFailure("The page could not start", what, String(error?.stack ?? error));
 }
 
-async function compiled(url) {
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url}: ${response.status} ${response.statusText}`);
-  // Some hosts serve Wasm under another type, which the streaming compiler refuses.
-  return response.headers.get("content-type")?.startsWith("application/wasm")
-    ? WebAssembly.compileStreaming(response)
-    : WebAssembly.compile(await response.arrayBuffer());
-}
-
 async function start() {
   if (/[#&](v|z)=/.test(location.hash)) $("skeleton-status").textContent = "Simulating the linked run…";
   const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "simulation" });
-  const [{ default: init, mount }, module] = await Promise.all([
+  const [{ default: init, mount }, module, simulator] = await Promise.all([
     import("./pkg/web.js"),
     compiled(new URL("./pkg/web_bg.wasm", import.meta.url)),
+    fetchPart("simulator"),
   ]);
-  worker.postMessage({ module });
+  const modules = { module, parts: { simulator } };
+  worker.postMessage(modules);
   await init({ module_or_path: module });
   $("app").replaceChildren();
-  mount(module, worker);
+  mount(modules, worker);
   document.documentElement.dataset.ready = "";
 }
 
@@ -73,6 +68,8 @@ async function start() {
 async function keepOffline() {
   const ownMachine = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
   if (!("serviceWorker" in navigator) || ownMachine) return;
+  // What is kept is fetched again, and the first answer needs the line first.
+  await answered;
   const registration = await navigator.serviceWorker.register(new URL("./service-worker.js", import.meta.url), {
     updateViaCache: "none",
   });
@@ -93,4 +90,8 @@ async function keepOffline() {
   });
 }
 
+const answered = new Promise((resolve) => {
+  addEventListener("vllmsim:answered", resolve, { once: true });
+  setTimeout(resolve, 10_000);
+});
 start().catch(showStartFailure).then(keepOffline).catch((error) => console.warn("no offline copy:", error));

@@ -1,6 +1,7 @@
 // The page without a network, after the first visit.
 //
-// - The page's own files are kept together, as one version: pkg/precache.js, written by scripts/build-web.sh, lists them.
+// - The page's own files are kept together, as one version: pkg/precache.js, written by scripts/build-web.sh, lists them,
+//   and among them the parts that a first visit did not need. They are fetched after its answer is shown.
 //   A new version is fetched aside and waits until the user asks for it or has closed the page.
 // - index.html comes from the network if it answers within 3 seconds. A page that came from there and is not the kept
 //   one gets its other files from there, too, so that two versions never mix.

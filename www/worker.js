@@ -1,10 +1,12 @@
 // The simulation's side: the page's own module, with a memory of its own.
 //
-// First message: { module }, the compiled module. Every later one goes to WorkerSide.handle, in order. What cannot be
-// handled reaches the page as the worker's "error" event, with the panic's text where there is one.
-import init, { WorkerSide } from "./pkg/web.js";
+// First message: { module, parts }, the compiled module and parts of it. Every later one is [id, part, request] and goes
+// to `answer`, in order; a part that did not load is told by [id, why]. What cannot be handled reaches the page as the
+// worker's "error" event, with the panic's text where there is one.
+import { give } from "./parts.js";
+import init, { answer } from "./pkg/web.js";
 
-let side;
+let last;
 let panic;
 
 // Rust's panic hook calls this; the trap that follows says only "unreachable".
@@ -12,16 +14,25 @@ globalThis.showPanic = (message) => {
   panic = String(message);
 };
 
-async function start({ module }) {
+async function start({ module, parts }) {
+  give(parts);
   await init({ module_or_path: module });
-  return new WorkerSide((value, transfer) => postMessage(value, transfer ?? []));
 }
 
-onmessage = async ({ data }) => {
+const post = (value, transfer) => postMessage(value, transfer ?? []);
+
+async function handle([id, part, request]) {
   try {
-    if (side) (await side).handle(data);
-    else await (side = start(data));
+    await answer(part, post, request);
   } catch (error) {
-    reportError(panic === undefined ? error : new Error(panic));
+    // Why a part is missing is a text; anything else is a fault.
+    if (typeof error !== "string") throw error;
+    postMessage([id, error]);
   }
+}
+
+onmessage = ({ data }) => {
+  last = (last === undefined ? start(data) : last.then(() => handle(data))).catch((error) => {
+    reportError(panic === undefined ? error : new Error(panic));
+  });
 };

@@ -18,6 +18,9 @@ fn page(name: &str) -> PathBuf {
     for (file, text) in [
         ("pkg/web.js", "export default 1;"),
         ("pkg/web_bg.wasm", "\0asm"),
+        ("pkg/web_bg.wasm.br", "as brotli has it"),
+        ("pkg/web_bg.wasm.gz", "as gzip has it"),
+        ("pkg/simulator.wasm", "\0asm"),
         ("manifest.webmanifest", "{}"),
         ("style.css", "a {}"),
         ("../secret.txt", "secret"),
@@ -116,6 +119,29 @@ fn the_page_is_served_with_its_types_and_its_policy() {
     let (policy, _) = policy.expect("the page has a policy");
     assert_eq!(header(&head, "content-security-policy"), format!("{policy}; frame-ancestors 'none'"), "one policy");
     assert!(server.get("/gone.js").0.starts_with("http/1.1 404"));
+}
+
+#[test]
+fn what_is_compressed_beside_a_file_goes_to_whoever_takes_it() {
+    let server = Server::start(&page("compressed"), &["--port", "0"]);
+    let check = |path: &str, accepted: &str, expect: Option<(&str, &str)>| {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: {accepted}");
+        let (head, body) = server.ask(&request);
+        assert!(head.starts_with("http/1.1 200"), "{path}, {accepted}: {head}");
+        let encoding = head.lines().find_map(|line| line.strip_prefix("content-encoding: "));
+        assert_eq!(encoding, expect.map(|(encoding, _)| encoding), "{path}, {accepted}: {head}");
+        assert_eq!(header(&head, "vary"), "accept-encoding", "{path}, {accepted}");
+        if let Some((_, content)) = expect {
+            assert_eq!(header(&head, "content-type"), "application/wasm", "{path}, {accepted}");
+            assert_eq!(body, content, "{path}, {accepted}");
+        }
+    };
+    check("/pkg/web_bg.wasm", "gzip, deflate, br", Some(("br", "as brotli has it")));
+    check("/pkg/web_bg.wasm", "gzip", Some(("gzip", "as gzip has it")));
+    check("/pkg/web_bg.wasm", "identity", None);
+    // Without a compressed one beside it, a file is sent as it is.
+    check("/pkg/simulator.wasm", "gzip, br", None);
+    check("/style.css", "gzip, br", None);
 }
 
 #[test]

@@ -233,7 +233,8 @@ export async function finished(page) {
 export async function digestOf(page, after) {
   await finished(page);
   // Not by a click, which would move the focus.
-  await page.$eval(selector("report"), (card) => { card.open = true; });
+  const report = await until("the report is there", () => page.$(selector("report")));
+  await report.evaluate((card) => { card.open = true; });
   return text(page, "digest", after ? new RegExp(`^(?!${after})[0-9a-f]{16}$`) : /^[0-9a-f]{16}$/);
 }
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { LINKS, digestOfProfiler, formOf, ownProfile } from "./app.mjs";
 import { DESKTOP, PHONE } from "./browser.mjs";
-import { choose, click, count, digestOf, drop, edit, finished, paste, screenshot, shareLink, site, text, told, valueOf } from "./firefox.mjs";
+import { choose, click, count, digestOf, drop, edit, finished, paste, screenshot, shareLink, site, text, told, until, valueOf } from "./firefox.mjs";
 
 const { pageTest } = site({ prefix: "/some/path/" });
 
@@ -14,7 +14,7 @@ pageTest("a first visit shows the results of an example, drawn and called that",
   assert.match(await text(page, "verdict-headline"), /(Meets the objectives|Misses): .*of requests within ttft ≤ 500 ms and tpot ≤ 50 ms/);
   for (const key of ["ttft", "tpot", "itl", "e2el"]) assert.match(await text(page, `${key}-p99`), /^[\d.,]+ (ms|s)$/);
   assert.equal(new URL(page.url()).hash, "", "the example is no link");
-  assert.ok((await page.$$(".plot-svg svg")).length >= 3, "the plots are drawn");
+  await until("the plots are drawn", async () => (await page.$$(".plot-svg svg")).length >= 3);
 });
 
 pageTest("an edited field starts a run, which is the command line's", async ({ page, open }) => {
@@ -23,7 +23,7 @@ pageTest("an edited field starts a run, which is the command line's", async ({ p
   await edit(page, "max-num-seqs", "4");
   const after = await digestOf(page, before);
   assert.equal(await count(page, "example-line"), 0);
-  assert.match(new URL(page.url()).hash, /^#v=1&.*max-num-seqs=4(&|$)/, "the address carries the run");
+  await until("the address carries the run", () => /#v=1&.*max-num-seqs=4(&|$)/.test(page.url()));
   assert.equal(await digestOfProfiler(page.url()), after);
   await click(page, "reset-max-num-seqs");
   assert.equal(await digestOf(page, after), before, "the same settings have the same digest again");

@@ -9,7 +9,7 @@ const input = (page) => page.getByTestId("model-input");
 const provenance = (page) => page.getByTestId("provenance").innerText();
 
 /** What is offered while a name is typed. */
-const offers = (page) => page.getByTestId("model-list").getByRole("option");
+const offers = (page) => page.getByTestId("model-list").getByRole("option", { disabled: false });
 
 /** Waits for the run of this profile. */
 async function answered(page, ...parts) {
@@ -64,7 +64,7 @@ pageTest("a model is found by some words of its name, by keys alone, and simulat
   await answered(page, "Qwen/Qwen3-8B", "H100");
   assert.equal(await input(page).inputValue(), "Qwen3-8B");
   assert.equal(await input(page).getAttribute("aria-expanded"), "false");
-  assert.match(new URL(page.url()).hash, /model=Qwen\/Qwen3-8B/);
+  await page.waitForURL(/model=Qwen\/Qwen3-8B/);
   assert.equal(await page.getByTestId("example-line").count(), 0);
   assert.match(await page.getByTestId("memory-weights").innerText(), /15\.3 GiB/);
   assert.match(await page.getByTestId("kv-line").innerText(), /GPU KV cache size: [\d,]+ tokens, Maximum concurrency for 40,960 tokens/);
@@ -239,7 +239,7 @@ pageTest("what does not fit is told in vLLM's words, with the smallest number of
 pageTest("links to profiles that are examples now still open, and say their flags", async ({ page, open }) => {
   await open("#v=1&profile=h100-sxm_llama-3.3-70b_fp8_tp4&profile-hash=0123456789abcdef&request-rate=2&num-prompts=50");
   await answered(page, "Llama-3.3-70B-Instruct", "4 × NVIDIA H100", "fp8_tp4");
-  assert.match(new URL(page.url()).hash, /model=meta-llama\/Llama-3\.3-70B-Instruct&.*quantization=fp8/);
+  await page.waitForURL(/model=meta-llama\/Llama-3\.3-70B-Instruct&.*quantization=fp8/);
   assert.equal(await page.getByTestId("profile-select").evaluate((select) => select.selectedOptions[0].textContent), "4 × H100 SXM, fp8");
 });
 

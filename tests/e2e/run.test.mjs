@@ -15,7 +15,8 @@ pageTest("a first visit shows the results of an example, called that, simulated,
   assert.match(await page.getByTestId("verdict-headline").innerText(), /(Meets the objectives|Misses): .*of requests within ttft ≤ 500 ms and tpot ≤ 50 ms/);
   for (const key of ["ttft", "tpot", "itl", "e2el"]) assert.match(await page.getByTestId(`${key}-p99`).innerText(), /^[\d.,]+ (ms|s)$/);
   assert.equal(new URL(page.url()).hash, "", "the example is no link");
-  assert.ok((await page.locator(".plot-svg svg").count()) >= 3, "the plots are drawn");
+  await page.getByTestId("over-time").waitFor();
+  await page.locator(".plot-svg svg").nth(2).waitFor();
 });
 
 pageTest("an edited field starts a run, which has another digest, and is then no example", async ({ page, open }) => {
@@ -24,7 +25,8 @@ pageTest("an edited field starts a run, which has another digest, and is then no
   await edit(page, "max-num-seqs", "4");
   const after = await digestOf(page, before);
   assert.equal(await page.getByTestId("example-line").count(), 0);
-  assert.match(new URL(page.url()).hash, /^#v=1&.*max-num-seqs=4(&|$)/, "the address carries the run");
+  // The address carries the run.
+  await page.waitForURL(/#v=1&.*max-num-seqs=4(&|$)/);
   await page.getByTestId("reset-max-num-seqs").click();
   assert.equal(await digestOf(page, after), before, "the same settings have the same digest again");
 });

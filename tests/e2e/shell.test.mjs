@@ -32,7 +32,8 @@ pageTest("a first visit fetches every file once, and none from elsewhere", async
   const twice = server.requests.filter((file, index) => server.requests.indexOf(file) !== index);
   // The worker imports the glue in a context of its own, and the tab's icon is also the page's: there the browser's cache
   // answers, if it may.
-  assert.deepEqual(twice.filter((file) => !["pkg/web.js", "favicon.svg"].includes(file)), []);
+  const shared = ["parts.js", "pkg/web.js", "pkg/__wasm_split.js", "favicon.svg"];
+  assert.deepEqual(twice.filter((file) => !shared.includes(file)), []);
   assert.ok(server.count("pkg/web.js") <= 2, "once for the page, at most once more for the worker");
 });
 

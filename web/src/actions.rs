@@ -7,7 +7,6 @@ use sim_core::scenario::command::{self, Program};
 use sim_core::scenario::{Part, Scenario};
 
 use crate::commands::Taken;
-use crate::files;
 use crate::presets::Preset;
 use crate::recipe::Recipe;
 use crate::simulation::next_id;
@@ -98,14 +97,6 @@ impl AppState {
     /// Compares with no measurement any longer.
     pub(crate) fn clear_measured(self) {
         self.measured.set(None);
-    }
-
-    /// Downloads what stands in the form as a file that can be dropped again: the share link's fragment.
-    pub(crate) fn export_scenario(self) {
-        let text = format!("{}\n", self.share().fragment);
-        if let Err(error) = files::download("scenario.vllmsim.txt", "text/plain", text.as_bytes()) {
-            self.notify(NoticeKind::Error, &format!("scenario.vllmsim.txt: {}", files::message(&error)));
-        }
     }
 
     /// Tells the user something.

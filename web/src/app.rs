@@ -12,10 +12,9 @@ use web_sys::{ClipboardEvent, HtmlElement, Worker};
 use crate::components::inputs::{DropLayer, Header, Notices, Panels, provide_theme};
 use crate::components::results::Results;
 use crate::files;
-use crate::making::catalogue;
+use crate::making::check_whole;
 use crate::recipe::Recipe;
 use crate::run_range::stored_wish;
-use crate::share::link_of;
 use crate::state::{AppState, Origin, RunState, Source, SourceSignal};
 
 /// Pause after an edit before a run starts and the address changes.
@@ -56,14 +55,10 @@ impl AppState {
                 let choice = choice.as_ref()?;
                 let is_whole = source.get() == Source::Whole;
                 let engine = scenario.with(|scenario| {
-                    let agrees = if is_whole {
-                        scenario.check_profile(&choice.profile, &catalogue().unwrap_or_default())
-                    } else {
-                        Ok(())
-                    };
-                    agrees.and_then(|()| scenario.resolve(&choice.profile))
+                    let agrees = if is_whole { check_whole(scenario, &choice.profile) } else { Ok(()) };
+                    agrees.and_then(|()| scenario.resolve(&choice.profile).map_err(|error| error.to_string()))
                 });
-                Some(engine.map(Arc::new).map_err(|error| error.to_string()))
+                Some(engine.map(Arc::new))
             })
         });
         let is_stale = Memo::new(move |_| {
@@ -117,6 +112,7 @@ fn App(module: JsValue, worker: Worker) -> impl IntoView {
     state.follow_recipe();
     state.follow_fits();
     listen(state);
+    tell_answered(state);
     leptos::task::spawn_local(state.open_first());
     view! {
         <a class="skip-link" href="#results-title">"Skip to the results"</a>
@@ -128,6 +124,21 @@ fn App(module: JsValue, worker: Worker) -> impl IntoView {
         </main>
         <DropLayer/>
     }
+}
+
+/// Tells `www/boot.js` when the first answer is painted, or that there will be none.
+fn tell_answered(state: AppState) {
+    Effect::new(move |was_told: Option<bool>| {
+        let is_answered = state.is_answered();
+        if is_answered && was_told != Some(true) {
+            request_animation_frame(|| {
+                if let Ok(event) = web_sys::Event::new("vllmsim:answered") {
+                    window().dispatch_event(&event).ok();
+                }
+            });
+        }
+        is_answered || was_told == Some(true)
+    });
 }
 
 /// A change of the form starts a run and changes the address, after a pause in which others may follow.
@@ -147,7 +158,7 @@ fn follow_edits(state: AppState) {
             move || {
                 state.run_if_quick();
                 if !state.is_example.get_untracked() {
-                    files::set_page_fragment(&untrack(|| link_of(state)).fragment);
+                    state.show_address();
                 }
             },
             pause,
@@ -188,9 +199,12 @@ fn listen(state: AppState) {
     });
     let hash = window_event_listener(leptos::ev::hashchange, move |_| {
         let fragment = files::page_fragment();
-        if fragment.starts_with("#v=") && fragment != untrack(|| link_of(state)).fragment {
+        if fragment.starts_with("#v=") {
             leptos::task::spawn_local(async move {
-                state.load_link(&fragment).await;
+                let own = state.share().await.map(|link| link.fragment);
+                if own.as_ref() != Ok(&fragment) {
+                    state.load_link(&fragment).await;
+                }
             });
         }
     });

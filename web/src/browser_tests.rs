@@ -62,7 +62,7 @@ mod in_the_browser {
     use crate::plot::ticks::Unit;
     use crate::plot::{Frame, SeriesStyle, Theme};
     use crate::protocol::ExportKind;
-    use crate::worker::side::WorkerSide;
+    use crate::worker::side::answer;
 
     fn member(of: &JsValue, path: &[&str]) -> JsValue {
         path.iter().fold(of.clone(), |of, name| Reflect::get(&of, &JsValue::from_str(name)).expect("an object"))
@@ -102,22 +102,22 @@ mod in_the_browser {
     }
 
     /// What a worker posts: value and list of what changes hands.
-    fn posted(requests: &[Request]) -> Vec<(JsValue, Array)> {
+    async fn posted(requests: &[Request]) -> Vec<(JsValue, Array)> {
         let sent = Array::new();
         let list = sent.clone();
         let post = Closure::<dyn FnMut(JsValue, Array)>::new(move |value: JsValue, transfer: Array| {
             list.push(&Array::of2(&value, &transfer));
         });
-        let mut side = WorkerSide::new(post.as_ref().unchecked_ref::<Function>().clone());
         for request in requests {
-            side.handle(packed(request.clone()));
+            let post = post.as_ref().unchecked_ref::<Function>().clone();
+            answer(request.part() as u32, post, packed(request.clone())).await.expect("everything is one module here");
         }
         let pairs = sent.iter().map(|pair| pair.unchecked_into::<Array>());
         pairs.map(|pair| (pair.get(0), pair.get(1).unchecked_into())).collect()
     }
 
     #[wasm_bindgen_test]
-    fn the_worker_answers_in_values_that_the_page_reads_without_loss() {
+    async fn the_worker_answers_in_values_that_the_page_reads_without_loss() {
         let run = Request::Run { id: 1, input: input() };
         let rows = Request::Requests { id: 2, sort_by: "ttft".to_owned(), descending: true, offset: 0, limit: 7 };
         let gantt = Request::Gantt { id: 3, range: None, width: 800, max_requests: 60 };
@@ -125,7 +125,7 @@ mod in_the_browser {
             Request::Export { id: 4, kind: ExportKind::RequestCsv, date: "20260102-030405".to_owned(), range: None };
         let read = Request::Read { id: 5, name: "p.json".to_owned(), content: PROFILE.to_vec() };
         let bad = Request::Read { id: 6, name: "x".to_owned(), content: Vec::new() };
-        let posted = posted(&[run.clone(), rows, gantt, file, read, bad]);
+        let posted = posted(&[run.clone(), rows, gantt, file, read, bad]).await;
         // Progress may come in between.
         let read = posted.iter().map(|(value, transfer)| (unpacked::<Reply>(value), value, transfer));
         let answers: Vec<(Reply, &JsValue, &Array)> =
@@ -146,10 +146,10 @@ mod in_the_browser {
     }
 
     #[wasm_bindgen_test]
-    fn what_is_no_message_is_answered_with_a_fault_of_number_0() {
+    async fn what_is_no_message_is_answered_with_a_fault_of_number_0() {
         let sent = Array::new();
         let post = Function::new_with_args("value", "globalThis.heard = value");
-        WorkerSide::new(post).handle(sent.into());
+        answer(0, post, sent.into()).await.expect("everything is one module here");
         let heard = member(&js_sys::global(), &["heard"]);
         assert!(matches!(unpacked(&heard), Reply::Fault { id: 0, .. }), "a fault");
     }

@@ -1,5 +1,7 @@
 //! Pasted commands: what they put into the form, what is told of them, and how it is taken back.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use leptos::prelude::*;
@@ -7,7 +9,8 @@ use sim_core::scenario::command::{self, EarlierFlag, Program, ReadCommand, SetAs
 use sim_core::scenario::{DEFAULT_MODEL, Scenario};
 
 use crate::choosing::with_model_of;
-use crate::making::{catalogue, recognised};
+use crate::making::{check_whole, known_models};
+use crate::models::recognised;
 use crate::state::{AppState, NoticeKind, Origin, OwnFile, Source};
 
 /// What came of a command.
@@ -77,8 +80,7 @@ impl Taken {
 }
 
 impl AppState {
-    /// Puts the flags of one or several commands into the form. `Ok` tells what was taken; `Err` that nothing was.
-    pub(crate) async fn apply_command(self, text: &str) -> Result<Arc<Taken>, String> {
+    async fn apply(self, text: &str) -> Result<Arc<Taken>, String> {
         let before = Before {
             scenario: self.scenario.get_untracked(),
             set_aside: self.set_aside.get_untracked(),
@@ -92,7 +94,7 @@ impl AppState {
         }
         if read.scenario.get("model").is_some() {
             // Without the list the name is taken as it is, and what is wrong is told at the model.
-            self.fetch_catalogue().await.ok();
+            self.fetch_list().await.ok();
         }
         let (after, about_model, has_other_model) = self.with_model(&read, &before.scenario);
         let lead = match after.given().count() {
@@ -135,7 +137,7 @@ impl AppState {
         };
         if self.source.get_untracked() == Source::Whole
             && let Some(choice) = self.profile.get_untracked()
-            && let Err(error) = scenario.check_profile(&choice.profile, &catalogue().unwrap_or_default())
+            && let Err(error) = check_whole(scenario, &choice.profile)
         {
             if choice.origin == Origin::Gallery {
                 self.source.set(Source::Form);
@@ -144,8 +146,8 @@ impl AppState {
                 return (with_model_of(scenario, before), Some(told), true);
             }
         }
-        let found = catalogue().map(|catalogue| {
-            catalogue.find(name).map(|found| recognised(&found, name)).map_err(|error| error.to_string())
+        let found = known_models().map(|known| {
+            known.list.find(name).map(|found| recognised(&found, name)).map_err(|error| error.to_string())
         });
         match found {
             // Their own config.json says what it is, whatever it is called.
@@ -167,6 +169,14 @@ impl AppState {
             None => (scenario.clone(), None, false),
         }
     }
+}
+
+/// A command on its way into the form.
+pub(crate) type Applying = Pin<Box<dyn Future<Output = Result<Arc<Taken>, String>>>>;
+
+/// Puts the flags of one or several commands into the form. `Ok` tells what was taken; `Err` that nothing was.
+pub(crate) fn applying(state: AppState, text: String) -> Applying {
+    Box::pin(async move { state.apply(&text).await })
 }
 
 /// What is to be said of a command besides what the form shows, the weightiest first.

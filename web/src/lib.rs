@@ -19,8 +19,10 @@ mod format;
 mod gallery;
 mod html;
 mod making;
+mod models;
 mod opening;
 mod parcel;
+mod parts;
 mod plot;
 mod presets;
 mod protocol;
@@ -29,6 +31,7 @@ mod run_range;
 mod share;
 mod simulation;
 mod state;
+mod texts;
 mod worker;
 mod worker_handle;
 

@@ -9,14 +9,16 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use sim_core::models::ModelConfig;
-use sim_core::models::catalogue::{Catalogue, FoundModel, UnknownModel};
 use sim_core::operators::gpu_table;
 use sim_core::profile::Profile;
+use sim_core::scenario::Scenario;
 use web_sys::AbortController;
 
 use crate::composer::Question;
 use crate::files;
 use crate::gallery::DEFAULT_PROFILE;
+use crate::models::{KnownModels, Models, NotListed, models};
+use crate::parts::Missing;
 use crate::recipe::{OWN_PACK, Recipe};
 use crate::state::{AppState, Making, NoticeKind, Origin, OwnFile, ProfileChoice, RunState, Source};
 
@@ -26,8 +28,10 @@ struct Kitchen {
     /// The profile of the first visit.
     default: Option<Arc<Vec<u8>>>,
     /// The list of models, as soon as somebody needs it.
-    catalogue: Option<Arc<Catalogue>>,
-    is_catalogue_loading: bool,
+    known: Option<Arc<KnownModels>>,
+    /// What names and files of models mean; there before a profile is taken as a whole.
+    models: Option<Models>,
+    is_list_loading: bool,
     /// The pack on its way, by its key.
     loading: Option<(String, AbortController)>,
     /// The packs that the worker has.
@@ -41,8 +45,21 @@ thread_local! {
 }
 
 /// The list of models, if it is there; [`AppState::num_loaded`] tells when.
-pub(crate) fn catalogue() -> Option<Arc<Catalogue>> {
-    KITCHEN.with_borrow(|kitchen| kitchen.catalogue.clone())
+pub(crate) fn known_models() -> Option<Arc<KnownModels>> {
+    KITCHEN.with_borrow(|kitchen| kitchen.known.clone())
+}
+
+/// Whether `scenario` can be run on a profile that was taken as a whole.
+pub(crate) fn check_whole(scenario: &Scenario, profile: &Profile) -> Result<(), String> {
+    let (models, known) = KITCHEN.with_borrow(|kitchen| (kitchen.models, kitchen.known.clone()));
+    models.map_or(Ok(()), |models| models.check(scenario, profile, known.as_deref()))
+}
+
+/// What names and files of models mean, if it is not there.
+pub(crate) async fn fetch_models() -> Result<Models, Missing> {
+    let models = models().await?;
+    KITCHEN.with_borrow_mut(|kitchen| kitchen.models = Some(models));
+    Ok(models)
 }
 
 impl AppState {
@@ -66,8 +83,8 @@ impl AppState {
         }
         let config = match self.config_of(&recipe) {
             Ok(Some(config)) => config,
-            Ok(None) => return self.load_catalogue(),
-            Err(error) => return self.cannot_make(error.to_string(), suggestions(error), false),
+            Ok(None) => return self.load_models(),
+            Err(error) => return self.cannot_make(error.message, error.suggestions, false),
         };
         let key = recipe.pack_key();
         if KITCHEN.with_borrow(|kitchen| !kitchen.packs.contains(&key)) {
@@ -81,12 +98,12 @@ impl AppState {
     }
 
     /// What the model's `config.json` says; `None` while the list of models is not there.
-    pub(crate) fn config_of(self, recipe: &Recipe) -> Result<Option<Vec<u8>>, UnknownModel> {
+    pub(crate) fn config_of(self, recipe: &Recipe) -> Result<Option<Vec<u8>>, NotListed> {
         if let Some(own) = &recipe.model {
             return Ok(Some(own.content.to_vec()));
         }
-        let Some(catalogue) = catalogue() else { return Ok(None) };
-        catalogue.find(&recipe.model_name()).map(|found| Some(found.config_json()))
+        let Some(known) = known_models() else { return Ok(None) };
+        known.listed(&recipe.model_name()).map(|listed| Some(listed.config))
     }
 
     /// Facts of the model in the form; `None` if it is not known, or the list of models is not there.
@@ -94,7 +111,7 @@ impl AppState {
         let recipe = self.recipe.get();
         self.num_loaded.track();
         let config = self.config_of(&recipe).ok().flatten()?;
-        ModelConfig::from_json(&config).ok()
+        known_models()?.facts(&config)
     }
 
     fn take_default(self, recipe: Recipe) {
@@ -120,15 +137,15 @@ impl AppState {
     }
 
     /// The list of models is there soon, and then the next step is taken.
-    pub(crate) fn load_catalogue(self) {
-        if catalogue().is_some()
-            || KITCHEN.with_borrow_mut(|kitchen| std::mem::replace(&mut kitchen.is_catalogue_loading, true))
+    pub(crate) fn load_models(self) {
+        if known_models().is_some()
+            || KITCHEN.with_borrow_mut(|kitchen| std::mem::replace(&mut kitchen.is_list_loading, true))
         {
             return;
         }
         leptos::task::spawn_local(async move {
-            let loaded = self.fetch_catalogue().await;
-            KITCHEN.with_borrow_mut(|kitchen| kitchen.is_catalogue_loading = false);
+            let loaded = self.fetch_list().await;
+            KITCHEN.with_borrow_mut(|kitchen| kitchen.is_list_loading = false);
             match loaded {
                 Ok(()) => self.make(),
                 Err(fault) if self.is_wanted() => self.cannot_make(fault, Vec::new(), true),
@@ -139,13 +156,14 @@ impl AppState {
     }
 
     /// The list of models, if it is not there.
-    pub(crate) async fn fetch_catalogue(self) -> Result<(), String> {
-        if catalogue().is_some() {
+    pub(crate) async fn fetch_list(self) -> Result<(), String> {
+        if known_models().is_some() {
             return Ok(());
         }
         let content = files::fetch("models.json").await?;
-        let list = Catalogue::from_json(&content).map_err(|error| error.to_string())?;
-        KITCHEN.with_borrow_mut(|kitchen| kitchen.catalogue = Some(Arc::new(list)));
+        let models = fetch_models().await.map_err(|missing| missing.to_string())?;
+        let known = models.read_list(&content)?;
+        KITCHEN.with_borrow_mut(|kitchen| kitchen.known = Some(Arc::new(known)));
         self.tell_loaded();
         Ok(())
     }
@@ -157,7 +175,7 @@ impl AppState {
         if self.source.get_untracked() != Source::Form || has_failed {
             return;
         }
-        self.load_catalogue();
+        self.load_models();
         let recipe = self.recipe.get_untracked();
         let key = recipe.pack_key();
         if KITCHEN.with_borrow(|kitchen| !kitchen.packs.contains(&key) && kitchen.loading.is_none()) {
@@ -316,19 +334,4 @@ impl AppState {
             self.cannot_make(error, Vec::new(), false);
         }
     }
-}
-
-/// Names that may be meant.
-fn suggestions(error: UnknownModel) -> Vec<String> {
-    match error {
-        UnknownModel::Unknown { suggestions, .. } => suggestions,
-        _ => Vec::new(),
-    }
-}
-
-/// What was found for another name than it has: its own name, and the quantisation that the name asked for adds.
-pub(crate) fn recognised(found: &FoundModel<'_>, asked: &str) -> Option<String> {
-    let variant = found.variant.map(|variant| format!(", {variant}")).unwrap_or_default();
-    let told = format!("{}{variant}", found.entry.name);
-    (told != asked).then_some(told)
 }

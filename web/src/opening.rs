@@ -1,5 +1,7 @@
 //! What comes in: files, pasted text, links, profiles of the gallery.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use leptos::prelude::*;
@@ -10,6 +12,7 @@ use web_sys::File;
 
 use crate::files;
 use crate::gallery::{self, DEFAULT_PROFILE};
+use crate::making::fetch_models;
 use crate::presets::EXAMPLE;
 use crate::protocol::Found;
 use crate::state::{AppState, DatasetFile, NoticeKind, Origin, OwnFile, ProfileChoice, Source};
@@ -60,15 +63,17 @@ impl AppState {
     }
 
     /// Takes what the reader made of a file.
-    pub(crate) fn open_found(self, name: String, found: Found, content: Vec<u8>) {
+    fn take_found(self, name: String, found: Found, content: Vec<u8>) {
         match found {
             Found::Profile { card } => {
                 let told = format!("Read {name} as a profile: {} on {}, {}.", card.model, card.hardware, card.kind);
-                if self.take_profile(profile_name(&name), content, Origin::Dropped(name)) {
-                    self.put_setup_aside();
-                    self.is_example.set(false);
-                    self.notify(NoticeKind::Info, &told);
-                }
+                leptos::task::spawn_local(async move {
+                    if self.take_profile(profile_name(&name), content, Origin::Dropped(name)).await {
+                        self.put_setup_aside();
+                        self.is_example.set(false);
+                        self.notify(NoticeKind::Info, &told);
+                    }
+                });
             }
             Found::Trace { flags, summary } => self.open_trace(name, &flags, summary, content),
             Found::Measured(run) => {
@@ -129,8 +134,7 @@ impl AppState {
         self.set_scenario(scenario);
     }
 
-    /// Loads everything that a link carries or names; false if it cannot be read, and then nothing has changed.
-    pub(crate) async fn load_link(self, fragment: &str) -> bool {
+    async fn take_link(self, fragment: &str) -> bool {
         let link = match Link::from_fragment(fragment) {
             Ok(link) => link,
             Err(error) => {
@@ -141,7 +145,7 @@ impl AppState {
         let is_loaded = match (&link.profile_file, &link.profile) {
             (Some(file), name) => {
                 let name = name.clone().unwrap_or_else(|| "profile".to_owned());
-                self.take_profile(name, file.clone(), Origin::Link)
+                self.take_profile(name, file.clone(), Origin::Link).await
             }
             (None, Some(name)) if name != DEFAULT_PROFILE => self.load_profile(name, link.profile_hash).await,
             (None, _) => self.load_link_recipe(&link).await,
@@ -249,7 +253,7 @@ impl AppState {
                 if hash.is_some_and(|hash| hash != fingerprint(&file)) {
                     self.warn_of_other_version(name);
                 }
-                self.take_profile(name.to_owned(), file, Origin::Gallery)
+                self.take_profile(name.to_owned(), file, Origin::Gallery).await
             }
             Err(fault) => {
                 self.notify(NoticeKind::Error, &format!("Profile {name}: {fault}. What was there before stays."));
@@ -258,8 +262,13 @@ impl AppState {
         }
     }
 
-    fn take_profile(self, name: String, file: Vec<u8>, origin: Origin) -> bool {
-        match Profile::from_json(&file) {
+    /// Takes a profile as a whole, with what tells whether a form's model is its own.
+    async fn take_profile(self, name: String, file: Vec<u8>, origin: Origin) -> bool {
+        let read = match fetch_models().await {
+            Ok(_) => Profile::from_json(&file).map_err(|error| error.to_string()),
+            Err(missing) => Err(missing.to_string()),
+        };
+        match read {
             Ok(profile) => {
                 let (file, profile) = (Arc::new(file), Arc::new(profile));
                 self.profile.set(Some(ProfileChoice { name, file, profile, origin }));
@@ -272,6 +281,19 @@ impl AppState {
             }
         }
     }
+}
+
+/// A link on its way into the form.
+pub(crate) type Loading = Pin<Box<dyn Future<Output = bool>>>;
+
+/// Loads everything that a link carries or names; false if it cannot be read, and then nothing has changed.
+pub(crate) fn loading(state: AppState, fragment: String) -> Loading {
+    Box::pin(async move { state.take_link(&fragment).await })
+}
+
+/// Takes what the reader made of a file.
+pub(crate) fn opening(state: AppState, name: String, found: Found, content: Vec<u8>) {
+    state.take_found(name, found, content);
 }
 
 /// A file's name as a profile may have it.

@@ -83,6 +83,49 @@ pub(crate) enum Request {
     },
 }
 
+impl Request {
+    /// The number that every reply to this message has.
+    #[must_use]
+    pub(crate) const fn id(&self) -> u32 {
+        match self {
+            Self::Run { id, .. }
+            | Self::Requests { id, .. }
+            | Self::Gantt { id, .. }
+            | Self::Export { id, .. }
+            | Self::Range { id, .. }
+            | Self::Read { id, .. } => *id,
+        }
+    }
+
+    /// What answers it.
+    #[must_use]
+    pub(crate) const fn part(&self) -> Part {
+        match self {
+            Self::Run { .. } | Self::Requests { .. } | Self::Gantt { .. } | Self::Range { .. } => Part::Simulator,
+            Self::Export { .. } => Part::Files,
+            Self::Read { .. } => Part::Reader,
+        }
+    }
+}
+
+/// Parts of the module that answer requests, each fetched with the first request to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Runs.
+    Simulator,
+    /// Reads what was dropped or pasted.
+    Reader,
+    /// Writes files of a run.
+    Files,
+}
+
+impl Part {
+    /// As a number beside the message.
+    pub(crate) const READER: u32 = Self::Reader as u32;
+    /// As above.
+    pub(crate) const FILES: u32 = Self::Files as u32;
+}
+
 /// Files of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExportKind {

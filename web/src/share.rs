@@ -1,6 +1,6 @@
 //! The share link of what stands in the form.
 
-use leptos::prelude::{Get, With, untrack};
+use leptos::prelude::{Get, With};
 use sim_core::scenario::DatasetName;
 use sim_core::scenario::link::{COMFORTABLE_BYTES, Link, MAX_FRAGMENT_BYTES, MAX_INFLATED_BYTES, fingerprint};
 
@@ -120,11 +120,4 @@ fn put_recipe(state: AppState, link: &mut Link) -> Carried {
         carried = Carried::TooLarge(own.file_name.clone());
     }
     carried
-}
-
-impl AppState {
-    /// The link to hand out.
-    pub(crate) fn share(self) -> ShareLink {
-        untrack(|| link_of(self))
-    }
 }

@@ -9,7 +9,7 @@ use wasm_bindgen::JsValue;
 use web_sys::Worker;
 
 use crate::files;
-use crate::making::catalogue;
+use crate::making::check_whole;
 use crate::protocol::{ExportKind, Reply, Request, RunInput};
 use crate::state::{AppState, DatasetFile, NoticeKind, ProfileChoice, Run, RunState, Source};
 use crate::worker_handle::WorkerHandle;
@@ -94,6 +94,11 @@ impl AppState {
         WorkerHandle::new(module, worker, move |reply| self.hear(reply), move |fault| self.worker_died(fault))
     }
 
+    /// Whether there is an answer, or something that says why there is none. Followed.
+    pub(crate) fn is_answered(self) -> bool {
+        self.current.with(Option::is_some) || self.run_state.with(|run| matches!(run, RunState::Failed(_)))
+    }
+
     /// Starts a run of what stands in the form; one under way is given up. While the profile is made, the run waits for it.
     pub(crate) fn run(self) {
         if !self.is_made.get_untracked() {
@@ -130,9 +135,9 @@ impl AppState {
         let Some(profile) = self.profile.get_untracked() else { return };
         let scenario = self.scenario.get_untracked();
         if self.source.get_untracked() == Source::Whole
-            && let Err(error) = scenario.check_profile(&profile.profile, &catalogue().unwrap_or_default())
+            && let Err(error) = check_whole(&scenario, &profile.profile)
         {
-            return self.run_state.set(RunState::Failed(error.to_string()));
+            return self.run_state.set(RunState::Failed(error));
         }
         let dataset_name = scenario.workload().dataset_name();
         let dataset = self.dataset.get_untracked().filter(|_| dataset_name.needs_file());

@@ -1,6 +1,6 @@
 //! The page's side of a worker: start, ask, listen, and stop what takes too long.
 
-use js_sys::{Object, Reflect};
+use js_sys::{Array, Reflect};
 use wasm_bindgen::prelude::*;
 use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
@@ -12,7 +12,7 @@ type Listener = Closure<dyn FnMut(MessageEvent)>;
 
 /// A worker with the module loaded, and what listens to it.
 pub(crate) struct WorkerHandle {
-    /// The compiled module: a new worker need not fetch it.
+    /// The compiled module and parts of it, as `www/boot.js` has them: a new worker need not fetch them.
     module: JsValue,
     worker: Worker,
     on_message: Listener,
@@ -29,7 +29,11 @@ impl WorkerHandle {
     ) -> Result<Self, JsValue> {
         let fault = on_fault.clone();
         let on_message = Closure::new(move |event: MessageEvent| {
-            let parcel = serde_wasm_bindgen::from_value::<Parcel>(event.data());
+            let data = event.data();
+            if let Some((id, message)) = part_missing(&data) {
+                return on_reply(Reply::Fault { id, message });
+            }
+            let parcel = serde_wasm_bindgen::from_value::<Parcel>(data);
             match parcel.ok().and_then(Parcel::open::<Reply>) {
                 Some(reply) => on_reply(reply),
                 None => fault("the worker's answer cannot be read".to_owned()),
@@ -44,7 +48,9 @@ impl WorkerHandle {
 
     /// Asks something.
     pub(crate) fn post(&self, request: Request) -> Result<(), JsValue> {
-        self.worker.post_message(&serde_wasm_bindgen::to_value(&Parcel::of(request))?)
+        let (id, part) = (request.id(), request.part() as u32);
+        let parcel = serde_wasm_bindgen::to_value(&Parcel::of(request))?;
+        self.worker.post_message(&Array::of3(&id.into(), &part.into(), &parcel))
     }
 
     /// Ends the worker, whatever it does, and starts another. What it knew is gone.
@@ -69,13 +75,18 @@ pub(crate) fn fault_of(event: &ErrorEvent) -> String {
     message.unwrap_or_else(|| "its script could not be loaded".to_owned())
 }
 
+/// That the part which answers a message did not load: the message's number, and what to say.
+fn part_missing(data: &JsValue) -> Option<(u32, String)> {
+    let data = data.dyn_ref::<Array>()?;
+    let id = data.get(0).as_f64().map(sim_core::math::f64_to_u32)?;
+    Some((id, data.get(1).as_string()?))
+}
+
 /// A new worker that was given the module, which is its first message.
 fn started(module: &JsValue) -> Result<Worker, JsValue> {
     let options = WorkerOptions::new();
     options.set_type(WorkerType::Module);
     let worker = Worker::new_with_options("./worker.js", &options)?;
-    let message = Object::new();
-    Reflect::set(&message, &"module".into(), module)?;
-    worker.post_message(&message)?;
+    worker.post_message(module)?;
     Ok(worker)
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, VARY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
@@ -42,7 +42,9 @@ impl Page {
             let answer = || async { ([(CONTENT_TYPE, "application/json")], profile).into_response() };
             router = router.route(&path, get(answer));
         }
-        let router = router.fallback_service(ServeDir::new(self.www)).layer(from_fn(guard));
+        // What scripts/build-web.sh has compressed beside the files, for whoever takes it.
+        let files = ServeDir::new(self.www).precompressed_br().precompressed_gzip();
+        let router = router.fallback_service(files).layer(from_fn(guard));
         listener.set_nonblocking(true).context("the listener")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("the server")?;
         runtime.block_on(async { axum::serve(tokio::net::TcpListener::from_std(listener)?, router).await })?;
@@ -63,6 +65,7 @@ async fn guard(request: Request, next: Next) -> Response {
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
@@ -90,7 +93,7 @@ pub(crate) fn find_www(asked: Option<&Path>) -> Result<PathBuf> {
         let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
         bail!("there is no page (index.html) in {}: say where it is with --www", places.join(" nor in "));
     };
-    for part in ["pkg/web.js", "pkg/web_bg.wasm"] {
+    for part in ["pkg/web.js", "pkg/web_bg.wasm", "pkg/simulator.wasm"] {
         if !www.join(part).is_file() {
             bail!("{} is missing: the page is not built; scripts/build-web.sh builds it", www.join(part).display());
         }

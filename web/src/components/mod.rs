@@ -2,6 +2,7 @@
 #![expect(unreachable_pub, reason = "the component macro writes its structs with pub")]
 
 pub(crate) mod inputs;
+pub(crate) mod live;
 mod plot_export;
 mod plot_pointer;
 pub(crate) mod plot_view;

@@ -7,6 +7,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use super::plot_view::{PlotSource, use_theme};
+use crate::components::live::live;
 use crate::plot::Drawing;
 
 /// PNG pixels per CSS pixel.
@@ -72,7 +73,7 @@ pub(super) fn ExportMenu(
                 <button type="button" class="btn btn-ghost" on:click=save_svg>"SVG"</button>
                 <button type="button" class="btn btn-ghost" on:click=save_png>"PNG"</button>
                 <button type="button" class="btn btn-ghost" on:click=save_csv>"CSV"</button>
-                {move || failure.get().map(|failure| view! { <p class="field-error" role="alert">{failure}</p> })}
+                {live(move || failure.get().map(|failure| view! { <p class="field-error" role="alert">{failure}</p> }))}
             </div>
         </details>
     }

@@ -7,6 +7,7 @@ use wasm_bindgen::closure::Closure;
 
 use super::plot_export::ExportMenu;
 use super::plot_pointer::{Pointer, PointerLayer};
+use crate::components::live::{When, heard, live};
 use crate::plot::{Drawing, Frame, Look, Theme};
 
 /// The page's colour scheme, given to all plots by context. Without it they are light.
@@ -109,11 +110,11 @@ pub(crate) fn PlotView(
         <figure class="plot">
             <figcaption class="plot-head">
                 <span class="plot-title">{title}</span>
-                <Show when=move || on_zoom.is_some() && is_zoomed.is_some_and(|is_zoomed| is_zoomed.get())>
-                    <button type="button" class="btn btn-ghost plot-reset" on:click=move |_| pointer.reset_zoom()>
+                <When when=Signal::derive(move || on_zoom.is_some() && is_zoomed.is_some_and(|is_zoomed| is_zoomed.get()))>
+                    <button type="button" class="btn btn-ghost plot-reset" on:click=heard(move |_| pointer.reset_zoom())>
                         "Reset zoom"
                     </button>
-                </Show>
+                </When>
                 <ExportMenu drawing source file_stem title />
             </figcaption>
             <div
@@ -128,11 +129,11 @@ pub(crate) fn PlotView(
                 on:pointermove=move |event| pointer.moved(&event)
                 on:pointerdown=move |event| pointer.pressed(&event)
                 on:pointerup=move |event| pointer.released(&event)
-                on:pointercancel=move |_| pointer.cancelled()
+                on:pointercancel=heard(move |_| pointer.cancelled())
                 on:pointerleave=move |event| pointer.left(&event)
-                on:dblclick=move |_| pointer.reset_zoom()
+                on:dblclick=heard(move |_| pointer.reset_zoom())
                 on:keydown=on_keydown
-                on:blur=move |_| pointer.blurred()
+                on:blur=heard(move |_| pointer.blurred())
             >
                 <div class="plot-svg" aria-hidden="true" inner_html=image></div>
                 <PointerLayer pointer source />
@@ -192,8 +193,8 @@ fn DataTable(source: PlotSource, title: Signal<String>) -> impl IntoView {
     view! {
         <details class="plot-table" on:toggle=toggled>
             <summary>"Show as table"</summary>
-            <Show when=move || is_open.get()>
-                {move || {
+            <When when=Signal::derive(move || is_open.get())>
+                {live(move || {
                     let table = source.table.run(());
                     let num_rows = table.rows.len();
                     let rows = evenly(table.rows, MAX_TABLE_ROWS);
@@ -215,8 +216,8 @@ fn DataTable(source: PlotSource, title: Signal<String>) -> impl IntoView {
                             </p>
                         })}
                     }
-                }}
-            </Show>
+                })}
+            </When>
         </details>
     }
 }

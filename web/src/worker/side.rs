@@ -5,64 +5,93 @@ use core::cell::{Cell, RefCell};
 use js_sys::{Array, Function, Reflect, Uint8Array};
 use wasm_bindgen::prelude::{JsCast as _, JsValue, wasm_bindgen};
 
-use super::session::{Host, Session};
+use super::session::{self, Host, Session};
 use crate::parcel::Parcel;
-use crate::protocol::{Reply, Request};
+use crate::parts::{Missing, part};
+use crate::protocol::{Part, Reply, Request};
 
 /// Milliseconds between two messages of progress.
 const PROGRESS_INTERVAL_MS: f64 = 50.0;
 
 thread_local! {
+    /// What is kept between messages.
+    static SESSION: RefCell<Session> = RefCell::default();
     /// Where messages go and whose they are, for the panic hook, which has nothing of its own.
     static POST: RefCell<Option<Function>> = const { RefCell::new(None) };
     static CURRENT_ID: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Answers the page's messages inside its worker.
-#[wasm_bindgen]
-#[derive(Debug)]
-pub struct WorkerSide {
-    post: Function,
-    session: Session,
+/// Answers a message.
+type Answering = fn(&Function, JsValue);
+
+part! {
+    /// Runs, and what is asked about them.
+    fn simulator() -> Answering { |post, message| answer_by(post, message, session::simulate) } in simulator
+}
+part! {
+    /// Files that were dropped or pasted.
+    fn reader() -> Answering { |post, message| answer_by(post, message, session::read_file) } in reader
+}
+part! {
+    /// Files of a run.
+    fn files() -> Answering { |post, message| answer_by(post, message, session::export_file) } in files
 }
 
+/// Answers a [`Request`] inside the page's worker: `post(value, transfer)` sends a message to the page. `part` is what
+/// [`Request::part`] says, and is fetched if it is not there.
+///
+/// A message that is no request is answered with a fault of number 0. After a panic the fault is sent and the module
+/// must not be used again.
+///
+/// # Errors
+/// A text, if the part did not load.
 #[wasm_bindgen]
-impl WorkerSide {
-    /// A worker without a run; `post(value, transfer)` sends a message to the page.
-    #[wasm_bindgen(constructor)]
-    #[must_use]
-    pub fn new(post: Function) -> Self {
-        POST.with_borrow_mut(|place| *place = Some(post.clone()));
-        std::panic::set_hook(Box::new(|info| {
-            let fault = Reply::Fault { id: CURRENT_ID.get(), message: format!("internal error: {info}") };
-            POST.with_borrow(|post| {
-                if let Some(post) = post {
-                    send(post, fault);
-                }
-            });
-        }));
-        Self { post, session: Session::default() }
-    }
+#[expect(unreachable_pub, reason = "JavaScript calls it")]
+pub async fn answer(part: u32, post: Function, message: JsValue) -> Result<(), JsValue> {
+    let answering = match part {
+        Part::READER => reader().await,
+        Part::FILES => files().await,
+        _ => simulator().await,
+    };
+    let answering = answering.map_err(|missing: Missing| JsValue::from(missing.to_string()))?;
+    answering(&post, message);
+    Ok(())
+}
 
-    /// Answers a [`Request`].
-    ///
-    /// A message that is none is answered with a fault of number 0. After a panic the fault is sent and this instance
-    /// must not be used again.
-    pub fn handle(&mut self, message: JsValue) {
-        let parcel = serde_wasm_bindgen::from_value::<Parcel>(message);
-        let reply = match parcel.ok().and_then(Parcel::open::<Request>) {
-            Some(request) => {
-                CURRENT_ID.set(request.id());
-                let id = request.id();
-                let mut host = Page { id, post: &self.post, last_progress_ms: now_ms() };
-                self.session.handle(request, &mut host)
+/// What answers one kind of request.
+type Handling = fn(&mut Session, Request, &mut dyn Host) -> Result<Reply, String>;
+
+fn answer_by(post: &Function, message: JsValue, handle: Handling) {
+    remember(post);
+    let parcel = serde_wasm_bindgen::from_value::<Parcel>(message);
+    let reply = match parcel.ok().and_then(Parcel::open::<Request>) {
+        Some(request) => {
+            let id = request.id();
+            CURRENT_ID.set(id);
+            let mut host = Page { id, post, last_progress_ms: now_ms() };
+            let reply = SESSION.with_borrow_mut(|session| handle(session, request, &mut host));
+            reply.unwrap_or_else(|message| Reply::Fault { id, message })
+        }
+        None => Reply::Fault { id: 0, message: "the page's message is not understood".to_owned() },
+    };
+    send(post, reply);
+}
+
+/// Lets a panic be told, too.
+fn remember(post: &Function) {
+    let is_first = POST.with_borrow_mut(|place| place.replace(post.clone()).is_none());
+    if !is_first {
+        return;
+    }
+    std::panic::set_hook(Box::new(|info| {
+        let fault = Reply::Fault { id: CURRENT_ID.get(), message: format!("internal error: {info}") };
+        POST.with_borrow(|post| {
+            if let Some(post) = post {
+                send(post, fault);
             }
-            None => Reply::Fault { id: 0, message: "the page's message is not understood".to_owned() },
-        };
-        send(&self.post, reply);
-    }
+        });
+    }));
 }
-
 /// The page, as a run sees it.
 struct Page<'a> {
     id: u32,

@@ -11,6 +11,8 @@ use super::icons::{CLOSE, Icon};
 use super::panels::Card;
 use super::taken::TakenDetails;
 use crate::commands::{Since, Taken};
+use crate::components::live::{When, heard};
+use crate::parts::part;
 use crate::state::AppState;
 
 /// Programs in the order of the tabs: the test's name, the name.
@@ -74,9 +76,13 @@ impl BoxState {
     }
 }
 
-/// The card.
+part! {
+    /// The card.
+    pub(super) fn command_box() -> fn() -> AnyView { || view! { <CommandBox/> }.into_any() } in more
+}
+
 #[component]
-pub(super) fn CommandBox() -> impl IntoView {
+fn CommandBox() -> impl IntoView {
     let inner = BoxState {
         place: RwSignal::new(0),
         drafts: RwSignal::new([None, None, None]),
@@ -133,7 +139,7 @@ fn Tabs(inner: BoxState) -> impl IntoView {
                     <button
                         type="button" class="tab" role="tab" id=*testid data-testid=*testid aria-controls="command-panel"
                         aria-selected=move || if is_shown() { "true" } else { "false" }
-                        tabindex=move || if is_shown() { "0" } else { "-1" } on:click=move |_| show(tab)
+                        tabindex=move || if is_shown() { "0" } else { "-1" } on:click=heard(move |_| show(tab))
                     >
                         {*name}
                     </button>
@@ -192,9 +198,9 @@ fn Text(inner: BoxState) -> impl IntoView {
                 >
                     "Apply"
                 </button>
-                <Show when=move || is_draft.get()>
+                <When when=Signal::derive(move || is_draft.get())>
                     <button type="button" class="btn btn-ghost" data-testid="command-discard" on:click=discard>"Discard"</button>
-                </Show>
+                </When>
                 <CopyButton text=move |()| text.get_untracked() label="Copy" testid="command-copy"/>
             </div>
         </div>
@@ -235,7 +241,7 @@ fn Said(inner: BoxState) -> impl IntoView {
 fn SetAsideList() -> impl IntoView {
     let state = expect_context::<AppState>();
     view! {
-        <Show when=move || state.set_aside.with(|flags| !flags.is_empty())>
+        <When when=Signal::derive(move || state.set_aside.with(|flags| !flags.is_empty()))>
             <div class="set-aside" data-testid="set-aside">
                 <h3 class="field-label">"Kept in the command, without effect here"</h3>
                 <ul class="strays">
@@ -251,7 +257,7 @@ fn SetAsideList() -> impl IntoView {
                                     <button
                                         type="button" class="btn btn-ghost btn-icon" aria-label=format!("Remove {name}")
                                         data-testid="set-aside-remove"
-                                        on:click=move |_| state.set_aside.update(|flags| flags.retain(|other| *other != flag))
+                                        on:click=heard(move |_| state.set_aside.update(|flags| flags.retain(|other| *other != flag)))
                                     >
                                         <Icon shape=CLOSE/>
                                     </button>
@@ -261,6 +267,6 @@ fn SetAsideList() -> impl IntoView {
                     </For>
                 </ul>
             </div>
-        </Show>
+        </When>
     }
 }

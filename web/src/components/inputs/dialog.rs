@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
 use super::icons::{CLOSE, Icon};
+use crate::components::live::{When, heard};
 
 /// Shown while `is_open`; what is inside is made anew each time.
 #[component]
@@ -36,19 +37,19 @@ pub(super) fn Dialog(
     view! {
         <dialog
             class="dialog" id=id data-testid=id node_ref=dialog aria-labelledby=title_id()
-            on:close=move |_| is_open.set(false) on:click=clicked
+            on:close=heard(move |_| is_open.set(false)) on:click=clicked
         >
             <div class="dialog-inner">
                 <div class="dialog-head">
                     <h2 class="dialog-title" id=title_id()>{title}</h2>
                     <button
                         type="button" class="btn btn-ghost btn-icon" aria-label="Close"
-                        data-testid=format!("{id}-close") on:click=move |_| is_open.set(false)
+                        data-testid=format!("{id}-close") on:click=heard(move |_| is_open.set(false))
                     >
                         <Icon shape=CLOSE/>
                     </button>
                 </div>
-                <Show when=move || is_open.get()>{children()}</Show>
+                <When when=Signal::derive(move || is_open.get())>{children()}</When>
             </div>
         </dialog>
     }

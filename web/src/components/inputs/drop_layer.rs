@@ -6,6 +6,7 @@ use web_sys::{DataTransfer, DragEvent};
 
 use super::header::open_all;
 use crate::app::is_typing;
+use crate::components::live::When;
 use crate::state::AppState;
 
 /// What is seen while something is dragged over the page.
@@ -15,14 +16,14 @@ pub(crate) fn DropLayer() -> impl IntoView {
     let depth = RwSignal::new(0_u32);
     listen(state, depth);
     view! {
-        <Show when=move || { depth.get() > 0 }>
+        <When when=Signal::derive(move || { depth.get() > 0 })>
             <div class="drop-layer" data-testid="drop-layer">
                 <div class="drop-target">
                     <p class="drop-title">"Drop to load"</p>
                     <p>"config.json, command, trace, profile, vllm bench result"</p>
                 </div>
             </div>
-        </Show>
+        </When>
     }
 }
 

@@ -6,6 +6,7 @@ use sim_core::scenario::{FLAGS, Part};
 use super::field::{FlagField, Refill};
 use super::follows::is_about_memory;
 use super::panels::Card;
+use crate::components::live::{When, live};
 use crate::state::{AppState, Source};
 
 /// What is seen without asking.
@@ -74,11 +75,11 @@ pub(super) fn ResetAll(part: Part, count: Memo<usize>) -> impl IntoView {
         refill.all();
     };
     view! {
-        <Show when=move || { count.get() > 0 }>
+        <When when=Signal::derive(move || { count.get() > 0 })>
             <button type="button" class="btn btn-ghost reset-all" data-testid=testid on:click=reset>
                 "Reset all to vLLM's defaults"
             </button>
-        </Show>
+        </When>
     }
 }
 
@@ -99,12 +100,12 @@ fn Refusal() -> impl IntoView {
     };
     view! {
         <div aria-live="polite" class="engine-said">
-            {move || refusal().map(|refusal| view! {
+            {live(move || refusal().map(|refusal| view! {
                 <p class="notice notice-error notice-text" data-testid="engine-refusal">{refusal}"."</p>
-            })}
-            {move || warnings().into_iter().map(|warning| view! {
+            }))}
+            {live(move || warnings().into_iter().map(|warning| view! {
                 <p class="notice notice-warn" data-testid="engine-warning">{warning}"."</p>
-            }).collect_view()}
+            }).collect_view())}
         </div>
     }
 }

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
 use super::icons::{Icon, SAVE};
+use crate::components::live::heard;
 use crate::protocol::ExportKind;
 use crate::state::AppState;
 
@@ -69,7 +70,7 @@ pub(super) fn ExportMenu() -> impl IntoView {
                 {ITEMS.map(|(kind, testid, name, about)| view! {
                     <button
                         type="button" class="menu-item" data-testid=testid disabled=is_empty
-                        on:click=move |_| { state.export(kind); done(); }
+                        on:click=heard(move |_| { state.export(kind); done(); })
                     >
                         <span>{name}</span>
                         <span class="menu-about">{about}</span>
@@ -78,7 +79,7 @@ pub(super) fn ExportMenu() -> impl IntoView {
                 <p class="menu-head">"Of the form"</p>
                 <button
                     type="button" class="menu-item" data-testid="export-scenario"
-                    on:click=move |_| { state.export_scenario(); done(); }
+                    on:click=heard(move |_| { state.export_scenario(); done(); })
                 >
                     <span>"Scenario file"</span>
                     <span class="menu-about">"drop it here, or give it to profiler simulate --link"</span>

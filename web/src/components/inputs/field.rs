@@ -10,6 +10,7 @@ use super::faults::Faults;
 use super::icons::{Icon, RESET};
 use super::words::plain_name;
 use super::workload_fields::flag;
+use crate::components::live::{When, live};
 use crate::state::AppState;
 
 /// Bumped when the whole form is filled anew: fields then forget what was typed and refused.
@@ -98,7 +99,7 @@ fn Field(flag: &'static Flag) -> impl IntoView {
             <label class="setting-name" for=field.id()>
                 <span class="setting-plain">
                     {plain_name(flag.name)}
-                    <Show when=is_changed><span class="visually-hidden">" (changed)"</span></Show>
+                    <When when=Signal::derive(is_changed)><span class="visually-hidden">" (changed)"</span></When>
                 </span>
                 <span class="field-flag">"--"{flag.name}</span>
             </label>
@@ -107,7 +108,7 @@ fn Field(flag: &'static Flag) -> impl IntoView {
                     Form::Switch | Form::Choice(_) => view! { <ChoiceControl field/> }.into_any(),
                     _ => view! { <TextControl field/> }.into_any(),
                 }}
-                <Show when=is_changed>
+                <When when=Signal::derive(is_changed)>
                     <button
                         type="button" class="btn btn-ghost btn-icon setting-reset" data-testid=format!("reset-{}", flag.name)
                         aria-label=format!("Reset {} to its default", plain_name(flag.name)) title="Reset to the default"
@@ -115,12 +116,12 @@ fn Field(flag: &'static Flag) -> impl IntoView {
                     >
                         <Icon shape=RESET/>
                     </button>
-                </Show>
+                </When>
             </div>
-            <p class="field-help setting-note" id=field.help_id()>{move || help(state, field)}</p>
-            <div aria-live="polite" class="setting-note">{move || field.error.get().map(|error| said(field, error))}</div>
+            <p class="field-help setting-note" id=field.help_id()>{live(move || help(state, field))}</p>
+            <div aria-live="polite" class="setting-note">{live(move || field.error.get().map(|error| said(field, error)))}</div>
             // Spoken already where the run's or the engine's fault is told.
-            <div class="setting-note">{move || field.fault.get().map(|fault| said(field, fault))}</div>
+            <div class="setting-note">{live(move || field.fault.get().map(|fault| said(field, fault)))}</div>
         </div>
     }
 }

@@ -7,6 +7,7 @@ use sim_core::profile::schema::DeviceType;
 use sim_core::scenario::told;
 
 use super::model_card::device;
+use crate::components::live::{heard, live};
 use crate::fitting::{NUM_GPUS, fits};
 use crate::format::{grouped, three_digits};
 use crate::state::{AppState, Source};
@@ -66,7 +67,7 @@ pub(super) fn Follows() -> impl IntoView {
     let is_past = move || !state.is_made.get();
     view! {
         <div class="follows" class:follows-past=is_past data-testid="follows">
-            {move || shares().map(|(shares, device)| view! { <MemoryBar shares device/> })}
+            {live(move || shares().map(|(shares, device)| view! { <MemoryBar shares device/> }))}
             <KvLine/>
         </div>
         <TooSmall/>
@@ -114,10 +115,10 @@ fn KvLine() -> impl IntoView {
         Some((kv_line(&engine, device_type), told::several_groups(&engine.config.kv_cache)))
     };
     view! {
-        {move || line().map(|(line, groups)| view! {
+        {live(move || line().map(|(line, groups)| view! {
             <p class="kv-line mono" data-testid="kv-line" aria-label="As vLLM logs it">{line}</p>
             {groups.map(|groups| view! { <p class="kv-groups muted" data-testid="kv-groups">{groups}</p> })}
-        })}
+        }))}
     }
 }
 
@@ -152,20 +153,20 @@ fn TooSmall() -> impl IntoView {
     };
     view! {
         <div aria-live="polite">
-            {move || refusal.get().map(|refusal| view! {
+            {live(move || refusal.get().map(|refusal| view! {
                 <div class="notice notice-error" data-testid="does-not-fit">
                     <p class="notice-text">{refusal}"."</p>
-                    {move || enough().map(|number| view! {
+                    {live(move || enough().map(|number| view! {
                         <p class="fit-actions">
-                            <button type="button" class="btn" data-testid="use-enough" on:click=move |_| take(number)>
+                            <button type="button" class="btn" data-testid="use-enough" on:click=heard(move |_| take(number))>
                                 {if number == 1 { "Use 1 GPU".to_owned() } else { format!("Use {number} GPUs") }}
                             </button>
                             "The smallest number that is enough."
                         </p>
-                    })}
-                    {move || none_is().then(|| view! { <p>"Not even 8 of these GPUs hold it."</p> })}
+                    }))}
+                    {live(move || none_is().then(|| view! { <p>"Not even 8 of these GPUs hold it."</p> }))}
                 </div>
-            })}
+            }))}
         </div>
     }
 }

@@ -10,6 +10,7 @@ use super::icons::{HELP, Icon, OPEN, SHARE};
 use super::share_dialog::ShareDialog;
 use super::theme::ThemeButton;
 use crate::app::is_typing;
+use crate::components::live::heard;
 use crate::state::AppState;
 
 /// Product, purpose and what concerns the whole page.
@@ -29,7 +30,7 @@ pub(crate) fn Header() -> impl IntoView {
                 <OpenButton picker/>
                 <button
                     type="button" class="btn" data-testid="share" aria-haspopup="dialog"
-                    on:click=move |_| is_sharing.set(true)
+                    on:click=heard(move |_| is_sharing.set(true))
                 >
                     <Icon shape=SHARE/>
                     <span class="btn-label">"Share"</span>
@@ -39,7 +40,7 @@ pub(crate) fn Header() -> impl IntoView {
                 <button
                     type="button" class="btn btn-ghost btn-icon" data-testid="help" aria-haspopup="dialog"
                     aria-label="Help: keys, definitions, what is modelled" title="Help (?)"
-                    on:click=move |_| is_helping.set(true)
+                    on:click=heard(move |_| is_helping.set(true))
                 >
                     <Icon shape=HELP/>
                 </button>

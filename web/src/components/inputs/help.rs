@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::dialog::Dialog;
 use crate::components::results::definitions::definition;
+use crate::parts::{later, nothing, part};
 use sim_core::config::VllmVersion;
 
 /// A key and what it does.
@@ -50,36 +51,48 @@ const MODELLED: [&str; 5] = [
 pub(super) fn HelpDialog(is_open: RwSignal<bool>) -> impl IntoView {
     view! {
         <Dialog is_open id="help-dialog" title="Help">
-            <section class="help-part">
-                <h3>"What the numbers mean"</h3>
-                <dl class="help-terms">
-                    {["ttft", "tpot", "itl", "e2el", "request_goodput"].into_iter().filter_map(term).collect_view()}
-                </dl>
-            </section>
-            <section class="help-part">
-                <h3>{format!("What is modelled (vLLM {} and {}, V1 engine)", VllmVersion::V0_32, VllmVersion::V0_33)}</h3>
-                <ul class="help-list">{MODELLED.map(|line| view! { <li>{line}</li> }).collect_view()}</ul>
-                <p class="muted">"The whole list, with vLLM's own files, is in FIDELITY.md of the source."</p>
-            </section>
-            <section class="help-part">
-                <h3>"What can be opened, dropped or pasted"</h3>
-                <dl class="help-pairs">
-                    {FILES.map(|(name, what)| view! { <dt>{name}</dt><dd>{what}</dd> }).collect_view()}
-                </dl>
-                <p class="muted">"Everything stays in this browser: the page sends nothing anywhere."</p>
-            </section>
-            <section class="help-part">
-                <h3>"Keys"</h3>
-                <dl class="help-pairs">
-                    {KEYS.map(|(keys, what)| view! {
-                        <dt>{keys.iter().map(|key| view! { <kbd class="kbd">{*key}</kbd>" " }).collect_view()}</dt>
-                        <dd>{what}</dd>
-                    }).collect_view()}
-                </dl>
-                <p class="muted">"Single letters are off while you type. On a Mac, Cmd is Ctrl."</p>
-            </section>
+            {later(|| Box::pin(help()), nothing)}
         </Dialog>
     }
+}
+
+part! {
+    /// What stands in the dialog.
+    fn help() -> fn() -> AnyView { content } in dialogs
+}
+
+fn content() -> AnyView {
+    view! {
+        <section class="help-part">
+            <h3>"What the numbers mean"</h3>
+            <dl class="help-terms">
+                {["ttft", "tpot", "itl", "e2el", "request_goodput"].into_iter().filter_map(term).collect_view()}
+            </dl>
+        </section>
+        <section class="help-part">
+            <h3>{format!("What is modelled (vLLM {} and {}, V1 engine)", VllmVersion::V0_32, VllmVersion::V0_33)}</h3>
+            <ul class="help-list">{MODELLED.map(|line| view! { <li>{line}</li> }).collect_view()}</ul>
+            <p class="muted">"The whole list, with vLLM's own files, is in FIDELITY.md of the source."</p>
+        </section>
+        <section class="help-part">
+            <h3>"What can be opened, dropped or pasted"</h3>
+            <dl class="help-pairs">
+                {FILES.map(|(name, what)| view! { <dt>{name}</dt><dd>{what}</dd> }).collect_view()}
+            </dl>
+            <p class="muted">"Everything stays in this browser: the page sends nothing anywhere."</p>
+        </section>
+        <section class="help-part">
+            <h3>"Keys"</h3>
+            <dl class="help-pairs">
+                {KEYS.map(|(keys, what)| view! {
+                    <dt>{keys.iter().map(|key| view! { <kbd class="kbd">{*key}</kbd>" " }).collect_view()}</dt>
+                    <dd>{what}</dd>
+                }).collect_view()}
+            </dl>
+            <p class="muted">"Single letters are off while you type. On a Mac, Cmd is Ctrl."</p>
+        </section>
+    }
+    .into_any()
 }
 
 fn term(key: &'static str) -> Option<impl IntoView> {

@@ -9,8 +9,10 @@ use super::icons::{CLOSE, Icon};
 use super::model_field::ModelField;
 use super::panels::Card;
 use super::setup_fields::SetupFields;
+use crate::components::live::{heard, live};
 use crate::gallery::{DEFAULT_PROFILE, examples_by_model};
 use crate::html;
+use crate::models::short;
 use crate::state::{AppState, Origin, ProfileChoice, Source};
 
 /// The card.
@@ -29,17 +31,17 @@ pub(super) fn ModelCard() -> impl IntoView {
         <Card title="Model & GPU" testid="card-model" aside>
             // What a choice needs is loaded while it is looked for.
             <div
-                class="setup" on:focusin=move |_| state.prepare() on:pointerenter=move |_| state.prepare()
+                class="setup" on:focusin=heard(move |_| state.prepare()) on:pointerenter=heard(move |_| state.prepare())
                 data-testid="setup"
             >
                 <ExamplePicker/>
-                {move || match whole.get().and_then(|_| state.profile.get_untracked()) {
+                {live(move || match whole.get().and_then(|_| state.profile.get_untracked()) {
                     Some(choice) => view! { <Whole choice/> }.into_any(),
                     None => view! { <ModelField/> <SetupFields/> }.into_any(),
-                }}
+                })}
             </div>
             <Follows/>
-            {move || state.profile.get().map(|choice| view! { <Origins choice/> })}
+            {live(move || state.profile.get().map(|choice| view! { <Origins choice/> }))}
         </Card>
     }
 }
@@ -113,11 +115,6 @@ fn ExamplePicker() -> impl IntoView {
     }
 }
 
-/// A model's name without its owner.
-pub(super) fn short(model: &str) -> &str {
-    model.rsplit('/').next().unwrap_or(model)
-}
-
 /// A profile that stands for model, GPU and formats.
 #[component]
 fn Whole(choice: ProfileChoice) -> impl IntoView {
@@ -132,7 +129,7 @@ fn Whole(choice: ProfileChoice) -> impl IntoView {
             <button
                 type="button" class="btn btn-ghost btn-icon" data-testid="remove-profile"
                 aria-label="Remove the profile" title="Remove the profile: choose model and GPU instead"
-                on:click=move |_| state.leave_whole()
+                on:click=heard(move |_| state.leave_whole())
             >
                 <Icon shape=CLOSE/>
             </button>

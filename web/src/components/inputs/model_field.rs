@@ -3,68 +3,14 @@
 use leptos::html;
 use leptos::prelude::*;
 use sim_core::math;
-use sim_core::models::catalogue::Catalogue;
 use wasm_bindgen::JsCast;
 
 use super::icons::{CLOSE, Icon};
-use super::model_card::short;
+use crate::components::live::{heard, live};
 use crate::html::escaped;
-use crate::making::{catalogue, recognised};
+use crate::making::known_models;
+use crate::models::{Offer, short};
 use crate::state::{AppState, Making};
-
-/// Most names that are shown at once.
-const MAX_SHOWN: usize = 40;
-
-/// Names that have every word of `query`; those that begin with it first.
-fn search(catalogue: &Catalogue, query: &str) -> Vec<String> {
-    let query = query.trim().to_lowercase();
-    let words: Vec<&str> = query.split([' ', '-', '_', '/']).filter(|word| !word.is_empty()).collect();
-    let entries = catalogue.entries().iter();
-    let mut found: Vec<(bool, &String)> = entries
-        .flat_map(|entry| std::iter::once(&entry.name).chain(&entry.aliases))
-        .filter_map(|name| {
-            let lower = name.to_lowercase();
-            let has_all = words.iter().all(|word| lower.contains(word));
-            has_all.then(|| (!short(&lower).starts_with(&query) && !lower.starts_with(&query), name))
-        })
-        .collect();
-    // Stable: otherwise the list's own order, the newest of each maker first.
-    found.sort_by_key(|(is_later, _)| *is_later);
-    found.into_iter().map(|(_, name)| name.clone()).take(MAX_SHOWN).collect()
-}
-
-/// What is offered for a text: names of the list, or the text itself with what it is taken for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Offer {
-    name: String,
-    note: Option<String>,
-}
-
-fn offers(catalogue: &Catalogue, query: &str) -> Vec<Offer> {
-    let mut offers: Vec<Offer> = search(catalogue, query).into_iter().map(|name| Offer { name, note: None }).collect();
-    let typed = query.trim();
-    let name = listed_name(catalogue, typed);
-    let listed = offers.iter().position(|offer| offer.name.eq_ignore_ascii_case(&name));
-    match (listed, catalogue.find(typed)) {
-        _ if typed.is_empty() => {}
-        // What the text is taken for comes first.
-        (Some(place), Ok(_)) => offers.get_mut(..=place).into_iter().for_each(|first| first.rotate_right(1)),
-        (None, Ok(found)) => {
-            let note = recognised(&found, &name).map(|other| format!("as {other}"));
-            offers.insert(0, Offer { name, note });
-        }
-        (_, Err(_)) => {}
-    }
-    offers
-}
-
-/// The name in the list that a text without an owner is taken for; otherwise the text.
-fn listed_name(catalogue: &Catalogue, typed: &str) -> String {
-    match catalogue.find(typed) {
-        Ok(found) if found.variant.is_none() && !typed.contains('/') => found.entry.name.clone(),
-        _ => typed.to_owned(),
-    }
-}
 
 /// What the field and its list share.
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +33,7 @@ impl Search {
     fn offers(self) -> Vec<Offer> {
         self.state.num_loaded.track();
         let query = self.typed.get().unwrap_or_default();
-        catalogue().map(|list| offers(&list, &query)).unwrap_or_default()
+        known_models().map(|known| known.offers(&query)).unwrap_or_default()
     }
 
     fn active(self) -> Option<usize> {
@@ -95,7 +41,7 @@ impl Search {
     }
 
     fn open(self) {
-        self.state.load_catalogue();
+        self.state.load_models();
         self.is_open.set(true);
     }
 
@@ -106,7 +52,7 @@ impl Search {
     }
 
     fn take(self, name: &str) {
-        let name = catalogue().map_or_else(|| name.to_owned(), |list| listed_name(&list, name));
+        let name = known_models().map_or_else(|| name.to_owned(), |known| known.listed_name(name));
         self.error.set(self.state.choose_model(&name).err());
         self.close();
     }
@@ -185,7 +131,7 @@ pub(super) fn ModelField() -> impl IntoView {
     view! {
         <div class="field model-field">
             <label class="field-label" for="model-input">
-                "Model" <span class="field-flag">{move || owner().map_or_else(|| "--model".to_owned(), |owner| format!("{owner}/"))}</span>
+                "Model" <span class="field-flag">{live(move || owner().map_or_else(|| "--model".to_owned(), |owner| format!("{owner}/")))}</span>
             </label>
             <div class="model-box">
                 <input
@@ -195,8 +141,8 @@ pub(super) fn ModelField() -> impl IntoView {
                     aria-activedescendant=move || search.active().map(option_id)
                     aria-invalid=move || is_bad().then_some("true") aria-describedby="model-said"
                     placeholder="Search models, or type a name" prop:value=shown
-                    on:input=typed on:focus=focused on:click=move |_| search.open()
-                    on:keydown=move |event| search.on_key(&event) on:blur=move |_| search.close()
+                    on:input=typed on:focus=focused on:click=heard(move |_| search.open())
+                    on:keydown=move |event| search.on_key(&event) on:blur=heard(move |_| search.close())
                 />
                 <ModelList search/>
             </div>
@@ -215,7 +161,7 @@ fn list_html(search: Search) -> String {
     let offers = search.offers();
     let active = search.active();
     if offers.is_empty() {
-        let text = if catalogue().is_some() {
+        let text = if known_models().is_some() {
             "Not in the list. Drop its config.json on the page."
         } else {
             "Loading the list…"
@@ -298,7 +244,7 @@ fn Said(search: Search) -> impl IntoView {
                     <span class="field-help">{format!("Loading {what}…{size}")}</span>
                     <button
                         type="button" class="btn btn-ghost" data-testid="cancel-loading"
-                        on:click=move |_| state.cancel_making()
+                        on:click=heard(move |_| state.cancel_making())
                     >
                         "Cancel"
                     </button>
@@ -310,12 +256,12 @@ fn Said(search: Search) -> impl IntoView {
             <div class="making" data-testid="making-failed">
                 <p class="field-error">{message}"."</p>
                 {can_retry.then(|| view! {
-                    <button type="button" class="btn" data-testid="retry" on:click=move |_| state.make()>"Try again"</button>
+                    <button type="button" class="btn" data-testid="retry" on:click=heard(move |_| state.make())>"Try again"</button>
                 })}
                 {suggestions.into_iter().map(|name| {
                     let whole = name.clone();
                     view! {
-                        <button type="button" class="btn btn-suggest" on:click=move |_| search.take(&whole)>{name}</button>
+                        <button type="button" class="btn btn-suggest" on:click=heard(move |_| search.take(&whole))>{name}</button>
                     }
                 }).collect_view()}
             </div>
@@ -323,37 +269,4 @@ fn Said(search: Search) -> impl IntoView {
     }
     };
     view! { <div id="model-said" aria-live="polite">{said}</div> }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn list() -> Catalogue {
-        Catalogue::from_json(include_bytes!("../../../../www/models.json")).expect("the site's list")
-    }
-
-    #[track_caller]
-    fn check(query: &str, first: &str) {
-        let found = offers(&list(), query);
-        assert_eq!(found.first().map(|offer| offer.name.as_str()), Some(first), "{query}: {found:?}");
-    }
-
-    #[test]
-    fn words_in_any_order_find_a_model() {
-        check("qwen3-32b", "Qwen/Qwen3-32B");
-        check("70b llama 3.3", "meta-llama/Llama-3.3-70B-Instruct");
-        check("mixtral", "mistralai/Mixtral-8x7B-v0.1");
-        check("qwen3 8b", "Qwen/Qwen3-8B");
-        check("llama-3.1-8b", "meta-llama/Llama-3.1-8B");
-    }
-
-    #[test]
-    fn a_name_beyond_the_list_is_offered_as_what_it_is_taken_for() {
-        let found = offers(&list(), "me/Qwen3-32B-AWQ");
-        let first = found.first().expect("an offer");
-        assert_eq!((first.name.as_str(), first.note.as_deref()), ("me/Qwen3-32B-AWQ", Some("as Qwen/Qwen3-32B, AWQ")));
-        assert_eq!(offers(&list(), "nobody-knows-this"), []);
-        assert_eq!(offers(&list(), "").len(), MAX_SHOWN, "all, up to a limit");
-    }
 }

@@ -7,6 +7,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use super::icons::{CLOSE, Icon};
 use super::taken::TakenDetails;
+use crate::components::live::{When, heard};
 use crate::state::{AppState, Notice, NoticeKind};
 
 /// How long that something was done is told.
@@ -40,12 +41,12 @@ fn NewVersion() -> impl IntoView {
         apply.with_untracked(|apply| apply.as_ref().map(|apply| apply.call0(&JsValue::NULL).ok()));
     };
     view! {
-        <Show when=move || apply.with(Option::is_some)>
+        <When when=Signal::derive(move || apply.with(Option::is_some))>
             <div class="notice" role="status" data-testid="new-version">
                 <button type="button" class="btn" data-testid="new-version-reload" on:click=reload>"Reload"</button>
                 "A new version of this page is ready."
             </div>
-        </Show>
+        </When>
     }
 }
 
@@ -78,13 +79,13 @@ fn NoticeCard(notice: Notice) -> impl IntoView {
     };
     view! {
         <div
-            class=class role=role data-testid="notice" on:pointerenter=move |_| is_held.set(true)
-            on:pointerleave=move |_| is_held.set(false) on:focusin=move |_| is_held.set(true)
-            on:focusout=move |_| is_held.set(false)
+            class=class role=role data-testid="notice" on:pointerenter=heard(move |_| is_held.set(true))
+            on:pointerleave=heard(move |_| is_held.set(false)) on:focusin=heard(move |_| is_held.set(true))
+            on:focusout=heard(move |_| is_held.set(false))
         >
             <button
                 type="button" class="btn btn-ghost btn-icon" aria-label="Dismiss" data-testid="notice-dismiss"
-                on:click=move |_| state.dismiss(id)
+                on:click=heard(move |_| state.dismiss(id))
             >
                 <Icon shape=CLOSE/>
             </button>

@@ -2,13 +2,16 @@
 
 use leptos::prelude::*;
 
-use super::command_box::CommandBox;
+use super::command_box::command_box;
 use super::engine_card::EngineCard;
 use super::faults::Faults;
 use super::field::Refill;
 use super::model_card::ModelCard;
 use super::run_bar::RunBar;
 use super::workload_card::WorkloadCard;
+use crate::components::live::{When, live};
+use crate::parts::{later, nothing};
+use crate::state::AppState;
 
 /// Below this width the cards are closed at first and the results stand above them: the same as in `base.css`.
 const IS_WIDE: &str = "(min-width: 900px)";
@@ -22,13 +25,16 @@ fn is_wide() -> bool {
 #[component]
 pub(crate) fn Panels() -> impl IntoView {
     provide_context(Refill(RwSignal::new(0)));
-    provide_context(Faults::new(expect_context()));
+    let state = expect_context::<AppState>();
+    provide_context(Faults::new(state));
+    let is_answered = Memo::new(move |was: Option<&bool>| was == Some(&true) || state.is_answered());
     view! {
         <div class="panels" id="settings" role="group" aria-label="Settings" data-testid="panels">
             <ModelCard/>
             <EngineCard/>
             <WorkloadCard/>
-            <CommandBox/>
+            // Seldom the first that is looked at: it lets the answer come first.
+            <When when=Signal::derive(move || is_answered.get())>{later(|| Box::pin(command_box()), nothing)}</When>
             <RunBar/>
         </div>
     }
@@ -49,7 +55,7 @@ pub(super) fn Card(
         <details class="card panel" open=is_wide() data-testid=testid>
             <summary class="card-title">
                 <h2 class="panel-title">{title}</h2>
-                {move || aside.run()}
+                {live(move || aside.run())}
             </summary>
             <div class="card-body">{children()}</div>
         </details>

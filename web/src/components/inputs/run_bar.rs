@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::dialog::CopyButton;
+use crate::components::live::{When, heard, live};
 use crate::files::now_ms;
 use crate::format::{duration, grouped};
 use crate::state::{AppState, RunState};
@@ -23,15 +24,15 @@ pub(super) fn RunBar() -> impl IntoView {
             <div class="run-line">
                 <button
                     type="button" class=class data-testid="run" aria-keyshortcuts="Control+Enter"
-                    on:click=move |_| state.run()
+                    on:click=heard(move |_| state.run())
                 >
-                    {move || if is_running.get() { "Run again" } else { "Run" }}
+                    {live(move || if is_running.get() { "Run again" } else { "Run" })}
                     <kbd class="kbd run-key" aria-hidden="true">"Ctrl ⏎"</kbd>
                 </button>
-                <Show when=move || is_running.get()>
-                    <button type="button" class="btn" data-testid="cancel" on:click=move |_| state.cancel()>"Cancel"</button>
-                </Show>
-                <p class="run-status" data-testid="run-status">{move || status(state)}</p>
+                <When when=Signal::derive(move || is_running.get())>
+                    <button type="button" class="btn" data-testid="cancel" on:click=heard(move |_| state.cancel())>"Cancel"</button>
+                </When>
+                <p class="run-status" data-testid="run-status">{live(move || status(state))}</p>
             </div>
             <Progress/>
             <Spoken/>
@@ -117,20 +118,22 @@ fn Failure() -> impl IntoView {
             _ => None,
         })
     });
+    // The address shows what stands in the form.
     let report = move |()| {
         let fault = fault.get_untracked().unwrap_or_default();
-        format!("vLLM Simulator {}\n{fault}\n{}", env!("CARGO_PKG_VERSION"), state.share().url)
+        let link = format!("{}{}", crate::files::page_address(), crate::files::page_fragment());
+        format!("vLLM Simulator {}\n{fault}\n{link}", env!("CARGO_PKG_VERSION"))
     };
     view! {
         <div role="alert">
-            {move || fault.get().map(|fault| view! {
+            {live(move || fault.get().map(|fault| view! {
                 <div class="notice notice-error run-error" data-testid="run-error">
                     <p class="notice-text">{fault}</p>
                     <div class="run-error-actions">
                         <CopyButton text=report label="Copy with the link" testid="copy-error" class="btn btn-ghost"/>
                     </div>
                 </div>
-            })}
+            }))}
         </div>
     }
 }

@@ -7,10 +7,11 @@ use sim_core::scenario::DEFAULT_GPU;
 use super::engine_card::Changed;
 use super::field::FlagField;
 use super::icons::{CLOSE, Icon};
+use crate::components::live::{When, heard, live};
 use crate::composer::Fit;
 use crate::fitting::{NUM_GPUS, fits};
 use crate::html;
-use crate::making::catalogue;
+use crate::making::known_models;
 use crate::state::AppState;
 
 /// What few people set.
@@ -80,17 +81,17 @@ fn GpuField() -> impl IntoView {
                 id="gpu-select" data-testid="gpu-select" on:change=changed inner_html=choices
                 hidden=move || state.own_gpu.with(Option::is_some)
             ></select>
-            {move || state.own_gpu.get().map(|own| view! {
+            {live(move || state.own_gpu.get().map(|own| view! {
                 <div class="file-chip" data-testid="own-gpu">
                     <span class="file-chip-text">{own.name}</span>
                     <button
                         type="button" class="btn btn-ghost btn-icon" aria-label="Remove your GPU"
-                        on:click=move |_| state.set_own_gpu(None)
+                        on:click=heard(move |_| state.set_own_gpu(None))
                     >
                         <Icon shape=CLOSE/>
                     </button>
                 </div>
-            })}
+            }))}
         </div>
     }
 }
@@ -189,14 +190,14 @@ fn formats(state: AppState) -> Vec<(Format, String)> {
     }
     let model = state.recipe.with(crate::recipe::Recipe::model_name);
     let has_own = state.own_model.with(Option::is_some);
-    let Some(list) = catalogue().filter(|_| !has_own) else { return all };
-    let Ok(found) = list.find(&model) else { return all };
-    if found.variant.is_some() {
-        all.push((Format::Checkpoint(found.entry.name.clone()), "not quantised".to_owned()));
+    let Some(known) = known_models().filter(|_| !has_own) else { return all };
+    let Ok(found) = known.listed(&model) else { return all };
+    if found.is_variant {
+        all.push((Format::Checkpoint(found.name), "not quantised".to_owned()));
     }
     for (ending, label) in CHECKPOINTS.iter().filter(|_| !is_quantized) {
         let name = format!("{model}-{ending}");
-        if list.find(&name).is_ok() {
+        if known.listed(&name).is_ok() {
             all.push((Format::Checkpoint(name), (*label).to_owned()));
         }
     }
@@ -278,12 +279,12 @@ fn Experts() -> impl IntoView {
         choose(state, "enable-expert-parallel", if event_target_checked(&event) { "true" } else { "" });
     };
     view! {
-        <Show when=move || has_experts.get() || is_on.get()>
+        <When when=Signal::derive(move || has_experts.get() || is_on.get())>
             <label class="field-check">
                 <input type="checkbox" data-testid="expert-parallel" prop:checked=is_on on:change=changed/>
                 "Expert parallel" <span class="field-flag">"--enable-expert-parallel"</span>
             </label>
-        </Show>
+        </When>
     }
 }
 

@@ -3,8 +3,10 @@
 use leptos::prelude::*;
 
 use super::dialog::{CopyButton, Dialog};
+use crate::components::live::heard;
 use crate::format::with_groups;
-use crate::share::{Carried, ShareLink};
+use crate::parts::{later, nothing, part};
+use crate::share::{Carried, ShareLink, link_of};
 use crate::state::AppState;
 
 /// How a file travels: a sentence about `what`.
@@ -22,12 +24,21 @@ fn travels(what: &str, carried: &Carried) -> Option<String> {
 /// The dialog.
 #[component]
 pub(super) fn ShareDialog(is_open: RwSignal<bool>) -> impl IntoView {
-    let state = expect_context::<AppState>();
     view! {
         <Dialog is_open id="share-dialog" title="Share this run">
-            <Link link=state.share()/>
+            {later(|| Box::pin(link_view()), nothing)}
         </Dialog>
     }
+}
+
+part! {
+    /// What stands in the dialog.
+    fn link_view() -> fn() -> AnyView {
+        || {
+            let link = untrack(|| link_of(expect_context()));
+            view! { <Link link/> }.into_any()
+        }
+    } in dialogs
 }
 
 #[component]
@@ -63,7 +74,7 @@ fn Link(link: ShareLink) -> impl IntoView {
         <div class="dialog-actions">
             <button
                 type="button" class="btn" data-testid="share-file"
-                on:click=move |_| state.export_scenario()
+                on:click=heard(move |_| state.export_scenario())
             >
                 "Save as a file"
             </button>

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use leptos::prelude::*;
 
 use crate::commands::{Since, Taken};
+use crate::components::live::{When, live};
 use crate::state::AppState;
 
 /// Beneath the sentence that says it was taken. What can be done is offered until the form is changed otherwise.
@@ -21,25 +22,25 @@ pub(super) fn TakenDetails(taken: Arc<Taken>) -> impl IntoView {
     let rest = if num_kept == 1 { "Set it back to vLLM's default" } else { "Set these back to vLLM's defaults" };
     let is_there = move || since.get() != Since::Undone;
     view! {
-        <Show when=move || !is_there()>
+        <When when=Signal::derive(move || !is_there())>
             <p class="kept" data-testid="command-undone">"Undone: the form is as it was before."</p>
-        </Show>
-        <Show when=move || has_kept && is_there()>
+        </When>
+        <When when=Signal::derive(move || has_kept && is_there())>
             <div class="kept" data-testid="kept-flags">
-                <p>{move || if since.get() == Since::SetBack { "Set back to vLLM's defaults:" } else { "Kept, for the command does not say it:" }}</p>
+                <p>{live(move || if since.get() == Since::SetBack { "Set back to vLLM's defaults:" } else { "Kept, for the command does not say it:" })}</p>
                 <ul class="kept-list">
                     {kept.iter().map(|flag| view! { <li class="mono">{flag.written.clone()}</li> }).collect_view()}
                 </ul>
             </div>
-        </Show>
-        <Show when=move || matches!(since.get(), Since::Taken | Since::SetBack)>
+        </When>
+        <When when=Signal::derive(move || matches!(since.get(), Since::Taken | Since::SetBack))>
             <div class="taken-actions">
-                <Show when=move || has_kept && since.get() == Since::Taken>
+                <When when=Signal::derive(move || has_kept && since.get() == Since::Taken)>
                     <button type="button" class="btn" data-testid="set-kept-back" on:click=set_back>{rest}</button>
-                </Show>
+                </When>
                 <button type="button" class="btn btn-ghost" data-testid="undo-command" on:click=undo>"Undo"</button>
             </div>
-        </Show>
+        </When>
         {(!lines.is_empty()).then(|| view! {
             <ul class="taken-lines" data-testid="taken-lines">
                 {lines.into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}

@@ -6,6 +6,7 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 
 use super::icons::{Icon, MOON, SUN, SYSTEM};
+use crate::components::live::heard;
 use crate::components::plot_view::ThemeSignal;
 use crate::plot::Theme;
 
@@ -113,7 +114,7 @@ pub(super) fn ThemeButton() -> impl IntoView {
     view! {
         <button
             type="button" class="btn btn-ghost btn-icon" data-testid="theme-toggle" aria-label=name title=name
-            on:click=move |_| choice.update(|choice| *choice = choice.next())
+            on:click=heard(move |_| choice.update(|choice| *choice = choice.next()))
         >
             {icon}
         </button>

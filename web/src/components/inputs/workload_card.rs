@@ -9,6 +9,7 @@ use super::icons::{CLOSE, Icon};
 use super::objectives_row::ObjectivesRow;
 use super::panels::Card;
 use super::workload_fields::{fields, strays, with_dataset};
+use crate::components::live::{When, heard};
 use crate::presets::{PRESETS, Preset};
 use crate::state::{AppState, NoticeKind};
 
@@ -182,7 +183,7 @@ fn DatasetChip() -> impl IntoView {
                     </span>
                     <button
                         type="button" class="btn btn-ghost btn-icon" aria-label="Remove the dataset's file"
-                        data-testid="dataset-remove" on:click=move |_| state.clear_dataset()
+                        data-testid="dataset-remove" on:click=heard(move |_| state.clear_dataset())
                     >
                         <Icon shape=CLOSE/>
                     </button>
@@ -198,21 +199,21 @@ fn Strays() -> impl IntoView {
     let state = expect_context::<AppState>();
     let given = Memo::new(move |_| state.scenario.with(strays));
     view! {
-        <Show when=move || given.with(|given| !given.is_empty())>
+        <When when=Signal::derive(move || given.with(|given| !given.is_empty()))>
             <ul class="strays" aria-label="Other flags that are given" data-testid="strays">
                 <For each=move || given.get() key=Clone::clone let:stray>
                     <li>
                         <span class="mono">{format!("--{} {}", stray.0, stray.1)}</span>
                         <button
                             type="button" class="btn btn-ghost btn-icon" data-testid=format!("reset-{}", stray.0)
-                            aria-label=format!("Remove --{}", stray.0) on:click=move |_| state.unset_flag(stray.0)
+                            aria-label=format!("Remove --{}", stray.0) on:click=heard(move |_| state.unset_flag(stray.0))
                         >
                             <Icon shape=CLOSE/>
                         </button>
                     </li>
                 </For>
             </ul>
-        </Show>
+        </When>
     }
 }
 

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::compare_data::{Group, Line, differences, latencies, totals};
 use super::parts::Shown;
+use crate::components::live::{When, heard, live};
 use crate::state::{AppState, Run};
 
 /// Pins, or tells what is pinned.
@@ -17,9 +18,9 @@ pub(crate) fn PinButton() -> impl IntoView {
             class="btn"
             title="Keep this run to compare the next with it (key c)"
             data-testid="pin"
-            on:click=move |_| state.pin()
+            on:click=heard(move |_| state.pin())
         >
-            {move || if is_pinned() { "Pin this as A" } else { "Pin as A" }}
+            {live(move || if is_pinned() { "Pin this as A" } else { "Pin as A" })}
             <kbd class="kbd" aria-hidden="true">"c"</kbd>
         </button>
     }
@@ -34,24 +35,24 @@ pub(crate) fn CompareCard(
     let state = expect_context::<AppState>();
     let is_pinned = Memo::new(move |_| state.pinned.with(Option::is_some));
     view! {
-        <Show when=move || is_pinned.get()>
+        <When when=Signal::derive(move || is_pinned.get())>
             <section class="card" aria-labelledby="compare-title" data-testid="compare">
                 <div class="card-title">
                     <h3 id="compare-title">"Compare: A (pinned) and B (this run)"</h3>
                     <div class="toolbar">
-                        <button type="button" class="btn" data-testid="unpin" on:click=move |_| state.unpin()>"Unpin A"</button>
+                        <button type="button" class="btn" data-testid="unpin" on:click=heard(move |_| state.unpin())>"Unpin A"</button>
                     </div>
                 </div>
                 <div class="card-body">
-                    {move || {
+                    {live(move || {
                         shown.get();
                         state.pinned.with(|a| state.current.with(|b| {
                             Some(comparison(a.as_ref()?, b.as_ref()?))
                         }))
-                    }}
+                    })}
                 </div>
             </section>
-        </Show>
+        </When>
     }
 }
 

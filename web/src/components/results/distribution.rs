@@ -7,6 +7,7 @@ use super::distribution_data::{Kind, Picture, Source};
 use super::parts::Shown;
 use super::sentences::metric;
 use crate::answer::Metric;
+use crate::components::live::heard;
 use crate::components::plot_view::{PlotSource, PlotView};
 use crate::plot::SeriesStyle;
 use crate::state::AppState;
@@ -174,7 +175,7 @@ fn MetricTabs(choice: Choice) -> impl IntoView {
                         aria-selected=move || is_chosen().to_string()
                         aria-controls="distribution-panel"
                         tabindex=move || if is_chosen() { "0" } else { "-1" }
-                        on:click=move |_| choice.show(place)
+                        on:click=heard(move |_| choice.show(place))
                     >
                         {name}
                     </button>
@@ -196,7 +197,7 @@ fn Toggles(choice: Choice) -> impl IntoView {
                         title=about
                         data-testid=format!("plot-kind-{id}")
                         aria-pressed=move || (choice.kind.get() == kind).to_string()
-                        on:click=move |_| choice.kind.set(kind)
+                        on:click=heard(move |_| choice.kind.set(kind))
                     >
                         {name}
                     </button>
@@ -208,7 +209,7 @@ fn Toggles(choice: Choice) -> impl IntoView {
                 title="Logarithmic axis (key l)"
                 data-testid="log-x"
                 aria-pressed=move || choice.log_x.get().to_string()
-                on:click=move |_| choice.toggle_log()
+                on:click=heard(move |_| choice.toggle_log())
             >
                 "Log x"
             </button>

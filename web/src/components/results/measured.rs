@@ -6,9 +6,10 @@ use sim_core::scenario::check_same_model;
 use super::compare::DeltaTable;
 use super::compare_data::{Judgement, Setting, latencies, median_error, settings};
 use super::parts::Shown;
+use crate::components::live::{When, heard, live};
 use crate::detail::MeasuredRun;
 use crate::format::{grouped, percent};
-use crate::making::catalogue;
+use crate::making::known_models;
 use crate::state::{AppState, Run};
 
 /// The card, if a measurement was dropped.
@@ -24,35 +25,35 @@ pub(crate) fn MeasuredCard(
         if is_simulated { "File (simulated) and prediction" } else { "Measured and predicted" }
     };
     view! {
-        <Show when=move || has_measured.get()>
+        <When when=Signal::derive(move || has_measured.get())>
             <section class="card" aria-labelledby="measured-title" data-testid="measured">
                 <div class="card-title">
                     <h3 id="measured-title">{title}</h3>
                     <div class="toolbar">
-                        <button type="button" class="btn" data-testid="remove-measured" on:click=move |_| state.clear_measured()>
+                        <button type="button" class="btn" data-testid="remove-measured" on:click=heard(move |_| state.clear_measured())>
                             "Remove"
                         </button>
                     </div>
                 </div>
                 <div class="card-body">
-                    {move || {
+                    {live(move || {
                         shown.get();
                         state.measured.with(|measured| state.current.with(|run| {
                             let measured = measured.as_deref()?;
                             Some((other_model(&measured.model, state), against(measured, run.as_ref()?)))
                         }))
-                    }}
+                    })}
                 </div>
             </section>
-        </Show>
+        </When>
     }
 }
 
 /// That the file was measured with another model than the profile's, or what only the server's flags could tell. Nothing
 /// while the list of models is not there.
 fn other_model(model: &str, state: AppState) -> impl IntoView + use<> {
-    let told = catalogue().filter(|_| !model.is_empty()).and_then(|catalogue| {
-        match check_same_model(model, &state.profile.get()?.profile, &catalogue) {
+    let told = known_models().filter(|_| !model.is_empty()).and_then(|known| {
+        match check_same_model(model, &state.profile.get()?.profile, &known.list) {
             Ok(doubt) => doubt.map(|doubt| doubt.to_string()),
             Err(other) => Some(format!("Measured with {other}.")),
         }

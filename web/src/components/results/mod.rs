@@ -8,6 +8,7 @@ mod distribution_band;
 mod distribution_data;
 mod how_sure;
 mod measured;
+mod more;
 mod over_time;
 mod parts;
 mod passes;
@@ -23,18 +24,15 @@ mod verdict;
 
 use leptos::prelude::*;
 
-use self::compare::{CompareCard, PinButton};
+use self::compare::PinButton;
 use self::distribution::{Choice, DistributionCard, TABS};
-use self::measured::MeasuredCard;
-use self::over_time::OverTimeCard;
+use self::more::{comparisons, more};
 use self::parts::Shown;
-use self::passes::PassesCard;
-use self::report::ReportCard;
-use self::requests::RequestsCard;
-use self::split::SplitCard;
 use self::tiles::Tiles;
 use self::verdict::{Provenance, VerdictCard};
 use crate::app::is_typing;
+use crate::components::live::When;
+use crate::parts::{later, nothing};
 use crate::state::{AppState, RunState};
 
 /// Everything that answers.
@@ -44,6 +42,8 @@ pub(crate) fn Results() -> impl IntoView {
     let shown = Shown::new(state);
     let choice = Choice::new();
     listen(state, choice);
+    provide_context(shown);
+    let is_compared = Memo::new(move |_| state.pinned.with(Option::is_some) || state.measured.with(Option::is_some));
     let has_answer = Memo::new(move |_| state.current.with(Option::is_some));
     let is_old = Memo::new(move |_| has_answer.get() && state.is_stale.get());
     view! {
@@ -52,11 +52,11 @@ pub(crate) fn Results() -> impl IntoView {
                 <h2 id="results-title" tabindex="-1">"Results"</h2>
                 <Example/>
                 <div class="toolbar">
-                    <Show when=move || has_answer.get()><PinButton/></Show>
+                    <When when=Signal::derive(move || has_answer.get())><PinButton/></When>
                 </div>
             </div>
             <Stale is_old/>
-            <Show when=move || has_answer.get() fallback=|| view! { <Skeleton/> }>
+            <When when=Signal::derive(move || has_answer.get()) fallback=|| view! { <Skeleton/> }>
                 <div class="results-body" class:results-old=move || is_old.get() data-testid="results-body">
                     <section class="card" aria-label="Verdict">
                         <div class="card-body answer">
@@ -65,16 +65,11 @@ pub(crate) fn Results() -> impl IntoView {
                         </div>
                     </section>
                     <Tiles shown/>
-                    <CompareCard shown/>
-                    <MeasuredCard shown/>
+                    <When when=Signal::derive(move || is_compared.get())>{later(|| Box::pin(comparisons()), nothing)}</When>
                     <DistributionCard shown choice/>
-                    <SplitCard shown/>
-                    <OverTimeCard shown/>
-                    <PassesCard shown/>
-                    <RequestsCard shown/>
-                    <ReportCard shown/>
+                    {later(|| Box::pin(more()), nothing)}
                 </div>
-            </Show>
+            </When>
         </section>
     }
 }
@@ -84,13 +79,13 @@ pub(crate) fn Results() -> impl IntoView {
 fn Example() -> impl IntoView {
     let state = expect_context::<AppState>();
     view! {
-        <Show when=move || state.is_example.get()>
+        <When when=Signal::derive(move || state.is_example.get())>
             <p class="muted results-example" data-testid="example-line">
                 <span class="chip">"Example data"</span>
                 " Choose model and GPU, drop a config.json, or paste your "
                 <code class="mono">"vllm serve"</code> " command."
             </p>
-        </Show>
+        </When>
     }
 }
 
@@ -111,9 +106,9 @@ fn Stale(is_old: Memo<bool>) -> impl IntoView {
     };
     view! {
         <div role="status" class="results-status">
-            <Show when=move || is_old.get()>
+            <When when=Signal::derive(move || is_old.get())>
                 <p class="notice notice-warn" data-testid="stale-line">{said}</p>
-            </Show>
+            </When>
         </div>
     }
 }
@@ -136,12 +131,12 @@ fn Skeleton() -> impl IntoView {
         <section class="card" aria-label="Results to come" data-testid="results-skeleton">
             <div class="card-body">
                 <p class:skeleton-status=is_waiting role="status">{said}</p>
-                <Show when=is_waiting>
+                <When when=Signal::derive(is_waiting)>
                     <div class="skeleton-tiles" aria-hidden="true">
                         {[(); 6].map(|()| view! { <i class="skeleton-tile"></i> }).collect_view()}
                     </div>
                     <div class="skeleton-plot" aria-hidden="true"></div>
-                </Show>
+                </When>
             </div>
         </section>
     }

@@ -6,6 +6,7 @@ use leptos::prelude::*;
 
 use super::parts::{Fold, Shown};
 use crate::answer::{SeriesPoints, TimeSeries};
+use crate::components::live::live;
 use crate::components::plot_view::{PlotSource, PlotView, Reading, Table};
 use crate::format::duration;
 use crate::plot::ticks::{self, Unit};
@@ -174,11 +175,11 @@ pub(crate) fn OverTimeCard(
     view! {
         <Fold title="Over time" aside="lines are means, bands the least and the most" testid="over-time" is_open=RwSignal::new(true)>
             {PANELS.iter().map(|panel| view! { <PanelView panel series zoom cursor/> }).collect_view()}
-            {move || Some(groups.get()).filter(|groups| !groups.is_empty()).map(|groups| view! {
+            {live(move || Some(groups.get()).filter(|groups| !groups.is_empty()).map(|groups| view! {
                 <p class="muted over-time-note" data-testid="over-time-groups">
                     "KV blocks are shared by " {groups} "."
                 </p>
-            })}
+            }))}
         </Fold>
     }
 }

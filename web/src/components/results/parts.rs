@@ -6,6 +6,7 @@ use leptos::prelude::*;
 
 use super::definitions::definition;
 use crate::answer::{Answer, RangeAnswer};
+use crate::components::live::{When, live};
 use crate::files;
 use crate::state::{AppState, NoticeKind};
 
@@ -126,11 +127,11 @@ pub(crate) fn CopyButton(
     };
     view! {
         <button type="button" class="btn btn-ghost" data-testid=testid on:click=copy>
-            {move || if is_copied.get() { "Copied" } else { "Copy" }}
+            {live(move || if is_copied.get() { "Copied" } else { "Copy" })}
             <span class="visually-hidden">{format!(" {what}")}</span>
         </button>
         <span class="visually-hidden" role="status">
-            {move || is_copied.get().then(|| format!("Copied {what}"))}
+            {live(move || is_copied.get().then(|| format!("Copied {what}")))}
         </span>
     }
 }
@@ -169,7 +170,7 @@ pub(crate) fn Fold(
                 <span class="muted card-aside">{aside}</span>
             </summary>
             <div class="card-body">
-                <Show when=move || was_opened.get()>{children.with_value(|children| children())}</Show>
+                <When when=Signal::derive(move || was_opened.get())>{children.with_value(|children| children())}</When>
             </div>
         </details>
     }

@@ -7,6 +7,7 @@ use leptos::prelude::*;
 
 use super::parts::{Fold, Shown};
 use super::passes_data::{self, panned, zoomed};
+use crate::components::live::{When, heard, live};
 use crate::components::plot_view::{PlotSource, PlotView};
 use crate::detail::GanttWindow;
 use crate::state::AppState;
@@ -50,12 +51,12 @@ pub(crate) fn PassesCard(
     view! {
         <Fold title="Passes and requests" aside="every pass of the engine, every request, to the microsecond" testid="passes" is_open>
             <div node_ref=canvas>
-                <Show
-                    when=move || has_window.get()
+                <When
+                    when=Signal::derive(move || has_window.get())
                     fallback=|| view! { <div class="skeleton passes-skeleton" aria-hidden="true"></div> }
                 >
                     <Window ask is_zoomed/>
-                </Show>
+                </When>
             </div>
         </Fold>
     }
@@ -108,7 +109,7 @@ fn Window(ask: Callback<Option<(f64, f64)>>, is_zoomed: RwSignal<bool>) -> impl 
             ask.run(Some((0.0, end)));
         })/>
         <p class="muted passes-range" aria-live="polite" data-testid="passes-range">
-            {move || window.with(|window| passes_data::range_line(window))}
+            {live(move || window.with(|window| passes_data::range_line(window)))}
         </p>
         <div on:wheel=on_wheel on:keydown=on_keydown>
             <PlotView
@@ -135,14 +136,14 @@ fn PassesToolbar(zoom: Callback<f64>, pan: Callback<f64>, whole: Callback<()>) -
     view! {
         <div class="toolbar" role="toolbar" aria-label="Stretch of the run">
             <button type="button" class="btn btn-icon" aria-label="Earlier" title="Earlier (Page Up)" data-testid="passes-earlier"
-                on:click=move |_| pan.run(-STEP)>"←"</button>
+                on:click=heard(move |_| pan.run(-STEP))>"←"</button>
             <button type="button" class="btn btn-icon" aria-label="Later" title="Later (Page Down)" data-testid="passes-later"
-                on:click=move |_| pan.run(STEP)>"→"</button>
+                on:click=heard(move |_| pan.run(STEP))>"→"</button>
             <button type="button" class="btn btn-icon" aria-label="Zoom in" title="Zoom in (+)" data-testid="passes-zoom-in"
-                on:click=move |_| zoom.run(IN)>"+"</button>
+                on:click=heard(move |_| zoom.run(IN))>"+"</button>
             <button type="button" class="btn btn-icon" aria-label="Zoom out" title="Zoom out (−)" data-testid="passes-zoom-out"
-                on:click=move |_| zoom.run(OUT)>"−"</button>
-            <button type="button" class="btn btn-ghost" data-testid="passes-whole" on:click=move |_| whole.run(())>
+                on:click=heard(move |_| zoom.run(OUT))>"−"</button>
+            <button type="button" class="btn btn-ghost" data-testid="passes-whole" on:click=heard(move |_| whole.run(()))>
                 "Whole run"
             </button>
         </div>

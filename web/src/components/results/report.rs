@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::parts::{CopyButton, Fold, Shown};
+use crate::components::live::live;
 
 /// The card.
 #[component]
@@ -28,9 +29,9 @@ pub(crate) fn ReportCard(
                     <div class="table-scroll" tabindex="0" role="region" aria-label="The engine's numbers">
                         <table class="table report-engine" data-testid="engine-lines">
                             <tbody>
-                                {move || lines.get().into_iter().map(|(name, value)| view! {
+                                {live(move || lines.get().into_iter().map(|(name, value)| view! {
                                     <tr><th scope="row">{name}</th><td>{value}</td></tr>
-                                }).collect_view()}
+                                }).collect_view())}
                             </tbody>
                         </table>
                     </div>

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::parts::{Fold, Shown};
+use crate::components::live::{heard, live};
 use crate::detail::RequestRow;
 use crate::format::{duration, grouped};
 use crate::state::AppState;
@@ -80,10 +81,10 @@ pub(crate) fn RequestsCard(
                         <tr>{COLUMNS.map(|column| view! { <Heading column sight/> }).collect_view()}</tr>
                     </thead>
                     <tbody>
-                        {move || {
+                        {live(move || {
                             let is_judged = is_judged.get();
                             state.rows.with(|rows| rows.iter().map(|request| row(request, is_judged)).collect_view())
-                        }}
+                        })}
                     </tbody>
                 </table>
             </div>
@@ -101,7 +102,7 @@ fn Heading(column: (&'static str, &'static str, &'static str, bool), sight: RwSi
     };
     view! {
         <th scope="col" class:text=is_text aria-sort=sort>
-            <button type="button" title=about data-testid=format!("sort-{field}") on:click=move |_| sight.update(|sight| *sight = sight.sorted_by(field))>
+            <button type="button" title=about data-testid=format!("sort-{field}") on:click=heard(move |_| sight.update(|sight| *sight = sight.sorted_by(field)))>
                 {name}
             </button>
         </th>
@@ -154,16 +155,16 @@ fn Pager(sight: RwSignal<Sight>, num_rows: Memo<u32>) -> impl IntoView {
     };
     view! {
         <nav class="toolbar pager" aria-label="Pages of the request table">
-            <button type="button" class="btn" data-testid="requests-first" disabled=move || page() == 0 on:click=move |_| turn(0)>
+            <button type="button" class="btn" data-testid="requests-first" disabled=move || page() == 0 on:click=heard(move |_| turn(0))>
                 "First"
             </button>
             <button type="button" class="btn" data-testid="requests-previous" disabled=move || page() == 0
-                on:click=move |_| turn(page().saturating_sub(1))>"Previous"</button>
+                on:click=heard(move |_| turn(page().saturating_sub(1)))>"Previous"</button>
             <span class="num" aria-live="polite" data-testid="requests-range">{said}</span>
             <button type="button" class="btn" data-testid="requests-next" disabled=is_last
-                on:click=move |_| turn((page() + 1).min(last()))>"Next"</button>
+                on:click=heard(move |_| turn((page() + 1).min(last())))>"Next"</button>
             <button type="button" class="btn" data-testid="requests-last" disabled=is_last
-                on:click=move |_| turn(last())>"Last"</button>
+                on:click=heard(move |_| turn(last()))>"Last"</button>
         </nav>
     }
 }

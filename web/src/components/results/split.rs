@@ -7,6 +7,7 @@ use leptos::prelude::*;
 use super::parts::Shown;
 use super::sentences;
 use crate::answer::SplitRow;
+use crate::components::live::live;
 use crate::components::plot_view::{PlotSource, PlotView, Reading, Table};
 use crate::format::duration;
 use crate::plot::split::{SplitPlot, SplitRow as Bar, TTFT_PARTS};
@@ -56,7 +57,7 @@ pub(crate) fn SplitCard(
                     file_stem=Signal::stored("ttft-split".to_owned())
                 />
                 <p class="visually-hidden" data-testid="split-sentence">
-                    {move || rows.with(|rows| sentences::split(rows))}
+                    {live(move || rows.with(|rows| sentences::split(rows)))}
                 </p>
                 <details class="explain">
                     <summary>"What the parts are"</summary>

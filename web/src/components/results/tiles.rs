@@ -6,6 +6,7 @@ use super::how_sure::least_to_most;
 use super::parts::{Shown, Term};
 use super::sentences::{metric, percentile, tile_note};
 use crate::answer::{Answer, Metric, RangeAnswer, Totals};
+use crate::components::live::live;
 use crate::format::{duration, grouped, percent, three_digits};
 
 /// The latencies that have a tile.
@@ -31,9 +32,9 @@ pub(crate) fn Tiles(
 fn Drafts(shown: Shown) -> impl IntoView {
     let said = shown.part(|answer| answer.spec_decoding.clone());
     view! {
-        {move || Some(said.get()).filter(|said| !said.is_empty()).map(|said| view! {
+        {live(move || Some(said.get()).filter(|said| !said.is_empty()).map(|said| view! {
             <p class="totals-note" data-testid="spec-decoding"><b>"Speculative decoding"</b> " " {said} "."</p>
-        })}
+        }))}
     }
 }
 
@@ -105,7 +106,7 @@ fn LatencyTile(shown: Shown, key: &'static str, name: &'static str) -> impl Into
         <section class="tile" aria-label=name data-testid=format!("tile-{key}")>
             <div class="tile-head">
                 <Term key label=name place="tile"/>
-                {move || met.get().map(|(is_met, text)| view! {
+                {live(move || met.get().map(|(is_met, text)| view! {
                     <span
                         class=if is_met { "chip chip-good" } else { "chip chip-bad" }
                         title="Share of the requests within the objective"
@@ -115,22 +116,22 @@ fn LatencyTile(shown: Shown, key: &'static str, name: &'static str) -> impl Into
                         <span class="visually-hidden">{if is_met { "met:" } else { "missed:" }}</span>
                         {text}
                     </span>
-                })}
+                }))}
             </div>
             <dl class="tile-main">
                 <div class="tile-first">
-                    <dt>"P99"</dt><dd><span data-testid=format!("{key}-p99")>{move || at(99.0)}</span>{around(0)}</dd>
+                    <dt>"P99"</dt><dd><span data-testid=format!("{key}-p99")>{live(move || at(99.0))}</span>{around(0)}</dd>
                 </div>
                 <div class="tile-second">
-                    <dt>"P50"</dt><dd><span data-testid=format!("{key}-p50")>{move || at(50.0)}</span>{around(1)}</dd>
+                    <dt>"P50"</dt><dd><span data-testid=format!("{key}-p50")>{live(move || at(50.0))}</span>{around(1)}</dd>
                 </div>
             </dl>
             <dl class="tile-rest">
                 <div><dt>"Mean"</dt><dd>{mean}{around(2)}</dd></div>
-                <div><dt>"P90"</dt><dd>{move || at(90.0)}{around(3)}</dd></div>
-                <div><dt>"P95"</dt><dd>{move || at(95.0)}{around(4)}</dd></div>
+                <div><dt>"P90"</dt><dd>{live(move || at(90.0))}{around(3)}</dd></div>
+                <div><dt>"P95"</dt><dd>{live(move || at(95.0))}{around(4)}</dd></div>
             </dl>
-            {move || note.get().map(|note| view! { <p class="tile-note muted" data-testid=format!("{key}-note")>{note}</p> })}
+            {live(move || note.get().map(|note| view! { <p class="tile-note muted" data-testid=format!("{key}-note")>{note}</p> }))}
         </section>
     }
 }
@@ -207,7 +208,7 @@ fn TotalsList(shown: Shown) -> impl IntoView {
             {TOTALS.into_iter().enumerate().map(|(place, (key, name))| view! {
                 <div class="total">
                     <dt><Term key label=name place="total"/></dt>
-                    <dd><span data-testid=format!("total-{key}")>{move || of(place)}</span>{around(place)}</dd>
+                    <dd><span data-testid=format!("total-{key}")>{live(move || of(place))}</span>{around(place)}</dd>
                 </div>
             }).collect_view()}
         </dl>

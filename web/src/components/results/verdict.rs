@@ -9,6 +9,7 @@ use super::how_sure::{self, Sureness};
 use super::parts::Shown;
 use super::sentences;
 use crate::answer::{Answer, ProfileCard, RangeAnswer};
+use crate::components::live::{When, live};
 use crate::format::{change, duration, percent, three_digits};
 use crate::state::{AppState, Origin};
 
@@ -35,29 +36,29 @@ pub(crate) fn VerdictCard(
         >
             <p class="verdict-headline" aria-live="polite" data-testid="verdict-headline">
                 <span class="verdict-mark" aria-hidden="true">
-                    {move || match meets.get() {
+                    {live(move || match meets.get() {
                         Some(_) if is_open.get() => "≈",
                         Some(true) => "✓",
                         Some(false) => "✗",
                         None => "–",
-                    }}
+                    })}
                 </span>
                 <span>{headline}</span>
             </p>
-            {move || lines.get().into_iter().map(|(class, label, text)| view! {
+            {live(move || lines.get().into_iter().map(|(class, label, text)| view! {
                 <p class=format!("verdict-line {class}") data-testid=class>
                     {(!label.is_empty()).then(|| view! { <b>{label}</b> " " })}
                     {text}
                 </p>
-            }).collect_view()}
-            {move || {
+            }).collect_view())}
+            {live(move || {
                 let warnings = warnings.get();
                 (!warnings.is_empty()).then(|| view! {
                     <ul class="verdict-warnings" aria-label="Warnings of the engine" data-testid="engine-warnings">
                         {warnings.into_iter().map(|warning| view! { <li>{warning}</li> }).collect_view()}
                     </ul>
                 })
-            }}
+            })}
         </div>
     }
 }
@@ -96,7 +97,7 @@ pub(crate) fn Provenance(
     };
     view! {
         <aside class="provenance" aria-label="What the answer rests on" data-testid="provenance">
-            {move || {
+            {live(move || {
                 let card = card.get();
                 let kind = kind_chip(&card);
                 view! {
@@ -118,7 +119,7 @@ pub(crate) fn Provenance(
                     <p data-testid="validation">{sentences::validation(&card)}</p>
                     <Details card/>
                 }
-            }}
+            })}
             <RangeToggle shown/>
         </aside>
     }
@@ -140,7 +141,7 @@ fn RangeToggle(shown: Shown) -> impl IntoView {
         format!("{why}{draws}{awaited}")
     };
     view! {
-        <Show when=move || has_range.get()>
+        <When when=Signal::derive(move || has_range.get())>
             <div class="range-toggle">
                 <label class="field-check">
                     <input
@@ -151,7 +152,7 @@ fn RangeToggle(shown: Shown) -> impl IntoView {
                 </label>
                 <p class="muted" data-testid="range-why">{said}</p>
             </div>
-        </Show>
+        </When>
     }
 }
 

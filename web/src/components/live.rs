@@ -1,0 +1,34 @@
+//! Pieces of a view that follow signals, all of one type. Every closure in a view is otherwise code of its own for all that
+//! a view can do, a kilobyte and more each.
+
+use leptos::children::{ChildrenFn, ViewFn};
+use leptos::prelude::*;
+
+type Live = Box<dyn FnMut() -> AnyView + Send>;
+
+/// What `view` shows, made anew whenever a signal changes that it reads.
+pub(crate) fn live<V: IntoView + 'static>(view: impl Fn() -> V + Send + 'static) -> AnyView {
+    let view: Live = Box::new(move || view().into_any());
+    view.into_any()
+}
+
+/// `children` while `when` holds, else `fallback`: Leptos' `Show` as one piece of code.
+#[component]
+pub(crate) fn When(
+    /// Whether.
+    #[prop(into)]
+    when: Signal<bool>,
+    /// Shown while it holds, made anew each time.
+    children: ChildrenFn,
+    /// Shown while it does not.
+    #[prop(optional, into)]
+    fallback: ViewFn,
+) -> impl IntoView {
+    let holds = Memo::new(move |_| when.get());
+    live(move || if holds.get() { children() } else { fallback.run() })
+}
+
+/// A listener to events, whatever it does.
+pub(crate) fn heard<E>(listener: impl FnMut(E) + 'static) -> Box<dyn FnMut(E)> {
+    Box::new(listener)
+}

@@ -1,0 +1,43 @@
+//! What of the answer comes after the first screen: its cards below the distribution, and comparisons.
+
+use leptos::prelude::*;
+
+use super::compare::CompareCard;
+use super::measured::MeasuredCard;
+use super::over_time::OverTimeCard;
+use super::parts::Shown;
+use super::passes::PassesCard;
+use super::report::ReportCard;
+use super::requests::RequestsCard;
+use super::split::SplitCard;
+use crate::parts::part;
+
+part! {
+    /// What stands below the distribution.
+    pub(super) fn more() -> fn() -> AnyView { below } in more
+}
+part! {
+    /// The pinned run and the measurement beside the answer.
+    pub(super) fn comparisons() -> fn() -> AnyView { compared } in dialogs
+}
+
+fn below() -> AnyView {
+    let shown = expect_context::<Shown>();
+    view! {
+        <SplitCard shown/>
+        <OverTimeCard shown/>
+        <PassesCard shown/>
+        <RequestsCard shown/>
+        <ReportCard shown/>
+    }
+    .into_any()
+}
+
+fn compared() -> AnyView {
+    let shown = expect_context::<Shown>();
+    view! {
+        <CompareCard shown/>
+        <MeasuredCard shown/>
+    }
+    .into_any()
+}
