@@ -7,7 +7,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::config::EngineConfig;
-use crate::request::RequestId;
+use crate::request::{RequestId, SteadyTokens};
 use crate::request_set::RequestSet;
 use crate::sched::output::{EngineCoreOutputs, SchedulerOutput};
 use crate::sched::scheduler::Scheduler;
@@ -48,11 +48,23 @@ pub struct Step {
 }
 
 impl<'a> EngineCore<'a> {
-    /// An idle engine; `requests` are those it may be given.
+    /// An idle engine; `requests` are those it may be given. It looks at every request in every pass, and so has all of
+    /// them in its passes.
     #[must_use]
     pub fn new(config: &'a EngineConfig, requests: &'a RequestSet) -> Self {
+        Self::with_scheduler(config, requests, Scheduler::new(config, requests, false))
+    }
+
+    /// The same, but requests that get one token in every pass are counted (`sched/steady.rs`): passes have their number
+    /// ([`SchedulerOutput::num_steady_reqs`]), and [`Self::take_steady_tokens`] tells of their tokens later.
+    #[must_use]
+    pub fn counting_steady(config: &'a EngineConfig, requests: &'a RequestSet) -> Self {
+        Self::with_scheduler(config, requests, Scheduler::new(config, requests, true))
+    }
+
+    fn with_scheduler(config: &'a EngineConfig, requests: &'a RequestSet, scheduler: Scheduler<'a>) -> Self {
         Self {
-            scheduler: Scheduler::new(config, requests),
+            scheduler,
             model_runner: ModelRunner::new(config, requests),
             is_async: config.async_scheduling,
             max_concurrent_batches: config.max_concurrent_batches() as usize,
@@ -112,6 +124,17 @@ impl<'a> EngineCore<'a> {
     #[must_use]
     pub const fn outputs(&self) -> &EngineCoreOutputs {
         &self.outputs
+    }
+
+    /// Moves to `told` the tokens of requests that ceased to be steady; they come before those of
+    /// [`EngineCoreOutputs::tokens`].
+    pub fn take_steady_tokens(&mut self, told: &mut Vec<SteadyTokens>) {
+        self.scheduler.take_told(told);
+    }
+
+    /// No request is steady any longer: all their tokens are told of.
+    pub fn look_at_all(&mut self) {
+        self.scheduler.dissolve();
     }
 
     /// One iteration of the engine's loop. `on_issue` sees the pass as soon as it is decided.

@@ -158,6 +158,17 @@ impl KvCacheManager {
         self.allocate_running(blocks, demand)
     }
 
+    /// Computed tokens at which [`Self::allocate_slots`] has something to do next for a request that gets one token a
+    /// pass; `num_known_ahead` of the tokens known then are not computed. `u32::MAX` for never.
+    pub(crate) const fn next_change(&self, blocks: &RequestBlocks, num_known_ahead: u32) -> u32 {
+        let mut next = blocks.next_full_block_end.saturating_sub(num_known_ahead);
+        if blocks.next_skip < next {
+            next = blocks.next_skip;
+        }
+        let last_with_room = blocks.capacity.saturating_sub(self.num_lookahead_tokens);
+        if blocks.capacity < self.max_model_len && last_with_room < next { last_with_room } else { next }
+    }
+
     /// Tokens that need a slot for a pass that ends behind `end`.
     #[inline]
     pub(super) fn num_slots(&self, end: u32) -> u32 {

@@ -7,6 +7,8 @@ mod drafts;
 mod mamba_split;
 mod prefill_interval;
 mod update;
+mod steady;
+mod calendar;
 pub mod request_queue;
 pub mod output;
 mod live_request;

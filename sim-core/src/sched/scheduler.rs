@@ -10,6 +10,7 @@ use super::mamba_split::MambaSplit;
 use super::output::SchedulerOutput;
 use super::prefill_interval::PrefillInterval;
 use super::request_queue::RequestQueue;
+use super::steady::SteadyRequests;
 use crate::batch::AttentionSpan;
 use crate::config::EngineConfig;
 use crate::kv_cache::manager::KvCacheManager;
@@ -57,6 +58,8 @@ pub struct Scheduler<'a> {
     pub(super) waiting: RequestQueue,
     /// Slots in order of admission; never sorted otherwise.
     pub(super) running: Vec<u32>,
+    pub(super) num_admissions: u64,
+    pub(super) steady: SteadyRequests,
     /// Whether a request finished since the last pass: the worker has to hear of it, if by an empty pass.
     pub(super) has_finished_ids: bool,
     pub(super) pass_number: u64,
@@ -108,6 +111,11 @@ impl Budget {
         }
     }
 
+    /// The same with so many tokens set aside.
+    pub(super) const fn without(&self, num_tokens: u32) -> Self {
+        Self { num_tokens: self.num_tokens - num_tokens, ..*self }
+    }
+
     /// A request gets `num_new_tokens`. `PLAIN`: there is no drafter.
     #[inline]
     pub(super) fn take<const PLAIN: bool>(&mut self, num_new_tokens: u32) {
@@ -131,28 +139,35 @@ impl Budget {
 }
 
 impl<'a> Scheduler<'a> {
-    /// A scheduler without requests; `requests` are those it may be given.
+    /// A scheduler without requests; `requests` are those it may be given. Steady ones are counted where
+    /// `counts_steady_reqs`, and otherwise looked at in every pass as all others are.
     #[must_use]
-    pub fn new(config: &'a EngineConfig, requests: &'a RequestSet) -> Self {
+    pub fn new(config: &'a EngineConfig, requests: &'a RequestSet, counts_steady_reqs: bool) -> Self {
         let kv_cache = KvCacheManager::new(config);
         let rules = config.vllm_version;
+        let mamba_split = MambaSplit::new(config, &kv_cache);
+        let prefill_interval = PrefillInterval::new(config.local_prefill_interval());
+        let (num_spec_tokens, spans) = (config.num_speculative_tokens(), config.kv_cache.spans());
+        let is_plain = num_spec_tokens == 0 && mamba_split.is_none() && !prefill_interval.is_on() && spans.is_empty();
         Self {
+            steady: SteadyRequests::new(config, counts_steady_reqs && is_plain),
             config,
             rules,
             requests,
             live: LiveRequests::new(requests.len()),
             waiting: RequestQueue::new(config.policy),
             running: Vec::new(),
+            num_admissions: 0,
             has_finished_ids: false,
             pass_number: 0,
             stats: SchedulerStats::default(),
             skipped: Vec::new(),
-            num_spec_tokens: config.num_speculative_tokens(),
+            num_spec_tokens,
             num_prefill_lookahead: config.num_prefill_lookahead_tokens(),
             can_skip_drafts: config.can_skip_drafts(),
-            mamba_split: MambaSplit::new(config, &kv_cache),
-            prefill_interval: PrefillInterval::new(config.local_prefill_interval()),
-            spans: config.kv_cache.spans(),
+            mamba_split,
+            prefill_interval,
+            spans,
             num_deferred: 0,
             kv_cache,
         }
@@ -170,6 +185,9 @@ impl<'a> Scheduler<'a> {
             Place::Absent => return,
             Place::Untouched => self.waiting.remove_request(id, self.requests.get(id)),
             Place::Slot(slot) => {
+                if self.live.get(slot).is_steady {
+                    self.depart(slot);
+                }
                 self.leave_queues(slot);
                 self.release_blocks(slot);
             }
@@ -211,7 +229,9 @@ impl<'a> Scheduler<'a> {
         // Without drafter, states and intervals nothing but decodes and prompt parts has to be told apart.
         let is_plain = self.num_spec_tokens == 0 && self.mamba_split.is_none() && !self.prefill_interval.is_on();
         if is_plain {
-            self.schedule_running::<true>(&mut budget, output);
+            if !self.schedule_steady(&mut budget, output) {
+                self.schedule_running::<true>(&mut budget, output);
+            }
         } else {
             self.schedule_running::<false>(&mut budget, output);
         }
@@ -227,6 +247,7 @@ impl<'a> Scheduler<'a> {
         output.skips_drafts = self.can_skip_drafts && !budget.needs_drafts;
         if is_plain && self.spans.is_empty() {
             self.advance::<true>(output);
+            self.advance_steady(output);
         } else {
             output.batch.set_spans(&self.spans);
             self.advance::<false>(output);

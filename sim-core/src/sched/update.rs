@@ -12,20 +12,24 @@ impl Scheduler<'_> {
     /// Takes in the results of a pass: tokens for each request that it served to the end.
     pub(crate) fn update_from_output(&mut self, output: &SchedulerOutput, outputs: &mut EngineCoreOutputs) {
         outputs.clear();
+        let (departed, num_steady_tokens) = self.begin_results(output);
+        let results = if departed.is_empty() { &output.scheduled } else { &departed };
         if self.num_spec_tokens == 0 {
-            self.update_requests::<true>(output, outputs);
+            self.update_requests::<true>(results, outputs);
         } else {
-            self.update_requests::<false>(output, outputs);
+            self.update_requests::<false>(results, outputs);
         }
+        outputs.num_steady_tokens = num_steady_tokens;
+        self.end_results(departed);
     }
 
     /// The same; `PLAIN` leaves out what an engine without drafter does not need.
-    fn update_requests<const PLAIN: bool>(&mut self, output: &SchedulerOutput, outputs: &mut EngineCoreOutputs) {
-        outputs.tokens.reserve(output.scheduled.len());
+    fn update_requests<const PLAIN: bool>(&mut self, results: &[ScheduledRequest], outputs: &mut EngineCoreOutputs) {
+        outputs.tokens.reserve(results.len());
         let is_async = self.config.async_scheduling;
         let settling = self.settling();
         let mut any_running_finished = false;
-        for scheduled in &output.scheduled {
+        for scheduled in results {
             let request = self.live.held_mut(scheduled.slot, scheduled.id);
             if !PLAIN && scheduled.num_draft_tokens > 0 {
                 note_verification(scheduled, request.is_some(), outputs);

@@ -87,7 +87,8 @@ impl Scheduler<'_> {
         self.waiting.pop_request();
         self.num_deferred -= u32::from(core::mem::take(&mut request.is_deferred));
         self.running.push(slot);
-        request.is_running = true;
+        self.num_admissions += 1;
+        (request.is_running, request.admission) = (true, self.num_admissions);
         request.num_computed_tokens = num_cached_tokens;
         let id = request.id;
         let admission = Admission { id, num_cached_tokens };
@@ -181,6 +182,11 @@ impl Scheduler<'_> {
             final_num_tokens,
             finish_reason: if stops { FinishReason::Stop } else { FinishReason::Length },
             is_running: false,
+            admission: 0,
+            is_steady: false,
+            issued: 0,
+            processed: 0,
+            num_untold_tokens: 0,
             num_prompt_tokens: request.num_prompt_tokens,
             num_preemptions: 0,
             num_passes: 0,
