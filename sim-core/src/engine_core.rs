@@ -3,6 +3,7 @@
 //! Source: `vllm/v1/engine/core.py::EngineCore.step` and `step_with_batch_queue`. The caller owns the clock; what a
 //! step does never depends on it.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -25,9 +26,10 @@ pub struct EngineCore<'a> {
     /// Passes issued and not yet processed, oldest first.
     batch_queue: VecDeque<Issued>,
     /// Emptied outputs for the next passes.
-    unused: Vec<SchedulerOutput>,
+    #[expect(clippy::vec_box, reason = "they go from here to the queue and back without being copied")]
+    unused: Vec<Box<SchedulerOutput>>,
     /// The pass processed last.
-    processed: SchedulerOutput,
+    processed: Box<SchedulerOutput>,
     outputs: EngineCoreOutputs,
     num_passes: u32,
 }
@@ -35,7 +37,7 @@ pub struct EngineCore<'a> {
 #[derive(Debug)]
 struct Issued {
     number: u32,
-    output: SchedulerOutput,
+    output: Box<SchedulerOutput>,
 }
 
 /// What one call of [`EngineCore::step`] did; passes are numbered by issue, empty ones included.
@@ -70,7 +72,7 @@ impl<'a> EngineCore<'a> {
             max_concurrent_batches: config.max_concurrent_batches() as usize,
             batch_queue: VecDeque::new(),
             unused: Vec::new(),
-            processed: SchedulerOutput::default(),
+            processed: Box::default(),
             outputs: EngineCoreOutputs::default(),
             num_passes: 0,
         }
@@ -111,7 +113,7 @@ impl<'a> EngineCore<'a> {
     /// With a synchronous engine a pass is issued and processed in one step: then see [`Self::processed`].
     #[must_use]
     pub fn issued(&self) -> Option<&SchedulerOutput> {
-        self.batch_queue.back().map(|issued| &issued.output)
+        self.batch_queue.back().map(|issued| &*issued.output)
     }
 
     /// The pass processed last.

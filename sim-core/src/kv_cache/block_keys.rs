@@ -70,12 +70,13 @@ impl KeyPath {
 /// Where a chain departs, and with what first block: `parent` is `u32::MAX` for the start of all sequences.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Departure {
-    parent: u32,
-    position: u32,
-    cache_salt: u32,
+    /// First, as it tells most departures apart.
     first: TokenRun,
     /// The first block's further runs; nearly always none, and then without an allocation.
     rest: Vec<TokenRun>,
+    parent: u32,
+    position: u32,
+    cache_salt: u32,
 }
 
 #[derive(Debug)]
@@ -273,7 +274,8 @@ impl BlockKeys {
         index
     }
 
-    fn drop_unused(&mut self, mut index: u32) {
+    /// Forgets a chain that nobody uses, and those that it departs from if nobody uses them either.
+    pub(super) fn drop_unused(&mut self, mut index: u32) {
         loop {
             let chain = &mut self.chains[index as usize];
             if chain.num_holders > 0 || chain.num_registered > 0 {

@@ -36,6 +36,28 @@ struct Further {
     registration: Registration,
 }
 
+/// Registers blocks in places under the keys from `key` on, until one has a key or a place is taken; returns how many.
+#[inline]
+fn register_each<'a>(
+    states: &mut [Block],
+    blocks: impl Iterator<Item = (&'a BlockId, &'a mut RegistrationId)>,
+    mut key: BlockKey,
+    stride: u32,
+) -> u32 {
+    let mut count = 0;
+    for (&block, place) in blocks {
+        let registration = &mut states[block as usize].registration;
+        if *place != NO_REGISTRATION || registration.key.is_some() || block == NULL_BLOCK {
+            break;
+        }
+        *place = block;
+        *registration = Registration { key, previous: block, next: block };
+        key.slot += stride;
+        count += 1;
+    }
+    count
+}
+
 /// All KV blocks of an engine.
 #[derive(Debug)]
 pub struct BlockPool {
@@ -90,10 +112,44 @@ impl BlockPool {
     pub(super) fn get_new_blocks(&mut self, num_blocks: u32, table: &mut Vec<BlockId>) {
         let held = table.len();
         self.free.popleft_n(num_blocks, table);
-        for &block in &table[held..] {
+        let mut rest = &table[held..];
+        while let Some((&block, behind)) = rest.split_first() {
+            let num_forgotten = self.evict_run(rest);
+            if num_forgotten > 0 {
+                rest = &rest[num_forgotten..];
+                continue;
+            }
             self.evict(block);
             self.blocks[block as usize].ref_cnt = 1;
+            rest = behind;
         }
+    }
+
+    /// Forgets what the first of `blocks` hold and gives each a user, as far as they were found in one chain and nowhere
+    /// else, as a request leaves them; returns how many.
+    fn evict_run(&mut self, blocks: &[BlockId]) -> usize {
+        let first = self.key_of(blocks[0]);
+        if !first.is_some() || !self.further_of.is_empty() {
+            return 0;
+        }
+        let (slots, num_registered) = self.keys.slots(BlockKey { slot: 0, ..first });
+        let states = self.blocks.as_mut_slice();
+        let mut num_forgotten = 0;
+        for &block in blocks {
+            let state = &mut states[block as usize];
+            let Registration { key, next, .. } = state.registration;
+            if key.chain != first.chain || next != block {
+                break;
+            }
+            slots[key.slot as usize] = NO_REGISTRATION;
+            state.registration.key = BlockKey::NONE;
+            state.ref_cnt = 1;
+            num_forgotten += 1;
+        }
+        *num_registered -= math::usize_to_u32(num_forgotten);
+        self.num_evictions += math::usize_to_u64(num_forgotten);
+        self.keys.drop_unused(first.chain);
+        num_forgotten
     }
 
     /// One more user for each of `blocks`; null blocks have none.
@@ -116,7 +172,8 @@ impl BlockPool {
 
     /// One user less for each block of a request's `table`, which is emptied, from its last block to its first.
     pub(super) fn free_table(&mut self, table: &mut Vec<BlockId>) {
-        self.release(table.drain(..).rev());
+        self.release(table.iter().rev().copied());
+        table.clear();
     }
 
     /// One user less for each of `blocks`, in order: the first is to be reused first.
@@ -128,21 +185,20 @@ impl BlockPool {
     /// the free queue, the ones without to its head, both in this order.
     #[inline]
     fn release(&mut self, blocks: impl Iterator<Item = BlockId>) {
-        for block in blocks {
+        let (states, unkeyed) = (self.blocks.as_mut_slice(), &mut self.unkeyed);
+        let becomes_last = move |&block: &BlockId| {
             if block == NULL_BLOCK {
-                continue;
+                return false;
             }
-            let state = &mut self.blocks[block as usize];
+            let state = &mut states[block as usize];
             state.ref_cnt -= 1;
-            if state.ref_cnt > 0 {
-                continue;
+            let (is_free, has_key) = (state.ref_cnt == 0, state.registration.key.is_some());
+            if is_free && !has_key {
+                unkeyed.push(block);
             }
-            if state.registration.key.is_some() {
-                self.free.append(block);
-            } else {
-                self.unkeyed.push(block);
-            }
-        }
+            is_free && has_key
+        };
+        self.free.append_all(blocks.filter(becomes_last));
         while let Some(block) = self.unkeyed.pop() {
             self.free.prepend(block);
         }
@@ -201,19 +257,14 @@ impl BlockPool {
     /// Registers the first of `blocks`, as far as they have no key and nothing else has theirs; returns how many.
     fn register_run(&mut self, blocks: &[BlockId], first: BlockKey, stride: u32) -> usize {
         let (slots, num_registered) = self.keys.slots(first);
-        let (mut place, mut slot) = (0, first.slot);
-        for (&block, free) in blocks.iter().zip(slots.iter_mut().step_by(stride as usize)) {
-            let registration = &mut self.blocks[block as usize].registration;
-            if *free != NO_REGISTRATION || registration.key.is_some() || block == NULL_BLOCK {
-                break;
-            }
-            *free = block;
-            *registration = Registration { key: BlockKey { chain: first.chain, slot }, previous: block, next: block };
-            slot += stride;
-            place += 1;
-        }
-        *num_registered += math::usize_to_u32(place);
-        place
+        let states = self.blocks.as_mut_slice();
+        let count = if stride == 1 {
+            register_each(states, blocks.iter().zip(slots), first, 1)
+        } else {
+            register_each(states, blocks.iter().zip(slots.iter_mut().step_by(stride as usize)), first, stride)
+        };
+        *num_registered += count;
+        count as usize
     }
 
     /// Registers a full `block` under `key`. One whose prefix ended inside it until now is found by its whole content

@@ -28,7 +28,6 @@ impl Scheduler<'_> {
         outputs.tokens.reserve(results.len());
         let is_async = self.config.async_scheduling;
         let settling = self.settling();
-        let mut any_running_finished = false;
         for scheduled in results {
             let request = self.live.held_mut(scheduled.slot, scheduled.id);
             if !PLAIN && scheduled.num_draft_tokens > 0 {
@@ -70,7 +69,6 @@ impl Scheduler<'_> {
                 self.kv_cache.cache_blocks(&mut request.blocks, num_settled_tokens, num_tokens, num_computed_tokens);
             }
             if request.num_tokens == request.final_num_tokens {
-                any_running_finished |= request.is_running;
                 outputs.finished.push(FinishedRequest {
                     id: scheduled.id,
                     reason: request.finish_reason,
@@ -80,10 +78,6 @@ impl Scheduler<'_> {
                 });
                 self.finish(scheduled.slot);
             }
-        }
-        if any_running_finished {
-            let live = &self.live;
-            self.running.retain(|&slot| live.get(slot).is_running);
         }
     }
 
@@ -96,14 +90,10 @@ impl Scheduler<'_> {
         }
     }
 
-    /// Ends a request. Its blocks are free before the next result is looked at; the running list is swept later.
+    /// Ends a request. Its blocks are free before the next result is looked at.
     fn finish(&mut self, slot: u32) {
         let id = self.live.get(slot).id;
-        if self.live.get(slot).is_running {
-            self.live.get_mut(slot).is_running = false;
-        } else {
-            self.leave_waiting(slot);
-        }
+        self.leave_queues(slot);
         self.release_blocks(slot);
         self.live.remove(id);
         self.has_finished_ids = true;
@@ -117,7 +107,10 @@ impl Scheduler<'_> {
 
     pub(super) fn leave_queues(&mut self, slot: u32) {
         if self.live.get(slot).is_running {
-            self.running.retain(|&running| running != slot);
+            // The list is in the order of admissions.
+            let (live, admission) = (&self.live, self.live.get(slot).admission);
+            let place = self.running.partition_point(|&running| live.get(running).admission < admission);
+            self.running.remove(place);
         } else {
             self.leave_waiting(slot);
         }
