@@ -86,6 +86,8 @@ struct Chain {
     num_registered: u32,
     /// Live requests and departing chains that hold it.
     num_holders: u32,
+    /// Whether its one holder gives its blocks their keys later: see [`BlockKeys::defer`].
+    is_deferred: bool,
     /// Hash blocks before it in every sequence that has it.
     num_blocks_before: u32,
     /// Its tokens: as many as its hash blocks have.
@@ -103,6 +105,8 @@ pub struct BlockKeys {
     chains: Vec<Chain>,
     unused: Vec<u32>,
     departures: BTreeMap<Departure, u32>,
+    /// Chains with deferred keys that have another holder now.
+    shared: Vec<u32>,
 }
 
 impl BlockKeys {
@@ -114,6 +118,7 @@ impl BlockKeys {
             chains: Vec::new(),
             unused: Vec::new(),
             departures: BTreeMap::new(),
+            shared: Vec::new(),
         }
     }
 
@@ -164,11 +169,40 @@ impl BlockKeys {
             let common = rest.common_tokens(&known.runs, self.num_tokens(parent, most));
             let len = math::u64_to_u32((common - self.num_tokens(parent, 0)) / u64::from(self.hash_block_size));
             assert!(len > 0, "a chain's first block is the one it was found by");
-            self.chains[chain as usize].num_holders += 1;
+            self.hold(chain);
             path.slices.push(ChainSlice { chain, from, len });
             rest.skip(self.num_tokens(parent, len));
             (parent, position, from) = (chain, len, from + len);
         }
+    }
+
+    fn hold(&mut self, index: u32) {
+        let chain = &mut self.chains[index as usize];
+        chain.num_holders += 1;
+        if core::mem::take(&mut chain.is_deferred) {
+            self.shared.push(index);
+        }
+    }
+
+    /// Whether the keys of the blocks of `path` from `block` on can be given later: nobody can ask for them, as nobody
+    /// else has text of that chain. [`Self::take_shared`] says when somebody has.
+    pub(super) fn defer(&mut self, path: &KeyPath, block: u32) -> bool {
+        let Some(slice) = path.slices.last().filter(|slice| slice.from <= block) else { return false };
+        let chain = &mut self.chains[slice.chain as usize];
+        chain.is_deferred = chain.num_holders == 1;
+        chain.is_deferred
+    }
+
+    /// The deferred keys of `path` are given now.
+    pub(super) fn end_deferring(&mut self, path: &KeyPath) {
+        if let Some(slice) = path.slices.last() {
+            self.chains[slice.chain as usize].is_deferred = false;
+        }
+    }
+
+    /// A chain whose deferred keys have to be given now.
+    pub(super) fn take_shared(&mut self) -> Option<u32> {
+        self.shared.pop()
     }
 
     /// The key of the hash block `block` of a request for `group`; `None` behind the last that the request can have.
@@ -258,6 +292,7 @@ impl BlockKeys {
                 registered: Vec::new(),
                 num_registered: 0,
                 num_holders: 0,
+                is_deferred: false,
                 num_blocks_before,
                 runs: Vec::new(),
                 departure: departure.clone(),

@@ -38,6 +38,8 @@ pub(super) struct LiveRequest {
     pub(super) issued: u64,
     /// While it is steady, the pass processed up to which they are kept.
     pub(super) processed: u64,
+    /// While it is steady, the pass in which it has to be asked for blocks and keys next.
+    pub(super) next_ask: u64,
     /// Tokens that it got while it is steady and that nobody was told of.
     pub(super) num_untold_tokens: u32,
     pub(super) num_prompt_tokens: u32,

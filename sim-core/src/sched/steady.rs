@@ -179,8 +179,14 @@ impl Scheduler<'_> {
 
     /// A steady request needs a block, or has one that is full.
     fn ask(&mut self, date: &Due) -> bool {
-        if !self.live.get(date.slot).keeps(date) {
+        let request = self.live.get_mut(date.slot);
+        if !request.keeps(date) || request.next_ask != date.pass {
             return true;
+        }
+        if let Some(block_size) = self.kv_cache.block_size_if_growing(&request.blocks) {
+            request.next_ask = date.pass + u64::from(block_size);
+            self.steady.asks.note(Due { pass: request.next_ask, ..*date });
+            return self.kv_cache.grow(&mut request.blocks);
         }
         self.catch_up(date.slot);
         let request = self.live.get_mut(date.slot);
@@ -206,13 +212,14 @@ impl Scheduler<'_> {
     /// Notes when a steady request, which gets its next token in `pass` at the earliest, has to be asked for next. If
     /// that is `pass` itself, it was asked for just now.
     fn note_next_ask(&mut self, slot: u32, pass: u64) {
-        let request = self.live.get(slot);
+        let request = self.live.get_mut(slot);
         // What is computed in a pass is known beforehand where nothing is under way.
         let num_known_ahead = 1 - math::low_u32(self.steady.lag);
         let next = self.kv_cache.next_change(&request.blocks, num_known_ahead);
         if next < u32::MAX {
             let passes = next.saturating_sub(request.num_computed_tokens);
             let pass = (pass + u64::from(passes)).max(self.pass_number + 1);
+            request.next_ask = pass;
             self.steady.asks.note(Due { pass, admission: request.admission, slot });
         }
     }
@@ -256,6 +263,7 @@ impl Scheduler<'_> {
         }
         request.is_steady = true;
         request.processed = pass;
+        self.kv_cache.defer_keys(&mut request.blocks);
         self.steady.count += 1;
         self.steady.num_computed_tokens += u64::from(request.num_computed_tokens);
         let (admission, left) = (request.admission, request.final_num_tokens - num_tokens);
@@ -283,6 +291,24 @@ impl Scheduler<'_> {
         }
     }
 
+    /// A request that is looked at for the first time may have text of others: what they have computed so far, the pass
+    /// being decided included, it finds.
+    pub(super) fn share_keys(&mut self) {
+        while let Some(chain) = self.kv_cache.take_shared_chain() {
+            for place in 0..self.running.len() {
+                let slot = self.running[place];
+                let request = self.live.get(slot);
+                if request.is_steady && request.blocks.ends_in(chain) {
+                    self.catch_up(slot);
+                    let request = self.live.get_mut(slot);
+                    let num_final_tokens = request.num_computed_tokens + 1 - math::low_u32(self.steady.lag);
+                    self.kv_cache.commit_keys(&mut request.blocks, num_final_tokens);
+                    self.note_next_ask(slot, self.pass_number);
+                }
+            }
+        }
+    }
+
     /// A steady request is looked at from now on; a pass under way counted it.
     pub(super) fn depart(&mut self, slot: u32) {
         self.catch_up(slot);
@@ -290,6 +316,7 @@ impl Scheduler<'_> {
         request.is_steady = false;
         self.steady.count -= 1;
         self.steady.num_computed_tokens -= u64::from(request.num_computed_tokens);
+        self.kv_cache.commit_keys(&mut request.blocks, request.num_computed_tokens - math::low_u32(self.steady.lag));
         let num_tokens = mem::take(&mut request.num_untold_tokens);
         if num_tokens > 0 {
             self.steady.told.push(SteadyTokens { id: request.id, num_tokens });

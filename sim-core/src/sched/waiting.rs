@@ -186,6 +186,7 @@ impl Scheduler<'_> {
             is_steady: false,
             issued: 0,
             processed: 0,
+            next_ask: 0,
             num_untold_tokens: 0,
             num_prompt_tokens: request.num_prompt_tokens,
             num_preemptions: 0,
@@ -200,6 +201,7 @@ impl Scheduler<'_> {
         let runs = self.requests.runs(request);
         let lengths = (request.num_prompt_tokens, final_num_tokens);
         self.kv_cache.register_content(blocks, runs, lengths, request.cache_salt);
+        self.share_keys();
         slot
     }
 }
