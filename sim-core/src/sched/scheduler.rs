@@ -148,7 +148,7 @@ impl<'a> Scheduler<'a> {
         let mamba_split = MambaSplit::new(config, &kv_cache);
         let prefill_interval = PrefillInterval::new(config.local_prefill_interval());
         let (num_spec_tokens, spans) = (config.num_speculative_tokens(), config.kv_cache.spans());
-        let is_plain = num_spec_tokens == 0 && mamba_split.is_none() && !prefill_interval.is_on() && spans.is_empty();
+        let is_plain = num_spec_tokens == 0 && mamba_split.is_none() && !prefill_interval.is_on();
         Self {
             steady: SteadyRequests::new(config, counts_steady_reqs && is_plain),
             config,
@@ -247,12 +247,12 @@ impl<'a> Scheduler<'a> {
         output.skips_drafts = self.can_skip_drafts && !budget.needs_drafts;
         if is_plain && self.spans.is_empty() {
             self.advance::<true>(output);
-            self.advance_steady(output);
         } else {
             output.batch.set_spans(&self.spans);
             self.advance::<false>(output);
             output.batch.num_draft_runs = self.num_draft_runs(output);
         }
+        self.advance_steady(output);
         self.has_finished_ids = false;
         output.num_free_blocks = self.kv_cache.num_free_blocks();
         output.num_running_reqs = math::usize_to_u32(self.running.len());

@@ -9,7 +9,7 @@
 //! Nothing is decided differently, to the bit: a date is served by the loop's own function, in the loop's order. What
 //! dates do not cover is left to the loop itself, with all requests looked at as ever ([`Scheduler::dissolve`]): a budget
 //! or blocks that do not suffice, a request that comes back after a preemption. Engines with several stages, a
-//! drafter, states of Mamba, spans in the step time or a prefill interval have no steady requests at all.
+//! drafter, states of Mamba or a prefill interval have no steady requests at all.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -233,6 +233,9 @@ impl Scheduler<'_> {
         let count = output.num_steady_reqs;
         let context = self.steady.num_computed_tokens;
         output.batch.add_decodes(count, context + u64::from(count));
+        if count > 0 && !output.batch.spans().is_empty() {
+            self.add_to_spans(output);
+        }
         self.steady.num_computed_tokens += u64::from(count);
         self.steady.issued = self.pass_number;
         let is_free = self.pass_number >= self.steady.resumes_at;
@@ -248,6 +251,14 @@ impl Scheduler<'_> {
         } else {
             let admitted = self.running.len().saturating_sub(output.new_reqs.len() + output.resumed_reqs.len());
             self.steady.others.extend_from_slice(&self.running[admitted..]);
+        }
+    }
+
+    /// What a window or a chunk shows of a context is no sum of contexts: each is looked at, for that alone.
+    fn add_to_spans(&self, output: &mut SchedulerOutput) {
+        for request in self.running.iter().map(|&slot| self.live.get(slot)).filter(|request| request.is_steady) {
+            let num_issued = math::u64_to_u32(self.steady.issued - request.issued);
+            output.batch.add_to_spans(request.num_computed_tokens + num_issued);
         }
     }
 

@@ -8,6 +8,7 @@ use std::env;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
+use sim_core::batch::{AttentionSpan, PrefillChunk};
 use sim_core::config::EngineConfig;
 use sim_core::metrics::digest::digest;
 use sim_core::profile::StepTimeModel;
@@ -23,22 +24,36 @@ fn num_cases() -> u32 {
     env::var("STEADY_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(300)
 }
 
-fn run(mut simulation: Simulation<'_>) -> (SimulationResult, bool) {
-    let mut has_counted = false;
+/// What came of it, and all that a step time may depend on, step by step.
+struct Run {
+    result: SimulationResult,
+    batches: Vec<(u32, u64, Vec<PrefillChunk>, Vec<(AttentionSpan, u64)>)>,
+    has_counted: bool,
+}
+
+fn run(mut simulation: Simulation<'_>) -> Run {
+    let (mut batches, mut has_counted) = (Vec::new(), false);
     while simulation.advance() {
-        has_counted |= simulation.engine().processed().num_steady_reqs > 0;
+        let processed = simulation.engine().processed();
+        let batch = processed.batch.clone();
+        let spans = batch.spans().to_vec();
+        batches.push((batch.num_decodes, batch.decode_context_tokens, batch.prefill_chunks, spans));
+        has_counted |= processed.num_steady_reqs > 0;
         simulation.engine().scheduler().kv_cache().pool().assert_invariants();
     }
-    (simulation.finish(), has_counted)
+    Run { result: simulation.finish(), batches, has_counted }
 }
 
 /// Runs it both ways; says whether any request was counted.
 fn check(workload: &Workload, config: &EngineConfig, step_time: &StepTimeModel, record_emissions: bool) -> bool {
     let options = SimulationOptions { record_emissions };
     let simulation = || Simulation::new(workload, config, step_time, options).expect("a possible run");
-    let (expect, looks) = run(simulation().looking_at_all());
-    let (found, has_counted) = run(simulation());
-    assert!(!looks, "the oracle looks at every request");
+    let Run { result: expect, batches, has_counted } = run(simulation().looking_at_all());
+    assert!(!has_counted, "the oracle looks at every request");
+    let Run { result: found, batches: found_batches, has_counted } = run(simulation());
+    for (number, (found, expect)) in found_batches.iter().zip(&batches).enumerate() {
+        assert_eq!(found, expect, "batch {number}");
+    }
     let passes = found.recording.passes.iter().zip(&expect.recording.passes);
     for (number, (found, expect)) in passes.enumerate() {
         assert_eq!(found, expect, "pass {number}");
