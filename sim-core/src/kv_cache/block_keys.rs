@@ -18,6 +18,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::run_cursor::RunCursor;
 use crate::math;
 use crate::request::TokenRun;
 
@@ -159,7 +160,7 @@ impl BlockKeys {
         while from < num_blocks {
             // The salt is part of the first block's key; later blocks inherit it through the chain.
             let salt = if from == 0 { cache_salt } else { 0 };
-            let departure = rest.departure(parent, position, salt, self.num_tokens(parent, 1));
+            let departure = Departure::new(rest, [parent, position, salt], self.num_tokens(parent, 1));
             let chain = match self.departures.get(&departure) {
                 Some(&chain) => chain,
                 None => self.grow(departure, &rest, from, num_blocks - from),
@@ -335,77 +336,15 @@ impl BlockKeys {
     }
 }
 
-/// A place in a sequence given as runs.
-#[derive(Debug, Clone, Copy)]
-struct RunCursor<'a> {
-    runs: &'a [TokenRun],
-    /// Tokens of the first run that are behind the cursor.
-    offset: u32,
-}
-
-impl<'a> RunCursor<'a> {
-    const fn new(runs: &'a [TokenRun]) -> Self {
-        Self { runs, offset: 0 }
-    }
-
-    fn next_run(&mut self, max_tokens: u64) -> Option<TokenRun> {
-        let (&run, rest) = self.runs.split_first()?;
-        let left = run.len - self.offset;
-        let start = run.start + u64::from(self.offset);
-        if u64::from(left) <= max_tokens {
-            *self = Self { runs: rest, offset: 0 };
-            Some(TokenRun { start, len: left })
-        } else {
-            let len = math::u64_to_u32(max_tokens);
-            self.offset += len;
-            (len > 0).then_some(TokenRun { start, len })
-        }
-    }
-
-    fn skip(&mut self, mut num_tokens: u64) {
-        while num_tokens > 0
-            && let Some(run) = self.next_run(num_tokens)
-        {
-            num_tokens -= u64::from(run.len);
-        }
-    }
-
-    fn copy_tokens(mut self, mut num_tokens: u64, to: &mut Vec<TokenRun>) {
-        to.clear();
-        while num_tokens > 0
-            && let Some(run) = self.next_run(num_tokens)
-        {
-            num_tokens -= u64::from(run.len);
-            to.push(run);
-        }
-    }
-
-    /// Number of leading tokens that are the same here and in `other`, at most `max_tokens`.
-    fn common_tokens(self, other: &[TokenRun], max_tokens: u64) -> u64 {
-        let (mut ours, mut theirs) = (self, RunCursor::new(other));
-        let mut common = 0;
-        while common < max_tokens {
-            let (mut a, mut b) = (ours, theirs);
-            let (Some(x), Some(y)) = (a.next_run(max_tokens - common), b.next_run(max_tokens - common)) else { break };
-            if x.start != y.start {
-                break;
-            }
-            let step = u64::from(x.len.min(y.len));
-            ours.skip(step);
-            theirs.skip(step);
-            common += step;
-        }
-        common
-    }
-
-    /// The departure of a chain whose first hash block covers the next `left` tokens.
-    fn departure(mut self, parent: u32, position: u32, cache_salt: u32, mut left: u64) -> Departure {
+impl Departure {
+    /// The departure of a chain whose first hash block covers the next `left` tokens at `rest`.
+    fn new(mut rest: RunCursor<'_>, [parent, position, cache_salt]: [u32; 3], mut left: u64) -> Self {
         let mut runs = core::iter::from_fn(|| {
-            let run = self.next_run(left)?;
+            let run = rest.next_run(left)?;
             left -= u64::from(run.len);
             Some(run)
         });
         let first = runs.next().unwrap_or(TokenRun { start: 0, len: 0 });
-        Departure { parent, position, cache_salt, first, rest: runs.collect() }
+        Self { parent, position, cache_salt, first, rest: runs.collect() }
     }
 }

@@ -20,7 +20,9 @@ mod block_sizes;
 mod planning_error;
 pub mod spec;
 pub mod block_pool;
+mod further_keys;
 pub mod block_keys;
+mod run_cursor;
 pub mod free_block_queue;
 
 pub use block_sizes::HitSettings;

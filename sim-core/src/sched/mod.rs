@@ -8,6 +8,7 @@ mod mamba_split;
 mod prefill_interval;
 mod update;
 mod steady;
+mod steady_counts;
 mod calendar;
 pub mod request_queue;
 pub mod output;

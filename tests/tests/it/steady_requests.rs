@@ -113,12 +113,18 @@ fn scripted(workload: &Workload, per_iteration: &[u32], aborts: &[(u32, u32)]) -
 #[test]
 fn most_runs_that_may_count_do() {
     let mut runner = TestRunner::deterministic();
-    let mut num_counting = 0;
+    let (mut num_counting, mut num_with_spans) = (0, 0);
     for _ in 0..100 {
         let case = stretched_case().new_tree(&mut runner).expect("a case").current();
         num_counting += u32::from(check(&case.workload(), &case.config, &case.step_time(), false));
+        let (engine, asked) = engine_properties::case().new_tree(&mut runner).expect("a case").current();
+        let (workload, step_time) =
+            (engine_properties::workload(&engine, &asked), engine_properties::step_time(&engine.config));
+        let has_counted = check(&workload, &engine.config, &step_time, false);
+        num_with_spans += u32::from(has_counted && !engine.config.kv_cache.spans().is_empty());
     }
-    assert!(num_counting >= 50, "{num_counting} of 100 runs count: the other properties say little");
+    let why = "the other properties say little";
+    assert!(num_counting >= 50 && num_with_spans >= 3, "{num_counting} and {num_with_spans} of 100 runs count: {why}");
 }
 
 proptest! {
