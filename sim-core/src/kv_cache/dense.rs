@@ -25,48 +25,6 @@ impl KvCacheManager {
         true
     }
 
-    /// Lets a request that only grows by a token at a time go on without giving its full blocks their keys, where nobody
-    /// could find them; until [`Self::commit_keys`].
-    pub(crate) fn defer_keys(&mut self, blocks: &mut RequestBlocks) {
-        if self.coordinator.is_dense
-            && self.enable_caching
-            && self.pool.keys.defer(&blocks.path, blocks.groups[0].num_cached_blocks)
-        {
-            blocks.next_full_block_end = u32::MAX;
-        }
-    }
-
-    /// Gives the full blocks below `num_final_tokens` the keys that [`Self::defer_keys`] held back.
-    pub(crate) fn commit_keys(&mut self, blocks: &mut RequestBlocks, num_final_tokens: u32) {
-        if self.coordinator.is_dense && self.enable_caching && blocks.next_full_block_end == u32::MAX {
-            self.pool.keys.end_deferring(&blocks.path);
-            self.cache_dense(blocks, num_final_tokens, num_final_tokens);
-        }
-    }
-
-    /// A chain of keys that another request has now, too: whoever has held keys of it back has to commit them.
-    pub(crate) fn take_shared_chain(&mut self) -> Option<u32> {
-        self.pool.keys.take_shared()
-    }
-
-    /// Tokens of a block if the request needs nothing but one block after another, without keys; else `None`.
-    #[inline]
-    pub(crate) fn block_size_if_growing(&self, blocks: &RequestBlocks) -> Option<u32> {
-        let only_grows = self.coordinator.is_dense && blocks.next_full_block_end == u32::MAX;
-        only_grows.then(|| self.coordinator.managers[0].block_size)
-    }
-
-    /// One block more for such a request, if there is one.
-    #[inline]
-    pub(crate) fn grow(&mut self, blocks: &mut RequestBlocks) -> bool {
-        if self.pool.num_free_blocks() == 0 {
-            return false;
-        }
-        self.pool.get_new_blocks(1, &mut blocks.groups[0].table);
-        blocks.capacity += self.coordinator.managers[0].block_size;
-        true
-    }
-
     /// Gives full blocks their keys where every one of them is kept.
     pub(super) fn cache_dense(&mut self, blocks: &mut RequestBlocks, num_final_tokens: u32, num_tokens: u32) {
         let manager = &self.coordinator.managers[0];

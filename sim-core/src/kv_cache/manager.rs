@@ -19,11 +19,11 @@ use crate::request::TokenRun;
 #[doc(alias = "KVCacheManager")]
 #[derive(Debug)]
 pub struct KvCacheManager {
-    max_model_len: u32,
+    pub(super) max_model_len: u32,
     num_gpu_blocks: u32,
     watermark_blocks: u32,
     pub(super) enable_caching: bool,
-    num_lookahead_tokens: u32,
+    pub(super) num_lookahead_tokens: u32,
     retention_interval: Option<u32>,
     pub(super) coordinator: Coordinator,
     pub(super) pool: BlockPool,
@@ -156,17 +156,6 @@ impl KvCacheManager {
             return true;
         }
         self.allocate_running(blocks, demand)
-    }
-
-    /// Computed tokens at which [`Self::allocate_slots`] has something to do next for a request that gets one token a
-    /// pass; `num_known_ahead` of the tokens known then are not computed. `u32::MAX` for never.
-    pub(crate) const fn next_change(&self, blocks: &RequestBlocks, num_known_ahead: u32) -> u32 {
-        let mut next = blocks.next_full_block_end.saturating_sub(num_known_ahead);
-        if blocks.next_skip < next {
-            next = blocks.next_skip;
-        }
-        let last_with_room = blocks.capacity.saturating_sub(self.num_lookahead_tokens);
-        if blocks.capacity < self.max_model_len && last_with_room < next { last_with_room } else { next }
     }
 
     /// Tokens that need a slot for a pass that ends behind `end`.

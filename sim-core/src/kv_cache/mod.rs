@@ -6,6 +6,7 @@
 
 pub mod manager;
 mod dense;
+mod steady;
 pub mod request_blocks;
 mod coordinator;
 mod by_kind;

@@ -2,10 +2,11 @@
 //!
 //! Source: `vllm/v1/core/sched/scheduler.py::schedule`, its first half.
 
+use super::budget::Budget;
 use super::live_request::LiveRequest;
 use super::mamba_split::{Chunk, MambaSplit};
 use super::output::{ScheduledRequest, SchedulerOutput};
-use super::scheduler::{Budget, Scheduler};
+use super::scheduler::Scheduler;
 use crate::config::SchedulingPolicy;
 
 /// What the tokens of a running request depend on beside the request.

@@ -14,11 +14,12 @@
 use alloc::vec::Vec;
 use core::mem;
 
+use super::budget::Budget;
 use super::calendar::{Calendar, Due};
 use super::live_request::LiveRequest;
 use super::output::{ScheduledRequest, SchedulerOutput};
 use super::running::{RunningRules, num_new_tokens};
-use super::scheduler::{Budget, Scheduler};
+use super::scheduler::Scheduler;
 use crate::config::EngineConfig;
 use crate::math;
 use crate::request::SteadyTokens;

@@ -2,10 +2,11 @@
 //!
 //! Source: `vllm/v1/core/sched/scheduler.py::schedule`, its second half.
 
+use super::budget::Budget;
 use super::live_request::{LiveRequest, Place};
 use super::mamba_split::Chunk;
 use super::output::{Admission, ScheduledRequest, SchedulerOutput};
-use super::scheduler::{Budget, Scheduler};
+use super::scheduler::Scheduler;
 use crate::kv_cache::request_blocks::{AdmissionLimits, RequestBlocks};
 use crate::math;
 use crate::request::{FinishReason, RequestId};
