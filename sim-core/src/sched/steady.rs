@@ -10,6 +10,9 @@
 //! dates do not cover is left to the loop itself, with all requests looked at as ever ([`Scheduler::dissolve`]): a budget
 //! or blocks that do not suffice, a request that comes back after a preemption. Engines with several stages, a
 //! drafter, states of Mamba or a prefill interval have no steady requests at all.
+//!
+//! Keys of full blocks wait, too, where nobody could find them: while no other request has text of the same chain. They
+//! are given when their request is looked at again, or when another turns out to have it ([`Scheduler::share_keys`]).
 
 use alloc::vec::Vec;
 use core::mem;
