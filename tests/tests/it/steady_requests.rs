@@ -24,10 +24,13 @@ fn num_cases() -> u32 {
     env::var("STEADY_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(300)
 }
 
+/// Decodes, their contexts, prompt parts, and what the spans show.
+type Batch = (u32, u64, Vec<PrefillChunk>, Vec<(AttentionSpan, u64)>);
+
 /// What came of it, and all that a step time may depend on, step by step.
 struct Run {
     result: SimulationResult,
-    batches: Vec<(u32, u64, Vec<PrefillChunk>, Vec<(AttentionSpan, u64)>)>,
+    batches: Vec<Batch>,
     has_counted: bool,
 }
 
