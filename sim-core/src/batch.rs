@@ -118,6 +118,14 @@ impl BatchComposition {
         self.decode_context_tokens += context_tokens;
     }
 
+    /// Adds, for the model's spans alone, what a decode that [`Self::add_decodes`] counted looks at: it has
+    /// `num_computed_tokens` earlier tokens.
+    pub fn add_to_spans(&mut self, num_computed_tokens: u32) {
+        for (span, num_attended) in &mut self.spans {
+            *num_attended += u64::from(span.num_attended_tokens(num_computed_tokens + 1, 1));
+        }
+    }
+
     /// Adds a request of which `num_draft_tokens` of the `num_tokens` tokens are drafts.
     pub fn push_verification(&mut self, num_tokens: u32, num_computed_tokens: u32, num_draft_tokens: u32) {
         if num_tokens != num_draft_tokens + 1 || num_computed_tokens == 0 {

@@ -22,6 +22,11 @@ impl Device {
 
     /// Runs a pass that was issued at `issue_time`; returns its start and end.
     pub(crate) fn run(&mut self, issue_time: SimTime, duration: SimDuration) -> (SimTime, SimTime) {
+        if let [free] = self.stage_free.as_mut_slice() {
+            let start_time = issue_time.max(*free);
+            *free = start_time + duration;
+            return (start_time, *free);
+        }
         let num_stages = self.stage_free.len() as u64;
         let per_stage = SimDuration::from_nanos(duration.as_nanos() / num_stages);
         let start_time = issue_time.max(self.stage_free[0]);

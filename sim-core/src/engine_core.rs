@@ -3,11 +3,12 @@
 //! Source: `vllm/v1/engine/core.py::EngineCore.step` and `step_with_batch_queue`. The caller owns the clock; what a
 //! step does never depends on it.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::config::EngineConfig;
-use crate::request::RequestId;
+use crate::request::{RequestId, SteadyTokens};
 use crate::request_set::RequestSet;
 use crate::sched::output::{EngineCoreOutputs, SchedulerOutput};
 use crate::sched::scheduler::Scheduler;
@@ -25,9 +26,10 @@ pub struct EngineCore<'a> {
     /// Passes issued and not yet processed, oldest first.
     batch_queue: VecDeque<Issued>,
     /// Emptied outputs for the next passes.
-    unused: Vec<SchedulerOutput>,
+    #[expect(clippy::vec_box, reason = "they go from here to the queue and back without being copied")]
+    unused: Vec<Box<SchedulerOutput>>,
     /// The pass processed last.
-    processed: SchedulerOutput,
+    processed: Box<SchedulerOutput>,
     outputs: EngineCoreOutputs,
     num_passes: u32,
 }
@@ -35,7 +37,7 @@ pub struct EngineCore<'a> {
 #[derive(Debug)]
 struct Issued {
     number: u32,
-    output: SchedulerOutput,
+    output: Box<SchedulerOutput>,
 }
 
 /// What one call of [`EngineCore::step`] did; passes are numbered by issue, empty ones included.
@@ -48,17 +50,29 @@ pub struct Step {
 }
 
 impl<'a> EngineCore<'a> {
-    /// An idle engine; `requests` are those it may be given.
+    /// An idle engine; `requests` are those it may be given. It looks at every request in every pass, and so has all of
+    /// them in its passes.
     #[must_use]
     pub fn new(config: &'a EngineConfig, requests: &'a RequestSet) -> Self {
+        Self::with_scheduler(config, requests, Scheduler::new(config, requests, false))
+    }
+
+    /// The same, but requests that get one token in every pass are counted (`sched/steady.rs`): passes have their number
+    /// ([`SchedulerOutput::num_steady_reqs`]), and [`Self::take_steady_tokens`] tells of their tokens later.
+    #[must_use]
+    pub fn counting_steady(config: &'a EngineConfig, requests: &'a RequestSet) -> Self {
+        Self::with_scheduler(config, requests, Scheduler::new(config, requests, true))
+    }
+
+    fn with_scheduler(config: &'a EngineConfig, requests: &'a RequestSet, scheduler: Scheduler<'a>) -> Self {
         Self {
-            scheduler: Scheduler::new(config, requests),
+            scheduler,
             model_runner: ModelRunner::new(config, requests),
             is_async: config.async_scheduling,
             max_concurrent_batches: config.max_concurrent_batches() as usize,
             batch_queue: VecDeque::new(),
             unused: Vec::new(),
-            processed: SchedulerOutput::default(),
+            processed: Box::default(),
             outputs: EngineCoreOutputs::default(),
             num_passes: 0,
         }
@@ -99,7 +113,7 @@ impl<'a> EngineCore<'a> {
     /// With a synchronous engine a pass is issued and processed in one step: then see [`Self::processed`].
     #[must_use]
     pub fn issued(&self) -> Option<&SchedulerOutput> {
-        self.batch_queue.back().map(|issued| &issued.output)
+        self.batch_queue.back().map(|issued| &*issued.output)
     }
 
     /// The pass processed last.
@@ -112,6 +126,17 @@ impl<'a> EngineCore<'a> {
     #[must_use]
     pub const fn outputs(&self) -> &EngineCoreOutputs {
         &self.outputs
+    }
+
+    /// Moves to `told` the tokens of requests that ceased to be steady; they come before those of
+    /// [`EngineCoreOutputs::tokens`].
+    pub fn take_steady_tokens(&mut self, told: &mut Vec<SteadyTokens>) {
+        self.scheduler.take_told(told);
+    }
+
+    /// No request is steady any longer: all their tokens are told of.
+    pub fn look_at_all(&mut self) {
+        self.scheduler.dissolve();
     }
 
     /// One iteration of the engine's loop. `on_issue` sees the pass as soon as it is decided.

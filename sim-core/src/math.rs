@@ -108,8 +108,10 @@ pub const fn f64_to_u64(x: f64) -> u64 {
 
 /// `x` to the nearest integer; negative and NaN give 0, too large gives the maximum.
 #[must_use]
-pub fn round_to_u64(x: f64) -> u64 {
-    f64_to_u64(round(x))
+pub const fn round_to_u64(x: f64) -> u64 {
+    let whole = f64_to_u64(x);
+    // Exact: what is taken off are the leading digits. Halves go away from zero.
+    whole.saturating_add((x - u64_to_f64(whole) >= 0.5) as u64)
 }
 
 /// `x`, which indexes memory and so is below 2^32 wherever this is called.

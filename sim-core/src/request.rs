@@ -55,6 +55,16 @@ pub struct NewTokens {
     pub num_tokens: u32,
 }
 
+/// Tokens that a request got from successive passes, one from each, beginning with the pass after the one that the last
+/// [`NewTokens`] or [`SteadyTokens`] of it ends with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SteadyTokens {
+    /// The request.
+    pub id: RequestId,
+    /// How many, at least 1.
+    pub num_tokens: u32,
+}
+
 /// A verification, as its results were taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verification {

@@ -15,7 +15,7 @@ use crate::engine_core::EngineCore;
 use crate::metrics::recorder::{Delivery, Recorder};
 use crate::profile::pass_times::PassTimes;
 use crate::profile::step_time::{Evidence, StepTimeModel};
-use crate::request::RequestId;
+use crate::request::{RequestId, SteadyTokens};
 use crate::sched::scheduler::SchedulerStats;
 use crate::simulation_error::{check_config, check_requests, check_traffic};
 use crate::simulation_result::{DeviceTime, SimulationResult};
@@ -76,6 +76,8 @@ pub struct Simulation<'a> {
     join_order: Vec<RequestId>,
     device_time: DeviceTime,
     num_finished: usize,
+    /// Scratch.
+    steady_tokens: Vec<SteadyTokens>,
     /// Steps in a row after which there were requests although nothing ran.
     num_stuck_steps: u32,
     record_emissions: bool,
@@ -116,7 +118,7 @@ impl<'a> Simulation<'a> {
             workload,
             config,
             step_time,
-            engine: EngineCore::new(config, &workload.requests),
+            engine: EngineCore::counting_steady(config, &workload.requests),
             recorder: Recorder::new(&workload.requests, config.num_speculative_tokens(), options.record_emissions),
             client,
             client_thread: step_time.host().client_work().map(ClientThread::new),
@@ -131,11 +133,19 @@ impl<'a> Simulation<'a> {
             join_order: Vec::with_capacity(workload.requests.len()),
             device_time: DeviceTime::default(),
             num_finished: 0,
+            steady_tokens: Vec::new(),
             num_stuck_steps: 0,
             record_emissions: options.record_emissions,
             turns,
             before: Before::default(),
         })
+    }
+
+    /// The same run by an engine that looks at every request in every pass: the oracle of tests. Before it has begun.
+    #[must_use]
+    pub fn looking_at_all(mut self) -> Self {
+        self.engine = EngineCore::new(self.config, &self.workload.requests);
+        self
     }
 
     /// Requests that ended so far, of [`Workload::requests`].
@@ -200,7 +210,9 @@ impl<'a> Simulation<'a> {
 
     /// What came of it.
     #[must_use]
-    pub fn finish(self) -> SimulationResult {
+    pub fn finish(mut self) -> SimulationResult {
+        self.engine.look_at_all();
+        self.record_steady_tokens();
         let scheduler = self.engine.scheduler();
         let mut recording = self.recorder.finish();
         recording.requests.truncate(self.workload.num_measured());
@@ -338,7 +350,8 @@ impl<'a> Simulation<'a> {
         self.now = self.now.max(pass.end_time);
         self.now += self.step_time.host().update_time(self.engine.processed().batch.num_reqs());
         let Some(record) = pass.record else { return };
-        let num_outputs = u32::try_from(self.engine.outputs().tokens.len()).unwrap_or(u32::MAX);
+        self.record_steady_tokens();
+        let num_outputs = self.engine.outputs().num_tokens();
         let (wait, latency) = self.delivery(num_outputs);
         let outputs = self.engine.outputs();
         // Messages of one connection do not overtake each other.
@@ -349,13 +362,19 @@ impl<'a> Simulation<'a> {
         };
         self.last_delivery_time = arrival + own_wait + own_work;
         let delivery = Delivery { time: self.last_delivery_time, wait: wait + own_wait };
-        self.recorder.processed(record, &outputs.tokens, self.now, delivery);
+        self.recorder.processed(record, (&outputs.tokens, outputs.num_steady_tokens), self.now, delivery);
         self.recorder.verified(&outputs.verifications);
         for finished in &outputs.finished {
             self.recorder.finished(finished.id, finished.num_preemptions, finished.num_passes);
             self.client.complete(self.last_delivery_time);
         }
         self.num_finished += outputs.finished.len();
+    }
+
+    /// Records what requests got that were counted until now.
+    fn record_steady_tokens(&mut self) {
+        self.engine.take_steady_tokens(&mut self.steady_tokens);
+        self.steady_tokens.iter().for_each(|steady| self.recorder.steady(steady));
     }
 
     /// How long the tokens of a pass that comes out now wait for the front end, and how long they take then.

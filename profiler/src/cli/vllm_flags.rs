@@ -44,7 +44,7 @@ fn called<'a>(cli: &'a Command, words: &[String]) -> (&'a Command, usize) {
 }
 
 fn is_of_scenario(name: &str) -> bool {
-    FLAGS.iter().any(|flag| Some(flag.name) == name.strip_prefix("--"))
+    name.strip_prefix("--").is_some_and(|name| FLAGS.iter().any(|flag| flag.name == name))
 }
 
 /// A flag of this program's parser.
@@ -78,8 +78,9 @@ impl OwnFlag {
 
     /// As vLLM's parser would have it: of its own flags all that vLLM says of them.
     fn spec<'a>(&'a self, also: &'a [&'a str]) -> FlagSpec<'a> {
-        let of_vllm = SERVE.iter().chain(BENCH_SERVE).flat_map(|group| group.flags);
-        let same = of_vllm.filter(|_| is_of_scenario(&self.name)).find(|spec| spec.name == self.name);
+        let mut of_vllm = SERVE.iter().chain(BENCH_SERVE).flat_map(|group| group.flags);
+        let is_vllms = is_of_scenario(&self.name);
+        let same = of_vllm.find(|spec| is_vllms && spec.name == self.name);
         let FlagSpec { also, or_none, harmless, .. } = same.copied().unwrap_or(FlagSpec::text(&self.name).also(also));
         FlagSpec {
             also,

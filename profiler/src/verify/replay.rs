@@ -20,9 +20,28 @@ pub(crate) fn replay(
     config: &EngineConfig,
     requests: &RequestSet,
     admissions: &Admissions,
+    see: impl FnMut(Iteration) -> bool,
+) {
+    replay_on(EngineCore::new(config, requests), config, admissions, see);
+}
+
+/// The same by the engine of simulations, which counts requests that get a token in every pass: they are not among the
+/// scheduled ones.
+pub(crate) fn replay_counting(
+    config: &EngineConfig,
+    requests: &RequestSet,
+    admissions: &Admissions,
+    see: impl FnMut(Iteration) -> bool,
+) {
+    replay_on(EngineCore::counting_steady(config, requests), config, admissions, see);
+}
+
+fn replay_on(
+    mut engine: EngineCore<'_>,
+    config: &EngineConfig,
+    admissions: &Admissions,
     mut see: impl FnMut(Iteration) -> bool,
 ) {
-    let mut engine = EngineCore::new(config, requests);
     // Iteration at which each pass was issued.
     let mut issued_at = vec![];
     let mut next = 0;
@@ -48,7 +67,8 @@ pub(crate) fn replay(
         if let Some(pass) = step.processed {
             let outputs = engine.outputs();
             iteration.done = Some(issued_at[pass as usize]);
-            iteration.ntok = outputs.tokens.iter().map(|tokens| tokens.num_tokens).sum();
+            let tokens = outputs.tokens.iter().map(|tokens| tokens.num_tokens);
+            iteration.ntok = tokens.sum::<u32>() + outputs.num_steady_tokens;
             let verifications = outputs.verifications.iter();
             iteration.acc =
                 verifications.map(|one| (one.id.0, one.num_draft_tokens, one.num_accepted_tokens)).collect();

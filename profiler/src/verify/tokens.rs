@@ -10,7 +10,7 @@ use flate2::read::GzDecoder;
 
 use super::recorded_groups::{RecordedDrafting, RecordedGroups};
 use super::recorded_trace::{Iteration, RecordedTrace};
-use super::replay::{Admissions, replay};
+use super::replay::{Admissions, replay, replay_counting};
 
 /// Largest trace read, unpacked.
 const MAX_TRACE_BYTES: u64 = 1 << 30;
@@ -131,7 +131,8 @@ pub(crate) fn compare(trace: &RecordedTrace) -> Result<Option<Difference>> {
     let mut recorded = trace.iterations.iter();
     let mut difference = None;
     let mut num_iterations = 0;
-    replay(&config, &requests, &Admissions { queries_per_iter, aborts }, |found| {
+    let admissions = Admissions { queries_per_iter, aborts };
+    replay(&config, &requests, &admissions, |found| {
         num_iterations += 1;
         difference = match recorded.next() {
             Some(expected) => first_difference(expected, &found),
@@ -152,6 +153,15 @@ pub(crate) fn compare(trace: &RecordedTrace) -> Result<Option<Difference>> {
             request: None,
             expected: trace.iterations.len().to_string(),
             found: num_iterations.to_string(),
+        });
+    }
+    if difference.is_none() {
+        let mut recorded = trace.iterations.iter();
+        replay_counting(&config, &requests, &admissions, |found| {
+            // Whom it counts it does not list.
+            let scheduled = |expected: &Iteration| Iteration { s: expected.s.clone(), ..found.clone() };
+            difference = recorded.next().and_then(|expected| first_difference(expected, &scheduled(expected)));
+            difference.is_none()
         });
     }
     Ok(difference)

@@ -18,6 +18,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::run_cursor::RunCursor;
 use crate::math;
 use crate::request::TokenRun;
 
@@ -70,12 +71,13 @@ impl KeyPath {
 /// Where a chain departs, and with what first block: `parent` is `u32::MAX` for the start of all sequences.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Departure {
-    parent: u32,
-    position: u32,
-    cache_salt: u32,
+    /// First, as it tells most departures apart.
     first: TokenRun,
     /// The first block's further runs; nearly always none, and then without an allocation.
     rest: Vec<TokenRun>,
+    parent: u32,
+    position: u32,
+    cache_salt: u32,
 }
 
 #[derive(Debug)]
@@ -85,6 +87,8 @@ struct Chain {
     num_registered: u32,
     /// Live requests and departing chains that hold it.
     num_holders: u32,
+    /// Whether its one holder gives its blocks their keys later: see [`BlockKeys::defer`].
+    is_deferred: bool,
     /// Hash blocks before it in every sequence that has it.
     num_blocks_before: u32,
     /// Its tokens: as many as its hash blocks have.
@@ -102,6 +106,8 @@ pub struct BlockKeys {
     chains: Vec<Chain>,
     unused: Vec<u32>,
     departures: BTreeMap<Departure, u32>,
+    /// Chains with deferred keys that have another holder now.
+    shared: Vec<u32>,
 }
 
 impl BlockKeys {
@@ -113,6 +119,7 @@ impl BlockKeys {
             chains: Vec::new(),
             unused: Vec::new(),
             departures: BTreeMap::new(),
+            shared: Vec::new(),
         }
     }
 
@@ -153,7 +160,7 @@ impl BlockKeys {
         while from < num_blocks {
             // The salt is part of the first block's key; later blocks inherit it through the chain.
             let salt = if from == 0 { cache_salt } else { 0 };
-            let departure = rest.departure(parent, position, salt, self.num_tokens(parent, 1));
+            let departure = Departure::new(rest, [parent, position, salt], self.num_tokens(parent, 1));
             let chain = match self.departures.get(&departure) {
                 Some(&chain) => chain,
                 None => self.grow(departure, &rest, from, num_blocks - from),
@@ -163,11 +170,40 @@ impl BlockKeys {
             let common = rest.common_tokens(&known.runs, self.num_tokens(parent, most));
             let len = math::u64_to_u32((common - self.num_tokens(parent, 0)) / u64::from(self.hash_block_size));
             assert!(len > 0, "a chain's first block is the one it was found by");
-            self.chains[chain as usize].num_holders += 1;
+            self.hold(chain);
             path.slices.push(ChainSlice { chain, from, len });
             rest.skip(self.num_tokens(parent, len));
             (parent, position, from) = (chain, len, from + len);
         }
+    }
+
+    fn hold(&mut self, index: u32) {
+        let chain = &mut self.chains[index as usize];
+        chain.num_holders += 1;
+        if core::mem::take(&mut chain.is_deferred) {
+            self.shared.push(index);
+        }
+    }
+
+    /// Whether the keys of the blocks of `path` from `block` on can be given later: nobody can ask for them, as nobody
+    /// else has text of that chain. [`Self::take_shared`] says when somebody has.
+    pub(super) fn defer(&mut self, path: &KeyPath, block: u32) -> bool {
+        let Some(slice) = path.slices.last().filter(|slice| slice.from <= block) else { return false };
+        let chain = &mut self.chains[slice.chain as usize];
+        chain.is_deferred = chain.num_holders == 1;
+        chain.is_deferred
+    }
+
+    /// The deferred keys of `path` are given now.
+    pub(super) fn end_deferring(&mut self, path: &KeyPath) {
+        if let Some(slice) = path.slices.last() {
+            self.chains[slice.chain as usize].is_deferred = false;
+        }
+    }
+
+    /// A chain whose deferred keys have to be given now.
+    pub(super) fn take_shared(&mut self) -> Option<u32> {
+        self.shared.pop()
     }
 
     /// The key of the hash block `block` of a request for `group`; `None` behind the last that the request can have.
@@ -257,6 +293,7 @@ impl BlockKeys {
                 registered: Vec::new(),
                 num_registered: 0,
                 num_holders: 0,
+                is_deferred: false,
                 num_blocks_before,
                 runs: Vec::new(),
                 departure: departure.clone(),
@@ -273,7 +310,8 @@ impl BlockKeys {
         index
     }
 
-    fn drop_unused(&mut self, mut index: u32) {
+    /// Forgets a chain that nobody uses, and those that it departs from if nobody uses them either.
+    pub(super) fn drop_unused(&mut self, mut index: u32) {
         loop {
             let chain = &mut self.chains[index as usize];
             if chain.num_holders > 0 || chain.num_registered > 0 {
@@ -298,77 +336,15 @@ impl BlockKeys {
     }
 }
 
-/// A place in a sequence given as runs.
-#[derive(Debug, Clone, Copy)]
-struct RunCursor<'a> {
-    runs: &'a [TokenRun],
-    /// Tokens of the first run that are behind the cursor.
-    offset: u32,
-}
-
-impl<'a> RunCursor<'a> {
-    const fn new(runs: &'a [TokenRun]) -> Self {
-        Self { runs, offset: 0 }
-    }
-
-    fn next_run(&mut self, max_tokens: u64) -> Option<TokenRun> {
-        let (&run, rest) = self.runs.split_first()?;
-        let left = run.len - self.offset;
-        let start = run.start + u64::from(self.offset);
-        if u64::from(left) <= max_tokens {
-            *self = Self { runs: rest, offset: 0 };
-            Some(TokenRun { start, len: left })
-        } else {
-            let len = math::u64_to_u32(max_tokens);
-            self.offset += len;
-            (len > 0).then_some(TokenRun { start, len })
-        }
-    }
-
-    fn skip(&mut self, mut num_tokens: u64) {
-        while num_tokens > 0
-            && let Some(run) = self.next_run(num_tokens)
-        {
-            num_tokens -= u64::from(run.len);
-        }
-    }
-
-    fn copy_tokens(mut self, mut num_tokens: u64, to: &mut Vec<TokenRun>) {
-        to.clear();
-        while num_tokens > 0
-            && let Some(run) = self.next_run(num_tokens)
-        {
-            num_tokens -= u64::from(run.len);
-            to.push(run);
-        }
-    }
-
-    /// Number of leading tokens that are the same here and in `other`, at most `max_tokens`.
-    fn common_tokens(self, other: &[TokenRun], max_tokens: u64) -> u64 {
-        let (mut ours, mut theirs) = (self, RunCursor::new(other));
-        let mut common = 0;
-        while common < max_tokens {
-            let (mut a, mut b) = (ours, theirs);
-            let (Some(x), Some(y)) = (a.next_run(max_tokens - common), b.next_run(max_tokens - common)) else { break };
-            if x.start != y.start {
-                break;
-            }
-            let step = u64::from(x.len.min(y.len));
-            ours.skip(step);
-            theirs.skip(step);
-            common += step;
-        }
-        common
-    }
-
-    /// The departure of a chain whose first hash block covers the next `left` tokens.
-    fn departure(mut self, parent: u32, position: u32, cache_salt: u32, mut left: u64) -> Departure {
+impl Departure {
+    /// The departure of a chain whose first hash block covers the next `left` tokens at `rest`.
+    fn new(mut rest: RunCursor<'_>, [parent, position, cache_salt]: [u32; 3], mut left: u64) -> Self {
         let mut runs = core::iter::from_fn(|| {
-            let run = self.next_run(left)?;
+            let run = rest.next_run(left)?;
             left -= u64::from(run.len);
             Some(run)
         });
         let first = runs.next().unwrap_or(TokenRun { start: 0, len: 0 });
-        Departure { parent, position, cache_salt, first, rest: runs.collect() }
+        Self { parent, position, cache_salt, first, rest: runs.collect() }
     }
 }

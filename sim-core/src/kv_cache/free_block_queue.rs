@@ -63,10 +63,11 @@ impl FreeBlockQueue {
     /// If there are fewer: callers ask [`Self::len`] first.
     pub fn popleft_n(&mut self, num_blocks: u32, taken: &mut Vec<BlockId>) {
         assert!(num_blocks <= self.num_free_blocks, "popleft_n needs as many free blocks");
-        let mut next = self.links[0].next;
+        let links = self.links.as_slice();
+        let mut next = links[0].next;
         taken.extend((0..num_blocks).map(|_| {
             let block = next;
-            next = self.links[block as usize].next;
+            next = links[block as usize].next;
             block
         }));
         self.links[0].next = next;
@@ -91,6 +92,21 @@ impl FreeBlockQueue {
     pub fn append(&mut self, block: BlockId) {
         let last = self.links[0].previous;
         self.insert_after(last, block);
+    }
+
+    /// Puts `blocks` last, in order.
+    pub fn append_all(&mut self, blocks: impl Iterator<Item = BlockId>) {
+        let links = self.links.as_mut_slice();
+        let (mut last, mut count) = (links[0].previous, 0);
+        for block in blocks {
+            links[last as usize].next = block;
+            links[block as usize].previous = last;
+            last = block;
+            count += 1;
+        }
+        links[last as usize].next = NULL_BLOCK;
+        links[0].previous = last;
+        self.num_free_blocks += count;
     }
 
     /// Puts `block` behind `previous`, which is free or the null block (then `block` becomes the first).
@@ -167,7 +183,9 @@ mod tests {
             |queue| {
                 queue.popleft_n(5, &mut Vec::new());
                 assert!(queue.is_empty());
-                [3, 1, 2].into_iter().for_each(|block| queue.append(block));
+                queue.append_all([3, 1].into_iter());
+                queue.append_all(core::iter::empty());
+                queue.append_all([2].into_iter());
             },
             &[3, 1, 2],
         );

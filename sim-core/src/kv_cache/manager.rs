@@ -19,11 +19,11 @@ use crate::request::TokenRun;
 #[doc(alias = "KVCacheManager")]
 #[derive(Debug)]
 pub struct KvCacheManager {
-    max_model_len: u32,
+    pub(super) max_model_len: u32,
     num_gpu_blocks: u32,
     watermark_blocks: u32,
-    enable_caching: bool,
-    num_lookahead_tokens: u32,
+    pub(super) enable_caching: bool,
+    pub(super) num_lookahead_tokens: u32,
     retention_interval: Option<u32>,
     pub(super) coordinator: Coordinator,
     pub(super) pool: BlockPool,

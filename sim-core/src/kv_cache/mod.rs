@@ -6,6 +6,7 @@
 
 pub mod manager;
 mod dense;
+mod steady;
 pub mod request_blocks;
 mod coordinator;
 mod by_kind;
@@ -20,7 +21,9 @@ mod block_sizes;
 mod planning_error;
 pub mod spec;
 pub mod block_pool;
+mod further_keys;
 pub mod block_keys;
+mod run_cursor;
 pub mod free_block_queue;
 
 pub use block_sizes::HitSettings;

@@ -23,6 +23,11 @@ pub struct RequestBlocks {
 }
 
 impl RequestBlocks {
+    /// Whether its content ends in `chain`.
+    pub(crate) fn ends_in(&self, chain: u32) -> bool {
+        self.path.slices.last().is_some_and(|slice| slice.chain == chain)
+    }
+
     /// Where a prefix ends that some group has and this request has to compute for another; 0 for nowhere.
     pub(crate) const fn shared_prefix_boundary(&self) -> u32 {
         self.shared_prefix_boundary

@@ -145,11 +145,18 @@ impl BenchOutputs for RecordedOutputs<'_> {
             return Peaks::default();
         };
         let second = |time: SimTime| time.saturating_since(origin).as_nanos() / SECOND;
-        // Passes come in time order, so equal seconds are neighbours and the map's last entry is the one to find.
+        // Passes come in time order, so equal seconds are neighbours.
         let mut tokens = Buckets::default();
+        let mut open = (0, 0);
         for pass in &self.recording.passes {
-            tokens.add(second(pass.delivery_time), i64::from(pass.num_outputs));
+            let second = second(pass.delivery_time);
+            if second != open.0 {
+                tokens.add(open.0, open.1);
+                open = (second, 0);
+            }
+            open.1 += i64::from(pass.num_outputs);
         }
+        tokens.add(open.0, open.1);
         let mut changes = Buckets::default();
         for span in spans {
             changes.add(second(span.send), 1);

@@ -42,6 +42,17 @@ pub fn digest(recording: &Recording) -> u64 {
     hash.0
 }
 
+/// Powers of the algorithm's prime, modulo 2^64.
+const POWERS: [u64; 9] = {
+    let mut powers = [1_u64; 9];
+    let mut exponent = 1;
+    while exponent < powers.len() {
+        powers[exponent] = powers[exponent - 1].wrapping_mul(0x0100_0000_01b3);
+        exponent += 1;
+    }
+    powers
+};
+
 struct Fnv1a(u64);
 
 impl Fnv1a {
@@ -49,10 +60,15 @@ impl Fnv1a {
         Self(0xcbf2_9ce4_8422_2325)
     }
 
-    fn write(&mut self, number: u64) {
-        for byte in number.to_le_bytes() {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    const fn write(&mut self, number: u64) {
+        let (mut rest, mut num_left) = (number, 8);
+        while rest != 0 {
+            self.0 = (self.0 ^ (rest & 0xff)).wrapping_mul(POWERS[1]);
+            rest >>= 8;
+            num_left -= 1;
         }
+        // What is left are zero bytes, which only multiply.
+        self.0 = self.0.wrapping_mul(POWERS[num_left]);
     }
 
     fn write_all<const N: usize>(&mut self, numbers: [u32; N]) {

@@ -84,7 +84,8 @@ impl Distribution {
     pub fn from_gaps(gaps: &[WeightedGap]) -> Self {
         let mut pairs: Vec<(u64, u32)> =
             gaps.iter().filter(|gap| gap.count > 0).map(|gap| (gap.gap.as_nanos(), gap.count)).collect();
-        pairs.sort_unstable();
+        // Equal lengths are added up, in whatever order.
+        pairs.sort_unstable_by_key(|&(length, _)| length);
         let (mut nanos, mut cumulative) = (Vec::new(), Vec::new());
         let (mut total, mut sum) = (0u64, 0u128);
         for &(length, count) in &pairs {

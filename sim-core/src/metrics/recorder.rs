@@ -7,7 +7,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::math;
-use crate::request::{NewTokens, RequestId, Verification};
+use crate::request::{NewTokens, RequestId, SteadyTokens, Verification};
 use crate::request_set::RequestSet;
 use crate::time::{SimDuration, SimTime};
 
@@ -243,16 +243,24 @@ impl Recorder {
         request.num_cached_tokens = num_cached_tokens;
     }
 
-    /// The results of pass `pass` were taken in: a message for each of `tokens`.
-    pub(crate) fn processed(&mut self, pass: u32, tokens: &[NewTokens], output_time: SimTime, delivery: Delivery) {
+    /// The results of pass `pass` were taken in: a message for each of `tokens`, and one for each of so many steady
+    /// requests: of those [`Self::steady`] hears later.
+    pub(crate) fn processed(
+        &mut self,
+        pass: u32,
+        (tokens, num_steady_tokens): (&[NewTokens], u32),
+        output_time: SimTime,
+        delivery: Delivery,
+    ) {
         let Delivery { time: delivery_time, wait } = delivery;
         let record = &mut self.recording.passes[pass as usize];
         record.output_time = output_time;
         record.delivery_time = delivery_time;
         record.delivery_wait = wait;
-        record.num_outputs = math::usize_to_u32(tokens.len());
+        record.num_outputs = math::usize_to_u32(tokens.len()) + num_steady_tokens;
         // Requests that had their last token from the same pass have the same gap now, and nearly all do.
-        let (mut previous_pass, mut count) = (pass, 0);
+        let (mut previous_pass, mut count) =
+            if num_steady_tokens > 0 { (pass - 1, num_steady_tokens) } else { (pass, 0) };
         for &NewTokens { id, num_tokens } in tokens {
             let request = &mut self.recording.requests[id.index()];
             let is_first = request.num_output_tokens == 0;
@@ -270,6 +278,20 @@ impl Recorder {
         self.push_gap(previous_pass, delivery_time, count);
         if self.record_emissions {
             tokens.iter().for_each(|tokens| self.push_emission(tokens.id, pass));
+        }
+    }
+
+    /// A request got a token from every pass that followed the one of its last token.
+    pub(crate) fn steady(&mut self, &SteadyTokens { id, num_tokens }: &SteadyTokens) {
+        let request = &mut self.recording.requests[id.index()];
+        request.num_output_tokens += num_tokens;
+        request.last_token_pass += num_tokens;
+        if self.record_emissions
+            && let Some(run) = self.recording.emissions.get_mut(self.open_runs[id.index()] as usize)
+        {
+            // Only a run of successive passes goes on so.
+            run.stride = 1;
+            run.num_messages += num_tokens;
         }
     }
 

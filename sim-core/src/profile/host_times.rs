@@ -38,9 +38,9 @@ impl HostTimes {
             between_passes: Affine::of_pass(&host.between_passes),
             request_latency: Affine::new(&request.per_request, &request.per_prompt_token),
             output_latency: Affine::new(&output.per_pass, &output.per_token),
-            request_work: work.map_or(Affine::ZERO, |work| Affine::new(&work.per_request, &work.per_prompt_token)),
-            message_work: work.map_or(Affine::ZERO, |work| Affine::new(&work.per_pass, &work.per_token)),
-            chunk_work: work.map_or(Affine::ZERO, |work| Affine::each(&work.per_chunk)),
+            request_work: work.map_or_else(Affine::zero, |work| Affine::new(&work.per_request, &work.per_prompt_token)),
+            message_work: work.map_or_else(Affine::zero, |work| Affine::new(&work.per_pass, &work.per_token)),
+            chunk_work: work.map_or_else(Affine::zero, |work| Affine::each(&work.per_chunk)),
             client_work: None,
         }
     }

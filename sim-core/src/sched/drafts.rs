@@ -2,9 +2,10 @@
 //!
 //! Source: `vllm/v1/core/sched/scheduler.py`; the scheduler counts drafts and never looks at one.
 
+use super::budget::Budget;
 use super::live_request::LiveRequest;
 use super::output::SchedulerOutput;
-use super::scheduler::{Budget, Scheduler};
+use super::scheduler::Scheduler;
 use crate::math;
 
 impl Scheduler<'_> {

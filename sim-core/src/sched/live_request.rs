@@ -3,6 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::output::ScheduledRequest;
 use crate::kv_cache::request_blocks::{RequestBlocks, SlotDemand};
 use crate::math;
 use crate::request::{FinishReason, RequestId};
@@ -29,6 +30,18 @@ pub(super) struct LiveRequest {
     pub(super) final_num_tokens: u32,
     pub(super) finish_reason: FinishReason,
     pub(super) is_running: bool,
+    /// Number of its admission: the running list is in this order.
+    pub(super) admission: u64,
+    /// Whether it is counted instead of looked at: see [`super::steady`].
+    pub(super) is_steady: bool,
+    /// The pass issued up to which its counters are kept; also the last pass that sampled a token of it.
+    pub(super) issued: u64,
+    /// While it is steady, the pass processed up to which they are kept.
+    pub(super) processed: u64,
+    /// While it is steady, the pass in which it has to be asked for blocks and keys next.
+    pub(super) next_ask: u64,
+    /// Tokens that it got while it is steady and that nobody was told of.
+    pub(super) num_untold_tokens: u32,
     pub(super) num_prompt_tokens: u32,
     pub(super) num_preemptions: u32,
     pub(super) num_passes: u32,
@@ -58,6 +71,11 @@ impl LiveRequest {
     /// Tokens that it has generated.
     pub(super) const fn num_output_tokens(&self) -> u32 {
         self.num_tokens - self.num_prompt_tokens
+    }
+
+    /// Whether a pass issued since its admission, or one before that, sampled a token of it.
+    pub(super) const fn has_sampled(&self) -> bool {
+        self.num_tokens + self.num_output_placeholders > self.num_prompt_tokens
     }
 
     /// Whether a pass already issued computes the last token that `max_tokens` allows, even if all drafts are rejected.
@@ -131,6 +149,7 @@ impl LiveRequests {
     pub(super) fn remove(&mut self, id: RequestId) {
         if let Place::Slot(slot) = self.place(id) {
             self.slots[slot as usize].id = NOBODY;
+            self.slots[slot as usize].is_running = false;
             self.unused.push(slot);
         }
         self.places[id.index()] = ABSENT;
@@ -140,6 +159,11 @@ impl LiveRequests {
     #[inline]
     pub(super) fn held_mut(&mut self, slot: u32, id: RequestId) -> Option<&mut LiveRequest> {
         Some(&mut self.slots[slot as usize]).filter(|request| request.id == id)
+    }
+
+    /// The admission of a pass's part, for order; of a request that has ended, anything.
+    pub(super) fn admission_of(&self, scheduled: &ScheduledRequest) -> u64 {
+        self.slots[scheduled.slot as usize].admission
     }
 
     #[inline]

@@ -4,7 +4,9 @@
 
 use alloc::vec::Vec;
 
+use super::live_request::LiveRequest;
 use crate::batch::BatchComposition;
+use crate::math;
 use crate::request::{FinishReason, NewTokens, RequestId, Verification};
 
 /// A request's part in a pass.
@@ -27,6 +29,18 @@ pub struct ScheduledRequest {
 }
 
 impl ScheduledRequest {
+    /// The part of the request in `slot` that gets `num_scheduled_tokens`; it is not known yet what it yields.
+    pub(super) const fn of(request: &LiveRequest, slot: u32, num_scheduled_tokens: u32) -> Self {
+        Self {
+            id: request.id,
+            num_scheduled_tokens,
+            num_computed_tokens: request.num_computed_tokens,
+            slot,
+            num_draft_tokens: 0,
+            num_sampled_tokens: 0,
+        }
+    }
+
     /// Whether the pass reaches the request's last known token.
     #[must_use]
     pub const fn emits(&self) -> bool {
@@ -46,8 +60,11 @@ pub struct Admission {
 /// A pass as decided. May be empty: it is issued all the same.
 #[derive(Debug, Clone, Default)]
 pub struct SchedulerOutput {
-    /// Running requests first, then admissions; the order of results.
+    /// Running requests first, then admissions; the order of results. An engine that counts steady requests leaves them
+    /// out: see [`Self::num_steady_reqs`].
     pub scheduled: Vec<ScheduledRequest>,
+    /// Further running requests, each with its next token; 0 in an engine that looks at all of them.
+    pub num_steady_reqs: u32,
     /// Requests admitted for the first time, in order.
     pub new_reqs: Vec<Admission>,
     /// Requests admitted again after a preemption, in order.
@@ -74,6 +91,7 @@ impl SchedulerOutput {
     /// Empties the output, keeping its memory.
     pub(super) fn clear(&mut self) {
         self.scheduled.clear();
+        self.num_steady_reqs = 0;
         self.new_reqs.clear();
         self.resumed_reqs.clear();
         self.preempted_reqs.clear();
@@ -85,7 +103,7 @@ impl SchedulerOutput {
     /// Whether the pass computes any token.
     #[must_use]
     pub const fn has_tokens(&self) -> bool {
-        !self.scheduled.is_empty()
+        !self.scheduled.is_empty() || self.num_steady_reqs > 0
     }
 }
 
@@ -107,8 +125,10 @@ pub struct FinishedRequest {
 /// What the results of a pass brought.
 #[derive(Debug, Clone, Default)]
 pub struct EngineCoreOutputs {
-    /// Requests that got tokens, in order.
+    /// Requests that got tokens, in order; without the steady ones of an engine that counts them.
     pub tokens: Vec<NewTokens>,
+    /// Steady requests: each got a token, as of the pass before.
+    pub num_steady_tokens: u32,
     /// Requests that ended with it, in order.
     pub finished: Vec<FinishedRequest>,
     /// Drafts verified, in order.
@@ -116,8 +136,15 @@ pub struct EngineCoreOutputs {
 }
 
 impl EngineCoreOutputs {
+    /// Requests that got tokens, the steady ones included.
+    #[must_use]
+    pub fn num_tokens(&self) -> u32 {
+        math::usize_to_u32(self.tokens.len()) + self.num_steady_tokens
+    }
+
     pub(super) fn clear(&mut self) {
         self.tokens.clear();
+        self.num_steady_tokens = 0;
         self.finished.clear();
         self.verifications.clear();
     }

@@ -2,19 +2,27 @@
 //!
 //! Source: `vllm/v1/core/sched/scheduler.py::schedule`, its first half.
 
+use super::budget::Budget;
 use super::live_request::LiveRequest;
 use super::mamba_split::{Chunk, MambaSplit};
 use super::output::{ScheduledRequest, SchedulerOutput};
-use super::scheduler::{Budget, Scheduler};
+use super::scheduler::Scheduler;
 use crate::config::SchedulingPolicy;
 
 /// What the tokens of a running request depend on beside the request.
 #[derive(Debug, Clone, Copy)]
-struct RunningRules<'a> {
+pub(super) struct RunningRules<'a> {
     pass_number: u64,
     max_model_len: u32,
     mamba_split: Option<&'a MambaSplit>,
     num_prefill_lookahead: u32,
+}
+
+impl RunningRules<'_> {
+    /// Those of an engine without drafter, states and interval.
+    pub(super) const fn plain(pass_number: u64, max_model_len: u32) -> Self {
+        Self { pass_number, max_model_len, mamba_split: None, num_prefill_lookahead: 0 }
+    }
 }
 
 /// What came of preempting for a request.
@@ -46,14 +54,7 @@ impl Scheduler<'_> {
                 index += 1;
                 continue;
             }
-            let mut scheduled = ScheduledRequest {
-                id: request.id,
-                num_scheduled_tokens: num_new_tokens,
-                num_computed_tokens: request.num_computed_tokens,
-                slot,
-                num_draft_tokens: 0,
-                num_sampled_tokens: 0,
-            };
+            let mut scheduled = ScheduledRequest::of(request, slot, num_new_tokens);
             let demand = request.demand(num_new_tokens);
             if !self.kv_cache.allocate_slots(&mut request.blocks, demand) {
                 let room = self.make_room(index, num_new_tokens, budget, output);
@@ -148,7 +149,11 @@ impl Scheduler<'_> {
 
 /// Tokens that a running request can use now.
 #[inline]
-fn num_new_tokens<const PLAIN: bool>(request: &LiveRequest, budget: &Budget, rules: &RunningRules<'_>) -> u32 {
+pub(super) fn num_new_tokens<const PLAIN: bool>(
+    request: &LiveRequest,
+    budget: &Budget,
+    rules: &RunningRules<'_>,
+) -> u32 {
     if rules.pass_number < request.eligible_pass || request.has_last_token_under_way() {
         return 0;
     }

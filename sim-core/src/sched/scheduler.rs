@@ -5,11 +5,13 @@
 
 use alloc::vec::Vec;
 
+use super::budget::Budget;
 use super::live_request::{LiveRequests, Place};
 use super::mamba_split::MambaSplit;
 use super::output::SchedulerOutput;
 use super::prefill_interval::PrefillInterval;
 use super::request_queue::RequestQueue;
+use super::steady::SteadyRequests;
 use crate::batch::AttentionSpan;
 use crate::config::EngineConfig;
 use crate::kv_cache::manager::KvCacheManager;
@@ -57,6 +59,8 @@ pub struct Scheduler<'a> {
     pub(super) waiting: RequestQueue,
     /// Slots in order of admission; never sorted otherwise.
     pub(super) running: Vec<u32>,
+    pub(super) num_admissions: u64,
+    pub(super) steady: SteadyRequests,
     /// Whether a request finished since the last pass: the worker has to hear of it, if by an empty pass.
     pub(super) has_finished_ids: bool,
     pub(super) pass_number: u64,
@@ -76,83 +80,36 @@ pub struct Scheduler<'a> {
     pub(super) num_deferred: u32,
 }
 
-/// What is left to give out in the pass being decided, and what is known of it so far.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Budget {
-    /// Tokens that the next request can have.
-    pub(super) num_tokens: u32,
-    /// Most tokens of one request; 0 for no limit.
-    long_prefill_cap: u32,
-    /// Left of `max_num_scheduled_tokens`; kept only where drafting takes slots.
-    scheduled: u32,
-    /// Left of `max_num_batched_tokens`, which drafting slots count against; likewise.
-    inputs: u32,
-    draft_slots: u32,
-    /// Whether prompts wait for a later pass.
-    pub(super) holds_prefills: bool,
-    /// Whether a running request is at its prompt.
-    pub(super) has_running_prefill: bool,
-    /// Whether a request was admitted with a prompt to compute.
-    pub(super) has_admitted_prefill: bool,
-    /// Whether some request can use drafts proposed after the pass.
-    pub(super) needs_drafts: bool,
-}
-
-impl Budget {
-    /// At most the cap on one request's tokens.
-    pub(super) const fn capped(&self, num_new_tokens: u32) -> u32 {
-        if 0 < self.long_prefill_cap && self.long_prefill_cap < num_new_tokens {
-            self.long_prefill_cap
-        } else {
-            num_new_tokens
-        }
-    }
-
-    /// A request gets `num_new_tokens`. `PLAIN`: there is no drafter.
-    #[inline]
-    pub(super) fn take<const PLAIN: bool>(&mut self, num_new_tokens: u32) {
-        self.num_tokens -= num_new_tokens;
-        if !PLAIN && self.draft_slots > 0 {
-            self.scheduled -= num_new_tokens;
-            self.inputs -= num_new_tokens + self.draft_slots;
-            self.num_tokens = self.scheduled.min(self.inputs.saturating_sub(self.draft_slots));
-        }
-    }
-
-    /// A request that is taken out of the pass had `num_new_tokens`.
-    pub(super) fn give_back(&mut self, num_new_tokens: u32) {
-        self.num_tokens += num_new_tokens;
-        if self.draft_slots > 0 {
-            self.scheduled += num_new_tokens;
-            self.inputs += num_new_tokens + self.draft_slots;
-            self.num_tokens = self.scheduled.min(self.inputs.saturating_sub(self.draft_slots));
-        }
-    }
-}
-
 impl<'a> Scheduler<'a> {
-    /// A scheduler without requests; `requests` are those it may be given.
+    /// A scheduler without requests; `requests` are those it may be given. Steady ones are counted where
+    /// `counts_steady_reqs`, and otherwise looked at in every pass as all others are.
     #[must_use]
-    pub fn new(config: &'a EngineConfig, requests: &'a RequestSet) -> Self {
+    pub fn new(config: &'a EngineConfig, requests: &'a RequestSet, counts_steady_reqs: bool) -> Self {
         let kv_cache = KvCacheManager::new(config);
         let rules = config.vllm_version;
+        let mamba_split = MambaSplit::new(config, &kv_cache);
+        let prefill_interval = PrefillInterval::new(config.local_prefill_interval());
+        let (num_spec_tokens, spans) = (config.num_speculative_tokens(), config.kv_cache.spans());
+        let is_plain = num_spec_tokens == 0 && mamba_split.is_none() && !prefill_interval.is_on();
         Self {
+            steady: SteadyRequests::new(config, counts_steady_reqs && is_plain),
             config,
             rules,
             requests,
             live: LiveRequests::new(requests.len()),
             waiting: RequestQueue::new(config.policy),
             running: Vec::new(),
+            num_admissions: 0,
             has_finished_ids: false,
             pass_number: 0,
             stats: SchedulerStats::default(),
             skipped: Vec::new(),
-            num_spec_tokens: config.num_speculative_tokens(),
+            num_spec_tokens,
             num_prefill_lookahead: config.num_prefill_lookahead_tokens(),
             can_skip_drafts: config.can_skip_drafts(),
-            mamba_split: MambaSplit::new(config, &kv_cache),
-            prefill_interval: PrefillInterval::new(config.local_prefill_interval()),
-            spans: config.kv_cache.spans(),
+            mamba_split,
+            prefill_interval,
+            spans,
             num_deferred: 0,
             kv_cache,
         }
@@ -170,6 +127,9 @@ impl<'a> Scheduler<'a> {
             Place::Absent => return,
             Place::Untouched => self.waiting.remove_request(id, self.requests.get(id)),
             Place::Slot(slot) => {
+                if self.live.get(slot).is_steady {
+                    self.depart(slot);
+                }
                 self.leave_queues(slot);
                 self.release_blocks(slot);
             }
@@ -211,7 +171,9 @@ impl<'a> Scheduler<'a> {
         // Without drafter, states and intervals nothing but decodes and prompt parts has to be told apart.
         let is_plain = self.num_spec_tokens == 0 && self.mamba_split.is_none() && !self.prefill_interval.is_on();
         if is_plain {
-            self.schedule_running::<true>(&mut budget, output);
+            if !self.schedule_steady(&mut budget, output) {
+                self.schedule_running::<true>(&mut budget, output);
+            }
         } else {
             self.schedule_running::<false>(&mut budget, output);
         }
@@ -232,6 +194,7 @@ impl<'a> Scheduler<'a> {
             self.advance::<false>(output);
             output.batch.num_draft_runs = self.num_draft_runs(output);
         }
+        self.advance_steady(output);
         self.has_finished_ids = false;
         output.num_free_blocks = self.kv_cache.num_free_blocks();
         output.num_running_reqs = math::usize_to_u32(self.running.len());

@@ -12,20 +12,23 @@ impl Scheduler<'_> {
     /// Takes in the results of a pass: tokens for each request that it served to the end.
     pub(crate) fn update_from_output(&mut self, output: &SchedulerOutput, outputs: &mut EngineCoreOutputs) {
         outputs.clear();
+        let (departed, num_steady_tokens) = self.begin_results(output);
+        let results = if departed.is_empty() { &output.scheduled } else { &departed };
         if self.num_spec_tokens == 0 {
-            self.update_requests::<true>(output, outputs);
+            self.update_requests::<true>(results, outputs);
         } else {
-            self.update_requests::<false>(output, outputs);
+            self.update_requests::<false>(results, outputs);
         }
+        outputs.num_steady_tokens = num_steady_tokens;
+        self.end_results(departed);
     }
 
     /// The same; `PLAIN` leaves out what an engine without drafter does not need.
-    fn update_requests<const PLAIN: bool>(&mut self, output: &SchedulerOutput, outputs: &mut EngineCoreOutputs) {
-        outputs.tokens.reserve(output.scheduled.len());
+    fn update_requests<const PLAIN: bool>(&mut self, results: &[ScheduledRequest], outputs: &mut EngineCoreOutputs) {
+        outputs.tokens.reserve(results.len());
         let is_async = self.config.async_scheduling;
         let settling = self.settling();
-        let mut any_running_finished = false;
-        for scheduled in &output.scheduled {
+        for scheduled in results {
             let request = self.live.held_mut(scheduled.slot, scheduled.id);
             if !PLAIN && scheduled.num_draft_tokens > 0 {
                 note_verification(scheduled, request.is_some(), outputs);
@@ -66,7 +69,6 @@ impl Scheduler<'_> {
                 self.kv_cache.cache_blocks(&mut request.blocks, num_settled_tokens, num_tokens, num_computed_tokens);
             }
             if request.num_tokens == request.final_num_tokens {
-                any_running_finished |= request.is_running;
                 outputs.finished.push(FinishedRequest {
                     id: scheduled.id,
                     reason: request.finish_reason,
@@ -76,10 +78,6 @@ impl Scheduler<'_> {
                 });
                 self.finish(scheduled.slot);
             }
-        }
-        if any_running_finished {
-            let live = &self.live;
-            self.running.retain(|&slot| live.get(slot).is_running);
         }
     }
 
@@ -92,14 +90,10 @@ impl Scheduler<'_> {
         }
     }
 
-    /// Ends a request. Its blocks are free before the next result is looked at; the running list is swept later.
+    /// Ends a request. Its blocks are free before the next result is looked at.
     fn finish(&mut self, slot: u32) {
         let id = self.live.get(slot).id;
-        if self.live.get(slot).is_running {
-            self.live.get_mut(slot).is_running = false;
-        } else {
-            self.leave_waiting(slot);
-        }
+        self.leave_queues(slot);
         self.release_blocks(slot);
         self.live.remove(id);
         self.has_finished_ids = true;
@@ -113,7 +107,10 @@ impl Scheduler<'_> {
 
     pub(super) fn leave_queues(&mut self, slot: u32) {
         if self.live.get(slot).is_running {
-            self.running.retain(|&running| running != slot);
+            // The list is in the order of admissions.
+            let (live, admission) = (&self.live, self.live.get(slot).admission);
+            let place = self.running.partition_point(|&running| live.get(running).admission < admission);
+            self.running.remove(place);
         } else {
             self.leave_waiting(slot);
         }

@@ -2,10 +2,11 @@
 //!
 //! Source: `vllm/v1/core/sched/scheduler.py::schedule`, its second half.
 
+use super::budget::Budget;
 use super::live_request::{LiveRequest, Place};
 use super::mamba_split::Chunk;
 use super::output::{Admission, ScheduledRequest, SchedulerOutput};
-use super::scheduler::{Budget, Scheduler};
+use super::scheduler::Scheduler;
 use crate::kv_cache::request_blocks::{AdmissionLimits, RequestBlocks};
 use crate::math;
 use crate::request::{FinishReason, RequestId};
@@ -87,7 +88,8 @@ impl Scheduler<'_> {
         self.waiting.pop_request();
         self.num_deferred -= u32::from(core::mem::take(&mut request.is_deferred));
         self.running.push(slot);
-        request.is_running = true;
+        self.num_admissions += 1;
+        (request.is_running, request.admission) = (true, self.num_admissions);
         request.num_computed_tokens = num_cached_tokens;
         let id = request.id;
         let admission = Admission { id, num_cached_tokens };
@@ -181,6 +183,12 @@ impl Scheduler<'_> {
             final_num_tokens,
             finish_reason: if stops { FinishReason::Stop } else { FinishReason::Length },
             is_running: false,
+            admission: 0,
+            is_steady: false,
+            issued: 0,
+            processed: 0,
+            next_ask: 0,
+            num_untold_tokens: 0,
             num_prompt_tokens: request.num_prompt_tokens,
             num_preemptions: 0,
             num_passes: 0,
@@ -194,6 +202,7 @@ impl Scheduler<'_> {
         let runs = self.requests.runs(request);
         let lengths = (request.num_prompt_tokens, final_num_tokens);
         self.kv_cache.register_content(blocks, runs, lengths, request.cache_salt);
+        self.share_keys();
         slot
     }
 }

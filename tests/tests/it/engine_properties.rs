@@ -21,7 +21,7 @@ use sim_core::workload::{Traffic, Workload};
 use crate::drawn_engine::{DrawnEngine, drawn_engine, planning};
 
 #[derive(Debug, Clone)]
-struct Asked {
+pub(crate) struct Asked {
     /// One of few texts that prompts begin with, and how much of it.
     shared: (u32, u32),
     own_len: u32,
@@ -46,11 +46,12 @@ prop_compose! {
 
 const STUCK: Asked = Asked { shared: (0, 0), own_len: 33, max_tokens: 4, stops_at: None, priority: 0, gap_us: 0 };
 
-fn case() -> impl Strategy<Value = (DrawnEngine, Vec<Asked>)> {
+/// An engine of any kind, and what it is asked.
+pub(crate) fn case() -> impl Strategy<Value = (DrawnEngine, Vec<Asked>)> {
     (drawn_engine(), prop::collection::vec(asked(), 1..20))
 }
 
-fn workload(engine: &DrawnEngine, asked: &[Asked]) -> Workload {
+pub(crate) fn workload(engine: &DrawnEngine, asked: &[Asked]) -> Workload {
     let (mut requests, mut send_times, mut now) = (RequestSet::new(), vec![], SimTime::ZERO);
     for (id, one) in (0..).zip(asked) {
         let stops_at = one.stops_at.filter(|&stops_at| stops_at < one.max_tokens);
@@ -73,7 +74,7 @@ fn workload(engine: &DrawnEngine, asked: &[Asked]) -> Workload {
     Workload { requests, traffic: Traffic::Timed { send_times, max_concurrency: None }, earlier: Vec::new() }
 }
 
-fn step_time(config: &EngineConfig) -> StepTimeModel {
+pub(crate) fn step_time(config: &EngineConfig) -> StepTimeModel {
     let costs = SyntheticCosts { pass_us: 1_000.0, token_us: 31.0, schedule_us: 300.0, ..SyntheticCosts::default() };
     let profile = costs.profile();
     let settings =

@@ -39,6 +39,7 @@ mod properties;
 mod drawn_engine;
 mod engine_properties;
 mod speculative_properties;
+mod steady_requests;
 mod mutations;
 mod oracles;
 mod models;

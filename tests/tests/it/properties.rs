@@ -20,21 +20,22 @@ use sim_core::workload::{Traffic, Workload};
 const IDLE_STEP_SLEEP: SimDuration = SimDuration::from_nanos(1_000_000);
 
 #[derive(Debug, Clone)]
-struct Drawn {
-    shared: (u32, u32),
-    own_len: u32,
-    max_tokens: u32,
+pub(crate) struct Drawn {
+    pub(crate) shared: (u32, u32),
+    pub(crate) own_len: u32,
+    pub(crate) max_tokens: u32,
     /// Output tokens up to a stop token, where that comes before `max_tokens`.
-    stops_at: Option<u32>,
+    pub(crate) stops_at: Option<u32>,
     priority: i32,
     /// Time since the request before.
     gap_us: u64,
 }
 
+/// A workload and an engine.
 #[derive(Debug, Clone)]
-struct Case {
-    requests: Vec<Drawn>,
-    config: EngineConfig,
+pub(crate) struct Case {
+    pub(crate) requests: Vec<Drawn>,
+    pub(crate) config: EngineConfig,
     max_concurrency: Option<u32>,
     /// Host and front end cost something.
     has_host_costs: bool,
@@ -92,7 +93,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn case()(
+    pub(crate) fn case()(
         requests in prop::collection::vec(drawn(), 1..25),
         config in config(),
         max_concurrency in prop::option::of(1_u32..6),
@@ -103,7 +104,7 @@ prop_compose! {
 }
 
 impl Case {
-    fn workload(&self) -> Workload {
+    pub(crate) fn workload(&self) -> Workload {
         let (mut requests, mut send_times, mut now) = (RequestSet::new(), vec![], SimTime::ZERO);
         for (id, drawn) in (0..).zip(&self.requests) {
             let stops_at = drawn.stops_at.filter(|&stops_at| stops_at < drawn.max_tokens);
@@ -131,7 +132,7 @@ impl Case {
         }
     }
 
-    fn step_time(&self) -> StepTimeModel {
+    pub(crate) fn step_time(&self) -> StepTimeModel {
         let host = if self.has_host_costs { 1.0 } else { 0.0 };
         let costs = SyntheticCosts {
             pass_us: 1_000.0,
