@@ -24,6 +24,8 @@ pub(crate) struct Client<'a> {
     num_sent: usize,
     /// Sent and not yet arrived, by time of arrival.
     under_way: BinaryHeap<Reverse<(SimTime, RequestId)>>,
+    /// `None` if it is never busy.
+    thread: Option<ClientThread>,
 }
 
 /// A request that has just been sent.
@@ -32,11 +34,15 @@ pub(crate) struct Sent {
     pub(crate) id: RequestId,
     pub(crate) scheduled_send_time: SimTime,
     pub(crate) send_time: SimTime,
+    /// What of the way to [`Self::leave_time`] it waited for the client's thread.
+    pub(crate) own_wait: SimDuration,
+    /// When it leaves the client.
+    pub(crate) leave_time: SimTime,
 }
 
 impl<'a> Client<'a> {
     /// A client of the requests from number `first` on.
-    pub(crate) fn new(first: usize, send_times: &'a [SimTime], max_concurrency: Option<u32>) -> Self {
+    fn new(first: usize, send_times: &'a [SimTime], max_concurrency: Option<u32>) -> Self {
         let places = max_concurrency.map(|places| (places as usize).min(send_times.len()).max(1));
         Self {
             send_times,
@@ -44,6 +50,7 @@ impl<'a> Client<'a> {
             free_places: places.map(|places| VecDeque::from(vec![SimTime::ZERO; places])),
             num_sent: 0,
             under_way: BinaryHeap::new(),
+            thread: None,
         }
     }
 
@@ -62,12 +69,20 @@ impl<'a> Client<'a> {
         }
         let id = RequestId(math::usize_to_u32(self.first + self.num_sent));
         self.num_sent += 1;
-        Some(Sent { id, scheduled_send_time, send_time })
+        let (own_wait, own_work) = self.thread.as_mut().map_or_else(Default::default, |thread| thread.send(send_time));
+        Some(Sent { id, scheduled_send_time, send_time, own_wait, leave_time: send_time + own_wait + own_work })
     }
 
-    /// The request `sent` reaches the engine `latency` after it was sent.
+    /// The request `sent` reaches the engine `latency` after it left.
     pub(crate) fn deliver(&mut self, sent: Sent, latency: SimDuration) {
-        self.under_way.push(Reverse((sent.send_time + latency, sent.id)));
+        self.under_way.push(Reverse((sent.leave_time + latency, sent.id)));
+    }
+
+    /// `num_tokens` tokens come at `time`: how long they wait, and when all are read.
+    pub(crate) fn receive(&mut self, time: SimTime, num_tokens: u32) -> (SimDuration, SimTime) {
+        let Some(thread) = &mut self.thread else { return (SimDuration::ZERO, time) };
+        let (wait, work) = thread.receive(time, num_tokens);
+        (wait, time + wait + work)
     }
 
     /// The next request that has reached the engine by `now`.
@@ -105,23 +120,23 @@ impl<'a> Client<'a> {
 
 /// The client's one thread, as that of `vllm bench serve` is (`asyncio`): a queue of requests to send and tokens to read.
 #[derive(Debug)]
-pub(crate) struct ClientThread {
+struct ClientThread {
     work: ClientWork,
     free: SimTime,
 }
 
 impl ClientThread {
-    pub(crate) fn new(work: ClientWork) -> Self {
+    const fn new(work: ClientWork) -> Self {
         Self { work, free: SimTime::ZERO }
     }
 
     /// A request wants to leave at `time`: how long it waits for the thread, and how long that works on it.
-    pub(crate) fn send(&mut self, time: SimTime) -> (SimDuration, SimDuration) {
+    fn send(&mut self, time: SimTime) -> (SimDuration, SimDuration) {
         self.take(time, self.work.per_request)
     }
 
     /// `num_tokens` tokens come at `time`: how long they wait, and how long until all are read.
-    pub(crate) fn receive(&mut self, time: SimTime, num_tokens: u32) -> (SimDuration, SimDuration) {
+    fn receive(&mut self, time: SimTime, num_tokens: u32) -> (SimDuration, SimDuration) {
         self.take(time, self.work.per_token.saturating_mul(u64::from(num_tokens)))
     }
 
@@ -142,8 +157,12 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
-    /// The client of the next group.
-    pub(crate) fn next_client<'a>(&mut self, workload: &'a Workload) -> Client<'a> {
+    /// The client of the next group, whose thread works so long; `None` if it is never busy.
+    pub(crate) fn next_client<'a>(&mut self, workload: &'a Workload, work: Option<ClientWork>) -> Client<'a> {
+        Client { thread: work.map(ClientThread::new), ..self.idle_client(workload) }
+    }
+
+    fn idle_client<'a>(&mut self, workload: &'a Workload) -> Client<'a> {
         let group = workload.earlier.get(self.num_clients);
         self.num_clients += 1;
         match (group, &workload.traffic) {

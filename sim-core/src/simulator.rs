@@ -8,7 +8,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::api_servers::ApiServers;
-use crate::client::{Client, ClientThread, Script, Turns};
+use crate::client::{Client, Script, Turns};
 use crate::config::EngineConfig;
 use crate::device::{Device, InFlight, record};
 use crate::engine_core::EngineCore;
@@ -59,8 +59,6 @@ pub struct Simulation<'a> {
     engine: EngineCore<'a>,
     recorder: Recorder,
     client: Client<'a>,
-    /// `None` if the client is never busy.
-    client_thread: Option<ClientThread>,
     /// `None` where nobody waits for an API server.
     api_servers: Option<ApiServers>,
     /// Where [`Traffic::QueriesPerIter`] stands; `None` if traffic is timed.
@@ -113,7 +111,7 @@ impl<'a> Simulation<'a> {
             }
         };
         let mut turns = Turns::default();
-        let client = turns.next_client(workload);
+        let client = turns.next_client(workload, step_time.host().client_work());
         Ok(Self {
             workload,
             config,
@@ -121,7 +119,6 @@ impl<'a> Simulation<'a> {
             engine: EngineCore::counting_steady(config, &workload.requests),
             recorder: Recorder::new(&workload.requests, config.num_speculative_tokens(), options.record_emissions),
             client,
-            client_thread: step_time.host().client_work().map(ClientThread::new),
             api_servers: ApiServers::new(config.api_server_count, step_time),
             script,
             now: SimTime::ZERO,
@@ -183,10 +180,9 @@ impl<'a> Simulation<'a> {
 
     /// A group was answered: the next one begins on the engine as it is, at rest, and with a clock and records of its own.
     fn begin_next(&mut self) {
-        self.client = self.turns.next_client(self.workload);
+        self.client = self.turns.next_client(self.workload, self.step_time.host().client_work());
         self.now = SimTime::ZERO;
         self.device = Device::new(self.config.pipeline_parallel_size);
-        self.client_thread = self.step_time.host().client_work().map(ClientThread::new);
         self.api_servers = ApiServers::new(self.config.api_server_count, self.step_time);
         self.last_delivery_time = SimTime::ZERO;
         self.in_flight.clear();
@@ -264,16 +260,11 @@ impl<'a> Simulation<'a> {
     fn send_one(&mut self, until: SimTime) -> bool {
         let Some(sent) = self.client.send(until) else { return false };
         let num_prompt_tokens = self.workload.requests.get(sent.id).num_prompt_tokens;
-        let (own_wait, own_work) = match &mut self.client_thread {
-            Some(thread) => thread.send(sent.send_time),
-            None => (SimDuration::ZERO, SimDuration::ZERO),
-        };
-        let leaves = own_wait + own_work;
         let wait = self.api_servers.as_mut().map_or(SimDuration::ZERO, |servers| {
-            servers.take_request(sent.send_time + leaves, self.step_time.host().request_work(num_prompt_tokens))
+            servers.take_request(sent.leave_time, self.step_time.host().request_work(num_prompt_tokens))
         });
-        self.recorder.sent(sent.id, sent.scheduled_send_time, sent.send_time, own_wait + wait);
-        self.client.deliver(sent, leaves + wait + self.step_time.host().request_latency(num_prompt_tokens));
+        self.recorder.sent(sent.id, sent.scheduled_send_time, sent.send_time, sent.own_wait + wait);
+        self.client.deliver(sent, wait + self.step_time.host().request_latency(num_prompt_tokens));
         true
     }
 
@@ -356,11 +347,8 @@ impl<'a> Simulation<'a> {
         let outputs = self.engine.outputs();
         // Messages of one connection do not overtake each other.
         let arrival = self.last_delivery_time.max(self.now + wait + latency);
-        let (own_wait, own_work) = match &mut self.client_thread {
-            Some(thread) => thread.receive(arrival, num_outputs),
-            None => (SimDuration::ZERO, SimDuration::ZERO),
-        };
-        self.last_delivery_time = arrival + own_wait + own_work;
+        let (own_wait, read_time) = self.client.receive(arrival, num_outputs);
+        self.last_delivery_time = read_time;
         let delivery = Delivery { time: self.last_delivery_time, wait: wait + own_wait };
         self.recorder.processed(record, (&outputs.tokens, outputs.num_steady_tokens), self.now, delivery);
         self.recorder.verified(&outputs.verifications);
@@ -387,11 +375,5 @@ impl<'a> Simulation<'a> {
         let Some(servers) = &mut self.api_servers else { return (SimDuration::ZERO, SimDuration::ZERO) };
         let wait = servers.take_outputs(self.now, num_outputs, self.step_time);
         (wait, self.step_time.host().output_latency(servers.part_of(num_outputs)))
-    }
-
-    /// The configuration of the engine.
-    #[must_use]
-    pub const fn config(&self) -> &EngineConfig {
-        self.config
     }
 }
