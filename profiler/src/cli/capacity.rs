@@ -97,7 +97,7 @@ impl Args {
         if let Some(path) = &self.output_json {
             make_folder_of(path)?;
             let json = serde_json::to_string_pretty(&to_json(&question, &answer))?;
-            write_whole(path, &format!("{json}\n")).with_context(|| format!("{} cannot be written", path.display()))?;
+            write_whole(path, format!("{json}\n")).with_context(|| format!("{} cannot be written", path.display()))?;
         }
         Ok(answer.capacity.is_some())
     }

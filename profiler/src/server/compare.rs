@@ -250,6 +250,30 @@ impl fmt::Display for ServeComparison {
         if let (Some(first), Some(all)) = (of(&observations.first_output), of(&observations.output)) {
             writeln!(f, "  to the client in the median: {first:.0} us for first tokens, {all:.0} us for all")?;
         }
+        self.write_passes(f)?;
+        let average = |average: Option<f64>| average.map_or("unknown".to_owned(), |average| format!("{average:.1}"));
+        let [before, after] = self.load_average.map(average);
+        writeln!(f, "Load average of the machine before and after: {before}, {after}")?;
+        for load in &self.loads {
+            write!(f, "\n{load}")?;
+        }
+        let num_held = self.loads.iter().filter(|load| load.holds()).count();
+        writeln!(
+            f,
+            "\n{num_held} of {} loads within the limits (means and throughput {:.0} %, P99 of TTFT and duration {:.0} %, \
+             capacity {:.0} %) or the noise of {} repeats",
+            self.loads.len(),
+            100.0 * MEAN_LIMIT,
+            100.0 * TAIL_LIMIT,
+            100.0 * CAPACITY_LIMIT,
+            self.num_repeats
+        )
+    }
+}
+
+impl ServeComparison {
+    /// What passes took in the server, beside the profile.
+    fn write_passes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.decode_passes.is_empty() {
             writeln!(f, "Decode passes in the server, median us:")?;
             writeln!(
@@ -286,23 +310,7 @@ impl fmt::Display for ServeComparison {
                 noise.long_us / 1000.0
             )?;
         }
-        let average = |average: Option<f64>| average.map_or("unknown".to_owned(), |average| format!("{average:.1}"));
-        let [before, after] = self.load_average.map(average);
-        writeln!(f, "Load average of the machine before and after: {before}, {after}")?;
-        for load in &self.loads {
-            write!(f, "\n{load}")?;
-        }
-        let num_held = self.loads.iter().filter(|load| load.holds()).count();
-        writeln!(
-            f,
-            "\n{num_held} of {} loads within the limits (means and throughput {:.0} %, P99 of TTFT and duration {:.0} %, capacity {:.0} %) or the \
-             noise of {} repeats",
-            self.loads.len(),
-            100.0 * MEAN_LIMIT,
-            100.0 * TAIL_LIMIT,
-            100.0 * CAPACITY_LIMIT,
-            self.num_repeats
-        )
+        Ok(())
     }
 }
 

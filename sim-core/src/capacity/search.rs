@@ -191,7 +191,9 @@ impl Search {
         let student = STUDENT[num_seeds.checked_sub(2)?.min(STUDENT.len() - 1)];
         let without = |seed: usize| {
             let mut points = self.points.clone();
-            points.iter_mut().for_each(|point| drop(point.trials.remove(seed)));
+            for point in &mut points {
+                point.trials.remove(seed);
+            }
             self.crossing(&points).map(|(_, crossing, _)| crossing)
         };
         let left_out: Vec<f64> = (0..num_seeds).filter_map(without).collect();

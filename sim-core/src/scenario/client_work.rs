@@ -26,7 +26,7 @@ impl ClientWork {
         }
         let duration = |part: &str| {
             let micros = python_float::parse(part.trim()).filter(|micros| (0.0..=1e6).contains(micros));
-            micros.map(|micros| SimDuration::from_micros_f64(micros)).ok_or_else(wrong)
+            micros.map(SimDuration::from_micros_f64).ok_or_else(wrong)
         };
         let (per_request, per_token) = text.split_once(',').ok_or_else(wrong)?;
         Ok(Self { per_request: duration(per_request)?, per_token: duration(per_token)? })

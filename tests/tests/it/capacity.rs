@@ -9,7 +9,7 @@ use sim_core::scenario::Scenario;
 
 const PROFILE: &[u8] = include_bytes!("../../../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json");
 const SEEDS: [u32; 5] = [0, 1, 2, 3, 4];
-/// Configurations that are tried; CAPACITY_CONFIGURATIONS asks for more.
+/// Configurations that are tried; `CAPACITY_CONFIGURATIONS` asks for more.
 const NUM_CONFIGURATIONS: u64 = 6;
 const REQUIRED: f64 = 0.99;
 
