@@ -51,6 +51,9 @@ fn headline(question: &Question, answer: &Answer) -> String {
         (true, LoadKind::Concurrency) => "without any objective: give --goodput, such as ttft:500 tpot:50".to_owned(),
         (false, _) => format!("with {share} % of requests within {}", words.join(", ")),
     };
+    let is_queue =
+        answer.is_limited && question.kind == LoadKind::Rate && !words.is_empty() && meets_beyond(question, answer);
+    let condition = if is_queue { format!("{condition}, before its queue stops emptying") } else { condition };
     let unit = unit(question.kind);
     match (answer.capacity, answer.is_limited) {
         (None, _) => {
@@ -67,6 +70,12 @@ fn headline(question: &Question, answer: &Answer) -> String {
             format!("Carries {capacity} {unit} and more {condition}: nothing that was tried misses.")
         }
     }
+}
+
+/// Whether the objectives are met beyond the capacity, too: then the engine's throughput is the limit.
+fn meets_beyond(question: &Question, answer: &Answer) -> bool {
+    let beyond = answer.curve.iter().find(|point| answer.capacity.is_some_and(|capacity| point.load > 1.01 * capacity));
+    beyond.is_some_and(|point| point.share_met() >= question.required_share)
 }
 
 fn lines(question: &Question, answer: &Answer) -> Vec<String> {

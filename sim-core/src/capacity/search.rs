@@ -56,6 +56,8 @@ pub struct Search {
     /// To be tried next.
     wanted: Vec<f64>,
     stage: Stage,
+    /// The answer, once all that it follows from was tried.
+    settled: Option<f64>,
 }
 
 /// How much is carried.
@@ -90,7 +92,7 @@ impl Search {
             LoadKind::Concurrency => FIRST_CONCURRENCY[..5].to_vec(),
         };
         let saturated = if kind == LoadKind::Rate { saturated } else { f64::INFINITY };
-        Self { kind, required_share, saturated, points: Vec::new(), wanted, stage: Stage::Bracket(0) }
+        Self { kind, required_share, saturated, points: Vec::new(), wanted, stage: Stage::Bracket(0), settled: None }
     }
 
     /// The loads to be tried now, each with all seeds; none when the search is over.
@@ -142,8 +144,14 @@ impl Search {
                 near(AROUND[0])
             }
             Stage::Around(number) => {
-                self.stage = if number > AROUND.len() { Stage::Over } else { Stage::Around(number + 1) };
-                near(AROUND.get(number).copied().unwrap_or(if number == AROUND.len() { &BEYOND } else { &[] }))
+                self.stage = Stage::Around(number + 1);
+                if let Some(around) = AROUND.get(number) {
+                    return near(around);
+                }
+                self.stage = Stage::Over;
+                let settled = self.highest_below(crossing);
+                self.settled = Some(settled);
+                BEYOND.iter().map(|beyond| self.kind.rounded(beyond * settled)).collect()
             }
             Stage::Over => vec![],
         }
@@ -172,6 +180,14 @@ impl Search {
         }
     }
 
+    /// The load that can be asked for and meets, if `crossing` is where loads cease to: between two whole numbers the lower.
+    fn highest_below(&self, crossing: f64) -> f64 {
+        match self.kind {
+            LoadKind::Rate => self.kind.rounded(crossing),
+            LoadKind::Concurrency => math::floor(crossing).max(1.0),
+        }
+    }
+
     /// What is known.
     #[must_use]
     pub fn answer(&self) -> Answer {
@@ -181,7 +197,7 @@ impl Search {
             Some((low, crossing, _)) => low.map(|_| crossing),
         };
         let interval = capacity.filter(|_| found.is_some()).and_then(|capacity| self.interval(capacity));
-        let capacity = capacity.map(|capacity| self.kind.rounded(capacity));
+        let capacity = self.settled.or(capacity.map(|capacity| self.highest_below(capacity)));
         Answer { capacity, interval, is_limited: found.is_some(), curve: self.points.clone() }
     }
 
