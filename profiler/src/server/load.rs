@@ -1,6 +1,7 @@
 //! Loads for a server, and what the simulator says of them.
 
 use anyhow::{Context as _, Result, ensure};
+use sim_core::capacity::trial::middle_rate;
 use sim_core::config::EngineConfig;
 use sim_core::metrics::distribution::{Distribution, Percentile};
 use sim_core::profile::{Profile, StepTimeModel, StepTimeSettings};
@@ -85,8 +86,8 @@ struct Latencies {
     num_tokens: u64,
     /// From the run's beginning to its last token.
     duration: f64,
-    /// When each request ended, in seconds, in any order.
-    ends: Vec<f64>,
+    /// When each request ended, in any order.
+    ends: Vec<SimTime>,
 }
 
 impl LoadShape {
@@ -219,7 +220,7 @@ impl Metrics {
             ends: requests
                 .iter()
                 .filter_map(|request| request.chunks.last())
-                .map(|chunk| seconds(chunk.0.saturating_sub(run.origin_ns)))
+                .map(|chunk| SimTime::from_nanos(chunk.0.saturating_sub(run.origin_ns)))
                 .collect(),
         })
     }
@@ -247,9 +248,8 @@ impl Metrics {
             latencies.e2el.push(e2el);
             latencies.tpot.extend(tpot(e2el, ttft, request.num_output_tokens));
             latencies.num_tokens += u64::from(request.num_output_tokens);
-            let end = instants.last_delivery.as_secs_f64();
-            latencies.duration = latencies.duration.max(end);
-            latencies.ends.push(end);
+            latencies.duration = latencies.duration.max(instants.last_delivery.as_secs_f64());
+            latencies.ends.push(instants.last_delivery);
         }
         Self::from(latencies)
     }
@@ -284,17 +284,6 @@ impl From<Latencies> for Metrics {
             capacity: middle_rate(ends),
         }
     }
-}
-
-/// Ends a second between the first fifth and the last of them: neither while the batch fills nor while it empties. 0 of
-/// fewer than ten.
-fn middle_rate(mut ends: Vec<f64>) -> f64 {
-    ends.sort_by(f64::total_cmp);
-    let (first, last) = (ends.len() / 5, ends.len() - 1 - ends.len() / 5);
-    let (Some(&from), Some(&to)) = (ends.get(first), ends.get(last)) else { return 0.0 };
-    #[expect(clippy::cast_precision_loss, reason = "a number of requests")]
-    let count = (last - first) as f64;
-    if ends.len() >= 10 && to > from { count / (to - from) } else { 0.0 }
 }
 
 #[cfg(test)]

@@ -11,11 +11,11 @@ use crate::metrics::digest::digest;
 use crate::metrics::distribution::{Distribution, Percentile};
 use crate::metrics::goodput::Goodput;
 use crate::metrics::limits::{Limit, WaitingLimits, overload};
-use crate::metrics::recorder::Recording;
 use crate::metrics::time_series::kv_cache_usage;
 use crate::profile::Profile;
 use crate::scenario::{Prepared, Scenario, ScenarioError, TextTokens, prepare};
 use crate::simulator::{SimulationError, SimulationOptions, simulate};
+use crate::time::SimTime;
 
 /// What is varied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,8 +81,7 @@ pub struct Trial {
     pub keeps_up: bool,
     /// Answered requests per second.
     pub request_throughput: f64,
-    /// Requests answered per second between the first fifth of the answers and the last: neither while the batch fills nor
-    /// while it empties.
+    /// Requests answered per second in the middle of the run: [`middle_rate`].
     pub middle_throughput: f64,
     /// Generated tokens per second.
     pub output_throughput: f64,
@@ -215,7 +214,13 @@ impl Trial {
             num_met: met(goodput),
             num_met_each: each.map(met),
             keeps_up: overload(recording).is_none(),
-            middle_throughput: middle_throughput(recording),
+            middle_throughput: middle_rate(
+                recording
+                    .requests
+                    .iter()
+                    .filter_map(|request| Some(recording.instants(request)?.last_delivery))
+                    .collect(),
+            ),
             request_throughput: per_second(ttft.len()),
             output_throughput: per_second(num_tokens),
             latencies_ms: [ttft, tpot, e2el].map(percentiles_ms),
@@ -227,16 +232,17 @@ impl Trial {
     }
 }
 
-fn middle_throughput(recording: &Recording) -> f64 {
-    let ends = recording.requests.iter().filter_map(|request| recording.instants(request));
-    let mut ends: Vec<u64> = ends.map(|instants| instants.last_delivery.as_nanos()).collect();
+/// Requests per second that end between the first fifth of `ends` and the last: neither while a batch fills nor while it
+/// empties. With more requests than an engine answers it is the rate above which a queue no longer empties; 0 without two
+/// ends that differ.
+#[must_use]
+pub fn middle_rate(mut ends: Vec<SimTime>) -> f64 {
     ends.sort_unstable();
-    let (first, last) = (ends.len() / 5, ends.len() - ends.len() / 5);
-    let (Some(from), Some(to)) = (ends.get(first), last.checked_sub(1).and_then(|last| ends.get(last))) else {
-        return 0.0;
-    };
-    let seconds = math::u64_to_f64(to - from) / 1e9;
-    if seconds > 0.0 { math::usize_to_f64(last - 1 - first) / seconds } else { 0.0 }
+    let (first, behind) = (ends.len() / 5, ends.len() - ends.len() / 5);
+    let last = behind.saturating_sub(1);
+    let (Some(&from), Some(&to)) = (ends.get(first), ends.get(last)) else { return 0.0 };
+    let seconds = to.saturating_since(from).as_secs_f64();
+    if seconds > 0.0 { math::usize_to_f64(last - first) / seconds } else { 0.0 }
 }
 
 fn percentiles_ms(distribution: &Distribution) -> [f64; 3] {
@@ -265,12 +271,6 @@ impl Point {
         let sum = |count: &dyn Fn(&Trial) -> u64| math::u64_to_f64(self.trials.iter().map(count).sum());
         let all = sum(&|trial| trial.num_requests);
         if all > 0.0 { sum(&met) / all } else { 1.0 }
-    }
-
-    /// Share of the runs in which requests were answered as fast as they were sent.
-    #[must_use]
-    pub fn share_keeping_up(&self) -> f64 {
-        self.mean(|trial| f64::from(u8::from(trial.keeps_up)))
     }
 
     /// The mean over the trials of one of their figures.
