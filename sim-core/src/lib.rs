@@ -55,4 +55,4 @@ mod simulation_error;
 pub mod simulation_result;
 pub mod simulator;
 pub mod scenario;
-pub mod capacity;
+pub mod answers;

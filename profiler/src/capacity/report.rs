@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use sim_core::capacity::trial::Point;
-use sim_core::capacity::{Answer, LoadKind};
+use sim_core::answers::capacity::trial::Point;
+use sim_core::answers::capacity::{Answer, LoadKind};
 use sim_core::metrics::goodput::Goodput;
 use sim_core::metrics::limits::Limit;
 
@@ -17,7 +17,7 @@ pub(crate) struct Question {
     pub(crate) num_seeds: u32,
 }
 
-/// The latencies, in the order of [`sim_core::capacity::Trial::latencies_ms`].
+/// The latencies, in the order of [`sim_core::answers::capacity::Trial::latencies_ms`].
 const LATENCIES: [&str; 3] = ["TTFT", "TPOT", "E2EL"];
 
 /// A capacity, told.
@@ -190,7 +190,7 @@ fn table(question: &Question, answer: &Answer) -> String {
 
 /// The answer for other programs: every trial, its digest included.
 pub(crate) fn to_json(question: &Question, answer: &Answer) -> Value {
-    let trial = |trial: &sim_core::capacity::Trial| {
+    let trial = |trial: &sim_core::answers::capacity::Trial| {
         let [ttft, tpot, e2el] = trial.latencies_ms;
         json!({
             "seed": trial.seed,

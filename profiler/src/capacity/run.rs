@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use rayon::prelude::*;
-use sim_core::capacity::{Answer, Asked, Search, Trial, TrialError};
+use sim_core::answers::capacity::{Answer, Asked, Search, Trial, TrialError};
 use sim_core::scenario::TextTokens;
 
 use crate::simulate::run::bar;

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
-use sim_core::capacity::{Asked, LoadKind};
+use sim_core::answers::capacity::{Asked, LoadKind};
 use sim_core::scenario::Part;
 
 use crate::capacity::report::{Question, text, to_json};

@@ -1,7 +1,7 @@
 //! Loads for a server, and what the simulator says of them.
 
 use anyhow::{Context as _, Result, ensure};
-use sim_core::capacity::trial::middle_rate;
+use sim_core::answers::capacity::trial::middle_rate;
 use sim_core::config::EngineConfig;
 use sim_core::metrics::distribution::{Distribution, Percentile};
 use sim_core::profile::{Profile, StepTimeModel, StepTimeSettings};

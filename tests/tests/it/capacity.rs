@@ -1,8 +1,8 @@
 //! The capacity that is searched for, against a fine grid of loads that were all tried.
 
-use sim_core::capacity::search::crossing;
-use sim_core::capacity::trial::Point;
-use sim_core::capacity::{Answer, Asked, LoadKind, Search, Trial, TrialError};
+use sim_core::answers::capacity::search::crossing;
+use sim_core::answers::capacity::trial::Point;
+use sim_core::answers::capacity::{Answer, Asked, LoadKind, Search, Trial, TrialError};
 use sim_core::profile::Profile;
 use sim_core::rng::Pcg64;
 use sim_core::scenario::Scenario;
