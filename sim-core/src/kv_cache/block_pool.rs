@@ -70,7 +70,7 @@ pub struct BlockPool {
     pub(super) further: Vec<Further>,
     pub(super) unused_further: Vec<RegistrationId>,
     pub(super) further_of: BTreeMap<BlockId, Vec<RegistrationId>>,
-    /// Scratch of [`Self::free_blocks`].
+    /// Scratch of [`Self::release`].
     unkeyed: Vec<BlockId>,
 }
 
@@ -125,6 +125,15 @@ impl BlockPool {
         }
     }
 
+    /// One fresh block; what it held is forgotten. The caller has made sure that there is one.
+    #[inline]
+    pub(super) fn get_new_block(&mut self) -> BlockId {
+        let block = self.free.popleft();
+        self.evict(block);
+        self.blocks[block as usize].ref_cnt = 1;
+        block
+    }
+
     /// Forgets what the first of `blocks` hold and gives each a user, as far as they were found in one chain and nowhere
     /// else, as a request leaves them; returns how many.
     fn evict_run(&mut self, blocks: &[BlockId]) -> usize {
@@ -148,7 +157,9 @@ impl BlockPool {
         }
         *num_registered -= math::usize_to_u32(num_forgotten);
         self.num_evictions += math::usize_to_u64(num_forgotten);
-        self.keys.drop_unused(first.chain);
+        if *num_registered == 0 {
+            self.keys.drop_unused(first.chain);
+        }
         num_forgotten
     }
 
@@ -172,33 +183,56 @@ impl BlockPool {
 
     /// One user less for each block of a request's `table`, which is emptied, from its last block to its first.
     pub(super) fn free_table(&mut self, table: &mut Vec<BlockId>) {
-        self.release(table.iter().rev().copied());
+        let mut rest = table.as_slice();
+        while let Some((&block, before)) = rest.split_last() {
+            let num_freed = self.free_run(rest);
+            rest = &rest[..rest.len() - num_freed];
+            if num_freed == 0 {
+                self.release(core::iter::once(block));
+                rest = before;
+            }
+        }
+        self.end_release();
         table.clear();
+    }
+
+    /// Frees the last of `blocks`, the last first, as far as they have one user and a key; returns how many.
+    fn free_run(&mut self, blocks: &[BlockId]) -> usize {
+        let states = self.blocks.as_mut_slice();
+        let is_freed = |&&block: &&BlockId| {
+            let state = &mut states[block as usize];
+            let is_freed = state.ref_cnt == 1 && state.registration.key.is_some();
+            state.ref_cnt -= u32::from(is_freed);
+            is_freed
+        };
+        let num_freed = blocks.iter().rev().take_while(is_freed).count();
+        self.free.append_all(blocks[blocks.len() - num_freed..].iter().rev().copied());
+        num_freed
     }
 
     /// One user less for each of `blocks`, in order: the first is to be reused first.
     pub(super) fn free_blocks(&mut self, blocks: &[BlockId]) {
         self.release(blocks.iter().copied());
+        self.end_release();
     }
 
     /// One user less for each of `blocks`. Of those that nobody uses any longer, the ones with a key come to the tail of
-    /// the free queue, the ones without to its head, both in this order.
-    #[inline]
+    /// the free queue; the ones without wait for [`Self::end_release`].
     fn release(&mut self, blocks: impl Iterator<Item = BlockId>) {
-        let (states, unkeyed) = (self.blocks.as_mut_slice(), &mut self.unkeyed);
-        let becomes_last = move |&block: &BlockId| {
-            if block == NULL_BLOCK {
-                return false;
-            }
-            let state = &mut states[block as usize];
+        for block in blocks.filter(|&block| block != NULL_BLOCK) {
+            let state = &mut self.blocks[block as usize];
             state.ref_cnt -= 1;
-            let (is_free, has_key) = (state.ref_cnt == 0, state.registration.key.is_some());
-            if is_free && !has_key {
-                unkeyed.push(block);
+            if state.ref_cnt == 0 && state.registration.key.is_some() {
+                self.free.append(block);
+            } else if state.ref_cnt == 0 {
+                self.unkeyed.push(block);
             }
-            is_free && has_key
-        };
-        self.free.append_all(blocks.filter(becomes_last));
+        }
+    }
+
+    /// Blocks without a key that nobody uses any longer come to the head of the free queue, in the order in which they
+    /// were released.
+    fn end_release(&mut self) {
         while let Some(block) = self.unkeyed.pop() {
             self.free.prepend(block);
         }

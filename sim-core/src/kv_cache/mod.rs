@@ -24,6 +24,7 @@ pub mod block_pool;
 mod further_keys;
 pub mod block_keys;
 mod run_cursor;
+mod chain_index;
 pub mod free_block_queue;
 
 pub use block_sizes::HitSettings;

@@ -1,7 +1,7 @@
 //! Reading between the samples of a table.
 //!
 //! Exact on samples, never decreasing where the samples are not, and straight lines along a grid's columns (context or
-//! prefix tokens), so that a run of decode passes that differ only in context has a closed-form sum. Below the first
+//! prefix tokens), so that decode passes that differ only in context mostly read the same cell. Below the first
 //! sample the first value holds; beyond the last the last cell's line goes on ([`super::table`]). Both are flagged.
 
 use alloc::vec::Vec;
@@ -96,6 +96,21 @@ impl Axis {
     fn place(&self, x: f64) -> Place {
         let last_cell = self.inverse_widths.len() - 1;
         let cell = self.points.partition_point(|&start| start <= x).saturating_sub(1).min(last_cell);
+        self.place_in(cell, x)
+    }
+
+    /// The place of an argument that is likely in `cell`.
+    #[inline]
+    fn place_near(&self, x: f64, cell: usize) -> Place {
+        match self.points.get(cell..cell + 2) {
+            Some(&[start, end]) if start <= x && x < end => self.place_in(cell, x),
+            _ => self.place(x),
+        }
+    }
+
+    /// The place of an argument that is in `cell`.
+    #[inline]
+    fn place_in(&self, cell: usize, x: f64) -> Place {
         let into = x - self.points[cell];
         Place { cell, weight: math::max(0.0, into * self.inverse_widths[cell]), is_below: into < 0.0 }
     }
@@ -127,21 +142,45 @@ impl Curve {
 impl Grid {
     /// The value at a count of requests or tokens and a context, which may be a mean.
     pub(super) fn at(&self, row: u32, column: f64) -> Reading {
-        let (row, column) = (self.rows.place_of_count(row), self.columns.place(column));
+        self.row(row).at(column)
+    }
+
+    /// The line along the contexts at a count of requests or tokens.
+    pub(super) fn row(&self, row: u32) -> Row<'_> {
+        Row { grid: self, row: self.rows.place_of_count(row), cell: 0 }
+    }
+}
+
+/// A grid at one count of requests or tokens.
+#[derive(Debug, Clone)]
+pub(super) struct Row<'a> {
+    grid: &'a Grid,
+    row: Place,
+    /// The column's cell that was read last: a context that grows a little stays in it.
+    cell: usize,
+}
+
+impl Row<'_> {
+    /// The value at a context.
+    #[inline]
+    pub(super) fn at(&mut self, column: f64) -> Reading {
+        let Self { grid, row, .. } = *self;
+        let column = grid.columns.place_near(column, self.cell);
+        self.cell = column.cell;
         let along = |row: usize| {
-            let at = row * self.columns.len() + column.cell;
-            blend(self.values[at], self.values[at + 1], column.weight)
+            let at = row * grid.columns.len() + column.cell;
+            blend(grid.values[at], grid.values[at + 1], column.weight)
         };
         let upper = along(row.cell);
         let value_us = if row.weight > 0.0 {
             let lower = along(row.cell + 1);
-            let straight = blend(self.blend.straighten(upper), self.blend.straighten(lower), row.weight);
-            math::min(math::max(self.blend.unstraighten(straight), upper), lower)
+            let straight = blend(grid.blend.straighten(upper), grid.blend.straighten(lower), row.weight);
+            math::min(math::max(grid.blend.unstraighten(straight), upper), lower)
         } else {
             upper
         };
         // Rows get shorter downwards, so the lower row's end decides.
-        let outside = row.is_below || column.is_below || column.last_point() >= self.num_measured[row.last_point()];
+        let outside = row.is_below || column.is_below || column.last_point() >= grid.num_measured[row.last_point()];
         Reading { value_us, on_sample: !outside && row.weight <= 0.0 && column.weight <= 0.0, outside }
     }
 }

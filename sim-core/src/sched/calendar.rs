@@ -2,6 +2,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::mem;
 
 use crate::math;
 
@@ -36,6 +37,18 @@ impl Calendar {
         self.day(due.pass).push(due);
     }
 
+    /// Notes for a later pass what `due`, which is in the order of the running list, has now.
+    pub(super) fn note_all(&mut self, due: &[Due], pass: u64) {
+        self.day(pass).extend(due.iter().map(|due| Due { pass, ..*due }));
+    }
+
+    /// Whether anything happens in `pass`.
+    #[inline]
+    pub(super) fn has(&self, pass: u64) -> bool {
+        let day = &self.days[math::u32_to_usize(math::low_u32(pass % NUM_DAYS))];
+        day.iter().any(|noted| noted.pass == pass)
+    }
+
     /// Moves what happens in `pass` to `due`, in the order of the running list. Passes must be taken in order; what was
     /// noted for one that was left out is forgotten.
     pub(super) fn take(&mut self, pass: u64, due: &mut Vec<Due>) {
@@ -44,12 +57,16 @@ impl Calendar {
         if day.is_empty() {
             return;
         }
-        day.retain(|noted| {
-            if noted.pass == pass {
-                due.push(*noted);
-            }
-            noted.pass > pass
-        });
+        if day.iter().all(|noted| noted.pass == pass) {
+            mem::swap(day, due);
+        } else {
+            day.retain(|noted| {
+                if noted.pass == pass {
+                    due.push(*noted);
+                }
+                noted.pass > pass
+            });
+        }
         if !due.is_sorted_by_key(|due| due.admission) {
             due.sort_unstable_by_key(|due| due.admission);
         }

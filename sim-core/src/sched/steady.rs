@@ -24,6 +24,7 @@ use super::output::{ScheduledRequest, SchedulerOutput};
 use super::running::{RunningRules, num_new_tokens};
 use super::scheduler::Scheduler;
 use crate::config::EngineConfig;
+use crate::kv_cache::free_block_queue::BlockId;
 use crate::math;
 use crate::request::SteadyTokens;
 
@@ -57,6 +58,8 @@ pub(super) struct SteadyRequests {
     due: Vec<Due>,
     /// Scratch: tokens of each of the others.
     shares: Vec<u32>,
+    /// Scratch: blocks for who is due.
+    fresh: Vec<BlockId>,
 }
 
 impl SteadyRequests {
@@ -77,6 +80,7 @@ impl SteadyRequests {
             told: Vec::new(),
             due: Vec::new(),
             shares: Vec::new(),
+            fresh: Vec::new(),
         }
     }
 }
@@ -178,13 +182,51 @@ impl Scheduler<'_> {
         is_served
     }
 
+    /// Serves who is due, where there are no others; false if blocks do not suffice.
+    pub(super) fn serve_due(&mut self) -> bool {
+        let mut due = mem::take(&mut self.steady.due);
+        self.steady.asks.take(self.pass_number, &mut due);
+        let is_served = self.let_grow(&mut due) || due.iter().all(|date| self.ask(date));
+        self.steady.due = due;
+        is_served
+    }
+
+    /// Gives each of `due` the one block that it needs; false, and nothing is changed but that what is no longer due is
+    /// dropped, if one of them needs something else or there are not as many blocks.
+    fn let_grow(&mut self, due: &mut Vec<Due>) -> bool {
+        let (live, kv_cache) = (&self.live, &self.kv_cache);
+        let Some(block_size) = kv_cache.dense_block_size() else { return false };
+        let mut all_grow = true;
+        due.retain(|date| {
+            let request = live.get(date.slot);
+            let is_due = request.keeps(date) && request.next_ask == date.pass;
+            all_grow &= !is_due || kv_cache.only_grows(&request.blocks);
+            is_due
+        });
+        let mut fresh = mem::take(&mut self.steady.fresh);
+        let is_served = all_grow && self.kv_cache.get_new_blocks(due.len(), &mut fresh);
+        if is_served {
+            let pass = self.pass_number + u64::from(block_size);
+            for (date, &block) in due.iter().zip(&fresh) {
+                let request = self.live.get_mut(date.slot);
+                request.next_ask = pass;
+                request.blocks.grow(block, block_size);
+            }
+            self.steady.asks.note_all(due, pass);
+        }
+        self.steady.fresh = fresh;
+        is_served
+    }
+
     /// A steady request needs a block, or has one that is full.
     fn ask(&mut self, date: &Due) -> bool {
         let request = self.live.get_mut(date.slot);
         if !request.keeps(date) || request.next_ask != date.pass {
             return true;
         }
-        if let Some(block_size) = self.kv_cache.block_size_if_growing(&request.blocks) {
+        if let Some(block_size) = self.kv_cache.dense_block_size()
+            && self.kv_cache.only_grows(&request.blocks)
+        {
             request.next_ask = date.pass + u64::from(block_size);
             self.steady.asks.note(Due { pass: request.next_ask, ..*date });
             return self.kv_cache.grow(&mut request.blocks);
