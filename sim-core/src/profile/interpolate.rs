@@ -96,23 +96,7 @@ impl Axis {
     fn place(&self, x: f64) -> Place {
         let last_cell = self.inverse_widths.len() - 1;
         let cell = self.points.partition_point(|&start| start <= x).saturating_sub(1).min(last_cell);
-        self.place_in(cell, x)
-    }
-
-    /// The place of an argument that is likely in `cell`.
-    #[inline]
-    fn place_near(&self, x: f64, cell: usize) -> Place {
-        match self.points.get(cell..cell + 2) {
-            Some(&[start, end]) if start <= x && x < end => self.place_in(cell, x),
-            _ => self.place(x),
-        }
-    }
-
-    /// The place of an argument that is in `cell`.
-    #[inline]
-    fn place_in(&self, cell: usize, x: f64) -> Place {
-        let into = x - self.points[cell];
-        Place { cell, weight: math::max(0.0, into * self.inverse_widths[cell]), is_below: into < 0.0 }
+        place_in(cell, x - self.points[cell], self.inverse_widths[cell])
     }
 
     /// The place of a count.
@@ -122,6 +106,11 @@ impl Axis {
             None => self.place(math::u32_to_f64(count)),
         }
     }
+}
+
+/// The place so far behind the start of a cell.
+fn place_in(cell: usize, into: f64, inverse_width: f64) -> Place {
+    Place { cell, weight: math::max(0.0, into * inverse_width), is_below: into < 0.0 }
 }
 
 /// `a` at `weight` 0, `b` at 1, and growing in `a` and in `b` also after rounding. `a <= b`.
@@ -147,7 +136,25 @@ impl Grid {
 
     /// The line along the contexts at a count of requests or tokens.
     pub(super) fn row(&self, row: u32) -> Row<'_> {
-        Row { grid: self, row: self.rows.place_of_count(row), cell: 0 }
+        let row = self.rows.place_of_count(row);
+        Row { grid: self, row, num_measured: self.num_measured[row.last_point()], cell: Cell::NONE }
+    }
+
+    /// The cell at a place between rows and of so many columns before it.
+    fn cell(&self, row: Place, column: usize) -> Cell {
+        let corners = |row: usize| {
+            let at = row * self.columns.len() + column;
+            [self.values[at], self.values[at + 1]]
+        };
+        let upper = corners(row.cell);
+        Cell {
+            column,
+            start: self.columns.points[column],
+            end: self.columns.points[column + 1],
+            inverse_width: self.columns.inverse_widths[column],
+            upper,
+            lower: if row.weight > 0.0 { corners(row.cell + 1) } else { upper },
+        }
     }
 }
 
@@ -156,32 +163,56 @@ impl Grid {
 pub(super) struct Row<'a> {
     grid: &'a Grid,
     row: Place,
-    /// The column's cell that was read last: a context that grows a little stays in it.
-    cell: usize,
+    /// Columns that were measured, of all rows that are read.
+    num_measured: usize,
+    /// The cell that was read last: a context that grows a little stays in it.
+    cell: Cell,
+}
+
+/// A stretch of an axis, and the values at its ends in two rows.
+#[derive(Debug, Clone, Copy)]
+struct Cell {
+    column: usize,
+    start: f64,
+    end: f64,
+    inverse_width: f64,
+    upper: [f64; 2],
+    /// The same again where only one row is read.
+    lower: [f64; 2],
+}
+
+impl Cell {
+    /// Before any was read: no context is in it.
+    const NONE: Self = Self { column: 0, start: 1.0, end: 0.0, inverse_width: 0.0, upper: [0.0; 2], lower: [0.0; 2] };
 }
 
 impl Row<'_> {
     /// The value at a context.
     #[inline]
     pub(super) fn at(&mut self, column: f64) -> Reading {
-        let Self { grid, row, .. } = *self;
-        let column = grid.columns.place_near(column, self.cell);
-        self.cell = column.cell;
-        let along = |row: usize| {
-            let at = row * grid.columns.len() + column.cell;
-            blend(grid.values[at], grid.values[at + 1], column.weight)
-        };
-        let upper = along(row.cell);
+        if !(self.cell.start <= column && column < self.cell.end) {
+            self.enter(column);
+        }
+        let Self { grid, row, num_measured, cell } = self;
+        let column = place_in(cell.column, column - cell.start, cell.inverse_width);
+        let along = |[a, b]: [f64; 2]| blend(a, b, column.weight);
+        let upper = along(cell.upper);
         let value_us = if row.weight > 0.0 {
-            let lower = along(row.cell + 1);
+            let lower = along(cell.lower);
             let straight = blend(grid.blend.straighten(upper), grid.blend.straighten(lower), row.weight);
             math::min(math::max(grid.blend.unstraighten(straight), upper), lower)
         } else {
             upper
         };
         // Rows get shorter downwards, so the lower row's end decides.
-        let outside = row.is_below || column.is_below || column.last_point() >= grid.num_measured[row.last_point()];
+        let outside = row.is_below || column.is_below || column.last_point() >= *num_measured;
         Reading { value_us, on_sample: !outside && row.weight <= 0.0 && column.weight <= 0.0, outside }
+    }
+
+    /// Looks up the cell of a context.
+    #[inline(never)]
+    fn enter(&mut self, column: f64) {
+        self.cell = self.grid.cell(self.row, self.grid.columns.place(column).cell);
     }
 }
 

@@ -29,17 +29,13 @@ impl Calendar {
         Self { days: vec![Vec::new(); math::u32_to_usize(math::u64_to_u32(NUM_DAYS))] }
     }
 
-    fn day(&mut self, pass: u64) -> &mut Vec<Due> {
+    /// Where what happens in `pass` is noted.
+    pub(super) fn day(&mut self, pass: u64) -> &mut Vec<Due> {
         &mut self.days[math::u32_to_usize(math::low_u32(pass % NUM_DAYS))]
     }
 
     pub(super) fn note(&mut self, due: Due) {
         self.day(due.pass).push(due);
-    }
-
-    /// Notes for a later pass what `due`, which is in the order of the running list, has now.
-    pub(super) fn note_all(&mut self, due: &[Due], pass: u64) {
-        self.day(pass).extend(due.iter().map(|due| Due { pass, ..*due }));
     }
 
     /// Whether anything happens in `pass`.

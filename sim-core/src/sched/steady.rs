@@ -90,6 +90,11 @@ impl LiveRequest {
     const fn keeps(&self, due: &Due) -> bool {
         self.is_steady && self.admission == due.admission
     }
+
+    /// Whether it has to be asked on a date.
+    const fn is_due(&self, due: &Due) -> bool {
+        self.keeps(due) && self.next_ask == due.pass
+    }
 }
 
 impl Scheduler<'_> {
@@ -163,6 +168,9 @@ impl Scheduler<'_> {
     fn serve(&mut self, budget: &mut Budget, output: &mut SchedulerOutput) -> bool {
         let mut due = mem::take(&mut self.steady.due);
         self.steady.asks.take(self.pass_number, &mut due);
+        if self.are_before_others(&due) && self.let_grow(&due) {
+            due.clear();
+        }
         let mut is_served = true;
         let mut dates = due.iter().peekable();
         for place in 0..self.steady.others.len() {
@@ -182,46 +190,58 @@ impl Scheduler<'_> {
         is_served
     }
 
+    /// Whether all of `due` come before the first of the others that gets tokens, as mostly: these were admitted last.
+    fn are_before_others(&self, due: &[Due]) -> bool {
+        let mut served = self.steady.others.iter().zip(&self.steady.shares).filter(|&(_, &share)| share > 0);
+        let first = served.next().map(|(&slot, _)| self.live.get(slot).admission);
+        due.last().is_none_or(|last| first.is_none_or(|first| last.admission < first))
+    }
+
     /// Serves who is due, where there are no others; false if blocks do not suffice.
     pub(super) fn serve_due(&mut self) -> bool {
         let mut due = mem::take(&mut self.steady.due);
         self.steady.asks.take(self.pass_number, &mut due);
-        let is_served = self.let_grow(&mut due) || due.iter().all(|date| self.ask(date));
+        let is_served = self.let_grow(&due) || due.iter().all(|date| self.ask(date));
         self.steady.due = due;
         is_served
     }
 
-    /// Gives each of `due` the one block that it needs; false, and nothing is changed but that what is no longer due is
-    /// dropped, if one of them needs something else or there are not as many blocks.
-    fn let_grow(&mut self, due: &mut Vec<Due>) -> bool {
-        let (live, kv_cache) = (&self.live, &self.kv_cache);
-        let Some(block_size) = kv_cache.dense_block_size() else { return false };
-        let mut all_grow = true;
-        due.retain(|date| {
-            let request = live.get(date.slot);
-            let is_due = request.keeps(date) && request.next_ask == date.pass;
-            all_grow &= !is_due || kv_cache.only_grows(&request.blocks);
-            is_due
-        });
-        let mut fresh = mem::take(&mut self.steady.fresh);
-        let is_served = all_grow && self.kv_cache.get_new_blocks(due.len(), &mut fresh);
-        if is_served {
-            let pass = self.pass_number + u64::from(block_size);
-            for (date, &block) in due.iter().zip(&fresh) {
-                let request = self.live.get_mut(date.slot);
+    /// Gives each of `due` the one block that it needs; false, and nothing is changed, if one of them needs something else
+    /// or there are not as many blocks.
+    fn let_grow(&mut self, due: &[Due]) -> bool {
+        let Some(block_size) = self.kv_cache.dense_block_size() else { return false };
+        let (mut num_due, mut all_grow) = (0, true);
+        for date in due {
+            let request = self.live.get(date.slot);
+            if request.is_due(date) {
+                num_due += 1;
+                all_grow &= self.kv_cache.only_grows(&request.blocks);
+            }
+        }
+        let fresh = &mut self.steady.fresh;
+        if !all_grow || !self.kv_cache.get_new_blocks(num_due, fresh) {
+            return false;
+        }
+        let pass = self.pass_number + u64::from(block_size);
+        let day = self.steady.asks.day(pass);
+        let mut fresh = fresh.iter();
+        for date in due {
+            let request = self.live.get_mut(date.slot);
+            if request.is_due(date)
+                && let Some(&block) = fresh.next()
+            {
                 request.next_ask = pass;
                 request.blocks.grow(block, block_size);
+                day.push(Due { pass, ..*date });
             }
-            self.steady.asks.note_all(due, pass);
         }
-        self.steady.fresh = fresh;
-        is_served
+        true
     }
 
     /// A steady request needs a block, or has one that is full.
     fn ask(&mut self, date: &Due) -> bool {
         let request = self.live.get_mut(date.slot);
-        if !request.keeps(date) || request.next_ask != date.pass {
+        if !request.is_due(date) {
             return true;
         }
         if let Some(block_size) = self.kv_cache.dense_block_size()

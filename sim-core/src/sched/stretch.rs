@@ -33,9 +33,8 @@ impl Scheduler<'_> {
             return None;
         }
         let Budget { num_tokens, .. } = self.budget();
-        let admits_nobody = self.waiting.is_empty()
-            || num_tokens == steady.count
-            || steady.count >= self.config.max_num_active_seqs;
+        let admits_nobody =
+            self.waiting.is_empty() || num_tokens == steady.count || steady.count >= self.config.max_num_active_seqs;
         (admits_nobody && num_tokens >= steady.count).then_some(steady.count)
     }
 

@@ -5,6 +5,7 @@
 //! pass under way is kept in a variable instead of a queue. A stretch also ends when somebody joins.
 
 use super::Simulation;
+use crate::api_servers::{ApiServers, Message};
 use crate::device::InFlight;
 use crate::metrics::recorder::PassRecord;
 use crate::profile::decode_times::DecodeTimes;
@@ -25,6 +26,8 @@ struct Passes<'a> {
     update_time: SimDuration,
     /// How long tokens take to their clients beside waiting for an API server.
     output_latency: SimDuration,
+    /// Their tokens, to an API server.
+    message: Message,
     num_waiting_reqs: u32,
 }
 
@@ -55,6 +58,7 @@ impl<'a> Simulation<'a> {
 
     fn passes(&self, num_reqs: u32) -> Option<Passes<'a>> {
         let host = self.step_time.host();
+        let message = |servers: &ApiServers| servers.message(num_reqs, self.step_time);
         Some(Passes {
             num_reqs,
             times: self.step_time.decode_times(num_reqs)?,
@@ -62,6 +66,7 @@ impl<'a> Simulation<'a> {
             time_between_passes: host.time_between_passes(num_reqs),
             update_time: host.update_time(num_reqs),
             output_latency: host.output_latency(self.num_outputs_together(num_reqs)),
+            message: self.api_servers.as_ref().map_or_else(Message::default, message),
             num_waiting_reqs: self.engine.scheduler().num_waiting_reqs(),
         })
     }
@@ -108,7 +113,7 @@ impl<'a> Simulation<'a> {
             None => (SimDuration::ZERO, passes.output_latency),
             // Nothing was sent before the tokens came.
             Some(servers) if self.now < self.quiet_until => {
-                (servers.take_outputs(self.now, passes.num_reqs, self.step_time), passes.output_latency)
+                (servers.take_message(self.now, &passes.message, self.step_time), passes.output_latency)
             }
             Some(_) => self.delivery(passes.num_reqs),
         };
