@@ -17,7 +17,8 @@
 
 use alloc::vec::Vec;
 
-use super::chain_index::{self, ChainIndex};
+use super::chain_index::ChainIndex;
+use super::departure::Departure;
 use super::run_cursor::RunCursor;
 use crate::math;
 use crate::request::TokenRun;
@@ -66,18 +67,6 @@ impl KeyPath {
         let after = self.slices.partition_point(|slice| slice.from <= block);
         self.slices[..after].last().filter(|slice| block - slice.from < slice.len)
     }
-}
-
-/// Where a chain departs, and with what first block: `parent` is `u32::MAX` for the start of all sequences.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Departure {
-    /// First, as it tells most departures apart.
-    first: TokenRun,
-    /// The first block's further runs; nearly always none, and then without an allocation.
-    rest: Vec<TokenRun>,
-    parent: u32,
-    position: u32,
-    cache_salt: u32,
 }
 
 #[derive(Debug)]
@@ -344,26 +333,5 @@ impl BlockKeys {
     #[must_use]
     pub fn num_chains(&self) -> usize {
         self.chains.len() - self.unused.len()
-    }
-}
-
-impl Departure {
-    /// The departure of a chain whose first hash block covers the next `left` tokens at `rest`.
-    fn new(mut rest: RunCursor<'_>, [parent, position, cache_salt]: [u32; 3], mut left: u64) -> Self {
-        let mut runs = core::iter::from_fn(|| {
-            let run = rest.next_run(left)?;
-            left -= u64::from(run.len);
-            Some(run)
-        });
-        let first = runs.next().unwrap_or(TokenRun { start: 0, len: 0 });
-        Self { parent, position, cache_salt, first, rest: runs.collect() }
-    }
-
-    /// Tells most departures apart.
-    fn hash(&self) -> u32 {
-        let place = u64::from(self.parent) << 32 | u64::from(self.position);
-        let salted = u64::from(self.first.len) << 32 | u64::from(self.cache_salt);
-        let rest = self.rest.iter().flat_map(|run| [run.start, u64::from(run.len)]);
-        chain_index::hash([self.first.start, place, salted].into_iter().chain(rest))
     }
 }

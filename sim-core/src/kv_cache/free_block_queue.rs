@@ -102,14 +102,23 @@ impl FreeBlockQueue {
             self.head += left;
             return;
         }
-        while left > 0 {
-            let block = self.entries[self.head];
-            self.head += 1;
-            if !self.is_left_behind(block) {
-                taken.push(block);
-                left -= 1;
+        let (mut num_passed, mut num_left_behind) = (0, 0);
+        for &block in &self.entries[self.head..] {
+            num_passed += 1;
+            let times = &mut self.num_left_behind[block as usize];
+            if *times > 0 {
+                *times -= 1;
+                num_left_behind += 1;
+                continue;
+            }
+            taken.push(block);
+            left -= 1;
+            if left == 0 {
+                break;
             }
         }
+        self.head += num_passed;
+        self.sum_left_behind -= num_left_behind;
     }
 
     /// Whether the oldest entry of `block` is one that it has left behind; it is passed now.
