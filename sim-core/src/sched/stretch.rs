@@ -51,6 +51,7 @@ impl Scheduler<'_> {
         }
         let steady = &mut self.steady;
         self.pass_number = pass;
+        self.has_finished_ids = false;
         steady.issued = pass;
         steady.processed += 1;
         steady.num_computed_tokens += u64::from(steady.count);
