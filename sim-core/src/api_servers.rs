@@ -36,6 +36,17 @@ struct Batch {
     num_chunks: u32,
 }
 
+/// A message from the engine core to a process.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Message {
+    /// Tokens in it.
+    part: u32,
+    /// How long a process takes it in.
+    work: SimDuration,
+    /// How long a process writes its tokens to their clients, each in a chunk of its own.
+    chunk_work: SimDuration,
+}
+
 impl ApiServers {
     /// `None` where the profile does not say how long a process works: then nobody waits.
     pub(crate) fn new(count: u32, step_time: &StepTimeModel) -> Option<Self> {
@@ -58,17 +69,29 @@ impl ApiServers {
 
     /// A pass's tokens come at `time`, to each process its part; returns how long the last part waits before.
     pub(crate) fn take_outputs(&mut self, time: SimTime, num_outputs: u32, step_time: &StepTimeModel) -> SimDuration {
+        self.take_message(time, &self.message(num_outputs, step_time), step_time)
+    }
+
+    /// A message with a process's part of a pass's tokens.
+    pub(crate) fn message(&self, num_outputs: u32, step_time: &StepTimeModel) -> Message {
         let part = self.part_of(num_outputs);
-        let begin = self.free.iter().map(|&free| free.max(time)).min().unwrap_or(time);
-        let num_new_chunks = if time < self.batch.begin {
-            let more = part.saturating_sub(self.batch.num_chunks);
+        let (work, chunk_work) = (step_time.host().message_work(part), step_time.host().chunk_work(part));
+        Message { part, work, chunk_work }
+    }
+
+    /// Such a message comes at `time` to each process; returns how long the last of them waits before.
+    #[inline]
+    pub(crate) fn take_message(&mut self, time: SimTime, message: &Message, step_time: &StepTimeModel) -> SimDuration {
+        let chunk_work = if time < self.batch.begin {
+            let more = message.part.saturating_sub(self.batch.num_chunks);
             self.batch.num_chunks += more;
-            more
+            step_time.host().chunk_work(more)
         } else {
-            self.batch = Batch { begin, num_chunks: part };
-            part
+            let begin = self.free.iter().map(|&free| free.max(time)).min().unwrap_or(time);
+            self.batch = Batch { begin, num_chunks: message.part };
+            message.chunk_work
         };
-        let work = step_time.host().message_work(part) + step_time.host().chunk_work(num_new_chunks);
+        let work = message.work + chunk_work;
         let mut latest = time;
         for free in &mut self.free {
             let begin = time.max(*free);

@@ -54,16 +54,19 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// When the next request is sent, if that is known.
+    pub(crate) fn next_send(&self) -> Option<SimTime> {
+        let scheduled_send_time = *self.send_times.get(self.num_sent)?;
+        match &self.free_places {
+            Some(places) => Some(scheduled_send_time.max(*places.front()?)),
+            None => Some(scheduled_send_time),
+        }
+    }
+
     /// The next request, if its sending time is known and not after `until`.
     pub(crate) fn send(&mut self, until: SimTime) -> Option<Sent> {
+        let send_time = self.next_send().filter(|&send_time| send_time <= until)?;
         let scheduled_send_time = *self.send_times.get(self.num_sent)?;
-        let send_time = match &self.free_places {
-            Some(places) => scheduled_send_time.max(*places.front()?),
-            None => scheduled_send_time,
-        };
-        if send_time > until {
-            return None;
-        }
         if let Some(places) = &mut self.free_places {
             places.pop_front();
         }

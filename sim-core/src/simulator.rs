@@ -4,6 +4,9 @@
 //! input (`queries_per_iter`: how many requests join before each iteration), and records that input, so that every
 //! run can be replayed pass by pass on a real engine.
 
+mod front_end;
+mod stretch;
+
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -12,7 +15,7 @@ use crate::client::{Client, Script, Turns};
 use crate::config::EngineConfig;
 use crate::device::{Device, InFlight, record};
 use crate::engine_core::EngineCore;
-use crate::metrics::recorder::{Delivery, Recorder};
+use crate::metrics::recorder::Recorder;
 use crate::profile::pass_times::PassTimes;
 use crate::profile::step_time::{Evidence, StepTimeModel};
 use crate::request::{RequestId, SteadyTokens};
@@ -81,6 +84,8 @@ pub struct Simulation<'a> {
     record_emissions: bool,
     turns: Turns,
     before: Before,
+    /// Before then nothing is sent and nothing arrives, unless a request ends; kept within a stretch.
+    quiet_until: SimTime,
 }
 
 /// Counts of the engine when the group that is sent began.
@@ -135,6 +140,7 @@ impl<'a> Simulation<'a> {
             record_emissions: options.record_emissions,
             turns,
             before: Before::default(),
+            quiet_until: SimTime::ZERO,
         })
     }
 
@@ -151,14 +157,24 @@ impl<'a> Simulation<'a> {
         self.num_finished
     }
 
+    /// Iterations of the engine's loop so far, since the group of requests that is sent began.
+    #[must_use]
+    pub const fn num_iterations(&self) -> usize {
+        self.queries_per_iter.len()
+    }
+
     /// Simulated time so far.
     #[must_use]
     pub const fn now(&self) -> SimTime {
         self.now
     }
 
-    /// One iteration of the engine's loop; false if the run is over.
+    /// One iteration of the engine's loop, or as many in a row as only give each running request its next token; false if
+    /// the run is over.
     pub fn advance(&mut self) -> bool {
+        if self.advance_stretch() {
+            return true;
+        }
         let num_joining = loop {
             let num_joining = match self.script {
                 None => self.admit_arrivals(),
@@ -196,14 +212,6 @@ impl<'a> Simulation<'a> {
         self.before = Before { stats: scheduler.stats(), num_evictions };
     }
 
-    /// Whether no further request can reach the engine unless one of those in it ends.
-    fn expects_nobody(&self) -> bool {
-        match &self.script {
-            None => !self.client.goes_on() && self.client.next_arrival().is_none(),
-            Some(script) => self.queries_per_iter.len() >= script.queries_per_iter.len() && script.aborts.is_empty(),
-        }
-    }
-
     /// What came of it.
     #[must_use]
     pub fn finish(mut self) -> SimulationResult {
@@ -227,71 +235,6 @@ impl<'a> Simulation<'a> {
     #[must_use]
     pub const fn engine(&self) -> &EngineCore<'a> {
         &self.engine
-    }
-
-    /// Gives the engine what has arrived, first waiting for an arrival if it has nothing to do.
-    fn admit_arrivals(&mut self) -> Option<u32> {
-        self.send_until(self.now);
-        if !self.engine.has_work() {
-            if self.client.next_arrival().is_none() && !self.client.has_sent_all() {
-                // Nothing is under way: the next request is sent whenever its time comes.
-                self.send_one(SimTime::MAX);
-            }
-            let mut arrival = self.client.next_arrival()?;
-            // A request sent later may arrive before: short prompts are quicker through the front end.
-            self.send_until(arrival);
-            arrival = self.client.next_arrival()?.min(arrival);
-            self.now = self.now.max(arrival);
-        }
-        let mut num_joining = 0;
-        while let Some(id) = self.client.arrive(self.now) {
-            self.engine.add_request(id);
-            self.recorder.queued(id, self.now);
-            self.join_order.push(id);
-            num_joining += 1;
-        }
-        Some(num_joining)
-    }
-
-    fn send_until(&mut self, until: SimTime) {
-        while self.send_one(until) {}
-    }
-
-    fn send_one(&mut self, until: SimTime) -> bool {
-        let Some(sent) = self.client.send(until) else { return false };
-        let num_prompt_tokens = self.workload.requests.get(sent.id).num_prompt_tokens;
-        let wait = self.api_servers.as_mut().map_or(SimDuration::ZERO, |servers| {
-            servers.take_request(sent.leave_time, self.step_time.host().request_work(num_prompt_tokens))
-        });
-        self.recorder.sent(sent.id, sent.scheduled_send_time, sent.send_time, sent.own_wait + wait);
-        self.client.deliver(sent, wait + self.step_time.host().request_latency(num_prompt_tokens));
-        true
-    }
-
-    /// Gives the engine what the script says. There is no front end here: a request is sent as it joins.
-    fn admit_scripted(&mut self) -> Option<u32> {
-        let script = self.script.as_mut()?;
-        let iteration = self.queries_per_iter.len();
-        let num_joining = script.queries_per_iter.get(iteration).copied();
-        while let Some((&(at, id), rest)) = script.aborts.split_first()
-            && at as usize <= iteration
-        {
-            script.aborts = rest;
-            self.engine.abort_request(id);
-        }
-        if num_joining.is_none() && !self.engine.has_work() {
-            return None;
-        }
-        let num_joining = num_joining.unwrap_or(0);
-        for place in script.num_added..script.num_added + num_joining {
-            let id = script.join_order.get(place as usize).copied().unwrap_or(RequestId(place));
-            self.join_order.push(id);
-            self.engine.add_request(id);
-            self.recorder.sent(id, self.now, self.now, SimDuration::ZERO);
-            self.recorder.queued(id, self.now);
-        }
-        script.num_added += num_joining;
-        Some(num_joining)
     }
 
     /// One step of the engine, and the time it takes; returns whether no token was computed.
@@ -343,13 +286,9 @@ impl<'a> Simulation<'a> {
         let Some(record) = pass.record else { return };
         self.record_steady_tokens();
         let num_outputs = self.engine.outputs().num_tokens();
-        let (wait, latency) = self.delivery(num_outputs);
+        let way = self.delivery(num_outputs);
+        let delivery = self.deliver(num_outputs, way);
         let outputs = self.engine.outputs();
-        // Messages of one connection do not overtake each other.
-        let arrival = self.last_delivery_time.max(self.now + wait + latency);
-        let (own_wait, read_time) = self.client.receive(arrival, num_outputs);
-        self.last_delivery_time = read_time;
-        let delivery = Delivery { time: self.last_delivery_time, wait: wait + own_wait };
         self.recorder.processed(record, (&outputs.tokens, outputs.num_steady_tokens), self.now, delivery);
         self.recorder.verified(&outputs.verifications);
         for finished in &outputs.finished {
@@ -363,17 +302,5 @@ impl<'a> Simulation<'a> {
     fn record_steady_tokens(&mut self) {
         self.engine.take_steady_tokens(&mut self.steady_tokens);
         self.steady_tokens.iter().for_each(|steady| self.recorder.steady(steady));
-    }
-
-    /// How long the tokens of a pass that comes out now wait for the front end, and how long they take then.
-    fn delivery(&mut self, num_outputs: u32) -> (SimDuration, SimDuration) {
-        if self.api_servers.is_none() || self.script.is_some() || num_outputs == 0 {
-            return (SimDuration::ZERO, self.step_time.host().output_latency(num_outputs));
-        }
-        // What was sent before the tokens came has its turn before them.
-        self.send_until(self.now);
-        let Some(servers) = &mut self.api_servers else { return (SimDuration::ZERO, SimDuration::ZERO) };
-        let wait = servers.take_outputs(self.now, num_outputs, self.step_time);
-        (wait, self.step_time.host().output_latency(servers.part_of(num_outputs)))
     }
 }

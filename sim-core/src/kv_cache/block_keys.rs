@@ -5,7 +5,7 @@
 //! sequences. Here the tree is stored as *chains*: unbranched stretches of blocks. A sequence that follows known text
 //! and then departs from it gets a chain of its own that starts at the point of departure. A key is then a pair of
 //! dense numbers, (chain, position in it); comparing sequences costs one step per [`TokenRun`], not per token; and no
-//! hash can collide.
+//! two different texts can be taken for the same.
 //!
 //! A chain lives while a live request uses it, a block is registered under it, or a chain departs from it. When
 //! none does, the same text gets a new chain the next time, which is indistinguishable. So the tree never holds more
@@ -15,9 +15,10 @@
 //! every so-manieth. Each group of layers has blocks of its own, so a key is registered for a group. A key may also
 //! depend on some tokens behind its block (`num_hash_lookahead_tokens`): then all boundaries lie so much later.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::chain_index::ChainIndex;
+use super::departure::Departure;
 use super::run_cursor::RunCursor;
 use crate::math;
 use crate::request::TokenRun;
@@ -68,18 +69,6 @@ impl KeyPath {
     }
 }
 
-/// Where a chain departs, and with what first block: `parent` is `u32::MAX` for the start of all sequences.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Departure {
-    /// First, as it tells most departures apart.
-    first: TokenRun,
-    /// The first block's further runs; nearly always none, and then without an allocation.
-    rest: Vec<TokenRun>,
-    parent: u32,
-    position: u32,
-    cache_salt: u32,
-}
-
 #[derive(Debug)]
 struct Chain {
     /// Per position and group the oldest registration under that key, or [`NO_REGISTRATION`].
@@ -94,6 +83,7 @@ struct Chain {
     /// Its tokens: as many as its hash blocks have.
     runs: Vec<TokenRun>,
     departure: Departure,
+    departure_hash: u32,
 }
 
 /// The tree of all block contents that matter now.
@@ -105,20 +95,21 @@ pub struct BlockKeys {
     num_groups: u32,
     chains: Vec<Chain>,
     unused: Vec<u32>,
-    departures: BTreeMap<Departure, u32>,
+    /// The chains alive by where they depart.
+    departures: ChainIndex,
     /// Chains with deferred keys that have another holder now.
     shared: Vec<u32>,
 }
 
 impl BlockKeys {
-    pub(super) const fn new(hash_block_size: u32, num_lookahead_tokens: u32, num_groups: u32) -> Self {
+    pub(super) fn new(hash_block_size: u32, num_lookahead_tokens: u32, num_groups: u32) -> Self {
         Self {
             hash_block_size,
             num_lookahead_tokens,
             num_groups,
             chains: Vec::new(),
             unused: Vec::new(),
-            departures: BTreeMap::new(),
+            departures: ChainIndex::new(),
             shared: Vec::new(),
         }
     }
@@ -161,9 +152,11 @@ impl BlockKeys {
             // The salt is part of the first block's key; later blocks inherit it through the chain.
             let salt = if from == 0 { cache_salt } else { 0 };
             let departure = Departure::new(rest, [parent, position, salt], self.num_tokens(parent, 1));
-            let chain = match self.departures.get(&departure) {
-                Some(&chain) => chain,
-                None => self.grow(departure, &rest, from, num_blocks - from),
+            let hash = departure.hash();
+            let is_it = |chain: u32| self.chains[chain as usize].departure == departure;
+            let chain = match self.departures.find(hash, is_it) {
+                Some(chain) => chain,
+                None => self.grow((departure, hash), &rest, from, num_blocks - from),
             };
             let known = &self.chains[chain as usize];
             let most = (math::usize_to_u32(known.registered.len()) / self.num_groups).min(num_blocks - from);
@@ -284,7 +277,13 @@ impl BlockKeys {
     }
 
     /// A new chain of `num_blocks` hash blocks with the tokens at `rest`, behind `num_blocks_before` others.
-    fn grow(&mut self, departure: Departure, rest: &RunCursor<'_>, num_blocks_before: u32, num_blocks: u32) -> u32 {
+    fn grow(
+        &mut self,
+        (departure, departure_hash): (Departure, u32),
+        rest: &RunCursor<'_>,
+        num_blocks_before: u32,
+        num_blocks: u32,
+    ) -> u32 {
         if departure.parent != u32::MAX {
             self.chains[departure.parent as usize].num_holders += 1;
         }
@@ -297,6 +296,7 @@ impl BlockKeys {
                 num_blocks_before,
                 runs: Vec::new(),
                 departure: departure.clone(),
+                departure_hash,
             });
             math::usize_to_u32(self.chains.len() - 1)
         });
@@ -305,8 +305,8 @@ impl BlockKeys {
         chain.registered.resize(num_blocks as usize * self.num_groups as usize, NO_REGISTRATION);
         chain.num_blocks_before = num_blocks_before;
         rest.copy_tokens(num_tokens, &mut chain.runs);
-        chain.departure = departure.clone();
-        self.departures.insert(departure, index);
+        (chain.departure, chain.departure_hash) = (departure, departure_hash);
+        self.departures.insert(departure_hash, index);
         index
     }
 
@@ -319,7 +319,7 @@ impl BlockKeys {
             }
             chain.registered.clear();
             chain.runs.clear();
-            self.departures.remove(&chain.departure);
+            self.departures.remove(chain.departure_hash, index);
             self.unused.push(index);
             index = chain.departure.parent;
             if index == u32::MAX {
@@ -333,18 +333,5 @@ impl BlockKeys {
     #[must_use]
     pub fn num_chains(&self) -> usize {
         self.chains.len() - self.unused.len()
-    }
-}
-
-impl Departure {
-    /// The departure of a chain whose first hash block covers the next `left` tokens at `rest`.
-    fn new(mut rest: RunCursor<'_>, [parent, position, cache_salt]: [u32; 3], mut left: u64) -> Self {
-        let mut runs = core::iter::from_fn(|| {
-            let run = rest.next_run(left)?;
-            left -= u64::from(run.len);
-            Some(run)
-        });
-        let first = runs.next().unwrap_or(TokenRun { start: 0, len: 0 });
-        Self { parent, position, cache_salt, first, rest: runs.collect() }
     }
 }

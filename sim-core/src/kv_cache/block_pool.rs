@@ -13,7 +13,7 @@ use crate::math;
 /// A block and its first registration, which has the block's number.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block {
-    ref_cnt: u32,
+    pub(super) ref_cnt: u32,
     pub(super) registration: Registration,
 }
 
@@ -36,41 +36,19 @@ pub(super) struct Further {
     pub(super) registration: Registration,
 }
 
-/// Registers blocks in places under the keys from `key` on, until one has a key or a place is taken; returns how many.
-#[inline]
-fn register_each<'a>(
-    states: &mut [Block],
-    blocks: impl Iterator<Item = (&'a BlockId, &'a mut RegistrationId)>,
-    mut key: BlockKey,
-    stride: u32,
-) -> u32 {
-    let mut count = 0;
-    for (&block, place) in blocks {
-        let registration = &mut states[block as usize].registration;
-        if *place != NO_REGISTRATION || registration.key.is_some() || block == NULL_BLOCK {
-            break;
-        }
-        *place = block;
-        *registration = Registration { key, previous: block, next: block };
-        key.slot += stride;
-        count += 1;
-    }
-    count
-}
-
 /// All KV blocks of an engine.
 #[derive(Debug)]
 pub struct BlockPool {
     pub(super) blocks: Vec<Block>,
-    free: FreeBlockQueue,
+    pub(super) free: FreeBlockQueue,
     pub(super) keys: BlockKeys,
-    num_evictions: u64,
+    pub(super) num_evictions: u64,
     /// Registrations of blocks that have one already: such a block was found, or can be found, by a prefix that ends
     /// inside it. Rare.
     pub(super) further: Vec<Further>,
     pub(super) unused_further: Vec<RegistrationId>,
     pub(super) further_of: BTreeMap<BlockId, Vec<RegistrationId>>,
-    /// Scratch of [`Self::free_blocks`].
+    /// Scratch of [`Self::release`].
     unkeyed: Vec<BlockId>,
 }
 
@@ -125,31 +103,13 @@ impl BlockPool {
         }
     }
 
-    /// Forgets what the first of `blocks` hold and gives each a user, as far as they were found in one chain and nowhere
-    /// else, as a request leaves them; returns how many.
-    fn evict_run(&mut self, blocks: &[BlockId]) -> usize {
-        let first = self.key_of(blocks[0]);
-        if !first.is_some() || !self.further_of.is_empty() {
-            return 0;
-        }
-        let (slots, num_registered) = self.keys.slots(BlockKey { slot: 0, ..first });
-        let states = self.blocks.as_mut_slice();
-        let mut num_forgotten = 0;
-        for &block in blocks {
-            let state = &mut states[block as usize];
-            let Registration { key, next, .. } = state.registration;
-            if key.chain != first.chain || next != block {
-                break;
-            }
-            slots[key.slot as usize] = NO_REGISTRATION;
-            state.registration.key = BlockKey::NONE;
-            state.ref_cnt = 1;
-            num_forgotten += 1;
-        }
-        *num_registered -= math::usize_to_u32(num_forgotten);
-        self.num_evictions += math::usize_to_u64(num_forgotten);
-        self.keys.drop_unused(first.chain);
-        num_forgotten
+    /// One fresh block; what it held is forgotten. The caller has made sure that there is one.
+    #[inline]
+    pub(super) fn get_new_block(&mut self) -> BlockId {
+        let block = self.free.popleft();
+        self.evict(block);
+        self.blocks[block as usize].ref_cnt = 1;
+        block
     }
 
     /// One more user for each of `blocks`; null blocks have none.
@@ -172,33 +132,42 @@ impl BlockPool {
 
     /// One user less for each block of a request's `table`, which is emptied, from its last block to its first.
     pub(super) fn free_table(&mut self, table: &mut Vec<BlockId>) {
-        self.release(table.iter().rev().copied());
+        let mut rest = table.as_slice();
+        while let Some((&block, before)) = rest.split_last() {
+            let num_freed = self.free_run(rest);
+            rest = &rest[..rest.len() - num_freed];
+            if num_freed == 0 {
+                self.release(core::iter::once(block));
+                rest = before;
+            }
+        }
+        self.end_release();
         table.clear();
     }
 
     /// One user less for each of `blocks`, in order: the first is to be reused first.
     pub(super) fn free_blocks(&mut self, blocks: &[BlockId]) {
         self.release(blocks.iter().copied());
+        self.end_release();
     }
 
     /// One user less for each of `blocks`. Of those that nobody uses any longer, the ones with a key come to the tail of
-    /// the free queue, the ones without to its head, both in this order.
-    #[inline]
+    /// the free queue; the ones without wait for [`Self::end_release`].
     fn release(&mut self, blocks: impl Iterator<Item = BlockId>) {
-        let (states, unkeyed) = (self.blocks.as_mut_slice(), &mut self.unkeyed);
-        let becomes_last = move |&block: &BlockId| {
-            if block == NULL_BLOCK {
-                return false;
-            }
-            let state = &mut states[block as usize];
+        for block in blocks.filter(|&block| block != NULL_BLOCK) {
+            let state = &mut self.blocks[block as usize];
             state.ref_cnt -= 1;
-            let (is_free, has_key) = (state.ref_cnt == 0, state.registration.key.is_some());
-            if is_free && !has_key {
-                unkeyed.push(block);
+            if state.ref_cnt == 0 && state.registration.key.is_some() {
+                self.free.append(block);
+            } else if state.ref_cnt == 0 {
+                self.unkeyed.push(block);
             }
-            is_free && has_key
-        };
-        self.free.append_all(blocks.filter(becomes_last));
+        }
+    }
+
+    /// Blocks without a key that nobody uses any longer come to the head of the free queue, in the order in which they
+    /// were released.
+    fn end_release(&mut self) {
         while let Some(block) = self.unkeyed.pop() {
             self.free.prepend(block);
         }
@@ -252,19 +221,6 @@ impl BlockPool {
             key.slot += stride;
             rest = behind;
         }
-    }
-
-    /// Registers the first of `blocks`, as far as they have no key and nothing else has theirs; returns how many.
-    fn register_run(&mut self, blocks: &[BlockId], first: BlockKey, stride: u32) -> usize {
-        let (slots, num_registered) = self.keys.slots(first);
-        let states = self.blocks.as_mut_slice();
-        let count = if stride == 1 {
-            register_each(states, blocks.iter().zip(slots), first, 1)
-        } else {
-            register_each(states, blocks.iter().zip(slots.iter_mut().step_by(stride as usize)), first, stride)
-        };
-        *num_registered += count;
-        count as usize
     }
 
     /// Registers a full `block` under `key`. One whose prefix ended inside it until now is found by its whole content

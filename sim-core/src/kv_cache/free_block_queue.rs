@@ -11,20 +11,22 @@ pub type BlockId = u32;
 /// Stands for "no block". The null block can play this part: it is never in use.
 pub const NULL_BLOCK: BlockId = 0;
 
-/// A doubly linked list over the blocks `1..num_blocks`; removal from the middle costs the same as from the ends.
+/// Free blocks in order; removal from the middle costs the same as from the ends.
 ///
-/// Source: `vllm/v1/core/kv_cache_utils.py::FreeKVCacheBlockQueue`. The list is a ring through the null block.
+/// Source: `vllm/v1/core/kv_cache_utils.py::FreeKVCacheBlockQueue`, a doubly linked list. Here it is a row of entries, as
+/// blocks mostly come and go many at a time. An entry of a block that was removed stays, and is passed over when its turn
+/// comes: a block's oldest entries are those that it has left behind.
 #[derive(Debug, Clone)]
 pub struct FreeBlockQueue {
-    links: Vec<Link>,
+    /// Blocks that were put first, the last of them in front.
+    first: Vec<BlockId>,
+    /// The others, from `head` on.
+    entries: Vec<BlockId>,
+    head: usize,
+    /// Per block, its entries from `head` on that it has left behind; and their sum.
+    num_left_behind: Vec<u32>,
+    sum_left_behind: u64,
     num_free_blocks: u32,
-}
-
-/// Neighbours in the ring. The links of a block that is not free mean nothing.
-#[derive(Debug, Clone, Copy)]
-struct Link {
-    previous: BlockId,
-    next: BlockId,
 }
 
 impl FreeBlockQueue {
@@ -35,14 +37,14 @@ impl FreeBlockQueue {
     #[must_use]
     pub fn new(num_blocks: u32) -> Self {
         assert!(num_blocks > 0, "the pool has at least the null block");
-        let last = num_blocks - 1;
-        let links = (0..num_blocks)
-            .map(|block| Link {
-                previous: if block == 0 { last } else { block - 1 },
-                next: if block == last { 0 } else { block + 1 },
-            })
-            .collect();
-        Self { links, num_free_blocks: last }
+        Self {
+            first: Vec::new(),
+            entries: (1..num_blocks).collect(),
+            head: 0,
+            num_left_behind: vec![0; math::u32_to_usize(num_blocks)],
+            sum_left_behind: 0,
+            num_free_blocks: num_blocks - 1,
+        }
     }
 
     /// Number of free blocks.
@@ -57,80 +59,132 @@ impl FreeBlockQueue {
         self.num_free_blocks == 0
     }
 
+    /// Takes the first block.
+    ///
+    /// # Panics
+    /// If there is none: callers ask [`Self::len`] first.
+    #[inline]
+    pub fn popleft(&mut self) -> BlockId {
+        assert!(self.num_free_blocks > 0, "popleft needs a free block");
+        self.num_free_blocks -= 1;
+        if let Some(block) = self.first.pop() {
+            return block;
+        }
+        loop {
+            let block = self.entries[self.head];
+            self.head += 1;
+            if !self.is_left_behind(block) {
+                return block;
+            }
+        }
+    }
+
     /// Takes the first `num_blocks` blocks and appends them to `taken`.
     ///
     /// # Panics
     /// If there are fewer: callers ask [`Self::len`] first.
+    #[inline]
     pub fn popleft_n(&mut self, num_blocks: u32, taken: &mut Vec<BlockId>) {
         assert!(num_blocks <= self.num_free_blocks, "popleft_n needs as many free blocks");
-        let links = self.links.as_slice();
-        let mut next = links[0].next;
-        taken.extend((0..num_blocks).map(|_| {
-            let block = next;
-            next = links[block as usize].next;
-            block
-        }));
-        self.links[0].next = next;
-        self.links[next as usize].previous = 0;
         self.num_free_blocks -= num_blocks;
+        let mut left = math::u32_to_usize(num_blocks);
+        while left > 0
+            && let Some(block) = self.first.pop()
+        {
+            taken.push(block);
+            left -= 1;
+        }
+        if left == 0 {
+            return;
+        }
+        if self.sum_left_behind == 0 {
+            taken.extend_from_slice(&self.entries[self.head..self.head + left]);
+            self.head += left;
+            return;
+        }
+        let (mut num_passed, mut num_left_behind) = (0, 0);
+        for &block in &self.entries[self.head..] {
+            num_passed += 1;
+            let times = &mut self.num_left_behind[block as usize];
+            if *times > 0 {
+                *times -= 1;
+                num_left_behind += 1;
+                continue;
+            }
+            taken.push(block);
+            left -= 1;
+            if left == 0 {
+                break;
+            }
+        }
+        self.head += num_passed;
+        self.sum_left_behind -= num_left_behind;
     }
 
-    /// Takes `block`, which must be free, out of its place.
+    /// Whether the oldest entry of `block` is one that it has left behind; it is passed now.
+    #[inline]
+    fn is_left_behind(&mut self, block: BlockId) -> bool {
+        if self.sum_left_behind == 0 {
+            return false;
+        }
+        let num_left_behind = &mut self.num_left_behind[block as usize];
+        let is_left_behind = *num_left_behind > 0;
+        *num_left_behind -= u32::from(is_left_behind);
+        self.sum_left_behind -= u64::from(is_left_behind);
+        is_left_behind
+    }
+
+    /// Takes `block`, which was put last and is free since, out of its place.
     pub fn remove(&mut self, block: BlockId) {
-        let Link { previous, next } = self.links[block as usize];
-        self.links[previous as usize].next = next;
-        self.links[next as usize].previous = previous;
+        self.num_left_behind[block as usize] += 1;
+        self.sum_left_behind += 1;
         self.num_free_blocks -= 1;
     }
 
-    /// Puts `block` first.
+    /// Puts `block` first. It is taken from there and never removed.
     pub fn prepend(&mut self, block: BlockId) {
-        self.insert_after(0, block);
+        self.first.push(block);
+        self.num_free_blocks += 1;
     }
 
     /// Puts `block` last.
     pub fn append(&mut self, block: BlockId) {
-        let last = self.links[0].previous;
-        self.insert_after(last, block);
+        self.append_all(core::iter::once(block));
     }
 
     /// Puts `blocks` last, in order.
+    #[inline]
     pub fn append_all(&mut self, blocks: impl Iterator<Item = BlockId>) {
-        let links = self.links.as_mut_slice();
-        let (mut last, mut count) = (links[0].previous, 0);
-        for block in blocks {
-            links[last as usize].next = block;
-            links[block as usize].previous = last;
-            last = block;
-            count += 1;
+        // Each block has one entry that counts: the others are passed or left behind.
+        if self.entries.len() > 2 * self.num_left_behind.len() {
+            self.tidy();
         }
-        links[last as usize].next = NULL_BLOCK;
-        links[0].previous = last;
-        self.num_free_blocks += count;
+        let before = self.entries.len();
+        self.entries.extend(blocks);
+        self.num_free_blocks += math::usize_to_u32(self.entries.len() - before);
     }
 
-    /// Puts `block` behind `previous`, which is free or the null block (then `block` becomes the first).
-    pub fn insert_after(&mut self, previous: BlockId, block: BlockId) {
-        let next = self.links[previous as usize].next;
-        self.links[block as usize] = Link { previous, next };
-        self.links[previous as usize].next = block;
-        self.links[next as usize].previous = block;
-        self.num_free_blocks += 1;
+    /// Drops the entries that are passed or left behind.
+    #[cold]
+    fn tidy(&mut self) {
+        let mut entries = core::mem::take(&mut self.entries);
+        entries.drain(..core::mem::take(&mut self.head));
+        if self.sum_left_behind > 0 {
+            entries.retain(|&block| !self.is_left_behind(block));
+        }
+        self.entries = entries;
     }
 
     /// All free blocks, first to be reused first. For tests and invariants: costs a walk.
     ///
     /// # Panics
-    /// If the list and its count disagree.
+    /// If the row and its count disagree.
     #[must_use]
     pub fn to_vec(&self) -> Vec<BlockId> {
-        let mut blocks = vec![];
-        let mut block = self.links[0].next;
-        while block != NULL_BLOCK {
-            blocks.push(block);
-            block = self.links[block as usize].next;
-        }
-        assert!(math::usize_to_u32(blocks.len()) == self.num_free_blocks, "the count agrees with the list");
+        let mut copy = self.clone();
+        copy.tidy();
+        let blocks: Vec<BlockId> = copy.first.iter().rev().chain(&copy.entries).copied().collect();
+        assert!(math::usize_to_u32(blocks.len()) == self.num_free_blocks, "the count agrees with the row");
         blocks
     }
 }
@@ -175,6 +229,33 @@ mod tests {
     #[test]
     fn a_block_leaves_from_the_middle_and_from_the_ends() {
         check(|queue| [1, 3, 5].into_iter().for_each(|block| queue.remove(block)), &[2, 4]);
+    }
+
+    #[test]
+    fn a_block_that_comes_back_has_its_new_place_alone() {
+        check(
+            |queue| {
+                for block in [2, 4, 2, 1, 2] {
+                    queue.remove(block);
+                    queue.append(block);
+                }
+                queue.remove(3);
+            },
+            &[5, 4, 1, 2],
+        );
+        let mut taken = vec![];
+        check(
+            |queue| {
+                // Many times as many as there are blocks: what was left behind is dropped on the way.
+                for turn in 0..100 {
+                    queue.remove(1 + turn % 3);
+                    queue.append(1 + turn % 3);
+                }
+                queue.popleft_n(3, &mut taken);
+            },
+            &[3, 1],
+        );
+        assert_eq!(taken, [4, 5, 2]);
     }
 
     #[test]

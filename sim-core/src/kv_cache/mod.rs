@@ -21,9 +21,12 @@ mod block_sizes;
 mod planning_error;
 pub mod spec;
 pub mod block_pool;
+mod block_runs;
 mod further_keys;
 pub mod block_keys;
 mod run_cursor;
+mod chain_index;
+mod departure;
 pub mod free_block_queue;
 
 pub use block_sizes::HitSettings;

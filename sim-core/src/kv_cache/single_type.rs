@@ -172,9 +172,7 @@ impl SingleType {
 
     /// One fresh block, in no table yet.
     pub(super) fn new_block(&self, pool: &mut BlockPool) -> BlockId {
-        let mut taken = Vec::with_capacity(1);
-        pool.get_new_blocks(1, &mut taken);
-        taken[0]
+        pool.get_new_block()
     }
 
     /// Puts `copy` in the place of a block that others may find (`_apply_cow`).

@@ -1,7 +1,11 @@
 //! What a request that gets one token in every pass needs of its blocks, and when (`sched/steady.rs`).
 
+use alloc::vec::Vec;
+
+use super::free_block_queue::BlockId;
 use super::manager::KvCacheManager;
 use super::request_blocks::RequestBlocks;
+use crate::math;
 
 impl KvCacheManager {
     /// Computed tokens at which [`Self::allocate_slots`] has something to do next for a request that gets one token a
@@ -39,11 +43,16 @@ impl KvCacheManager {
         self.pool.keys.take_shared()
     }
 
-    /// Tokens of a block if the request needs nothing but one block after another, without keys; else `None`.
+    /// Tokens of a block, where there is one group of full attention.
     #[inline]
-    pub(crate) fn block_size_if_growing(&self, blocks: &RequestBlocks) -> Option<u32> {
-        let only_grows = self.coordinator.is_dense && blocks.next_full_block_end == u32::MAX;
-        only_grows.then(|| self.coordinator.managers[0].block_size)
+    pub(crate) fn dense_block_size(&self) -> Option<u32> {
+        self.coordinator.is_dense.then(|| self.coordinator.managers[0].block_size)
+    }
+
+    /// Whether a request of such an engine needs nothing but one block after another, without keys.
+    #[inline]
+    pub(crate) const fn only_grows(&self, blocks: &RequestBlocks) -> bool {
+        blocks.next_full_block_end == u32::MAX
     }
 
     /// One block more for such a request, if there is one.
@@ -52,8 +61,29 @@ impl KvCacheManager {
         if self.pool.num_free_blocks() == 0 {
             return false;
         }
-        self.pool.get_new_blocks(1, &mut blocks.groups[0].table);
-        blocks.capacity += self.coordinator.managers[0].block_size;
+        let block = self.pool.get_new_block();
+        blocks.grow(block, self.coordinator.managers[0].block_size);
         true
+    }
+
+    /// Replaces `fresh` by so many fresh blocks, if there are as many.
+    #[inline]
+    pub(crate) fn get_new_blocks(&mut self, num_blocks: usize, fresh: &mut Vec<BlockId>) -> bool {
+        fresh.clear();
+        let num_blocks = math::usize_to_u32(num_blocks);
+        let is_available = num_blocks <= self.pool.num_free_blocks();
+        if is_available {
+            self.pool.get_new_blocks(num_blocks, fresh);
+        }
+        is_available
+    }
+}
+
+impl RequestBlocks {
+    /// Takes over one block of so many tokens more, for the one group.
+    #[inline]
+    pub(crate) fn grow(&mut self, block: BlockId, block_size: u32) {
+        self.groups[0].table.push(block);
+        self.capacity += block_size;
     }
 }

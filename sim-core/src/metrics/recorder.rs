@@ -245,6 +245,7 @@ impl Recorder {
 
     /// The results of pass `pass` were taken in: a message for each of `tokens`, and one for each of so many steady
     /// requests: of those [`Self::steady`] hears later.
+    #[inline]
     pub(crate) fn processed(
         &mut self,
         pass: u32,

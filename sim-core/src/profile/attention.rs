@@ -7,7 +7,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::error::ProfileError;
-use super::interpolate::{Blend, Reading};
+use super::interpolate::{Blend, Reading, Row};
 use super::schema::{
     DecodeAttention, PrefillAttention, SpanAttention, SpanKind, StepTimeTables, VerificationAttention,
 };
@@ -36,6 +36,21 @@ pub(super) struct Decodes {
     mean_context: f64,
     /// Rows of each, in the mean; 1 without drafts.
     mean_rows: f64,
+}
+
+/// Decodes without drafts of a pass of so many.
+#[derive(Debug, Clone)]
+pub(super) struct DecodeRow<'a> {
+    row: Row<'a>,
+    num_decodes: f64,
+}
+
+impl DecodeRow<'_> {
+    /// Attention of the decodes, which look at `attended` tokens together.
+    #[inline]
+    pub(super) fn at(&mut self, attended: u64) -> Reading {
+        self.row.at(math::u64_to_f64(attended) / self.num_decodes)
+    }
 }
 
 impl AttentionTables {
@@ -115,6 +130,11 @@ impl AttentionTables {
                 1.0 + math::u32_to_f64(batch.num_draft_tokens()) / num_decodes
             },
         }
+    }
+
+    /// The decodes of passes of `num_decodes`, without drafts.
+    pub(super) fn decode_row(&self, num_decodes: u32) -> DecodeRow<'_> {
+        DecodeRow { row: self.decode.row(num_decodes), num_decodes: math::u32_to_f64(num_decodes) }
     }
 
     /// Attention of decodes, between the tables of fewer and of more rows.

@@ -1,7 +1,7 @@
 //! Reading between the samples of a table.
 //!
 //! Exact on samples, never decreasing where the samples are not, and straight lines along a grid's columns (context or
-//! prefix tokens), so that a run of decode passes that differ only in context has a closed-form sum. Below the first
+//! prefix tokens), so that decode passes that differ only in context mostly read the same cell. Below the first
 //! sample the first value holds; beyond the last the last cell's line goes on ([`super::table`]). Both are flagged.
 
 use alloc::vec::Vec;
@@ -96,8 +96,7 @@ impl Axis {
     fn place(&self, x: f64) -> Place {
         let last_cell = self.inverse_widths.len() - 1;
         let cell = self.points.partition_point(|&start| start <= x).saturating_sub(1).min(last_cell);
-        let into = x - self.points[cell];
-        Place { cell, weight: math::max(0.0, into * self.inverse_widths[cell]), is_below: into < 0.0 }
+        place_in(cell, x - self.points[cell], self.inverse_widths[cell])
     }
 
     /// The place of a count.
@@ -107,6 +106,11 @@ impl Axis {
             None => self.place(math::u32_to_f64(count)),
         }
     }
+}
+
+/// The place so far behind the start of a cell.
+fn place_in(cell: usize, into: f64, inverse_width: f64) -> Place {
+    Place { cell, weight: math::max(0.0, into * inverse_width), is_below: into < 0.0 }
 }
 
 /// `a` at `weight` 0, `b` at 1, and growing in `a` and in `b` also after rounding. `a <= b`.
@@ -127,22 +131,88 @@ impl Curve {
 impl Grid {
     /// The value at a count of requests or tokens and a context, which may be a mean.
     pub(super) fn at(&self, row: u32, column: f64) -> Reading {
-        let (row, column) = (self.rows.place_of_count(row), self.columns.place(column));
-        let along = |row: usize| {
-            let at = row * self.columns.len() + column.cell;
-            blend(self.values[at], self.values[at + 1], column.weight)
+        self.row(row).at(column)
+    }
+
+    /// The line along the contexts at a count of requests or tokens.
+    pub(super) fn row(&self, row: u32) -> Row<'_> {
+        let row = self.rows.place_of_count(row);
+        Row { grid: self, row, num_measured: self.num_measured[row.last_point()], cell: Cell::NONE }
+    }
+
+    /// The cell at a place between rows and of so many columns before it.
+    fn cell(&self, row: Place, column: usize) -> Cell {
+        let corners = |row: usize| {
+            let at = row * self.columns.len() + column;
+            [self.values[at], self.values[at + 1]]
         };
-        let upper = along(row.cell);
+        let upper = corners(row.cell);
+        Cell {
+            column,
+            start: self.columns.points[column],
+            end: self.columns.points[column + 1],
+            inverse_width: self.columns.inverse_widths[column],
+            upper,
+            lower: if row.weight > 0.0 { corners(row.cell + 1) } else { upper },
+        }
+    }
+}
+
+/// A grid at one count of requests or tokens.
+#[derive(Debug, Clone)]
+pub(super) struct Row<'a> {
+    grid: &'a Grid,
+    row: Place,
+    /// Columns that were measured, of all rows that are read.
+    num_measured: usize,
+    /// The cell that was read last: a context that grows a little stays in it.
+    cell: Cell,
+}
+
+/// A stretch of an axis, and the values at its ends in two rows.
+#[derive(Debug, Clone, Copy)]
+struct Cell {
+    column: usize,
+    start: f64,
+    end: f64,
+    inverse_width: f64,
+    upper: [f64; 2],
+    /// The same again where only one row is read.
+    lower: [f64; 2],
+}
+
+impl Cell {
+    /// Before any was read: no context is in it.
+    const NONE: Self = Self { column: 0, start: 1.0, end: 0.0, inverse_width: 0.0, upper: [0.0; 2], lower: [0.0; 2] };
+}
+
+impl Row<'_> {
+    /// The value at a context.
+    #[inline]
+    pub(super) fn at(&mut self, column: f64) -> Reading {
+        if !(self.cell.start <= column && column < self.cell.end) {
+            self.enter(column);
+        }
+        let Self { grid, row, num_measured, cell } = self;
+        let column = place_in(cell.column, column - cell.start, cell.inverse_width);
+        let along = |[a, b]: [f64; 2]| blend(a, b, column.weight);
+        let upper = along(cell.upper);
         let value_us = if row.weight > 0.0 {
-            let lower = along(row.cell + 1);
-            let straight = blend(self.blend.straighten(upper), self.blend.straighten(lower), row.weight);
-            math::min(math::max(self.blend.unstraighten(straight), upper), lower)
+            let lower = along(cell.lower);
+            let straight = blend(grid.blend.straighten(upper), grid.blend.straighten(lower), row.weight);
+            math::min(math::max(grid.blend.unstraighten(straight), upper), lower)
         } else {
             upper
         };
         // Rows get shorter downwards, so the lower row's end decides.
-        let outside = row.is_below || column.is_below || column.last_point() >= self.num_measured[row.last_point()];
+        let outside = row.is_below || column.is_below || column.last_point() >= *num_measured;
         Reading { value_us, on_sample: !outside && row.weight <= 0.0 && column.weight <= 0.0, outside }
+    }
+
+    /// Looks up the cell of a context.
+    #[inline(never)]
+    fn enter(&mut self, column: f64) {
+        self.cell = self.grid.cell(self.row, self.grid.columns.place(column).cell);
     }
 }
 

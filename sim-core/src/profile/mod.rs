@@ -20,6 +20,7 @@ mod interpolate;
 mod affine;
 mod attention;
 pub mod cuda_graphs;
+pub(crate) mod decode_times;
 mod drafter_tables;
 mod host_times;
 pub(crate) mod pass_times;

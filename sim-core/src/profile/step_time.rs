@@ -47,9 +47,9 @@ pub struct StepTimeModel {
     non_attention: Curve,
     head: Curve,
     /// Of the layers that look at all tokens, then of each span.
-    attention: Vec<AttentionTables>,
-    drafter: Option<DrafterTables>,
-    capture_sizes: CaptureSizes,
+    pub(super) attention: Vec<AttentionTables>,
+    pub(super) drafter: Option<DrafterTables>,
+    pub(super) capture_sizes: CaptureSizes,
     /// Of passes in which all requests verify the same number of drafts.
     uniform_capture_sizes: CaptureSizes,
     /// Rows of a request in such a pass.
@@ -73,7 +73,8 @@ pub struct StepTimeModel {
 }
 
 /// The terms of one pass, summed.
-struct Sum {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sum {
     total_us: f64,
     extrapolated_us: f64,
     evidence: Evidence,
@@ -84,7 +85,8 @@ impl Sum {
         Self { total_us: 0.0, extrapolated_us: 0.0, evidence: best_evidence }
     }
 
-    fn add(&mut self, term: Reading) {
+    #[inline]
+    pub(super) fn add(&mut self, term: Reading) {
         self.total_us += term.value_us;
         if term.outside {
             self.extrapolated_us += term.value_us;
@@ -168,9 +170,7 @@ impl StepTimeModel {
                 extrapolated: SimDuration::ZERO,
             };
         }
-        let mut sum = Sum::new(self.best_evidence);
-        sum.add(self.non_attention.at(self.padded(batch)));
-        sum.add(self.head.at(batch.num_reqs() + batch.num_draft_tokens()));
+        let mut sum = self.before_attention(self.padded(batch), batch.num_reqs() + batch.num_draft_tokens());
         for tables in &self.attention {
             if batch.prefill_chunks.is_empty() {
                 sum.add(tables.of_decodes(tables.decodes(batch)));
@@ -181,14 +181,32 @@ impl StepTimeModel {
             }
         }
         self.add_drafter(batch, &mut sum);
-        if self.capture_sizes.fitting(num_tokens).is_none() {
+        self.step_time(sum, self.capture_sizes.fitting(num_tokens).is_some())
+    }
+
+    /// The terms that do not depend on contexts, of a pass with so many tokens, padding included, and rows.
+    pub(super) fn before_attention(&self, num_padded_tokens: u32, num_rows: u32) -> Sum {
+        let mut sum = Sum::new(self.best_evidence);
+        sum.add(self.non_attention.at(num_padded_tokens));
+        sum.add(self.head.at(num_rows));
+        sum
+    }
+
+    /// The time of a pass whose terms are all in `sum`; `has_graph` if a CUDA graph holds it.
+    #[inline]
+    pub(super) fn step_time(&self, mut sum: Sum, has_graph: bool) -> StepTime {
+        if !has_graph {
             sum.lengthen(self.outside_graphs);
         }
         let extrapolated_us = if self.holds { sum.extrapolated_us } else { sum.total_us };
         StepTime {
             duration: SimDuration::from_micros_f64(self.factor * sum.total_us),
             evidence: sum.evidence,
-            extrapolated: SimDuration::from_micros_f64(self.factor * extrapolated_us),
+            extrapolated: if extrapolated_us > 0.0 {
+                SimDuration::from_micros_f64(self.factor * extrapolated_us)
+            } else {
+                SimDuration::ZERO
+            },
         }
     }
 

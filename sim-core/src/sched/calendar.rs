@@ -2,6 +2,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::mem;
 
 use crate::math;
 
@@ -28,12 +29,20 @@ impl Calendar {
         Self { days: vec![Vec::new(); math::u32_to_usize(math::u64_to_u32(NUM_DAYS))] }
     }
 
-    fn day(&mut self, pass: u64) -> &mut Vec<Due> {
+    /// Where what happens in `pass` is noted.
+    pub(super) fn day(&mut self, pass: u64) -> &mut Vec<Due> {
         &mut self.days[math::u32_to_usize(math::low_u32(pass % NUM_DAYS))]
     }
 
     pub(super) fn note(&mut self, due: Due) {
         self.day(due.pass).push(due);
+    }
+
+    /// Whether anything happens in `pass`.
+    #[inline]
+    pub(super) fn has(&self, pass: u64) -> bool {
+        let day = &self.days[math::u32_to_usize(math::low_u32(pass % NUM_DAYS))];
+        day.iter().any(|noted| noted.pass == pass)
     }
 
     /// Moves what happens in `pass` to `due`, in the order of the running list. Passes must be taken in order; what was
@@ -44,12 +53,16 @@ impl Calendar {
         if day.is_empty() {
             return;
         }
-        day.retain(|noted| {
-            if noted.pass == pass {
-                due.push(*noted);
-            }
-            noted.pass > pass
-        });
+        if day.iter().all(|noted| noted.pass == pass) {
+            mem::swap(day, due);
+        } else {
+            day.retain(|noted| {
+                if noted.pass == pass {
+                    due.push(*noted);
+                }
+                noted.pass > pass
+            });
+        }
         if !due.is_sorted_by_key(|due| due.admission) {
             due.sort_unstable_by_key(|due| due.admission);
         }

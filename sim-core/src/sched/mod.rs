@@ -10,6 +10,7 @@ mod prefill_interval;
 mod update;
 mod steady;
 mod steady_counts;
+pub(crate) mod stretch;
 mod calendar;
 pub mod request_queue;
 pub mod output;

@@ -142,6 +142,12 @@ impl EngineCoreOutputs {
         math::usize_to_u32(self.tokens.len()) + self.num_steady_tokens
     }
 
+    /// Nothing but a token for each of so many steady requests.
+    pub(crate) fn set_steady(&mut self, num_steady_tokens: u32) {
+        self.clear();
+        self.num_steady_tokens = num_steady_tokens;
+    }
+
     pub(super) fn clear(&mut self) {
         self.tokens.clear();
         self.num_steady_tokens = 0;

@@ -150,6 +150,11 @@ impl<'a> Scheduler<'a> {
         !self.running.is_empty() || !self.waiting.is_empty()
     }
 
+    /// Length of the waiting queue.
+    pub(crate) fn num_waiting_reqs(&self) -> u32 {
+        math::usize_to_u32(self.waiting.len())
+    }
+
     /// The blocks.
     #[must_use]
     pub const fn kv_cache(&self) -> &KvCacheManager {
@@ -201,8 +206,13 @@ impl<'a> Scheduler<'a> {
         output.num_waiting_reqs = math::usize_to_u32(self.waiting.len());
     }
 
+    /// Whether a pass's time depends on the contexts' sum alone.
+    pub(super) const fn has_no_spans(&self) -> bool {
+        self.spans.is_empty()
+    }
+
     /// All that a pass has to give.
-    fn budget(&self) -> Budget {
+    pub(super) fn budget(&self) -> Budget {
         let (scheduled, inputs) = (self.config.max_num_scheduled_tokens, self.config.max_num_batched_tokens);
         let draft_slots = self.config.draft_slots();
         let is_past_prompt = |slot: &u32| !self.live.get(*slot).is_prefill_chunk;

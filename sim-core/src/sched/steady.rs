@@ -24,6 +24,7 @@ use super::output::{ScheduledRequest, SchedulerOutput};
 use super::running::{RunningRules, num_new_tokens};
 use super::scheduler::Scheduler;
 use crate::config::EngineConfig;
+use crate::kv_cache::free_block_queue::BlockId;
 use crate::math;
 use crate::request::SteadyTokens;
 
@@ -57,6 +58,8 @@ pub(super) struct SteadyRequests {
     due: Vec<Due>,
     /// Scratch: tokens of each of the others.
     shares: Vec<u32>,
+    /// Scratch: blocks for who is due.
+    fresh: Vec<BlockId>,
 }
 
 impl SteadyRequests {
@@ -77,6 +80,7 @@ impl SteadyRequests {
             told: Vec::new(),
             due: Vec::new(),
             shares: Vec::new(),
+            fresh: Vec::new(),
         }
     }
 }
@@ -85,6 +89,11 @@ impl LiveRequest {
     /// Whether a due date is still this request's.
     const fn keeps(&self, due: &Due) -> bool {
         self.is_steady && self.admission == due.admission
+    }
+
+    /// Whether it has to be asked on a date.
+    const fn is_due(&self, due: &Due) -> bool {
+        self.keeps(due) && self.next_ask == due.pass
     }
 }
 
@@ -159,6 +168,9 @@ impl Scheduler<'_> {
     fn serve(&mut self, budget: &mut Budget, output: &mut SchedulerOutput) -> bool {
         let mut due = mem::take(&mut self.steady.due);
         self.steady.asks.take(self.pass_number, &mut due);
+        if self.are_before_others(&due) && self.let_grow(&due) {
+            due.clear();
+        }
         let mut is_served = true;
         let mut dates = due.iter().peekable();
         for place in 0..self.steady.others.len() {
@@ -178,13 +190,63 @@ impl Scheduler<'_> {
         is_served
     }
 
+    /// Whether all of `due` come before the first of the others that gets tokens, as mostly: these were admitted last.
+    fn are_before_others(&self, due: &[Due]) -> bool {
+        let mut served = self.steady.others.iter().zip(&self.steady.shares).filter(|&(_, &share)| share > 0);
+        let first = served.next().map(|(&slot, _)| self.live.get(slot).admission);
+        due.last().is_none_or(|last| first.is_none_or(|first| last.admission < first))
+    }
+
+    /// Serves who is due, where there are no others; false if blocks do not suffice.
+    pub(super) fn serve_due(&mut self) -> bool {
+        let mut due = mem::take(&mut self.steady.due);
+        self.steady.asks.take(self.pass_number, &mut due);
+        let is_served = self.let_grow(&due) || due.iter().all(|date| self.ask(date));
+        self.steady.due = due;
+        is_served
+    }
+
+    /// Gives each of `due` the one block that it needs; false, and nothing is changed, if one of them needs something else
+    /// or there are not as many blocks.
+    fn let_grow(&mut self, due: &[Due]) -> bool {
+        let Some(block_size) = self.kv_cache.dense_block_size() else { return false };
+        let (mut num_due, mut all_grow) = (0, true);
+        for date in due {
+            let request = self.live.get(date.slot);
+            if request.is_due(date) {
+                num_due += 1;
+                all_grow &= self.kv_cache.only_grows(&request.blocks);
+            }
+        }
+        let fresh = &mut self.steady.fresh;
+        if !all_grow || !self.kv_cache.get_new_blocks(num_due, fresh) {
+            return false;
+        }
+        let pass = self.pass_number + u64::from(block_size);
+        let day = self.steady.asks.day(pass);
+        let mut fresh = fresh.iter();
+        for date in due {
+            let request = self.live.get_mut(date.slot);
+            if request.is_due(date)
+                && let Some(&block) = fresh.next()
+            {
+                request.next_ask = pass;
+                request.blocks.grow(block, block_size);
+                day.push(Due { pass, ..*date });
+            }
+        }
+        true
+    }
+
     /// A steady request needs a block, or has one that is full.
     fn ask(&mut self, date: &Due) -> bool {
         let request = self.live.get_mut(date.slot);
-        if !request.keeps(date) || request.next_ask != date.pass {
+        if !request.is_due(date) {
             return true;
         }
-        if let Some(block_size) = self.kv_cache.block_size_if_growing(&request.blocks) {
+        if let Some(block_size) = self.kv_cache.dense_block_size()
+            && self.kv_cache.only_grows(&request.blocks)
+        {
             request.next_ask = date.pass + u64::from(block_size);
             self.steady.asks.note(Due { pass: request.next_ask, ..*date });
             return self.kv_cache.grow(&mut request.blocks);

@@ -59,8 +59,9 @@ fn split_offset(time: &str) -> Option<(&str, i64)> {
 
 /// A number of at most nine digits and nothing else.
 fn digits(text: &str) -> Option<u64> {
-    let is_number = (1..=9).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number { text.parse().ok() } else { None }
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
+    let is_short = (1..=9).contains(&text.len());
+    is_short.then(|| text.bytes().try_fold(0, |number, byte| Some(10 * number + digit(byte)?)))?
 }
 
 #[cfg(test)]

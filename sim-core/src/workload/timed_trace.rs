@@ -109,14 +109,41 @@ impl<'de> Visitor<'de> for EntryReader<'_> {
     }
 }
 
-/// The chunks met so far.
+/// The chunks met so far: the first token of each hash's, by hash and length, as vLLM fills chunks of different lengths
+/// with different text.
 struct Chunks {
     chunk_size: u32,
-    /// First token of each hash's chunk, by hash and length: vLLM fills chunks of different lengths with different text.
-    starts: BTreeMap<(i128, u32), u64>,
+    /// Of whole chunks, by hash, one more than the first token; 0 if there is none. Published traces number their hashes
+    /// from 0.
+    whole: Vec<u64>,
+    /// Of all others.
+    others: BTreeMap<(i128, u32), u64>,
 }
 
 impl Chunks {
+    /// Hashes below this have a place in [`Self::whole`]: at most 32 MiB.
+    const MAX_NUMBERED: usize = 1 << 22;
+
+    const fn new(chunk_size: u32) -> Self {
+        Self { chunk_size, whole: Vec::new(), others: BTreeMap::new() }
+    }
+
+    /// The first token of a hash's chunk.
+    fn start(&mut self, hash: i128, len: u32, builder: &mut RequestBuilder) -> u64 {
+        let number = usize::try_from(hash).ok().filter(|&number| number < Self::MAX_NUMBERED && len == self.chunk_size);
+        let Some(number) = number else {
+            return *self.others.entry((hash, len)).or_insert_with(|| builder.fresh(len).start);
+        };
+        if number >= self.whole.len() {
+            self.whole.resize((2 * number).clamp(1024, Self::MAX_NUMBERED), 0);
+        }
+        let place = &mut self.whole[number];
+        if *place == 0 {
+            *place = builder.fresh(len).start + 1;
+        }
+        *place - 1
+    }
+
     /// Appends the chunks of `hash_ids`, `input_length` tokens at most; without hashes, that many private tokens.
     ///
     /// New chunks are numbered in a row, so that a run of them that comes again is one run of tokens.
@@ -136,7 +163,7 @@ impl Chunks {
             if len == 0 {
                 break;
             }
-            let start = *self.starts.entry((hash, len)).or_insert_with(|| builder.fresh(len).start);
+            let start = self.start(hash, len, builder);
             rest -= len;
             match prompt.last_mut() {
                 Some(last) if last.start + u64::from(last.len) == start => last.len += len,
@@ -178,7 +205,7 @@ impl TimedTrace<'_> {
         }
 
         let mut builder = RequestBuilder::with_capacity(0);
-        let mut chunks = Chunks { chunk_size, starts: BTreeMap::new() };
+        let mut chunks = Chunks::new(chunk_size);
         let mut timestamps = Vec::new();
         let mut prompt = Vec::new();
         let mut num_skipped = 0;

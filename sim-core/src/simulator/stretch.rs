@@ -1,0 +1,123 @@
+//! Passes in which nothing happens but that every running request gets its next token: the time that they take.
+//!
+//! The schedule's part is `sched/stretch.rs`. What is left to do here for a pass is what [`Simulation::step`] and
+//! [`Simulation::process`] do for it, with everything that is the same in all passes of the stretch asked for once; the
+//! pass under way is kept in a variable instead of a queue. A stretch also ends when somebody joins.
+
+use super::Simulation;
+use crate::api_servers::{ApiServers, Message};
+use crate::device::InFlight;
+use crate::metrics::recorder::PassRecord;
+use crate::profile::decode_times::DecodeTimes;
+use crate::profile::step_time::Evidence;
+use crate::sched::stretch::StretchPass;
+use crate::time::{SimDuration, SimTime};
+
+/// Most passes of a stretch, so that who watches a run or wants to end it is not kept waiting.
+const MAX_PASSES: u32 = 4096;
+
+/// What is the same in all passes of a stretch.
+#[derive(Debug)]
+struct Passes<'a> {
+    num_reqs: u32,
+    times: DecodeTimes<'a>,
+    schedule_time: SimDuration,
+    time_between_passes: SimDuration,
+    update_time: SimDuration,
+    /// How long tokens take to their clients beside waiting for an API server.
+    output_latency: SimDuration,
+    /// Their tokens, to an API server.
+    message: Message,
+    num_waiting_reqs: u32,
+}
+
+impl<'a> Simulation<'a> {
+    /// Advances the run by a stretch; false if the next iteration is not one of a stretch.
+    pub(super) fn advance_stretch(&mut self) -> bool {
+        let Some(mut stretch) = self.engine.begin_stretch() else { return false };
+        let Some(mut passes) = self.passes(stretch.num_reqs) else { return false };
+        self.quiet_until = SimTime::ZERO;
+        let mut under_way = self.in_flight.pop_front();
+        while stretch.num_passes < MAX_PASSES && self.is_quiet() {
+            let Some(pass) = self.engine.step_in_stretch(&mut stretch) else { break };
+            self.queries_per_iter.push(0);
+            let issued = self.issue(&mut passes, pass);
+            // A synchronous engine has none under way.
+            let done = if self.config.async_scheduling { under_way.replace(issued) } else { Some(issued) };
+            if let Some(InFlight { end_time, record: Some(record) }) = done {
+                self.take_in(&passes, end_time, record);
+            }
+        }
+        self.in_flight.extend(under_way);
+        self.engine.end_stretch(&stretch);
+        if stretch.num_passes > 0 {
+            self.num_stuck_steps = 0;
+        }
+        stretch.num_passes > 0
+    }
+
+    fn passes(&self, num_reqs: u32) -> Option<Passes<'a>> {
+        let host = self.step_time.host();
+        let message = |servers: &ApiServers| servers.message(num_reqs, self.step_time);
+        Some(Passes {
+            num_reqs,
+            times: self.step_time.decode_times(num_reqs)?,
+            schedule_time: host.schedule_time(num_reqs),
+            time_between_passes: host.time_between_passes(num_reqs),
+            update_time: host.update_time(num_reqs),
+            output_latency: host.output_latency(self.num_outputs_together(num_reqs)),
+            message: self.api_servers.as_ref().map_or_else(Message::default, message),
+            num_waiting_reqs: self.engine.scheduler().num_waiting_reqs(),
+        })
+    }
+
+    /// A pass of the stretch is issued.
+    #[inline]
+    fn issue(&mut self, passes: &mut Passes<'_>, pass: StretchPass) -> InFlight {
+        let schedule_time = self.now;
+        self.now += passes.schedule_time;
+        let mut step_time = passes.times.at(pass.context_tokens);
+        if let Some(noise) = &mut self.noise {
+            step_time.duration = noise.draw(step_time.duration);
+        }
+        let (start_time, end_time) = self.device.run(self.now, step_time.duration + passes.time_between_passes);
+        self.device_time.total += step_time.duration;
+        self.device_time.extrapolated += step_time.extrapolated;
+        if step_time.evidence == Evidence::Measured {
+            self.device_time.measured += step_time.duration;
+        }
+        let record = self.recorder.issued(PassRecord {
+            schedule_time,
+            start_time,
+            end_time,
+            output_time: end_time,
+            delivery_time: end_time,
+            delivery_wait: SimDuration::ZERO,
+            num_tokens: passes.num_reqs,
+            num_prefill_tokens: 0,
+            num_draft_tokens: 0,
+            num_reqs: passes.num_reqs,
+            num_outputs: 0,
+            num_running_reqs: passes.num_reqs,
+            num_waiting_reqs: passes.num_waiting_reqs,
+            num_free_blocks: pass.num_free_blocks,
+        });
+        InFlight { end_time, record: Some(record) }
+    }
+
+    /// The results of a pass of the stretch are taken in.
+    #[inline]
+    fn take_in(&mut self, passes: &Passes<'_>, end_time: SimTime, record: u32) {
+        self.now = self.now.max(end_time) + passes.update_time;
+        let way = match &mut self.api_servers {
+            None => (SimDuration::ZERO, passes.output_latency),
+            // Nothing was sent before the tokens came.
+            Some(servers) if self.now < self.quiet_until => {
+                (servers.take_message(self.now, &passes.message, self.step_time), passes.output_latency)
+            }
+            Some(_) => self.delivery(passes.num_reqs),
+        };
+        let delivery = self.deliver(passes.num_reqs, way);
+        self.recorder.processed(record, (&[], passes.num_reqs), self.now, delivery);
+    }
+}
