@@ -60,8 +60,11 @@ impl Args {
         for warning in &engine.warnings {
             eprintln!("warning: {warning}");
         }
-        let Prepared { engine, workload, num_skipped, step_time, options } = self.prepare(&inputs)?;
+        let Prepared { engine, workload, num_skipped, notes, step_time, options } = self.prepare(&inputs)?;
         let options = self.report.on_top_of(options)?;
+        for note in notes.iter().filter(|_| !self.report.quiet) {
+            eprintln!("note: {note}");
+        }
         if num_skipped > 0 {
             eprintln!("warning: {num_skipped} entries of the dataset ask for no token and are left out");
         }

@@ -21,11 +21,13 @@ pub enum DatasetName {
     Azure,
     /// A BurstGPT CSV file with its times. Not vLLM's.
     BurstGptTimed,
+    /// Any CSV or JSONL file of requests, with or without times. Not vLLM's.
+    Table,
 }
 
 impl DatasetName {
     /// All, in the order of [`Self::NAMES`].
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Random,
         Self::PrefixRepetition,
         Self::ShareGpt,
@@ -34,11 +36,21 @@ impl DatasetName {
         Self::TimedTrace,
         Self::Azure,
         Self::BurstGptTimed,
+        Self::Table,
     ];
 
     /// Their names on the command line.
-    pub const NAMES: &'static [&'static str] =
-        &["random", "prefix_repetition", "sharegpt", "custom", "burstgpt", "timed_trace", "azure", "burstgpt_timed"];
+    pub const NAMES: &'static [&'static str] = &[
+        "random",
+        "prefix_repetition",
+        "sharegpt",
+        "custom",
+        "burstgpt",
+        "timed_trace",
+        "azure",
+        "burstgpt_timed",
+        "table",
+    ];
 
     /// The dataset of this name.
     #[must_use]
@@ -53,10 +65,10 @@ impl DatasetName {
         Self::ALL.iter().zip(Self::NAMES).find(|&(&dataset, _)| dataset == self).map_or("", |(_, &name)| name)
     }
 
-    /// Whether its requests come with times of their own.
+    /// Whether its requests come with times of their own, or may do so.
     #[must_use]
     pub const fn has_times(self) -> bool {
-        matches!(self, Self::Azure | Self::BurstGptTimed | Self::TimedTrace)
+        matches!(self, Self::Azure | Self::BurstGptTimed | Self::TimedTrace | Self::Table)
     }
 
     /// Whether its requests come from a file.

@@ -24,6 +24,7 @@ mod recognise_error;
 pub mod repeat;
 mod report_args;
 mod same_model;
+mod table_args;
 pub mod told;
 mod workload_args;
 

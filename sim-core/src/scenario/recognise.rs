@@ -140,6 +140,11 @@ fn of_json(bytes: &[u8]) -> Option<Result<Recognised, RecogniseError>> {
     if is_list && all(&[b"input_length", b"output_length"]) {
         return Some(Err(RecogniseError::List { kind: "a request of a timed trace" }));
     }
+    if !is_list && trace::recognise(bytes) == Some(TraceKind::Table) {
+        return Some(
+            limited(TraceKind::Table.name(), bytes, MAX_TRACE_BYTES).map(|()| Recognised::Trace(TraceKind::Table)),
+        );
+    }
     if is_list && has(b"prompt") {
         return Some(Err(RecogniseError::List { kind: "a prompt" }));
     }

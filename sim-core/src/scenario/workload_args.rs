@@ -3,6 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::table_args::TableArgs;
 use super::{DatasetName, ScenarioError, TextTokens};
 use crate::config::flags::FlagError;
 use crate::config::human_readable_int;
@@ -12,6 +13,7 @@ use crate::workload::arrival::{RampUpStrategy, TrafficOptions};
 use crate::workload::dataset::{Dataset, Sample, SampleOptions, Tokenizer, sample};
 use crate::workload::lengths::RangeRatio;
 use crate::workload::random::{PrefixRepetition, Random};
+use crate::workload::table::Table;
 use crate::workload::text::{Custom, ShareGpt, TokenCounter};
 use crate::workload::timed_trace::{TimedTrace, TimedTraceOptions};
 use crate::workload::trace::{BurstGpt, RecordedTrace};
@@ -55,6 +57,7 @@ pub struct WorkloadArgs {
     num_warmups: Option<u32>,
     ready_check_timeout_sec: Option<u32>,
     num_earlier_runs: Option<u32>,
+    table: TableArgs,
     pub(super) spec_acceptance_rates: Option<Vec<f64>>,
     pub(super) spec_acceptance_length: Option<f64>,
     pub(super) spec_acceptance_sequence: Option<Vec<u32>>,
@@ -104,7 +107,7 @@ impl WorkloadArgs {
             "dataset-name" => {
                 let dataset = DatasetName::from_name(text);
                 let need = "one of random, prefix_repetition, sharegpt, custom, burstgpt, timed_trace, and ours: azure, \
-                            burstgpt_timed";
+                            burstgpt_timed, table";
                 self.dataset_name = Some(dataset.ok_or_else(|| wrong(name, text, need))?);
             }
             "dataset-path" => self.dataset_path = Some(text.to_string()),
@@ -140,6 +143,7 @@ impl WorkloadArgs {
                 self.spec_acceptance_sequence = Some(sequence.ok_or_else(|| wrong(name, text, need))?);
             }
             "disable-shuffle" => self.disable_shuffle = is_on,
+            "columns" | "time-unit" | "session-replay" => self.table.set(name, text)?,
             _ => self.no_oversample = is_on,
         }
         Ok(())
@@ -208,6 +212,9 @@ impl WorkloadArgs {
             DatasetName::TimedTrace => Dataset::TimedTrace(TimedTrace { jsonl: file, options: self.timed_trace() }),
             DatasetName::Azure => Dataset::Recorded(RecordedTrace::from_azure_csv(file)?),
             DatasetName::BurstGptTimed => Dataset::Recorded(RecordedTrace::from_burstgpt_csv(file, None)?),
+            DatasetName::Table => {
+                Dataset::Table(Table { file, options: self.table.options(self.timed_trace_chunk_hash_size) })
+            }
         };
         let options = SampleOptions {
             num_prompts: self.num_prompts.or((!name.has_times()).then_some(1000)),
@@ -216,15 +223,27 @@ impl WorkloadArgs {
             no_oversample: self.no_oversample,
             tokenizer: Tokenizer::default(),
         };
-        Ok(sample(&dataset, &options)?)
+        let sample = sample(&dataset, &options)?;
+        if sample.send_times.is_some() && self.is_paced() && self.self_timed != Some(false) {
+            return Err(ScenarioError::HasTimes { dataset: name });
+        }
+        Ok(sample)
+    }
+
+    /// Whether it was said how fast requests are sent.
+    const fn is_paced(&self) -> bool {
+        self.request_rate.is_some() || self.burstiness.is_some() || self.ramp_up_strategy.is_some()
     }
 
     /// Refuses flags that the chosen dataset would not look at: what is given and does nothing misleads.
     pub(super) fn check_used(&self, name: DatasetName) -> Result<(), ScenarioError> {
-        use DatasetName::{Azure, BurstGpt, BurstGptTimed, Custom, PrefixRepetition, Random, ShareGpt, TimedTrace};
+        use DatasetName::{
+            Azure, BurstGpt, BurstGptTimed, Custom, PrefixRepetition, Random, ShareGpt, Table, TimedTrace,
+        };
         const TIMED: &[DatasetName] = &[TimedTrace];
-        let files: &[DatasetName] = &[ShareGpt, Custom, BurstGpt, TimedTrace, Azure, BurstGptTimed];
-        let flags: [(&'static str, bool, &'static [DatasetName]); 16] = [
+        let files: &[DatasetName] = &[ShareGpt, Custom, BurstGpt, TimedTrace, Azure, BurstGptTimed, Table];
+        let of_table = self.table.given();
+        let flags: [(&'static str, bool, &'static [DatasetName]); 17] = [
             ("input-len", self.input_len.is_some(), &[Random]),
             ("output-len", self.output_len.is_some(), &[Random, PrefixRepetition, ShareGpt, Custom]),
             ("random-input-len", self.random_input_len.is_some(), &[Random]),
@@ -237,10 +256,11 @@ impl WorkloadArgs {
             ("prefix-repetition-output-len", self.prefix_repetition_output_len.is_some(), &[PrefixRepetition]),
             ("sharegpt-output-len", self.sharegpt_output_len.is_some(), &[ShareGpt]),
             ("custom-output-len", self.custom_output_len.is_some(), &[Custom]),
-            ("timed-trace-chunk-hash-size", self.timed_trace_chunk_hash_size.is_some(), TIMED),
+            ("timed-trace-chunk-hash-size", self.timed_trace_chunk_hash_size.is_some(), &[TimedTrace, Table]),
             ("timed-trace-sec-multiplier", self.timed_trace_sec_multiplier.is_some(), TIMED),
             ("timed-trace-label-hash-ids", self.timed_trace_label_hash_ids.is_some(), TIMED),
             ("timed-trace-label-timestamp", self.timed_trace_label_timestamp.is_some(), TIMED),
+            (of_table.unwrap_or_default(), of_table.is_some(), &[Table]),
         ];
         if self.dataset_path.is_some() && !files.contains(&name) {
             return Err(ScenarioError::Unused { flag: "dataset-path", dataset: name, users: files.to_vec() });
@@ -248,8 +268,8 @@ impl WorkloadArgs {
         if let Some((flag, _, users)) = flags.iter().find(|(_, is_given, users)| *is_given && !users.contains(&name)) {
             return Err(ScenarioError::Unused { flag, dataset: name, users: users.to_vec() });
         }
-        let is_paced = self.request_rate.is_some() || self.burstiness.is_some() || self.ramp_up_strategy.is_some();
-        if name.has_times() && is_paced && self.self_timed != Some(false) {
+        // A table may have none: only its file tells.
+        if name.has_times() && name != Table && self.is_paced() && self.self_timed != Some(false) {
             return Err(ScenarioError::HasTimes { dataset: name });
         }
         Ok(())

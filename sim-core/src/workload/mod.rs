@@ -8,6 +8,7 @@ pub mod earlier;
 pub mod error;
 pub mod lengths;
 pub mod random;
+pub mod table;
 pub mod text;
 pub mod timed_trace;
 pub mod trace;
@@ -20,7 +21,7 @@ pub use error::WorkloadError;
 
 use crate::request::RequestId;
 use crate::request_set::RequestSet;
-use crate::time::SimTime;
+use crate::time::{SimDuration, SimTime};
 
 /// Requests and the traffic that brings them.
 #[derive(Debug, Clone)]
@@ -33,6 +34,15 @@ pub struct Workload {
     pub earlier: Vec<EarlierGroup>,
 }
 
+/// A request that waits for the answer of another: a turn of a conversation, a step of an agent, a user's next session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct After {
+    /// Whose answer it waits for: a request before it in the workload.
+    pub request: RequestId,
+    /// Time from that answer's last token to this request: thinking, typing, a tool at work.
+    pub delay: SimDuration,
+}
+
 /// When requests reach the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Traffic {
@@ -41,6 +51,15 @@ pub enum Traffic {
     Timed {
         /// One time per request, not decreasing. All zero: everything at once (`--request-rate inf`).
         send_times: Vec<SimTime>,
+        /// Most requests under way; `None` for no limit, else at least 1.
+        max_concurrency: Option<u32>,
+    },
+    /// A client sends request `i` at `not_before[i]`, or when `after[i]` allows it, if that is later. Then as above.
+    Answered {
+        /// One time per request, in any order.
+        not_before: Vec<SimTime>,
+        /// Whom each request waits for; one per request.
+        after: Vec<Option<After>>,
         /// Most requests under way; `None` for no limit, else at least 1.
         max_concurrency: Option<u32>,
     },

@@ -110,17 +110,23 @@ impl<'de> Visitor<'de> for EntryReader<'_> {
 }
 
 /// The chunks met so far.
-struct Chunks {
+#[derive(Debug)]
+pub(super) struct Chunks {
     chunk_size: u32,
     /// First token of each hash's chunk, by hash and length: vLLM fills chunks of different lengths with different text.
     starts: BTreeMap<(i128, u32), u64>,
 }
 
 impl Chunks {
+    /// None yet; each has `chunk_size` tokens, at least 1.
+    pub(super) const fn new(chunk_size: u32) -> Self {
+        Self { chunk_size, starts: BTreeMap::new() }
+    }
+
     /// Appends the chunks of `hash_ids`, `input_length` tokens at most; without hashes, that many private tokens.
     ///
     /// New chunks are numbered in a row, so that a run of them that comes again is one run of tokens.
-    fn push_prompt(
+    pub(super) fn push_prompt(
         &mut self,
         prompt: &mut Vec<TokenRun>,
         hash_ids: &[i128],
@@ -178,7 +184,7 @@ impl TimedTrace<'_> {
         }
 
         let mut builder = RequestBuilder::with_capacity(0);
-        let mut chunks = Chunks { chunk_size, starts: BTreeMap::new() };
+        let mut chunks = Chunks::new(chunk_size);
         let mut timestamps = Vec::new();
         let mut prompt = Vec::new();
         let mut num_skipped = 0;

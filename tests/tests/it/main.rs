@@ -50,4 +50,5 @@ mod model_mutations;
 mod composition;
 mod estimates;
 mod uncertainty;
+mod table_inputs;
 mod tidy;

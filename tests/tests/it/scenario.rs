@@ -30,6 +30,7 @@ fn value(flag: &Flag, number: u32) -> String {
         (Form::Text, "spec-acceptance-sequence") => format!("{number},0"),
         (Form::Text, "pass-noise") => format!("0.{number},0.5,0.01,{number}"),
         (Form::Text, "client-work") => format!("{number}.5,25"),
+        (Form::Text, "columns") => format!("time=when,prompt=tokens {number}"),
         (Form::Text, "gpu") => format!("gpu-{number}"),
         (Form::Text, "dtype") => "bfloat16".to_owned(),
         (Form::Text, "quantization") => "fp8".to_owned(),

@@ -40,6 +40,7 @@ impl FinishedRun {
         if self.num_skipped > 0 {
             warnings.push(format!("{} entries of the dataset ask for no token and are left out", self.num_skipped));
         }
+        warnings.extend(self.notes.iter().map(|note| format!("Taken: {note}")));
         Answer {
             digest: format!("{:016x}", digest(recording)),
             num_requests,
