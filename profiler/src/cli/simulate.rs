@@ -60,7 +60,7 @@ impl Args {
         for warning in &engine.warnings {
             eprintln!("warning: {warning}");
         }
-        let Prepared { engine, workload, num_skipped, notes, step_time, options } = self.prepare(&inputs)?;
+        let Prepared { engine, workload, num_skipped, notes, classes, step_time, options } = self.prepare(&inputs)?;
         let options = self.report.on_top_of(options)?;
         for note in notes.iter().filter(|_| !self.report.quiet) {
             eprintln!("note: {note}");
@@ -102,6 +102,7 @@ impl Args {
             dataset: inputs.dataset.as_deref().map(fingerprint),
             result: &result,
             ends: ends.as_ref(),
+            classes: classes.as_ref(),
         };
         if !self.report.quiet {
             writeln!(out, "{}", report.heading())?;

@@ -19,6 +19,7 @@ impl TraceKind {
             Self::TimedTrace(options) if options.timed_trace_chunk_hash_size == 512 => "a Mooncake trace",
             Self::TimedTrace(_) => "a timed trace",
             Self::Table => "a table of requests",
+            Self::Mixture => "a mixture of classes",
         }
     }
 
@@ -30,6 +31,7 @@ impl TraceKind {
             Self::BurstGpt => DatasetName::BurstGptTimed,
             Self::TimedTrace(_) => DatasetName::TimedTrace,
             Self::Table => DatasetName::Table,
+            Self::Mixture => DatasetName::Mixture,
         };
         let mut flags = alloc::vec![("dataset-name", dataset.name().to_string())];
         if let Self::TimedTrace(options) = self
@@ -44,6 +46,7 @@ impl TraceKind {
     /// Whether a dataset of this name is read from such a file. A table may be any of them.
     const fn is_for(&self, name: DatasetName) -> bool {
         match self {
+            Self::Mixture => matches!(name, DatasetName::Mixture),
             _ if matches!(name, DatasetName::Table) => true,
             Self::Table => false,
             Self::Azure => matches!(name, DatasetName::Azure),
@@ -116,6 +119,7 @@ fn check_shape(name: DatasetName, file: &[u8]) -> Result<(), String> {
     let (wanted, needs) = match name {
         DatasetName::TimedTrace | DatasetName::Custom => ("JSON lines, one object on each,", b'{'),
         DatasetName::ShareGpt => ("a JSON list", b'['),
+        DatasetName::Mixture => ("a JSON object with a list of classes", b'{'),
         DatasetName::Table if first == b'{' => return Ok(()),
         DatasetName::Table => ("a CSV or JSON lines, one object on each", b','),
         _ => ("a CSV", b','),

@@ -23,11 +23,15 @@ pub enum DatasetName {
     BurstGptTimed,
     /// Any CSV or JSONL file of requests, with or without times. Not vLLM's.
     Table,
+    /// Conversations and agents, whose turns wait for answers. Not vLLM's.
+    Sessions,
+    /// A JSON file of classes of requests. Not vLLM's.
+    Mixture,
 }
 
 impl DatasetName {
     /// All, in the order of [`Self::NAMES`].
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Random,
         Self::PrefixRepetition,
         Self::ShareGpt,
@@ -37,6 +41,8 @@ impl DatasetName {
         Self::Azure,
         Self::BurstGptTimed,
         Self::Table,
+        Self::Sessions,
+        Self::Mixture,
     ];
 
     /// Their names on the command line.
@@ -50,6 +56,8 @@ impl DatasetName {
         "azure",
         "burstgpt_timed",
         "table",
+        "sessions",
+        "mixture",
     ];
 
     /// The dataset of this name.
@@ -74,7 +82,7 @@ impl DatasetName {
     /// Whether its requests come from a file.
     #[must_use]
     pub const fn needs_file(self) -> bool {
-        !matches!(self, Self::Random | Self::PrefixRepetition)
+        !matches!(self, Self::Random | Self::PrefixRepetition | Self::Sessions)
     }
 
     /// Whether its prompts are texts, so that only a tokenizer knows their lengths.

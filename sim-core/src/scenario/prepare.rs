@@ -11,6 +11,7 @@ use crate::profile::{CaptureSizes, Drafting, Profile, StepTimeModel, StepTimeSet
 use crate::speculative::Acceptance;
 use crate::time::SimTime;
 use crate::workload::arrival::{RampUpStrategy, TrafficOptions};
+use crate::workload::mixture::Classes;
 use crate::workload::{Traffic, Workload};
 
 /// Counts the tokens of a text, as the model's tokenizer does.
@@ -27,6 +28,8 @@ pub struct Prepared {
     pub num_skipped: u32,
     /// What was assumed of the dataset, a sentence each.
     pub notes: Vec<String>,
+    /// Which requests are of which class, where there are several.
+    pub classes: Option<Classes>,
     /// How long passes take.
     pub step_time: StepTimeModel,
     /// What the report shows and depends on.
@@ -46,7 +49,7 @@ pub fn prepare(
 ) -> Result<Prepared, ScenarioError> {
     let engine = scenario.resolve(profile)?;
     let sample = scenario.workload().sample(dataset, counter)?;
-    let (num_skipped, notes) = (sample.num_skipped, sample.notes.clone());
+    let (num_skipped, notes, classes) = (sample.num_skipped, sample.notes.clone(), sample.classes.clone());
     let traffic = scenario.workload().traffic();
     let mut workload = sample.into_workload(&traffic)?;
     workload.send_before(&scenario.workload().earlier())?;
@@ -56,7 +59,7 @@ pub fn prepare(
     let step_time = scenario.noise.applied(step_time, profile, u64::from(scenario.workload().seed()))?;
     let step_time = scenario.client_work.applied(step_time);
     let options = with_traffic(scenario.report().options(profile.model.name.clone()), &traffic);
-    Ok(Prepared { engine, workload, num_skipped, notes, step_time, options })
+    Ok(Prepared { engine, workload, num_skipped, notes, classes, step_time, options })
 }
 
 impl Scenario {

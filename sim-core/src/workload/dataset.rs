@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 
 use super::arrival::{self, TrafficOptions};
 use super::error::WorkloadError;
+use super::mixture::Classes;
 use super::random::{PrefixRepetition, Random, Synthetic};
+use super::sessions::Sessions;
 use super::table::Table;
 use super::text::{Custom, ShareGpt};
 use super::timed_trace::TimedTrace;
@@ -35,6 +37,8 @@ pub enum Dataset<'a> {
     Recorded(RecordedTrace),
     /// Lengths from distributions; not vLLM's.
     Synthetic(Synthetic),
+    /// `--dataset-name sessions`: conversations and agents; not vLLM's.
+    Sessions(Sessions),
     /// `--dataset-name table`: any CSV or JSON lines; not vLLM's.
     Table(Table<'a>),
 }
@@ -116,6 +120,8 @@ pub struct Sample {
     pub num_skipped: u32,
     /// What was assumed of the dataset, a sentence each.
     pub notes: Vec<String>,
+    /// Which requests are of which class, where there are several.
+    pub classes: Option<Classes>,
     /// What sampling left of NumPy's global state.
     pub(super) random_state: GlobalState,
 }
@@ -152,6 +158,7 @@ impl Sample {
             after: Vec::new(),
             num_skipped: 0,
             notes: Vec::new(),
+            classes: None,
             random_state: GlobalState::seeded(seed),
         }
     }
@@ -192,13 +199,14 @@ impl Sample {
                 }
             }
         };
-        let max_concurrency = traffic.max_concurrency;
+        let (max_concurrency, mut requests) = (traffic.max_concurrency, self.requests);
         let traffic = if self.after.is_empty() {
             Traffic::Timed { send_times, max_concurrency }
         } else {
+            requests.set_come_in_any_order();
             Traffic::Answered { not_before: send_times, after: self.after, max_concurrency }
         };
-        Ok(Workload { requests: self.requests, traffic, earlier: Vec::new() })
+        Ok(Workload { requests, traffic, earlier: Vec::new() })
     }
 }
 
@@ -216,6 +224,7 @@ pub fn sample(dataset: &Dataset<'_>, options: &SampleOptions) -> Result<Sample, 
         Dataset::TimedTrace(dataset) => dataset.sample(options),
         Dataset::Recorded(dataset) => dataset.sample(options),
         Dataset::Synthetic(dataset) => dataset.sample(options),
+        Dataset::Sessions(dataset) => dataset.sample(options),
         Dataset::Table(dataset) => dataset.sample(options),
     }
 }
@@ -282,16 +291,16 @@ impl RequestBuilder {
 
     /// Appends a request that gets `prompt` and generates `num_output_tokens` tokens of its own, its limit.
     pub(super) fn push(&mut self, prompt: &[TokenRun], num_output_tokens: u32) -> Result<(), WorkloadError> {
-        self.push_with_priority(prompt, num_output_tokens, 0)
+        self.push_with_priority(prompt, num_output_tokens, 0).map(|_| ())
     }
 
-    /// The same with a scheduling priority.
+    /// The same with a scheduling priority; returns the tokens of the output.
     pub(super) fn push_with_priority(
         &mut self,
         prompt: &[TokenRun],
         num_output_tokens: u32,
         priority: i32,
-    ) -> Result<(), WorkloadError> {
+    ) -> Result<TokenRun, WorkloadError> {
         let index = self.requests.len();
         self.num_runs += prompt.len() + 1;
         if self.num_runs > crate::math::u32_to_usize(Self::MAX_RUNS) {
@@ -315,7 +324,7 @@ impl RequestBuilder {
             cache_salt: 0,
         };
         match self.requests.push(&new) {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(output[0]),
             Err(error) => Err(WorkloadError::Request { index, error }),
         }
     }

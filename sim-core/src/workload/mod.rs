@@ -3,11 +3,14 @@
 pub mod arrival;
 mod csv;
 pub mod dataset;
+pub mod draw;
 mod date_time;
 pub mod earlier;
 pub mod error;
 pub mod lengths;
+pub mod mixture;
 pub mod random;
+pub mod sessions;
 pub mod table;
 pub mod text;
 pub mod timed_trace;

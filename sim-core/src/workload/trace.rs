@@ -193,6 +193,8 @@ pub enum TraceKind {
     TimedTrace(TimedTraceOptions),
     /// [`super::table::Table`], whose columns are known by their names.
     Table,
+    /// [`super::mixture::Mixture`]: no trace, but as much a dataset.
+    Mixture,
 }
 
 /// Recognises a trace by its first lines.

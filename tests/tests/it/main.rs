@@ -51,4 +51,6 @@ mod composition;
 mod estimates;
 mod uncertainty;
 mod table_inputs;
+mod sessions;
+mod mixtures;
 mod tidy;
