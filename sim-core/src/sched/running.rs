@@ -115,7 +115,7 @@ impl Scheduler<'_> {
             return self.running.len() - 1;
         }
         let rank = |index: usize| {
-            let request = self.asked(self.live.get(self.running[index]).id);
+            let request = self.arrivals.asked(self.requests, self.live.get(self.running[index]).id);
             (request.priority, request.arrival_order)
         };
         // The first of equals, unlike `max_by_key`.
@@ -144,7 +144,7 @@ impl Scheduler<'_> {
         let id = request.id;
         output.preempted_reqs.push(id);
         self.stats.num_preemptions += 1;
-        self.waiting.prepend_request(id, &self.asked(id));
+        self.waiting.prepend_request(id, &self.arrivals.asked(self.requests, id));
     }
 }
 

@@ -3,9 +3,9 @@
 //! There is no prefill phase and no decode phase: each request has computed and known tokens, and every pass lets it
 //! catch up, drafts to be verified included. Source: `vllm/v1/core/sched/{scheduler,async_scheduler}.py`.
 
-use alloc::vec;
 use alloc::vec::Vec;
 
+use super::arrivals::Arrivals;
 use super::budget::Budget;
 use super::live_request::{LiveRequests, Place};
 use super::mamba_split::MambaSplit;
@@ -17,7 +17,7 @@ use crate::batch::AttentionSpan;
 use crate::config::EngineConfig;
 use crate::kv_cache::manager::KvCacheManager;
 use crate::math;
-use crate::request::{Request, RequestId};
+use crate::request::RequestId;
 use crate::request_set::RequestSet;
 use crate::vllm_version::VllmVersion;
 
@@ -61,9 +61,7 @@ pub struct Scheduler<'a> {
     /// Slots in order of admission; never sorted otherwise.
     pub(super) running: Vec<u32>,
     pub(super) num_admissions: u64,
-    /// Place in the order of arrival, by request; empty where [`Request::arrival_order`] says it.
-    arrivals: Vec<u64>,
-    num_arrivals: u64,
+    pub(super) arrivals: Arrivals,
     pub(super) steady: SteadyRequests,
     /// Whether a request finished since the last pass: the worker has to hear of it, if by an empty pass.
     pub(super) has_finished_ids: bool,
@@ -104,8 +102,7 @@ impl<'a> Scheduler<'a> {
             waiting: RequestQueue::new(config.policy),
             running: Vec::new(),
             num_admissions: 0,
-            arrivals: if requests.come_in_any_order() { vec![0; requests.len()] } else { Vec::new() },
-            num_arrivals: 0,
+            arrivals: Arrivals::new(requests),
             has_finished_ids: false,
             pass_number: 0,
             stats: SchedulerStats::default(),
@@ -124,27 +121,15 @@ impl<'a> Scheduler<'a> {
     /// Puts a request into the waiting queue.
     pub fn add_request(&mut self, id: RequestId) {
         self.live.add(id);
-        if let Some(arrival) = self.arrivals.get_mut(id.index()) {
-            *arrival = self.num_arrivals;
-            self.num_arrivals += 1;
-        }
-        self.waiting.add_request(id, &self.asked(id));
-    }
-
-    /// A request as the queue orders it: where its workload does not know in which order requests come, as they came.
-    pub(super) fn asked(&self, id: RequestId) -> Request {
-        let mut request = *self.requests.get(id);
-        if let Some(&arrival) = self.arrivals.get(id.index()) {
-            request.arrival_order = arrival;
-        }
-        request
+        self.arrivals.note(id);
+        self.waiting.add_request(id, &self.arrivals.asked(self.requests, id));
     }
 
     /// Ends a request for its client; one that is unknown or has ended is ignored.
     pub fn abort_request(&mut self, id: RequestId) {
         match self.live.place(id) {
             Place::Absent => return,
-            Place::Untouched => self.waiting.remove_request(id, &self.asked(id)),
+            Place::Untouched => self.waiting.remove_request(id, &self.arrivals.asked(self.requests, id)),
             Place::Slot(slot) => {
                 if self.live.get(slot).is_steady {
                     self.depart(slot);

@@ -142,7 +142,7 @@ impl From<ScenarioError> for TrialError {
 }
 
 /// Sessions of each user, at least: so many that the first and the last are a small part.
-const SESSIONS_OF_A_USER: f64 = 3.0;
+const SESSIONS_OF_A_USER: f64 = 5.0;
 /// Most requests at once that are sent to see what an engine answers.
 pub const MOST_AT_ONCE: u32 = 4096;
 /// Percentiles of each latency.
