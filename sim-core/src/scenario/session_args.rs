@@ -41,7 +41,7 @@ impl SessionArgs {
         };
         let expected = "a whole number from 0 to 4294967295";
         let wrong = || FlagError::value(&alloc::format!("--{name}"), text, expected);
-        *field = Some(text.parse().map_err(|_| wrong())?);
+        *field = Some(text.parse().ok().ok_or_else(wrong)?);
         Ok(true)
     }
 

@@ -265,6 +265,11 @@ fn what_is_wrong_with_a_table_is_said_with_row_column_and_value() {
         said("time=Zeit"),
         "line 1: --columns says time=Zeit, and there is no such column; the columns are time, isl, osl",
     );
+}
+
+#[test]
+fn what_is_wrong_with_lists_turns_and_the_whole_is_said_too() {
+    let none = TableOptions::default;
     check_refused("", none(), "the dataset yields no request: it is empty, or every entry was filtered out");
     check_refused(
         "isl,osl\n0,5\n",
