@@ -48,8 +48,8 @@ impl SessionArgs {
     /// The first of these flags that was given, without dashes.
     pub(super) fn given(&self) -> Option<&'static str> {
         let counts = [
-            ("num-sessions", self.num_sessions.is_some()),
             ("num-users", self.num_users.is_some()),
+            ("num-sessions", self.num_sessions.is_some()),
             ("system-prompt-len", self.system_prompt_len.is_some()),
         ];
         let count = counts.into_iter().find(|(_, is_given)| *is_given).map(|(name, _)| name);

@@ -276,7 +276,11 @@ fn what_is_wrong_with_lists_turns_and_the_whole_is_said_too() {
         none(),
         "the dataset yields no request: it is empty, or every entry was filtered out",
     );
-    check_refused("[{\"isl\": 3}]", none(), "line 1: found an array; it must be an object");
+    check_refused(
+        "[{\"isl\": 3}]",
+        none(),
+        "line 1: this is a JSON list; a table is read from JSON lines, one object on each (jq -c '.[]' FILE writes them)",
+    );
     check_refused(
         "{\"isl\": 3, \"osl\": 4, \"hash_ids\": [1, \"x\"]}",
         none(),

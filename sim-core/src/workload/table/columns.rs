@@ -109,6 +109,7 @@ impl Role {
                 "arrival",
                 "arrivaltimestamp",
                 "requesttime",
+                "requeststarttime",
                 "sendtime",
                 "starttime",
                 "startedat",

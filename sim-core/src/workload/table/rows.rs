@@ -195,6 +195,11 @@ fn read_json(
     said: &ColumnNames,
     each: &mut dyn FnMut(&Row<'_>) -> Result<(), WorkloadError>,
 ) -> Result<(), WorkloadError> {
+    if file.trim_ascii_start().starts_with(b"[") {
+        let message =
+            "this is a JSON list; a table is read from JSON lines, one object on each (jq -c '.[]' FILE writes them)";
+        return Err(WorkloadError::Syntax { line: 1, message: message.to_string() });
+    }
     let mut found: Option<Columns> = None;
     for (line, text) in lines(file) {
         let columns = match &found {
