@@ -7,16 +7,19 @@ use alloc::collections::{BinaryHeap, VecDeque};
 use alloc::vec;
 use core::cmp::Reverse;
 
+use crate::follow_ups::FollowUps;
 use crate::math;
 use crate::profile::ClientWork;
 use crate::request::RequestId;
 use crate::time::{SimDuration, SimTime};
 use crate::workload::{Traffic, Workload};
 
-/// Sends `send_times.len()` requests in order.
+/// Sends `send_times.len()` requests: in order, or as they follow answers.
 #[derive(Debug)]
 pub(crate) struct Client<'a> {
     send_times: &'a [SimTime],
+    /// `None` where nobody waits for an answer.
+    follow_ups: Option<FollowUps<'a>>,
     /// Number of the first request.
     first: usize,
     /// Times at which places for a request become free, in order; `None` without a limit.
@@ -46,6 +49,7 @@ impl<'a> Client<'a> {
         let places = max_concurrency.map(|places| (places as usize).min(send_times.len()).max(1));
         Self {
             send_times,
+            follow_ups: None,
             first,
             free_places: places.map(|places| VecDeque::from(vec![SimTime::ZERO; places])),
             num_sent: 0,
@@ -56,21 +60,36 @@ impl<'a> Client<'a> {
 
     /// When the next request is sent, if that is known.
     pub(crate) fn next_send(&self) -> Option<SimTime> {
-        let scheduled_send_time = *self.send_times.get(self.num_sent)?;
+        self.when_free(self.next_due()?.0)
+    }
+
+    /// When the next request is to be sent, and its number; `None` while all that are left wait for answers.
+    fn next_due(&self) -> Option<(SimTime, u32)> {
+        match &self.follow_ups {
+            None => Some((*self.send_times.get(self.num_sent)?, math::usize_to_u32(self.num_sent))),
+            Some(follow_ups) => follow_ups.peek(),
+        }
+    }
+
+    /// When a request that is due at `time` finds a place; `None` while none is known to become free.
+    fn when_free(&self, time: SimTime) -> Option<SimTime> {
         match &self.free_places {
-            Some(places) => Some(scheduled_send_time.max(*places.front()?)),
-            None => Some(scheduled_send_time),
+            Some(places) => Some(time.max(*places.front()?)),
+            None => Some(time),
         }
     }
 
     /// The next request, if its sending time is known and not after `until`.
     pub(crate) fn send(&mut self, until: SimTime) -> Option<Sent> {
-        let send_time = self.next_send().filter(|&send_time| send_time <= until)?;
-        let scheduled_send_time = *self.send_times.get(self.num_sent)?;
+        let (scheduled_send_time, number) = self.next_due()?;
+        let send_time = self.when_free(scheduled_send_time).filter(|&send_time| send_time <= until)?;
         if let Some(places) = &mut self.free_places {
             places.pop_front();
         }
-        let id = RequestId(math::usize_to_u32(self.first + self.num_sent));
+        if let Some(follow_ups) = &mut self.follow_ups {
+            follow_ups.pop();
+        }
+        let id = RequestId(math::usize_to_u32(self.first) + number);
         self.num_sent += 1;
         let (own_wait, own_work) = self.thread.as_mut().map_or_else(Default::default, |thread| thread.send(send_time));
         Some(Sent { id, scheduled_send_time, send_time, own_wait, leave_time: send_time + own_wait + own_work })
@@ -103,8 +122,11 @@ impl<'a> Client<'a> {
         self.under_way.peek().map(|&Reverse((arrival, _))| arrival)
     }
 
-    /// The last token of a request has arrived at `time`; times must not decrease.
-    pub(crate) fn complete(&mut self, time: SimTime) {
+    /// The last token of request `id` has arrived at `time`; times must not decrease.
+    pub(crate) fn complete(&mut self, id: RequestId, time: SimTime) {
+        if let Some(follow_ups) = &mut self.follow_ups {
+            follow_ups.complete(id, time);
+        }
         if let Some(places) = &mut self.free_places {
             places.push_back(time);
         }
@@ -117,7 +139,8 @@ impl<'a> Client<'a> {
 
     /// Whether another request will be sent though none that is under way ends.
     pub(crate) fn goes_on(&self) -> bool {
-        !self.has_sent_all() && self.free_places.as_ref().is_none_or(|places| !places.is_empty())
+        let is_any_ready = self.follow_ups.as_ref().is_none_or(|follow_ups| follow_ups.peek().is_some());
+        !self.has_sent_all() && is_any_ready && self.free_places.as_ref().is_none_or(|places| !places.is_empty())
     }
 }
 
@@ -175,6 +198,10 @@ impl Turns {
                 Client::new(first, &group.send_times, group.max_concurrency)
             }
             (None, Traffic::Timed { send_times, max_concurrency }) => Client::new(0, send_times, *max_concurrency),
+            (None, Traffic::Answered { not_before, after, max_concurrency }) => Client {
+                follow_ups: Some(FollowUps::new(not_before, after)),
+                ..Client::new(0, not_before, *max_concurrency)
+            },
             (None, Traffic::QueriesPerIter { .. }) => Client::new(0, &[], None),
         }
     }

@@ -49,6 +49,7 @@ pub mod operators;
 pub mod compose;
 pub mod metrics;
 mod api_servers;
+mod follow_ups;
 mod client;
 mod json_message;
 mod simulation_error;

@@ -84,6 +84,7 @@ pub struct RequestSet {
     requests: Vec<Request>,
     runs: Vec<TokenRun>,
     acceptance: Acceptance,
+    come_in_any_order: bool,
 }
 
 impl RequestSet {
@@ -95,7 +96,7 @@ impl RequestSet {
     /// An empty set.
     #[must_use]
     pub const fn new() -> Self {
-        Self { requests: Vec::new(), runs: Vec::new(), acceptance: Acceptance::None }
+        Self { requests: Vec::new(), runs: Vec::new(), acceptance: Acceptance::None, come_in_any_order: false }
     }
 
     /// An empty set with room for `num_requests` requests.
@@ -105,6 +106,7 @@ impl RequestSet {
             requests: Vec::with_capacity(num_requests),
             runs: Vec::with_capacity(num_requests),
             acceptance: Acceptance::None,
+            come_in_any_order: false,
         }
     }
 
@@ -214,6 +216,18 @@ impl RequestSet {
     #[must_use]
     pub const fn acceptance(&self) -> &Acceptance {
         &self.acceptance
+    }
+
+    /// Says that it is not known in which order requests come: [`Request::arrival_order`] counts no more, and under the
+    /// `priority` policy equals are served as they come.
+    pub const fn set_come_in_any_order(&mut self) {
+        self.come_in_any_order = true;
+    }
+
+    /// Whether that was said.
+    #[must_use]
+    pub const fn come_in_any_order(&self) -> bool {
+        self.come_in_any_order
     }
 
     /// Number of requests.

@@ -7,7 +7,7 @@ use crate::config::EngineConfig;
 use crate::kv_cache::spec::LayerKind;
 use crate::request::RequestId;
 use crate::time::SimTime;
-use crate::workload::{Traffic, Workload};
+use crate::workload::{After, Traffic, Workload};
 
 /// Why a run cannot start. Each variant's doc is its exact predicate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +70,11 @@ pub enum SimulationError {
         /// Index of the request.
         request: u32,
     },
+    /// A request waits for the answer of itself or a later one, or `after` is not as long as `not_before`.
+    WaitsForLater {
+        /// Index of the request.
+        request: u32,
+    },
     /// `earlier` is not empty beside `queries_per_iter`.
     EarlierBesideScript,
 }
@@ -113,6 +118,9 @@ impl fmt::Display for SimulationError {
             }
             Self::EarlierBesideScript => {
                 f.write_str("queries_per_iter holds every request of a run; none can be sent before it")
+            }
+            Self::WaitsForLater { request } => {
+                write!(f, "after[{request}] is no request before it, or missing; a request waits for one before it")
             }
             Self::SendTimesDecrease { request } => {
                 write!(f, "send_times[{request}] is before the time in front of it; the times must not decrease")
@@ -203,6 +211,10 @@ pub(crate) fn check_traffic(workload: &Workload) -> Result<(), SimulationError> 
             check_order(send_times)?;
             num_earlier + send_times.len() as u64
         }
+        Traffic::Answered { not_before, after, .. } => {
+            check_answers(not_before.len(), after)?;
+            num_earlier + not_before.len() as u64
+        }
         Traffic::QueriesPerIter { .. } if num_earlier > 0 => return Err(SimulationError::EarlierBesideScript),
         Traffic::QueriesPerIter { queries_per_iter, join_order, .. } => {
             check_join_order(join_order, workload.requests.len())?;
@@ -217,6 +229,17 @@ fn check_order(send_times: &[SimTime]) -> Result<(), SimulationError> {
         Some(index) => {
             Err(SimulationError::SendTimesDecrease { request: u32::try_from(index + 1).unwrap_or(u32::MAX) })
         }
+        None => Ok(()),
+    }
+}
+
+fn check_answers(num_requests: usize, after: &[Option<After>]) -> Result<(), SimulationError> {
+    let waits_for_later =
+        |(index, after): (usize, &Option<After>)| after.is_some_and(|after| after.request.index() >= index);
+    let wrong = after.iter().enumerate().position(waits_for_later);
+    let wrong = wrong.or_else(|| (after.len() != num_requests).then_some(after.len()));
+    match wrong {
+        Some(request) => Err(SimulationError::WaitsForLater { request: u32::try_from(request).unwrap_or(u32::MAX) }),
         None => Ok(()),
     }
 }

@@ -64,7 +64,7 @@ pub struct Simulation<'a> {
     client: Client<'a>,
     /// `None` where nobody waits for an API server.
     api_servers: Option<ApiServers>,
-    /// Where [`Traffic::QueriesPerIter`] stands; `None` if traffic is timed.
+    /// Where [`Traffic::QueriesPerIter`] stands; `None` if a client sends.
     script: Option<Script<'a>>,
     now: SimTime,
     device: Device,
@@ -110,7 +110,7 @@ impl<'a> Simulation<'a> {
         check_requests(workload, config)?;
         check_traffic(workload)?;
         let script = match &workload.traffic {
-            Traffic::Timed { .. } => None,
+            Traffic::Timed { .. } | Traffic::Answered { .. } => None,
             Traffic::QueriesPerIter { queries_per_iter, join_order, aborts } => {
                 Some(Script { queries_per_iter, join_order, aborts, num_added: 0 })
             }
@@ -293,7 +293,7 @@ impl<'a> Simulation<'a> {
         self.recorder.verified(&outputs.verifications);
         for finished in &outputs.finished {
             self.recorder.finished(finished.id, finished.num_preemptions, finished.num_passes);
-            self.client.complete(self.last_delivery_time);
+            self.client.complete(finished.id, self.last_delivery_time);
         }
         self.num_finished += outputs.finished.len();
     }

@@ -7,11 +7,13 @@ use sim_core::answers::capacity::trial::Point;
 use sim_core::answers::capacity::{Answer, LoadKind};
 use sim_core::metrics::goodput::Goodput;
 use sim_core::metrics::limits::Limit;
+use sim_core::scenario::DatasetName;
 
 /// What was asked, beside the answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Question {
     pub(crate) kind: LoadKind,
+    pub(crate) dataset: DatasetName,
     pub(crate) goodput: Goodput,
     pub(crate) required_share: f64,
     pub(crate) num_seeds: u32,
@@ -30,10 +32,12 @@ pub(crate) fn text(question: &Question, answer: &Answer) -> String {
     text
 }
 
-fn unit(kind: LoadKind) -> &'static str {
-    match kind {
+fn unit(question: &Question) -> &'static str {
+    match question.kind {
+        LoadKind::Rate if question.dataset == DatasetName::Sessions => "sessions/s",
         LoadKind::Rate => "requests/s",
         LoadKind::Concurrency => "requests at once",
+        LoadKind::Users => "users",
     }
 }
 
@@ -48,13 +52,15 @@ fn headline(question: &Question, answer: &Answer) -> String {
     let share = 100.0 * question.required_share;
     let condition = match (words.is_empty(), question.kind) {
         (true, LoadKind::Rate) => "before its queue stops emptying (no --goodput was given)".to_owned(),
-        (true, LoadKind::Concurrency) => "without any objective: give --goodput, such as ttft:500 tpot:50".to_owned(),
+        (true, LoadKind::Concurrency | LoadKind::Users) => {
+            "without any objective: give --goodput, such as ttft:500 tpot:50".to_owned()
+        }
         (false, _) => format!("with {share} % of requests within {}", words.join(", ")),
     };
     let is_queue =
         answer.is_limited && question.kind == LoadKind::Rate && !words.is_empty() && meets_beyond(question, answer);
     let condition = if is_queue { format!("{condition}, before its queue stops emptying") } else { condition };
-    let unit = unit(question.kind);
+    let unit = unit(question);
     match (answer.capacity, answer.is_limited) {
         (None, _) => {
             let lowest = answer.curve.first().map_or(0.0, |point| point.load);
@@ -127,7 +133,7 @@ fn fails_first(question: &Question, behind: &Point) -> String {
     let worst = bounds(question).into_iter().min_by(|a, b| share(a.0).total_cmp(&share(b.0)));
     match worst.filter(|(place, _)| share(*place) < question.required_share) {
         Some((place, bound)) => {
-            format!("{} within {bound} ms, at {} {}", LATENCIES[place], behind.load, unit(question.kind))
+            format!("{} within {bound} ms, at {} {}", LATENCIES[place], behind.load, unit(question))
         }
         None => "the engine answers no more, and its queue grows for as long as requests come".to_owned(),
     }
@@ -144,8 +150,10 @@ const fn name(limit: Limit) -> &'static str {
 
 fn table(question: &Question, answer: &Answer) -> String {
     let load = match question.kind {
+        LoadKind::Rate if question.dataset == DatasetName::Sessions => "sess/s",
         LoadKind::Rate => "req/s",
         LoadKind::Concurrency => "at once",
+        LoadKind::Users => "users",
     };
     let mut text = format!(
         "{load:>10}{:>9}{:>10}{:>10}{:>10}{:>10}{:>11}{:>10}{:>10}{:>8}{:>10}\n",

@@ -24,6 +24,8 @@ enum By {
     Rate,
     /// Requests at once, each sent when another was answered.
     Concurrency,
+    /// Users of `--dataset-name sessions`, who read, think and ask again.
+    Users,
 }
 
 /// How much is asked of what.
@@ -65,18 +67,19 @@ impl Args {
         let mut flags = self.scenario.scenario.clone();
         if self.link.is_none() && flags.is_default(Part::Workload) {
             // The trace that `simulate` begins with has times of its own.
-            flags.set("dataset-name", Some("random"))?;
+            flags.set("dataset-name", Some(if self.by == By::Users { "sessions" } else { "random" }))?;
         }
         let kind = match self.by {
             By::Rate => LoadKind::Rate,
             By::Concurrency => LoadKind::Concurrency,
+            By::Users => LoadKind::Users,
         };
         let inputs = Inputs::new(&flags, self.link.as_deref(), self.profile.as_deref(), &self.model_name)?;
         let goodput = inputs.scenario.report().goodput();
         ensure!(
-            kind == LoadKind::Rate || !goodput.is_empty(),
-            "--by concurrency needs objectives: a closed loop of any size is answered in the end. Give --goodput, such \
-             as `--goodput ttft:500 tpot:50`"
+            !kind.is_closed() || !goodput.is_empty(),
+            "--by concurrency and --by users need objectives: a closed loop of any size is answered in the end. Give \
+             --goodput, such as `--goodput ttft:500 tpot:50`"
         );
         let needs_tokenizer = inputs.scenario.workload().dataset_name().needs_tokenizer();
         let counter = self.tokenizer.as_deref().filter(|_| needs_tokenizer).map(load_token_counter).transpose()?;
@@ -88,7 +91,8 @@ impl Args {
             kind,
         };
         let answer = search(&asked, self.share, self.num_seeds, counter, self.quiet)?;
-        let question = Question { kind, goodput, required_share: self.share, num_seeds: self.num_seeds };
+        let dataset = inputs.scenario.workload().dataset_name();
+        let question = Question { kind, dataset, goodput, required_share: self.share, num_seeds: self.num_seeds };
         let mut out = io::stdout().lock();
         if !self.quiet {
             writeln!(out, "SIMULATED, not measured. Times: {}", times(&inputs.choice))?;

@@ -60,11 +60,9 @@ impl Args {
         for warning in &engine.warnings {
             eprintln!("warning: {warning}");
         }
-        let Prepared { engine, workload, num_skipped, step_time, options } = self.prepare(&inputs)?;
+        let Prepared { engine, workload, num_skipped, notes, classes, step_time, options } = self.prepare(&inputs)?;
         let options = self.report.on_top_of(options)?;
-        if num_skipped > 0 {
-            eprintln!("warning: {num_skipped} entries of the dataset ask for no token and are left out");
-        }
+        self.tell_dataset(&notes, num_skipped);
         let workload_name = if inputs.is_default_trace {
             "first 1,000 requests of the Azure conversation trace of 2023 (Microsoft, CC-BY-4.0), at its own times"
                 .to_owned()
@@ -99,6 +97,7 @@ impl Args {
             dataset: inputs.dataset.as_deref().map(fingerprint),
             result: &result,
             ends: ends.as_ref(),
+            classes: classes.as_ref(),
         };
         if !self.report.quiet {
             writeln!(out, "{}", report.heading())?;
@@ -114,6 +113,17 @@ impl Args {
         let share = report.goodput_share();
         writeln!(out, "Requests that meet every objective: {share:.4} (required: {required})")?;
         Ok(share >= required)
+    }
+
+    /// Says what was taken for what, and what was left out.
+    #[expect(clippy::print_stderr, reason = "doubts go to stderr, the result to stdout")]
+    fn tell_dataset(&self, notes: &[String], num_skipped: u32) {
+        for note in notes.iter().filter(|_| !self.report.quiet) {
+            eprintln!("note: {note}");
+        }
+        if num_skipped > 0 {
+            eprintln!("warning: {num_skipped} entries of the dataset ask for no token and are left out");
+        }
     }
 
     fn prepare(&self, inputs: &Inputs) -> Result<Prepared> {

@@ -11,12 +11,14 @@ use sim_core::metrics::bench_json::{ResultJson, SaveResult, Simulation, result_f
 use sim_core::metrics::bench_outputs::RecordedOutputs;
 use sim_core::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics, Latencies};
 use sim_core::metrics::bench_table::table;
+use sim_core::metrics::by_class::{self, ClassMetrics};
 use sim_core::metrics::chrome_trace::write_chrome_trace;
 use sim_core::metrics::digest::digest;
 use sim_core::metrics::request_csv::write_request_csv;
 use sim_core::profile::Profile;
 use sim_core::scenario::told::{self, EngineSetting};
 use sim_core::simulation_result::SimulationResult;
+use sim_core::workload::mixture::Classes;
 
 use super::ends::Ends;
 use super::profile_choice::{Origin, ProfileChoice};
@@ -36,6 +38,8 @@ pub(crate) struct Report<'a> {
     pub(crate) result: &'a SimulationResult,
     /// The same at both ends of the profile's range, where that is asked for.
     pub(crate) ends: Option<&'a Ends>,
+    /// Which requests are of which class, where there are several.
+    pub(crate) classes: Option<&'a Classes>,
 }
 
 impl Report<'_> {
@@ -57,6 +61,11 @@ impl Report<'_> {
         let metrics = BenchmarkMetrics::new(&outputs, &Latencies::new(&outputs), self.options);
         let mut text = table(&metrics, self.options);
         if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        let classes = self.class_metrics();
+        if !classes.is_empty() {
+            text.push_str(&by_class::table(&classes));
             text.push('\n');
         }
         if !quiet {
@@ -85,8 +94,17 @@ impl Report<'_> {
         told::extrapolated_share(&self.result.device_time)
     }
 
-    /// Share of the requests that meet every objective.
+    /// What is told of each class, and of all; empty where there are none.
+    fn class_metrics(&self) -> Vec<ClassMetrics> {
+        let outputs = RecordedOutputs::without_itls(&self.result.recording);
+        self.classes.map(|classes| classes.metrics(&outputs, self.options.goodput)).unwrap_or_default()
+    }
+
+    /// Share of the requests that meet every objective, of their class where they have one.
     pub(crate) fn goodput_share(&self) -> f64 {
+        if let Some(all) = self.class_metrics().last() {
+            return all.share_good();
+        }
         self.options.goodput.share_met(&RecordedOutputs::without_itls(&self.result.recording))
     }
 
@@ -130,6 +148,7 @@ impl Report<'_> {
             RecordedOutputs::without_itls(&self.result.recording)
         };
         let metrics = BenchmarkMetrics::new(&outputs, &Latencies::new(&outputs), self.options);
+        let classes = self.class_metrics();
         let simulation = Simulation {
             version: env!("CARGO_PKG_VERSION"),
             vllm_version: self.engine.config.vllm_version.name(),
@@ -140,6 +159,7 @@ impl Report<'_> {
             digest: digest(&self.result.recording),
             flags: self.flags,
             dataset: self.dataset,
+            classes: &classes,
         };
         let save = SaveResult { date: &date, save_detailed: flags.save_detailed };
         let json = ResultJson::new(&outputs, &metrics, self.options, &simulation, save)?;

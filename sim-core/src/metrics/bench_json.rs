@@ -15,6 +15,7 @@ use core::fmt::{self, Write};
 use crate::math;
 use crate::metrics::bench_outputs::{BenchOutputs, RequestOutput};
 use crate::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics, RampUp};
+use crate::metrics::by_class::{self, ClassMetrics};
 use crate::metrics::figure_ranges::RunRange;
 use crate::metrics::python_float::{JsonFloat, Repr};
 use crate::metrics::python_json::{write_list, write_string};
@@ -45,6 +46,8 @@ pub struct Simulation<'a> {
     pub flags: &'a [(&'static str, String)],
     /// Fingerprint of the dataset's file, if it had one.
     pub dataset: Option<u64>,
+    /// The classes of a mixture; not written where there are none.
+    pub classes: &'a [ClassMetrics],
 }
 
 /// Why there is no result file. Each variant's doc is its exact predicate.
@@ -312,6 +315,10 @@ impl Simulation<'_> {
         f.write_char('}')?;
         if let Some(dataset) = self.dataset {
             write!(f, ", \"dataset\": \"{dataset:016x}\"")?;
+        }
+        if !self.classes.is_empty() {
+            f.write_str(", \"classes\": ")?;
+            by_class::write_json(self.classes, f)?;
         }
         f.write_char('}')
     }

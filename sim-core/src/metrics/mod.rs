@@ -10,6 +10,7 @@ pub mod bench_outputs;
 pub mod goodput;
 pub mod bench_serve;
 pub mod bench_table;
+pub mod by_class;
 pub mod figure_ranges;
 pub mod bench_json;
 pub mod python_float;

@@ -18,6 +18,8 @@ impl TraceKind {
             Self::BurstGpt => "a BurstGPT trace",
             Self::TimedTrace(options) if options.timed_trace_chunk_hash_size == 512 => "a Mooncake trace",
             Self::TimedTrace(_) => "a timed trace",
+            Self::Table => "a table of requests",
+            Self::Mixture => "a mixture of classes",
         }
     }
 
@@ -28,6 +30,8 @@ impl TraceKind {
             Self::Azure => DatasetName::Azure,
             Self::BurstGpt => DatasetName::BurstGptTimed,
             Self::TimedTrace(_) => DatasetName::TimedTrace,
+            Self::Table => DatasetName::Table,
+            Self::Mixture => DatasetName::Mixture,
         };
         let mut flags = alloc::vec![("dataset-name", dataset.name().to_string())];
         if let Self::TimedTrace(options) = self
@@ -39,9 +43,12 @@ impl TraceKind {
         flags
     }
 
-    /// Whether a dataset of this name is read from such a file.
+    /// Whether a dataset of this name is read from such a file. A table may be any of them.
     const fn is_for(&self, name: DatasetName) -> bool {
         match self {
+            Self::Mixture => matches!(name, DatasetName::Mixture),
+            _ if matches!(name, DatasetName::Table) => true,
+            Self::Table => false,
             Self::Azure => matches!(name, DatasetName::Azure),
             Self::BurstGpt => matches!(name, DatasetName::BurstGpt | DatasetName::BurstGptTimed),
             Self::TimedTrace(_) => matches!(name, DatasetName::TimedTrace),
@@ -59,8 +66,9 @@ pub fn dataset_flags(file: &[u8]) -> Result<Vec<(&'static str, String)>, String>
         Err(RecogniseError::Texts { dataset_name, .. }) => Ok(alloc::vec![("dataset-name", dataset_name.to_string())]),
         Ok(other) => Err(alloc::format!("this is {}, not a dataset", other.name())),
         Err(RecogniseError::Unknown { begins }) => Err(alloc::format!(
-            "{begins}: by its content it is no dataset that is known (Mooncake, Qwen-Bailian, Azure, BurstGPT, ShareGPT); \
-             give --dataset-name"
+            "{begins}: by its content it is no dataset that is known (Mooncake, Qwen-Bailian, Azure, BurstGPT, ShareGPT, \
+             or columns whose names say time, prompt and output tokens); give --dataset-name, or for a CSV or JSON lines \
+             of your own --dataset-name table --columns time=COLUMN,prompt=COLUMN,output=COLUMN"
         )),
         Err(error) => Err(error.to_string()),
     }
@@ -80,15 +88,17 @@ pub fn check_dataset(scenario: &Scenario, file: &[u8]) -> Result<(), String> {
     let instead =
         |what: &str, dataset: &str| Err(alloc::format!("this is {what}: its name is --dataset-name {dataset}"));
     match found {
-        Ok(Recognised::Trace(kind)) if kind.is_for(name) => Ok(()),
+        Ok(Recognised::Trace(kind)) if kind.is_for(name) || kind == TraceKind::Table && has_labels => Ok(()),
         Ok(Recognised::Trace(kind)) => {
             let dataset = kind.flags().into_iter().next().map(|(_, name)| name).unwrap_or_default();
             instead(kind.name(), &dataset)
         }
-        Err(RecogniseError::Texts { .. }) if name.needs_tokenizer() || has_labels => Ok(()),
+        Err(RecogniseError::Texts { .. }) if name.needs_tokenizer() || name == DatasetName::Table || has_labels => {
+            Ok(())
+        }
         Err(RecogniseError::Texts { kind, dataset_name }) => instead(kind, dataset_name),
         Ok(Recognised::Command { .. } | Recognised::Link { .. }) => check_shape(name, file),
-        Ok(_) if has_labels => Ok(()),
+        Ok(_) if has_labels || scenario.get("columns").is_some() => Ok(()),
         Ok(other) => Err(alloc::format!("this is {}, not a dataset", other.name())),
         Err(RecogniseError::Unknown { begins }) => {
             check_shape(name, file).map_err(|wanted| alloc::format!("{begins}: {wanted}"))
@@ -109,6 +119,9 @@ fn check_shape(name: DatasetName, file: &[u8]) -> Result<(), String> {
     let (wanted, needs) = match name {
         DatasetName::TimedTrace | DatasetName::Custom => ("JSON lines, one object on each,", b'{'),
         DatasetName::ShareGpt => ("a JSON list", b'['),
+        DatasetName::Mixture => ("a JSON object with a list of classes", b'{'),
+        DatasetName::Table if first == b'{' => return Ok(()),
+        DatasetName::Table => ("a CSV or JSON lines, one object on each", b','),
         _ => ("a CSV", b','),
     };
     let is_fit = first == needs || !name.needs_file();

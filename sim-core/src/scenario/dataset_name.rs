@@ -21,11 +21,17 @@ pub enum DatasetName {
     Azure,
     /// A BurstGPT CSV file with its times. Not vLLM's.
     BurstGptTimed,
+    /// Any CSV or JSONL file of requests, with or without times. Not vLLM's.
+    Table,
+    /// Conversations and agents, whose turns wait for answers. Not vLLM's.
+    Sessions,
+    /// A JSON file of classes of requests. Not vLLM's.
+    Mixture,
 }
 
 impl DatasetName {
     /// All, in the order of [`Self::NAMES`].
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Random,
         Self::PrefixRepetition,
         Self::ShareGpt,
@@ -34,11 +40,25 @@ impl DatasetName {
         Self::TimedTrace,
         Self::Azure,
         Self::BurstGptTimed,
+        Self::Table,
+        Self::Sessions,
+        Self::Mixture,
     ];
 
     /// Their names on the command line.
-    pub const NAMES: &'static [&'static str] =
-        &["random", "prefix_repetition", "sharegpt", "custom", "burstgpt", "timed_trace", "azure", "burstgpt_timed"];
+    pub const NAMES: &'static [&'static str] = &[
+        "random",
+        "prefix_repetition",
+        "sharegpt",
+        "custom",
+        "burstgpt",
+        "timed_trace",
+        "azure",
+        "burstgpt_timed",
+        "table",
+        "sessions",
+        "mixture",
+    ];
 
     /// The dataset of this name.
     #[must_use]
@@ -53,16 +73,16 @@ impl DatasetName {
         Self::ALL.iter().zip(Self::NAMES).find(|&(&dataset, _)| dataset == self).map_or("", |(_, &name)| name)
     }
 
-    /// Whether its requests come with times of their own.
+    /// Whether its requests come with times of their own, or may do so.
     #[must_use]
     pub const fn has_times(self) -> bool {
-        matches!(self, Self::Azure | Self::BurstGptTimed | Self::TimedTrace)
+        matches!(self, Self::Azure | Self::BurstGptTimed | Self::TimedTrace | Self::Table)
     }
 
     /// Whether its requests come from a file.
     #[must_use]
     pub const fn needs_file(self) -> bool {
-        !matches!(self, Self::Random | Self::PrefixRepetition)
+        !matches!(self, Self::Random | Self::PrefixRepetition | Self::Sessions)
     }
 
     /// Whether its prompts are texts, so that only a tokenizer knows their lengths.

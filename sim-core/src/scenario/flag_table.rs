@@ -3,6 +3,7 @@
 use alloc::string::{String, ToString};
 
 use super::composition::{DEFAULT_GPU, DEFAULT_MODEL};
+use crate::workload::table::{SessionReplay, TimeUnit};
 
 /// How the value of a flag is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,11 @@ const fn engine(name: &'static str, form: Form, help: &'static str) -> Flag {
 
 const fn workload(name: &'static str, form: Form, default: &'static str, help: &'static str) -> Flag {
     Flag { name, part: Part::Workload, form, help, default, is_vllms: true }
+}
+
+/// A flag of the workload that vLLM has not.
+const fn ours(name: &'static str, form: Form, default: &'static str, help: &'static str) -> Flag {
+    Flag { name, part: Part::Workload, form, help, default, is_vllms: false }
 }
 
 const fn report(name: &'static str, form: Form, default: &'static str, help: &'static str) -> Flag {
@@ -266,43 +272,59 @@ pub const FLAGS: &[Flag] = &[
         "0",
         "Above 0: the first request is sent alone before all others, as benchmarks of older versions always do",
     ),
-    Flag {
-        is_vllms: false,
-        default: "0",
-        ..workload(
-            "num-earlier-runs",
-            Form::Integer,
-            "",
-            "How often the same benchmark ran on this server before: its prompts are in the prefix cache, as far as they fit",
-        )
-    },
-    Flag {
-        is_vllms: false,
-        ..workload(
-            "spec-acceptance-length",
-            Form::Number,
-            "",
-            "Mean tokens of a verification, the accepted drafts and one; each draft has the same chance",
-        )
-    },
-    Flag {
-        is_vllms: false,
-        ..workload(
-            "spec-acceptance-rates",
-            Form::Text,
-            "",
-            "Chance of each draft if those before it were accepted, such as 0.8,0.7,0.6",
-        )
-    },
-    Flag {
-        is_vllms: false,
-        ..workload(
-            "spec-acceptance-sequence",
-            Form::Text,
-            "",
-            "Accepted drafts of each request's verifications in turn, such as 3,0,2",
-        )
-    },
+    ours(
+        "columns",
+        Form::Text,
+        "by their names",
+        "Columns of a table: time=NAME,prompt=NAME,output=NAME,session=NAME, …",
+    ),
+    ours("time-unit", Form::Choice(TimeUnit::NAMES), "as is found", "Unit of a table's times: s, ms, us or ns"),
+    ours(
+        "session-replay",
+        Form::Choice(SessionReplay::NAMES),
+        "closed",
+        "Send a table's next turn after the answer before (closed), or at its own time in any case (open)",
+    ),
+    ours("num-sessions", Form::Integer, "100", "Sessions in all"),
+    ours(
+        "num-users",
+        Form::Integer,
+        "",
+        "Users, each with one session after another; else these begin at the request rate",
+    ),
+    ours("session-turns", Form::Text, "5", "Messages of a session: N, LOW..HIGH, exp:MEAN or lognormal:MEAN:SIGMA"),
+    ours("system-prompt-len", Form::Integer, "0", "Tokens at the beginning of every session, the same for all"),
+    ours("session-prefix-len", Form::Text, "0", "Tokens behind these, of the session's own; drawn as the turns"),
+    ours("session-input-len", Form::Text, "128", "Tokens of a message; drawn as the turns"),
+    ours("session-output-len", Form::Text, "256", "Tokens of an answer; drawn as the turns"),
+    ours("think-time", Form::Text, "exp:10", "Seconds from an answer to the next message; drawn as the turns"),
+    ours("tool-calls", Form::Text, "0", "Tools that the model calls before it answers a message; drawn as the turns"),
+    ours("tool-time", Form::Text, "exp:1", "Seconds that a tool takes; drawn as the turns"),
+    ours("tool-output-len", Form::Text, "256", "Tokens of what a tool says; drawn as the turns"),
+    ours(
+        "num-earlier-runs",
+        Form::Integer,
+        "0",
+        "How often the same benchmark ran on this server before: its prompts are in the prefix cache, as far as they fit",
+    ),
+    ours(
+        "spec-acceptance-length",
+        Form::Number,
+        "",
+        "Mean tokens of a verification, the accepted drafts and one; each draft has the same chance",
+    ),
+    ours(
+        "spec-acceptance-rates",
+        Form::Text,
+        "",
+        "Chance of each draft if those before it were accepted, such as 0.8,0.7,0.6",
+    ),
+    ours(
+        "spec-acceptance-sequence",
+        Form::Text,
+        "",
+        "Accepted drafts of each request's verifications in turn, such as 3,0,2",
+    ),
     report("goodput", Form::List, "", "Objectives, such as ttft:500 tpot:50 e2el:10000 (milliseconds)"),
     report(
         "percentile-metrics",

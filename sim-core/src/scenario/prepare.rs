@@ -1,6 +1,7 @@
 //! From a scenario to what the simulator takes.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::acceptance::acceptance;
 use super::{Scenario, ScenarioError};
@@ -10,6 +11,7 @@ use crate::profile::{CaptureSizes, Drafting, Profile, StepTimeModel, StepTimeSet
 use crate::speculative::Acceptance;
 use crate::time::SimTime;
 use crate::workload::arrival::{RampUpStrategy, TrafficOptions};
+use crate::workload::mixture::Classes;
 use crate::workload::{Traffic, Workload};
 
 /// Counts the tokens of a text, as the model's tokenizer does.
@@ -24,6 +26,10 @@ pub struct Prepared {
     pub workload: Workload,
     /// Entries of the dataset that ask for no token and are left out.
     pub num_skipped: u32,
+    /// What was assumed of the dataset, a sentence each.
+    pub notes: Vec<String>,
+    /// Which requests are of which class, where there are several.
+    pub classes: Option<Classes>,
     /// How long passes take.
     pub step_time: StepTimeModel,
     /// What the report shows and depends on.
@@ -43,7 +49,7 @@ pub fn prepare(
 ) -> Result<Prepared, ScenarioError> {
     let engine = scenario.resolve(profile)?;
     let sample = scenario.workload().sample(dataset, counter)?;
-    let num_skipped = sample.num_skipped;
+    let (num_skipped, notes, classes) = (sample.num_skipped, sample.notes.clone(), sample.classes.clone());
     let traffic = scenario.workload().traffic();
     let mut workload = sample.into_workload(&traffic)?;
     workload.send_before(&scenario.workload().earlier())?;
@@ -53,7 +59,7 @@ pub fn prepare(
     let step_time = scenario.noise.applied(step_time, profile, u64::from(scenario.workload().seed()))?;
     let step_time = scenario.client_work.applied(step_time);
     let options = with_traffic(scenario.report().options(profile.model.name.clone()), &traffic);
-    Ok(Prepared { engine, workload, num_skipped, step_time, options })
+    Ok(Prepared { engine, workload, num_skipped, notes, classes, step_time, options })
 }
 
 impl Scenario {
@@ -88,7 +94,9 @@ impl Prepared {
     ) -> Result<(), ScenarioError> {
         let Some(ramp_up) = &mut self.options.ramp_up else { return Ok(()) };
         let send_time = |request: usize| match &self.workload.traffic {
-            Traffic::Timed { send_times, .. } => send_times.get(request).copied().unwrap_or_default(),
+            Traffic::Timed { send_times, .. } | Traffic::Answered { not_before: send_times, .. } => {
+                send_times.get(request).copied().unwrap_or_default()
+            }
             Traffic::QueriesPerIter { .. } => SimTime::ZERO,
         };
         let changes = traffic.rps_changes(self.workload.num_measured())?;
@@ -153,7 +161,7 @@ fn with_traffic(options: BenchServeOptions, traffic: &TrafficOptions) -> BenchSe
         },
         start_rps: traffic.ramp_up_start_rps.unwrap_or(0),
         end_rps: traffic.ramp_up_end_rps.unwrap_or(0),
-        rps_change_events: alloc::vec::Vec::new(),
+        rps_change_events: Vec::new(),
     });
     BenchServeOptions {
         request_rate: traffic.request_rate,

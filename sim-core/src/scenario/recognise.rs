@@ -11,6 +11,7 @@ use super::link::MAX_FRAGMENT_BYTES;
 use crate::metrics::json_measured::MeasuredResult;
 use crate::operators::Pack;
 use crate::profile::Profile;
+use crate::workload::mixture::MAX_MIXTURE_BYTES;
 use crate::workload::trace::{self, MAX_TRACE_BYTES, TraceKind};
 
 use super::recognise_error::RecogniseError;
@@ -112,6 +113,7 @@ fn limited(what: &'static str, bytes: &[u8], limit: usize) -> Result<(), Recogni
 /// The kind of a JSON text; `None` if its keys do not tell.
 fn of_json(bytes: &[u8]) -> Option<Result<Recognised, RecogniseError>> {
     let keys = leading_keys(bytes);
+    let is_list = bytes.trim_ascii_start().starts_with(b"[");
     let has = |name: &[u8]| keys.contains(&name);
     let all = |names: &[&[u8]]| names.iter().all(|name| has(name));
     let any = |names: &[&[u8]]| names.iter().any(|name| has(name));
@@ -133,12 +135,20 @@ fn of_json(bytes: &[u8]) -> Option<Result<Recognised, RecogniseError>> {
         let limited = limited("a checkpoint's hf_quant_config.json", bytes, ModelConfig::MAX_BYTES);
         return Some(limited.map(|()| Recognised::QuantConfig));
     }
+    if !is_list && has(b"classes") {
+        let kind = TraceKind::Mixture;
+        return Some(limited(kind.name(), bytes, MAX_MIXTURE_BYTES).map(|()| Recognised::Trace(kind)));
+    }
     if any(&[b"conversations", b"conversation"]) {
         return Some(Err(RecogniseError::Texts { kind: "a ShareGPT dataset", dataset_name: "sharegpt" }));
     }
-    let is_list = bytes.trim_ascii_start().starts_with(b"[");
     if is_list && all(&[b"input_length", b"output_length"]) {
         return Some(Err(RecogniseError::List { kind: "a request of a timed trace" }));
+    }
+    if !is_list && trace::recognise(bytes) == Some(TraceKind::Table) {
+        return Some(
+            limited(TraceKind::Table.name(), bytes, MAX_TRACE_BYTES).map(|()| Recognised::Trace(TraceKind::Table)),
+        );
     }
     if is_list && has(b"prompt") {
         return Some(Err(RecogniseError::List { kind: "a prompt" }));

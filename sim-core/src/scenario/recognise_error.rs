@@ -66,7 +66,7 @@ impl fmt::Display for RecogniseError {
             Self::Unknown { begins } => write!(
                 f,
                 "{begins} is none of what can be read here: a profile; a model's config.json; a GPU's pack of operators; a result of vllm bench \
-                 serve (--save-result); a trace of Mooncake, Qwen-Bailian, Azure or BurstGPT; a vllm serve, vllm bench \
+                 serve (--save-result); a trace of Mooncake, Qwen-Bailian, Azure or BurstGPT; a table of requests with prompt and output tokens; a vllm serve, vllm bench \
                  serve or profiler simulate command, also in a compose file, a manifest or a chart's values; a share link"
             ),
         }

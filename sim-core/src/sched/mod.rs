@@ -1,6 +1,7 @@
 //! Who computes how many tokens in the next pass. Knows no time.
 
 pub mod scheduler;
+mod arrivals;
 mod budget;
 mod running;
 mod waiting;

@@ -115,7 +115,7 @@ impl Scheduler<'_> {
             return self.running.len() - 1;
         }
         let rank = |index: usize| {
-            let request = self.requests.get(self.live.get(self.running[index]).id);
+            let request = self.arrivals.asked(self.requests, self.live.get(self.running[index]).id);
             (request.priority, request.arrival_order)
         };
         // The first of equals, unlike `max_by_key`.
@@ -141,9 +141,10 @@ impl Scheduler<'_> {
         request.num_stale_tokens = request.num_in_flight_tokens;
         request.num_preemptions += 1;
         request.is_running = false;
-        output.preempted_reqs.push(request.id);
+        let id = request.id;
+        output.preempted_reqs.push(id);
         self.stats.num_preemptions += 1;
-        self.waiting.prepend_request(request.id, self.requests.get(request.id));
+        self.waiting.prepend_request(id, &self.arrivals.asked(self.requests, id));
     }
 }
 

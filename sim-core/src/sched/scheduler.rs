@@ -5,6 +5,7 @@
 
 use alloc::vec::Vec;
 
+use super::arrivals::Arrivals;
 use super::budget::Budget;
 use super::live_request::{LiveRequests, Place};
 use super::mamba_split::MambaSplit;
@@ -60,6 +61,7 @@ pub struct Scheduler<'a> {
     /// Slots in order of admission; never sorted otherwise.
     pub(super) running: Vec<u32>,
     pub(super) num_admissions: u64,
+    pub(super) arrivals: Arrivals,
     pub(super) steady: SteadyRequests,
     /// Whether a request finished since the last pass: the worker has to hear of it, if by an empty pass.
     pub(super) has_finished_ids: bool,
@@ -100,6 +102,7 @@ impl<'a> Scheduler<'a> {
             waiting: RequestQueue::new(config.policy),
             running: Vec::new(),
             num_admissions: 0,
+            arrivals: Arrivals::new(requests),
             has_finished_ids: false,
             pass_number: 0,
             stats: SchedulerStats::default(),
@@ -118,14 +121,15 @@ impl<'a> Scheduler<'a> {
     /// Puts a request into the waiting queue.
     pub fn add_request(&mut self, id: RequestId) {
         self.live.add(id);
-        self.waiting.add_request(id, self.requests.get(id));
+        self.arrivals.note(id);
+        self.waiting.add_request(id, &self.arrivals.asked(self.requests, id));
     }
 
     /// Ends a request for its client; one that is unknown or has ended is ignored.
     pub fn abort_request(&mut self, id: RequestId) {
         match self.live.place(id) {
             Place::Absent => return,
-            Place::Untouched => self.waiting.remove_request(id, self.requests.get(id)),
+            Place::Untouched => self.waiting.remove_request(id, &self.arrivals.asked(self.requests, id)),
             Place::Slot(slot) => {
                 if self.live.get(slot).is_steady {
                     self.depart(slot);

@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use csv_core::{ReadRecordResult, Reader};
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 use super::error::WorkloadError;
 use crate::request_set::RequestSet;
@@ -34,7 +34,7 @@ pub(super) fn read_csv<const N: usize>(
     columns: [&'static str; N],
     mut each: impl FnMut(&Row<'_>) -> Result<(), WorkloadError>,
 ) -> Result<(), WorkloadError> {
-    let mut records = Records::new(csv);
+    let mut records = Records::new(csv, b',');
     let Some((line, header)) = records.next()? else {
         return Err(WorkloadError::NoRequests);
     };
@@ -63,7 +63,7 @@ pub(super) fn read_csv<const N: usize>(
 }
 
 /// A file's records, one at a time.
-struct Records<'a> {
+pub(super) struct Records<'a> {
     reader: Reader,
     rest: &'a [u8],
     text: Vec<u8>,
@@ -71,9 +71,10 @@ struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    fn new(csv: &'a [u8]) -> Self {
+    /// The records of `csv`, whose fields `delimiter` parts.
+    pub(super) fn new(csv: &'a [u8], delimiter: u8) -> Self {
         Self {
-            reader: Reader::new(),
+            reader: ReaderBuilder::new().delimiter(delimiter).build(),
             rest: csv.strip_prefix(b"\xef\xbb\xbf").unwrap_or(csv),
             text: vec![0; MAX_ROW_BYTES],
             ends: vec![0; MAX_COLUMNS],
@@ -81,7 +82,7 @@ impl<'a> Records<'a> {
     }
 
     /// The next record that is not blank, and the line on which it begins.
-    fn next(&mut self) -> Result<Option<(u64, Vec<&str>)>, WorkloadError> {
+    pub(super) fn next(&mut self) -> Result<Option<(u64, Vec<&str>)>, WorkloadError> {
         // What is left of the line break before, the second byte of two, and blank lines are still to be passed over.
         let breaks = self.rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
         let line = breaks.filter(|byte| **byte == b'\n').fold(self.reader.line(), |line, _| line + 1);

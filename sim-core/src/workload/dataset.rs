@@ -1,15 +1,19 @@
 //! What is sent: the datasets of `vllm bench serve` and ours, and how one of them and a traffic become a [`Workload`].
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::arrival::{self, TrafficOptions};
 use super::error::WorkloadError;
+use super::mixture::Classes;
 use super::random::{PrefixRepetition, Random, Synthetic};
+use super::sessions::Sessions;
+use super::table::Table;
 use super::text::{Custom, ShareGpt};
 use super::timed_trace::TimedTrace;
 use super::trace::{BurstGpt, RecordedTrace};
-use super::{Traffic, Workload};
-use crate::request::TokenRun;
+use super::{After, Traffic, Workload};
+use crate::request::{RequestId, TokenRun};
 use crate::request_set::{NewRequest, RequestSet};
 use crate::rng::RandomState;
 use crate::time::SimTime;
@@ -33,6 +37,10 @@ pub enum Dataset<'a> {
     Recorded(RecordedTrace),
     /// Lengths from distributions; not vLLM's.
     Synthetic(Synthetic),
+    /// `--dataset-name sessions`: conversations and agents; not vLLM's.
+    Sessions(Sessions),
+    /// `--dataset-name table`: any CSV or JSON lines; not vLLM's.
+    Table(Table<'a>),
 }
 
 /// What must be known of the served model's tokenizer.
@@ -106,8 +114,14 @@ pub struct Sample {
     pub requests: RequestSet,
     /// When each was sent, where the dataset knows.
     pub send_times: Option<Vec<SimTime>>,
+    /// Whose answer each waits for; empty where nobody waits.
+    pub after: Vec<Option<After>>,
     /// Entries left out because they ask for no token at all, which a server refuses.
     pub num_skipped: u32,
+    /// What was assumed of the dataset, a sentence each.
+    pub notes: Vec<String>,
+    /// Which requests are of which class, where there are several.
+    pub classes: Option<Classes>,
     /// What sampling left of NumPy's global state.
     pub(super) random_state: GlobalState,
 }
@@ -138,7 +152,15 @@ impl Sample {
     /// Requests that come from elsewhere, with NumPy's global state as `seed` leaves it.
     #[must_use]
     pub const fn of_requests(requests: RequestSet, seed: u32) -> Self {
-        Self { requests, send_times: None, num_skipped: 0, random_state: GlobalState::seeded(seed) }
+        Self {
+            requests,
+            send_times: None,
+            after: Vec::new(),
+            num_skipped: 0,
+            notes: Vec::new(),
+            classes: None,
+            random_state: GlobalState::seeded(seed),
+        }
     }
 
     /// Joins the requests and a traffic.
@@ -163,11 +185,28 @@ impl Sample {
                 // Without random gaps the state is not needed, and reaching it can take long.
                 let draws_gaps = traffic.ramp_up_strategy.is_some() || traffic.request_rate.is_finite();
                 let state = if draws_gaps { self.random_state } else { GlobalState::seeded(0) };
-                arrival::send_times(traffic, self.requests.len(), &mut state.random_state())?
+                // Who waits for an answer has no gap of their own.
+                let waits = |index: usize| self.after.get(index).is_some_and(Option::is_some);
+                let num_requests = self.requests.len();
+                let num_free = (0..num_requests).filter(|&index| !waits(index)).count();
+                let drawn = arrival::send_times(traffic, num_free, &mut state.random_state())?;
+                if self.after.is_empty() {
+                    drawn
+                } else {
+                    let mut drawn = drawn.into_iter();
+                    let mut time = |index| if waits(index) { None } else { drawn.next() };
+                    (0..num_requests).map(|index| time(index).unwrap_or_default()).collect()
+                }
             }
         };
-        let traffic = Traffic::Timed { send_times, max_concurrency: traffic.max_concurrency };
-        Ok(Workload { requests: self.requests, traffic, earlier: Vec::new() })
+        let (max_concurrency, mut requests) = (traffic.max_concurrency, self.requests);
+        let traffic = if self.after.is_empty() {
+            Traffic::Timed { send_times, max_concurrency }
+        } else {
+            requests.set_come_in_any_order();
+            Traffic::Answered { not_before: send_times, after: self.after, max_concurrency }
+        };
+        Ok(Workload { requests, traffic, earlier: Vec::new() })
     }
 }
 
@@ -185,6 +224,8 @@ pub fn sample(dataset: &Dataset<'_>, options: &SampleOptions) -> Result<Sample, 
         Dataset::TimedTrace(dataset) => dataset.sample(options),
         Dataset::Recorded(dataset) => dataset.sample(options),
         Dataset::Synthetic(dataset) => dataset.sample(options),
+        Dataset::Sessions(dataset) => dataset.sample(options),
+        Dataset::Table(dataset) => dataset.sample(options),
     }
 }
 
@@ -229,8 +270,37 @@ impl RequestBuilder {
         TokenRun { start, len }
     }
 
+    /// Prompt and output length of a request that was pushed.
+    pub(super) fn lengths(&self, id: RequestId) -> (u32, u32) {
+        let request = self.requests.get(id);
+        (request.num_prompt_tokens, request.num_output_tokens)
+    }
+
+    /// Appends to `prompt` the first `len` tokens of the prompt and output of a request that was pushed.
+    pub(super) fn push_beginning(&self, prompt: &mut Vec<TokenRun>, id: RequestId, len: u32) {
+        let mut rest = len;
+        for run in self.requests.runs(self.requests.get(id)) {
+            let len = run.len.min(rest);
+            if len == 0 {
+                break;
+            }
+            prompt.push(TokenRun { start: run.start, len });
+            rest -= len;
+        }
+    }
+
     /// Appends a request that gets `prompt` and generates `num_output_tokens` tokens of its own, its limit.
     pub(super) fn push(&mut self, prompt: &[TokenRun], num_output_tokens: u32) -> Result<(), WorkloadError> {
+        self.push_with_priority(prompt, num_output_tokens, 0).map(|_| ())
+    }
+
+    /// The same with a scheduling priority; returns the tokens of the output.
+    pub(super) fn push_with_priority(
+        &mut self,
+        prompt: &[TokenRun],
+        num_output_tokens: u32,
+        priority: i32,
+    ) -> Result<TokenRun, WorkloadError> {
         let index = self.requests.len();
         self.num_runs += prompt.len() + 1;
         if self.num_runs > crate::math::u32_to_usize(Self::MAX_RUNS) {
@@ -248,13 +318,13 @@ impl RequestBuilder {
             output: &output,
             max_tokens: num_output_tokens,
             stops: false,
-            priority: 0,
+            priority,
             arrival_order: u64::from(order),
             id_rank: order,
             cache_salt: 0,
         };
         match self.requests.push(&new) {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(output[0]),
             Err(error) => Err(WorkloadError::Request { index, error }),
         }
     }
@@ -264,7 +334,6 @@ impl RequestBuilder {
         if self.requests.is_empty() {
             return Err(WorkloadError::NoRequests);
         }
-        let random_state = GlobalState::seeded(seed);
-        Ok(Sample { requests: self.requests, send_times: None, num_skipped: 0, random_state })
+        Ok(Sample::of_requests(self.requests, seed))
     }
 }

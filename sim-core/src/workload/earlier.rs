@@ -52,8 +52,19 @@ impl Workload {
         if *options == EarlierOptions::default() {
             return Ok(());
         }
-        let Traffic::Timed { send_times, max_concurrency } = &self.traffic else {
-            return Err(WorkloadError::option("num_warmups", num_warmups, "0 where queries_per_iter is the traffic"));
+        let (send_times, max_concurrency) = match &self.traffic {
+            Traffic::Timed { send_times, max_concurrency } => (send_times, max_concurrency),
+            Traffic::Answered { not_before, max_concurrency, .. } if num_earlier_runs == 0 => {
+                (not_before, max_concurrency)
+            }
+            Traffic::Answered { .. } => {
+                const NEED: &str = "0 where requests wait for answers: sessions begin anew with texts of their own";
+                return Err(WorkloadError::option("num_earlier_runs", num_earlier_runs, NEED));
+            }
+            Traffic::QueriesPerIter { .. } => {
+                const NEED: &str = "0 where queries_per_iter is the traffic";
+                return Err(WorkloadError::option("num_warmups", num_warmups, NEED));
+            }
         };
         if self.requests.is_empty() {
             return Err(WorkloadError::NoRequests);

@@ -3,24 +3,28 @@
 pub mod arrival;
 mod csv;
 pub mod dataset;
+pub mod draw;
 mod date_time;
 pub mod earlier;
 pub mod error;
 pub mod lengths;
+pub mod mixture;
 pub mod random;
+pub mod sessions;
+pub mod table;
 pub mod text;
 pub mod timed_trace;
 pub mod trace;
+pub mod traffic;
 
 use alloc::vec::Vec;
 
 pub use dataset::build;
 pub use earlier::{EarlierGroup, EarlierOptions};
 pub use error::WorkloadError;
+pub use traffic::{After, Traffic};
 
-use crate::request::RequestId;
 use crate::request_set::RequestSet;
-use crate::time::SimTime;
 
 /// Requests and the traffic that brings them.
 #[derive(Debug, Clone)]
@@ -31,28 +35,4 @@ pub struct Workload {
     pub traffic: Traffic,
     /// What is sent before, group by group; nobody sees its latencies. Empty where the cache is cold.
     pub earlier: Vec<EarlierGroup>,
-}
-
-/// When requests reach the engine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Traffic {
-    /// A client sends request `i` at `send_times[i]`, or later if `max_concurrency` requests are under way: then as
-    /// soon as one of them ends, first come first served (the semaphore of `vllm bench serve --max-concurrency`).
-    Timed {
-        /// One time per request, not decreasing. All zero: everything at once (`--request-rate inf`).
-        send_times: Vec<SimTime>,
-        /// Most requests under way; `None` for no limit, else at least 1.
-        max_concurrency: Option<u32>,
-    },
-    /// `queries_per_iter[i]` requests join before iteration `i` of the engine's step loop. This is the engine's only
-    /// native input: every other traffic is turned into it, and the result of a run records it.
-    QueriesPerIter {
-        /// Requests added before each iteration; they sum to the number of requests.
-        queries_per_iter: Vec<u32>,
-        /// The order in which they join: every request once, or empty for the order of their numbers. It matters
-        /// where a short prompt overtook a longer one in the front end.
-        join_order: Vec<RequestId>,
-        /// Requests aborted before an iteration's additions, ordered by iteration.
-        aborts: Vec<(u32, RequestId)>,
-    },
 }

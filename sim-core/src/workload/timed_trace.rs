@@ -111,7 +111,8 @@ impl<'de> Visitor<'de> for EntryReader<'_> {
 
 /// The chunks met so far: the first token of each hash's, by hash and length, as vLLM fills chunks of different lengths
 /// with different text.
-struct Chunks {
+#[derive(Debug)]
+pub(super) struct Chunks {
     chunk_size: u32,
     /// Of whole chunks, by hash, one more than the first token; 0 if there is none. Published traces number their hashes
     /// from 0.
@@ -124,7 +125,8 @@ impl Chunks {
     /// Hashes below this have a place in [`Self::whole`]: at most 32 MiB.
     const MAX_NUMBERED: usize = 1 << 22;
 
-    const fn new(chunk_size: u32) -> Self {
+    /// None yet; each has `chunk_size` tokens, at least 1.
+    pub(super) const fn new(chunk_size: u32) -> Self {
         Self { chunk_size, whole: Vec::new(), others: BTreeMap::new() }
     }
 
@@ -147,7 +149,7 @@ impl Chunks {
     /// Appends the chunks of `hash_ids`, `input_length` tokens at most; without hashes, that many private tokens.
     ///
     /// New chunks are numbered in a row, so that a run of them that comes again is one run of tokens.
-    fn push_prompt(
+    pub(super) fn push_prompt(
         &mut self,
         prompt: &mut Vec<TokenRun>,
         hash_ids: &[i128],

@@ -191,6 +191,10 @@ pub enum TraceKind {
     BurstGpt,
     /// [`super::timed_trace::TimedTrace`], with the options that fit its first line.
     TimedTrace(TimedTraceOptions),
+    /// [`super::table::Table`], whose columns are known by their names.
+    Table,
+    /// [`super::mixture::Mixture`]: no trace, but as much a dataset.
+    Mixture,
 }
 
 /// Recognises a trace by its first lines.
@@ -209,7 +213,9 @@ pub fn recognise(bytes: &[u8]) -> Option<TraceKind> {
         return Some(TraceKind::BurstGpt);
     }
     let options = TimedTraceOptions::default();
-    num_hashes(first_line, &options)?;
+    if num_hashes(first_line, &options).is_none() {
+        return super::table::is_table(beginning).then_some(TraceKind::Table);
+    }
     let is_mooncake = is_mooncake(beginning, &options);
     Some(TraceKind::TimedTrace(if is_mooncake { TimedTraceOptions::mooncake() } else { options }))
 }

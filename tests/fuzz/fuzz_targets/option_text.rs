@@ -1,8 +1,9 @@
-//! Options that are small languages of their own: `--random-range-ratio` and `--goodput`.
+//! Options that are small languages of their own: `--random-range-ratio`, `--goodput`, and what is drawn of sessions.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use sim_core::metrics::goodput::Goodput;
+use sim_core::workload::draw::Draw;
 use sim_core::workload::lengths::{RangeRatio, range_around};
 
 fuzz_target!(|text: &str| {
@@ -13,6 +14,13 @@ fuzz_target!(|text: &str| {
                 let (low, high) = range_around(1000, ratio);
                 assert!(low <= 1000 && (1000..=2000).contains(&high), "{ratio} gives {low} to {high}");
             }
+        }
+        Err(refused) => assert!(!refused.to_string().is_empty()),
+    }
+    match Draw::parse("think_time", text) {
+        Ok(Draw::Uniform { low, high }) => assert!(0.0 <= low && low <= high && high <= 1e9, "{low}..{high}"),
+        Ok(Draw::Fixed(number) | Draw::Exponential { mean: number } | Draw::LogNormal { mean: number, .. }) => {
+            assert!((0.0..=1e9).contains(&number), "{number}");
         }
         Err(refused) => assert!(!refused.to_string().is_empty()),
     }

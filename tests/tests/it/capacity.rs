@@ -31,7 +31,7 @@ fn search(asked: &Asked<'_>) -> Answer {
 fn brute_force(asked: &Asked<'_>, around: f64) -> f64 {
     let step = match asked.kind {
         LoadKind::Rate => 0.004 * around,
-        LoadKind::Concurrency => (0.004 * around).max(1.0).round(),
+        LoadKind::Concurrency | LoadKind::Users => (0.004 * around).max(1.0).round(),
     };
     let mut points: Vec<Point> = vec![];
     let mut load = asked.kind.rounded((0.85 * around).min(around - 2.0 * step));
@@ -95,4 +95,46 @@ fn what_cannot_be_searched_is_refused() {
     let asked = Asked { scenario: &scenario, profile: &profile, dataset: None, kind: LoadKind::Rate };
     let error = asked.run(1.0, 0, None).expect_err("times of its own");
     assert!(matches!(error, TrialError::TimedDataset(_)) && error.to_string().contains("--no-self-timed"), "{error}");
+}
+
+#[test]
+fn users_are_searched_as_any_load() {
+    let profile = Profile::from_json(PROFILE).expect("the profile that ships");
+    let flags = [
+        ("dataset-name", "sessions"),
+        ("session-turns", "3"),
+        ("session-input-len", "600..1400"),
+        ("session-output-len", "100"),
+        ("think-time", "exp:2"),
+        ("max-num-seqs", "64"),
+        ("goodput", "ttft:150 tpot:14"),
+    ];
+    let scenario = Scenario::from_flags(flags.map(|(flag, value)| (flag, Some(value)))).expect("known flags");
+    let asked = Asked { scenario: &scenario, profile: &profile, dataset: None, kind: LoadKind::Users };
+    let at = asked.at(40.0, 3).expect("a possible load");
+    assert_eq!([at.get("num-users"), at.get("num-sessions"), at.get("seed")], [Some("40"), Some("200"), Some("3")]);
+    let answer = search(&asked);
+    let capacity = answer.capacity.expect("one user is carried");
+    assert!(answer.is_limited && capacity > 4.0, "{capacity}");
+    let expect = brute_force(&asked, capacity);
+    // From one number of users to the next, sessions meet in other passes: the share that is good goes up and down.
+    assert!((capacity / expect - 1.0).abs() < 0.05, "{capacity} {expect}");
+}
+
+#[test]
+fn a_rate_of_sessions_is_that_of_their_beginnings() {
+    let profile = Profile::from_json(PROFILE).expect("the profile that ships");
+    let saturated = |turns: &str| {
+        let flags = [
+            ("dataset-name", "sessions"),
+            ("session-turns", turns),
+            ("session-output-len", "64"),
+            ("max-num-seqs", "32"),
+        ];
+        let scenario = Scenario::from_flags(flags.map(|(flag, value)| (flag, Some(value)))).expect("known flags");
+        let asked = Asked { scenario: &scenario, profile: &profile, dataset: None, kind: LoadKind::Rate };
+        asked.saturated(0, None).expect("a possible run")
+    };
+    let (one, four) = (saturated("1"), saturated("4"));
+    assert!(four < one / 3.0 && four > one / 8.0, "four turns are more than four times the work: {one} {four}");
 }

@@ -50,4 +50,7 @@ mod model_mutations;
 mod composition;
 mod estimates;
 mod uncertainty;
+mod table_inputs;
+mod sessions;
+mod mixtures;
 mod tidy;

@@ -237,6 +237,7 @@ fn a_simulated_file_comes_back_as_it_was_and_says_what_it_is() {
         digest: 1,
         flags: &[],
         dataset: None,
+        classes: &[],
     };
     let save = SaveResult { date: "20260101-000000", save_detailed: true };
     let json = ResultJson::new(&outputs, &metrics, &prepared.options, &simulation, save).expect("a file").to_string();

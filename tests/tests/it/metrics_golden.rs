@@ -197,6 +197,7 @@ fn check_case(name: &str) {
         digest: 0x1f,
         flags: &[("seed", "3".to_owned())],
         dataset: Some(0x2e),
+        classes: &[],
     };
     for (save_detailed, file) in [(false, "result"), (true, "detailed")] {
         let save = SaveResult { date: DATE, save_detailed };

@@ -144,6 +144,7 @@ const SIMULATION: Simulation<'static> = Simulation {
     digest: 0,
     flags: &[],
     dataset: None,
+    classes: &[],
 };
 
 #[test]

@@ -245,6 +245,7 @@ impl<'a> Case<'a> {
                 digest: digest(&recording),
                 flags: &stated_flags(scenario),
                 dataset: dataset.as_deref().map(fingerprint),
+                classes: &[],
             };
             let save = SaveResult { date: "20260101-000000", save_detailed: detailed };
             let json = ResultJson::new(&outputs, &metrics, &options, &simulation, save).expect("a file").to_string();

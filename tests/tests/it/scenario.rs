@@ -30,6 +30,11 @@ fn value(flag: &Flag, number: u32) -> String {
         (Form::Text, "spec-acceptance-sequence") => format!("{number},0"),
         (Form::Text, "pass-noise") => format!("0.{number},0.5,0.01,{number}"),
         (Form::Text, "client-work") => format!("{number}.5,25"),
+        (Form::Text, "columns") => format!("time=when,prompt=tokens {number}"),
+        (Form::Text, "session-turns" | "session-prefix-len" | "session-input-len" | "session-output-len") => {
+            format!("1..{number}0")
+        }
+        (Form::Text, "think-time" | "tool-calls" | "tool-time" | "tool-output-len") => format!("exp:{number}.5"),
         (Form::Text, "gpu") => format!("gpu-{number}"),
         (Form::Text, "dtype") => "bfloat16".to_owned(),
         (Form::Text, "quantization") => "fp8".to_owned(),

@@ -1,4 +1,4 @@
-//! The workloads: fifteen settings of the engine, each under five kinds of traffic.
+//! The workloads: fifteen settings of the engine, each under six kinds of traffic.
 
 use sim_core::config::{EngineConfig, SchedulingPolicy};
 use sim_core::math;
@@ -8,11 +8,12 @@ use sim_core::request_set::{NewRequest, RequestSet};
 use sim_core::rng::{Pcg64, RandomState};
 use sim_core::simulation_result::SimulationResult;
 use sim_core::simulator::{SimulationOptions, simulate};
+use sim_core::time::{SimDuration, SimTime};
 use sim_core::workload::arrival::{TrafficOptions, send_times};
 use sim_core::workload::dataset::{Dataset, SampleOptions, sample};
 use sim_core::workload::lengths::RangeRatio;
 use sim_core::workload::random::Random;
-use sim_core::workload::{Traffic, Workload};
+use sim_core::workload::{After, Traffic, Workload};
 
 use crate::models;
 
@@ -80,10 +81,17 @@ enum Arrivals {
     Gamma,
     ClosedLoop,
     QueriesPerIter,
+    Answered,
 }
 
-const ARRIVALS: [Arrivals; 5] =
-    [Arrivals::AtOnce, Arrivals::Poisson, Arrivals::Gamma, Arrivals::ClosedLoop, Arrivals::QueriesPerIter];
+const ARRIVALS: [Arrivals; 6] = [
+    Arrivals::AtOnce,
+    Arrivals::Poisson,
+    Arrivals::Gamma,
+    Arrivals::ClosedLoop,
+    Arrivals::QueriesPerIter,
+    Arrivals::Answered,
+];
 
 /// Workloads in all.
 pub const NUM_SCENARIOS: u32 = math::usize_to_u32(SETTINGS.len() * ARRIVALS.len());
@@ -116,6 +124,9 @@ impl Scenario {
         let mut requests = requests(setting, index, &mut random);
         requests.set_acceptance(models::acceptance(index));
         let traffic = traffic(ARRIVALS[column], index, &mut random);
+        if matches!(traffic, Traffic::Answered { .. }) {
+            requests.set_come_in_any_order();
+        }
         // Halves of another period each, so that profile, loop, setting and traffic meet in all ways.
         let config = config(setting, (row / 2 + column / 2) % 2 == 1);
         let step_time = step_time((row + column).is_multiple_of(2), &config);
@@ -253,6 +264,17 @@ fn traffic(arrivals: Arrivals, index: u32, random: &mut Pcg64) -> Traffic {
                 .collect();
             aborts.sort_unstable();
             Traffic::QueriesPerIter { queries_per_iter, join_order: Vec::new(), aborts }
+        }
+        Arrivals::Answered => {
+            // Twenty begin at once; each of the others waits for one of the twenty before it.
+            let mut after = |id: u32| {
+                let request = RequestId(id.checked_sub(random.integers(1, 20))?);
+                let delay = SimDuration::from_secs_f64(0.2 * random.random());
+                Some(After { request, delay }).filter(|_| id >= 20)
+            };
+            let after = (0..NUM_REQUESTS).map(&mut after).collect();
+            let not_before = vec![SimTime::ZERO; math::u32_to_usize(NUM_REQUESTS)];
+            Traffic::Answered { not_before, after, max_concurrency: None }
         }
     }
 }

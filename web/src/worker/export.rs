@@ -74,6 +74,8 @@ fn bench_json(
     let card = cards::profile_card(&run.profile, &run.input.profile_name, &run.result.device_time);
     let flags = run.input.flags.iter().map(|(flag, value)| (flag.as_str(), value.as_deref()));
     let scenario = Scenario::from_flags(flags).map_err(|error| error.to_string())?;
+    let classes = run.classes.as_ref().map(|classes| classes.metrics(&outputs, run.options.goodput));
+    let classes = classes.unwrap_or_default();
     let simulation = Simulation {
         version: env!("CARGO_PKG_VERSION"),
         vllm_version: run.engine.config.vllm_version.name(),
@@ -85,6 +87,7 @@ fn bench_json(
         digest: digest(recording),
         flags: &stated_flags(&scenario),
         dataset: run.input.dataset.as_deref().map(fingerprint),
+        classes: &classes,
     };
     let save = SaveResult { date, save_detailed };
     let json = ResultJson::new(&outputs, &metrics, &run.options, &simulation, save);

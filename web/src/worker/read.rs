@@ -72,6 +72,10 @@ fn trace(kind: &TraceKind, content: &[u8]) -> Result<Found, String> {
             options.timed_trace_chunk_hash_size
         ));
     }
+    for note in &sample.notes {
+        summary.push_str("; ");
+        summary.push_str(note);
+    }
     Ok(Found::Trace { summary, flags })
 }
 

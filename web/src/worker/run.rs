@@ -8,6 +8,7 @@ use sim_core::scenario::{Prepared, Scenario, prepare};
 use sim_core::simulation_result::SimulationResult;
 use sim_core::simulator::{Simulation, SimulationOptions};
 use sim_core::workload::Workload;
+use sim_core::workload::mixture::Classes;
 
 use super::date;
 use crate::protocol::RunInput;
@@ -36,6 +37,10 @@ pub(crate) struct FinishedRun {
     pub(crate) engine: ResolvedEngine,
     pub(crate) options: BenchServeOptions,
     pub(crate) num_skipped: u32,
+    /// What was assumed of the dataset.
+    pub(crate) notes: Vec<String>,
+    /// Which requests are of which class, where there are several.
+    pub(crate) classes: Option<Classes>,
     pub(crate) result: SimulationResult,
     pub(crate) wall_ms: f64,
 }
@@ -47,14 +52,14 @@ impl FinishedRun {
     /// The message of whatever refuses it: profile, flags, dataset, or the simulator.
     pub(crate) fn new(input: RunInput, keep: SimulationOptions, host: &mut dyn Host) -> Result<Self, String> {
         let (profile, prepared) = prepared(&input, host)?;
-        let Prepared { engine, workload, num_skipped, step_time, options } = prepared;
+        let Prepared { engine, workload, num_skipped, notes, classes, step_time, options } = prepared;
         let start = host.now_ms();
         let mut result = simulated(&workload, &engine.config, &step_time, keep, host)?;
         let wall_ms = host.now_ms() - start;
         drop(workload);
         // Only a replay on a real engine needs these.
         (result.queries_per_iter, result.join_order) = (Vec::new(), Vec::new());
-        Ok(Self { input, profile, engine, options, num_skipped, result, wall_ms })
+        Ok(Self { input, profile, engine, options, num_skipped, notes, classes, result, wall_ms })
     }
 }
 

@@ -40,6 +40,18 @@ impl FinishedRun {
         if self.num_skipped > 0 {
             warnings.push(format!("{} entries of the dataset ask for no token and are left out", self.num_skipped));
         }
+        warnings.extend(self.notes.iter().map(|note| format!("Taken: {note}")));
+        for class in self.classes.iter().flat_map(|classes| classes.metrics(&outputs, self.options.goodput)) {
+            warnings.push(format!(
+                "Class {}: {:.1} % of {} requests are good, {:.2} a second; P99 TTFT {:.0} ms, TPOT {:.1} ms",
+                class.name,
+                100.0 * class.share_good(),
+                class.num_requests,
+                class.request_goodput,
+                class.latencies_ms[0][2],
+                class.latencies_ms[1][2]
+            ));
+        }
         Answer {
             digest: format!("{:016x}", digest(recording)),
             num_requests,

@@ -133,7 +133,7 @@ impl Args {
         let sample = scenario.workload().sample(dataset.as_deref(), None)?;
         let workload = sample.into_workload(&scenario.workload().traffic())?;
         let Traffic::Timed { send_times, max_concurrency } = &workload.traffic else {
-            bail!("the workload has no send times");
+            bail!("--dataset-name {name}: its requests wait for answers; in-process requests join at their times");
         };
         ensure!(max_concurrency.is_none(), "--max-concurrency needs a client; in-process requests join at their times");
         let requests = scripted_requests(&workload.requests, engine.facts().model.vocab_size)?;

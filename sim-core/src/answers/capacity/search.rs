@@ -17,7 +17,7 @@ use crate::math;
 
 /// Loads of the first look, as shares of what is answered when all comes at once.
 const FIRST_LOOK: [f64; 10] = [0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25];
-/// Concurrency of the first look; the rest is tried while nothing misses.
+/// Concurrency, or users, of the first look; the rest is tried while nothing misses.
 const FIRST_CONCURRENCY: [f64; 12] = [1.0, 4.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0];
 /// Loads tried between two that are further apart than [`MAX_BRACKET`], as shares of the way.
 const BETWEEN: [f64; 4] = [0.2, 0.4, 0.6, 0.8];
@@ -89,7 +89,7 @@ impl Search {
     pub fn new(kind: LoadKind, required_share: f64, saturated: f64) -> Self {
         let wanted = match kind {
             LoadKind::Rate => FIRST_LOOK.map(|share| kind.rounded(share * saturated)).to_vec(),
-            LoadKind::Concurrency => FIRST_CONCURRENCY[..5].to_vec(),
+            LoadKind::Concurrency | LoadKind::Users => FIRST_CONCURRENCY[..5].to_vec(),
         };
         let saturated = if kind == LoadKind::Rate { saturated } else { f64::INFINITY };
         Self { kind, required_share, saturated, points: Vec::new(), wanted, stage: Stage::Bracket(0), settled: None }
@@ -128,7 +128,7 @@ impl Search {
             |shares: &[f64]| -> Vec<f64> { shares.iter().map(|share| self.kind.rounded(share * crossing)).collect() };
         match self.stage {
             Stage::Bracket(num_lower) if low.is_none() => {
-                let is_hopeless = num_lower == MAX_LOWER || self.kind == LoadKind::Concurrency;
+                let is_hopeless = num_lower == MAX_LOWER || self.kind.is_closed();
                 self.stage = if is_hopeless { Stage::Over } else { Stage::Bracket(num_lower + 1) };
                 if is_hopeless { vec![] } else { vec![self.kind.rounded(lowest / 2.0)] }
             }
@@ -171,8 +171,8 @@ impl Search {
     fn higher(&mut self) -> Vec<f64> {
         let highest = self.points.last().map_or(0.0, |point| point.load);
         let next = FIRST_CONCURRENCY.into_iter().find(|&load| load > highest);
-        match (self.kind, next) {
-            (LoadKind::Concurrency, Some(load)) => vec![load],
+        match next {
+            Some(load) if self.kind.is_closed() => vec![load],
             _ => {
                 self.stage = Stage::Over;
                 vec![]
@@ -184,7 +184,7 @@ impl Search {
     fn highest_below(&self, crossing: f64) -> f64 {
         match self.kind {
             LoadKind::Rate => self.kind.rounded(crossing),
-            LoadKind::Concurrency => math::floor(crossing).max(1.0),
+            LoadKind::Concurrency | LoadKind::Users => math::floor(crossing).max(1.0),
         }
     }
 

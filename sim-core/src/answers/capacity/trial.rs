@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::math;
-use crate::metrics::bench_outputs::RecordedOutputs;
+use crate::metrics::bench_outputs::{BenchOutputs as _, RecordedOutputs};
 use crate::metrics::bench_serve::Latencies;
 use crate::metrics::digest::digest;
 use crate::metrics::distribution::{Distribution, Percentile};
@@ -13,9 +13,10 @@ use crate::metrics::goodput::Goodput;
 use crate::metrics::limits::{Limit, WaitingLimits, overload};
 use crate::metrics::time_series::kv_cache_usage;
 use crate::profile::Profile;
-use crate::scenario::{Prepared, Scenario, ScenarioError, TextTokens, prepare};
+use crate::scenario::{DatasetName, Prepared, Scenario, ScenarioError, TextTokens, prepare};
 use crate::simulator::{SimulationError, SimulationOptions, simulate};
-use crate::time::SimTime;
+use crate::time::{SimDuration, SimTime};
+use crate::workload::{Traffic, Workload};
 
 /// What is varied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub enum LoadKind {
     Rate,
     /// Requests at once, each sent when another has been answered: `--max-concurrency`.
     Concurrency,
+    /// Users who read, think, and ask again: `--num-users`.
+    Users,
 }
 
 impl LoadKind {
@@ -37,7 +40,7 @@ impl LoadKind {
                 let digits = alloc::format!("{load:.5e}");
                 digits.parse().unwrap_or(load)
             }
-            Self::Concurrency => math::round(load).max(1.0),
+            Self::Concurrency | Self::Users => math::round(load).max(1.0),
         }
     }
 
@@ -47,7 +50,15 @@ impl LoadKind {
         match self {
             Self::Rate => "request-rate",
             Self::Concurrency => "max-concurrency",
+            Self::Users => "num-users",
         }
+    }
+
+    /// Whether a load is a number of requests or users that wait for answers: a whole number, and never more than is
+    /// answered.
+    #[must_use]
+    pub const fn is_closed(self) -> bool {
+        matches!(self, Self::Concurrency | Self::Users)
     }
 }
 
@@ -130,6 +141,8 @@ impl From<ScenarioError> for TrialError {
     }
 }
 
+/// Sessions of each user, at least: so many that the first and the last are a small part.
+const SESSIONS_OF_A_USER: f64 = 5.0;
 /// Most requests at once that are sent to see what an engine answers.
 pub const MOST_AT_ONCE: u32 = 4096;
 /// Percentiles of each latency.
@@ -146,12 +159,17 @@ impl Asked<'_> {
             return Err(TrialError::TimedDataset(workload.dataset_name().name().to_string()));
         }
         let mut scenario = self.scenario.clone();
-        for flag in ["request-rate", "max-concurrency", "ramp-up-strategy", "ramp-up-start-rps", "ramp-up-end-rps"] {
+        for flag in ["request-rate", "ramp-up-strategy", "ramp-up-start-rps", "ramp-up-end-rps", "max-concurrency"] {
             scenario.unset(flag);
         }
+        scenario.unset("num-users");
         scenario.set("seed", Some(&seed.to_string()))?;
         if load.is_finite() {
             scenario.set(self.kind.flag(), Some(&load.to_string()))?;
+        }
+        if self.kind == LoadKind::Users {
+            let enough = math::f64_to_u32(load * SESSIONS_OF_A_USER).max(self.num_arrivals("num-sessions", 100));
+            scenario.set("num-sessions", Some(&enough.to_string()))?;
         }
         Ok(scenario)
     }
@@ -173,17 +191,35 @@ impl Asked<'_> {
     /// # Errors
     /// See [`TrialError`].
     pub fn saturated(&self, seed: u32, counter: Option<TextTokens<'_>>) -> Result<f64, TrialError> {
-        if self.kind == LoadKind::Concurrency {
+        if self.kind.is_closed() {
             return Ok(f64::INFINITY);
         }
         let places = self.scenario.resolve(self.profile)?.config.max_num_active_seqs;
         let mut scenario = self.at(f64::INFINITY, seed)?;
-        let num_prompts = self.scenario.get("num-prompts").and_then(|text| text.parse().ok()).unwrap_or(1000_u32);
-        let enough = num_prompts.max(places.saturating_mul(4)).min(MOST_AT_ONCE.max(num_prompts));
-        scenario.set("num-prompts", Some(&enough.to_string()))?;
-        let prepared = prepare(&scenario, self.profile, self.dataset, counter)?;
-        Ok(Trial::of(&prepared, Goodput::default(), f64::INFINITY, seed)?.middle_throughput)
+        let is_sessions = self.scenario.workload().dataset_name() == DatasetName::Sessions;
+        let (flag, default) = if is_sessions { ("num-sessions", 100) } else { ("num-prompts", 1000) };
+        let given = self.num_arrivals(flag, default);
+        let enough = given.max(places.saturating_mul(4)).min(MOST_AT_ONCE.max(given));
+        scenario.set(flag, Some(&enough.to_string()))?;
+        let mut prepared = prepare(&scenario, self.profile, self.dataset, counter)?;
+        let num_arrivals = without_pauses(&mut prepared.workload);
+        let num_requests = prepared.workload.num_measured();
+        let trial = Trial::of(&prepared, Goodput::default(), f64::INFINITY, seed)?;
+        // The rate is that of arrivals: a session is one, whatever follows.
+        Ok(trial.middle_throughput * math::usize_to_f64(num_arrivals) / math::usize_to_f64(num_requests.max(1)))
     }
+
+    /// How many requests or sessions are asked for.
+    fn num_arrivals(&self, flag: &str, default: u32) -> u32 {
+        self.scenario.get(flag).and_then(|text| text.parse().ok()).unwrap_or(default)
+    }
+}
+
+/// Lets every request that waits for an answer follow at once; how many wait for none.
+fn without_pauses(workload: &mut Workload) -> usize {
+    let Traffic::Answered { after, .. } = &mut workload.traffic else { return workload.num_measured() };
+    after.iter_mut().flatten().for_each(|after| after.delay = SimDuration::ZERO);
+    after.iter().filter(|after| after.is_none()).count()
 }
 
 impl Trial {
@@ -196,11 +232,18 @@ impl Trial {
         let outputs = RecordedOutputs::new(recording);
         let latencies = Latencies::new(&outputs);
         let [ttft, tpot, e2el] = [&latencies.ttft, &latencies.tpot, &latencies.e2el];
-        let met = |bounds: Goodput| math::usize_to_u64(bounds.attainment(&outputs).filter(|&met| met).count());
-        let each = [
-            Goodput { tpot_ms: None, e2el_ms: None, ..goodput },
-            Goodput { ttft_ms: None, e2el_ms: None, ..goodput },
-            Goodput { ttft_ms: None, tpot_ms: None, ..goodput },
+        let bounds = |request| match &prepared.classes {
+            Some(classes) => classes.goodput(request, goodput),
+            None => goodput,
+        };
+        let met = |of: &dyn Fn(Goodput) -> Goodput| {
+            let is_met = |request: &usize| of(bounds(*request)).is_met(&outputs.output(*request));
+            math::usize_to_u64((0..outputs.num_requests()).filter(is_met).count())
+        };
+        let each: [&dyn Fn(Goodput) -> Goodput; 3] = [
+            &|bounds| Goodput { tpot_ms: None, e2el_ms: None, ..bounds },
+            &|bounds| Goodput { ttft_ms: None, e2el_ms: None, ..bounds },
+            &|bounds| Goodput { ttft_ms: None, tpot_ms: None, ..bounds },
         ];
         let last = recording.passes.iter().map(|pass| pass.delivery_time).max().unwrap_or_default().as_secs_f64();
         let per_second = |count: u64| if last > 0.0 { math::u64_to_f64(count) / last } else { 0.0 };
@@ -211,7 +254,7 @@ impl Trial {
             load,
             seed,
             num_requests: math::usize_to_u64(recording.requests.len()),
-            num_met: met(goodput),
+            num_met: met(&|bounds| bounds),
             num_met_each: each.map(met),
             keeps_up: overload(recording).is_none(),
             middle_throughput: middle_rate(

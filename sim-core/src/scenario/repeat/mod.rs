@@ -199,7 +199,8 @@ impl<'a> Stated<'a> {
             Traffic::Timed { send_times, max_concurrency } => {
                 held::times(self.result, send_times, max_concurrency.is_some())
             }
-            Traffic::QueriesPerIter { .. } => Ok(()),
+            // When an answer came is what is to be found out.
+            Traffic::Answered { .. } | Traffic::QueriesPerIter { .. } => Ok(()),
         }
     }
 

@@ -30,10 +30,20 @@ fn check_workload(workload: &Workload) {
         assert!(request.num_prompt_tokens >= 1 && request.num_output_tokens >= 1);
         assert!(num_tokens <= u64::from(RequestSet::MAX_SEQUENCE_TOKENS));
     }
-    let Traffic::Timed { send_times, max_concurrency: None } = &workload.traffic else {
-        panic!("files give times, and no limit was asked for");
+    let send_times = match &workload.traffic {
+        Traffic::Timed { send_times, max_concurrency: None } => {
+            assert!(send_times.is_sorted(), "a client cannot go back in time");
+            send_times
+        }
+        Traffic::Answered { not_before, after, max_concurrency: None } => {
+            assert_eq!(after.len(), workload.requests.len());
+            for (index, after) in after.iter().enumerate() {
+                assert!(after.is_none_or(|after| after.request.index() < index), "{index} waits for a later request");
+            }
+            not_before
+        }
+        _ => panic!("files give times, and no limit was asked for"),
     };
     assert_eq!(send_times.len(), workload.requests.len());
-    assert!(send_times.is_sorted(), "a client cannot go back in time");
-    assert!(send_times.last().is_some_and(|time| time.as_secs_f64() <= MAX_SEND_SECONDS));
+    assert!(send_times.iter().all(|time| time.as_secs_f64() <= MAX_SEND_SECONDS));
 }

@@ -93,7 +93,7 @@ fn Field(flag: &'static Flag) -> impl IntoView {
         // The button is gone now.
         focus(&field.id());
     };
-    let is_wide = flag.name.starts_with("timed-trace-label") || flag.name == "percentile-metrics";
+    let is_wide = flag.name.starts_with("timed-trace-label") || matches!(flag.name, "percentile-metrics" | "columns");
     view! {
         <div class="field setting" class:setting-wide=is_wide class:setting-changed=is_changed>
             <label class="setting-name" for=field.id()>

@@ -111,6 +111,9 @@ const fn told(dataset: DatasetName) -> &'static str {
         DatasetName::TimedTrace => "timed_trace: Mooncake and the like, a file",
         DatasetName::Azure => "azure: recorded times and lengths",
         DatasetName::BurstGptTimed => "burstgpt_timed: times and lengths of a CSV file",
+        DatasetName::Table => "table: any CSV or JSON lines of yours, a file",
+        DatasetName::Sessions => "sessions: conversations and agents",
+        DatasetName::Mixture => "mixture: classes of requests, a file",
     }
 }
 

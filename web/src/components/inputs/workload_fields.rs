@@ -37,7 +37,20 @@ const fn own(dataset: DatasetName) -> (&'static [&'static str], &'static [&'stat
                 "timed-trace-label-hash-ids",
             ],
         ),
-        DatasetName::BurstGpt | DatasetName::Azure | DatasetName::BurstGptTimed => (&[], &[]),
+        DatasetName::Table => (&["columns", "time-unit"], &["session-replay", "timed-trace-chunk-hash-size"]),
+        DatasetName::Sessions => (
+            &[
+                "num-sessions",
+                "num-users",
+                "session-turns",
+                "session-input-len",
+                "session-output-len",
+                "system-prompt-len",
+                "think-time",
+            ],
+            &["session-prefix-len", "tool-calls", "tool-time", "tool-output-len"],
+        ),
+        DatasetName::BurstGpt | DatasetName::Azure | DatasetName::BurstGptTimed | DatasetName::Mixture => (&[], &[]),
     }
 }
 
@@ -57,8 +70,11 @@ pub(super) fn fields(scenario: &Scenario) -> WorkloadFields {
     let (basic, more) = own(dataset);
     let is_self_timed = dataset.has_times() && scenario.get("self-timed") != Some("false");
     let mut fields = WorkloadFields { basic: basic.to_vec(), more: more.to_vec() };
-    fields.basic.push("num-prompts");
-    if !is_self_timed {
+    if dataset != DatasetName::Sessions {
+        fields.basic.push("num-prompts");
+    }
+    // Users begin a session when one has ended.
+    if !is_self_timed && scenario.get("num-users").is_none() {
         fields.basic.extend(PACE);
         fields.more.extend(RAMP_UP);
     }
@@ -185,6 +201,9 @@ mod tests {
                     "disable-shuffle" | "no-oversample" | "self-timed" => "true",
                     "random-range-ratio" => "0.5",
                     name if name.contains("label") => "column",
+                    "columns" => "prompt=isl",
+                    "time-unit" => "ms",
+                    "session-replay" => "open",
                     _ => "8",
                 };
                 scenario.set(name, Some(value)).expect("a value of the flag's type");

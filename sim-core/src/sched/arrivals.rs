@@ -1,0 +1,39 @@
+//! In which order requests came, where their workload cannot know it: whoever waits for an answer comes when that has come.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::request::{Request, RequestId};
+use crate::request_set::RequestSet;
+
+/// Places in the order of arrival.
+#[derive(Debug)]
+pub(super) struct Arrivals {
+    /// By request; empty where [`Request::arrival_order`] says it.
+    places: Vec<u64>,
+    num_arrived: u64,
+}
+
+impl Arrivals {
+    pub(super) fn new(requests: &RequestSet) -> Self {
+        let places = if requests.come_in_any_order() { vec![0; requests.len()] } else { Vec::new() };
+        Self { places, num_arrived: 0 }
+    }
+
+    /// The request comes now.
+    pub(super) fn note(&mut self, id: RequestId) {
+        if let Some(place) = self.places.get_mut(id.index()) {
+            *place = self.num_arrived;
+            self.num_arrived += 1;
+        }
+    }
+
+    /// A request as queues order it.
+    pub(super) fn asked(&self, requests: &RequestSet, id: RequestId) -> Request {
+        let mut request = *requests.get(id);
+        if let Some(&place) = self.places.get(id.index()) {
+            request.arrival_order = place;
+        }
+        request
+    }
+}
