@@ -12,7 +12,7 @@ use crate::client::{Client, Script, Turns};
 use crate::config::EngineConfig;
 use crate::device::{Device, InFlight, record};
 use crate::engine_core::EngineCore;
-use crate::metrics::recorder::{Delivery, Recorder};
+use crate::metrics::recorder::{Delivery, Keep, Recorder};
 use crate::profile::pass_times::PassTimes;
 use crate::profile::step_time::{Evidence, StepTimeModel};
 use crate::request::{RequestId, SteadyTokens};
@@ -57,7 +57,7 @@ pub struct Simulation<'a> {
     config: &'a EngineConfig,
     step_time: &'a StepTimeModel,
     engine: EngineCore<'a>,
-    recorder: Recorder,
+    recorder: Recorder<'a>,
     client: Client<'a>,
     /// `None` where nobody waits for an API server.
     api_servers: Option<ApiServers>,
@@ -78,7 +78,7 @@ pub struct Simulation<'a> {
     steady_tokens: Vec<SteadyTokens>,
     /// Steps in a row after which there were requests although nothing ran.
     num_stuck_steps: u32,
-    record_emissions: bool,
+    keep: Keep,
     turns: Turns,
     before: Before,
 }
@@ -110,6 +110,7 @@ impl<'a> Simulation<'a> {
                 Some(Script { queries_per_iter, join_order, aborts, num_added: 0 })
             }
         };
+        let keep = if options.record_emissions { Keep::Emissions } else { Keep::Everything };
         let mut turns = Turns::default();
         let client = turns.next_client(workload, step_time.host().client_work());
         Ok(Self {
@@ -117,7 +118,7 @@ impl<'a> Simulation<'a> {
             config,
             step_time,
             engine: EngineCore::counting_steady(config, &workload.requests),
-            recorder: Recorder::new(&workload.requests, config.num_speculative_tokens(), options.record_emissions),
+            recorder: Recorder::new(&workload.requests, config.num_speculative_tokens(), keep),
             client,
             api_servers: ApiServers::new(config.api_server_count, step_time),
             script,
@@ -132,7 +133,7 @@ impl<'a> Simulation<'a> {
             num_finished: 0,
             steady_tokens: Vec::new(),
             num_stuck_steps: 0,
-            record_emissions: options.record_emissions,
+            keep,
             turns,
             before: Before::default(),
         })
@@ -143,6 +144,21 @@ impl<'a> Simulation<'a> {
     pub fn looking_at_all(mut self) -> Self {
         self.engine = EngineCore::new(self.config, &self.workload.requests);
         self
+    }
+
+    /// The same run, of which only the client's figures are kept ([`SimulationResult::figures`]): for tens of millions of
+    /// requests. Before it has begun.
+    #[must_use]
+    pub fn keeping_figures(mut self) -> Self {
+        self.keep = Keep::Figures;
+        let num_drafts = self.config.num_speculative_tokens();
+        self.recorder = Recorder::new(&self.workload.requests, num_drafts, self.keep);
+        self
+    }
+
+    /// Whether what the engine was given is told of: then it can be replayed. A script goes by its length.
+    const fn keeps_input(&self) -> bool {
+        !matches!(self.keep, Keep::Figures) || self.script.is_some()
     }
 
     /// Requests that ended so far, of [`Workload::requests`].
@@ -170,7 +186,9 @@ impl<'a> Simulation<'a> {
                 None => return false,
             }
         };
-        self.queries_per_iter.push(num_joining);
+        if self.keeps_input() {
+            self.queries_per_iter.push(num_joining);
+        }
         let is_idle = self.step();
         self.num_stuck_steps = if is_idle && self.engine.is_stuck() { self.num_stuck_steps + 1 } else { 0 };
         // A pass that preempted its only request is empty, too, but the next one is not; and a request waits for the
@@ -190,7 +208,7 @@ impl<'a> Simulation<'a> {
         self.join_order.clear();
         self.device_time = DeviceTime::default();
         let num_drafts = self.config.num_speculative_tokens();
-        self.recorder = Recorder::new(&self.workload.requests, num_drafts, self.record_emissions);
+        self.recorder = Recorder::new(&self.workload.requests, num_drafts, self.keep);
         let scheduler = self.engine.scheduler();
         let num_evictions = scheduler.kv_cache().pool().num_evictions();
         self.before = Before { stats: scheduler.stats(), num_evictions };
@@ -210,12 +228,12 @@ impl<'a> Simulation<'a> {
         self.engine.look_at_all();
         self.record_steady_tokens();
         let scheduler = self.engine.scheduler();
-        let mut recording = self.recorder.finish();
-        recording.requests.truncate(self.workload.num_measured());
+        let (recording, figures) = self.recorder.finish(self.workload.num_measured());
         SimulationResult {
             stats: scheduler.stats().since(&self.before.stats),
             num_evictions: scheduler.kv_cache().pool().num_evictions() - self.before.num_evictions,
             recording,
+            figures,
             queries_per_iter: self.queries_per_iter,
             join_order: self.join_order,
             device_time: self.device_time,
@@ -247,7 +265,9 @@ impl<'a> Simulation<'a> {
         while let Some(id) = self.client.arrive(self.now) {
             self.engine.add_request(id);
             self.recorder.queued(id, self.now);
-            self.join_order.push(id);
+            if self.keeps_input() {
+                self.join_order.push(id);
+            }
             num_joining += 1;
         }
         Some(num_joining)

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use sim_core::config::ResolvedEngine;
 use sim_core::metrics::bench_json::{ResultJson, SaveResult, Simulation, result_filename};
 use sim_core::metrics::bench_outputs::RecordedOutputs;
-use sim_core::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics, Latencies};
+use sim_core::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics};
 use sim_core::metrics::bench_table::table;
 use sim_core::metrics::chrome_trace::write_chrome_trace;
 use sim_core::metrics::digest::digest;
@@ -54,7 +54,7 @@ impl Report<'_> {
     /// vLLM's table, then what the engine did, then how far figures may be off.
     pub(crate) fn body(&self, quiet: bool) -> String {
         let outputs = RecordedOutputs::new(&self.result.recording);
-        let metrics = BenchmarkMetrics::new(&outputs, &Latencies::new(&outputs), self.options);
+        let metrics = BenchmarkMetrics::of(&outputs, self.options);
         let mut text = table(&metrics, self.options);
         if !text.ends_with('\n') {
             text.push('\n');
@@ -129,7 +129,7 @@ impl Report<'_> {
         } else {
             RecordedOutputs::without_itls(&self.result.recording)
         };
-        let metrics = BenchmarkMetrics::new(&outputs, &Latencies::new(&outputs), self.options);
+        let metrics = BenchmarkMetrics::of(&outputs, self.options);
         let simulation = Simulation {
             version: env!("CARGO_PKG_VERSION"),
             vllm_version: self.engine.config.vllm_version.name(),

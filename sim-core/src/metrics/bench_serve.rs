@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::math;
 use crate::metrics::bench_outputs::{BenchOutputs, RequestOutput};
-use crate::metrics::distribution::{Distribution, Percentile};
+use crate::metrics::distribution::{Distribution, Percentile, Statistics};
 use crate::metrics::goodput::Goodput;
 use crate::metrics::recorder::SpecDecodingTotals;
 use crate::metrics::request_metrics::tpot;
@@ -77,6 +77,24 @@ impl LatencyMetric {
     #[must_use]
     pub fn from_key(key: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|metric| metric.key() == key)
+    }
+
+    /// That of a successful request, in seconds; `None` if it has none, and for inter-token latencies, which are many.
+    fn of(self, output: &RequestOutput<'_>) -> Option<f64> {
+        match self {
+            Self::Ttft => Some(output.ttft),
+            Self::Tpot => tpot(output.latency, output.ttft, output.output_len),
+            Self::Itl => None,
+            Self::E2el => Some(output.latency),
+            Self::ClientQueueTime => Some(output.client_queue_time),
+            Self::E2elIncludingClientQueue => Some(output.latency + output.client_queue_time),
+        }
+    }
+
+    /// Those of all successful requests, in their order.
+    fn samples(self, outputs: &impl BenchOutputs) -> Vec<f64> {
+        let outputs = (0..outputs.num_requests()).map(|request| outputs.output(request));
+        outputs.filter(|output| output.success).filter_map(|output| self.of(&output)).collect()
     }
 }
 
@@ -175,17 +193,14 @@ impl Latencies {
     /// Gathers the latencies of `outputs`.
     #[must_use]
     pub fn new(outputs: &impl BenchOutputs) -> Self {
-        let samples = |latency: fn(RequestOutput<'_>) -> Option<f64>| {
-            let outputs = (0..outputs.num_requests()).map(|request| outputs.output(request));
-            Distribution::from_samples(outputs.filter(|output| output.success).filter_map(latency).collect())
-        };
+        let of = |metric: LatencyMetric| Distribution::from_samples(metric.samples(outputs));
         Self {
-            ttft: samples(|output| Some(output.ttft)),
-            tpot: samples(|output| tpot(output.latency, output.ttft, output.output_len)),
+            ttft: of(LatencyMetric::Ttft),
+            tpot: of(LatencyMetric::Tpot),
             itl: outputs.pooled_itls(),
-            e2el: samples(|output| Some(output.latency)),
-            client_queue_time: samples(|output| Some(output.client_queue_time)),
-            e2el_including_client_queue: samples(|output| Some(output.latency + output.client_queue_time)),
+            e2el: of(LatencyMetric::E2el),
+            client_queue_time: of(LatencyMetric::ClientQueueTime),
+            e2el_including_client_queue: of(LatencyMetric::E2elIncludingClientQueue),
         }
     }
 
@@ -219,13 +234,14 @@ pub struct LatencyStatistics {
 }
 
 impl LatencyStatistics {
-    fn new(metric: LatencyMetric, distribution: &Distribution, percentiles: &[Percentile]) -> Self {
+    fn new(metric: LatencyMetric, statistics: &Statistics, percentiles: &[Percentile]) -> Self {
+        let milliseconds = statistics.percentiles.iter().map(|percentile| percentile * 1000.0);
         Self {
             metric,
-            mean_ms: distribution.mean() * 1000.0,
-            median_ms: distribution.median() * 1000.0,
-            std_ms: distribution.std() * 1000.0,
-            percentiles_ms: percentiles.iter().map(|&p| (p, distribution.percentile(p) * 1000.0)).collect(),
+            mean_ms: statistics.mean * 1000.0,
+            median_ms: statistics.median * 1000.0,
+            std_ms: statistics.std * 1000.0,
+            percentiles_ms: percentiles.iter().copied().zip(milliseconds).collect(),
         }
     }
 }
@@ -265,6 +281,25 @@ impl BenchmarkMetrics {
     /// The report on `outputs`, whose `latencies` were gathered before. Throughputs over no time at all are 0.
     #[must_use]
     pub fn new(outputs: &impl BenchOutputs, latencies: &Latencies, options: &BenchServeOptions) -> Self {
+        let percentiles = &options.metric_percentiles;
+        Self::with(outputs, options, |metric| latencies.get(metric).statistics(percentiles))
+    }
+
+    /// The same where nothing else is asked of the latencies: without gathering all of them, nor putting them in order.
+    #[must_use]
+    pub fn of(outputs: &impl BenchOutputs, options: &BenchServeOptions) -> Self {
+        let percentiles = &options.metric_percentiles;
+        Self::with(outputs, options, |metric| match metric {
+            LatencyMetric::Itl => outputs.itl_statistics(percentiles),
+            _ => Statistics::of_samples(metric.samples(outputs), percentiles),
+        })
+    }
+
+    fn with(
+        outputs: &impl BenchOutputs,
+        options: &BenchServeOptions,
+        statistics: impl Fn(LatencyMetric) -> Statistics,
+    ) -> Self {
         let (mut completed, mut good, mut total_input, mut total_output) = (0, 0, 0, 0);
         for output in (0..outputs.num_requests()).map(|i| outputs.output(i)).filter(|output| output.success) {
             completed += 1;
@@ -293,7 +328,7 @@ impl BenchmarkMetrics {
             latencies: LatencyMetric::ALL
                 .into_iter()
                 .filter(|&metric| options.shows(metric))
-                .map(|metric| LatencyStatistics::new(metric, latencies.get(metric), &options.metric_percentiles))
+                .map(|metric| LatencyStatistics::new(metric, &statistics(metric), &options.metric_percentiles))
                 .collect(),
         }
     }
