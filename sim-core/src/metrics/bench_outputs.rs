@@ -8,7 +8,7 @@ use crate::math;
 use crate::metrics::busiest_seconds::{Buckets, BusiestSecond, most_requests};
 use crate::metrics::distribution::{Distribution, Percentile, Statistics};
 use crate::metrics::emissions::EmissionIndex;
-use crate::metrics::recorder::{Recording, SpecDecodingTotals};
+use crate::metrics::recorder::{Recording, RequestRecord, SpecDecodingTotals};
 use crate::time::{SimDuration, SimTime};
 
 pub use crate::metrics::busiest_seconds::Peaks;
@@ -66,6 +66,14 @@ pub trait BenchOutputs {
     /// The request of index `request`, below [`Self::num_requests`].
     fn output(&self, request: usize) -> RequestOutput<'_>;
 
+    /// All of them, in order: cheaper than one by one.
+    fn for_each_output(&self, mut visit: impl FnMut(RequestOutput<'_>))
+    where
+        Self: Sized,
+    {
+        (0..self.num_requests()).for_each(|request| visit(self.output(request)));
+    }
+
     /// Its inter-token latencies in seconds; empty if it failed or if they are not known one by one.
     fn itls(&self, request: usize) -> Box<dyn Iterator<Item = f64> + '_>;
 
@@ -115,6 +123,15 @@ impl<'a> RecordedOutputs<'a> {
     pub const fn without_itls(recording: &'a Recording) -> Self {
         Self { recording, emissions: None }
     }
+
+    fn output_of(&self, record: &RequestRecord) -> RequestOutput<'_> {
+        RequestOutput::simulated(
+            self.recording.client_latencies(record),
+            (record.num_prompt_tokens, record.num_output_tokens),
+            record.send_time,
+            record.send_time.saturating_since(record.scheduled_send_time),
+        )
+    }
 }
 
 impl BenchOutputs for RecordedOutputs<'_> {
@@ -127,13 +144,11 @@ impl BenchOutputs for RecordedOutputs<'_> {
     }
 
     fn output(&self, request: usize) -> RequestOutput<'_> {
-        let record = self.recording.requests.get(request).unwrap_or_default();
-        RequestOutput::simulated(
-            self.recording.instants(&record).map(|instants| (instants.ttft(), instants.e2el())),
-            (record.num_prompt_tokens, record.num_output_tokens),
-            record.send_time,
-            record.send_time.saturating_since(record.scheduled_send_time),
-        )
+        self.output_of(&self.recording.requests.get(request).unwrap_or_default())
+    }
+
+    fn for_each_output(&self, mut visit: impl FnMut(RequestOutput<'_>)) {
+        self.recording.requests.iter().for_each(|record| visit(self.output_of(&record)));
     }
 
     fn itls(&self, request: usize) -> Box<dyn Iterator<Item = f64> + '_> {

@@ -79,6 +79,11 @@ impl LatencyMetric {
         Self::ALL.into_iter().find(|metric| metric.key() == key)
     }
 
+    /// Its place in [`Self::ALL`].
+    const fn place(self) -> usize {
+        self as usize
+    }
+
     /// That of a successful request, in seconds; `None` if it has none, and for inter-token latencies, which are many.
     fn of(self, output: &RequestOutput<'_>) -> Option<f64> {
         match self {
@@ -89,12 +94,6 @@ impl LatencyMetric {
             Self::ClientQueueTime => Some(output.client_queue_time),
             Self::E2elIncludingClientQueue => Some(output.latency + output.client_queue_time),
         }
-    }
-
-    /// Those of all successful requests, in their order.
-    fn samples(self, outputs: &impl BenchOutputs) -> Vec<f64> {
-        let outputs = (0..outputs.num_requests()).map(|request| outputs.output(request));
-        outputs.filter(|output| output.success).filter_map(|output| self.of(&output)).collect()
     }
 }
 
@@ -193,15 +192,11 @@ impl Latencies {
     /// Gathers the latencies of `outputs`.
     #[must_use]
     pub fn new(outputs: &impl BenchOutputs) -> Self {
-        let of = |metric: LatencyMetric| Distribution::from_samples(metric.samples(outputs));
-        Self {
-            ttft: of(LatencyMetric::Ttft),
-            tpot: of(LatencyMetric::Tpot),
-            itl: outputs.pooled_itls(),
-            e2el: of(LatencyMetric::E2el),
-            client_queue_time: of(LatencyMetric::ClientQueueTime),
-            e2el_including_client_queue: of(LatencyMetric::E2elIncludingClientQueue),
-        }
+        let samples = samples(outputs, LatencyMetric::ALL, |_| ());
+        let [ttft, tpot, _, e2el, client_queue_time, e2el_including_client_queue] =
+            samples.map(Distribution::from_samples);
+        let itl = outputs.pooled_itls();
+        Self { ttft, tpot, itl, e2el, client_queue_time, e2el_including_client_queue }
     }
 
     /// The distribution of `metric`.
@@ -214,6 +209,43 @@ impl Latencies {
             LatencyMetric::E2el => &self.e2el,
             LatencyMetric::ClientQueueTime => &self.client_queue_time,
             LatencyMetric::E2elIncludingClientQueue => &self.e2el_including_client_queue,
+        }
+    }
+}
+
+/// Those of `metrics` of each successful request, in seconds and in order; `visit` sees every request.
+fn samples<const N: usize>(
+    outputs: &impl BenchOutputs,
+    metrics: [impl Into<Option<LatencyMetric>>; N],
+    mut visit: impl FnMut(&RequestOutput<'_>),
+) -> [Vec<f64>; N] {
+    let metrics = metrics.map(Into::into);
+    let mut samples = [const { Vec::new() }; N];
+    outputs.for_each_output(|output| {
+        visit(&output);
+        for (samples, metric) in samples.iter_mut().zip(&metrics).filter(|_| output.success) {
+            samples.extend(metric.and_then(|metric| metric.of(&output)));
+        }
+    });
+    samples
+}
+
+/// Sums over the successful requests.
+#[derive(Debug, Default)]
+struct Totals {
+    completed: u64,
+    good: u64,
+    total_input: u64,
+    total_output: u64,
+}
+
+impl Totals {
+    fn add(&mut self, output: &RequestOutput<'_>, goodput: &Goodput) {
+        if output.success {
+            self.completed += 1;
+            self.good += u64::from(goodput.is_met(output));
+            self.total_input += u64::from(output.prompt_len);
+            self.total_output += u64::from(output.output_len);
         }
     }
 }
@@ -281,32 +313,32 @@ impl BenchmarkMetrics {
     /// The report on `outputs`, whose `latencies` were gathered before. Throughputs over no time at all are 0.
     #[must_use]
     pub fn new(outputs: &impl BenchOutputs, latencies: &Latencies, options: &BenchServeOptions) -> Self {
+        let mut totals = Totals::default();
+        outputs.for_each_output(|output| totals.add(&output, &options.goodput));
         let percentiles = &options.metric_percentiles;
-        Self::with(outputs, options, |metric| latencies.get(metric).statistics(percentiles))
+        Self::with(outputs, options, &totals, |metric| latencies.get(metric).statistics(percentiles))
     }
 
-    /// The same where nothing else is asked of the latencies: without gathering all of them, nor putting them in order.
+    /// The same where nothing else is asked of the latencies: without putting them in order.
     #[must_use]
     pub fn of(outputs: &impl BenchOutputs, options: &BenchServeOptions) -> Self {
+        let mut totals = Totals::default();
+        let shown = LatencyMetric::ALL.map(|metric| options.shows(metric).then_some(metric));
+        let mut samples = samples(outputs, shown, |output| totals.add(output, &options.goodput));
         let percentiles = &options.metric_percentiles;
-        Self::with(outputs, options, |metric| match metric {
+        Self::with(outputs, options, &totals, |metric| match metric {
             LatencyMetric::Itl => outputs.itl_statistics(percentiles),
-            _ => Statistics::of_samples(metric.samples(outputs), percentiles),
+            _ => Statistics::of_samples(core::mem::take(&mut samples[metric.place()]), percentiles),
         })
     }
 
     fn with(
         outputs: &impl BenchOutputs,
         options: &BenchServeOptions,
-        statistics: impl Fn(LatencyMetric) -> Statistics,
+        totals: &Totals,
+        mut statistics: impl FnMut(LatencyMetric) -> Statistics,
     ) -> Self {
-        let (mut completed, mut good, mut total_input, mut total_output) = (0, 0, 0, 0);
-        for output in (0..outputs.num_requests()).map(|i| outputs.output(i)).filter(|output| output.success) {
-            completed += 1;
-            good += u64::from(options.goodput.is_met(&output));
-            total_input += u64::from(output.prompt_len);
-            total_output += u64::from(output.output_len);
-        }
+        let &Totals { completed, good, total_input, total_output } = totals;
         let duration = outputs.duration();
         let per_second = |count: u64| {
             if duration > 0.0 { math::u64_to_f64(count) / duration } else { 0.0 }

@@ -62,10 +62,21 @@ impl BusiestSecond {
 /// Most requests of which some part lies in the same second after `origin`; each is when it was sent and answered.
 pub(super) fn most_requests(origin: SimTime, spans: impl Iterator<Item = (SimTime, SimTime)>) -> u64 {
     let mut changes = Buckets::default();
+    // Neighbours were mostly sent in the same second, and mostly answered in the same one, too.
+    let (mut begun, mut ended) = ((0, 0), (0, 0));
+    let mut change = |open: &mut (u64, i64), second, by| {
+        if open.0 != second {
+            changes.add(open.0, core::mem::take(&mut open.1));
+            open.0 = second;
+        }
+        open.1 += by;
+    };
     for (send, last_delivery) in spans {
-        changes.add(second(origin, send), 1);
-        changes.add(second(origin, last_delivery) + 1, -1);
+        change(&mut begun, second(origin, send), 1);
+        change(&mut ended, second(origin, last_delivery) + 1, -1);
     }
+    changes.add(begun.0, begun.1);
+    changes.add(ended.0, ended.1);
     changes.max_of_running_sum()
 }
 

@@ -10,7 +10,7 @@ use super::bench_outputs::{BenchOutputs, RequestOutput};
 use super::busiest_seconds::{BusiestSecond, Peaks, most_requests};
 use super::distribution::{Distribution, Percentile, Statistics};
 use super::packed::{Packed, Row};
-use super::records::{Gaps, PassRecords, Recording, RequestRecord, SpecDecodingTotals};
+use super::records::{Gaps, Recording, RequestRecord, SpecDecodingTotals};
 use crate::math;
 use crate::request::RequestId;
 use crate::time::{SimDuration, SimTime};
@@ -57,13 +57,8 @@ impl Row<7> for RequestFigures {
 }
 
 impl RequestFigures {
-    fn of(record: &RequestRecord, passes: &PassRecords) -> Self {
-        let latency = |pass| passes.delivery_time(pass).unwrap_or_default().saturating_since(record.send_time);
-        let (ttft, e2el) = if record.is_finished {
-            (latency(record.first_token_pass), latency(record.last_token_pass))
-        } else {
-            (SimDuration::ZERO, SimDuration::ZERO)
-        };
+    fn of(record: &RequestRecord, recording: &Recording) -> Self {
+        let (ttft, e2el) = recording.client_latencies(record).unwrap_or_default();
         Self {
             send_time: record.send_time,
             client_queue_time: record.send_time.saturating_since(record.scheduled_send_time),
@@ -73,6 +68,15 @@ impl RequestFigures {
             num_output_tokens: record.num_output_tokens,
             is_finished: record.is_finished,
         }
+    }
+
+    fn output<'a>(&self) -> RequestOutput<'a> {
+        RequestOutput::simulated(
+            self.is_finished.then_some((self.ttft, self.e2el)),
+            (self.num_prompt_tokens, self.num_output_tokens),
+            self.send_time,
+            self.client_queue_time,
+        )
     }
 }
 
@@ -105,13 +109,11 @@ impl BenchOutputs for ClientFigures {
     }
 
     fn output(&self, request: usize) -> RequestOutput<'_> {
-        let request = self.requests.get(request).unwrap_or_default();
-        RequestOutput::simulated(
-            request.is_finished.then_some((request.ttft, request.e2el)),
-            (request.num_prompt_tokens, request.num_output_tokens),
-            request.send_time,
-            request.client_queue_time,
-        )
+        self.requests.get(request).unwrap_or_default().output()
+    }
+
+    fn for_each_output(&self, mut visit: impl FnMut(RequestOutput<'_>)) {
+        self.requests.iter().for_each(|request| visit(request.output()));
     }
 
     fn itls(&self, _: usize) -> Box<dyn Iterator<Item = f64> + '_> {
@@ -183,7 +185,7 @@ impl FiguresRecorder {
     /// Request `id` of `recording` ran to its end.
     pub(super) fn finished(&mut self, id: RequestId, recording: &mut Recording) {
         let Some(record) = recording.requests.get(id.index()) else { return };
-        self.keep(id.index(), &record, &recording.passes);
+        self.keep(id.index(), &record, recording);
         self.requests.settle(id.index());
         recording.requests.settle_and_forget(id.index());
         // Seconds are counted from the first request that is answered, and none was sent before this one.
@@ -192,9 +194,9 @@ impl FiguresRecorder {
         }
     }
 
-    fn keep(&mut self, index: usize, record: &RequestRecord, passes: &PassRecords) {
+    fn keep(&mut self, index: usize, record: &RequestRecord, recording: &Recording) {
         if let Some(kept) = self.requests.row_mut(index) {
-            *kept = RequestFigures::of(record, passes);
+            *kept = RequestFigures::of(record, recording);
         }
     }
 
@@ -215,13 +217,13 @@ impl FiguresRecorder {
 
     /// What was gathered, with what `recording` still holds: of as many requests as that has.
     pub(super) fn finish(mut self, recording: Recording) -> ClientFigures {
-        let Recording { passes, requests, gaps, spec_decoding, .. } = recording;
-        self.requests.truncate(requests.len());
-        for index in 0..requests.len() {
-            if let Some(record) = requests.get(index).filter(|record| !record.is_finished) {
-                self.keep(index, &record, &passes);
+        self.requests.truncate(recording.requests.len());
+        for index in 0..recording.requests.len() {
+            if let Some(record) = recording.requests.get(index).filter(|record| !record.is_finished) {
+                self.keep(index, &record, &recording);
             }
         }
+        let Recording { gaps, spec_decoding, .. } = recording;
         let mut figures = ClientFigures { requests: self.requests, gaps, spec_decoding, max_output_tokens_per_s: 0 };
         if let Some(origin) = figures.spans().map(|(send, _)| send).min() {
             self.tokens.begin(origin);

@@ -1,8 +1,8 @@
 //! Records in little memory, each found in constant time.
 //!
 //! A million requests make millions of passes, and what is recorded of neighbours is nearly the same: counts that hardly
-//! vary, times a few milliseconds apart. Rows are kept as they are while they may change; a block of them that is settled
-//! is packed ([`super::packed_block`]).
+//! vary, times a few milliseconds apart. Rows are kept as they are while they are few or may change; where they are many, a
+//! block of them that is settled is packed ([`super::packed_block`]).
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -11,6 +11,9 @@ use core::fmt;
 use super::packed_block::{Block, ROWS};
 
 pub use super::packed_block::Row;
+
+/// So many rows are kept as they are: some 20 MB at the most, and the quickest to read.
+const FEW_ROWS: usize = 1 << 18;
 
 /// What becomes of [`ROWS`] rows.
 #[derive(Clone)]
@@ -31,11 +34,12 @@ enum Slot<R, const N: usize> {
 pub struct Packed<R, const N: usize> {
     slots: Vec<Slot<R, N>>,
     len: usize,
+    has_packed: bool,
 }
 
 impl<R, const N: usize> Default for Packed<R, N> {
     fn default() -> Self {
-        Self { slots: Vec::new(), len: 0 }
+        Self { slots: Vec::new(), len: 0, has_packed: false }
     }
 }
 
@@ -43,7 +47,7 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
     /// So many default rows.
     #[must_use]
     pub fn with_len(len: usize) -> Self {
-        Self { slots: (0..len.div_ceil(ROWS)).map(|_| Slot::Untouched).collect(), len }
+        Self { slots: (0..len.div_ceil(ROWS)).map(|_| Slot::Untouched).collect(), len, has_packed: len > FEW_ROWS }
     }
 
     /// Number of rows.
@@ -149,14 +153,31 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
         }
     }
 
-    /// The row of this index does not change any more, which is said once: its block is packed when that holds for all.
+    /// The row of this index does not change any more, which is said once: if there are many, its block is packed when that
+    /// holds for all.
+    #[inline]
     pub fn settle(&mut self, index: usize) {
-        let Some(slot) = self.slots.get_mut(index / ROWS) else { return };
-        let Slot::Open { rows, num_settled } = slot else { return };
+        let Some(Slot::Open { num_settled, .. }) = self.slots.get_mut(index / ROWS) else { return };
         *num_settled += 1;
-        if *num_settled == ROWS {
-            *slot = Slot::Packed(Box::new(Block::pack(rows)));
+        if *num_settled == ROWS && self.len > FEW_ROWS {
+            self.pack_settled(index);
         }
+    }
+
+    /// Packs the block of `index`; the first time, all that are settled.
+    #[cold]
+    fn pack_settled(&mut self, index: usize) {
+        let from = if self.has_packed { index / ROWS } else { 0 };
+        self.has_packed = true;
+        for slot in self.slots.get_mut(from..=index / ROWS).unwrap_or_default() {
+            slot.pack_if(|num_settled| num_settled == ROWS);
+        }
+    }
+
+    /// Packs every whole block, whether they are many or may change.
+    pub fn pack(&mut self) {
+        self.has_packed = true;
+        self.slots.iter_mut().for_each(|slot| slot.pack_if(|_| true));
     }
 
     /// As [`Self::settle`], where nobody asks for a block that does not change any more.
@@ -233,6 +254,16 @@ impl<R: Row<N>, const N: usize> Slot<R, N> {
             Self::Open { .. } | Self::Forgotten => return,
         }
         *self = Self::Open { rows, num_settled: 0 };
+    }
+
+    /// Packs it if it is whole and of its settled rows that holds.
+    fn pack_if(&mut self, holds: impl Fn(usize) -> bool) {
+        if let Self::Open { rows, num_settled } = self
+            && rows.len() == ROWS
+            && holds(*num_settled)
+        {
+            *self = Self::Packed(Box::new(Block::pack(rows)));
+        }
     }
 }
 

@@ -39,29 +39,28 @@ pub(super) struct Block<const N: usize> {
 impl<const N: usize> Block<N> {
     /// Packs [`ROWS`] rows.
     pub(super) fn pack<R: Row<N>>(rows: &[R]) -> Self {
-        let mut columns = [[0_u64; ROWS]; N];
-        for (place, row) in rows.iter().take(ROWS).enumerate() {
-            for (column, value) in columns.iter_mut().zip(row.to_columns()) {
-                column[place] = value;
+        let rows: Vec<[u64; N]> = rows.iter().take(ROWS).map(R::to_columns).collect();
+        let (mut bases, mut maxima) = ([u64::MAX; N], [0; N]);
+        for row in &rows {
+            for ((base, max), &value) in bases.iter_mut().zip(&mut maxima).zip(row) {
+                *base = value.min(*base);
+                *max = value.max(*max);
             }
         }
-        let (mut bases, mut starts, mut widths) = ([0; N], [0; N], [0; N]);
-        let mut num_bytes = 0;
-        for (index, column) in columns.iter().enumerate() {
-            let (min, max) = column.iter().fold((u64::MAX, 0), |(min, max), &value| (min.min(value), max.max(value)));
-            let width = (u64::BITS - (max - min).leading_zeros()).div_ceil(u8::BITS);
-            bases[index] = min;
-            starts[index] = math::u32_to_u16(num_bytes);
-            widths[index] = math::u32_to_u16(width);
+        let (mut starts, mut widths, mut num_bytes) = ([0; N], [0; N], 0);
+        for column in 0..N {
+            let width = (u64::BITS - (maxima[column] - bases[column]).leading_zeros()).div_ceil(u8::BITS);
+            starts[column] = math::u32_to_u16(num_bytes);
+            widths[column] = math::u32_to_u16(width);
             num_bytes += width * math::usize_to_u32(ROWS);
         }
         let mut bytes = vec![0; math::u32_to_usize(num_bytes) + WORD].into_boxed_slice();
-        for (index, column) in columns.iter().enumerate().filter(|&(index, _)| widths[index] > 0) {
-            let mut at = usize::from(starts[index]);
-            for value in column {
+        for column in (0..N).filter(|&column| widths[column] > 0) {
+            let (mut at, width) = (usize::from(starts[column]), usize::from(widths[column]));
+            for row in &rows {
                 // The zeros behind it are where the next one is written.
-                bytes[at..at + WORD].copy_from_slice(&(value - bases[index]).to_le_bytes());
-                at += usize::from(widths[index]);
+                bytes[at..at + WORD].copy_from_slice(&(row[column] - bases[column]).to_le_bytes());
+                at += width;
             }
         }
         Self { bases, starts, widths, bytes }
@@ -78,20 +77,19 @@ impl<const N: usize> Block<N> {
         R::from_columns(core::array::from_fn(|column| self.value(column, place)))
     }
 
-    /// All rows into `rows`, column by column: cheaper than one by one.
+    /// All rows into `rows`: cheaper than one by one.
     pub(super) fn unpack<R: Row<N>>(&self, rows: &mut Vec<R>) {
-        let mut columns = [[0_u64; ROWS]; N];
-        for (index, column) in columns.iter_mut().enumerate() {
-            let (base, width) = (self.bases[index], usize::from(self.widths[index]));
-            if width == 0 {
-                column.fill(base);
-                continue;
-            }
-            let words = self.bytes[usize::from(self.starts[index])..].windows(WORD).step_by(width);
-            column.iter_mut().zip(words).for_each(|(value, bytes)| *value = base + (word(bytes) & MASKS[width]));
-        }
+        let mut places = self.starts.map(usize::from);
+        let widths = self.widths.map(usize::from);
+        let masks = widths.map(|width| MASKS[width]);
         rows.clear();
-        rows.extend((0..ROWS).map(|place| R::from_columns(core::array::from_fn(|column| columns[column][place]))));
+        rows.extend((0..ROWS).map(|_| {
+            R::from_columns(core::array::from_fn(|column| {
+                let at = places[column];
+                places[column] = at + widths[column];
+                self.bases[column] + (word(&self.bytes[at..at + WORD]) & masks[column])
+            }))
+        }));
     }
 }
 

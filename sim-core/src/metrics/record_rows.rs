@@ -222,7 +222,8 @@ mod tests {
                 R::from_columns(R::from_columns(columns).to_columns())
             };
             let rows: alloc::vec::Vec<R> = (0..700).map(row).collect();
-            let packed: Packed<R, N> = rows.iter().copied().collect();
+            let mut packed: Packed<R, N> = rows.iter().copied().collect();
+            packed.pack();
             assert!(packed.iter().eq(rows.iter().copied()), "{what}: in order");
             assert!((0..700).all(|i| packed.get(i) == Some(rows[i])), "{what}: one by one");
             assert_eq!((packed.get(700), packed.len()), (None, 700), "{what}: no more");
@@ -243,6 +244,7 @@ mod tests {
     fn what_is_packed_can_be_changed() {
         let mut gaps: Packed<WeightedGap, 2> =
             (0..300).map(|i| WeightedGap { gap: SimDuration::from_nanos(5), count: i }).collect();
+        gaps.pack();
         gaps.row_mut(129).expect("a row").gap = SimDuration::from_nanos(u64::MAX);
         gaps.change(|index, gap| gap.count += u32::from(index == 200));
         gaps.truncate(257);

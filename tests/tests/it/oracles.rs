@@ -150,7 +150,7 @@ fn micros(micros: f64) -> SimDuration {
 fn check_alone(async_scheduling: bool, costs: &SyntheticCosts, ttft_us: f64, e2el_us: f64) {
     let config = EngineConfig { async_scheduling, ..config() };
     let recording = run(requests([(1_000, 20)]), &TrafficOptions::default(), &config, costs);
-    let request = &recording.requests.first().expect("a request");
+    let request = recording.requests.first().expect("a request");
     assert_eq!(first_delivery(&recording, request) - request.send_time, micros(ttft_us), "TTFT");
     assert_eq!(last_delivery(&recording, request) - request.send_time, micros(e2el_us), "E2EL");
 }
