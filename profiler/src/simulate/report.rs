@@ -53,8 +53,10 @@ impl Report<'_> {
 
     /// vLLM's table, then what the engine did, then how far figures may be off.
     pub(crate) fn body(&self, quiet: bool) -> String {
-        let outputs = RecordedOutputs::new(&self.result.recording);
-        let metrics = BenchmarkMetrics::of(&outputs, self.options);
+        let metrics = match &self.result.figures {
+            Some(figures) => BenchmarkMetrics::of(figures, self.options),
+            None => BenchmarkMetrics::of(&RecordedOutputs::without_itls(&self.result.recording), self.options),
+        };
         let mut text = table(&metrics, self.options);
         if !text.ends_with('\n') {
             text.push('\n');
@@ -87,7 +89,19 @@ impl Report<'_> {
 
     /// Share of the requests that meet every objective.
     pub(crate) fn goodput_share(&self) -> f64 {
-        self.options.goodput.share_met(&RecordedOutputs::without_itls(&self.result.recording))
+        let goodput = &self.options.goodput;
+        match &self.result.figures {
+            Some(figures) => goodput.share_met(figures),
+            None => goodput.share_met(&RecordedOutputs::without_itls(&self.result.recording)),
+        }
+    }
+
+    /// Requests that can never be scheduled under the engine's limits.
+    pub(crate) fn num_unfinished(&self) -> usize {
+        match &self.result.figures {
+            Some(figures) => figures.num_unfinished(),
+            None => self.result.recording.requests.iter().filter(|request| !request.is_finished).count(),
+        }
     }
 
     /// Writes the files that were asked for, and says on stderr where they are.

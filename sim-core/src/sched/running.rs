@@ -115,8 +115,8 @@ impl Scheduler<'_> {
             return self.running.len() - 1;
         }
         let rank = |index: usize| {
-            let request = self.requests.get(self.live.get(self.running[index]).id);
-            (request.priority, request.arrival_order)
+            let in_line = self.requests.in_line(self.live.get(self.running[index]).id);
+            (in_line.priority, in_line.arrival_order)
         };
         // The first of equals, unlike `max_by_key`.
         (1..self.running.len()).fold(0, |victim, index| if rank(index) > rank(victim) { index } else { victim })
@@ -143,7 +143,7 @@ impl Scheduler<'_> {
         request.is_running = false;
         output.preempted_reqs.push(request.id);
         self.stats.num_preemptions += 1;
-        self.waiting.prepend_request(request.id, self.requests.get(request.id));
+        self.waiting.prepend_request(request.id, self.requests.in_line(request.id));
     }
 }
 

@@ -118,14 +118,14 @@ impl<'a> Scheduler<'a> {
     /// Puts a request into the waiting queue.
     pub fn add_request(&mut self, id: RequestId) {
         self.live.add(id);
-        self.waiting.add_request(id, self.requests.get(id));
+        self.waiting.add_request(id, self.requests.in_line(id));
     }
 
     /// Ends a request for its client; one that is unknown or has ended is ignored.
     pub fn abort_request(&mut self, id: RequestId) {
         match self.live.place(id) {
             Place::Absent => return,
-            Place::Untouched => self.waiting.remove_request(id, self.requests.get(id)),
+            Place::Untouched => self.waiting.remove_request(id, self.requests.in_line(id)),
             Place::Slot(slot) => {
                 if self.live.get(slot).is_steady {
                     self.depart(slot);
