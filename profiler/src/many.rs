@@ -143,7 +143,7 @@ fn each<T: Sync>(
 impl Run<'_> {
     fn summary(&self, watch: Watch<'_>) -> Result<Summary, NoSummary> {
         let simulation = Simulation::new(self.workload, self.config, self.step_time, SimulationOptions::default());
-        let mut simulation = simulation.map_err(NoSummary::Simulation)?;
+        let mut simulation = simulation.map_err(NoSummary::Simulation)?.without_input();
         let mut num_iterations: u32 = 0;
         while simulation.advance() {
             num_iterations = num_iterations.wrapping_add(1);

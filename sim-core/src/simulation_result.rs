@@ -27,7 +27,7 @@ pub struct SimulationResult {
     /// What the client saw, where only that is kept ([`Simulation::keeping_figures`](crate::simulator::Simulation::keeping_figures)).
     pub figures: Option<ClientFigures>,
     /// Requests that joined before each iteration of the engine's loop: the run's input as the engine saw it. Empty, as the
-    /// next, where only figures are kept.
+    /// next, where it is not told ([`Simulation::without_input`](crate::simulator::Simulation::without_input)).
     pub queries_per_iter: Vec<u32>,
     /// The order in which they joined. Together the two replay the run with [`Traffic::QueriesPerIter`](crate::workload::Traffic::QueriesPerIter).
     pub join_order: Vec<RequestId>,

@@ -79,6 +79,7 @@ pub struct Simulation<'a> {
     /// Steps in a row after which there were requests although nothing ran.
     num_stuck_steps: u32,
     keep: Keep,
+    keeps_input: bool,
     turns: Turns,
     before: Before,
 }
@@ -128,12 +129,13 @@ impl<'a> Simulation<'a> {
             in_flight: VecDeque::new(),
             last_delivery_time: SimTime::ZERO,
             queries_per_iter: Vec::new(),
-            join_order: Vec::with_capacity(workload.requests.len()),
+            join_order: Vec::new(),
             device_time: DeviceTime::default(),
             num_finished: 0,
             steady_tokens: Vec::new(),
             num_stuck_steps: 0,
             keep,
+            keeps_input: true,
             turns,
             before: Before::default(),
         })
@@ -153,12 +155,16 @@ impl<'a> Simulation<'a> {
         self.keep = Keep::Figures;
         let num_drafts = self.config.num_speculative_tokens();
         self.recorder = Recorder::new(&self.workload.requests, num_drafts, self.keep);
-        self
+        self.without_input()
     }
 
-    /// Whether what the engine was given is told of: then it can be replayed. A script goes by its length.
-    const fn keeps_input(&self) -> bool {
-        !matches!(self.keep, Keep::Figures) || self.script.is_some()
+    /// The same run, which does not tell what the engine was given ([`SimulationResult::queries_per_iter`],
+    /// [`SimulationResult::join_order`]): it cannot be replayed. Before it has begun.
+    #[must_use]
+    pub fn without_input(mut self) -> Self {
+        // A script goes by the length of what it gave.
+        self.keeps_input = self.script.is_some();
+        self
     }
 
     /// Requests that ended so far, of [`Workload::requests`].
@@ -186,7 +192,7 @@ impl<'a> Simulation<'a> {
                 None => return false,
             }
         };
-        if self.keeps_input() {
+        if self.keeps_input {
             self.queries_per_iter.push(num_joining);
         }
         let is_idle = self.step();
@@ -265,7 +271,7 @@ impl<'a> Simulation<'a> {
         while let Some(id) = self.client.arrive(self.now) {
             self.engine.add_request(id);
             self.recorder.queued(id, self.now);
-            if self.keeps_input() {
+            if self.keeps_input {
                 self.join_order.push(id);
             }
             num_joining += 1;

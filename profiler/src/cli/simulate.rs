@@ -85,6 +85,8 @@ impl Args {
         let mut simulation = Simulation::new(&workload, &engine.config, &step_time, keep)?;
         if range.is_none() && !self.report.needs_records() {
             simulation = simulation.keeping_figures();
+        } else if self.report.queries_per_iter.is_none() {
+            simulation = simulation.without_input();
         }
         let result = run(simulation, workload.requests.len(), self.report.quiet);
         let ends = range.map(|range| {

@@ -2,6 +2,7 @@
 
 mod packed_block;
 pub mod packed;
+pub mod packed_rows;
 pub mod records;
 mod record_rows;
 pub mod recorder;
@@ -15,6 +16,7 @@ mod busiest_seconds;
 pub mod plot_points;
 pub mod bench_outputs;
 pub mod goodput;
+mod latency_metric;
 pub mod bench_serve;
 pub mod bench_table;
 pub mod figure_ranges;

@@ -6,7 +6,6 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::fmt;
 
 use super::packed_block::{Block, ROWS};
 
@@ -76,14 +75,31 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
         }
     }
 
-    /// These columns of the row of this index: cheaper than all of them.
+    /// What is read of a row by itself or from its block: cheaper than the whole row.
     #[inline]
-    pub(super) fn columns<const M: usize>(&self, index: usize, which: [usize; M]) -> Option<[u64; M]> {
-        if let Slot::Packed(block) = self.slots.get(index / ROWS)? {
-            return (index < self.len).then(|| which.map(|column| block.value(column, index % ROWS)));
+    pub(super) fn part<T>(
+        &self,
+        index: usize,
+        of_row: impl FnOnce(&R) -> T,
+        of_block: impl FnOnce(&Block<N>, usize) -> T,
+    ) -> Option<T> {
+        match self.slots.get(index / ROWS)? {
+            Slot::Open { rows, .. } => rows.get(index % ROWS).map(of_row),
+            Slot::Packed(block) => (index < self.len).then(|| of_block(block, index % ROWS)),
+            Slot::Untouched => self.get(index).as_ref().map(of_row),
+            Slot::Forgotten => None,
         }
-        let columns = self.get(index)?.to_columns();
-        Some(which.map(|column| columns[column]))
+    }
+
+    /// Brings the rows of the block that begins with row `from` to `rows`, in order; none if they are forgotten.
+    pub(super) fn read_block(&self, from: usize, rows: &mut Vec<R>) {
+        rows.clear();
+        match self.slots.get(from / ROWS) {
+            Some(Slot::Open { rows: open, .. }) => rows.extend_from_slice(open),
+            Some(Slot::Packed(block)) => block.unpack(rows),
+            Some(Slot::Untouched) => rows.resize(ROWS, R::default()),
+            Some(Slot::Forgotten) | None => {}
+        }
     }
 
     /// The first row.
@@ -110,17 +126,6 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
             }
         }
         from
-    }
-
-    /// All rows, in order, up to the first that is forgotten.
-    pub fn iter(&self) -> Rows<'_, R, N> {
-        Rows { packed: self, index: 0, block: Vec::new() }
-    }
-
-    /// All rows as they are, in order.
-    #[must_use]
-    pub fn to_vec(&self) -> Vec<R> {
-        self.iter().collect()
     }
 
     /// Appends a row.
@@ -190,13 +195,13 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
         }
     }
 
-    /// Nobody asks for packed blocks that end before `index` any more, from that of `from` on; returns where the first that
-    /// is left begins.
+    /// Nobody asks for settled blocks that end before `index` any more, from that of `from` on; returns where the first
+    /// that may be left begins.
     pub(super) fn forget_before(&mut self, from: usize, index: usize) -> usize {
         let slots = from / ROWS..(index / ROWS).min(self.slots.len());
         let begin = slots.end * ROWS;
         for slot in self.slots.get_mut(slots).unwrap_or_default() {
-            if matches!(slot, Slot::Packed(_)) {
+            if matches!(slot, Slot::Packed(_) | Slot::Open { num_settled: ROWS, .. }) {
                 *slot = Slot::Forgotten;
             }
         }
@@ -216,16 +221,6 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
             Slot::Open { rows, .. } => Some(rows.as_slice()),
             _ => None,
         })
-    }
-
-    /// Changes every row by `change`, which is told its index too.
-    pub fn change(&mut self, mut change: impl FnMut(usize, &mut R)) {
-        *self = self.iter().enumerate().fold(Self::default(), |mut changed, (index, mut row)| {
-            change(index, &mut row);
-            changed.push(row);
-            changed.settle(index);
-            changed
-        });
     }
 
     /// Leaves the first `len` rows.
@@ -264,105 +259,5 @@ impl<R: Row<N>, const N: usize> Slot<R, N> {
         {
             *self = Self::Packed(Box::new(Block::pack(rows)));
         }
-    }
-}
-
-/// The rows of a [`Packed`] in order.
-#[derive(Clone)]
-pub struct Rows<'a, R, const N: usize> {
-    packed: &'a Packed<R, N>,
-    index: usize,
-    /// The block that `index` lies in, where that is a packed one.
-    block: Vec<R>,
-}
-
-impl<R: Row<N>, const N: usize> Iterator for Rows<'_, R, N> {
-    type Item = R;
-
-    #[inline]
-    fn next(&mut self) -> Option<R> {
-        let Self { packed, index, block } = self;
-        if *index >= packed.len {
-            return None;
-        }
-        let place = *index % ROWS;
-        *index += 1;
-        match packed.slots.get((*index - 1) / ROWS)? {
-            Slot::Open { rows, .. } => rows.get(place).copied(),
-            Slot::Untouched => Some(R::default()),
-            Slot::Packed(packed) => {
-                if place == 0 || block.is_empty() {
-                    packed.unpack(block);
-                }
-                block.get(place).copied()
-            }
-            Slot::Forgotten => None,
-        }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.packed.len - self.index.min(self.packed.len);
-        (left, Some(left))
-    }
-
-    fn nth(&mut self, count: usize) -> Option<R> {
-        let before = self.index / ROWS;
-        self.index = self.index.saturating_add(count);
-        if self.index / ROWS != before {
-            self.block.clear();
-        }
-        self.next()
-    }
-}
-
-impl<'a, R: Row<N>, const N: usize> IntoIterator for &'a Packed<R, N> {
-    type Item = R;
-    type IntoIter = Rows<'a, R, N>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
-impl<R: Row<N>, const N: usize> Extend<R> for Packed<R, N> {
-    fn extend<I: IntoIterator<Item = R>>(&mut self, rows: I) {
-        for row in rows {
-            self.push(row);
-            self.settle(self.len - 1);
-        }
-    }
-}
-
-impl<R: Row<N>, const N: usize> FromIterator<R> for Packed<R, N> {
-    fn from_iter<I: IntoIterator<Item = R>>(rows: I) -> Self {
-        let mut packed = Self::default();
-        packed.extend(rows);
-        packed
-    }
-}
-
-impl<R: Row<N>, const N: usize> From<Vec<R>> for Packed<R, N> {
-    fn from(rows: Vec<R>) -> Self {
-        rows.into_iter().collect()
-    }
-}
-
-impl<R: Row<N> + PartialEq, const N: usize> PartialEq for Packed<R, N> {
-    fn eq(&self, other: &Self) -> bool {
-        self.len == other.len && self.iter().eq(other)
-    }
-}
-
-impl<R: Row<N> + Eq, const N: usize> Eq for Packed<R, N> {}
-
-impl<R: Row<N> + fmt::Debug, const N: usize> fmt::Debug for Packed<R, N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self).finish()
-    }
-}
-
-impl<R, const N: usize> fmt::Debug for Rows<'_, R, N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rows").field("index", &self.index).finish_non_exhaustive()
     }
 }

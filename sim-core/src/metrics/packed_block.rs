@@ -77,12 +77,11 @@ impl<const N: usize> Block<N> {
         R::from_columns(core::array::from_fn(|column| self.value(column, place)))
     }
 
-    /// All rows into `rows`: cheaper than one by one.
+    /// Appends all rows to `rows`: cheaper than one by one.
     pub(super) fn unpack<R: Row<N>>(&self, rows: &mut Vec<R>) {
         let mut places = self.starts.map(usize::from);
         let widths = self.widths.map(usize::from);
         let masks = widths.map(|width| MASKS[width]);
-        rows.clear();
         rows.extend((0..ROWS).map(|_| {
             R::from_columns(core::array::from_fn(|column| {
                 let at = places[column];

@@ -109,23 +109,37 @@ pub(super) struct TokenTimes {
 impl PassRecords {
     /// When the pass of this index was scheduled.
     pub(super) fn schedule_time(&self, index: u32) -> Option<SimTime> {
-        let [schedule] = self.columns(math::u32_to_usize(index), [SCHEDULE])?;
-        Some(SimTime::from_nanos(schedule))
+        self.part(
+            math::u32_to_usize(index),
+            |pass| pass.schedule_time,
+            |block, place| SimTime::from_nanos(block.value(SCHEDULE, place)),
+        )
     }
 
     /// When the clients hold its tokens.
     pub(super) fn delivery_time(&self, index: u32) -> Option<SimTime> {
-        let [schedule, delivery] = self.columns(math::u32_to_usize(index), [SCHEDULE, DELIVERY])?;
-        Some(after(SimTime::from_nanos(schedule), delivery))
+        self.part(
+            math::u32_to_usize(index),
+            |pass| pass.delivery_time,
+            |block, place| after(SimTime::from_nanos(block.value(SCHEDULE, place)), block.value(DELIVERY, place)),
+        )
     }
 
     /// When its tokens came out, and when clients hold them.
     pub(super) fn token_times(&self, index: u32) -> Option<TokenTimes> {
-        let which = [SCHEDULE, DELIVERY, OUTPUT, DELIVERY_WAIT];
-        let [schedule, delivery, output, wait] = self.columns(math::u32_to_usize(index), which)?;
-        let delivery_time = after(SimTime::from_nanos(schedule), delivery);
-        let output_time = before(delivery_time, output);
-        Some(TokenTimes { output_time, delivery_time, delivery_wait: SimDuration::from_nanos(wait) })
+        let of_row = |pass: &PassRecord| {
+            let &PassRecord { output_time, delivery_time, delivery_wait, .. } = pass;
+            TokenTimes { output_time, delivery_time, delivery_wait }
+        };
+        self.part(math::u32_to_usize(index), of_row, |block, place| {
+            let schedule_time = SimTime::from_nanos(block.value(SCHEDULE, place));
+            let delivery_time = after(schedule_time, block.value(DELIVERY, place));
+            TokenTimes {
+                output_time: before(delivery_time, block.value(OUTPUT, place)),
+                delivery_time,
+                delivery_wait: SimDuration::from_nanos(block.value(DELIVERY_WAIT, place)),
+            }
+        })
     }
 }
 
@@ -204,54 +218,88 @@ impl Row<2> for WeightedGap {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
     use crate::metrics::packed::Packed;
 
-    /// Numbers that go from none to all bits, and back.
-    fn number(index: u64) -> u64 {
+    /// Numbers of one bit to all 64.
+    fn number(index: usize) -> u64 {
+        let index = math::usize_to_u64(index);
         let shift = u32::try_from(index * 7 % 64).unwrap_or(0);
         index.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> shift
     }
 
     #[track_caller]
-    fn check<R: Row<N> + PartialEq + core::fmt::Debug, const N: usize>(what: &str) {
-        for of_all in [true, false] {
-            // What a record holds of a number, it holds for ever.
-            let row = |index: u64| {
-                let columns = core::array::from_fn(|column| if of_all || column % 3 == 0 { number(index + column as u64) } else { 7 });
-                R::from_columns(R::from_columns(columns).to_columns())
-            };
-            let rows: alloc::vec::Vec<R> = (0..700).map(row).collect();
-            let mut packed: Packed<R, N> = rows.iter().copied().collect();
-            packed.pack();
-            assert!(packed.iter().eq(rows.iter().copied()), "{what}: in order");
-            assert!((0..700).all(|i| packed.get(i) == Some(rows[i])), "{what}: one by one");
-            assert_eq!((packed.get(700), packed.len()), (None, 700), "{what}: no more");
-            let places = (0..700).map(|i| packed.columns(i, [N - 1, 0]));
-            let expect = rows.iter().map(|row| row.to_columns()).map(|columns| Some([columns[N - 1], columns[0]]));
-            assert!(places.eq(expect), "{what}: column by column");
+    fn check<R: Row<N> + PartialEq + core::fmt::Debug, const N: usize>(what: &str, of_column: fn(usize, usize) -> u64) {
+        // What a record holds of a number, it holds for ever.
+        let row = |index| R::from_columns(R::from_columns(core::array::from_fn(|c| of_column(index, c))).to_columns());
+        let rows: Vec<R> = (0..700).map(row).collect();
+        let mut packed: Packed<R, N> = rows.iter().copied().collect();
+        packed.pack();
+        assert_eq!(packed.to_vec(), rows, "{what}: in order");
+        assert!((0..700).all(|i| packed.get(i) == Some(rows[i])), "{what}: one by one");
+        assert_eq!((packed.get(700), packed.len()), (None, 700), "{what}: no more");
+        for column in [0, N - 1] {
+            let of_row = |row: &R| row.to_columns()[column];
+            let places = (0..700).map(|i| packed.part(i, of_row, |block, place| block.value(column, place)));
+            assert!(places.eq(rows.iter().map(|row| Some(of_row(row)))), "{what}: column {column}");
         }
     }
 
     #[test]
     fn records_come_out_as_they_went_in() {
-        check::<PassRecord, 14>("passes");
-        check::<RequestRecord, 13>("requests");
-        check::<WeightedGap, 2>("gaps");
+        let columns: [fn(usize, usize) -> u64; 3] = [
+            |index, column| number(index + column),
+            |index, column| if column % 3 == 0 { number(index + column) } else { 7 },
+            |_, column| number(column),
+        ];
+        for of_column in columns {
+            check::<PassRecord, 14>("passes", of_column);
+            check::<RequestRecord, 13>("requests", of_column);
+            check::<WeightedGap, 2>("gaps", of_column);
+        }
+    }
+
+    fn gaps(len: u32) -> Packed<WeightedGap, 2> {
+        (0..len).map(|count| WeightedGap { gap: SimDuration::from_nanos(5), count }).collect()
     }
 
     #[test]
     fn what_is_packed_can_be_changed() {
-        let mut gaps: Packed<WeightedGap, 2> =
-            (0..300).map(|i| WeightedGap { gap: SimDuration::from_nanos(5), count: i }).collect();
+        let mut gaps = gaps(300);
         gaps.pack();
         gaps.row_mut(129).expect("a row").gap = SimDuration::from_nanos(u64::MAX);
         gaps.change(|index, gap| gap.count += u32::from(index == 200));
         gaps.truncate(257);
         gaps.push(WeightedGap::default());
         let seen = [0, 128, 129, 200, 256, 257, 258].map(|i| gaps.get(i).map(|gap| (gap.gap.as_nanos(), gap.count)));
-        let expect = [Some((5, 0)), Some((5, 128)), Some((u64::MAX, 129)), Some((5, 201)), Some((5, 256)), Some((0, 0)), None];
+        let expect =
+            [Some((5, 0)), Some((5, 128)), Some((u64::MAX, 129)), Some((5, 201)), Some((5, 256)), Some((0, 0)), None];
         assert_eq!(seen, expect, "rows by number");
-        assert_eq!(gaps.iter().skip(250).map(|gap| gap.count).collect::<alloc::vec::Vec<_>>(), [250, 251, 252, 253, 254, 255, 256, 0], "from the middle on");
+        let counts: Vec<u32> = gaps.iter().skip(250).map(|gap| gap.count).collect();
+        assert_eq!(counts, [250, 251, 252, 253, 254, 255, 256, 0], "from the middle on");
+    }
+
+    #[test]
+    fn rows_that_were_never_touched_are_defaults_and_forgotten_ones_are_gone() {
+        let mut gaps: Packed<WeightedGap, 2> = Packed::with_len(300);
+        assert_eq!(gaps.to_vec(), [WeightedGap::default(); 300], "untouched");
+        gaps.row_mut(299).expect("the last").count = 3;
+        (0..128).for_each(|index| {
+            gaps.row_mut(index).expect("a row").count = 1;
+            gaps.settle_and_forget(index);
+        });
+        assert_eq!([0, 127, 128, 299].map(|i| gaps.get(i).map(|gap| gap.count)), [None, None, Some(0), Some(3)], "rows");
+        assert_eq!(gaps.first_kept(0), 128, "the first block is gone");
+        assert_eq!(gaps.open_rows(0).map(<[_]>::len).collect::<Vec<_>>(), [44], "the last block may change");
+    }
+
+    #[test]
+    fn many_rows_are_packed_while_they_come() {
+        let (few, many) = (gaps(200_000), gaps(300_000));
+        assert_eq!(few.open_rows(0).count(), 200_000_usize.div_ceil(128), "few stay as they are");
+        assert_eq!(many.open_rows(0).count(), 1, "of many the last block");
+        assert!(many.iter().map(|gap| gap.count).eq(0..300_000), "each is there");
     }
 }
