@@ -14,6 +14,7 @@ use sim_core::simulator::{Simulation, SimulationOptions};
 
 use crate::simulate::ends::Ends;
 use crate::simulate::inputs::Inputs;
+use crate::simulate::memory;
 use crate::simulate::model_source::ModelName;
 use crate::simulate::report::{Report, explain, explain_memory};
 use crate::simulate::report_flags::ReportFlags;
@@ -60,6 +61,10 @@ impl Args {
         for warning in &engine.warnings {
             eprintln!("warning: {warning}");
         }
+        let needs_records = range.is_some() || self.report.needs_records();
+        if let Some(num_prompts) = inputs.scenario.get("num-prompts").and_then(|text| text.parse().ok()) {
+            memory::check(num_prompts, needs_records)?;
+        }
         let Prepared { engine, workload, num_skipped, step_time, options } = self.prepare(&inputs)?;
         let options = self.report.on_top_of(options)?;
         if num_skipped > 0 {
@@ -83,7 +88,7 @@ impl Args {
         );
         let keep = SimulationOptions { record_emissions: self.report.save_detailed };
         let mut simulation = Simulation::new(&workload, &engine.config, &step_time, keep)?;
-        if range.is_none() && !self.report.needs_records() {
+        if !needs_records {
             simulation = simulation.keeping_figures();
         } else if self.report.queries_per_iter.is_none() {
             simulation = simulation.without_input();

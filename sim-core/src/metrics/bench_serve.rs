@@ -9,8 +9,8 @@ use crate::math;
 use crate::metrics::bench_outputs::{BenchOutputs, RequestOutput};
 use crate::metrics::distribution::{Distribution, Percentile, Statistics};
 use crate::metrics::goodput::Goodput;
-use crate::metrics::recorder::SpecDecodingTotals;
 use crate::metrics::latency_metric::samples;
+use crate::metrics::recorder::SpecDecodingTotals;
 
 pub use crate::metrics::latency_metric::LatencyMetric;
 

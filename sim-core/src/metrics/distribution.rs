@@ -331,9 +331,11 @@ mod tests {
 
     #[test]
     fn nothing_at_all_gives_zeros() {
-        for d in
-            [Distribution::from_samples(vec![]), Distribution::from_gaps(&Gaps::default()), Distribution::from_gaps(&vec![gap(5, 0)].into())]
-        {
+        for d in [
+            Distribution::from_samples(vec![]),
+            Distribution::from_gaps(&Gaps::default()),
+            Distribution::from_gaps(&vec![gap(5, 0)].into()),
+        ] {
             let percentile = Percentile::new(99.0).expect("in range");
             let all = [d.mean(), d.std(), d.median(), d.min(), d.max(), d.percentile(percentile)];
             assert_eq!(all.map(f64::to_bits), [0; 6], "every statistic");

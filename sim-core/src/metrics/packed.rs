@@ -20,7 +20,10 @@ enum Slot<R, const N: usize> {
     /// All are the default.
     Untouched,
     /// They may change; so many will not.
-    Open { rows: Vec<R>, num_settled: usize },
+    Open {
+        rows: Vec<R>,
+        num_settled: usize,
+    },
     Packed(Box<Block<N>>),
     /// Nobody asks for them any more.
     Forgotten,

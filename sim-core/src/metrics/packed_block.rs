@@ -93,7 +93,8 @@ impl<const N: usize> Block<N> {
 }
 
 /// The bits of the first 0 to 8 bytes.
-const MASKS: [u64; WORD + 1] = [0, 0xff, 0xffff, 0xff_ffff, 0xffff_ffff, u64::MAX >> 24, u64::MAX >> 16, u64::MAX >> 8, u64::MAX];
+const MASKS: [u64; WORD + 1] =
+    [0, 0xff, 0xffff, 0xff_ffff, 0xffff_ffff, u64::MAX >> 24, u64::MAX >> 16, u64::MAX >> 8, u64::MAX];
 
 #[inline]
 fn word(bytes: &[u8]) -> u64 {

@@ -290,7 +290,11 @@ mod tests {
             gaps.row_mut(index).expect("a row").count = 1;
             gaps.settle_and_forget(index);
         });
-        assert_eq!([0, 127, 128, 299].map(|i| gaps.get(i).map(|gap| gap.count)), [None, None, Some(0), Some(3)], "rows");
+        assert_eq!(
+            [0, 127, 128, 299].map(|i| gaps.get(i).map(|gap| gap.count)),
+            [None, None, Some(0), Some(3)],
+            "rows"
+        );
         assert_eq!(gaps.first_kept(0), 128, "the first block is gone");
         assert_eq!(gaps.open_rows(0).map(<[_]>::len).collect::<Vec<_>>(), [44], "the last block may change");
     }

@@ -12,7 +12,8 @@ use crate::request_set::RequestSet;
 use crate::time::{SimDuration, SimTime};
 
 pub use super::records::{
-    EmissionRun, Gaps, PassRecord, PassRecords, Recording, RequestRecord, RequestRecords, SpecDecodingTotals, WeightedGap,
+    EmissionRun, Gaps, PassRecord, PassRecords, Recording, RequestRecord, RequestRecords, SpecDecodingTotals,
+    WeightedGap,
 };
 
 /// How a pass's tokens reach their clients.
@@ -221,9 +222,10 @@ impl<'a> Recorder<'a> {
 
     /// What was recorded of the first `num_requests`; if figures are kept, nothing but them.
     pub(crate) fn finish(mut self, num_requests: usize) -> (Recording, Option<ClientFigures>) {
-        if self.num_finished < self.requests.len() {
+        self.recording.requests.truncate(num_requests);
+        if self.num_finished < num_requests {
             // Those that were never sent, too, say what they would have asked.
-            for (index, request) in self.requests.as_slice().iter().enumerate() {
+            for (index, request) in self.requests.as_slice().iter().enumerate().take(num_requests) {
                 if self.recording.requests.get(index).is_some_and(|record| !record.is_finished)
                     && let Some(record) = self.recording.requests.row_mut(index)
                 {
@@ -231,7 +233,6 @@ impl<'a> Recorder<'a> {
                 }
             }
         }
-        self.recording.requests.truncate(num_requests);
         let Some(figures) = self.figures else { return (self.recording, None) };
         (Recording::default(), Some(figures.finish(self.recording)))
     }

@@ -28,7 +28,8 @@ impl Statistics {
         let spans = gaps.iter().filter(|gap| gap.count > 0).map(|gap| (gap.gap.as_nanos(), gap.count));
         let mut spans: Vec<(u64, u32)> = spans.collect();
         let len = spans.iter().map(|span| u64::from(span.1)).sum();
-        let mean_and_std = weighted_mean_and_std(len, || spans.iter().map(|&(length, count)| (length, u64::from(count))));
+        let mean_and_std =
+            weighted_mean_and_std(len, || spans.iter().map(|&(length, count)| (length, u64::from(count))));
         let ranks = ranks(len, percentiles);
         let mut selected = Vec::with_capacity(ranks.len());
         select_weighted(&mut spans, 0, &ranks, &mut selected);

@@ -69,7 +69,11 @@ fn check(workload: &Workload, config: &EngineConfig, step_time: &StepTimeModel) 
     };
     let (whole, lean) = (finish(simulation()), finish(simulation().keeping_figures()));
     check_packed(&whole.recording);
-    assert_eq!((lean.stats, lean.end_time, lean.device_time), (whole.stats, whole.end_time, whole.device_time), "the run");
+    assert_eq!(
+        (lean.stats, lean.end_time, lean.device_time),
+        (whole.stats, whole.end_time, whole.device_time),
+        "the run"
+    );
     assert!(lean.recording.passes.is_empty() && lean.recording.requests.is_empty(), "records are forgotten");
     check_figures(&lean.figures.expect("figures are kept"), &whole.recording);
 }
@@ -89,7 +93,10 @@ fn long_runs_lose_no_figure() {
     check_flags(&[&short[..], &[("request-rate", "30")]].concat());
     check_flags(&[&short[..], &[("random-range-ratio", "0.9"), ("max-concurrency", "9")]].concat());
     check_flags(&[&short[..], &[("num-warmups", "2"), ("num-earlier-runs", "1"), ("request-rate", "50")]].concat());
-    check_flags(&[&short[..], &[("max-concurrency", "40"), ("num-gpu-blocks-override", "60"), ("max-model-len", "400")]].concat());
+    check_flags(
+        &[&short[..], &[("max-concurrency", "40"), ("num-gpu-blocks-override", "60"), ("max-model-len", "400")]]
+            .concat(),
+    );
 }
 
 proptest! {
