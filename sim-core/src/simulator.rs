@@ -4,6 +4,8 @@
 //! input (`queries_per_iter`: how many requests join before each iteration), and records that input, so that every
 //! run can be replayed pass by pass on a real engine.
 
+mod keeping;
+
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -145,25 +147,6 @@ impl<'a> Simulation<'a> {
     #[must_use]
     pub fn looking_at_all(mut self) -> Self {
         self.engine = EngineCore::new(self.config, &self.workload.requests);
-        self
-    }
-
-    /// The same run, of which only the client's figures are kept ([`SimulationResult::figures`]): for tens of millions of
-    /// requests. Before it has begun.
-    #[must_use]
-    pub fn keeping_figures(mut self) -> Self {
-        self.keep = Keep::Figures;
-        let num_drafts = self.config.num_speculative_tokens();
-        self.recorder = Recorder::new(&self.workload.requests, num_drafts, self.keep);
-        self.without_input()
-    }
-
-    /// The same run, which does not tell what the engine was given ([`SimulationResult::queries_per_iter`],
-    /// [`SimulationResult::join_order`]): it cannot be replayed. Before it has begun.
-    #[must_use]
-    pub fn without_input(mut self) -> Self {
-        // A script goes by the length of what it gave.
-        self.keeps_input = self.script.is_some();
         self
     }
 

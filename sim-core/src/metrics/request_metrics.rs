@@ -133,23 +133,6 @@ impl Recording {
             front_end_wait: [request.front_end_wait, first_token.delivery_wait],
         })
     }
-
-    /// TTFT and end-to-end latency of `request`; `None` if it did not finish.
-    pub(super) fn client_latencies(&self, request: &RequestRecord) -> Option<(SimDuration, SimDuration)> {
-        if !request.is_finished {
-            return None;
-        }
-        let first_delivery = self.passes.delivery_time(request.first_token_pass)?;
-        let last_delivery = self.passes.delivery_time(request.last_token_pass)?;
-        let since_send = |time: SimTime| time.saturating_since(request.send_time);
-        Some((since_send(first_delivery), since_send(last_delivery)))
-    }
-
-    /// Of each request that finished, when it was sent and when the client held its last token.
-    pub(super) fn spans(&self) -> impl Iterator<Item = (SimTime, SimTime)> + '_ {
-        let finished = self.requests.iter().filter(|request| request.is_finished);
-        finished.filter_map(|request| Some((request.send_time, self.passes.delivery_time(request.last_token_pass)?)))
-    }
 }
 
 #[cfg(test)]
