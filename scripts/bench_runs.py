@@ -29,6 +29,10 @@ WORKLOADS: dict[str, list[str]] = {
     "the same, 1,280 out": [*LOOP, "--num-prompts", "10000", "--random-output-len", "1280"],
     "the same, 20 a second": ["--dataset-name", "random", "--num-prompts", "10000", "--request-rate", "20"],
     "1M requests, 64 at once": [*LOOP, "--num-prompts", "1000000"],
+    "1M requests, 512 in, 250 out, 24 a second": [
+        *["--dataset-name", "random", "--random-input-len", "512", "--random-output-len", "250"],
+        *["--request-rate", "24", "--num-prompts", "1000000"],
+    ],
     "2,000 requests, 64 at once": [*LOOP, "--num-prompts", "2000"],
     "Azure conversation trace, first 1,000": [],
 }

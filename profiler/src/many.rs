@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use rayon::prelude::*;
 use sim_core::config::EngineConfig;
 use sim_core::metrics::bench_outputs::RecordedOutputs;
-use sim_core::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics, Latencies};
+use sim_core::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics};
 use sim_core::metrics::digest::digest;
 use sim_core::profile::{Profile, StepTimeModel};
 use sim_core::scenario::{Prepared, Scenario, ScenarioError, prepare};
@@ -143,7 +143,7 @@ fn each<T: Sync>(
 impl Run<'_> {
     fn summary(&self, watch: Watch<'_>) -> Result<Summary, NoSummary> {
         let simulation = Simulation::new(self.workload, self.config, self.step_time, SimulationOptions::default());
-        let mut simulation = simulation.map_err(NoSummary::Simulation)?;
+        let mut simulation = simulation.map_err(NoSummary::Simulation)?.without_input();
         let mut num_iterations: u32 = 0;
         while simulation.advance() {
             num_iterations = num_iterations.wrapping_add(1);
@@ -154,7 +154,7 @@ impl Run<'_> {
         let recording = simulation.finish().recording;
         let outputs = RecordedOutputs::new(&recording);
         Ok(Summary {
-            metrics: BenchmarkMetrics::new(&outputs, &Latencies::new(&outputs), self.options),
+            metrics: BenchmarkMetrics::of(&outputs, self.options),
             digest: digest(&recording),
             num_unfinished: recording.requests.iter().filter(|request| !request.is_finished).count(),
         })

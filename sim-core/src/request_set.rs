@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::request::{Request, RequestId, TokenRun};
+use crate::request::{InLine, Request, RequestId, TokenRun};
 use crate::speculative::Acceptance;
 
 /// What [`RequestSet::push`] is told about a request; the fields are those of [`Request`].
@@ -16,13 +16,13 @@ pub struct NewRequest<'a> {
     pub max_tokens: u32,
     /// See [`Request::stops`].
     pub stops: bool,
-    /// See [`Request::priority`].
+    /// See [`InLine::priority`].
     pub priority: i32,
-    /// See [`Request::arrival_order`].
+    /// See [`InLine::arrival_order`].
     pub arrival_order: u64,
-    /// See [`Request::id_rank`].
+    /// See [`InLine::id_rank`].
     pub id_rank: u32,
-    /// See [`Request::cache_salt`].
+    /// See [`InLine::cache_salt`].
     pub cache_salt: u32,
 }
 
@@ -83,6 +83,8 @@ impl core::error::Error for RequestError {}
 pub struct RequestSet {
     requests: Vec<Request>,
     runs: Vec<TokenRun>,
+    /// Of requests that are not in line by their number alone.
+    in_line: Vec<InLine>,
     acceptance: Acceptance,
     come_in_any_order: bool,
 }
@@ -96,7 +98,13 @@ impl RequestSet {
     /// An empty set.
     #[must_use]
     pub const fn new() -> Self {
-        Self { requests: Vec::new(), runs: Vec::new(), acceptance: Acceptance::None, come_in_any_order: false }
+        Self {
+            requests: Vec::new(),
+            runs: Vec::new(),
+            in_line: Vec::new(),
+            acceptance: Acceptance::None,
+            come_in_any_order: false,
+        }
     }
 
     /// An empty set with room for `num_requests` requests.
@@ -105,6 +113,7 @@ impl RequestSet {
         Self {
             requests: Vec::with_capacity(num_requests),
             runs: Vec::with_capacity(num_requests),
+            in_line: Vec::new(),
             acceptance: Acceptance::None,
             come_in_any_order: false,
         }
@@ -148,6 +157,7 @@ impl RequestSet {
         for &run in new.prompt.iter().chain(new.output) {
             self.push_run(run, first_run as usize);
         }
+        let in_line = self.push_in_line(RequestId(index), new);
         self.requests.push(Request {
             first_run,
             num_runs: crate::math::usize_to_u32(self.runs.len()) - first_run,
@@ -155,12 +165,20 @@ impl RequestSet {
             max_tokens: new.max_tokens,
             num_output_tokens,
             stops: new.stops,
-            priority: new.priority,
-            arrival_order: new.arrival_order,
-            id_rank: new.id_rank,
-            cache_salt: new.cache_salt,
+            in_line,
         });
         Ok(RequestId(index))
+    }
+
+    /// Keeps what of `new` is not said by its number; returns where.
+    fn push_in_line(&mut self, id: RequestId, new: &NewRequest<'_>) -> u32 {
+        let &NewRequest { priority, arrival_order, id_rank, cache_salt, .. } = new;
+        let in_line = InLine { priority, arrival_order, id_rank, cache_salt };
+        if in_line == InLine::of(id) {
+            return 0;
+        }
+        self.in_line.push(in_line);
+        crate::math::usize_to_u32(self.in_line.len())
     }
 
     /// Appends a request with the prompt of `id` and another `output`, the rest alike but its place in line.
@@ -179,16 +197,17 @@ impl RequestSet {
             prompt.push(TokenRun { start: run.start, len });
             rest -= len;
         }
+        let InLine { priority, cache_salt, .. } = self.in_line(id);
         let place = crate::math::usize_to_u32(self.requests.len());
         self.push(&NewRequest {
             prompt: &prompt,
             output: &[output],
             max_tokens: request.max_tokens,
             stops: request.stops,
-            priority: request.priority,
+            priority,
             arrival_order: u64::from(place),
             id_rank: place,
-            cache_salt: request.cache_salt,
+            cache_salt,
         })
     }
 
@@ -249,6 +268,14 @@ impl RequestSet {
     #[must_use]
     pub fn get(&self, id: RequestId) -> &Request {
         &self.requests[id.index()]
+    }
+
+    /// Its place among others.
+    #[must_use]
+    #[inline]
+    pub fn in_line(&self, id: RequestId) -> InLine {
+        let own = self.requests.get(id.index()).and_then(|request| (request.in_line as usize).checked_sub(1));
+        own.and_then(|own| self.in_line.get(own)).copied().unwrap_or(InLine::of(id))
     }
 
     /// All requests, in order.

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use crate::metrics::client_figures::ClientFigures;
 use crate::metrics::recorder::Recording;
 use crate::request::RequestId;
 use crate::sched::scheduler::SchedulerStats;
@@ -21,9 +22,12 @@ pub struct DeviceTime {
 /// What came of a run.
 #[derive(Debug, Clone)]
 pub struct SimulationResult {
-    /// Passes and requests.
+    /// Passes and requests; empty where only [`Self::figures`] are kept.
     pub recording: Recording,
-    /// Requests that joined before each iteration of the engine's loop: the run's input as the engine saw it.
+    /// What the client saw, where only that is kept ([`Simulation::keeping_figures`](crate::simulator::Simulation::keeping_figures)).
+    pub figures: Option<ClientFigures>,
+    /// Requests that joined before each iteration of the engine's loop: the run's input as the engine saw it. Empty, as the
+    /// next, where it is not told ([`Simulation::without_input`](crate::simulator::Simulation::without_input)).
     pub queries_per_iter: Vec<u32>,
     /// The order in which they joined. Together the two replay the run with [`Traffic::QueriesPerIter`](crate::workload::Traffic::QueriesPerIter).
     pub join_order: Vec<RequestId>,

@@ -5,6 +5,7 @@
 //! run can be replayed pass by pass on a real engine.
 
 mod front_end;
+mod keeping;
 mod stretch;
 
 use alloc::collections::VecDeque;
@@ -15,7 +16,7 @@ use crate::client::{Client, Script, Turns};
 use crate::config::EngineConfig;
 use crate::device::{Device, InFlight, record};
 use crate::engine_core::EngineCore;
-use crate::metrics::recorder::Recorder;
+use crate::metrics::recorder::{Keep, Recorder};
 use crate::profile::pass_times::PassTimes;
 use crate::profile::step_time::{Evidence, StepTimeModel};
 use crate::request::{RequestId, SteadyTokens};
@@ -60,7 +61,7 @@ pub struct Simulation<'a> {
     config: &'a EngineConfig,
     step_time: &'a StepTimeModel,
     engine: EngineCore<'a>,
-    recorder: Recorder,
+    recorder: Recorder<'a>,
     client: Client<'a>,
     /// `None` where nobody waits for an API server.
     api_servers: Option<ApiServers>,
@@ -81,7 +82,8 @@ pub struct Simulation<'a> {
     steady_tokens: Vec<SteadyTokens>,
     /// Steps in a row after which there were requests although nothing ran.
     num_stuck_steps: u32,
-    record_emissions: bool,
+    keep: Keep,
+    keeps_input: bool,
     turns: Turns,
     before: Before,
     /// Before then nothing is sent and nothing arrives, unless a request ends; kept within a stretch.
@@ -115,6 +117,7 @@ impl<'a> Simulation<'a> {
                 Some(Script { queries_per_iter, join_order, aborts, num_added: 0 })
             }
         };
+        let keep = if options.record_emissions { Keep::Emissions } else { Keep::Everything };
         let mut turns = Turns::default();
         let client = turns.next_client(workload, step_time.host().client_work());
         Ok(Self {
@@ -122,7 +125,7 @@ impl<'a> Simulation<'a> {
             config,
             step_time,
             engine: EngineCore::counting_steady(config, &workload.requests),
-            recorder: Recorder::new(&workload.requests, config.num_speculative_tokens(), options.record_emissions),
+            recorder: Recorder::new(&workload.requests, config.num_speculative_tokens(), keep),
             client,
             api_servers: ApiServers::new(config.api_server_count, step_time),
             script,
@@ -132,12 +135,13 @@ impl<'a> Simulation<'a> {
             in_flight: VecDeque::new(),
             last_delivery_time: SimTime::ZERO,
             queries_per_iter: Vec::new(),
-            join_order: Vec::with_capacity(workload.requests.len()),
+            join_order: Vec::new(),
             device_time: DeviceTime::default(),
             num_finished: 0,
             steady_tokens: Vec::new(),
             num_stuck_steps: 0,
-            record_emissions: options.record_emissions,
+            keep,
+            keeps_input: true,
             turns,
             before: Before::default(),
             quiet_until: SimTime::ZERO,
@@ -157,7 +161,8 @@ impl<'a> Simulation<'a> {
         self.num_finished
     }
 
-    /// Iterations of the engine's loop so far, since the group of requests that is sent began.
+    /// Iterations of the engine's loop so far, since the group of requests that is sent began; not counted in a run without
+    /// its input.
     #[must_use]
     pub const fn num_iterations(&self) -> usize {
         self.queries_per_iter.len()
@@ -186,7 +191,9 @@ impl<'a> Simulation<'a> {
                 None => return false,
             }
         };
-        self.queries_per_iter.push(num_joining);
+        if self.keeps_input {
+            self.queries_per_iter.push(num_joining);
+        }
         let is_idle = self.step();
         self.num_stuck_steps = if is_idle && self.engine.is_stuck() { self.num_stuck_steps + 1 } else { 0 };
         // A pass that preempted its only request is empty, too, but the next one is not; and a request waits for the
@@ -206,7 +213,7 @@ impl<'a> Simulation<'a> {
         self.join_order.clear();
         self.device_time = DeviceTime::default();
         let num_drafts = self.config.num_speculative_tokens();
-        self.recorder = Recorder::new(&self.workload.requests, num_drafts, self.record_emissions);
+        self.recorder = Recorder::new(&self.workload.requests, num_drafts, self.keep);
         let scheduler = self.engine.scheduler();
         let num_evictions = scheduler.kv_cache().pool().num_evictions();
         self.before = Before { stats: scheduler.stats(), num_evictions };
@@ -218,12 +225,12 @@ impl<'a> Simulation<'a> {
         self.engine.look_at_all();
         self.record_steady_tokens();
         let scheduler = self.engine.scheduler();
-        let mut recording = self.recorder.finish();
-        recording.requests.truncate(self.workload.num_measured());
+        let (recording, figures) = self.recorder.finish(self.workload.num_measured());
         SimulationResult {
             stats: scheduler.stats().since(&self.before.stats),
             num_evictions: scheduler.kv_cache().pool().num_evictions() - self.before.num_evictions,
             recording,
+            figures,
             queries_per_iter: self.queries_per_iter,
             join_order: self.join_order,
             device_time: self.device_time,

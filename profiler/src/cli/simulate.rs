@@ -10,10 +10,11 @@ use sim_core::profile::schema::DeviceType;
 use sim_core::scenario::link::fingerprint;
 use sim_core::scenario::repeat::stated_flags;
 use sim_core::scenario::{Prepared, TextTokens, prepare};
-use sim_core::simulator::SimulationOptions;
+use sim_core::simulator::{Simulation, SimulationOptions};
 
 use crate::simulate::ends::Ends;
 use crate::simulate::inputs::Inputs;
+use crate::simulate::memory;
 use crate::simulate::model_source::ModelName;
 use crate::simulate::report::{Report, explain, explain_memory};
 use crate::simulate::report_flags::ReportFlags;
@@ -60,6 +61,10 @@ impl Args {
         for warning in &engine.warnings {
             eprintln!("warning: {warning}");
         }
+        let needs_records = range.is_some() || self.report.needs_records();
+        if let Some(num_prompts) = inputs.scenario.get("num-prompts").and_then(|text| text.parse().ok()) {
+            memory::check(num_prompts, needs_records)?;
+        }
         let Prepared { engine, workload, num_skipped, notes, classes, step_time, options } = self.prepare(&inputs)?;
         let options = self.report.on_top_of(options)?;
         self.tell_dataset(&notes, num_skipped);
@@ -80,13 +85,19 @@ impl Args {
              --ready-check-timeout-sec or --num-earlier-runs leave: leave these out"
         );
         let keep = SimulationOptions { record_emissions: self.report.save_detailed };
-        let result = run(&workload, &engine.config, &step_time, keep, self.report.quiet)?;
+        let mut simulation = Simulation::new(&workload, &engine.config, &step_time, keep)?;
+        if !needs_records {
+            simulation = simulation.keeping_figures();
+        } else if self.report.queries_per_iter.is_none() {
+            simulation = simulation.without_input();
+        }
+        let result = run(simulation, workload.requests.len(), self.report.quiet);
         let ends = range.map(|range| {
             let run = (&workload, &engine.config, &step_time);
             Ends::new(&range, &result, run, &options, self.report.quiet)
         });
         let ends = ends.transpose()?;
-        // A million requests are 90 MB that the report does not need.
+        // A million requests are 70 MB that the report does not need.
         drop(workload);
         let report = Report {
             choice: &inputs.choice,
@@ -104,7 +115,7 @@ impl Args {
         }
         write!(out, "{}", report.body(self.report.quiet))?;
         report.write_files(&self.report)?;
-        let num_unfinished = result.recording.requests.iter().filter(|request| !request.is_finished).count();
+        let num_unfinished = report.num_unfinished();
         ensure!(
             num_unfinished == 0,
             "{num_unfinished} requests can never be scheduled: their prefill exceeds the budget"

@@ -1,6 +1,7 @@
 //! From a workload of the simulator, whose tokens are labels, to requests with token ids of a model.
 
 use anyhow::{Result, ensure};
+use sim_core::request::RequestId;
 use sim_core::request_set::RequestSet;
 
 use super::ScriptedRequest;
@@ -17,14 +18,15 @@ pub(crate) fn scripted_requests(requests: &RequestSet, vocab_size: u32) -> Resul
     ensure!(vocab_size >= 256, "the model knows {vocab_size} tokens; at least 256 are needed to tell texts apart");
     let num_ids = u64::from(vocab_size) - FIRST_ID;
     let id = |label: u64| u32::try_from(mix(label) % num_ids + FIRST_ID).unwrap_or(u32::MAX);
-    let scripted = requests.as_slice().iter().map(|request| {
+    let scripted = requests.as_slice().iter().zip(0..).map(|(request, number)| {
+        let in_line = requests.in_line(RequestId(number));
         let prompt = requests.runs(request).iter().flat_map(|run| run.start..run.start + u64::from(run.len));
         ScriptedRequest {
             prompt_token_ids: prompt.take(request.num_prompt_tokens as usize).map(id).collect(),
             max_tokens: request.num_output_tokens,
-            priority: request.priority,
+            priority: in_line.priority,
             temperature_permille: 0,
-            cache_salt: (request.cache_salt > 0).then(|| request.cache_salt.to_string()),
+            cache_salt: (in_line.cache_salt > 0).then(|| in_line.cache_salt.to_string()),
         }
     });
     Ok(scripted.collect())

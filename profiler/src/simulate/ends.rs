@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use sim_core::config::EngineConfig;
 use sim_core::metrics::bench_outputs::RecordedOutputs;
-use sim_core::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics, Latencies};
+use sim_core::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics};
 use sim_core::metrics::bench_table::table;
 use sim_core::metrics::figure_ranges::RunRange;
 use sim_core::profile::{StatedRange, StepTimeModel};
@@ -39,7 +39,7 @@ impl Ends {
     ) -> Result<Self> {
         let metrics = |result: &SimulationResult| {
             let outputs = RecordedOutputs::new(&result.recording);
-            BenchmarkMetrics::new(&outputs, &Latencies::new(&outputs), options)
+            BenchmarkMetrics::of(&outputs, options)
         };
         let own = metrics(own);
         let [low, high] = stated.factors();

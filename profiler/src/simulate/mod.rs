@@ -9,6 +9,7 @@ pub(crate) mod model_source;
 pub(crate) mod profile_choice;
 pub(crate) mod token_counter;
 pub(crate) mod report_flags;
+pub(crate) mod memory;
 pub(crate) mod run;
 pub(crate) mod dataset;
 pub(crate) mod ends;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use sim_core::config::ResolvedEngine;
 use sim_core::metrics::bench_json::{ResultJson, SaveResult, Simulation, result_filename};
 use sim_core::metrics::bench_outputs::RecordedOutputs;
-use sim_core::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics, Latencies};
+use sim_core::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics};
 use sim_core::metrics::bench_table::table;
 use sim_core::metrics::by_class::{self, ClassMetrics};
 use sim_core::metrics::chrome_trace::write_chrome_trace;
@@ -57,8 +57,10 @@ impl Report<'_> {
 
     /// vLLM's table, then what the engine did, then how far figures may be off.
     pub(crate) fn body(&self, quiet: bool) -> String {
-        let outputs = RecordedOutputs::new(&self.result.recording);
-        let metrics = BenchmarkMetrics::new(&outputs, &Latencies::new(&outputs), self.options);
+        let metrics = match &self.result.figures {
+            Some(figures) => BenchmarkMetrics::of(figures, self.options),
+            None => BenchmarkMetrics::of(&RecordedOutputs::without_itls(&self.result.recording), self.options),
+        };
         let mut text = table(&metrics, self.options);
         if !text.ends_with('\n') {
             text.push('\n');
@@ -105,7 +107,19 @@ impl Report<'_> {
         if let Some(all) = self.class_metrics().last() {
             return all.share_good();
         }
-        self.options.goodput.share_met(&RecordedOutputs::without_itls(&self.result.recording))
+        let goodput = &self.options.goodput;
+        match &self.result.figures {
+            Some(figures) => goodput.share_met(figures),
+            None => goodput.share_met(&RecordedOutputs::without_itls(&self.result.recording)),
+        }
+    }
+
+    /// Requests that can never be scheduled under the engine's limits.
+    pub(crate) fn num_unfinished(&self) -> usize {
+        match &self.result.figures {
+            Some(figures) => figures.num_unfinished(),
+            None => self.result.recording.requests.iter().filter(|request| !request.is_finished).count(),
+        }
     }
 
     /// Writes the files that were asked for, and says on stderr where they are.
@@ -147,7 +161,7 @@ impl Report<'_> {
         } else {
             RecordedOutputs::without_itls(&self.result.recording)
         };
-        let metrics = BenchmarkMetrics::new(&outputs, &Latencies::new(&outputs), self.options);
+        let metrics = BenchmarkMetrics::of(&outputs, self.options);
         let classes = self.class_metrics();
         let simulation = Simulation {
             version: env!("CARGO_PKG_VERSION"),

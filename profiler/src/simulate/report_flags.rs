@@ -64,6 +64,15 @@ impl ReportFlags {
         self.save_result || self.append_result
     }
 
+    /// Whether something is asked for that needs a record of passes and requests, or a digest of them; else figures do.
+    pub(crate) const fn needs_records(&self) -> bool {
+        !self.quiet
+            || self.saves_result()
+            || self.per_request_csv.is_some()
+            || self.chrome_trace.is_some()
+            || self.queries_per_iter.is_some()
+    }
+
     /// The range of `profile` that the run is repeated at, if it is to be.
     ///
     /// # Errors

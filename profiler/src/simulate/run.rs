@@ -2,27 +2,16 @@
 
 use std::io::IsTerminal as _;
 
-use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
-use sim_core::config::EngineConfig;
-use sim_core::profile::StepTimeModel;
 use sim_core::simulation_result::SimulationResult;
-use sim_core::simulator::{Simulation, SimulationOptions};
-use sim_core::workload::Workload;
+use sim_core::simulator::Simulation;
 
 /// Iterations between two looks at the clock.
 const ITERATIONS_PER_TICK: u32 = 20_000;
 
-/// Runs `workload` to its end, with a progress bar on a terminal unless `quiet`.
-pub(crate) fn run(
-    workload: &Workload,
-    config: &EngineConfig,
-    step_time: &StepTimeModel,
-    options: SimulationOptions,
-    quiet: bool,
-) -> Result<SimulationResult> {
-    let mut simulation = Simulation::new(workload, config, step_time, options)?;
-    let bar = bar(workload.requests.len(), "{bar:20} {pos}/{len} requests, {msg}, {eta} left", quiet);
+/// Runs a simulation of so many requests to its end, with a progress bar on a terminal unless `quiet`.
+pub(crate) fn run(mut simulation: Simulation<'_>, num_requests: usize, quiet: bool) -> SimulationResult {
+    let bar = bar(num_requests, "{bar:20} {pos}/{len} requests, {msg}, {eta} left", quiet);
     let mut iterations = 0;
     while simulation.advance() {
         iterations += 1;
@@ -33,7 +22,7 @@ pub(crate) fn run(
         }
     }
     bar.finish_and_clear();
-    Ok(simulation.finish())
+    simulation.finish()
 }
 
 /// A progress bar of `num_steps` on a terminal, unless `quiet`; `template` is indicatif's.

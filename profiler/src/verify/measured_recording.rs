@@ -40,20 +40,21 @@ pub(crate) fn measured_recording(
             *joined_at.get_mut(request as usize).context("an unknown request")? = pass.instants.begin;
         }
     }
-    for (record, &at) in recording.passes.iter_mut().zip(&issued_at) {
+    recording.passes.change(|index, record| {
+        let at = issued_at[index];
         let (issued, delivered) = (run.passes[at].instants, run.passes[delivered_at[at]].instants);
         record.schedule_time = SimTime::from_nanos(issued.called);
         record.start_time = SimTime::from_nanos(issued.scheduled);
         record.end_time = SimTime::from_nanos(delivered.executed);
         record.output_time = SimTime::from_nanos(delivered.end);
         record.delivery_time = record.output_time;
-    }
-    for (index, record) in recording.requests.iter_mut().enumerate() {
+    });
+    recording.requests.change(|index, record| {
         record.queued_time = SimTime::from_nanos(joined_at[index]);
         let sent = send_times_ns.and_then(|times| times.get(index));
         record.send_time = sent.map_or(record.queued_time, |&time| SimTime::from_nanos(time));
         record.scheduled_send_time = record.send_time;
-    }
+    });
     let index = EmissionIndex::new(&recording);
     let gaps = (0..recording.requests.len()).flat_map(|request| index.itls(request));
     recording.gaps = gaps.map(|gap| WeightedGap { gap, count: 1 }).collect();
@@ -94,7 +95,7 @@ mod tests {
             for pass in &run.passes {
                 for (request, _, num_output_tokens) in &pass.iteration.fin {
                     num_finished += 1;
-                    let record = &recording.requests[*request as usize];
+                    let record = recording.requests.get(*request as usize).expect("a request");
                     let instants = recording.instants(record).expect("finished");
                     assert_eq!(instants.last_delivery.as_nanos(), pass.instants.end, "seed {seed}, request {request}");
                     assert_eq!(record.num_output_tokens, *num_output_tokens, "seed {seed}, request {request}");

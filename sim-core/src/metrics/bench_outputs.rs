@@ -1,15 +1,17 @@
 //! What a benchmark client knows of each request: a recording seen through the client's eyes, or a real measurement.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::math;
-use crate::metrics::distribution::Distribution;
+use crate::metrics::busiest_seconds::{Buckets, BusiestSecond, most_requests};
+use crate::metrics::distribution::{Distribution, Percentile, Statistics};
 use crate::metrics::emissions::EmissionIndex;
-use crate::metrics::recorder::{Recording, SpecDecodingTotals};
+use crate::metrics::recorder::{Recording, RequestRecord, SpecDecodingTotals};
 use crate::time::{SimDuration, SimTime};
+
+pub use crate::metrics::busiest_seconds::Peaks;
 
 /// One request as the client saw it (`vllm/benchmarks/lib/endpoint_request_func.py::RequestFuncOutput`); times in
 /// seconds. If it failed, `ttft` may be that of a token that did arrive, and `output_len` and `latency` are 0.
@@ -33,13 +35,27 @@ pub struct RequestOutput<'a> {
     pub error: &'a str,
 }
 
-/// The highest values over seconds counted from the first send (`vllm/benchmarks/serve.py::calculate_metrics`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Peaks {
-    /// Most tokens that arrived within one second.
-    pub max_output_tokens_per_s: u64,
-    /// Most requests of which some part lay within one second: more than were ever under way at the same time.
-    pub max_concurrent_requests: u64,
+impl RequestOutput<'_> {
+    /// A simulated request that asked for so many prompt tokens and had so many of output, with its TTFT and end-to-end
+    /// latency if it finished.
+    pub(super) fn simulated(
+        latencies: Option<(SimDuration, SimDuration)>,
+        (prompt_len, num_output_tokens): (u32, u32),
+        send_time: SimTime,
+        client_queue_time: SimDuration,
+    ) -> Self {
+        let (ttft, latency) = latencies.unwrap_or_default();
+        Self {
+            success: latencies.is_some(),
+            prompt_len,
+            output_len: if latencies.is_some() { num_output_tokens } else { 0 },
+            ttft: ttft.as_secs_f64(),
+            latency: latency.as_secs_f64(),
+            start_time: send_time.as_secs_f64(),
+            client_queue_time: client_queue_time.as_secs_f64(),
+            error: if latencies.is_some() { "" } else { NOT_FINISHED },
+        }
+    }
 }
 
 /// All requests of a run as a benchmark client saw them.
@@ -50,6 +66,14 @@ pub trait BenchOutputs {
     /// The request of index `request`, below [`Self::num_requests`].
     fn output(&self, request: usize) -> RequestOutput<'_>;
 
+    /// All of them, in order: cheaper than one by one.
+    fn for_each_output(&self, mut visit: impl FnMut(RequestOutput<'_>))
+    where
+        Self: Sized,
+    {
+        (0..self.num_requests()).for_each(|request| visit(self.output(request)));
+    }
+
     /// Its inter-token latencies in seconds; empty if it failed or if they are not known one by one.
     fn itls(&self, request: usize) -> Box<dyn Iterator<Item = f64> + '_>;
 
@@ -58,6 +82,11 @@ pub trait BenchOutputs {
 
     /// The inter-token latencies of all requests together.
     fn pooled_itls(&self) -> Distribution;
+
+    /// What a report says of them.
+    fn itl_statistics(&self, percentiles: &[Percentile]) -> Statistics {
+        self.pooled_itls().statistics(percentiles)
+    }
 
     /// Drafts verified and accepted, if there was a drafter and it is known.
     fn spec_decoding(&self) -> Option<&SpecDecodingTotals> {
@@ -78,10 +107,27 @@ pub struct RecordedOutputs<'a> {
     emissions: Option<EmissionIndex<'a>>,
 }
 
+impl Recording {
+    /// TTFT and end-to-end latency of `request`; `None` if it did not finish.
+    pub(super) fn client_latencies(&self, request: &RequestRecord) -> Option<(SimDuration, SimDuration)> {
+        if !request.is_finished {
+            return None;
+        }
+        let first_delivery = self.passes.delivery_time(request.first_token_pass)?;
+        let last_delivery = self.passes.delivery_time(request.last_token_pass)?;
+        let since_send = |time: SimTime| time.saturating_since(request.send_time);
+        Some((since_send(first_delivery), since_send(last_delivery)))
+    }
+
+    /// Of each request that finished, when it was sent and when the client held its last token.
+    pub(super) fn spans(&self) -> impl Iterator<Item = (SimTime, SimTime)> + '_ {
+        let finished = self.requests.iter().filter(|request| request.is_finished);
+        finished.filter_map(|request| Some((request.send_time, self.passes.delivery_time(request.last_token_pass)?)))
+    }
+}
+
 /// Tells the reader of a result file what a simulated failure is.
 const NOT_FINISHED: &str = "simulated: the request did not finish";
-
-const SECOND: u64 = 1_000_000_000;
 
 impl<'a> RecordedOutputs<'a> {
     /// The client's view of `recording`. The benchmark starts at time zero.
@@ -96,6 +142,15 @@ impl<'a> RecordedOutputs<'a> {
     pub const fn without_itls(recording: &'a Recording) -> Self {
         Self { recording, emissions: None }
     }
+
+    fn output_of(&self, record: &RequestRecord) -> RequestOutput<'_> {
+        RequestOutput::simulated(
+            self.recording.client_latencies(record),
+            (record.num_prompt_tokens, record.num_output_tokens),
+            record.send_time,
+            record.send_time.saturating_since(record.scheduled_send_time),
+        )
+    }
 }
 
 impl BenchOutputs for RecordedOutputs<'_> {
@@ -108,19 +163,11 @@ impl BenchOutputs for RecordedOutputs<'_> {
     }
 
     fn output(&self, request: usize) -> RequestOutput<'_> {
-        let record = &self.recording.requests[request];
-        let instants = self.recording.instants(record);
-        let seconds = |span: Option<SimDuration>| span.map_or(0.0, SimDuration::as_secs_f64);
-        RequestOutput {
-            success: instants.is_some(),
-            prompt_len: record.num_prompt_tokens,
-            output_len: if instants.is_some() { record.num_output_tokens } else { 0 },
-            ttft: seconds(instants.map(|instants| instants.ttft())),
-            latency: seconds(instants.map(|instants| instants.e2el())),
-            start_time: record.send_time.as_secs_f64(),
-            client_queue_time: record.send_time.saturating_since(record.scheduled_send_time).as_secs_f64(),
-            error: if instants.is_some() { "" } else { NOT_FINISHED },
-        }
+        self.output_of(&self.recording.requests.get(request).unwrap_or_default())
+    }
+
+    fn for_each_output(&self, mut visit: impl FnMut(RequestOutput<'_>)) {
+        self.recording.requests.iter().for_each(|record| visit(self.output_of(&record)));
     }
 
     fn itls(&self, request: usize) -> Box<dyn Iterator<Item = f64> + '_> {
@@ -139,58 +186,23 @@ impl BenchOutputs for RecordedOutputs<'_> {
         Distribution::from_gaps(&self.recording.gaps)
     }
 
+    fn itl_statistics(&self, percentiles: &[Percentile]) -> Statistics {
+        Statistics::of_gaps(&self.recording.gaps, percentiles)
+    }
+
     fn peaks(&self) -> Peaks {
-        let spans = self.recording.requests.iter().filter_map(|request| self.recording.instants(request));
-        let Some(origin) = spans.clone().map(|span| span.send).min() else {
-            return Peaks::default();
-        };
-        let second = |time: SimTime| time.saturating_since(origin).as_nanos() / SECOND;
-        // Passes come in time order, so equal seconds are neighbours.
-        let mut tokens = Buckets::default();
-        let mut open = (0, 0);
-        for pass in &self.recording.passes {
-            let second = second(pass.delivery_time);
-            if second != open.0 {
-                tokens.add(open.0, open.1);
-                open = (second, 0);
-            }
-            open.1 += i64::from(pass.num_outputs);
+        let Some(origin) = self.recording.spans().map(|(send, _)| send).min() else { return Peaks::default() };
+        let mut tokens = BusiestSecond::default();
+        tokens.begin(origin);
+        self.recording.passes.iter().for_each(|pass| tokens.add(pass.delivery_time, pass.num_outputs));
+        Peaks {
+            max_output_tokens_per_s: tokens.most(),
+            max_concurrent_requests: most_requests(origin, self.recording.spans()),
         }
-        tokens.add(open.0, open.1);
-        let mut changes = Buckets::default();
-        for span in spans {
-            changes.add(second(span.send), 1);
-            changes.add(second(span.last_delivery) + 1, -1);
-        }
-        Peaks { max_output_tokens_per_s: tokens.max(), max_concurrent_requests: changes.max_of_running_sum() }
     }
 
     fn duration(&self) -> f64 {
-        let spans = self.recording.requests.iter().filter_map(|request| self.recording.instants(request));
-        spans.map(|span| span.last_delivery).max().unwrap_or(SimTime::ZERO).as_secs_f64()
-    }
-}
-
-/// Sums per second; only seconds in which something happens cost memory.
-#[derive(Debug, Default)]
-struct Buckets(BTreeMap<u64, i64>);
-
-impl Buckets {
-    fn add(&mut self, second: u64, amount: i64) {
-        *self.0.entry(second).or_default() += amount;
-    }
-
-    fn max(&self) -> u64 {
-        self.0.values().max().map_or(0, |&max| u64::try_from(max).unwrap_or(0))
-    }
-
-    fn max_of_running_sum(&self) -> u64 {
-        let mut sum = 0;
-        let sums = self.0.values().map(|change| {
-            sum += change;
-            sum
-        });
-        sums.max().map_or(0, |max| u64::try_from(max).unwrap_or(0))
+        self.recording.spans().map(|(_, last_delivery)| last_delivery).max().unwrap_or_default().as_secs_f64()
     }
 }
 

@@ -7,78 +7,12 @@ use alloc::vec::Vec;
 
 use crate::math;
 use crate::metrics::bench_outputs::{BenchOutputs, RequestOutput};
-use crate::metrics::distribution::{Distribution, Percentile};
+use crate::metrics::distribution::{Distribution, Percentile, Statistics};
 use crate::metrics::goodput::Goodput;
+use crate::metrics::latency_metric::samples;
 use crate::metrics::recorder::SpecDecodingTotals;
-use crate::metrics::request_metrics::tpot;
 
-/// A latency that `--percentile-metrics` can name. The order is that of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LatencyMetric {
-    /// Time to first token.
-    Ttft,
-    /// Time per output token, the first one excluded.
-    Tpot,
-    /// Inter-token latency.
-    Itl,
-    /// End-to-end latency.
-    E2el,
-    /// Wait of the client for `max_concurrency`; reported only if that is set.
-    ClientQueueTime,
-    /// The two last together; reported only if `max_concurrency` is set and the request rate is finite.
-    E2elIncludingClientQueue,
-}
-
-impl LatencyMetric {
-    /// All, in the order of the table.
-    pub const ALL: [Self; 6] =
-        [Self::Ttft, Self::Tpot, Self::Itl, Self::E2el, Self::ClientQueueTime, Self::E2elIncludingClientQueue];
-
-    /// Its name in options and in the keys of the result, such as `mean_ttft_ms`.
-    #[must_use]
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::Ttft => "ttft",
-            Self::Tpot => "tpot",
-            Self::Itl => "itl",
-            Self::E2el => "e2el",
-            Self::ClientQueueTime => "client_queue_time",
-            Self::E2elIncludingClientQueue => "e2el_including_client_queue",
-        }
-    }
-
-    /// Its name in the rows of the table.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ttft => "TTFT",
-            Self::Tpot => "TPOT",
-            Self::Itl => "ITL",
-            Self::E2el => "E2EL",
-            Self::ClientQueueTime => "Client Queue Time",
-            Self::E2elIncludingClientQueue => "E2EL incl. Client Queue",
-        }
-    }
-
-    /// Its headline in the table.
-    #[must_use]
-    pub const fn header(self) -> &'static str {
-        match self {
-            Self::Ttft => "Time to First Token",
-            Self::Tpot => "Time per Output Token (excl. 1st token)",
-            Self::Itl => "Inter-token Latency",
-            Self::E2el => "End-to-end Latency",
-            Self::ClientQueueTime => "Client-side Queueing",
-            Self::E2elIncludingClientQueue => "Queue-inclusive End-to-end Latency",
-        }
-    }
-
-    /// The metric of this [`Self::key`].
-    #[must_use]
-    pub fn from_key(key: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|metric| metric.key() == key)
-    }
-}
+pub use crate::metrics::latency_metric::LatencyMetric;
 
 /// How `--ramp-up-strategy` raises the request rate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,18 +109,11 @@ impl Latencies {
     /// Gathers the latencies of `outputs`.
     #[must_use]
     pub fn new(outputs: &impl BenchOutputs) -> Self {
-        let samples = |latency: fn(RequestOutput<'_>) -> Option<f64>| {
-            let outputs = (0..outputs.num_requests()).map(|request| outputs.output(request));
-            Distribution::from_samples(outputs.filter(|output| output.success).filter_map(latency).collect())
-        };
-        Self {
-            ttft: samples(|output| Some(output.ttft)),
-            tpot: samples(|output| tpot(output.latency, output.ttft, output.output_len)),
-            itl: outputs.pooled_itls(),
-            e2el: samples(|output| Some(output.latency)),
-            client_queue_time: samples(|output| Some(output.client_queue_time)),
-            e2el_including_client_queue: samples(|output| Some(output.latency + output.client_queue_time)),
-        }
+        let samples = samples(outputs, LatencyMetric::ALL, |_| ());
+        let [ttft, tpot, _, e2el, client_queue_time, e2el_including_client_queue] =
+            samples.map(Distribution::from_samples);
+        let itl = outputs.pooled_itls();
+        Self { ttft, tpot, itl, e2el, client_queue_time, e2el_including_client_queue }
     }
 
     /// The distribution of `metric`.
@@ -199,6 +126,26 @@ impl Latencies {
             LatencyMetric::E2el => &self.e2el,
             LatencyMetric::ClientQueueTime => &self.client_queue_time,
             LatencyMetric::E2elIncludingClientQueue => &self.e2el_including_client_queue,
+        }
+    }
+}
+
+/// Sums over the successful requests.
+#[derive(Debug, Default)]
+struct Totals {
+    completed: u64,
+    good: u64,
+    total_input: u64,
+    total_output: u64,
+}
+
+impl Totals {
+    fn add(&mut self, output: &RequestOutput<'_>, goodput: &Goodput) {
+        if output.success {
+            self.completed += 1;
+            self.good += u64::from(goodput.is_met(output));
+            self.total_input += u64::from(output.prompt_len);
+            self.total_output += u64::from(output.output_len);
         }
     }
 }
@@ -219,13 +166,14 @@ pub struct LatencyStatistics {
 }
 
 impl LatencyStatistics {
-    fn new(metric: LatencyMetric, distribution: &Distribution, percentiles: &[Percentile]) -> Self {
+    fn new(metric: LatencyMetric, statistics: &Statistics, percentiles: &[Percentile]) -> Self {
+        let milliseconds = statistics.percentiles.iter().map(|percentile| percentile * 1000.0);
         Self {
             metric,
-            mean_ms: distribution.mean() * 1000.0,
-            median_ms: distribution.median() * 1000.0,
-            std_ms: distribution.std() * 1000.0,
-            percentiles_ms: percentiles.iter().map(|&p| (p, distribution.percentile(p) * 1000.0)).collect(),
+            mean_ms: statistics.mean * 1000.0,
+            median_ms: statistics.median * 1000.0,
+            std_ms: statistics.std * 1000.0,
+            percentiles_ms: percentiles.iter().copied().zip(milliseconds).collect(),
         }
     }
 }
@@ -265,13 +213,32 @@ impl BenchmarkMetrics {
     /// The report on `outputs`, whose `latencies` were gathered before. Throughputs over no time at all are 0.
     #[must_use]
     pub fn new(outputs: &impl BenchOutputs, latencies: &Latencies, options: &BenchServeOptions) -> Self {
-        let (mut completed, mut good, mut total_input, mut total_output) = (0, 0, 0, 0);
-        for output in (0..outputs.num_requests()).map(|i| outputs.output(i)).filter(|output| output.success) {
-            completed += 1;
-            good += u64::from(options.goodput.is_met(&output));
-            total_input += u64::from(output.prompt_len);
-            total_output += u64::from(output.output_len);
-        }
+        let mut totals = Totals::default();
+        outputs.for_each_output(|output| totals.add(&output, &options.goodput));
+        let percentiles = &options.metric_percentiles;
+        Self::with(outputs, options, &totals, |metric| latencies.get(metric).statistics(percentiles))
+    }
+
+    /// The same where nothing else is asked of the latencies: without putting them in order.
+    #[must_use]
+    pub fn of(outputs: &impl BenchOutputs, options: &BenchServeOptions) -> Self {
+        let mut totals = Totals::default();
+        let shown = LatencyMetric::ALL.map(|metric| options.shows(metric).then_some(metric));
+        let mut samples = samples(outputs, shown, |output| totals.add(output, &options.goodput));
+        let percentiles = &options.metric_percentiles;
+        Self::with(outputs, options, &totals, |metric| match metric {
+            LatencyMetric::Itl => outputs.itl_statistics(percentiles),
+            _ => Statistics::of_samples(core::mem::take(&mut samples[metric.place()]), percentiles),
+        })
+    }
+
+    fn with(
+        outputs: &impl BenchOutputs,
+        options: &BenchServeOptions,
+        totals: &Totals,
+        mut statistics: impl FnMut(LatencyMetric) -> Statistics,
+    ) -> Self {
+        let &Totals { completed, good, total_input, total_output } = totals;
         let duration = outputs.duration();
         let per_second = |count: u64| {
             if duration > 0.0 { math::u64_to_f64(count) / duration } else { 0.0 }
@@ -293,7 +260,7 @@ impl BenchmarkMetrics {
             latencies: LatencyMetric::ALL
                 .into_iter()
                 .filter(|&metric| options.shows(metric))
-                .map(|metric| LatencyStatistics::new(metric, latencies.get(metric), &options.metric_percentiles))
+                .map(|metric| LatencyStatistics::new(metric, &statistics(metric), &options.metric_percentiles))
                 .collect(),
         }
     }

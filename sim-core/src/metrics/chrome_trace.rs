@@ -30,13 +30,11 @@ pub fn write_chrome_trace(
     write_name(out, "thread_name", ENGINE, 2, "engine core: schedule to output")?;
     write_name(out, "process_name", REQUESTS, 0, "requests (simulated)")?;
     for (number, pass) in recording.passes.iter().enumerate() {
-        write_pass(out, number, pass)?;
-        write_counters(out, pass, num_usable_blocks)?;
+        write_pass(out, number, &pass)?;
+        write_counters(out, &pass, num_usable_blocks)?;
     }
     for (number, request) in recording.requests.iter().enumerate() {
-        if request.is_finished {
-            write_request(out, number, request, &recording.passes)?;
-        }
+        write_request(out, number, &request, recording)?;
     }
     // The last event has no comma after it.
     writeln!(out, r#"{{"ph":"M","name":"process_labels","pid":{ENGINE},"tid":0,"args":{{"labels":"simulated"}}}}]}}"#)
@@ -115,11 +113,9 @@ fn write_counters(out: &mut impl Write, pass: &PassRecord, num_usable_blocks: u3
     writeln!(out, r#"{{"ph":"C","name":"tokens per pass","pid":{ENGINE},"ts":{ts},"args":{{"tokens":{tokens}}}}},"#)
 }
 
-fn write_request(out: &mut impl Write, number: usize, request: &RequestRecord, passes: &[PassRecord]) -> fmt::Result {
-    let pass = |index: u32| &passes[index as usize];
-    let scheduled = pass(request.first_scheduled_pass).schedule_time;
-    let first = pass(request.first_token_pass).delivery_time;
-    let last = pass(request.last_token_pass).delivery_time;
+fn write_request(out: &mut impl Write, number: usize, request: &RequestRecord, recording: &Recording) -> fmt::Result {
+    let Some(instants) = recording.instants(request) else { return Ok(()) };
+    let (scheduled, first, last) = (instants.first_scheduled, instants.first_delivery, instants.last_delivery);
     let phases = [
         ("front end", request.send_time, request.queued_time),
         ("queue", request.queued_time, scheduled),

@@ -15,14 +15,14 @@ pub fn digest(recording: &Recording) -> u64 {
     let mut hash = Fnv1a::new();
     hash.write(math::usize_to_u64(passes.len()));
     for pass in passes {
-        hash.pass(pass);
+        hash.pass(&pass);
     }
     hash.write(math::usize_to_u64(requests.len()));
     for request in requests {
-        hash.request(request);
+        hash.request(&request);
     }
     hash.write(math::usize_to_u64(gaps.len()));
-    for &WeightedGap { gap, count } in gaps {
+    for WeightedGap { gap, count } in gaps {
         hash.write(gap.as_nanos());
         hash.write(u64::from(count));
     }

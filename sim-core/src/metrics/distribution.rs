@@ -10,7 +10,7 @@ use core::fmt;
 
 use crate::math;
 use crate::metrics::python_float;
-use crate::metrics::recorder::WeightedGap;
+use crate::metrics::records::Gaps;
 
 /// A percentile: a number from 0 to 100.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
@@ -28,6 +28,61 @@ impl Percentile {
     pub const fn percent(self) -> f64 {
         self.0
     }
+
+    /// `numpy.percentile` with its default method, linear, of `len` samples that `sample` gives by rank.
+    pub(super) fn of(self, len: u64, mut sample: impl FnMut(u64) -> f64) -> f64 {
+        let last = len.saturating_sub(1);
+        let rank = math::u64_to_f64(last) * (self.0 / 100.0);
+        if rank >= math::u64_to_f64(last) {
+            return sample(last);
+        }
+        let below = math::floor(rank);
+        let index = math::f64_to_u64(below);
+        let (a, b) = (sample(index), sample(index + 1));
+        // From the nearer end, as NumPy: so that the result is exact at both.
+        let t = rank - below;
+        if t >= 0.5 { b - (b - a) * (1.0 - t) } else { a + (b - a) * t }
+    }
+}
+
+/// The middle one of `len` samples that `sample` gives by rank, or the mean of the two (`numpy.median`).
+pub(super) fn median(len: u64, mut sample: impl FnMut(u64) -> f64) -> f64 {
+    let middle = len / 2;
+    if len % 2 == 1 {
+        return sample(middle);
+    }
+    (sample(middle.saturating_sub(1)) + sample(middle)) / 2.0
+}
+
+/// Mean and deviation of plain samples, in the order in which NumPy would sum them; 0 without any.
+pub(super) fn mean_and_std(samples: &[f64]) -> [f64; 2] {
+    if samples.is_empty() {
+        return [0.0; 2];
+    }
+    let count = math::usize_to_f64(samples.len());
+    let mean = pairwise_sum(samples, &|x| x) / count;
+    let variance = pairwise_sum(samples, &|x| (x - mean) * (x - mean)) / count;
+    [mean, math::sqrt(variance)]
+}
+
+/// Mean and deviation in seconds of spans in nanoseconds, each with its count, which are `total` together; 0 without any.
+pub(super) fn weighted_mean_and_std<I: Iterator<Item = (u64, u64)>>(total: u64, spans: impl Fn() -> I) -> [f64; 2] {
+    if total == 0 {
+        return [0.0; 2];
+    }
+    let times = |length: u64, count: u64| u128::from(length) * u128::from(count);
+    let sum = spans().fold(0u128, |sum, (length, count)| sum.saturating_add(times(length, count)));
+    // Exact in integers around the rounded-down mean; saturation needs spans of centuries.
+    let centre = sum / u128::from(total);
+    let squares = spans().fold(0u128, |squares, (length, count)| {
+        let distance = u128::from(length).abs_diff(centre);
+        squares.saturating_add(distance.saturating_mul(distance).saturating_mul(u128::from(count)))
+    });
+    let count = math::u64_to_f64(total);
+    let rest = math::u128_to_f64(sum % u128::from(total)) / count;
+    let variance = math::u128_to_f64(squares) / count - rest * rest;
+    let std = math::sqrt(if variance > 0.0 { variance } else { 0.0 });
+    [math::u128_to_f64(sum) / count / 1e9, std / 1e9]
 }
 
 /// As vLLM writes it in `P99.9`: whole numbers without a fraction.
@@ -40,6 +95,19 @@ impl fmt::Display for Percentile {
             python_float::Repr(self.0).fmt(f)
         }
     }
+}
+
+/// What a report says of a set of samples, in seconds: all 0 without any.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Statistics {
+    /// See [`Distribution::mean`].
+    pub mean: f64,
+    /// See [`Distribution::std`].
+    pub std: f64,
+    /// See [`Distribution::median`].
+    pub median: f64,
+    /// See [`Distribution::percentile`]; in the order in which they were asked for.
+    pub percentiles: Vec<f64>,
 }
 
 /// Samples in order, with their mean and deviation. Times are in seconds.
@@ -55,8 +123,8 @@ pub struct Distribution {
 enum Ranked {
     /// One float per sample.
     Plain(Vec<f64>),
-    /// Different whole nanoseconds, and how many samples are at most that long.
-    Weighted { nanos: Vec<u64>, cumulative: Vec<u64> },
+    /// Different whole nanoseconds, each with how many samples are at most that long.
+    Weighted(Vec<(u64, u64)>),
 }
 
 impl Default for Ranked {
@@ -69,52 +137,27 @@ impl Distribution {
     /// The distribution of `samples`, given in the order in which NumPy would sum them.
     #[must_use]
     pub fn from_samples(mut samples: Vec<f64>) -> Self {
-        if samples.is_empty() {
-            return Self::default();
-        }
-        let count = math::usize_to_f64(samples.len());
-        let mean = pairwise_sum(&samples, &|x| x) / count;
-        let variance = pairwise_sum(&samples, &|x| (x - mean) * (x - mean)) / count;
+        let [mean, std] = mean_and_std(&samples);
         samples.sort_unstable_by(f64::total_cmp);
-        Self { ranked: Ranked::Plain(samples), mean, std: math::sqrt(variance) }
+        Self { ranked: Ranked::Plain(samples), mean, std }
     }
 
     /// The distribution of the gaps, each `count` times, in seconds.
     #[must_use]
-    pub fn from_gaps(gaps: &[WeightedGap]) -> Self {
-        let mut pairs: Vec<(u64, u32)> =
-            gaps.iter().filter(|gap| gap.count > 0).map(|gap| (gap.gap.as_nanos(), gap.count)).collect();
-        // Equal lengths are added up, in whatever order.
-        pairs.sort_unstable_by_key(|&(length, _)| length);
-        let (mut nanos, mut cumulative) = (Vec::new(), Vec::new());
-        let (mut total, mut sum) = (0u64, 0u128);
-        for &(length, count) in &pairs {
-            total += u64::from(count);
-            sum = sum.saturating_add(u128::from(length) * u128::from(count));
-            if nanos.last() == Some(&length) {
-                cumulative.pop();
-            } else {
-                nanos.push(length);
-            }
-            cumulative.push(total);
+    pub fn from_gaps(gaps: &Gaps) -> Self {
+        let spans = gaps.iter().filter(|gap| gap.count > 0).map(|gap| (gap.gap.as_nanos(), u64::from(gap.count)));
+        let mut spans: Vec<(u64, u64)> = spans.collect();
+        let mut total = spans.iter().map(|span| span.1).sum();
+        let [mean, std] = weighted_mean_and_std(total, || spans.iter().copied());
+        spans.sort_unstable_by_key(|&(length, _)| length);
+        // The last of equal lengths stays, with what all of them and shorter ones are.
+        for (_, count) in spans.iter_mut().rev() {
+            total -= core::mem::replace(count, total);
         }
-        if total == 0 {
-            return Self::default();
-        }
-        // Exact in integers around the rounded-down mean; saturation needs spans of centuries.
-        let centre = sum / u128::from(total);
-        let squares = pairs.iter().fold(0u128, |squares, &(length, count)| {
-            let distance = u128::from(length).abs_diff(centre);
-            squares.saturating_add(distance.saturating_mul(distance).saturating_mul(u128::from(count)))
-        });
-        let count = math::u64_to_f64(total);
-        let rest = math::u128_to_f64(sum % u128::from(total)) / count;
-        let variance = math::u128_to_f64(squares) / count - rest * rest;
-        Self {
-            ranked: Ranked::Weighted { nanos, cumulative },
-            mean: math::u128_to_f64(sum) / count / 1e9,
-            std: math::sqrt(if variance > 0.0 { variance } else { 0.0 }) / 1e9,
-        }
+        spans.reverse();
+        spans.dedup_by_key(|&mut (length, _)| length);
+        spans.reverse();
+        Self { ranked: Ranked::Weighted(spans), mean, std }
     }
 
     /// Number of samples.
@@ -122,7 +165,7 @@ impl Distribution {
     pub fn len(&self) -> u64 {
         match &self.ranked {
             Ranked::Plain(samples) => math::usize_to_u64(samples.len()),
-            Ranked::Weighted { cumulative, .. } => cumulative.last().copied().unwrap_or(0),
+            Ranked::Weighted(spans) => spans.last().map_or(0, |span| span.1),
         }
     }
 
@@ -159,27 +202,24 @@ impl Distribution {
     /// Middle sample, or the mean of the two (`numpy.median`).
     #[must_use]
     pub fn median(&self) -> f64 {
-        let middle = self.len() / 2;
-        if self.len() % 2 == 1 {
-            return self.sample(middle);
-        }
-        (self.sample(middle.saturating_sub(1)) + self.sample(middle)) / 2.0
+        median(self.len(), |rank| self.sample(rank))
     }
 
     /// `numpy.percentile` with its default method, linear.
     #[must_use]
     pub fn percentile(&self, percentile: Percentile) -> f64 {
-        let last = self.len().saturating_sub(1);
-        let rank = math::u64_to_f64(last) * (percentile.0 / 100.0);
-        if rank >= math::u64_to_f64(last) {
-            return self.sample(last);
+        percentile.of(self.len(), |rank| self.sample(rank))
+    }
+
+    /// What a report says of it.
+    #[must_use]
+    pub fn statistics(&self, percentiles: &[Percentile]) -> Statistics {
+        Statistics {
+            mean: self.mean,
+            std: self.std,
+            median: self.median(),
+            percentiles: percentiles.iter().map(|&percentile| self.percentile(percentile)).collect(),
         }
-        let below = math::floor(rank);
-        let index = math::f64_to_u64(below);
-        let (a, b) = (self.sample(index), self.sample(index + 1));
-        // From the nearer end, as NumPy: so that the result is exact at both.
-        let t = rank - below;
-        if t >= 0.5 { b - (b - a) * (1.0 - t) } else { a + (b - a) * t }
     }
 
     /// Number of samples that are at most `limit`.
@@ -198,9 +238,9 @@ impl Distribution {
     fn count_while(&self, holds: impl Fn(f64) -> bool) -> u64 {
         match &self.ranked {
             Ranked::Plain(samples) => math::usize_to_u64(samples.partition_point(|&sample| holds(sample))),
-            Ranked::Weighted { nanos, cumulative } => {
-                let different = nanos.partition_point(|&nanos| holds(math::u64_to_f64(nanos) / 1e9));
-                different.checked_sub(1).and_then(|last| cumulative.get(last)).copied().unwrap_or(0)
+            Ranked::Weighted(spans) => {
+                let different = spans.partition_point(|&(length, _)| holds(math::u64_to_f64(length) / 1e9));
+                different.checked_sub(1).and_then(|last| spans.get(last)).map_or(0, |span| span.1)
             }
         }
     }
@@ -212,9 +252,9 @@ impl Distribution {
             Ranked::Plain(samples) => {
                 usize::try_from(rank).ok().and_then(|rank| samples.get(rank)).copied().unwrap_or(0.0)
             }
-            Ranked::Weighted { nanos, cumulative } => {
-                let index = cumulative.partition_point(|&at_most| at_most <= rank);
-                nanos.get(index).map_or(0.0, |&nanos| math::u64_to_f64(nanos) / 1e9)
+            Ranked::Weighted(spans) => {
+                let index = spans.partition_point(|&(_, at_most)| at_most <= rank);
+                spans.get(index).map_or(0.0, |&(length, _)| math::u64_to_f64(length) / 1e9)
             }
         }
     }
@@ -249,6 +289,7 @@ mod tests {
     use alloc::vec;
 
     use super::*;
+    use crate::metrics::records::WeightedGap;
     use crate::time::SimDuration;
 
     fn gap(nanos: u64, count: u32) -> WeightedGap {
@@ -258,7 +299,7 @@ mod tests {
     #[test]
     fn weighted_samples_answer_as_their_expansion() {
         let gaps = [gap(7, 3), gap(2, 1), gap(7, 2), gap(5, 0), gap(1_000_000_007, 4)];
-        let weighted = Distribution::from_gaps(&gaps);
+        let weighted = Distribution::from_gaps(&gaps.into_iter().collect());
         let plain = Distribution::from_samples(
             gaps.iter()
                 .flat_map(|gap| core::iter::repeat_n(gap.gap.as_secs_f64(), gap.count as usize))
@@ -281,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_hundred_million_samples_need_no_expansion() {
-        let d = Distribution::from_gaps(&[gap(10_000_000, 99_000_000), gap(30_000_000, 1_000_000)]);
+        let d = Distribution::from_gaps(&vec![gap(10_000_000, 99_000_000), gap(30_000_000, 1_000_000)].into());
         assert_eq!(d.len(), 100_000_000, "the number of samples");
         assert_eq!(d.mean().to_bits(), 0.0102_f64.to_bits(), "the mean");
         let std = d.std();
@@ -290,9 +331,11 @@ mod tests {
 
     #[test]
     fn nothing_at_all_gives_zeros() {
-        for d in
-            [Distribution::from_samples(vec![]), Distribution::from_gaps(&[]), Distribution::from_gaps(&[gap(5, 0)])]
-        {
+        for d in [
+            Distribution::from_samples(vec![]),
+            Distribution::from_gaps(&Gaps::default()),
+            Distribution::from_gaps(&vec![gap(5, 0)].into()),
+        ] {
             let percentile = Percentile::new(99.0).expect("in range");
             let all = [d.mean(), d.std(), d.median(), d.min(), d.max(), d.percentile(percentile)];
             assert_eq!(all.map(f64::to_bits), [0; 6], "every statistic");

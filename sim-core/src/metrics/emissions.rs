@@ -58,7 +58,7 @@ impl<'a> EmissionIndex<'a> {
             .flat_map(|run| {
                 (0..run.num_messages).map(move |i| run.first_pass.saturating_add(i.saturating_mul(run.stride)))
             })
-            .filter_map(|pass| Some(self.recording.pass(pass)?.delivery_time))
+            .filter_map(|pass| self.recording.passes.delivery_time(pass))
     }
 
     /// The inter-token latencies of the request of index `request`, in order.
@@ -85,7 +85,7 @@ mod tests {
         };
         Recording {
             passes: (0..10).map(pass).collect(),
-            requests: vec![RequestRecord::default(); 3],
+            requests: vec![RequestRecord::default(); 3].into(),
             emissions: emissions.iter().map(run).collect(),
             ..Recording::default()
         }

@@ -206,7 +206,7 @@ pub struct Overload {
 /// the engine with more others. Nor are requests that a client holds back.
 #[must_use]
 pub fn overload(recording: &Recording) -> Option<Overload> {
-    let instants = || recording.requests.iter().filter_map(|request| recording.instants(request));
+    let instants = || recording.requests.iter().filter_map(|request| recording.instants(&request));
     let first = instants().map(|request| request.send).min()?.as_nanos();
     let last = instants().map(|request| request.send).max()?.as_nanos();
     let num_requests = instants().count();
@@ -236,8 +236,6 @@ pub fn overload(recording: &Recording) -> Option<Overload> {
 
 #[cfg(test)]
 mod tests {
-    use alloc::vec;
-
     use super::*;
     use crate::metrics::recorder::RequestRecord;
     use crate::time::SimDuration;
@@ -299,12 +297,12 @@ mod tests {
     #[test]
     fn the_time_that_clients_hold_requests_back_is_counted_once() {
         let mut recording = one_at_a_time(4, 1, |i| u64::from(i) * SECOND);
-        recording.requests[2].scheduled_send_time = SimTime::ZERO;
-        recording.requests[3].scheduled_send_time = SimTime::from_nanos(SECOND);
+        recording.requests.row_mut(2).expect("the third").scheduled_send_time = SimTime::ZERO;
+        recording.requests.row_mut(3).expect("the fourth").scheduled_send_time = SimTime::from_nanos(SECOND);
         assert_eq!(client_waiting_nanos(&recording), 3 * SECOND, "from 0 to 2 s and from 1 to 3 s");
-        let mut spans = vec![recording.requests[2], recording.requests[3]];
+        let mut spans: Vec<_> = recording.requests.iter().skip(2).collect();
         spans[1].scheduled_send_time = SimTime::from_nanos(5 * SECOND / 2);
-        recording.requests = spans;
+        recording.requests = spans.into();
         assert_eq!(client_waiting_nanos(&recording), 5 * SECOND / 2, "from 0 to 2 s and from 2.5 to 3 s");
     }
 }

@@ -1,13 +1,22 @@
 //! From recorded facts to the numbers users know. Receives finished facts and changes nothing.
 
+mod packed_block;
+pub mod packed;
+pub mod packed_rows;
+pub mod records;
+mod record_rows;
 pub mod recorder;
+pub mod client_figures;
 pub mod chrome_trace;
 pub mod request_metrics;
 pub mod emissions;
 pub mod distribution;
+mod selection;
+mod busiest_seconds;
 pub mod plot_points;
 pub mod bench_outputs;
 pub mod goodput;
+mod latency_metric;
 pub mod bench_serve;
 pub mod bench_table;
 pub mod by_class;

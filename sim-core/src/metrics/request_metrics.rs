@@ -26,6 +26,8 @@
 //!
 //! Preemptions lie inside these spans; nothing is taken off for them.
 
+use core::borrow::Borrow;
+
 use crate::math;
 use crate::metrics::recorder::{PassRecord, Recording, RequestRecord};
 use crate::time::{SimDuration, SimTime};
@@ -106,23 +108,24 @@ pub fn tpot(latency: f64, ttft: f64, num_output_tokens: u32) -> Option<f64> {
 impl Recording {
     /// The pass of index `index`.
     #[must_use]
-    pub fn pass(&self, index: u32) -> Option<&PassRecord> {
-        self.passes.get(usize::try_from(index).ok()?)
+    pub fn pass(&self, index: u32) -> Option<PassRecord> {
+        self.passes.get(math::u32_to_usize(index))
     }
 
     /// The instants of `request`; `None` if it did not finish.
     #[must_use]
-    pub fn instants(&self, request: &RequestRecord) -> Option<RequestInstants> {
+    pub fn instants(&self, request: impl Borrow<RequestRecord>) -> Option<RequestInstants> {
+        let request = request.borrow();
         if !request.is_finished {
             return None;
         }
-        let first_token = self.pass(request.first_token_pass)?;
-        let last_token = self.pass(request.last_token_pass)?;
+        let first_token = self.passes.token_times(request.first_token_pass)?;
+        let last_token = self.passes.token_times(request.last_token_pass)?;
         Some(RequestInstants {
             scheduled_send: request.scheduled_send_time,
             send: request.send_time,
             queued: request.queued_time,
-            first_scheduled: self.pass(request.first_scheduled_pass)?.schedule_time,
+            first_scheduled: self.passes.schedule_time(request.first_scheduled_pass)?,
             first_output: first_token.output_time,
             last_output: last_token.output_time,
             first_delivery: first_token.delivery_time,
@@ -175,13 +178,13 @@ mod tests {
             num_passes: 6,
             is_finished: true,
         };
-        Recording { passes: passes.collect(), requests: vec![request; 3], ..Recording::default() }
+        Recording { passes: passes.collect(), requests: vec![request; 3].into(), ..Recording::default() }
     }
 
     #[test]
     fn every_latency_is_a_difference_of_two_instants() {
         let recording = recording();
-        let instants = recording.instants(&recording.requests[0]).expect("finished");
+        let instants = recording.instants(&recording.requests.first().expect("a request")).expect("finished");
         let spans = [
             instants.client_queue_time(),
             instants.ttft(),
@@ -202,7 +205,8 @@ mod tests {
     #[test]
     fn an_unfinished_request_has_no_instants() {
         let mut recording = recording();
-        recording.requests[1].is_finished = false;
-        assert_eq!(recording.instants(&recording.requests[1]), None, "aborted");
+        recording.requests.change(|index, request| request.is_finished = index != 1);
+        let instants = recording.requests.iter().map(|request| recording.instants(&request).is_some());
+        assert!(instants.eq([true, false, true]), "the second was aborted");
     }
 }

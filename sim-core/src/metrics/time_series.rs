@@ -5,6 +5,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::borrow::Borrow;
 
 use crate::math;
 use crate::metrics::recorder::{PassRecord, Recording};
@@ -43,11 +44,11 @@ pub struct SeriesPoint {
 /// `1 − free / (num_gpu_blocks − 1)`: the null block is never free and never used
 /// (`vllm/v1/core/block_pool.py::get_usage`). 0 without blocks.
 #[must_use]
-pub fn kv_cache_usage(pass: &PassRecord, num_gpu_blocks: u32) -> f64 {
+pub fn kv_cache_usage(pass: impl Borrow<PassRecord>, num_gpu_blocks: u32) -> f64 {
     if num_gpu_blocks < 2 {
         return 0.0;
     }
-    1.0 - math::u32_to_f64(pass.num_free_blocks) / math::u32_to_f64(num_gpu_blocks - 1)
+    1.0 - math::u32_to_f64(pass.borrow().num_free_blocks) / math::u32_to_f64(num_gpu_blocks - 1)
 }
 
 impl Recording {
@@ -83,20 +84,21 @@ impl Recording {
 
     /// Calls `visit(from, to, pass)`, in nanoseconds, for the whole run piece by piece: `pass` states what holds then,
     /// `None` that the engine is empty.
-    pub(super) fn for_each_state<'a>(&'a self, mut visit: impl FnMut(u64, u64, Option<&'a PassRecord>)) {
+    pub(super) fn for_each_state(&self, mut visit: impl FnMut(u64, u64, Option<&PassRecord>)) {
         let busy = self.busy_periods();
         let mut busy = busy.iter().copied().peekable();
         let mut now = 0;
-        for (i, pass) in self.passes.iter().enumerate() {
+        let mut passes = self.passes.iter().peekable();
+        while let Some(pass) = passes.next() {
             let from = pass.schedule_time.as_nanos().max(now);
             if now < from {
                 visit(now, from, None);
             }
-            let next = self.passes.get(i + 1).map_or(u64::MAX, |next| next.schedule_time.as_nanos());
+            let next = passes.peek().map_or(u64::MAX, |next| next.schedule_time.as_nanos());
             while busy.next_if(|&end| end < pass.output_time.as_nanos()).is_some() {}
             let empty = busy.peek().copied().unwrap_or(pass.output_time.as_nanos());
             now = next.min(empty).max(from);
-            visit(from, now, Some(pass));
+            visit(from, now, Some(&pass));
         }
     }
 
@@ -105,7 +107,7 @@ impl Recording {
         let mut periods: Vec<(u64, u64)> = self
             .requests
             .iter()
-            .filter_map(|request| self.instants(request))
+            .filter_map(|request| self.instants(&request))
             .map(|instants| (instants.queued.as_nanos(), instants.last_output.as_nanos()))
             .collect();
         periods.sort_unstable();

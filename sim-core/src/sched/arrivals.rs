@@ -3,13 +3,13 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::request::{Request, RequestId};
+use crate::request::{InLine, RequestId};
 use crate::request_set::RequestSet;
 
 /// Places in the order of arrival.
 #[derive(Debug)]
 pub(super) struct Arrivals {
-    /// By request; empty where [`Request::arrival_order`] says it.
+    /// By request; empty where [`InLine::arrival_order`] says it.
     places: Vec<u64>,
     num_arrived: u64,
 }
@@ -28,12 +28,12 @@ impl Arrivals {
         }
     }
 
-    /// A request as queues order it.
-    pub(super) fn asked(&self, requests: &RequestSet, id: RequestId) -> Request {
-        let mut request = *requests.get(id);
+    /// A request's place in queues.
+    pub(super) fn in_line(&self, requests: &RequestSet, id: RequestId) -> InLine {
+        let mut in_line = requests.in_line(id);
         if let Some(&place) = self.places.get(id.index()) {
-            request.arrival_order = place;
+            in_line.arrival_order = place;
         }
-        request
+        in_line
     }
 }

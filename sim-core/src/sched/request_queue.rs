@@ -5,7 +5,7 @@
 use alloc::collections::{BTreeSet, VecDeque};
 
 use crate::config::SchedulingPolicy;
-use crate::request::{Request, RequestId};
+use crate::request::{InLine, RequestId};
 
 /// Place of a request under the priority policy: (priority, arrival, id as text, order of creation).
 type PriorityKey = (i32, u64, u32, RequestId);
@@ -29,26 +29,26 @@ impl RequestQueue {
         }
     }
 
-    const fn key(id: RequestId, request: &Request) -> PriorityKey {
-        (request.priority, request.arrival_order, request.id_rank, id)
+    const fn key(id: RequestId, in_line: InLine) -> PriorityKey {
+        (in_line.priority, in_line.arrival_order, in_line.id_rank, id)
     }
 
     /// Adds a new request.
-    pub fn add_request(&mut self, id: RequestId, request: &Request) {
+    pub fn add_request(&mut self, id: RequestId, in_line: InLine) {
         match self {
             Self::Fcfs(queue) => queue.push_back(id),
             Self::Priority(queue) => {
-                queue.insert(Self::key(id, request));
+                queue.insert(Self::key(id, in_line));
             }
         }
     }
 
     /// Brings a request back that was preempted or passed over.
-    pub fn prepend_request(&mut self, id: RequestId, request: &Request) {
+    pub fn prepend_request(&mut self, id: RequestId, in_line: InLine) {
         match self {
             Self::Fcfs(queue) => queue.push_front(id),
             Self::Priority(queue) => {
-                queue.insert(Self::key(id, request));
+                queue.insert(Self::key(id, in_line));
             }
         }
     }
@@ -71,11 +71,11 @@ impl RequestQueue {
     }
 
     /// Takes a request out of wherever it is.
-    pub fn remove_request(&mut self, id: RequestId, request: &Request) {
+    pub fn remove_request(&mut self, id: RequestId, in_line: InLine) {
         match self {
             Self::Fcfs(queue) => queue.retain(|&waiting| waiting != id),
             Self::Priority(queue) => {
-                queue.remove(&Self::key(id, request));
+                queue.remove(&Self::key(id, in_line));
             }
         }
     }

@@ -115,8 +115,8 @@ impl Scheduler<'_> {
             return self.running.len() - 1;
         }
         let rank = |index: usize| {
-            let request = self.arrivals.asked(self.requests, self.live.get(self.running[index]).id);
-            (request.priority, request.arrival_order)
+            let in_line = self.arrivals.in_line(self.requests, self.live.get(self.running[index]).id);
+            (in_line.priority, in_line.arrival_order)
         };
         // The first of equals, unlike `max_by_key`.
         (1..self.running.len()).fold(0, |victim, index| if rank(index) > rank(victim) { index } else { victim })
@@ -144,7 +144,7 @@ impl Scheduler<'_> {
         let id = request.id;
         output.preempted_reqs.push(id);
         self.stats.num_preemptions += 1;
-        self.waiting.prepend_request(id, &self.arrivals.asked(self.requests, id));
+        self.waiting.prepend_request(id, self.arrivals.in_line(self.requests, id));
     }
 }
 

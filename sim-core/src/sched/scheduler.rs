@@ -122,14 +122,14 @@ impl<'a> Scheduler<'a> {
     pub fn add_request(&mut self, id: RequestId) {
         self.live.add(id);
         self.arrivals.note(id);
-        self.waiting.add_request(id, &self.arrivals.asked(self.requests, id));
+        self.waiting.add_request(id, self.arrivals.in_line(self.requests, id));
     }
 
     /// Ends a request for its client; one that is unknown or has ended is ignored.
     pub fn abort_request(&mut self, id: RequestId) {
         match self.live.place(id) {
             Place::Absent => return,
-            Place::Untouched => self.waiting.remove_request(id, &self.arrivals.asked(self.requests, id)),
+            Place::Untouched => self.waiting.remove_request(id, self.arrivals.in_line(self.requests, id)),
             Place::Slot(slot) => {
                 if self.live.get(slot).is_steady {
                     self.depart(slot);

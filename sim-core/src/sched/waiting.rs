@@ -42,7 +42,7 @@ impl Scheduler<'_> {
             }
         }
         while let Some(id) = self.skipped.pop() {
-            self.waiting.prepend_request(id, &self.arrivals.asked(self.requests, id));
+            self.waiting.prepend_request(id, self.arrivals.in_line(self.requests, id));
         }
         if !budget.holds_prefills {
             self.prefill_interval.note_waiting(math::usize_to_u32(self.waiting.len()) > self.num_deferred);
@@ -201,7 +201,7 @@ impl Scheduler<'_> {
         let blocks = &mut self.live.get_mut(slot).blocks;
         let runs = self.requests.runs(request);
         let lengths = (request.num_prompt_tokens, final_num_tokens);
-        self.kv_cache.register_content(blocks, runs, lengths, request.cache_salt);
+        self.kv_cache.register_content(blocks, runs, lengths, self.requests.in_line(id).cache_salt);
         self.share_keys();
         slot
     }

@@ -24,7 +24,9 @@ impl Simulation<'_> {
         while let Some(id) = self.client.arrive(self.now) {
             self.engine.add_request(id);
             self.recorder.queued(id, self.now);
-            self.join_order.push(id);
+            if self.keeps_input {
+                self.join_order.push(id);
+            }
             num_joining += 1;
         }
         Some(num_joining)

@@ -40,7 +40,9 @@ impl<'a> Simulation<'a> {
         let mut under_way = self.in_flight.pop_front();
         while stretch.num_passes < MAX_PASSES && self.is_quiet() {
             let Some(pass) = self.engine.step_in_stretch(&mut stretch) else { break };
-            self.queries_per_iter.push(0);
+            if self.keeps_input {
+                self.queries_per_iter.push(0);
+            }
             let issued = self.issue(&mut passes, pass);
             // A synchronous engine has none under way.
             let done = if self.config.async_scheduling { under_way.replace(issued) } else { Some(issued) };

@@ -229,7 +229,7 @@ impl Merged {
             priority: class.priority,
             arrival_order: u64::from(order),
             id_rank: order,
-            cache_salt: request.cache_salt,
+            cache_salt: sample.requests.in_line(RequestId(math::usize_to_u32(old))).cache_salt,
         };
         let id = self.requests.push(&new).map_err(|error| WorkloadError::Request { index, error })?;
         self.ids[place].push(id);

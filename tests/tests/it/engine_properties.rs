@@ -192,7 +192,7 @@ fn a_run_that_can_go_no_further_ends() {
         }
         let result = simulate(&workload, &engine.config, &step_time(&engine.config), SimulationOptions::default())
             .expect("a run");
-        let is_finished = |record: &RequestRecord| record.is_finished;
+        let is_finished = |record: RequestRecord| record.is_finished;
         assert!(!result.recording.requests.iter().any(is_finished), "{async_scheduling}, {max_concurrency:?}");
     }
 }
@@ -205,7 +205,7 @@ proptest! {
         let workload = workload(&engine, &asked);
         let result = run(&engine.config, &workload);
         check_tokens(&engine.config, &workload, &result.recording);
-        check_budgets(&engine.config, &result.recording.passes);
+        check_budgets(&engine.config, &result.recording.passes.to_vec());
         check_drafts(&engine.config, &result.recording);
     }
 

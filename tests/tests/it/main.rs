@@ -40,6 +40,7 @@ mod drawn_engine;
 mod engine_properties;
 mod speculative_properties;
 mod steady_requests;
+mod lean_records;
 mod mutations;
 mod oracles;
 mod models;

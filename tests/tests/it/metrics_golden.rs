@@ -306,7 +306,7 @@ fn weighted_statistics_are_those_of_numpy_on_the_expansion() {
         let n = row["n"].as_u64().expect("a count");
         let nanos = generated_samples(n, n).into_iter().map(|x| (x * 300.0) as u64 * 1_000_003);
         let gaps: Vec<_> = nanos.map(|nanos| WeightedGap { gap: SimDuration::from_nanos(nanos), count: 1 }).collect();
-        let got = statistics(&Distribution::from_gaps(&gaps), &row["percentiles"]);
+        let got = statistics(&Distribution::from_gaps(&gaps.into()), &row["percentiles"]);
         let expect: Vec<f64> = row["weighted"].as_array().expect("a list").iter().map(float_of_bits).collect();
         for (i, (got, expect)) in got.iter().zip(&expect).enumerate() {
             // Mean and deviation are rounded once here and at every step there; everything else is the same number.

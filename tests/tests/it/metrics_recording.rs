@@ -67,7 +67,7 @@ fn recording(seed: u64, num_passes: u32) -> Recording {
 fn add_request(recording: &mut Recording, request: u32, random: &mut Lcg) {
     let num_passes = u32::try_from(recording.passes.len()).expect("few passes");
     let first = random.small(u64::from(num_passes));
-    let sent = recording.passes[first as usize].schedule_time.as_nanos();
+    let sent = recording.pass(first).expect("a pass").schedule_time.as_nanos();
     let (mut tokens, mut pass) = (vec![], first);
     while pass < num_passes && tokens.len() < 40 {
         tokens.push(pass);
@@ -78,10 +78,10 @@ fn add_request(recording: &mut Recording, request: u32, random: &mut Lcg) {
         tokens.clear();
     }
     for &pass in &tokens {
-        recording.passes[pass as usize].num_outputs += 1;
+        recording.passes.row_mut(pass as usize).expect("a pass").num_outputs += 1;
         recording.emissions.push(EmissionRun { request, first_pass: pass, stride: 7, num_messages: 1 });
     }
-    let delivery = |pass: u32| recording.passes[pass as usize].delivery_time;
+    let delivery = |pass: u32| recording.pass(pass).expect("a pass").delivery_time;
     let gaps = tokens.windows(2).map(|pair| WeightedGap { gap: delivery(pair[1]) - delivery(pair[0]), count: 1 });
     let gaps: Vec<_> = gaps.collect();
     recording.gaps.extend(gaps);
@@ -238,7 +238,7 @@ fn every_request_has_one_csv_row() {
 /// Three passes of 10 s, the third after 10 s without any request.
 fn three_passes() -> Recording {
     let mut recording = recording(1, 3);
-    for (i, pass) in recording.passes.iter_mut().enumerate() {
+    recording.passes.change(|i, pass| {
         let start = [0, 10, 30][i] * 1_000_000_000;
         pass.schedule_time = at(start);
         pass.start_time = at(start);
@@ -248,14 +248,14 @@ fn three_passes() -> Recording {
         pass.num_running_reqs = [4, 2, 1][i];
         pass.num_free_blocks = [0, 50, 90][i];
         pass.num_tokens = [100, 10, 1][i];
-    }
+    });
     let request = RequestRecord {
         queued_time: at(0),
         first_scheduled_pass: 0,
         first_token_pass: 0,
         last_token_pass: 1,
         is_finished: true,
-        ..recording.requests[0]
+        ..recording.requests.first().expect("a request")
     };
     let late = RequestRecord {
         queued_time: at(30_000_000_000),
@@ -264,7 +264,7 @@ fn three_passes() -> Recording {
         last_token_pass: 2,
         ..request
     };
-    recording.requests = vec![late, request];
+    recording.requests = vec![late, request].into();
     recording
 }
 
@@ -323,12 +323,10 @@ fn a_digest_changes_with_any_number() {
     let before = digest(&recording);
     assert_eq!(before, digest(&recording.clone()), "of a copy");
     let changes: [(&str, Change); 6] = [
-        ("a time", |r| {
-            r.passes[7].end_time += SimDuration::from_nanos(1);
-        }),
-        ("a count", |r| r.passes[29].num_free_blocks += 1),
-        ("a flag", |r| r.requests[3].is_finished ^= true),
-        ("a gap", |r| r.gaps[0].count += 1),
+        ("a time", |r| r.passes.row_mut(7).expect("a pass").end_time += SimDuration::from_nanos(1)),
+        ("a count", |r| r.passes.row_mut(29).expect("a pass").num_free_blocks += 1),
+        ("a flag", |r| r.requests.row_mut(3).expect("a request").is_finished ^= true),
+        ("a gap", |r| r.gaps.row_mut(0).expect("a gap").count += 1),
         ("an emission", |r| r.emissions[0].stride += 1),
         ("a length", |r| r.passes.truncate(29)),
     ];

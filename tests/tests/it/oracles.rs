@@ -53,12 +53,12 @@ fn run(requests: RequestSet, traffic: &TrafficOptions, config: &EngineConfig, co
     simulate(&workload, config, &step_time, SimulationOptions::default()).expect("a possible run").recording
 }
 
-fn first_delivery(recording: &Recording, request: &RequestRecord) -> SimTime {
-    recording.passes[request.first_token_pass as usize].delivery_time
+fn first_delivery(recording: &Recording, request: RequestRecord) -> SimTime {
+    recording.pass(request.first_token_pass).expect("a pass").delivery_time
 }
 
-fn last_delivery(recording: &Recording, request: &RequestRecord) -> SimTime {
-    recording.passes[request.last_token_pass as usize].delivery_time
+fn last_delivery(recording: &Recording, request: RequestRecord) -> SimTime {
+    recording.pass(request.last_token_pass).expect("a pass").delivery_time
 }
 
 fn mean(values: &[f64]) -> f64 {
@@ -81,8 +81,8 @@ fn check_md1(rho: f64, num_requests: usize, tolerance: f64) {
     let traffic = TrafficOptions { request_rate: rho / 0.010, ..TrafficOptions::default() };
     let requests = requests((0..num_requests).map(|_| (1, 1)));
     let recording = run(requests, &traffic, &config, &SyntheticCosts::default());
-    let wait_ms = |request: &RequestRecord| {
-        let start_time = recording.passes[request.first_scheduled_pass as usize].start_time;
+    let wait_ms = |request: RequestRecord| {
+        let start_time = recording.pass(request.first_scheduled_pass).expect("a pass").start_time;
         (start_time - request.send_time).as_millis_f64()
     };
     let waits: Vec<f64> = recording.requests.iter().map(wait_ms).collect();
@@ -112,12 +112,12 @@ fn requests_in_the_system_are_arrival_rate_times_time_in_the_system() {
     let traffic = TrafficOptions { request_rate: 5.0, ..TrafficOptions::default() };
     let lengths = (0..2_000_u32).map(|id| (1 + id * 37 % 700, 1 + id * 17 % 50));
     let recording = run(requests(lengths), &traffic, &config, &costs);
-    let present_nanos = |pass: &PassRecord| {
+    let present_nanos = |pass: PassRecord| {
         let num_present = u64::from(pass.num_running_reqs + pass.num_waiting_reqs);
         num_present * (pass.output_time - pass.schedule_time).as_nanos()
     };
-    let in_system_nanos = |request: &RequestRecord| {
-        (recording.passes[request.last_token_pass as usize].output_time - request.queued_time).as_nanos()
+    let in_system_nanos = |request: RequestRecord| {
+        (recording.pass(request.last_token_pass).expect("a pass").output_time - request.queued_time).as_nanos()
     };
     let by_passes: u64 = recording.passes.iter().map(present_nanos).sum();
     let by_requests: u64 = recording.requests.iter().map(in_system_nanos).sum();
@@ -150,7 +150,7 @@ fn micros(micros: f64) -> SimDuration {
 fn check_alone(async_scheduling: bool, costs: &SyntheticCosts, ttft_us: f64, e2el_us: f64) {
     let config = EngineConfig { async_scheduling, ..config() };
     let recording = run(requests([(1_000, 20)]), &TrafficOptions::default(), &config, costs);
-    let request = &recording.requests[0];
+    let request = recording.requests.first().expect("a request");
     assert_eq!(first_delivery(&recording, request) - request.send_time, micros(ttft_us), "TTFT");
     assert_eq!(last_delivery(&recording, request) - request.send_time, micros(e2el_us), "E2EL");
 }
@@ -194,7 +194,7 @@ fn check_period(async_scheduling: bool, pass_us: f64, expect_us: f64) {
     let config = EngineConfig { async_scheduling, ..config() };
     let recording = run(requests([(8, 100); 8]), &TrafficOptions::default(), &config, &costs);
     assert_eq!(recording.passes.len(), 100, "passes");
-    for pair in recording.passes[5..95].windows(2) {
+    for pair in recording.passes.to_vec()[5..95].windows(2) {
         assert_eq!(pair[1].delivery_time - pair[0].delivery_time, micros(expect_us), "{pair:?}");
     }
 }

@@ -215,8 +215,8 @@ fn check_limits(config: &EngineConfig, passes: &[PassRecord]) {
 }
 
 fn check_times(case: &Case, recording: &Recording) {
-    let Recording { passes, requests, .. } = recording;
-    for pass in passes {
+    let (passes, requests) = (recording.passes.to_vec(), recording.requests.to_vec());
+    for pass in &passes {
         let times = [pass.schedule_time, pass.start_time, pass.end_time, pass.output_time, pass.delivery_time];
         assert!(times.is_sorted(), "{pass:?}");
     }
@@ -230,7 +230,7 @@ fn check_times(case: &Case, recording: &Recording) {
             assert!(before.end_time <= after.start_time, "one pass at a time: {pair:?}");
         }
     }
-    for request in requests {
+    for request in &requests {
         let first = passes[request.first_scheduled_pass as usize].schedule_time;
         let times = [request.scheduled_send_time, request.send_time, request.queued_time, first];
         assert!(times.is_sorted(), "{request:?}");
@@ -257,7 +257,7 @@ fn idle_time(passes: &[PassRecord]) -> SimDuration {
 
 /// What a schedule is, apart from times.
 fn schedule(recording: &Recording) -> Vec<[u32; 7]> {
-    let row = |pass: &PassRecord| {
+    let row = |pass: PassRecord| {
         [
             pass.num_tokens,
             pass.num_prefill_tokens,
@@ -304,7 +304,7 @@ proptest! {
         let workload = case.workload();
         let result = case.run(&workload);
         check_tokens(&case, &workload, &result);
-        check_limits(&case.config, &result.recording.passes);
+        check_limits(&case.config, &result.recording.passes.to_vec());
     }
 
     #[test]
@@ -344,8 +344,8 @@ proptest! {
         case.config.pipeline_parallel_size = 1;
         case.requests.iter_mut().for_each(|drawn| drawn.gap_us = 0);
         let result = case.run(&case.workload());
-        let (passes, iterations) = (&result.recording.passes, result.queries_per_iter.len());
-        let idle = idle_time(passes);
+        let (passes, iterations) = (result.recording.passes.to_vec(), result.queries_per_iter.len());
+        let idle = idle_time(&passes);
         if case.config.async_scheduling {
             // A request whose last token is under way may hold the only slot: that step runs nothing, then sleeps.
             let num_empty = iterations - passes.len();

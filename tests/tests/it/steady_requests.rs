@@ -180,13 +180,13 @@ impl Surroundings {
 }
 
 prop_compose! {
-    fn stretched_case()(case in properties::case(), times in 2_u32..40) -> Case {
+    pub(crate) fn stretched_case()(case in properties::case(), times in 2_u32..40) -> Case {
         stretched(case, times)
     }
 }
 
 /// The same requests, joining between passes, some of them given up.
-fn scripted(workload: &Workload, per_iteration: &[u32], aborts: &[(u32, u32)]) -> Workload {
+pub(crate) fn scripted(workload: &Workload, per_iteration: &[u32], aborts: &[(u32, u32)]) -> Workload {
     let num_requests = u32::try_from(workload.requests.len()).expect("few");
     let mut left = num_requests;
     let mut queries_per_iter: Vec<u32> = per_iteration

@@ -25,8 +25,16 @@ pub fn digest(index: u32) -> u64 {
 
 fn digest_of(result: &SimulationResult) -> u64 {
     // Every field is named, so that a new one cannot be forgotten here.
-    let SimulationResult { recording, queries_per_iter, join_order, stats, num_evictions, device_time, end_time } =
-        result;
+    let SimulationResult {
+        recording,
+        figures: _,
+        queries_per_iter,
+        join_order,
+        stats,
+        num_evictions,
+        device_time,
+        end_time,
+    } = result;
     let mut hash = Fnv1a::new();
     hash.write(digest::digest(recording));
     for &num_joining in queries_per_iter {

@@ -73,7 +73,7 @@ fn passes(recording: &Recording, (from, to): (f64, f64), pixel: f64) -> Vec<Pass
     let shown = passes.iter().skip(first).take_while(|pass| pass.start_time.as_secs_f64() <= to);
     let mut bars: Vec<PassBar> = Vec::new();
     for pass in shown {
-        let &PassRecord { start_time, end_time, num_tokens, num_prefill_tokens, num_draft_tokens, num_reqs, .. } = pass;
+        let PassRecord { start_time, end_time, num_tokens, num_prefill_tokens, num_draft_tokens, num_reqs, .. } = pass;
         let (start, end) = (start_time.as_secs_f64(), end_time.as_secs_f64());
         match bars.last_mut() {
             Some(bar) if end - bar.start < pixel => {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use sim_core::metrics::bench_outputs::{BenchOutputs as _, RecordedOutputs};
 use sim_core::metrics::bench_serve::LatencyMetric;
 use sim_core::metrics::digest::digest;
-use sim_core::metrics::recorder::{PassRecord, RequestRecord};
+use sim_core::metrics::recorder::RequestRecord;
 use sim_core::profile::Profile;
 use sim_core::scenario::repeat::unshared;
 use sim_core::scenario::{OtherModel, Scenario, check_same_model, step_time_model};
@@ -289,10 +289,10 @@ impl Sorted {
     fn new(result: &SimulationResult, clock: Clock, latency: Latency) -> Self {
         let recording = &result.recording;
         let pass_time = |pass: u32| {
-            let pass: &PassRecord = &recording.passes[pass as usize];
+            let pass = recording.pass(pass).unwrap_or_default();
             if clock == Clock::Client { pass.delivery_time } else { pass.output_time }
         };
-        let value = |request: &RequestRecord| {
+        let value = |request: RequestRecord| {
             let (first, last) = (pass_time(request.first_token_pass), pass_time(request.last_token_pass));
             let since = |start: SimTime, end: SimTime| end.saturating_since(start).as_secs_f64() * 1e3;
             match latency {

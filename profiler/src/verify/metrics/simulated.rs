@@ -51,7 +51,7 @@ pub(super) fn times(lives: &[Life], recording: &Recording) -> Result<(Vec<Reques
     let (mut start, mut end) = (u64::MAX, 0);
     let mut times = Vec::with_capacity(lives.len());
     for life in lives {
-        let record = &recording.requests[life.request];
+        let record = recording.requests.get(life.request).context("an unknown request")?;
         let instants = recording.instants(record).context("an unfinished request")?;
         let [joined, first, last] =
             [instants.queued, instants.first_output, instants.last_output].map(|instant| instant.as_nanos());

@@ -1,0 +1,104 @@
+//! The highest values over seconds counted from the first send (`vllm/benchmarks/serve.py::calculate_metrics`).
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::time::SimTime;
+
+/// The busiest seconds of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Peaks {
+    /// Most tokens that arrived within one second.
+    pub max_output_tokens_per_s: u64,
+    /// Most requests of which some part lay within one second: more than were ever under way at the same time.
+    pub max_concurrent_requests: u64,
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+/// The second after `origin` that `time` lies in.
+fn second(origin: SimTime, time: SimTime) -> u64 {
+    time.saturating_since(origin).as_nanos() / SECOND
+}
+
+/// Tokens of the busiest second, told pass by pass in time order.
+#[derive(Debug, Default)]
+pub(super) struct BusiestSecond {
+    /// Where seconds are counted from, once that is known.
+    origin: Option<SimTime>,
+    /// What came before it was.
+    pending: Vec<(SimTime, u32)>,
+    /// The second that is being counted, and its tokens.
+    open: (u64, u64),
+    most: u64,
+}
+
+impl BusiestSecond {
+    /// Seconds are counted from `origin`; the first word on it holds.
+    pub(super) fn begin(&mut self, origin: SimTime) {
+        if self.origin.is_none() {
+            self.origin = Some(origin);
+            core::mem::take(&mut self.pending).into_iter().for_each(|(time, count)| self.add(time, count));
+        }
+    }
+
+    /// So many tokens arrived at `time`.
+    pub(super) fn add(&mut self, time: SimTime, num_tokens: u32) {
+        let Some(origin) = self.origin else { return self.pending.push((time, num_tokens)) };
+        let second = second(origin, time);
+        if second != self.open.0 {
+            self.most = self.most();
+            self.open = (second, 0);
+        }
+        self.open.1 += u64::from(num_tokens);
+    }
+
+    /// Tokens of the busiest second; 0 if it was never said where seconds begin.
+    pub(super) fn most(&self) -> u64 {
+        self.most.max(self.open.1)
+    }
+}
+
+/// Most requests of which some part lies in the same second after `origin`; each is when it was sent and answered.
+pub(super) fn most_requests(origin: SimTime, spans: impl Iterator<Item = (SimTime, SimTime)>) -> u64 {
+    let mut changes = Buckets::default();
+    // Neighbours were mostly sent in the same second, and mostly answered in the same one, too.
+    let (mut begun, mut ended) = ((0, 0), (0, 0));
+    let mut change = |open: &mut (u64, i64), second, by| {
+        if open.0 != second {
+            changes.add(open.0, core::mem::take(&mut open.1));
+            open.0 = second;
+        }
+        open.1 += by;
+    };
+    for (send, last_delivery) in spans {
+        change(&mut begun, second(origin, send), 1);
+        change(&mut ended, second(origin, last_delivery) + 1, -1);
+    }
+    changes.add(begun.0, begun.1);
+    changes.add(ended.0, ended.1);
+    changes.max_of_running_sum()
+}
+
+/// Sums per second; only seconds in which something happens cost memory.
+#[derive(Debug, Default)]
+pub(super) struct Buckets(BTreeMap<u64, i64>);
+
+impl Buckets {
+    pub(super) fn add(&mut self, second: u64, amount: i64) {
+        *self.0.entry(second).or_default() += amount;
+    }
+
+    pub(super) fn max(&self) -> u64 {
+        self.0.values().max().map_or(0, |&max| u64::try_from(max).unwrap_or(0))
+    }
+
+    pub(super) fn max_of_running_sum(&self) -> u64 {
+        let mut sum = 0;
+        let sums = self.0.values().map(|change| {
+            sum += change;
+            sum
+        });
+        sums.max().map_or(0, |max| u64::try_from(max).unwrap_or(0))
+    }
+}

@@ -1,0 +1,266 @@
+//! Records in little memory, each found in constant time.
+//!
+//! A million requests make millions of passes, and what is recorded of neighbours is nearly the same: counts that hardly
+//! vary, times a few milliseconds apart. Rows are kept as they are while they are few or may change; where they are many, a
+//! block of them that is settled is packed ([`super::packed_block`]).
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::packed_block::{Block, ROWS};
+
+pub use super::packed_block::Row;
+
+/// So many rows are kept as they are: some 20 MB at the most, and the quickest to read.
+const FEW_ROWS: usize = 1 << 18;
+
+/// What becomes of [`ROWS`] rows.
+#[derive(Clone)]
+enum Slot<R, const N: usize> {
+    /// All are the default.
+    Untouched,
+    /// They may change; so many will not.
+    Open {
+        rows: Vec<R>,
+        num_settled: usize,
+    },
+    Packed(Box<Block<N>>),
+    /// Nobody asks for them any more.
+    Forgotten,
+}
+
+/// Rows in order, packed where they are settled.
+///
+/// It gives rows by value. One that is changed afterwards ([`Self::row_mut`]) is unpacked with its neighbours first.
+#[derive(Clone)]
+pub struct Packed<R, const N: usize> {
+    slots: Vec<Slot<R, N>>,
+    len: usize,
+    has_packed: bool,
+}
+
+impl<R, const N: usize> Default for Packed<R, N> {
+    fn default() -> Self {
+        Self { slots: Vec::new(), len: 0, has_packed: false }
+    }
+}
+
+impl<R: Row<N>, const N: usize> Packed<R, N> {
+    /// So many default rows.
+    #[must_use]
+    pub fn with_len(len: usize) -> Self {
+        Self { slots: (0..len.div_ceil(ROWS)).map(|_| Slot::Untouched).collect(), len, has_packed: len > FEW_ROWS }
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The row of this index; `None` behind the last, and if it was forgotten.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<R> {
+        if index >= self.len {
+            return None;
+        }
+        match self.slots.get(index / ROWS)? {
+            Slot::Untouched => Some(R::default()),
+            Slot::Open { rows, .. } => rows.get(index % ROWS).copied(),
+            Slot::Packed(block) => Some(block.row(index % ROWS)),
+            Slot::Forgotten => None,
+        }
+    }
+
+    /// What is read of a row by itself or from its block: cheaper than the whole row.
+    #[inline]
+    pub(super) fn part<T>(
+        &self,
+        index: usize,
+        of_row: impl FnOnce(&R) -> T,
+        of_block: impl FnOnce(&Block<N>, usize) -> T,
+    ) -> Option<T> {
+        match self.slots.get(index / ROWS)? {
+            Slot::Open { rows, .. } => rows.get(index % ROWS).map(of_row),
+            Slot::Packed(block) => (index < self.len).then(|| of_block(block, index % ROWS)),
+            Slot::Untouched => self.get(index).as_ref().map(of_row),
+            Slot::Forgotten => None,
+        }
+    }
+
+    /// Brings the rows of the block that begins with row `from` to `rows`, in order; none if they are forgotten.
+    pub(super) fn read_block(&self, from: usize, rows: &mut Vec<R>) {
+        rows.clear();
+        match self.slots.get(from / ROWS) {
+            Some(Slot::Open { rows: open, .. }) => rows.extend_from_slice(open),
+            Some(Slot::Packed(block)) => block.unpack(rows),
+            Some(Slot::Untouched) => rows.resize(ROWS, R::default()),
+            Some(Slot::Forgotten) | None => {}
+        }
+    }
+
+    /// The first row.
+    #[must_use]
+    pub fn first(&self) -> Option<R> {
+        self.get(0)
+    }
+
+    /// The last row.
+    #[must_use]
+    pub fn last(&self) -> Option<R> {
+        self.get(self.len.checked_sub(1)?)
+    }
+
+    /// How many rows, from the first, `holds` for, where it holds for none behind one for which it does not.
+    pub fn partition_point(&self, holds: impl Fn(&R) -> bool) -> usize {
+        let (mut from, mut to) = (0, self.len);
+        while from < to {
+            let middle = from + (to - from) / 2;
+            if self.get(middle).is_some_and(|row| holds(&row)) {
+                from = middle + 1;
+            } else {
+                to = middle;
+            }
+        }
+        from
+    }
+
+    /// Appends a row.
+    pub fn push(&mut self, row: R) {
+        if self.len.is_multiple_of(ROWS) {
+            self.slots.push(Slot::Open { rows: Vec::with_capacity(ROWS), num_settled: 0 });
+        }
+        if let Some(rows) = self.open(self.len / ROWS * ROWS) {
+            rows.push(row);
+            self.len += 1;
+        }
+    }
+
+    /// The row of this index, to be changed.
+    #[inline]
+    pub fn row_mut(&mut self, index: usize) -> Option<&mut R> {
+        self.open(index)?.get_mut(index % ROWS)
+    }
+
+    /// The rows of the slot that `index` lies in, as they are.
+    #[inline]
+    fn open(&mut self, index: usize) -> Option<&mut Vec<R>> {
+        let slot = self.slots.get_mut(index / ROWS)?;
+        if !matches!(slot, Slot::Open { .. }) {
+            slot.reopen((self.len - index / ROWS * ROWS).min(ROWS));
+        }
+        match slot {
+            Slot::Open { rows, .. } => Some(rows),
+            _ => None,
+        }
+    }
+
+    /// The row of this index does not change any more, which is said once: if there are many, its block is packed when that
+    /// holds for all.
+    #[inline]
+    pub fn settle(&mut self, index: usize) {
+        let Some(Slot::Open { num_settled, .. }) = self.slots.get_mut(index / ROWS) else { return };
+        *num_settled += 1;
+        if *num_settled == ROWS && self.len > FEW_ROWS {
+            self.pack_settled(index);
+        }
+    }
+
+    /// Packs the block of `index`; the first time, all that are settled.
+    #[cold]
+    fn pack_settled(&mut self, index: usize) {
+        let from = if self.has_packed { index / ROWS } else { 0 };
+        self.has_packed = true;
+        for slot in self.slots.get_mut(from..=index / ROWS).unwrap_or_default() {
+            slot.pack_if(|num_settled| num_settled == ROWS);
+        }
+    }
+
+    /// Packs every whole block, whether they are many or may change.
+    pub fn pack(&mut self) {
+        self.has_packed = true;
+        self.slots.iter_mut().for_each(|slot| slot.pack_if(|_| true));
+    }
+
+    /// As [`Self::settle`], where nobody asks for a block that does not change any more.
+    pub(super) fn settle_and_forget(&mut self, index: usize) {
+        let Some(slot) = self.slots.get_mut(index / ROWS) else { return };
+        let Slot::Open { num_settled, .. } = slot else { return };
+        *num_settled += 1;
+        if *num_settled == ROWS {
+            *slot = Slot::Forgotten;
+        }
+    }
+
+    /// Nobody asks for settled blocks that end before `index` any more, from that of `from` on; returns where the first
+    /// that may be left begins.
+    pub(super) fn forget_before(&mut self, from: usize, index: usize) -> usize {
+        let slots = from / ROWS..(index / ROWS).min(self.slots.len());
+        let begin = slots.end * ROWS;
+        for slot in self.slots.get_mut(slots).unwrap_or_default() {
+            if matches!(slot, Slot::Packed(_) | Slot::Open { num_settled: ROWS, .. }) {
+                *slot = Slot::Forgotten;
+            }
+        }
+        begin
+    }
+
+    /// Where the first block from that of `from` on begins that is not forgotten.
+    pub(super) fn first_kept(&self, from: usize) -> usize {
+        let mut slots = self.slots.iter().skip(from / ROWS);
+        let num_forgotten = slots.position(|slot| !matches!(slot, Slot::Forgotten)).unwrap_or(0);
+        (from / ROWS + num_forgotten) * ROWS
+    }
+
+    /// The rows that may change, from the block of `from` on.
+    pub(super) fn open_rows(&self, from: usize) -> impl Iterator<Item = &[R]> {
+        self.slots.iter().skip(from / ROWS).filter_map(|slot| match slot {
+            Slot::Open { rows, .. } => Some(rows.as_slice()),
+            _ => None,
+        })
+    }
+
+    /// Leaves the first `len` rows.
+    pub fn truncate(&mut self, len: usize) {
+        if len >= self.len {
+            return;
+        }
+        self.slots.truncate(len.div_ceil(ROWS));
+        self.len = len;
+        if !len.is_multiple_of(ROWS)
+            && let Some(rows) = self.open(len - 1)
+        {
+            rows.truncate(len % ROWS);
+        }
+    }
+}
+
+impl<R: Row<N>, const N: usize> Slot<R, N> {
+    /// Makes it one whose rows may change: there are so many.
+    #[cold]
+    fn reopen(&mut self, num_rows: usize) {
+        let mut rows = Vec::with_capacity(ROWS);
+        match self {
+            Self::Untouched => rows.resize(num_rows, R::default()),
+            Self::Packed(block) => block.unpack(&mut rows),
+            Self::Open { .. } | Self::Forgotten => return,
+        }
+        *self = Self::Open { rows, num_settled: 0 };
+    }
+
+    /// Packs it if it is whole and of its settled rows that holds.
+    fn pack_if(&mut self, holds: impl Fn(usize) -> bool) {
+        if let Self::Open { rows, num_settled } = self
+            && rows.len() == ROWS
+            && holds(*num_settled)
+        {
+            *self = Self::Packed(Box::new(Block::pack(rows)));
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Packed records as a sequence: in order, compared, gathered, changed.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::packed::{Packed, Row};
+
+/// The rows of a [`Packed`] in order.
+#[derive(Clone)]
+pub struct Rows<'a, R, const N: usize> {
+    packed: &'a Packed<R, N>,
+    /// The rows of the block that comes next or is being read, and how many of them were.
+    block: Vec<R>,
+    num_read: usize,
+    /// Rows before that block, and all rows.
+    from: usize,
+    len: usize,
+}
+
+impl<R: Row<N>, const N: usize> Packed<R, N> {
+    /// All rows, in order.
+    pub fn iter(&self) -> Rows<'_, R, N> {
+        Rows { packed: self, block: Vec::new(), num_read: 0, from: 0, len: self.len() }
+    }
+
+    /// All rows as they are, in order.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<R> {
+        self.iter().collect()
+    }
+
+    /// Changes every row by `change`, which is told its index too.
+    pub fn change(&mut self, mut change: impl FnMut(usize, &mut R)) {
+        let rows = self.iter().enumerate().map(|(index, mut row)| {
+            change(index, &mut row);
+            row
+        });
+        *self = rows.collect();
+    }
+}
+
+impl<R: Row<N>, const N: usize> Iterator for Rows<'_, R, N> {
+    type Item = R;
+
+    #[inline]
+    fn next(&mut self) -> Option<R> {
+        if self.num_read == self.block.len() {
+            self.from += self.block.len();
+            self.packed.read_block(self.from, &mut self.block);
+            self.block.truncate(self.len - self.from.min(self.len));
+            self.num_read = 0;
+        }
+        let row = self.block.get(self.num_read).copied();
+        self.num_read += usize::from(row.is_some());
+        row
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.len.saturating_sub(self.from + self.num_read);
+        (left, Some(left))
+    }
+}
+
+impl<'a, R: Row<N>, const N: usize> IntoIterator for &'a Packed<R, N> {
+    type Item = R;
+    type IntoIter = Rows<'a, R, N>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<R: Row<N>, const N: usize> Extend<R> for Packed<R, N> {
+    fn extend<I: IntoIterator<Item = R>>(&mut self, rows: I) {
+        for row in rows {
+            self.push(row);
+            self.settle(self.len() - 1);
+        }
+    }
+}
+
+impl<R: Row<N>, const N: usize> FromIterator<R> for Packed<R, N> {
+    fn from_iter<I: IntoIterator<Item = R>>(rows: I) -> Self {
+        let mut packed = Self::default();
+        packed.extend(rows);
+        packed
+    }
+}
+
+impl<R: Row<N>, const N: usize> From<Vec<R>> for Packed<R, N> {
+    fn from(rows: Vec<R>) -> Self {
+        rows.into_iter().collect()
+    }
+}
+
+impl<R: Row<N> + PartialEq, const N: usize> PartialEq for Packed<R, N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().eq(other)
+    }
+}
+
+impl<R: Row<N> + Eq, const N: usize> Eq for Packed<R, N> {}
+
+impl<R: Row<N> + fmt::Debug, const N: usize> fmt::Debug for Packed<R, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
+    }
+}
+
+impl<R, const N: usize> fmt::Debug for Rows<'_, R, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rows").field("from", &self.from).field("num_read", &self.num_read).finish_non_exhaustive()
+    }
+}
