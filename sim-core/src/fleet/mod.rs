@@ -3,3 +3,4 @@
 //! An engine is as it is alone; what is here decides only when and where a request reaches one.
 
 pub mod data_parallel;
+pub mod router;
