@@ -1,8 +1,10 @@
-//! Recordings of several engines together, of vLLM's real code: its balancer, and ranks in lockstep.
+//! Recordings of several engines together, of real code: vLLM's balancer and its
+//! ranks in lockstep, and a router.
 //! `tests/data/traces/README.md` describes the formats.
 
 mod balancer;
 mod lockstep;
+mod router;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -22,6 +24,7 @@ pub(super) fn verify(json: &[u8]) -> Result<Option<Option<Difference>>> {
         None => Ok(None),
         Some("dp-lb") => balancer::verify(json).map(Some),
         Some("dp-lockstep") => lockstep::verify(json).map(Some),
-        Some(other) => bail!("kind: {other:?} is neither \"dp-lb\" nor \"dp-lockstep\""),
+        Some("router-prefix-aware") => router::verify(json).map(Some),
+        Some(other) => bail!("kind: {other:?} is none of dp-lb, dp-lockstep and router-prefix-aware"),
     }
 }

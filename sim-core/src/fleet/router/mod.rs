@@ -9,7 +9,7 @@ mod kv_cost;
 mod policy;
 mod routing;
 mod prefix_tree;
-mod prefixes;
+pub mod prefixes;
 mod scorers;
 mod spread;
 

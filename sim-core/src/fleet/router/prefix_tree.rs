@@ -21,6 +21,8 @@ struct Node {
     children: BTreeMap<u64, usize>,
     /// Replicas that were sent all of this, in the order in which they first were, and when they last were.
     holders: Vec<(usize, u64)>,
+    /// Replicas that were sent a prompt which ends here.
+    ends: Vec<usize>,
 }
 
 /// A node on the way of a prompt.
@@ -30,6 +32,8 @@ pub(super) struct Step<'a> {
     pub(super) num_tokens: u64,
     /// Replicas that have them, the one that brought them first, and the number of the insertion that was their last.
     pub(super) holders: &'a [(usize, u64)],
+    /// Replicas that were sent a prompt of exactly these tokens; none if the node goes on.
+    pub(super) ends: &'a [usize],
 }
 
 impl PrefixTree {
@@ -51,8 +55,9 @@ impl PrefixTree {
             let node = &self.nodes[child];
             let shared = rest.shared_with(&node.label);
             num_tokens += shared;
-            steps.push(Step { num_tokens, holders: &node.holders });
-            if shared < len(&node.label) {
+            let is_whole = shared == len(&node.label);
+            steps.push(Step { num_tokens, holders: &node.holders, ends: if is_whole { &node.ends } else { &[] } });
+            if !is_whole {
                 break;
             }
             at = child;
@@ -69,7 +74,7 @@ impl PrefixTree {
         while let Some(token) = rest.first() {
             let Some(&child) = self.nodes[at].children.get(&token) else {
                 let leaf = self.nodes.len();
-                self.nodes.push(Node { label: rest.runs(), ..Node::default() });
+                self.nodes.push(Node { label: rest.runs(), ends: vec![replica], ..Node::default() });
                 self.nodes[at].children.insert(token, leaf);
                 self.hold(leaf, replica);
                 return;
@@ -78,12 +83,17 @@ impl PrefixTree {
             at = if shared < len(&self.nodes[child].label) { self.split(at, child, shared) } else { child };
             self.hold(at, replica);
         }
+        let ends = &mut self.nodes[at].ends;
+        if !ends.contains(&replica) {
+            ends.push(replica);
+        }
     }
 
     /// A replica is gone with all it had.
     pub(super) fn forget(&mut self, replica: usize) {
         for node in &mut self.nodes {
             node.holders.retain(|&(holder, _)| holder != replica);
+            node.ends.retain(|&end| end != replica);
         }
     }
 
@@ -106,6 +116,7 @@ impl PrefixTree {
             label: head,
             children: BTreeMap::from([(tail_token, child)]),
             holders: self.nodes[child].holders.clone(),
+            ends: Vec::new(),
         };
         self.nodes.push(node);
         self.nodes[child].label = tail;

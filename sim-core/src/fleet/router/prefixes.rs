@@ -6,6 +6,7 @@ use super::prefix_tree::PrefixTree;
 use super::routing::{Arrival, CHARACTERS_PER_TOKEN, ReplicaView, Router};
 use super::spread::{any_with_number, least_loaded};
 use crate::math;
+use crate::request::TokenRun;
 use crate::rng::Pcg64;
 
 /// Characters of a piece of text that is hashed (`HashTrie.chunk_size`).
@@ -15,35 +16,70 @@ const CHUNK_CHARACTERS: u32 = 128;
 /// replica at all, and nothing is ever forgotten. Source: production-stack, `routing_logic.py::PrefixAwareRouter`,
 /// `prefix/hashtrie.py`.
 #[derive(Debug)]
-pub(super) struct PrefixAware {
+pub struct PrefixAware {
     tree: PrefixTree,
 }
 
 impl PrefixAware {
-    pub(super) fn new() -> Self {
+    /// A router that has sent nothing anywhere.
+    #[must_use]
+    pub fn new() -> Self {
         Self { tree: PrefixTree::new() }
     }
+
+    /// Of the replicas `available`, those among which one is drawn.
+    #[must_use]
+    pub fn candidates(&self, arrival: &Arrival<'_>, available: &[usize]) -> Vec<usize> {
+        let chunk = u64::from(CHUNK_CHARACTERS / CHARACTERS_PER_TOKEN);
+        let num_prompt_tokens = arrival.num_prompt_tokens();
+        let mut chosen = available.to_vec();
+        let mut num_chunks = 0;
+        for step in self.tree.steps(arrival.prompt) {
+            // A piece is known if all of it is; the last one of a prompt may be shorter, and is then known only as that.
+            if step.num_tokens / chunk > num_chunks {
+                num_chunks = step.num_tokens / chunk;
+                if !narrow(&mut chosen, |one| step.holders.iter().any(|holder| holder.0 == one)) {
+                    break;
+                }
+            }
+            if step.num_tokens == num_prompt_tokens
+                && num_prompt_tokens % chunk > 0
+                && !narrow(&mut chosen, |one| step.ends.contains(&one))
+            {
+                break;
+            }
+        }
+        chosen
+    }
+
+    /// A prompt was sent to `replica`.
+    pub fn learn(&mut self, prompt: &[TokenRun], replica: usize) {
+        self.tree.insert(prompt, replica);
+    }
+}
+
+impl Default for PrefixAware {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Keeps of `chosen` what `has`, if there is any; false if there is not.
+fn narrow(chosen: &mut Vec<usize>, has: impl Fn(usize) -> bool) -> bool {
+    let has_any = chosen.iter().any(|&one| has(one));
+    if has_any {
+        chosen.retain(|&one| has(one));
+    }
+    has_any
 }
 
 impl Router for PrefixAware {
     fn route(&mut self, arrival: &Arrival<'_>, replicas: &[ReplicaView], rng: &mut Pcg64) -> usize {
-        let chunk = u64::from(CHUNK_CHARACTERS / CHARACTERS_PER_TOKEN);
-        let mut chosen: Vec<usize> = replicas.iter().map(|view| view.replica).collect();
-        let mut num_chunks = 0;
-        for step in self.tree.steps(arrival.prompt) {
-            if step.num_tokens / chunk == num_chunks {
-                continue; // The node ends in a piece that is not known whole.
-            }
-            let narrowed: Vec<_> =
-                chosen.iter().copied().filter(|&one| step.holders.iter().any(|holder| holder.0 == one)).collect();
-            if narrowed.is_empty() {
-                break;
-            }
-            (chosen, num_chunks) = (narrowed, step.num_tokens / chunk);
-        }
+        let available: Vec<_> = replicas.iter().map(|view| view.replica).collect();
+        let chosen = self.candidates(arrival, &available);
         let place = any_with_number(replicas, &chosen, rng).unwrap_or(0);
         if let Some(view) = replicas.get(place) {
-            self.tree.insert(arrival.prompt, view.replica);
+            self.learn(arrival.prompt, view.replica);
         }
         place
     }
