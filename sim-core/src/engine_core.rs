@@ -100,6 +100,12 @@ impl<'a> EngineCore<'a> {
         self.scheduler.abort_request(id);
     }
 
+    /// Says whether the next pass is one that holds prompts back, of ranks in lockstep
+    /// ([`EngineConfig::steps_with_others`]).
+    pub const fn throttle_prefills(&mut self, is_throttled: bool) {
+        self.scheduler.throttle_prefills(is_throttled);
+    }
+
     /// The scheduler, for its counters.
     #[must_use]
     pub const fn scheduler(&self) -> &Scheduler<'a> {

@@ -56,4 +56,5 @@ mod simulation_error;
 pub mod simulation_result;
 pub mod simulator;
 pub mod scenario;
+pub mod fleet;
 pub mod answers;

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::difference::Difference;
 use super::live_trace::write_json;
 use super::random_workload::{random_engine_flags, random_workload};
 use super::recorded_trace::{Iteration, RecordedTrace};
-use super::tokens::{Difference, compare};
+use super::tokens::compare;
 use crate::engine::{Engine, Script};
 use crate::vllm::model::ModelDir;
 use crate::vllm::{EngineOptions, VllmEngine};

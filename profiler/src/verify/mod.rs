@@ -14,5 +14,7 @@ mod published_flags;
 mod published_report;
 pub(crate) mod run;
 mod run_drafts;
+pub(crate) mod difference;
+mod fleets;
 pub(crate) mod tokens;
 pub(crate) mod metrics;

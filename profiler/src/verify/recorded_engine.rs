@@ -85,6 +85,7 @@ impl RecordedEngine {
             vllm_version: version,
             use_v2_model_runner: model.speculative.as_ref().is_some_and(|drafter| drafter.v2_runner),
             prefill_schedule_interval: self.prefill_schedule_interval,
+            steps_with_others: false,
             api_server_count: 1,
             kv_cache,
             enable_mamba_shared_prefix_checkpoint: model.shared_prefix_checkpoint,

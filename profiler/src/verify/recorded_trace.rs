@@ -54,7 +54,7 @@ pub(crate) struct RecordedWorkload {
 }
 
 /// One request; what is missing has the default the format states.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct RecordedRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<String>,

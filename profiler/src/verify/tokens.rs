@@ -1,6 +1,5 @@
 //! `verify-tokens`: the simulator's schedule against a recording of the real one, field by field.
 
-use std::fmt;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -8,37 +7,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use flate2::read::GzDecoder;
 
+use super::difference::{Difference, compare_list, compare_value};
+use super::fleets;
 use super::recorded_groups::{RecordedDrafting, RecordedGroups};
 use super::recorded_trace::{Iteration, RecordedTrace};
 use super::replay::{Admissions, replay, replay_counting};
 
 /// Largest trace read, unpacked.
 const MAX_TRACE_BYTES: u64 = 1 << 30;
-
-/// The first difference between a recording and the simulator.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Difference {
-    /// Iteration of the engine's loop.
-    iteration: u32,
-    /// Field of the trace format, with what it means.
-    field: &'static str,
-    /// Request concerned, if the field is a list of requests.
-    request: Option<u32>,
-    /// What was recorded.
-    expected: String,
-    /// What the simulator did.
-    found: String,
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "iteration {}", self.iteration)?;
-        if let Some(request) = self.request {
-            write!(f, ", request {request}")?;
-        }
-        write!(f, ", {}: expected {}, found {}", self.field, self.expected, self.found)
-    }
-}
 
 /// Every `.json` and `.json.gz` file under `paths`, sorted; `MANIFEST.json` files are not traces.
 pub(crate) fn trace_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
@@ -87,8 +63,11 @@ pub(crate) fn verify_file(path: &Path) -> Result<Option<Difference>> {
     verify(&bytes).with_context(place)
 }
 
-/// Replays a recorded trace given as JSON.
+/// Replays a recorded trace given as JSON: of an engine or of a fleet.
 pub(crate) fn verify(json: &[u8]) -> Result<Option<Difference>> {
+    if let Some(difference) = fleets::verify(json)? {
+        return Ok(difference);
+    }
     let trace: RecordedTrace = serde_json::from_slice(json).context("not a recorded scheduler trace")?;
     compare(&trace)
 }
@@ -136,24 +115,12 @@ pub(crate) fn compare(trace: &RecordedTrace) -> Result<Option<Difference>> {
         num_iterations += 1;
         difference = match recorded.next() {
             Some(expected) => first_difference(expected, &found),
-            None => Some(Difference {
-                iteration: found.i,
-                field: "number of iterations",
-                request: None,
-                expected: trace.iterations.len().to_string(),
-                found: "more".to_owned(),
-            }),
+            None => Some(Difference::in_length(found.i, trace.iterations.len(), "more".to_owned())),
         };
         difference.is_none()
     });
     if difference.is_none() && recorded.next().is_some() {
-        difference = Some(Difference {
-            iteration: num_iterations,
-            field: "number of iterations",
-            request: None,
-            expected: trace.iterations.len().to_string(),
-            found: num_iterations.to_string(),
-        });
+        difference = Some(Difference::in_length(num_iterations, trace.iterations.len(), num_iterations.to_string()));
     }
     if difference.is_none() {
         let mut recorded = trace.iterations.iter();
@@ -196,40 +163,4 @@ pub(crate) fn first_difference(expected: &Iteration, found: &Iteration) -> Optio
         .or_else(|| compare_value(i, "tokens delivered (ntok)", &expected.ntok, &found.ntok))
         .or_else(|| compare_list(i, "requests finished (fin)", &finished(expected), &finished(found)))
         .or_else(|| compare_value(i, "free blocks at the end (free_end)", &expected.free_end, &found.free_end))
-}
-
-fn compare_value<T: PartialEq + fmt::Debug>(
-    iteration: u32,
-    field: &'static str,
-    expected: &T,
-    found: &T,
-) -> Option<Difference> {
-    (expected != found).then(|| Difference {
-        iteration,
-        field,
-        request: None,
-        expected: format!("{expected:?}"),
-        found: format!("{found:?}"),
-    })
-}
-
-fn compare_list<T: PartialEq + fmt::Debug>(
-    iteration: u32,
-    field: &'static str,
-    expected: &[(u32, T)],
-    found: &[(u32, T)],
-) -> Option<Difference> {
-    if expected == found {
-        return None;
-    }
-    let longest = expected.len().max(found.len());
-    let place = (0..longest).find(|&place| expected.get(place) != found.get(place))?;
-    let describe = |entry: Option<&(u32, T)>| entry.map_or_else(|| "nothing".to_owned(), |entry| format!("{entry:?}"));
-    Some(Difference {
-        iteration,
-        field,
-        request: expected.get(place).or(found.get(place)).map(|entry| entry.0),
-        expected: describe(expected.get(place)),
-        found: describe(found.get(place)),
-    })
 }

@@ -89,6 +89,9 @@ pub struct EngineConfig {
     pub use_v2_model_runner: bool,
     /// Passes with tokens from one that carries prompt parts to the next; 1 for no such rule.
     pub prefill_schedule_interval: u32,
+    /// Whether the engine is one of several that step together: a data parallel rank of a mixture of experts
+    /// (`core.py::DPEngineCoreProc`). Then the interval is that of all.
+    pub steps_with_others: bool,
     /// API-server processes, each of which handles requests and tokens one after the other
     /// (`ParallelConfig._api_process_count`).
     pub api_server_count: u32,
@@ -124,6 +127,7 @@ impl EngineConfig {
             vllm_version: VllmVersion::NEWEST,
             use_v2_model_runner: true,
             prefill_schedule_interval: 1,
+            steps_with_others: false,
             api_server_count: 1,
             kv_cache: KvCacheConfig::full_attention(block_size),
             enable_mamba_shared_prefix_checkpoint: false,
@@ -182,7 +186,8 @@ impl EngineConfig {
     /// (`scheduler.py::local_prefill_interval`).
     #[must_use]
     pub const fn local_prefill_interval(&self) -> u32 {
-        if self.vllm_version.schedules_prefills_at_intervals() { self.prefill_schedule_interval } else { 1 }
+        let is_local = self.vllm_version.schedules_prefills_at_intervals() && !self.steps_with_others;
+        if is_local { self.prefill_schedule_interval } else { 1 }
     }
 
     /// Input tokens of a pass that drafting takes for each request.

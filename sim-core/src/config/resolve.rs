@@ -245,6 +245,7 @@ impl EngineArgs {
                 Resolved::or_default(self.vllm_version, VllmVersion::NEWEST, "the newest that is simulated"),
             ),
             use_v2_model_runner: reasons.note("use_v2_model_runner", speculation.use_v2_model_runner.clone()),
+            steps_with_others: false,
             prefill_schedule_interval: reasons.count(
                 "prefill_schedule_interval",
                 Resolved::or_default(self.prefill_schedule_interval, 1, "prompts wait for no pass"),

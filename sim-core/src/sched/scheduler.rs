@@ -90,7 +90,7 @@ impl<'a> Scheduler<'a> {
         let kv_cache = KvCacheManager::new(config);
         let rules = config.vllm_version;
         let mamba_split = MambaSplit::new(config, &kv_cache);
-        let prefill_interval = PrefillInterval::new(config.local_prefill_interval());
+        let prefill_interval = PrefillInterval::new(config);
         let (num_spec_tokens, spans) = (config.num_speculative_tokens(), config.kv_cache.spans());
         let is_plain = num_spec_tokens == 0 && mamba_split.is_none() && !prefill_interval.is_on();
         Self {
@@ -142,6 +142,11 @@ impl<'a> Scheduler<'a> {
         self.has_finished_ids = true;
     }
 
+    /// Says whether the next pass is one that holds prompts back, of ranks in lockstep ([`EngineConfig::steps_with_others`]).
+    pub const fn throttle_prefills(&mut self, is_throttled: bool) {
+        self.prefill_interval.throttle(is_throttled);
+    }
+
     /// Whether there is anything to schedule, or a finished request to tell the worker of.
     #[must_use]
     pub fn has_requests(&self) -> bool {
@@ -154,9 +159,10 @@ impl<'a> Scheduler<'a> {
         !self.running.is_empty() || !self.waiting.is_empty()
     }
 
-    /// Length of the waiting queue.
-    pub(crate) fn num_waiting_reqs(&self) -> u32 {
-        math::usize_to_u32(self.waiting.len())
+    /// Running and waiting requests (`Scheduler.get_request_counts`).
+    #[must_use]
+    pub fn num_requests(&self) -> (u32, u32) {
+        (math::usize_to_u32(self.running.len()), math::usize_to_u32(self.waiting.len()))
     }
 
     /// The blocks.

@@ -69,7 +69,7 @@ impl<'a> Simulation<'a> {
             update_time: host.update_time(num_reqs),
             output_latency: host.output_latency(self.num_outputs_together(num_reqs)),
             message: self.api_servers.as_ref().map_or_else(Message::default, message),
-            num_waiting_reqs: self.engine.scheduler().num_waiting_reqs(),
+            num_waiting_reqs: self.engine.scheduler().num_requests().1,
         })
     }
 

@@ -12,8 +12,9 @@ use super::report::{Limits, Report, WorkloadResult};
 use super::script_requests::{admissions, requests};
 use super::simulated;
 use crate::engine::{Engine, EngineFacts, Run, Script};
+use crate::verify::difference::Difference;
 use crate::verify::replay::replay;
-use crate::verify::tokens::{Difference, first_difference};
+use crate::verify::tokens::first_difference;
 
 /// How to compare.
 #[derive(Debug, Clone, Copy, PartialEq)]
