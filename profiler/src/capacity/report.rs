@@ -18,7 +18,7 @@ pub(crate) struct Question {
 }
 
 /// The latencies, in the order of [`sim_core::answers::capacity::Trial::latencies_ms`].
-const LATENCIES: [&str; 3] = ["TTFT", "TPOT", "E2EL"];
+pub(crate) const LATENCIES: [&str; 3] = ["TTFT", "TPOT", "E2EL"];
 
 /// A capacity, told.
 pub(crate) fn text(question: &Question, answer: &Answer) -> String {
@@ -30,7 +30,7 @@ pub(crate) fn text(question: &Question, answer: &Answer) -> String {
     text
 }
 
-fn unit(kind: LoadKind) -> &'static str {
+pub(crate) fn unit(kind: LoadKind) -> &'static str {
     match kind {
         LoadKind::Rate => "requests/s",
         LoadKind::Concurrency => "requests at once",
@@ -117,15 +117,8 @@ fn lines(question: &Question, answer: &Answer) -> Vec<String> {
 
 /// The objective that fewest requests beyond the capacity meet.
 fn fails_first(question: &Question, behind: &Point) -> String {
-    let share = |place: usize| {
-        let (met, all) = behind
-            .trials
-            .iter()
-            .fold((0, 0), |(met, all), trial| (met + trial.num_met_each[place], all + trial.num_requests));
-        if all > 0 { met as f64 / all as f64 } else { 1.0 }
-    };
-    let worst = bounds(question).into_iter().min_by(|a, b| share(a.0).total_cmp(&share(b.0)));
-    match worst.filter(|(place, _)| share(*place) < question.required_share) {
+    let bound = |place: usize| bounds(question).into_iter().find(|(other, _)| *other == place);
+    match behind.fails_first(question.required_share).and_then(bound) {
         Some((place, bound)) => {
             format!("{} within {bound} ms, at {} {}", LATENCIES[place], behind.load, unit(question.kind))
         }
@@ -133,7 +126,7 @@ fn fails_first(question: &Question, behind: &Point) -> String {
     }
 }
 
-const fn name(limit: Limit) -> &'static str {
+pub(crate) const fn name(limit: Limit) -> &'static str {
     match limit {
         Limit::KvBlocks => "free KV blocks",
         Limit::BatchSize => "a place in the batch (--max-num-seqs)",

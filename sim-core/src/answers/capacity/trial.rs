@@ -273,6 +273,14 @@ impl Point {
         if all > 0.0 { sum(&met) / all } else { 1.0 }
     }
 
+    /// Of TTFT, TPOT and E2EL the one within whose bound fewest requests are, if less than `required_share` of them.
+    #[must_use]
+    pub fn fails_first(&self, required_share: f64) -> Option<usize> {
+        let share = |place: &usize| self.share(|trial| trial.num_met_each[*place]);
+        let worst = (0..3).min_by(|a, b| share(a).total_cmp(&share(b)));
+        worst.filter(|place| share(place) < required_share)
+    }
+
     /// The mean over the trials of one of their figures.
     #[must_use]
     pub fn mean(&self, of: impl Fn(&Trial) -> f64) -> f64 {

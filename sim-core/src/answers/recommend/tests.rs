@@ -1,0 +1,1 @@
+//! The rounds over engines that are formulas, and the front.
