@@ -7,6 +7,7 @@ mod gpus_needed;
 mod groups;
 mod known;
 mod link;
+mod prices;
 mod recommend;
 mod simulate;
 mod vllm_flags;

@@ -1,19 +1,18 @@
 //! `profiler recommend`.
 
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use sim_core::answers::capacity::{LoadKind, TrialError};
 use sim_core::answers::recommend::{Axis, Objective, Plan, Recommend, Space};
 use sim_core::operators::Pack;
-use sim_core::operators::prices::{self, Prices};
 use sim_core::scenario::{DEFAULT_MODEL, Part, Scenario};
 
 use super::capacity::{By, parse_share};
 use super::given::Given;
+use super::prices::PriceList;
 use crate::capacity::run::Counter;
-use crate::input_file::read_limited;
 use crate::output_file::{make_folder_of, write_whole};
 use crate::recommend::engines::{Engines, Parts};
 use crate::recommend::report::Report;
@@ -21,9 +20,6 @@ use crate::recommend::run::{Inputs, run};
 use crate::simulate::library;
 use crate::simulate::profile_choice::Origin;
 use crate::simulate::token_counter::load_token_counter;
-
-/// Prices that ship with the program.
-const PRICES: &[u8] = include_bytes!("../../../www/prices.json");
 
 /// What is best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -53,9 +49,8 @@ pub(super) struct Args {
     /// and none, where a drafter and how many drafts are accepted is given
     #[arg(long, value_name = "FLAG=VALUES", value_parser = parse_axis, action = clap::ArgAction::Append)]
     vary: Vec<Axis>,
-    /// Prices of GPUs, instead of the list that ships (www/prices.json); --price comes on top
-    #[arg(long, value_name = "FILE")]
-    prices: Option<PathBuf>,
+    #[command(flatten)]
+    prices: PriceList,
     /// What a load is; --request-rate or --max-concurrency say how much all engines together are to carry
     #[arg(long, value_enum, default_value_t)]
     by: By,
@@ -132,11 +127,7 @@ impl Args {
             bail!("the link has a profile of one GPU and one format, and others are to be tried: give --model and --gpu")
         };
         let own_pack = pack.map(|file| Pack::from_json(&file)).transpose()?;
-        let prices = match self.prices.as_deref() {
-            Some(path) => prices_of(path)?,
-            None => Prices::from_json(PRICES)?,
-        };
-        let prices = prices.with(inputs.scenario.report().prices());
+        let prices = self.prices.with(&inputs.scenario)?;
         let parts = Parts { catalogue: library::catalogue()?, config, own_pack, prices };
         Ok((inputs.scenario, parts, inputs.dataset))
     }
@@ -184,12 +175,6 @@ impl Args {
 fn only_loads(flags: &Scenario) -> bool {
     let is_load = |name: &str| ["request-rate", "max-concurrency", "num-prompts", "seed"].contains(&name);
     flags.given().all(|(flag, _)| flag.part != Part::Workload || is_load(flag.name))
-}
-
-/// The prices of a file.
-fn prices_of(path: &Path) -> Result<Prices> {
-    let file = read_limited(path, prices::MAX_BYTES)?;
-    Prices::from_json(&file).with_context(|| path.display().to_string())
 }
 
 /// `FLAG=A,B`; `default` is vLLM's default.

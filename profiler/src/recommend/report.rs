@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use sim_core::answers::capacity::LoadKind;
-use sim_core::answers::recommend::{Comparison, Entry, Figures, Objective, Operating, Recommend, Recommendation};
+use sim_core::answers::recommend::{Comparison, Entry, Figures, Objective, Operating, Recommend, Recommendation, Role};
 use sim_core::metrics::goodput::Goodput;
 use sim_core::metrics::limits::Limit;
 use sim_core::operators::prices::Prices;
@@ -52,7 +52,7 @@ impl Report<'_> {
 
     fn tried(&self) -> String {
         let entries = self.recommend.entries();
-        let num_candidates = entries.iter().filter(|entry| entry.num_rounds > 0 || entry.excluded.is_some()).count();
+        let num_candidates = entries.iter().filter(|entry| entry.role == Role::Grid).count();
         let in_round = |round: u32| entries.iter().filter(|entry| entry.num_rounds >= round).count();
         let num_whole = entries.iter().filter(|entry| entry.num_rounds > 0 && entry.answer.is_some()).count();
         let mut text = format!(
@@ -211,7 +211,12 @@ impl Report<'_> {
         });
         for (_, entry) in others {
             let carried = entry.figures(self.recommend.plan());
-            let why = if carried.is_some() { "no choice" } else { "carries nothing, or too little" };
+            let is_priced = entry.engine.as_ref().is_some_and(|engine| engine.hardware.usd_per_gpu_hour.is_some());
+            let why = match carried {
+                None => "carries nothing, or too little",
+                Some(_) if !is_priced => "price missing",
+                Some(_) => "beyond the objectives",
+            };
             match carried {
                 Some(figures) => row(&mut text, &figures, &format!("{} ({why})", entry.name())),
                 None => line(&mut text, format!("{:>80}  {}", why, entry.name())),

@@ -16,6 +16,7 @@ use crate::profile::Profile;
 use crate::scenario::{Prepared, Scenario, ScenarioError, TextTokens, prepare};
 use crate::simulator::{SimulationError, SimulationOptions, simulate};
 use crate::time::SimTime;
+use crate::workload::Workload;
 
 /// What is varied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,10 +189,14 @@ impl Asked<'_> {
 
 impl Trial {
     fn of(prepared: &Prepared, goodput: Goodput, load: f64, seed: u32) -> Result<Self, TrialError> {
+        Ok(Self { load, seed, ..Self::of_workload(&prepared.workload, prepared, goodput)? })
+    }
+
+    /// The run of another `workload` on the engine of `prepared`, at no load that could be named.
+    pub(crate) fn of_workload(workload: &Workload, prepared: &Prepared, goodput: Goodput) -> Result<Self, TrialError> {
         let config = &prepared.engine.config;
         let options = SimulationOptions::default();
-        let result =
-            simulate(&prepared.workload, config, &prepared.step_time, options).map_err(TrialError::Simulation)?;
+        let result = simulate(workload, config, &prepared.step_time, options).map_err(TrialError::Simulation)?;
         let recording = &result.recording;
         let outputs = RecordedOutputs::new(recording);
         let latencies = Latencies::new(&outputs);
@@ -208,8 +213,8 @@ impl Trial {
         let waiting = WaitingLimits::new(recording, config);
         let usage = recording.passes.iter().map(|pass| kv_cache_usage(pass, config.num_gpu_blocks));
         Ok(Self {
-            load,
-            seed,
+            load: f64::INFINITY,
+            seed: 0,
             num_requests: math::usize_to_u64(recording.requests.len()),
             num_met: met(goodput),
             num_met_each: each.map(met),

@@ -200,16 +200,16 @@ impl Recommend {
         };
     }
 
-    /// The best, and the best of each GPU, in the order of the grid.
+    /// The best, and the best of each GPU and tensor parallel size, in the order of the grid: a front needs those that are
+    /// good at something else, and they are where that begins.
     fn survivors(&self, num_kept: usize) -> Vec<usize> {
         let mut sorted = self.alive.clone();
         sorted.sort_by(|&a, &b| self.entries[a].standing.order(self.entries[b].standing).then(a.cmp(&b)));
         let mut kept: BTreeSet<usize> = sorted.iter().take(num_kept).copied().collect();
-        let mut gpus: BTreeSet<Option<&str>> = BTreeSet::new();
-        for &place in &sorted {
-            if gpus.insert(self.entries[place].candidate.scenario.get("gpu")) {
-                kept.insert(place);
-            }
+        for flag in ["gpu", "tensor-parallel-size"] {
+            let mut values: BTreeSet<Option<&str>> = BTreeSet::new();
+            let is_first = |place: &&usize| values.insert(self.entries[**place].candidate.scenario.get(flag));
+            kept.extend(sorted.iter().filter(is_first));
         }
         kept.into_iter().collect()
     }
@@ -232,6 +232,9 @@ impl Recommend {
         }
         for &place in &self.alive {
             let entry = &mut self.entries[place];
+            if entry.excluded.is_some() {
+                continue;
+            }
             if let Stage::Cheap(round) = self.stage {
                 entry.num_rounds += 1;
                 (entry.operating, entry.coarse) = match (self.plan.objective.is_at_demand(), &entry.coarse) {
