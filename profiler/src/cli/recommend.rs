@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use sim_core::answers::capacity::{LoadKind, TrialError};
 use sim_core::answers::recommend::{Axis, Objective, Plan, Recommend, Space};
 use sim_core::operators::Pack;
-use sim_core::scenario::{DEFAULT_MODEL, Part, Scenario};
+use sim_core::scenario::{DEFAULT_MODEL, Part, Scenario, ScenarioError};
 
 use super::capacity::{By, parse_share};
 use super::given::Given;
@@ -152,6 +152,12 @@ impl Args {
             "--by concurrency needs objectives: a closed loop of any size is answered in the end. Give --goodput, such \
              as `--goodput ttft:500 tpot:50`"
         );
+        if let Some(config) = base.engine().speculative_config.as_ref().and_then(|config| config.resolve().ok()) {
+            let acceptance = ["spec-acceptance-length", "spec-acceptance-rates", "spec-acceptance-sequence"];
+            if acceptance.iter().all(|flag| base.get(flag).is_none()) {
+                return Err(ScenarioError::NoAcceptance { num_drafts: config.num_speculative_tokens }.into());
+            }
+        }
         let workload = base.workload();
         if workload.dataset_name().has_times() && base.get("self-timed") != Some("false") {
             return Err(TrialError::TimedDataset(workload.dataset_name().name().to_owned()).into());
