@@ -61,24 +61,32 @@ fn a_recommendation_is_the_same_on_any_number_of_cores_and_its_command_carries_w
             [format!("--{name}"), value.to_owned()]
         })
         .collect();
-    let flags: Vec<&str> = [["--num-seeds", "2"].as_slice(), &flags.iter().map(String::as_str).collect::<Vec<_>>()].concat();
+    let flags: Vec<&str> =
+        [["--num-seeds", "2"].as_slice(), &flags.iter().map(String::as_str).collect::<Vec<_>>()].concat();
     let capacity = answer("capacity", "recommend-capacity.json", "2", &flags);
     assert_eq!(capacity["capacity"], best["capacity"]);
     let command = best["command"].as_str().expect("a command");
-    assert!(command.starts_with("vllm serve meta-llama/Llama-3.1-8B") && command.contains("--max-model-len 4096"), "{command}");
+    assert!(
+        command.starts_with("vllm serve meta-llama/Llama-3.1-8B") && command.contains("--max-model-len 4096"),
+        "{command}"
+    );
     assert!(!command.contains("--gpu ") && !command.contains("--goodput"), "only vLLM's flags: {command}");
 }
 
 #[test]
 fn costs_follow_from_prices_that_are_given() {
-    let fixed = ["--gpu", "h100-sxm", "--tensor-parallel-size", "1", "--quantization", "fp8", "--kv-cache-dtype", "auto"];
-    let fixed = [&fixed[..], &["--max-num-seqs", "64", "--num-prompts", "100", "--num-seeds", "1", "--goodput", "ttft:500"]].concat();
+    let fixed =
+        ["--gpu", "h100-sxm", "--tensor-parallel-size", "1", "--quantization", "fp8", "--kv-cache-dtype", "auto"];
+    let fixed =
+        [&fixed[..], &["--max-num-seqs", "64", "--num-prompts", "100", "--num-seeds", "1", "--goodput", "ttft:500"]]
+            .concat();
     let more = |price: &'static str| [&fixed[..], &["--price", price]].concat();
     let [one, two] = [("2", "p1.json"), ("4", "p2.json")].map(|(usd, name)| {
         let price = if usd == "2" { "h100=2" } else { "h100=4" };
         answer("recommend", name, "2", &more(price))
     });
-    let cost = |answer: &Value| answer["ranked"][0]["operating"]["usd_per_million_output_tokens"].as_f64().expect("a cost");
+    let cost =
+        |answer: &Value| answer["ranked"][0]["operating"]["usd_per_million_output_tokens"].as_f64().expect("a cost");
     assert!((cost(&two) / cost(&one) - 2.0).abs() < 1e-9, "{} {}", cost(&one), cost(&two));
     let operating = &one["ranked"][0]["operating"];
     let tokens = operating["tokens_per_second_per_gpu"].as_f64().expect("a number");
@@ -105,10 +113,26 @@ fn what_cannot_be_recommended_is_said() {
     let small = ["--vary", "max-num-seqs=32", "--vary", "max-num-batched-tokens=2048", "--quantization", "fp8"];
     let with = |more: &[&'static str]| [&small[..], more].concat();
     check_recommend(&with(&["--gpu", "h100-sxm", "--goodput", "ttft:0.01"]), 1, "the objectives cannot be met");
-    check_recommend(&with(&["--gpu", "gb300", "--goodput", "ttft:500"]), 1, "prices missing for all GPUs that were tried");
-    check_recommend(&with(&["--gpu", "gb300", "--goodput", "ttft:500", "--for", "throughput"]), 0, "prices missing: gb300");
-    check_recommend(&with(&["--gpu", "h100-sxm", "--request-rate", "1e6", "--goodput", "ttft:500"]), 1, "no candidate carries 1000000");
-    check_recommend(&with(&["--gpu", "t4", "--goodput", "ttft:500", "--price", "t4=1"]), 1, "do not fit into the GPU's memory");
+    check_recommend(
+        &with(&["--gpu", "gb300", "--goodput", "ttft:500"]),
+        1,
+        "prices missing for all GPUs that were tried",
+    );
+    check_recommend(
+        &with(&["--gpu", "gb300", "--goodput", "ttft:500", "--for", "throughput"]),
+        0,
+        "prices missing: gb300",
+    );
+    check_recommend(
+        &with(&["--gpu", "h100-sxm", "--request-rate", "1e6", "--goodput", "ttft:500"]),
+        1,
+        "no candidate carries 1000000",
+    );
+    check_recommend(
+        &with(&["--gpu", "t4", "--goodput", "ttft:500", "--price", "t4=1"]),
+        1,
+        "do not fit into the GPU's memory",
+    );
     check_recommend(&["--for", "latency"], 2, "give --request-rate");
     check_recommend(&["--by", "concurrency"], 2, "--by concurrency needs objectives");
     check_recommend(&["--dataset-name", "azure"], 2, "--no-self-timed");
@@ -117,7 +141,8 @@ fn what_cannot_be_recommended_is_said() {
     check_recommend(&["--price", "h100"], 2, "is not GPU=USD");
     check_recommend(&["--prices", "no-such-file.json"], 2, "no-such-file.json");
     let values: Vec<String> = (1..=1000).map(|value: u32| value.to_string()).collect();
-    let vary = ["max-num-seqs", "max-num-batched-tokens", "max-model-len"].map(|flag| format!("{flag}={}", values.join(",")));
+    let vary =
+        ["max-num-seqs", "max-num-batched-tokens", "max-model-len"].map(|flag| format!("{flag}={}", values.join(",")));
     let vary: Vec<&str> = vary.iter().flat_map(|axis| ["--vary", axis]).collect();
     check_recommend(&vary, 2, "the limit is 20000: ");
     check_recommend(
@@ -143,7 +168,8 @@ fn a_trace_needs_as_many_replicas_as_its_windows_show() {
     // Starting takes time, and a target utilisation asks for more.
     let slower = answer("gpus-needed", "needed-slow.json", "2", &[&flags[..], &["--startup-delay", "60"]].concat());
     assert!(number(&slower["verified_by_simulation"]["gpu_hours"]) > hours);
-    let spare = answer("gpus-needed", "needed-spare.json", "2", &[&flags[..], &["--target-utilisation", "0.5"]].concat());
+    let spare =
+        answer("gpus-needed", "needed-spare.json", "2", &[&flags[..], &["--target-utilisation", "0.5"]].concat());
     for (window, spare) in windows.iter().zip(spare["windows"].as_array().expect("a list")) {
         assert!(number(&spare["replicas"]) >= number(&spare["replicas_by_capacity"]), "{spare}");
         assert!(number(&spare["replicas_by_capacity"]) >= number(&window["replicas_by_capacity"]), "{spare}");

@@ -71,7 +71,10 @@ impl Args {
         let inputs = self.inputs()?;
         let (scenario, profile) = (&inputs.scenario, &inputs.choice.profile);
         let goodput = scenario.report().goodput();
-        ensure!(!goodput.is_empty(), "give --goodput, such as `--goodput ttft:500 tpot:50`: without objectives one replica is enough for everything");
+        ensure!(
+            !goodput.is_empty(),
+            "give --goodput, such as `--goodput ttft:500 tpot:50`: without objectives one replica is enough for everything"
+        );
         let prepared = prepare(scenario, profile, inputs.dataset.as_deref(), None)?;
         let Traffic::Timed { send_times, .. } = &prepared.workload.traffic else { bail!("the trace has no times") };
         let cut = windows(send_times, SimDuration::from_secs_f64(self.window).as_nanos())?;
@@ -82,8 +85,7 @@ impl Args {
                  are. Give --goodput more room"
             )
         };
-        let scaling =
-            Scaling { capacity, target_utilisation: self.target_utilisation, required_share: self.share };
+        let scaling = Scaling { capacity, target_utilisation: self.target_utilisation, required_share: self.share };
         let mut needed = Needed::new(cut, scaling);
         search(&mut needed, &prepared, goodput, self.quiet)?;
         let prices = self.prices.with(scenario)?;

@@ -124,7 +124,9 @@ impl Args {
         }
         let inputs = self.given.inputs_of(&flags, None)?;
         let Origin::Composed { config, pack, .. } = inputs.choice.origin else {
-            bail!("the link has a profile of one GPU and one format, and others are to be tried: give --model and --gpu")
+            bail!(
+                "the link has a profile of one GPU and one format, and others are to be tried: give --model and --gpu"
+            )
         };
         let own_pack = pack.map(|file| Pack::from_json(&file)).transpose()?;
         let prices = self.prices.with(&inputs.scenario)?;

@@ -31,7 +31,8 @@ impl Args {
     /// Serves until the process is ended.
     pub(super) fn run(&self) -> Result<bool> {
         let www = find_www(self.www.as_deref())?;
-        let is_asked = self.profile.is_some() || self.given.link.is_some() || self.given.flags().given().next().is_some();
+        let is_asked =
+            self.profile.is_some() || self.given.link.is_some() || self.given.flags().given().next().is_some();
         let (fragment, own_profile) = if is_asked {
             let inputs = self.given.inputs(self.profile.as_deref())?;
             let link = inputs.link();

@@ -71,7 +71,8 @@ impl Report<'_> {
     pub(crate) fn why_nothing(&self) -> String {
         let plan = self.recommend.plan();
         let searched = || self.recommend.entries().iter().filter(|entry| entry.answer.is_some());
-        let is_priced = |entry: &Entry| entry.engine.as_ref().is_some_and(|own| own.hardware.usd_per_gpu_hour.is_some());
+        let is_priced =
+            |entry: &Entry| entry.engine.as_ref().is_some_and(|own| own.hardware.usd_per_gpu_hour.is_some());
         let carries = |entry: &Entry| entry.answer.as_ref().is_some_and(|answer| answer.capacity.is_some());
         if searched().next().is_none() {
             return "Nothing to recommend: no candidate can run.".to_owned();
@@ -127,7 +128,11 @@ impl Report<'_> {
         let words: Vec<String> =
             bounds.filter_map(|(latency, bound)| Some(format!("{latency} {} ms", bound?))).collect();
         let share = 100.0 * self.recommend.plan().required_share;
-        if words.is_empty() { String::new() } else { format!(" with {share} % of requests within {}", words.join(", ")) }
+        if words.is_empty() {
+            String::new()
+        } else {
+            format!(" with {share} % of requests within {}", words.join(", "))
+        }
     }
 
     fn whys(&self) -> String {
@@ -190,7 +195,8 @@ impl Report<'_> {
     /// What ends what the other carries.
     fn binds(&self, one: &Comparison) -> String {
         let Goodput { ttft_ms, tpot_ms, e2el_ms } = self.goodput;
-        let bound = one.fails_first.and_then(|place| Some((LATENCIES.get(place)?, [ttft_ms, tpot_ms, e2el_ms][place]?)));
+        let bound =
+            one.fails_first.and_then(|place| Some((LATENCIES.get(place)?, [ttft_ms, tpot_ms, e2el_ms][place]?)));
         let ends = bound.map_or_else(
             || "the engine answers no more".to_owned(),
             |(latency, bound)| format!("{latency} is the first beyond its {bound} ms"),

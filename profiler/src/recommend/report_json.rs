@@ -17,7 +17,8 @@ pub(super) fn json(report: &Report<'_>) -> Value {
         value
     };
     let excluded = report.answer.excluded.iter();
-    let excluded = excluded.map(|(kind, count, example)| json!({"why": kind.words(), "count": count, "example": example}));
+    let excluded =
+        excluded.map(|(kind, count, example)| json!({"why": kind.words(), "count": count, "example": example}));
     json!({
         "simulated": true,
         "for": word(plan.objective),

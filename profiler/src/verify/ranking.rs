@@ -46,11 +46,8 @@ impl Answers {
     /// where too few were measured to meet, or all that meet give the same.
     fn ask(&mut self, configurations: &[Configuration], bound: f64) {
         let meets = |gives: &Gives| gives.tpot_ms <= bound;
-        let mut measured: Vec<f64> = configurations
-            .iter()
-            .filter(|one| meets(&one.measured))
-            .map(|one| one.measured.throughput)
-            .collect();
+        let mut measured: Vec<f64> =
+            configurations.iter().filter(|one| meets(&one.measured)).map(|one| one.measured.throughput).collect();
         measured.sort_by(|a, b| b.total_cmp(a));
         let (Some(&best), true) = (measured.first(), measured.len() >= FEWEST) else { return };
         let simulated = configurations.iter().filter(|one| meets(&one.simulated));
@@ -101,12 +98,10 @@ fn questions(outcomes: &[Outcome]) -> BTreeMap<Question, Vec<Configuration>> {
             let tokens = f64::from(row.concurrency) * f64::from(row.output) * 1000.0 / e2el_ms;
             Gives { tpot_ms, throughput: tokens / f64::from(row.setup.tensor_parallel_size) }
         };
-        let configuration =
-            Configuration { measured: gives(ttft.0, tpot.0), simulated: gives(ttft.1, tpot.1) };
+        let configuration = Configuration { measured: gives(ttft.0, tpot.0), simulated: gives(ttft.1, tpot.1) };
         let (model, gpu, format) = row.cell();
         let own = &row.setup;
-        let setup =
-            (own.tensor_parallel_size, own.data_parallel_size, own.enable_expert_parallel, row.concurrency);
+        let setup = (own.tensor_parallel_size, own.data_parallel_size, own.enable_expert_parallel, row.concurrency);
         let of_question = runs.entry((model, gpu, format, row.input, row.output)).or_default();
         of_question.entry(setup).or_default().push(configuration);
     }
@@ -138,7 +133,10 @@ pub(super) fn table(report: &Report) -> Result<String> {
             cells.entry((model.clone(), gpu.clone())).or_default().ask(configurations, bound);
         }
         let within = if bound.is_finite() { format!(" within a mean TPOT of {bound} ms") } else { String::new() };
-        writeln!(text, "Most output tokens a second and GPU{within}, of the configurations of a model, GPU, format and lengths")?;
+        writeln!(
+            text,
+            "Most output tokens a second and GPU{within}, of the configurations of a model, GPU, format and lengths"
+        )?;
         writeln!(
             text,
             "{:<44}{:>10}{:>7}{:>12}{:>8}{:>9}{:>8}{:>11}",
@@ -176,7 +174,12 @@ mod tests {
 
     #[test]
     fn a_choice_is_held_against_what_was_measured() {
-        let rows = [[10.0, 100.0, 10.0, 90.0], [20.0, 150.0, 30.0, 180.0], [40.0, 200.0, 35.0, 170.0], [50.0, 50.0, 50.0, 60.0]];
+        let rows = [
+            [10.0, 100.0, 10.0, 90.0],
+            [20.0, 150.0, 30.0, 180.0],
+            [40.0, 200.0, 35.0, 170.0],
+            [50.0, 50.0, 50.0, 60.0],
+        ];
         check(&rows, f64::INFINITY, [1, 0, 1, 0], Some(0.25));
         // Simulated within 36 ms, and the best of those.
         check(&rows, 45.0, [1, 0, 1, 0], Some(0.25));

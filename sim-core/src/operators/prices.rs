@@ -83,14 +83,18 @@ impl Prices {
         let root: Value = serde_json::from_slice(json).map_err(|error| wrong(error.to_string()))?;
         let lines = root.get("prices").and_then(Value::as_array);
         let lines = lines.filter(|lines| lines.len() <= MAX_PRICES);
-        let lines = lines.ok_or_else(|| wrong(alloc::format!("an object with \"prices\", at most {MAX_PRICES}, is needed")))?;
+        let lines =
+            lines.ok_or_else(|| wrong(alloc::format!("an object with \"prices\", at most {MAX_PRICES}, is needed")))?;
         let price = |(index, line): (usize, &Value)| {
             let need = |need| PriceError::Line { index, need };
             let text = |field: &str| line.get(field).and_then(Value::as_str).map(str::to_owned);
             let usd = line.get("usd_per_gpu_hour").and_then(Value::as_f64).filter(|usd| is_price(*usd));
             Ok(Price {
-                gpu: text("gpu").and_then(|gpu| key(&gpu)).ok_or_else(|| need("\"gpu\", a key that `profiler gpus` lists"))?,
-                usd_per_gpu_hour: usd.ok_or_else(|| need("\"usd_per_gpu_hour\", a number above 0 and below a million"))?,
+                gpu: text("gpu")
+                    .and_then(|gpu| key(&gpu))
+                    .ok_or_else(|| need("\"gpu\", a key that `profiler gpus` lists"))?,
+                usd_per_gpu_hour: usd
+                    .ok_or_else(|| need("\"usd_per_gpu_hour\", a number above 0 and below a million"))?,
                 date: text("date").ok_or_else(|| need("\"date\""))?,
                 source: text("source").ok_or_else(|| need("\"source\""))?,
             })

@@ -34,7 +34,8 @@ struct Engines {
 
 impl Engines {
     fn of(&mut self, scenario: &Scenario) -> Result<Engine, Exclusion> {
-        let composed_of = ["gpu", "tensor-parallel-size", "quantization", "kv-cache-dtype"].map(|flag| scenario.get(flag));
+        let composed_of =
+            ["gpu", "tensor-parallel-size", "quantization", "kv-cache-dtype"].map(|flag| scenario.get(flag));
         let key = format!("{composed_of:?}");
         let (_, pack, usd) = *PACKS.iter().find(|(gpu, ..)| Some(*gpu) == composed_of[0]).expect("a pack");
         if !self.places.contains_key(&key) {
@@ -71,9 +72,8 @@ impl Engines {
         let Ok(saturated) = asked.saturated(0, None) else { return 0.0 };
         let mut search = Search::new(LoadKind::Rate, 0.99, saturated);
         while !search.wanted().is_empty() {
-            let trials = |load: f64| -> Vec<Trial> {
-                (0..SEEDS).filter_map(|seed| asked.run(load, seed, None).ok()).collect()
-            };
+            let trials =
+                |load: f64| -> Vec<Trial> { (0..SEEDS).filter_map(|seed| asked.run(load, seed, None).ok()).collect() };
             let tried: Vec<(f64, Vec<Trial>)> = search.wanted().iter().map(|&load| (load, trials(load))).collect();
             search.take(tried);
         }
@@ -165,7 +165,11 @@ fn halving_keeps_what_the_whole_search_of_every_candidate_finds() {
         let own = &recommend.entries()[best];
         let own = per_dollar(own, own.answer.as_ref().and_then(|answer| answer.capacity).expect("it is ranked"));
         let lost = 1.0 - own / most;
-        println!("{number}: {own:.4} of {most:.4} a dollar, {lost:+.4} lost, {} candidates, {:?}", all.len(), base.flags());
+        println!(
+            "{number}: {own:.4} of {most:.4} a dollar, {lost:+.4} lost, {} candidates, {:?}",
+            all.len(),
+            base.flags()
+        );
         assert!(lost <= MOST_LOST, "{number}: {own} instead of {most}");
         num_answered += 1;
     }

@@ -25,7 +25,8 @@ impl Phase {
 /// `startup_delay` seconds before it, and whoever is needed again within that time stays.
 #[must_use]
 pub fn provisioned(needed: &[Phase], startup_delay: f64) -> Vec<Phase> {
-    let mut cuts: Vec<f64> = needed.iter().flat_map(|phase| [phase.start - startup_delay, phase.start, phase.end]).collect();
+    let mut cuts: Vec<f64> =
+        needed.iter().flat_map(|phase| [phase.start - startup_delay, phase.start, phase.end]).collect();
     cuts.sort_by(f64::total_cmp);
     cuts.dedup();
     let mut first = 0;

@@ -91,10 +91,7 @@ impl Recommend {
         for entry in self.entries.iter().filter(|entry| entry.role == Role::Grid) {
             if let Some(exclusion) = &entry.excluded {
                 let name = entry.name();
-                kinds
-                    .entry(exclusion.kind)
-                    .or_insert_with(|| (0, alloc::format!("{name}: {}", exclusion.why)))
-                    .0 += 1;
+                kinds.entry(exclusion.kind).or_insert_with(|| (0, alloc::format!("{name}: {}", exclusion.why))).0 += 1;
             }
         }
         kinds.into_iter().map(|(kind, (count, example))| (kind, count, example)).collect()

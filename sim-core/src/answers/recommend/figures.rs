@@ -68,9 +68,7 @@ impl Figures {
 pub fn front<T>(items: &[T], figures: impl Fn(&T) -> Option<[f64; 2]>) -> Vec<usize> {
     let mut known: Vec<(usize, [f64; 2])> =
         items.iter().enumerate().filter_map(|(place, item)| Some((place, figures(item)?))).collect();
-    known.sort_by(|(place, a), (other, b)| {
-        b[0].total_cmp(&a[0]).then(b[1].total_cmp(&a[1])).then(place.cmp(other))
-    });
+    known.sort_by(|(place, a), (other, b)| b[0].total_cmp(&a[0]).then(b[1].total_cmp(&a[1])).then(place.cmp(other)));
     let mut highest = f64::NEG_INFINITY;
     known.retain(|(_, [_, second])| {
         let is_higher = *second > highest;

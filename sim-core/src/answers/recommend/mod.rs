@@ -17,9 +17,9 @@ pub mod answer;
 mod tests;
 
 pub use answer::{Comparison, Operating, Recommendation};
+pub use entry::{Done, Engine, Entry, Job, JobKind, Role};
 pub use exclusion::Exclusion;
 pub use figures::{Figures, front};
 pub use objective::{Objective, Plan};
-pub use entry::{Done, Engine, Entry, Job, JobKind, Role};
 pub use rounds::Recommend;
 pub use space::{Axis, Candidate, Space, SpaceError};

@@ -6,8 +6,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::coarse::Coarse;
-use super::exclusion::{Exclusion, Kind};
 use super::entry::{Done, Engine, Entry, Job, JobKind, Role};
+use super::exclusion::{Exclusion, Kind};
 use super::figures::Figures;
 use super::objective::{Plan, Standing};
 use super::space::{Space, SpaceError};
@@ -131,7 +131,9 @@ impl Recommend {
                     (Some(coarse), None) => coarse.take(*trial, self.plan.required_share),
                     (None, None) => entry.operating = Some(Point { load, trials: vec![*trial] }),
                     _ => match whole.last_mut() {
-                        Some((candidate, of, trials)) if *candidate == job.candidate && of.to_bits() == load.to_bits() => {
+                        Some((candidate, of, trials))
+                            if *candidate == job.candidate && of.to_bits() == load.to_bits() =>
+                        {
                             trials.push(*trial);
                         }
                         _ => whole.push((job.candidate, load, vec![*trial])),
@@ -184,8 +186,7 @@ impl Recommend {
         self.stage = match self.stage {
             Stage::Cheap(round) => {
                 let is_last = round + 1 == ROUNDS.len();
-                let num_kept =
-                    if is_last { FINALISTS } else { self.alive.len().div_ceil(SURVIVES).max(FEWEST) };
+                let num_kept = if is_last { FINALISTS } else { self.alive.len().div_ceil(SURVIVES).max(FEWEST) };
                 self.alive = self.survivors(num_kept);
                 if is_last { Stage::Whole } else { Stage::Cheap(round + 1) }
             }
@@ -282,7 +283,8 @@ impl Recommend {
         let seeds = || (0..self.plan.num_seeds).map(move |number| seed.wrapping_add(number));
         if !search.wanted().is_empty() {
             let loads = search.wanted().iter();
-            return loads.flat_map(|&load| seeds().map(move |seed| (load, seed)))
+            return loads
+                .flat_map(|&load| seeds().map(move |seed| (load, seed)))
                 .map(|(load, seed)| trial(load, seed, self.plan.num_prompts))
                 .collect();
         }

@@ -209,10 +209,7 @@ fn usual(num_gpus: u32) -> Vec<Axis> {
     let sizes = TENSOR_PARALLEL_SIZES.iter().filter(|size| size.parse().is_ok_and(|size: u32| size <= num_gpus));
     let mut axes = vec![
         Axis { flag: "gpu".to_owned(), values: gpus },
-        Axis {
-            flag: "tensor-parallel-size".to_owned(),
-            values: sizes.map(|size| Some((*size).to_owned())).collect(),
-        },
+        Axis { flag: "tensor-parallel-size".to_owned(), values: sizes.map(|size| Some((*size).to_owned())).collect() },
     ];
     for (flag, values) in FLAGS {
         let values = core::iter::once(None).chain(values.iter().map(|value| Some((*value).to_owned()))).collect();

@@ -65,7 +65,11 @@ fn usd(gpu: Option<&str>) -> Option<f64> {
 /// A run at `load` of an engine that carries `knee`: beyond it the share falls by 2 points a percent. A short run is off
 /// by up to 3 %.
 fn trial(load: f64, seed: u32, knee: f64, num_prompts: u32) -> Trial {
-    let noise = if num_prompts < 1000 { f64::from(Pcg64::stream(u64::from(seed) + 1, "short").integers(0, 60)) / 1000.0 } else { 0.0 };
+    let noise = if num_prompts < 1000 {
+        f64::from(Pcg64::stream(u64::from(seed) + 1, "short").integers(0, 60)) / 1000.0
+    } else {
+        0.0
+    };
     let knee = knee * (1.0 + noise);
     let share = (0.995 - 2.0 * (load / knee - 1.0).max(0.0)).clamp(0.0, 1.0);
     let num_met = math::f64_to_u64(1000.0 * share);
@@ -89,7 +93,8 @@ fn trial(load: f64, seed: u32, knee: f64, num_prompts: u32) -> Trial {
 }
 
 fn run(space: Space, plan: Plan, exclude: impl Fn(&Entry) -> bool) -> Recommend {
-    let config = Scenario::default().resolve(&Profile::from_json(PROFILE).expect("a profile")).expect("an engine").config;
+    let config =
+        Scenario::default().resolve(&Profile::from_json(PROFILE).expect("a profile")).expect("an engine").config;
     let mut recommend = Recommend::new(plan, space).expect("flags");
     let mut num_steps = 0;
     loop {
@@ -118,7 +123,9 @@ fn run(space: Space, plan: Plan, exclude: impl Fn(&Entry) -> bool) -> Recommend 
             let knee = knee(&recommend.entries()[job.candidate]);
             match job.kind {
                 JobKind::Saturated { .. } => Done::Rate(1.1 * knee),
-                JobKind::Trial { load, seed, num_prompts } => Done::Trial(Box::new(trial(load, seed, knee, num_prompts))),
+                JobKind::Trial { load, seed, num_prompts } => {
+                    Done::Trial(Box::new(trial(load, seed, knee, num_prompts)))
+                }
             }
         };
         let all = recommend.wanted().iter().map(done).collect();
@@ -164,7 +171,10 @@ fn a_demand_counts_whole_engines() {
     assert!((cost(best) - least(&recommend, cost)).abs() < 1e-9, "{}", best.name());
     let operating = best.operating.as_ref().expect("it was tried at its share");
     assert!(operating.load <= knee(best) && operating.load > 0.0);
-    assert!(run(space(&["16"]), plan(Objective::Cost, Some(1e6)), |_| false).ranked().is_empty(), "more than 8 GPUs carry");
+    assert!(
+        run(space(&["16"]), plan(Objective::Cost, Some(1e6)), |_| false).ranked().is_empty(),
+        "more than 8 GPUs carry"
+    );
 }
 
 #[test]
@@ -172,7 +182,10 @@ fn what_is_excluded_is_counted_and_never_run() {
     let is_large = |entry: &Entry| entry.candidate.scenario.get("gpu") == Some("l40s");
     let recommend = run(space(&["16", "32"]), plan(Objective::Cost, None), is_large);
     let answer = recommend.answer();
-    assert_eq!(answer.excluded.iter().map(|(kind, count, _)| (*kind, *count)).collect::<Vec<_>>(), [(Kind::DoesNotFit, 12)]);
+    assert_eq!(
+        answer.excluded.iter().map(|(kind, count, _)| (*kind, *count)).collect::<Vec<_>>(),
+        [(Kind::DoesNotFit, 12)]
+    );
     assert!(answer.ranked.iter().all(|&place| !is_large(&recommend.entries()[place])));
     assert!(run(space(&["16"]), plan(Objective::Cost, None), |_| true).answer().ranked.is_empty());
 }
@@ -185,7 +198,11 @@ fn choices_are_compared_with_the_base() {
         assert!(flags.contains(&flag), "{flag} of {flags:?}");
     }
     assert!(answer.comparisons.iter().any(|one| one.is_step && one.flag == "gpu-memory-utilization"));
-    assert!(answer.comparisons.iter().all(|one| one.gain.is_some() || one.excluded.is_some()), "{:?}", answer.comparisons);
+    assert!(
+        answer.comparisons.iter().all(|one| one.gain.is_some() || one.excluded.is_some()),
+        "{:?}",
+        answer.comparisons
+    );
 }
 
 #[test]
