@@ -161,7 +161,7 @@ fn a_trace_needs_as_many_replicas_as_its_windows_show() {
     let number = |value: &Value| value.as_f64().expect("a number");
     assert!((windows.iter().map(|window| number(&window["num_requests"])).sum::<f64>() - 1000.0).abs() < 1e-9);
     assert!(windows.iter().all(|window| number(&window["share_good"]) >= 0.99), "verified");
-    let (own, bound) = (&one["verified_by_simulation"], &one["theoretical_lower_bound"]);
+    let (own, bound) = (&one["verified_by_simulation"], &one["by_capacity_alone"]);
     let hours = windows.iter().map(|window| number(&window["replicas"]) * 30.0 / 3600.0).sum::<f64>();
     assert!((number(&own["gpu_hours"]) - hours).abs() < 1e-9 && number(&own["peak_replicas"]) >= 2.0, "{own}");
     assert!(number(&bound["gpu_hours"]) > 0.0, "{bound}");

@@ -103,14 +103,14 @@ impl Report<'_> {
         let mut notes = vec![
             format!("a replica carries {:.3} requests/s of this trace{interval}{target}", self.scaling.capacity),
             format!(
-                "theoretical lower bound, by that capacity alone: up to {}, {:.2} in the mean, {:.2} GPU hours",
+                "by that capacity alone, as if requests were alike and came steadily: up to {}, {:.2} in the mean, {:.2} GPU hours",
                 bound.peak, bound.mean, bound.gpu_hours
             ),
             format!(
                 "verified: each window was simulated alone, from an empty engine, with its requests in turn to so many \
                  replicas; {share} % of them meet"
             ),
-            "the autoscaler is ideal: it knows beforehand what comes".to_owned(),
+            "a theoretical lower bound for real autoscalers: this one knows beforehand what comes".to_owned(),
         ];
         if self.startup_delay > 0.0 {
             notes.push(format!(
@@ -205,7 +205,7 @@ impl Report<'_> {
             "required_share": self.scaling.required_share,
             "startup_delay_s": self.startup_delay,
             "verified_by_simulation": sum(&own),
-            "theoretical_lower_bound": sum(&bound),
+            "by_capacity_alone": sum(&bound),
             "num_windows_that_cannot_meet": self.num_hopeless(),
             "windows": self.lines().map(window).collect::<Vec<_>>(),
             "provisioned_start_end_replicas": provisioned.collect::<Vec<_>>(),

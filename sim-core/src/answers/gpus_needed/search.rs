@@ -118,7 +118,7 @@ impl Needed {
         &self.windows
     }
 
-    /// Replicas of each window by the capacity alone: the theoretical bound.
+    /// Replicas of each window by the capacity alone.
     #[must_use]
     pub fn by_capacity(&self) -> &[u32] {
         &self.by_capacity

@@ -15,6 +15,9 @@ const FIRST: f64 = 0.7;
 /// Loads between which a knee is looked for again, as shares of where it was seen.
 const AGAIN: (f64, f64) = (0.6, 1.5);
 
+/// Where no request met, what is carried is taken to be this share of the lowest load.
+const LEAST: f64 = 0.1;
+
 /// A look under way.
 #[derive(Debug, Clone)]
 pub(super) struct Coarse {
@@ -92,7 +95,7 @@ impl Coarse {
             // Nothing met: whoever missed by less comes nearer.
             Some(None) if self.low == 0.0 => {
                 let share = self.points.first().map_or(0.0, Point::share_met);
-                self.high *= share;
+                self.high *= share.max(LEAST);
             }
             _ => {}
         }
