@@ -16,6 +16,7 @@ use crate::capacity::run::Counter;
 use crate::output_file::{make_folder_of, write_whole};
 use crate::recommend::engines::{Engines, Parts};
 use crate::recommend::report::Report;
+use crate::recommend::report_json::json as to_json;
 use crate::recommend::run::{Inputs, run};
 use crate::simulate::library;
 use crate::simulate::profile_choice::Origin;
@@ -105,7 +106,7 @@ impl Args {
         write!(out, "{}", report.text())?;
         if let Some(path) = &self.output_json {
             make_folder_of(path)?;
-            let json = serde_json::to_string_pretty(&report.json())?;
+            let json = serde_json::to_string_pretty(&to_json(&report))?;
             write_whole(path, format!("{json}\n")).with_context(|| format!("{} cannot be written", path.display()))?;
         }
         Ok(!answer.ranked.is_empty())

@@ -4,4 +4,4 @@
 pub(crate) mod engines;
 pub(crate) mod run;
 pub(crate) mod report;
-mod report_json;
+pub(crate) mod report_json;

@@ -10,7 +10,6 @@ use sim_core::operators::prices::Prices;
 use sim_core::scenario::command::{Program, write};
 use sim_core::scenario::{DEFAULT_GPU, DEFAULT_MODEL};
 
-use super::report_json;
 use crate::capacity::report::{LATENCIES, name, unit};
 
 /// Most lines of a front.
@@ -39,11 +38,6 @@ impl Report<'_> {
         text.push_str(&self.fronts());
         text.push_str(&self.prices_told());
         text
-    }
-
-    /// For other programs.
-    pub(crate) fn json(&self) -> serde_json::Value {
-        report_json::json(self)
     }
 
     pub(super) fn entry(&self, place: usize) -> &Entry {
@@ -167,7 +161,10 @@ impl Report<'_> {
             (_, Some(why)) => format!("{head}: the other cannot be: {why}"),
             (Some(gain), _) if gain.abs() < 0.005 => format!("{head}: makes no difference"),
             (Some(gain), _) => {
-                format!("{head}: {:+.0} % {}, because with {other} {}", 100.0 * gain, self.measure(), self.binds(one))
+                let gain = format!("{head}: {:+.0} % {}", 100.0 * gain, self.measure());
+                // At a demand that both carry, what ends them is no reason.
+                let is_reason = !self.recommend.plan().objective.is_at_demand();
+                if is_reason { format!("{gain}, because with {other} {}", self.binds(one)) } else { gain }
             }
             (None, None) => format!("{head}: with {other} it is no choice; there {}", self.binds(one)),
         }

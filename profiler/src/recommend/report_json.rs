@@ -9,7 +9,7 @@ use super::report::{Report, word};
 use crate::capacity::report::LATENCIES;
 
 /// Everything that the text says, and the loads behind it.
-pub(super) fn json(report: &Report<'_>) -> Value {
+pub(crate) fn json(report: &Report<'_>) -> Value {
     let plan = report.recommend.plan();
     let operating = |one: &Operating| {
         let mut value = figures(&one.figures);

@@ -26,7 +26,8 @@ fn the_fewest_is_found_from_anywhere() {
             for needed in 1..=most + 1 {
                 let (found, num_tried) = fewest(first, 0, most, needed);
                 assert_eq!(found, (needed <= most).then_some(needed), "{first} of {most}, {needed} needed");
-                assert!(num_tried <= 2 + needed.abs_diff(first).min(20), "{num_tried} tried from {first} for {needed}");
+                let most_tried = 3 + 2 * (needed.abs_diff(first) + 1).ilog2();
+                assert!(num_tried <= most_tried, "{num_tried} tried from {first} for {needed}");
             }
         }
     }

@@ -1,7 +1,8 @@
 //! A candidate, the runs that are made of it, and what came of them.
 
 use alloc::boxed::Box;
-use alloc::string::{String, ToString as _};
+use alloc::string::String;
+use alloc::vec;
 
 use super::coarse::Coarse;
 use super::exclusion::Exclusion;
@@ -118,13 +119,17 @@ impl Entry {
         Some(Figures::new(plan.kind, self.operating.as_ref()?, self.engine.as_ref()?.hardware))
     }
 
-    /// Its name: the choices that are made.
+    /// Its name: the choices that are made, the GPU before all others.
     #[must_use]
     pub fn name(&self) -> String {
-        let words = self.candidate.choices.iter().filter_map(|(flag, value)| {
-            let value = value.as_ref()?;
-            Some(if flag == "gpu" { value.clone() } else { alloc::format!("--{flag} {value}") })
-        });
-        words.fold(String::new(), |name, word| if name.is_empty() { word.to_string() } else { name + " " + &word })
+        let mut words = vec![];
+        for (flag, value) in &self.candidate.choices {
+            match value {
+                Some(gpu) if flag == "gpu" => words.insert(0, gpu.clone()),
+                Some(value) => words.push(alloc::format!("--{flag} {value}")),
+                None => {}
+            }
+        }
+        words.join(" ")
     }
 }
