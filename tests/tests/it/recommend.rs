@@ -12,7 +12,7 @@ use sim_core::models::catalogue::Catalogue;
 use sim_core::operators::Pack;
 use sim_core::profile::Profile;
 use sim_core::rng::Pcg64;
-use sim_core::scenario::Scenario;
+use sim_core::scenario::{DEFAULT_GPU, Scenario};
 
 const PACKS: [(&str, &[u8], f64); 2] = [
     ("h100-sxm", include_bytes!("../../../www/packs/h100-sxm.json"), 6.0),
