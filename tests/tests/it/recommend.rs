@@ -37,7 +37,9 @@ impl Engines {
         let composed_of =
             ["gpu", "tensor-parallel-size", "quantization", "kv-cache-dtype"].map(|flag| scenario.get(flag));
         let key = format!("{composed_of:?}");
-        let (_, pack, usd) = *PACKS.iter().find(|(gpu, ..)| Some(*gpu) == composed_of[0]).expect("a pack");
+        // Compared with the base, the best may be on the GPU of which nothing is said.
+        let gpu = composed_of[0].unwrap_or(DEFAULT_GPU);
+        let (_, pack, usd) = *PACKS.iter().find(|(key, ..)| *key == gpu).expect("a pack");
         if !self.places.contains_key(&key) {
             let catalogue = Catalogue::from_json(MODELS).expect("the list");
             let composition = scenario.composition().expect("a model");

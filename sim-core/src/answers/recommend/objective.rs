@@ -79,8 +79,8 @@ impl Standing {
 impl Plan {
     /// Engines that the GPUs are enough for.
     #[must_use]
-    pub const fn most_replicas(&self, hardware: Hardware) -> u32 {
-        if hardware.num_gpus == 0 { 0 } else { self.num_gpus / hardware.num_gpus }
+    pub fn most_replicas(&self, hardware: Hardware) -> u32 {
+        self.num_gpus.checked_div(hardware.num_gpus).unwrap_or(0)
     }
 
     /// Engines beside each other: as many as carry the demand, where setups are compared by what they carry; else as many
