@@ -12,9 +12,11 @@
 
 mod capacity;
 mod cli;
+mod gpus_needed;
 mod input_file;
 pub mod many;
 mod output_file;
+mod recommend;
 mod simulate;
 
 #[cfg(feature = "full")]

@@ -211,6 +211,38 @@ impl RequestSet {
         })
     }
 
+    /// Appends the request `id` of `other` with its prompt and answer, in the place in line that it now has.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    ///
+    /// # Panics
+    /// If `id` is not of `other`.
+    pub(crate) fn push_from(&mut self, other: &Self, id: RequestId) -> Result<RequestId, RequestError> {
+        let request = other.get(id);
+        let (mut prompt, mut output) = (Vec::new(), Vec::new());
+        let mut rest = request.num_prompt_tokens;
+        for run in other.runs(request) {
+            let len = run.len.min(rest);
+            prompt.push(TokenRun { start: run.start, len });
+            output.push(TokenRun { start: run.start.wrapping_add(u64::from(len)), len: run.len - len });
+            rest -= len;
+        }
+        let InLine { priority, cache_salt, .. } = other.in_line(id);
+        let InLine { arrival_order, id_rank, .. } =
+            InLine::of(RequestId(crate::math::usize_to_u32(self.requests.len())));
+        self.push(&NewRequest {
+            prompt: &prompt,
+            output: &output,
+            max_tokens: request.max_tokens,
+            stops: request.stops,
+            priority,
+            arrival_order,
+            id_rank,
+            cache_salt,
+        })
+    }
+
     /// Appends `run`, joined with the run before it where the two are one: equal sequences get equal runs.
     fn push_run(&mut self, run: TokenRun, first_run: usize) {
         if run.len == 0 {

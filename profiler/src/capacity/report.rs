@@ -20,7 +20,7 @@ pub(crate) struct Question {
 }
 
 /// The latencies, in the order of [`sim_core::answers::capacity::Trial::latencies_ms`].
-const LATENCIES: [&str; 3] = ["TTFT", "TPOT", "E2EL"];
+pub(crate) const LATENCIES: [&str; 3] = ["TTFT", "TPOT", "E2EL"];
 
 /// A capacity, told.
 pub(crate) fn text(question: &Question, answer: &Answer) -> String {
@@ -30,15 +30,6 @@ pub(crate) fn text(question: &Question, answer: &Answer) -> String {
     }
     text.push_str(&format!("\n{}", table(question, answer)));
     text
-}
-
-fn unit(question: &Question) -> &'static str {
-    match question.kind {
-        LoadKind::Rate if question.dataset == DatasetName::Sessions => "sessions/s",
-        LoadKind::Rate => "requests/s",
-        LoadKind::Concurrency => "requests at once",
-        LoadKind::Users => "users",
-    }
 }
 
 fn bounds(question: &Question) -> Vec<(usize, f64)> {
@@ -60,7 +51,7 @@ fn headline(question: &Question, answer: &Answer) -> String {
     let is_queue =
         answer.is_limited && question.kind == LoadKind::Rate && !words.is_empty() && meets_beyond(question, answer);
     let condition = if is_queue { format!("{condition}, before its queue stops emptying") } else { condition };
-    let unit = unit(question);
+    let unit = question.kind.unit(question.dataset);
     match (answer.capacity, answer.is_limited) {
         (None, _) => {
             let lowest = answer.curve.first().map_or(0.0, |point| point.load);
@@ -123,23 +114,21 @@ fn lines(question: &Question, answer: &Answer) -> Vec<String> {
 
 /// The objective that fewest requests beyond the capacity meet.
 fn fails_first(question: &Question, behind: &Point) -> String {
-    let share = |place: usize| {
-        let (met, all) = behind
-            .trials
-            .iter()
-            .fold((0, 0), |(met, all), trial| (met + trial.num_met_each[place], all + trial.num_requests));
-        if all > 0 { met as f64 / all as f64 } else { 1.0 }
-    };
-    let worst = bounds(question).into_iter().min_by(|a, b| share(a.0).total_cmp(&share(b.0)));
-    match worst.filter(|(place, _)| share(*place) < question.required_share) {
+    let bound = |place: usize| bounds(question).into_iter().find(|(other, _)| *other == place);
+    match behind.fails_first(question.required_share).and_then(bound) {
         Some((place, bound)) => {
-            format!("{} within {bound} ms, at {} {}", LATENCIES[place], behind.load, unit(question))
+            format!(
+                "{} within {bound} ms, at {} {}",
+                LATENCIES[place],
+                behind.load,
+                question.kind.unit(question.dataset)
+            )
         }
         None => "the engine answers no more, and its queue grows for as long as requests come".to_owned(),
     }
 }
 
-const fn name(limit: Limit) -> &'static str {
+pub(crate) const fn name(limit: Limit) -> &'static str {
     match limit {
         Limit::KvBlocks => "free KV blocks",
         Limit::BatchSize => "a place in the batch (--max-num-seqs)",

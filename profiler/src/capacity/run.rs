@@ -45,6 +45,6 @@ pub(crate) fn search(
     Ok(search.answer())
 }
 
-fn plain(counter: Counter<'_>) -> Option<TextTokens<'_>> {
+pub(crate) fn plain(counter: Counter<'_>) -> Option<TextTokens<'_>> {
     counter.map(|counter| counter as TextTokens<'_>)
 }

@@ -7,18 +7,16 @@ use anyhow::{Context as _, Result, ensure};
 use sim_core::answers::capacity::{Asked, LoadKind};
 use sim_core::scenario::Part;
 
+use super::given::Given;
 use crate::capacity::report::{Question, text, to_json};
 use crate::capacity::run::{Counter, search};
 use crate::output_file::{make_folder_of, write_whole};
-use crate::simulate::inputs::Inputs;
-use crate::simulate::model_source::ModelName;
 use crate::simulate::report::times;
-use crate::simulate::scenario_flags::ScenarioFlags;
 use crate::simulate::token_counter::load_token_counter;
 
 /// What is varied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-enum By {
+pub(super) enum By {
     /// Requests per second, sent whether others are answered or not.
     #[default]
     Rate,
@@ -26,6 +24,17 @@ enum By {
     Concurrency,
     /// Users of `--dataset-name sessions`, who read, think and ask again.
     Users,
+}
+
+impl By {
+    /// What is varied.
+    pub(super) const fn kind(self) -> LoadKind {
+        match self {
+            Self::Rate => LoadKind::Rate,
+            Self::Concurrency => LoadKind::Concurrency,
+            Self::Users => LoadKind::Users,
+        }
+    }
 }
 
 /// How much is asked of what.
@@ -43,13 +52,8 @@ pub(super) struct Args {
     /// A whole-pass profile of the step times [default: composed of --model and --gpu]
     #[arg(long, value_name = "PATH")]
     profile: Option<PathBuf>,
-    /// Ask about what a share link of the page says; flags given besides come on top
-    #[arg(long, value_name = "LINK")]
-    link: Option<String>,
     #[command(flatten)]
-    model_name: ModelName,
-    #[command(flatten)]
-    scenario: ScenarioFlags,
+    given: Given,
     /// The model's tokenizer.json: counts the tokens of sharegpt and custom prompts
     #[arg(long, value_name = "PATH")]
     tokenizer: Option<PathBuf>,
@@ -64,17 +68,13 @@ pub(super) struct Args {
 impl Args {
     /// True if something is carried.
     pub(super) fn run(&self) -> Result<bool> {
-        let mut flags = self.scenario.scenario.clone();
-        if self.link.is_none() && flags.is_default(Part::Workload) {
+        let mut flags = self.given.flags().clone();
+        if self.given.link.is_none() && flags.is_default(Part::Workload) {
             // The trace that `simulate` begins with has times of its own.
             flags.set("dataset-name", Some(if self.by == By::Users { "sessions" } else { "random" }))?;
         }
-        let kind = match self.by {
-            By::Rate => LoadKind::Rate,
-            By::Concurrency => LoadKind::Concurrency,
-            By::Users => LoadKind::Users,
-        };
-        let inputs = Inputs::new(&flags, self.link.as_deref(), self.profile.as_deref(), &self.model_name)?;
+        let kind = self.by.kind();
+        let inputs = self.given.inputs_of(&flags, self.profile.as_deref())?;
         let goodput = inputs.scenario.report().goodput();
         ensure!(
             !kind.is_closed() || !goodput.is_empty(),
@@ -107,7 +107,7 @@ impl Args {
     }
 }
 
-fn parse_share(text: &str) -> Result<f64, String> {
+pub(super) fn parse_share(text: &str) -> Result<f64, String> {
     let share = text.parse::<f64>().ok().filter(|share| (0.01..=1.0).contains(share));
     share.ok_or_else(|| "give a share from 0.01 to 1".to_owned())
 }

@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use sim_core::scenario::link::COMFORTABLE_BYTES;
 
-use crate::simulate::inputs::Inputs;
-use crate::simulate::model_source::ModelName;
-use crate::simulate::scenario_flags::ScenarioFlags;
+use super::given::Given;
 
 /// What the link is to say.
 #[derive(Debug, clap::Args)]
@@ -16,24 +14,18 @@ pub(super) struct Args {
     /// A whole-pass profile; travels inside the link [default: composed of --model and --gpu, or the built-in one]
     #[arg(long, value_name = "PATH")]
     profile: Option<PathBuf>,
-    /// Change this link instead of beginning with nothing
-    #[arg(long, value_name = "LINK")]
-    link: Option<String>,
     /// Address of the page, which goes in front
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000/")]
     page: String,
     #[command(flatten)]
-    model_name: ModelName,
-    #[command(flatten)]
-    scenario: ScenarioFlags,
+    given: Given,
 }
 
 impl Args {
     /// Prints the link.
     #[expect(clippy::print_stderr, reason = "doubts go to stderr, the link to stdout")]
     pub(super) fn run(&self) -> Result<bool> {
-        let inputs =
-            Inputs::new(&self.scenario.scenario, self.link.as_deref(), self.profile.as_deref(), &self.model_name)?;
+        let inputs = self.given.inputs(self.profile.as_deref())?;
         // What the page would refuse is refused here.
         inputs.scenario.resolve(&inputs.choice.profile)?;
         let fragment = inputs.fragment(false)?;

@@ -2,9 +2,13 @@
 
 mod capacity;
 mod compose;
+mod given;
+mod gpus_needed;
 mod groups;
 mod known;
 mod link;
+mod prices;
+mod recommend;
 mod simulate;
 mod vllm_flags;
 
@@ -44,6 +48,12 @@ enum Command {
     /// Search the highest load that meets --goodput, and show the whole load curve.
     #[command(args_override_self = true)]
     Capacity(Box<capacity::Args>),
+    /// Search the GPU, parallelism, number formats and flags that answer a workload best.
+    #[command(args_override_self = true)]
+    Recommend(Box<recommend::Args>),
+    /// Say how many replicas a recorded trace needs over time, with an ideal autoscaler.
+    #[command(args_override_self = true)]
+    GpusNeeded(Box<gpus_needed::Args>),
     /// Print a share link for the page that says what `simulate` would run with the same flags.
     #[command(args_override_self = true)]
     Link(Box<link::Args>),
@@ -90,6 +100,8 @@ fn try_run() -> Result<bool> {
     match Cli::parse_from(arguments).command {
         Command::Simulate(args) => args.run(),
         Command::Capacity(args) => args.run(),
+        Command::Recommend(args) => args.run(),
+        Command::GpusNeeded(args) => args.run(),
         Command::Link(args) => args.run(),
         Command::Compose(args) => args.run(),
         Command::Models(args) => args.run(),

@@ -5,11 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use super::given::Given;
 use crate::serve::page::{Page, find_www};
 use crate::serve::{browser, listen};
-use crate::simulate::inputs::Inputs;
-use crate::simulate::model_source::ModelName;
-use crate::simulate::scenario_flags::ScenarioFlags;
 
 /// Where and what is served.
 #[derive(Debug, clap::Args)]
@@ -25,23 +23,18 @@ pub(super) struct Args {
     /// Do not open a browser
     #[arg(long)]
     no_open: bool,
-    /// Open with what this share link says; flags given besides come on top
-    #[arg(long, value_name = "LINK")]
-    link: Option<String>,
     #[command(flatten)]
-    model_name: ModelName,
-    #[command(flatten)]
-    scenario: ScenarioFlags,
+    given: Given,
 }
 
 impl Args {
     /// Serves until the process is ended.
     pub(super) fn run(&self) -> Result<bool> {
         let www = find_www(self.www.as_deref())?;
-        let flags = &self.scenario.scenario;
-        let is_asked = self.profile.is_some() || self.link.is_some() || flags.given().next().is_some();
+        let is_asked =
+            self.profile.is_some() || self.given.link.is_some() || self.given.flags().given().next().is_some();
         let (fragment, own_profile) = if is_asked {
-            let inputs = Inputs::new(flags, self.link.as_deref(), self.profile.as_deref(), &self.model_name)?;
+            let inputs = self.given.inputs(self.profile.as_deref())?;
             let link = inputs.link();
             // A profile that is too large for an address is loaded by its name, from here.
             let own_profile = link.profile.clone().zip(link.profile_file.clone());

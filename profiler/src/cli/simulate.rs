@@ -12,14 +12,13 @@ use sim_core::scenario::repeat::stated_flags;
 use sim_core::scenario::{Prepared, TextTokens, prepare};
 use sim_core::simulator::{Simulation, SimulationOptions};
 
+use super::given::Given;
 use crate::simulate::ends::Ends;
 use crate::simulate::inputs::Inputs;
 use crate::simulate::memory;
-use crate::simulate::model_source::ModelName;
 use crate::simulate::report::{Report, explain, explain_memory};
 use crate::simulate::report_flags::ReportFlags;
 use crate::simulate::run::run;
-use crate::simulate::scenario_flags::ScenarioFlags;
 use crate::simulate::token_counter::load_token_counter;
 
 /// What is simulated, and what is reported.
@@ -29,13 +28,8 @@ pub(super) struct Args {
     /// Llama-3.1-8B bf16 on one H100, derived]
     #[arg(long, value_name = "PATH")]
     profile: Option<PathBuf>,
-    /// Run what a share link of the page says; flags given besides come on top
-    #[arg(long, value_name = "LINK")]
-    link: Option<String>,
     #[command(flatten)]
-    model_name: ModelName,
-    #[command(flatten)]
-    scenario: ScenarioFlags,
+    given: Given,
     /// The model's tokenizer.json: counts the tokens of sharegpt and custom prompts
     #[arg(long, value_name = "PATH")]
     tokenizer: Option<PathBuf>,
@@ -47,8 +41,7 @@ impl Args {
     /// True unless a required goodput is missed.
     #[expect(clippy::print_stderr, reason = "doubts go to stderr, the result to stdout")]
     pub(super) fn run(&self) -> Result<bool> {
-        let inputs =
-            Inputs::new(&self.scenario.scenario, self.link.as_deref(), self.profile.as_deref(), &self.model_name)?;
+        let inputs = self.given.inputs(self.profile.as_deref())?;
         let profile = &inputs.choice.profile;
         let engine = inputs.scenario.resolve(profile)?;
         let range = self.report.range_of(profile)?;

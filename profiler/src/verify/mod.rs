@@ -12,6 +12,7 @@ pub(crate) mod replay;
 pub(crate) mod published;
 mod published_flags;
 mod published_report;
+mod ranking;
 pub(crate) mod run;
 mod run_drafts;
 pub(crate) mod difference;

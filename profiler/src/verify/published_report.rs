@@ -15,6 +15,18 @@ pub(super) struct Outcome {
     pub(super) result: Result<Vec<Placed>>,
 }
 
+impl Outcome {
+    /// Mean TTFT and TPOT in milliseconds, each measured and simulated; `None` if the row was not answered.
+    pub(super) fn times(&self) -> Option<[(f64, f64); 2]> {
+        let placed = self.result.as_ref().ok()?;
+        let of = |latency: Latency| {
+            let found = placed.iter().find(|placed| placed.compared.metric.latency == latency)?;
+            Some((found.compared.measured, found.compared.simulated))
+        };
+        Some([of(Latency::Ttft)?, of(Latency::Tpot)?])
+    }
+}
+
 /// A number that was measured and simulated, and the least and most that was simulated at the ends of a range.
 #[derive(Debug)]
 pub(super) struct Placed {
@@ -147,6 +159,11 @@ impl Report {
             writeln!(text, "not answered, {count} rows: {refusal}")?;
         }
         Ok(text)
+    }
+
+    /// How good choices among the rows are.
+    pub(crate) fn ranking(&self) -> Result<String> {
+        super::ranking::table(self)
     }
 
     /// A line for each row: for looking closer.

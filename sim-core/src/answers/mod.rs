@@ -4,3 +4,5 @@
 //! cores, over workers, or one after another; the answer is the same.
 
 pub mod capacity;
+pub mod recommend;
+pub mod gpus_needed;

@@ -6,6 +6,7 @@
 //! unmeasured shape follows from measured ones. [`transfer()`] moves a pack to a GPU that nobody measured.
 
 pub mod gpu;
+pub mod prices;
 pub mod gpu_table;
 mod gpu_unmeasured;
 pub mod kinds;

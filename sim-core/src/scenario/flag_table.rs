@@ -333,4 +333,8 @@ pub const FLAGS: &[Flag] = &[
         "Metrics to report: ttft, tpot, itl, e2el, client_queue_time, e2el_including_client_queue",
     ),
     report("metric-percentiles", Form::Text, "99", "Percentiles to report"),
+    Flag {
+        is_vllms: false,
+        ..report("price", Form::List, "a list with dates", "US dollars for an hour of a GPU, such as h100-sxm=2.49")
+    },
 ];

@@ -9,6 +9,7 @@ use crate::metrics::bench_serve::{BenchServeOptions, LatencyMetric};
 use crate::metrics::distribution::Percentile;
 use crate::metrics::goodput::Goodput;
 use crate::metrics::python_float;
+use crate::operators::prices::Prices;
 
 /// What is reported; the defaults are vLLM's.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -16,6 +17,7 @@ pub struct ReportArgs {
     goodput: Goodput,
     percentile_metrics: Option<Vec<LatencyMetric>>,
     metric_percentiles: Option<Vec<Percentile>>,
+    prices: Prices,
 }
 
 impl ReportArgs {
@@ -23,6 +25,12 @@ impl ReportArgs {
     #[must_use]
     pub const fn goodput(&self) -> Goodput {
         self.goodput
+    }
+
+    /// Prices of GPUs that were given.
+    #[must_use]
+    pub const fn prices(&self) -> &Prices {
+        &self.prices
     }
 
     /// The options the report of a run of `model_id` depends on; those of the traffic are left at their defaults.
@@ -43,6 +51,15 @@ impl ReportArgs {
                 self.goodput = Goodput::parse(text.split_ascii_whitespace()).map_err(ScenarioError::Goodput)?;
             }
             "percentile-metrics" => self.percentile_metrics = Some(metrics(text)?),
+            "price" => {
+                let need = "GPU=USD with a GPU that `profiler gpus` lists and US dollars above 0, as in h100-sxm=2.49";
+                let prices = Prices::given(text);
+                self.prices = prices.ok_or_else(|| ScenarioError::Value {
+                    flag: "price",
+                    value: text.into(),
+                    need: need.into(),
+                })?;
+            }
             _ => self.metric_percentiles = Some(percentiles(text)?),
         }
         Ok(())

@@ -34,6 +34,7 @@ mod kept_flags;
 mod limits;
 mod ttft_split;
 mod recognise;
+mod recommend;
 mod hostile_inputs;
 mod properties;
 mod drawn_engine;

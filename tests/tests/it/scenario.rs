@@ -18,6 +18,7 @@ fn value(flag: &Flag, number: u32) -> String {
         (Form::Number, _) => format!("{number}.5"),
         (Form::Choice(choices), _) => choices[number as usize % choices.len()].to_owned(),
         (Form::Switch, _) => (number.is_multiple_of(2)).to_string(),
+        (Form::List, "price") => format!("h100-sxm={number}.5 l40s=2"),
         (Form::List, _) => format!("ttft:{number} tpot:{}.25", number / 7),
         (Form::Text, "random-range-ratio") => "{\"input\": 0.25, \"output\": 0.5}".to_owned(),
         (Form::Text, "percentile-metrics") => "ttft,e2el".to_owned(),

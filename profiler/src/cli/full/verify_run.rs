@@ -38,6 +38,9 @@ pub(in crate::cli) struct Args {
     /// Simulate each row of it at both ends of its profile's range, too, and say how many measured values lie between
     #[arg(long, conflicts_with = "profile")]
     range: bool,
+    /// Of a model's rows on a GPU, how good the one is that is simulated to give most
+    #[arg(long, conflicts_with = "profile")]
+    ranking: bool,
     /// The model's tokenizer.json: counts the tokens of sharegpt and custom prompts of a result
     #[arg(long, value_name = "PATH", requires = "profile")]
     tokenizer: Option<PathBuf>,
@@ -95,6 +98,9 @@ impl Args {
             write!(out, "{}", report.rows()?)?;
         }
         write!(out, "{}", report.table()?)?;
+        if self.ranking {
+            write!(out, "\n{}", report.ranking()?)?;
+        }
         Ok(true)
     }
 }

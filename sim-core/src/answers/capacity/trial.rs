@@ -44,6 +44,17 @@ impl LoadKind {
         }
     }
 
+    /// What loads are counted in, of requests of `dataset`.
+    #[must_use]
+    pub fn unit(self, dataset: DatasetName) -> &'static str {
+        match self {
+            Self::Rate if dataset == DatasetName::Sessions => "sessions/s",
+            Self::Rate => "requests/s",
+            Self::Concurrency => "requests at once",
+            Self::Users => "users",
+        }
+    }
+
     /// The flag that says a load.
     #[must_use]
     pub const fn flag(self) -> &'static str {
@@ -224,10 +235,14 @@ fn without_pauses(workload: &mut Workload) -> usize {
 
 impl Trial {
     fn of(prepared: &Prepared, goodput: Goodput, load: f64, seed: u32) -> Result<Self, TrialError> {
+        Ok(Self { load, seed, ..Self::of_workload(&prepared.workload, prepared, goodput)? })
+    }
+
+    /// The run of another `workload` on the engine of `prepared`, at no load that could be named.
+    pub(crate) fn of_workload(workload: &Workload, prepared: &Prepared, goodput: Goodput) -> Result<Self, TrialError> {
         let config = &prepared.engine.config;
         let options = SimulationOptions::default();
-        let result =
-            simulate(&prepared.workload, config, &prepared.step_time, options).map_err(TrialError::Simulation)?;
+        let result = simulate(workload, config, &prepared.step_time, options).map_err(TrialError::Simulation)?;
         let recording = &result.recording;
         let outputs = RecordedOutputs::new(recording);
         let latencies = Latencies::new(&outputs);
@@ -251,8 +266,8 @@ impl Trial {
         let waiting = WaitingLimits::new(recording, config);
         let usage = recording.passes.iter().map(|pass| kv_cache_usage(pass, config.num_gpu_blocks));
         Ok(Self {
-            load,
-            seed,
+            load: f64::INFINITY,
+            seed: 0,
             num_requests: math::usize_to_u64(recording.requests.len()),
             num_met: met(&|bounds| bounds),
             num_met_each: each.map(met),
@@ -314,6 +329,14 @@ impl Point {
         let sum = |count: &dyn Fn(&Trial) -> u64| math::u64_to_f64(self.trials.iter().map(count).sum());
         let all = sum(&|trial| trial.num_requests);
         if all > 0.0 { sum(&met) / all } else { 1.0 }
+    }
+
+    /// Of TTFT, TPOT and E2EL the one within whose bound fewest requests are, if less than `required_share` of them.
+    #[must_use]
+    pub fn fails_first(&self, required_share: f64) -> Option<usize> {
+        let share = |place: &usize| self.share(|trial| trial.num_met_each[*place]);
+        let worst = (0..3).min_by(|a, b| share(a).total_cmp(&share(b)));
+        worst.filter(|place| share(place) < required_share)
     }
 
     /// The mean over the trials of one of their figures.
