@@ -32,6 +32,8 @@ mod serve;
 #[cfg(feature = "full")]
 mod server;
 #[cfg(feature = "full")]
+mod sweep;
+#[cfg(feature = "full")]
 mod validate;
 #[cfg(feature = "full")]
 mod verify;
