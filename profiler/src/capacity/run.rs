@@ -1,6 +1,8 @@
 //! The trials of a search over all cores, with progress for those who wait.
 
-use anyhow::Result;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Result, ensure};
 use rayon::prelude::*;
 use sim_core::answers::capacity::{Answer, Asked, Search, Trial, TrialError};
 use sim_core::scenario::TextTokens;
@@ -13,13 +15,13 @@ pub(crate) type Counter<'a> = Option<&'a (dyn Fn(&str) -> usize + Sync)>;
 /// Searches with the seeds from the scenario's own on, `num_seeds` of them.
 ///
 /// # Errors
-/// That of the first trial that cannot be run, in the order of loads and seeds.
+/// That of the first trial that cannot be run, in the order of loads and seeds; if `is_cancelled` is set on the way.
 pub(crate) fn search(
     asked: &Asked<'_>,
     required_share: f64,
     num_seeds: u32,
     counter: Counter<'_>,
-    quiet: bool,
+    (quiet, is_cancelled): (bool, &AtomicBool),
 ) -> Result<Answer> {
     let first_seed = asked.scenario.workload().seed();
     let seeds: Vec<u32> = (0..num_seeds).map(|number| first_seed.wrapping_add(number)).collect();
@@ -27,6 +29,7 @@ pub(crate) fn search(
     let mut search = Search::new(asked.kind, required_share, saturated);
     let bar = bar(0, "{bar:20} {pos} of about {len} runs", quiet);
     while !search.wanted().is_empty() {
+        ensure!(!is_cancelled.load(Ordering::Relaxed), "cancelled before it was over");
         let pairs: Vec<(f64, u32)> =
             search.wanted().iter().flat_map(|&load| seeds.iter().map(move |&seed| (load, seed))).collect();
         bar.inc_length(pairs.len() as u64);
