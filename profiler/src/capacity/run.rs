@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result};
 use rayon::prelude::*;
 use sim_core::answers::capacity::{Answer, Asked, Search, Trial, TrialError};
 use sim_core::scenario::TextTokens;
@@ -29,17 +29,19 @@ pub(crate) fn search(
     let mut search = Search::new(asked.kind, required_share, saturated);
     let bar = bar(0, "{bar:20} {pos} of about {len} runs", quiet);
     while !search.wanted().is_empty() {
-        ensure!(!is_cancelled.load(Ordering::Relaxed), "cancelled before it was over");
         let pairs: Vec<(f64, u32)> =
             search.wanted().iter().flat_map(|&load| seeds.iter().map(move |&seed| (load, seed))).collect();
         bar.inc_length(pairs.len() as u64);
         let trial = |&(load, seed): &(f64, u32)| {
-            let trial = asked.run(load, seed, plain(counter));
+            let is_wanted = !is_cancelled.load(Ordering::Relaxed);
+            let trial = is_wanted.then(|| asked.run(load, seed, plain(counter)));
             bar.inc(1);
             trial
         };
         // One by one is how cores take them: a higher load takes longer.
-        let trials: Vec<Result<Trial, TrialError>> = pairs.par_iter().with_max_len(1).map(trial).collect();
+        let trials: Vec<Option<Result<Trial, TrialError>>> = pairs.par_iter().with_max_len(1).map(trial).collect();
+        let trials: Option<Vec<Result<Trial, TrialError>>> = trials.into_iter().collect();
+        let trials = trials.context("cancelled before it was over")?;
         let trials: Vec<Trial> = trials.into_iter().collect::<Result<_, _>>()?;
         let of_load = |trials: &[Trial]| trials.first().map(|trial| (trial.load, trials.to_vec()));
         search.take(trials.chunks(seeds.len()).filter_map(of_load));
