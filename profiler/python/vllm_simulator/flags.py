@@ -22,7 +22,7 @@ def text(name: str, value: object) -> str:
     if isinstance(value, Mapping):
         if name.replace("-", "_") == "goodput":
             return " ".join(f"{metric}:{bound}" for metric, bound in value.items())
-        return json.dumps(value)
+        return json.dumps(value, separators=(",", ":"))
     if isinstance(value, (list, tuple)):
         return " ".join(str(word) for word in value)
     if isinstance(value, os.PathLike):
