@@ -2,7 +2,7 @@
 # `profiler sweep` on a Ray cluster of several nodes on this machine, of which one is killed while it runs.
 #
 #   scripts/test-ray.sh            400 points, one node killed (about a minute)
-#   scripts/test-ray.sh --long     10,000 points, a node killed every minute (some minutes)
+#   scripts/test-ray.sh --long     10,000 runs and 2,500 refused points, a node killed every minute (some minutes)
 #
 # Ray is installed into .venv-ray if it is not there (about 200 MB). PYTHON chooses the interpreter (3.10 to 3.13). Not part
 # of `make test`: a package of that size is not fetched without being asked for.
@@ -39,8 +39,8 @@ bash -n profiler/cluster/slurm-array.sh
 export RAY_USAGE_STATS_ENABLED=0 RAY_DEDUP_LOGS=0
 test=("$venv/bin/python" profiler/cluster/test_ray_sweep.py "$profiler")
 if [ "${1:-}" = --long ]; then
-    say "10,000 points, a node killed every minute"
-    "${test[@]}" --points 10000 --prompts "${PROMPTS:-1500}" --kill-every 60
+    say "10,000 runs and 2,500 refused points, a node killed every minute"
+    "${test[@]}" --points 12500 --prompts "${PROMPTS:-400}" --kill-every 60
 else
     say "400 points, one node killed"
     "${test[@]}"

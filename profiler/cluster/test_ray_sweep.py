@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import ray
@@ -33,48 +33,46 @@ def start_cluster() -> Cluster:
     return cluster
 
 
-class Killer(threading.Thread):
-    """Ends a node, without warning, and puts another in its place: when the first parts are there, then every so often."""
-
-    def __init__(self, cluster: Cluster, parts: Path, seconds: float | None) -> None:
-        super().__init__(daemon=True)
-        self.cluster, self.parts, self.seconds = cluster, parts, seconds
-        self.is_over = threading.Event()
-        self.num_killed = 0
-
-    def run(self) -> None:
-        while not self.is_over.wait(0.05):
-            if self.parts.exists() and any(self.parts.glob("part-*.json")):
-                break
-        while not self.is_over.is_set():
-            if self.seconds is not None and self.is_over.wait(self.seconds):
-                return
-            self.cluster.remove_node(next(iter(self.cluster.worker_nodes)), allow_graceful=False)
-            self.num_killed += 1
-            self.cluster.add_node(num_cpus=1, object_store_memory=OBJECT_STORE_BYTES)
-            if self.seconds is None:
-                return
+def kill_while(running: Future[None], cluster: Cluster, parts: Path, seconds: float | None) -> int:
+    """Ends a node, without warning, and puts another in its place: when the first parts are there, or every so often. The
+    number of nodes that it ended. In the main thread, as Ray wants it of whoever starts a node."""
+    num_killed = 0
+    while not running.done():
+        wait([running], timeout=0.05 if seconds is None else seconds)
+        is_time = not running.done() and any(parts.glob("part-*.json"))
+        if is_time and (seconds is not None or num_killed == 0):
+            cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+            num_killed += 1
+            cluster.add_node(num_cpus=1, object_store_memory=OBJECT_STORE_BYTES)
+    return num_killed
 
 
 def check_killed_nodes(profiler: str, folder: Path, points: int, prompts: int, seconds: float | None) -> None:
     flags = ["--dataset-name", "random", "--num-prompts", str(prompts), "--random-output-len", "64"]
-    flags += ["--grid", f"seed=1..{points // 4}", "max-num-seqs=8,99999", "request-rate=20,inf"]
+    # One in five is refused.
+    flags += ["--grid", f"seed=1..{points // 10}", "max-num-seqs=8,16,32,64,99999", "request-rate=20,inf"]
     alone, shared = folder / "alone", folder / "shared"
     begun = time.monotonic()
     ray_sweep.call(profiler, "sweep", "--quiet", "--output-dir", str(alone), *flags, threads=2)
     print(f"one machine, two threads: {time.monotonic() - begun:.1f} s", flush=True)
 
     cluster = start_cluster()
-    killer = Killer(cluster, shared / "parts", seconds)
-    killer.start()
-    begun = time.monotonic()
     seen: list[tuple[int, int]] = []
-    ray_sweep.sweep(shared, flags, profiler=profiler, shards=max(40, points // 25), on_progress=lambda *done: seen.append(done))
-    killer.is_over.set()
-    killer.join()
-    print(f"Ray, {NUM_NODES} nodes of one CPU: {time.monotonic() - begun:.1f} s, {killer.num_killed} killed", flush=True)
+    begun = time.monotonic()
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        running = threads.submit(
+            ray_sweep.sweep,
+            shared,
+            flags,
+            profiler=profiler,
+            shards=max(40, points // 25),
+            on_progress=lambda *done: seen.append(done),
+        )
+        num_killed = kill_while(running, cluster, shared / "parts", seconds)
+        running.result()
+    print(f"Ray, {NUM_NODES} nodes of one CPU: {time.monotonic() - begun:.1f} s, {num_killed} killed", flush=True)
 
-    assert killer.num_killed > 0, "no node was killed: the sweep was over too soon"
+    assert num_killed > 0, "no node was killed: the sweep was over too soon"
     assert seen[-1][0] == seen[-1][1], f"told {seen[-1]} at the end"
     for name in ["results.csv", "results.parquet"]:
         one, many = (alone / name).read_bytes(), (shared / name).read_bytes()
