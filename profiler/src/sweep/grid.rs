@@ -58,8 +58,7 @@ impl GridFlags {
         if let Some([name, ..]) = names.windows(2).find(|pair| pair.first() == pair.last()) {
             bail!("{name} varies twice; each flag varies in one place");
         }
-        let number: u128 = axes.iter().map(|axis| axis.places.len() as u128).product();
-        ensure!(number <= MAX_POINTS as u128, too_many(number, &Grid::new(&axes).told()));
+        Grid::new(&axes).check()?;
         Ok(axes)
     }
 }
@@ -67,6 +66,17 @@ impl GridFlags {
 impl<'a> Grid<'a> {
     pub(crate) const fn new(axes: &'a [Axis]) -> Self {
         Self { axes }
+    }
+
+    /// Whether a sweep has so many points.
+    ///
+    /// # Errors
+    /// If there are more than [`MAX_POINTS`].
+    pub(crate) fn check(&self) -> Result<()> {
+        let lengths = self.axes.iter().map(|axis| axis.places.len() as u128);
+        let number = lengths.fold(1, u128::saturating_mul);
+        ensure!(number <= MAX_POINTS as u128, too_many(number, &self.told()));
+        Ok(())
     }
 
     /// Every axis, with its length, for people.

@@ -9,12 +9,12 @@ pub(crate) mod base;
 pub(crate) mod grid;
 pub(crate) mod merge;
 mod parquet_file;
-mod params_file;
+pub(crate) mod params_file;
 mod part;
 pub(crate) mod plan;
 pub(crate) mod run;
 mod table;
-mod values;
+pub(crate) mod values;
 
 /// Most points of a sweep: at a millisecond a run, a quarter of an hour on one core.
 pub(crate) const MAX_POINTS: usize = 1_000_000;

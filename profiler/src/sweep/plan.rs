@@ -11,7 +11,6 @@ use sim_core::scenario::link::fingerprint;
 use super::axis::Axis;
 use super::base::hex;
 use super::grid::Grid;
-use super::{MAX_POINTS, too_many};
 use crate::input_file::read_limited;
 use crate::output_file::{make_folder_of, write_whole};
 
@@ -136,8 +135,7 @@ impl Planned {
             bail!("{}: there is no plan.json, so no sweep was begun here", folder.display());
         }
         let bytes = read_limited(&path, MAX_BYTES)?;
-        let plan: Plan = serde_json::from_slice(&bytes).with_context(told)?;
-        plan.check().with_context(told)?;
+        let plan = Plan::from_json(&bytes).with_context(told)?;
         Ok(Self { plan, identity: hex(fingerprint(&bytes)), folder: folder.to_owned() })
     }
 
@@ -152,16 +150,25 @@ impl Planned {
 }
 
 impl Plan {
+    /// The plan of a file's bytes.
+    ///
+    /// # Errors
+    /// If it is none of ours.
+    pub(crate) fn from_json(bytes: &[u8]) -> Result<Self> {
+        let plan: Self = serde_json::from_slice(bytes)?;
+        plan.check()?;
+        Ok(plan)
+    }
+
     /// Whether a file says what a plan of ours says.
     fn check(&self) -> Result<()> {
         ensure!(self.format == FORMAT, "{:?} is written there, where this program has {FORMAT:?}", self.format);
         let is_even = |axis: &Axis| axis.places.iter().all(|place| place.len() == axis.parameters.len());
         ensure!(self.axes.iter().all(is_even), "an axis has more or fewer values than parameters");
-        let number: u128 = self.axes.iter().map(|axis| axis.places.len() as u128).product();
-        ensure!(number <= MAX_POINTS as u128, too_many(number, &self.grid().told()));
+        self.grid().check()?;
         let same = Self::new(self.flags.clone(), self.axes.clone(), self.grounds.clone());
         ensure!(
-            self.num_points == same.num_points && self.points_per_part == same.points_per_part && number > 0,
+            self.num_points == same.num_points && self.points_per_part == same.points_per_part && self.num_points > 0,
             "num_points and points_per_part are not those of its axes"
         );
         Ok(())
