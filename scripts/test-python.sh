@@ -16,7 +16,7 @@ python=${PYTHON:-python3}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1 ||
     { not_run "$what" "there is no Python 3.10 or newer (PYTHON=… chooses one)"; exit 0; }
 venv=.venv-python
-packages=(maturin==1.9.6 pytest==8.4.2)
+packages=(maturin==1.16.0 pytest==8.4.2)
 extras=(pandas pyarrow nbclient ipykernel mypy)
 [ "${EXTRAS:-${STRICT:-0}}" = 0 ] || packages+=("${extras[@]}")
 stamp=$venv/installed-$(printf '%s\n' "${packages[@]}" | cksum | cut -d' ' -f1)
@@ -38,7 +38,7 @@ profiler=${PROFILER:-$(scripts/debug-profiler.sh)}
 PROFILER=$profiler PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m pytest -q -rs profiler/python "$@"
 
 if "$venv/bin/python" -c 'import mypy' 2>/dev/null; then
-    "$venv/bin/python" -m mypy --strict --cache-dir "$wheels/mypy" profiler/python/vllm_simulator
+    "$venv/bin/python" -m mypy --config-file profiler/python/pyproject.toml --cache-dir "$wheels/mypy" profiler/python/vllm_simulator
 else
     left_out "tables, Jupyter and types of the Python module" "pandas, pyarrow, Jupyter and mypy are large: EXTRAS=1 scripts/test-python.sh"
 fi

@@ -36,7 +36,8 @@ for path in sys.argv[1:]:
 PYTHON
 bash -n profiler/cluster/slurm-array.sh
 
-export RAY_USAGE_STATS_ENABLED=0 RAY_DEDUP_LOGS=0
+# What Ray writes of every node that dies is pages long.
+export RAY_USAGE_STATS_ENABLED=0 RAY_BACKEND_LOG_LEVEL=fatal
 test=("$venv/bin/python" profiler/cluster/test_ray_sweep.py "$profiler")
 if [ "${1:-}" = --long ]; then
     say "10,000 runs and 2,500 refused points, a node killed every minute"

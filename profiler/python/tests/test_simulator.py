@@ -55,7 +55,7 @@ def test_a_run_is_that_of_the_command_line(tmp_path: Path, given: dict[str, obje
     assert {key: run[key] for key in run if key != "date"} == {key: result[key] for key in result if key != "date"}
     assert str(run) == output.stdout
     rows = (tmp_path / "rows.csv").read_text().splitlines()
-    columns = run.requests()
+    columns = run.columns()
     assert list(columns) == rows[0].split(",")
     assert len(columns["ttft_ms"]) == len(rows) - 1 == 40
     assert all(isinstance(value, float) for value in columns["ttft_ms"])
@@ -71,7 +71,7 @@ def test_capacity_is_that_of_the_command_line(tmp_path: Path) -> None:
     assert answer.to_dict() == json.loads((tmp_path / "a.json").read_text())
     assert answer.value and answer.value > 0
     assert str(answer) == output.stdout
-    curve = answer.curve()
+    curve = answer.columns()
     assert len(curve["load"]) == 2 * len(answer["curve"])
     assert sim.capacity(num_seeds=1, by="concurrency", goodput="ttft:2000", **flags).value
 
@@ -172,5 +172,6 @@ def test_tables() -> None:
     table = run.to_arrow()
     assert table.num_rows == 40 and table.schema.field("ttft_ms").type == pyarrow.float64()
     assert table.schema.field("prompt_tokens").type == pyarrow.int64() and table.schema.field("slo_met").type == pyarrow.bool_()
+    assert pyarrow.RecordBatchReader.from_stream(run).read_all() == table
     pytest.importorskip("pandas")
     assert list(run.to_pandas().columns) == table.column_names

@@ -23,12 +23,11 @@ _COUNTS = {"request", "prompt_tokens", "output_tokens", "cached_tokens", "preemp
 Columns = dict[str, list[Any]]
 
 
-class Run(Mapping[str, Any]):
-    """A simulated run: a mapping of the keys of `vllm bench serve`'s result file, with the object `simulation`."""
+class _Answer(Mapping[str, Any]):
+    """A mapping of figures, with columns behind them."""
 
-    def __init__(self, native: _native.Run) -> None:
-        self._native = native
-        self._figures: dict[str, Any] = json.loads(native.json(datetime.now().strftime("%Y%m%d-%H%M%S")))
+    def __init__(self, figures: dict[str, Any]) -> None:
+        self._figures = figures
 
     def __getitem__(self, key: str) -> Any:
         return self._figures[key]
@@ -38,6 +37,38 @@ class Run(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._figures)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All figures, as a dict that may be changed."""
+        return dict(self._figures)
+
+    def columns(self) -> Columns:
+        """A list for each column of the table."""
+        raise NotImplementedError
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The columns as a data frame. Needs pandas."""
+        import pandas
+
+        return pandas.DataFrame(self.columns())
+
+    def to_arrow(self) -> pyarrow.Table:
+        """The columns as a table. Needs pyarrow."""
+        import pyarrow
+
+        return pyarrow.table(self.columns())
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """For whoever takes Arrow's tables: `polars.DataFrame(run)`. Needs pyarrow."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+
+class Run(_Answer):
+    """A simulated run: a mapping of the keys of `vllm bench serve`'s result file, with the object `simulation`."""
+
+    def __init__(self, native: _native.Run) -> None:
+        super().__init__(json.loads(native.json(datetime.now().strftime("%Y%m%d-%H%M%S"))))
+        self._native = native
 
     def __str__(self) -> str:
         """The table of `vllm bench serve`, and what the engine did."""
@@ -56,13 +87,9 @@ class Run(Mapping[str, Any]):
         """What vLLM would warn of on start-up."""
         return self._native.warnings()
 
-    def to_dict(self) -> dict[str, Any]:
-        """The result file, read."""
-        return dict(self._figures)
-
-    def requests(self) -> Columns:
-        """A list for each column, a row for each request: `profiler simulate --per-request-csv`. What a request does not
-        have is None."""
+    def columns(self) -> Columns:
+        """A row for each request, as `profiler simulate --per-request-csv` has them; what a request does not have is
+        None."""
         rows = csv.reader(io.StringIO(self._native.requests_csv()))
         names = next(rows)
         columns: Columns = {name: [] for name in names}
@@ -72,34 +99,13 @@ class Run(Mapping[str, Any]):
                 column.append(read(cell) if cell else None)
         return columns
 
-    def to_pandas(self) -> pandas.DataFrame:
-        """`requests` as a data frame. Needs pandas."""
-        import pandas
 
-        return pandas.DataFrame(self.requests())
-
-    def to_arrow(self) -> pyarrow.Table:
-        """`requests` as a table. Needs pyarrow."""
-        import pyarrow
-
-        return pyarrow.table(self.requests())
-
-
-class Capacity(Mapping[str, Any]):
+class Capacity(_Answer):
     """How much load is carried: a mapping of the keys that `profiler capacity --output-json` writes."""
 
     def __init__(self, answer: str, text: str) -> None:
-        self._answer: dict[str, Any] = json.loads(answer)
+        super().__init__(json.loads(answer))
         self._text = text
-
-    def __getitem__(self, key: str) -> Any:
-        return self._answer[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._answer)
-
-    def __len__(self) -> int:
-        return len(self._answer)
 
     def __str__(self) -> str:
         """What `profiler capacity` prints."""
@@ -111,29 +117,13 @@ class Capacity(Mapping[str, Any]):
     @property
     def value(self) -> float | None:
         """The highest load that meets the objectives: requests per second, or requests at once; None if nothing does."""
-        value: float | None = self._answer["capacity"]
+        value: float | None = self["capacity"]
         return value
 
-    def to_dict(self) -> dict[str, Any]:
-        """The answer and every run behind it."""
-        return dict(self._answer)
-
-    def curve(self) -> Columns:
-        """The load curve: a list for each column, a row for each run behind it."""
+    def columns(self) -> Columns:
+        """The load curve: a row for each run behind it."""
         rows = [{"load": point["load"], **trial} for point in self["curve"] for trial in point["trials"]]
         return {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """`curve` as a data frame. Needs pandas."""
-        import pandas
-
-        return pandas.DataFrame(self.curve())
-
-    def to_arrow(self) -> pyarrow.Table:
-        """`curve` as a table. Needs pyarrow."""
-        import pyarrow
-
-        return pyarrow.table(self.curve())
 
 
 def _reader(name: str) -> Any:

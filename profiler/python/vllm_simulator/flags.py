@@ -26,5 +26,5 @@ def text(name: str, value: object) -> str:
     if isinstance(value, (list, tuple)):
         return " ".join(str(word) for word in value)
     if isinstance(value, os.PathLike):
-        return os.fspath(value)
+        return str(os.fspath(value))
     return str(value)
