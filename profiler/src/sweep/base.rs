@@ -111,10 +111,10 @@ impl<'a> Points<'a> {
     /// Files that varying flags name.
     fn files(&self) -> BTreeMap<String, PathBuf> {
         let mut files = BTreeMap::new();
-        for point in 0..self.grid.num_points() {
-            for (name, value) in self.set(point).filter(|(name, _)| FILES.contains(name)) {
-                let path = value.map(Path::new).filter(|path| path.is_file());
-                files.extend(path.map(|path| (format!("{name} {}", path.display()), path.to_owned())));
+        for (place, parameter) in self.grid.parameters().enumerate() {
+            let values = if FILES.contains(&parameter.name.as_str()) { self.grid.values_of(place) } else { vec![] };
+            for path in values.into_iter().map(Path::new).filter(|path| path.is_file()) {
+                files.insert(format!("{} {}", parameter.name, path.display()), path.to_owned());
             }
         }
         files
