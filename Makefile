@@ -3,6 +3,7 @@
 # make serve  build the page and serve it on this machine (ARGS="…" goes to profiler serve)
 # make test   everything that needs no GPU; the checks that this machine could not run are listed last
 # make test-vllm  install a real vLLM and hold the simulator against it; not part of test
+# make test-ray   a sweep on a Ray cluster with a node killed; installs Ray, not part of test
 # make lint   formatting and clippy
 # make bench  benchmarks, with times, instructions and other simulators beside (ARGS="…" chooses criterion's)
 #
@@ -16,7 +17,7 @@ ARGS ?=
 # A heading on stderr, where cargo writes too.
 step = @printf '\n\033[1m== %s\033[0m\n' "$(1)" >&2
 
-.PHONY: help run test lint bench web serve setup-run setup-test begin report fmt clippy native doctest doc bench-once no-std wasm fuzz-check deny page-size page-unit page-e2e test-vllm
+.PHONY: help run test lint bench web serve setup-run setup-test begin report fmt clippy native doctest doc bench-once no-std wasm fuzz-check deny python page-size page-unit page-e2e test-vllm test-ray
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -35,11 +36,15 @@ serve: setup-run
 	$(call step,the page)
 	@scripts/serve.sh $(ARGS)
 
-test: begin setup-test fmt clippy native doctest doc bench-once no-std wasm fuzz-check deny page-size page-unit page-e2e report
+test: begin setup-test fmt clippy native doctest doc bench-once no-std wasm fuzz-check deny python page-size page-unit page-e2e report
 
 test-vllm: setup-test
 	$(call step,a real vLLM)
 	@scripts/test-vllm.sh $(ARGS)
+
+test-ray: setup-test
+	$(call step,a sweep on Ray)
+	@scripts/test-ray.sh $(ARGS)
 
 lint: setup-test fmt clippy
 
@@ -101,6 +106,10 @@ fuzz-check:
 deny:
 	$(call step,licences and sources of the dependencies)
 	@scripts/deny.sh
+
+python:
+	$(call step,the Python module)
+	@scripts/test-python.sh
 
 page-size:
 	$(call step,weight of the page)

@@ -2,14 +2,15 @@
 //!
 //! Without the feature `full` it simulates and composes only, and is built in a third of the time.
 //!
-//! All of it is behind [`run`], the command line. The other doors are [`many`], for many runs at once, and `parsers`, for
-//! fuzzing.
+//! All of it is behind [`run`], the command line. The other doors are [`ask`], for programs that ask what the command line
+//! asks, [`many`], for many runs at once, and `parsers`, for fuzzing.
 
 #![cfg_attr(
     not(feature = "full"),
     expect(dead_code, reason = "the rooms that stay have parts for those that are left out")
 )]
 
+pub mod ask;
 mod capacity;
 mod cli;
 mod gpus_needed;
@@ -33,6 +34,8 @@ pub mod parsers;
 mod serve;
 #[cfg(feature = "full")]
 mod server;
+#[cfg(feature = "full")]
+mod sweep;
 #[cfg(feature = "full")]
 mod validate;
 #[cfg(feature = "full")]

@@ -118,7 +118,7 @@ pub fn simulate_many(runs: &[Run<'_>], watch: Watch<'_>) -> Vec<Result<Summary, 
 /// Prepares and simulates `requests`, as many at once as there are cores.
 #[must_use]
 pub fn answer_many(requests: &[Request<'_>], watch: Watch<'_>) -> Vec<Result<Summary, NoSummary>> {
-    each(requests, watch, |request| request.summary(watch))
+    each(requests, watch, |request| request.answer(watch))
 }
 
 /// What `work` makes of each of `items`, in their order. One by one is how cores take them: some take far longer than
@@ -180,7 +180,11 @@ impl Request<'_> {
         Ok(request)
     }
 
-    fn summary(&self, watch: Watch<'_>) -> Result<Summary, NoSummary> {
+    /// Prepares and simulates it, here and now.
+    ///
+    /// # Errors
+    /// [`NoSummary`].
+    pub fn answer(&self, watch: Watch<'_>) -> Result<Summary, NoSummary> {
         let counter = self.counter.map(|counter| counter as &dyn Fn(&str) -> usize);
         let prepared = prepare(&self.scenario, self.profile, self.dataset, counter);
         let Prepared { engine, workload, step_time, options, .. } = prepared.map_err(NoSummary::Scenario)?;

@@ -1,6 +1,8 @@
 //! Files that this program writes where the user said.
 
+use std::collections::hash_map::RandomState;
 use std::fs::{self, File};
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::io::Write as _;
 use std::path::Path;
 
@@ -22,24 +24,38 @@ pub(crate) fn make_folder_of(output: &Path) -> Result<()> {
 /// # Errors
 /// If the file or its folder cannot be written; the old file is then as it was.
 pub(crate) fn write_whole(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
+    write_whole_with(path, |file| Ok(file.write_all(contents.as_ref())?))
+}
+
+/// As [`write_whole`], of what `write` writes.
+///
+/// # Errors
+/// Those of [`write_whole`] and of `write`.
+pub(crate) fn write_whole_with(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let place = || target.display().to_string();
     let name = target.file_name().with_context(|| format!("{}: not a file", target.display()))?;
-    // In the same folder, as only a renaming inside one file system is a single act.
-    let draft = target.with_file_name(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
-    let written = File::create(&draft).and_then(|mut file| {
+    // In the same folder, as only a renaming inside one file system is a single act. Drawn, not numbered: machines that
+    // share the folder have processes of the same number.
+    let draft = target.with_file_name(format!(".{}.{:016x}.tmp", name.to_string_lossy(), drawn()));
+    let written = File::create_new(&draft).map_err(Into::into).and_then(|mut file| -> Result<()> {
         if let Ok(metadata) = fs::metadata(&target) {
             file.set_permissions(metadata.permissions())?;
         }
-        file.write_all(contents.as_ref())?;
-        file.sync_all()
+        write(&mut file)?;
+        Ok(file.sync_all()?)
     });
-    let renamed = written.and_then(|()| fs::rename(&draft, &target));
+    let renamed = written.and_then(|()| Ok(fs::rename(&draft, &target)?));
     if renamed.is_err() {
         // What is left of the draft is of no use; the first error is the one to tell.
         drop(fs::remove_file(&draft));
     }
     renamed.with_context(place)
+}
+
+/// A number that no other process draws.
+fn drawn() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 #[cfg(test)]

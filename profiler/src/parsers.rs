@@ -5,6 +5,8 @@ use crate::import::calibrate::inferencex;
 use crate::import::llmservingsim::{Files, Meta, Ranks, import, inflate, run};
 use crate::import::model_config::ModelConfig;
 use crate::import::vllm_bench::result;
+use crate::sweep::plan::Plan;
+use crate::sweep::{MAX_POINTS, params_file, values};
 
 /// Reads a `config.json` as `profiler import` does; the number of the model's parameters if it is accepted.
 #[must_use]
@@ -62,4 +64,33 @@ pub fn bench_result(bytes: &[u8]) -> Option<usize> {
 #[must_use]
 pub fn gzipped(bytes: &[u8]) -> Option<usize> {
     inflate(bytes, 1 << 20).ok().map(|plain| plain.len())
+}
+
+/// Reads a parameter file of `vllm bench sweep` as `profiler sweep` does; its number of records if it is accepted.
+#[must_use]
+pub fn sweep_params(bytes: &[u8]) -> Option<usize> {
+    params_file::read(bytes).ok().map(|records| records.len())
+}
+
+/// Reads the values of a flag as `profiler sweep --grid` does; whether there are no more than a sweep has points, if they
+/// are accepted.
+#[must_use]
+pub fn grid_values(text: &str) -> Option<bool> {
+    let number = |is_whole| values::expand(text, is_whole).ok().map(|values| (1..=MAX_POINTS).contains(&values.len()));
+    number(false).or_else(|| number(true))
+}
+
+/// Reads `plan.json` of a sweep; whether each of its points lies in one part, if it is accepted.
+#[must_use]
+pub fn sweep_plan(bytes: &[u8]) -> Option<bool> {
+    let plan = Plan::from_json(bytes).ok()?;
+    let mut next = 0;
+    for part in 0..plan.num_parts() {
+        let points = plan.points_of(part);
+        if points.start != next || points.is_empty() {
+            return Some(false);
+        }
+        next = points.end;
+    }
+    Some(next == plan.grid().num_points())
 }

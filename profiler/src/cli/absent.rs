@@ -7,8 +7,9 @@ use anyhow::{Error, anyhow};
 use crate::HOW_TO_GET_ALL;
 
 /// `serve`, and the subcommands of `full/mod.rs`.
-pub(super) const NAMES: [&str; 10] = [
+pub(super) const NAMES: [&str; 11] = [
     "serve",
+    "sweep",
     "profile",
     "import",
     "validate",

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, Result, ensure};
 use sim_core::answers::capacity::{Asked, LoadKind};
@@ -90,7 +91,7 @@ impl Args {
             dataset: inputs.dataset.as_deref(),
             kind,
         };
-        let answer = search(&asked, self.share, self.num_seeds, counter, self.quiet)?;
+        let answer = search(&asked, self.share, self.num_seeds, counter, (self.quiet, &AtomicBool::new(false)))?;
         let dataset = inputs.scenario.workload().dataset_name();
         let question = Question { kind, dataset, goodput, required_share: self.share, num_seeds: self.num_seeds };
         let mut out = io::stdout().lock();

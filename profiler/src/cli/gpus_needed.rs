@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use sim_core::answers::capacity::{Asked, LoadKind};
@@ -142,7 +143,7 @@ impl Args {
             dataset: inputs.dataset.as_deref(),
             kind: LoadKind::Rate,
         };
-        search_capacity(&asked, self.share, self.num_seeds, None, self.quiet)
+        search_capacity(&asked, self.share, self.num_seeds, None, (self.quiet, &AtomicBool::new(false)))
     }
 }
 

@@ -8,7 +8,7 @@ use sim_core::scenario::{DatasetName, Part, Scenario};
 
 use super::dataset::dataset_file;
 use super::model_source::ModelName;
-use super::profile_choice::ProfileChoice;
+use super::profile_choice::{ProfileChoice, WholeProfile};
 
 /// Everything that decides a run.
 #[derive(Debug)]
@@ -27,6 +27,16 @@ impl Inputs {
         flags: &Scenario,
         link: Option<&str>,
         profile: Option<&Path>,
+        model_name: &ModelName,
+    ) -> Result<Self> {
+        Self::put_together(flags, link, profile.map(WholeProfile::Path), model_name)
+    }
+
+    /// As [`Self::new`], with any whole profile.
+    pub(crate) fn put_together(
+        flags: &Scenario,
+        link: Option<&str>,
+        profile: Option<WholeProfile<'_>>,
         model_name: &ModelName,
     ) -> Result<Self> {
         let link = link.map(Link::from_fragment).transpose()?;

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use sim_core::models::catalogue::Catalogue;
 use sim_core::operators::{Pack, gpu_table};
+use sim_core::scenario::link::fingerprint;
 
 use crate::input_file::{Wanted, explained, read_limited};
 
@@ -26,6 +27,12 @@ packs!("h100-sxm", "h200-sxm", "b200-sxm", "b300-sxm", "gb200", "gb300", "l40s",
 /// None, unless the program was built with a broken list.
 pub(crate) fn catalogue() -> Result<Catalogue> {
     Ok(Catalogue::from_json(MODELS)?)
+}
+
+/// One number for all of this: what is composed rests on it.
+pub(crate) fn built_in() -> u64 {
+    let prints = PACKS.iter().map(|(_, file)| *file).chain([MODELS]).flat_map(|file| fingerprint(file).to_le_bytes());
+    fingerprint(&prints.collect::<Vec<u8>>())
 }
 
 /// A pack, and its file if it is the user's own.

@@ -24,6 +24,20 @@ pub(crate) struct ProfileChoice {
     pub(crate) origin: Origin,
 }
 
+/// A whole-pass profile that was given.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum WholeProfile<'a> {
+    /// As a file.
+    Path(&'a Path),
+    /// As the contents of one.
+    File {
+        /// What to call it.
+        name: &'a str,
+        /// Its text.
+        json: &'a [u8],
+    },
+}
+
 /// What a profile came from.
 #[derive(Debug)]
 pub(crate) enum Origin {
@@ -48,11 +62,11 @@ impl ProfileChoice {
         scenario: &mut Scenario,
         flags: &Scenario,
         link: &Link,
-        (path, model_name): (Option<&Path>, &ModelName),
+        (given, model_name): (Option<WholeProfile<'_>>, &ModelName),
     ) -> Result<Self> {
         // What is asked for here goes before the link's profile.
-        let is_asked = path.is_none() && (flags.get("model").is_some() || flags.get("gpu").is_some());
-        let is_whole = path.is_some() || link.has_profile() && !is_asked;
+        let is_asked = given.is_none() && (flags.get("model").is_some() || flags.get("gpu").is_some());
+        let is_whole = given.is_some() || link.has_profile() && !is_asked;
         match scenario.composition().filter(|_| !is_whole) {
             Some(composition) => {
                 let model = match flags.get("model") {
@@ -62,7 +76,7 @@ impl ProfileChoice {
                 composed(scenario, (flags, link), &composition, model)
             }
             None => {
-                let choice = whole(link, path)?;
+                let choice = whole(link, given)?;
                 let catalogue = catalogue()?;
                 if let Some(file) = flags.get("model").map(|given| model_name.file(given)).transpose()?.flatten() {
                     let same = check_same_config(&file.name, &file.config, &choice.profile, &catalogue);
@@ -139,11 +153,18 @@ fn link_model(scenario: &Scenario, link: &Link) -> Result<Option<ModelFile>> {
 }
 
 /// The profile of a file, or the built-in one.
-fn whole(link: &Link, path: Option<&Path>) -> Result<ProfileChoice> {
-    if let Some(path) = path {
-        let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-        let (profile, file) = read_profile(path)?;
-        return Ok(choice(profile, name, file));
+fn whole(link: &Link, given: Option<WholeProfile<'_>>) -> Result<ProfileChoice> {
+    match given {
+        Some(WholeProfile::Path(path)) => {
+            let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+            let (profile, file) = read_profile(path)?;
+            return Ok(choice(profile, name, file));
+        }
+        Some(WholeProfile::File { name, json }) => {
+            let profile = Profile::from_json(json).with_context(|| name.to_owned())?;
+            return Ok(choice(profile, name.to_owned(), json.to_vec()));
+        }
+        None => {}
     }
     let name = link.profile.clone().unwrap_or_else(|| DEFAULT_PROFILE_NAME.to_owned());
     if let Some(file) = &link.profile_file {

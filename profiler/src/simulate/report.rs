@@ -1,6 +1,6 @@
 //! What a run is told as: the table of `vllm bench serve`, what stands around it, and files.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -156,7 +156,17 @@ impl Report<'_> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         }
-        let outputs = if flags.save_detailed {
+        self.with_json(&date, flags.save_detailed, |json| save_json(&path, flags.append_result, json))
+    }
+
+    /// Hands the result file's text on, which is nowhere in memory as a whole.
+    pub(crate) fn with_json<R>(
+        &self,
+        date: &str,
+        save_detailed: bool,
+        take: impl FnOnce(&dyn Display) -> Result<R>,
+    ) -> Result<R> {
+        let outputs = if save_detailed {
             RecordedOutputs::new(&self.result.recording)
         } else {
             RecordedOutputs::without_itls(&self.result.recording)
@@ -175,18 +185,21 @@ impl Report<'_> {
             dataset: self.dataset,
             classes: &classes,
         };
-        let save = SaveResult { date: &date, save_detailed: flags.save_detailed };
-        let json = ResultJson::new(&outputs, &metrics, self.options, &simulation, save)?;
-        if flags.append_result {
-            let place = || path.display().to_string();
-            let file = OpenOptions::new().append(true).create(true).open(&path).with_context(place)?;
-            let has_lines = file.metadata().with_context(place)?.len() > 0;
-            let mut out = BufWriter::new(file);
-            write!(out, "{}{json}", if has_lines { "\n" } else { "" }).with_context(place)?;
-            return out.flush().with_context(place);
-        }
-        write_file(&path, |out| write!(out, "{json}"))
+        let save = SaveResult { date, save_detailed };
+        take(&ResultJson::new(&outputs, &metrics, self.options, &simulation, save)?)
     }
+}
+
+fn save_json(path: &Path, append: bool, json: &dyn Display) -> Result<()> {
+    if append {
+        let place = || path.display().to_string();
+        let file = OpenOptions::new().append(true).create(true).open(path).with_context(place)?;
+        let has_lines = file.metadata().with_context(place)?.len() > 0;
+        let mut out = BufWriter::new(file);
+        write!(out, "{}{json}", if has_lines { "\n" } else { "" }).with_context(place)?;
+        return out.flush().with_context(place);
+    }
+    write_file(path, |out| write!(out, "{json}"))
 }
 
 /// Where the step times come from.

@@ -232,6 +232,13 @@ impl Scenario {
     }
 }
 
+/// The flag that a name means, written as on a command line or without dashes, with `_` or `-`, and whether it is the name
+/// that turns a switch off; `None` if no scenario has it.
+#[must_use]
+pub fn find_flag(flag: &str) -> Option<(&'static Flag, bool)> {
+    find(flag).map(|(place, is_off)| (&FLAGS[place], is_off))
+}
+
 /// The place of a flag in [`FLAGS`], and whether it is written with `--no-`.
 fn find(flag: &str) -> Option<(usize, bool)> {
     let name = flag.trim_start_matches('-').replace('_', "-");

@@ -8,6 +8,7 @@ mod import_vllm_bench;
 mod profile;
 mod profile_operators;
 mod run_workload_trace;
+mod sweep;
 mod validate;
 mod verify_metrics;
 mod verify_run;
@@ -22,6 +23,9 @@ use clap::Subcommand;
 /// A name here stands in `absent.rs`, too, which a test compares.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Simulate every point of a grid over flags, as one table; in shards on many machines, if you like.
+    #[command(args_override_self = true)]
+    Sweep(Box<sweep::Args>),
     /// Measure an engine and write its profile, or a GPU's operators and write their pack.
     Profile(Box<profile::Args>),
     /// Make a profile of data that others have published.
@@ -48,6 +52,7 @@ impl Command {
     /// Whether every check passed.
     pub(super) fn run(self) -> Result<bool> {
         match self {
+            Self::Sweep(args) => args.run(),
             Self::Profile(args) => args.run(),
             Self::Import(args) => args.run(),
             Self::Validate(args) => args.run(),

@@ -1,0 +1,134 @@
+"""What comes back."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+
+    from . import _native
+
+# Columns of requests that are words; all others are numbers.
+_WORDS = {"status"}
+_SWITCHES = {"slo_met"}
+_COUNTS = {"request", "prompt_tokens", "output_tokens", "cached_tokens", "preemptions", "passes"}
+
+Columns = dict[str, list[Any]]
+
+
+class _Answer(Mapping[str, Any]):
+    """A mapping of figures, with columns behind them."""
+
+    def __init__(self, figures: dict[str, Any]) -> None:
+        self._figures = figures
+
+    def __getitem__(self, key: str) -> Any:
+        return self._figures[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._figures)
+
+    def __len__(self) -> int:
+        return len(self._figures)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All figures, as a dict that may be changed."""
+        return dict(self._figures)
+
+    def columns(self) -> Columns:
+        """A list for each column of the table."""
+        raise NotImplementedError
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The columns as a data frame. Needs pandas."""
+        import pandas
+
+        return pandas.DataFrame(self.columns())
+
+    def to_arrow(self) -> pyarrow.Table:
+        """The columns as a table. Needs pyarrow."""
+        import pyarrow
+
+        return pyarrow.table(self.columns())
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """For whoever takes Arrow's tables: `polars.DataFrame(run)`. Needs pyarrow."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+
+class Run(_Answer):
+    """A simulated run: a mapping of the keys of `vllm bench serve`'s result file, with the object `simulation`."""
+
+    def __init__(self, native: _native.Run) -> None:
+        super().__init__(json.loads(native.json(datetime.now().strftime("%Y%m%d-%H%M%S"))))
+        self._native = native
+
+    def __str__(self) -> str:
+        """The table of `vllm bench serve`, and what the engine did."""
+        return self._native.text()
+
+    def __repr__(self) -> str:
+        return f"Run({self['completed']} requests in {self['duration']:.3f} s, digest {self.digest})"
+
+    @property
+    def digest(self) -> str:
+        """Equal digests are equal runs, here, on the command line and on the page."""
+        return self._native.digest()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What vLLM would warn of on start-up."""
+        return self._native.warnings()
+
+    def columns(self) -> Columns:
+        """A row for each request, as `profiler simulate --per-request-csv` has them; what a request does not have is
+        None."""
+        rows = csv.reader(io.StringIO(self._native.requests_csv()))
+        names = next(rows)
+        columns: Columns = {name: [] for name in names}
+        readers = [(_reader(name), columns[name]) for name in names]
+        for row in rows:
+            for cell, (read, column) in zip(row, readers):
+                column.append(read(cell) if cell else None)
+        return columns
+
+
+class Capacity(_Answer):
+    """How much load is carried: a mapping of the keys that `profiler capacity --output-json` writes."""
+
+    def __init__(self, answer: str, text: str) -> None:
+        super().__init__(json.loads(answer))
+        self._text = text
+
+    def __str__(self) -> str:
+        """What `profiler capacity` prints."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"Capacity({self.value} {self['load']})"
+
+    @property
+    def value(self) -> float | None:
+        """The highest load that meets the objectives: requests per second, or requests at once; None if nothing does."""
+        value: float | None = self["capacity"]
+        return value
+
+    def columns(self) -> Columns:
+        """The load curve: a row for each run behind it."""
+        rows = [{"load": point["load"], **trial} for point in self["curve"] for trial in point["trials"]]
+        return {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
+
+
+def _reader(name: str) -> Any:
+    if name in _WORDS:
+        return str
+    if name in _SWITCHES:
+        return lambda cell: cell == "true"
+    return int if name in _COUNTS else float
