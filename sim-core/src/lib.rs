@@ -54,5 +54,6 @@ mod json_message;
 mod simulation_error;
 pub mod simulation_result;
 pub mod simulator;
+pub mod live_engine;
 pub mod scenario;
 pub mod answers;

@@ -83,6 +83,8 @@ impl core::error::Error for RequestError {}
 pub struct RequestSet {
     requests: Vec<Request>,
     runs: Vec<TokenRun>,
+    /// Of these, runs of requests that were taken out.
+    num_unused_runs: usize,
     acceptance: Acceptance,
 }
 
@@ -95,7 +97,7 @@ impl RequestSet {
     /// An empty set.
     #[must_use]
     pub const fn new() -> Self {
-        Self { requests: Vec::new(), runs: Vec::new(), acceptance: Acceptance::None }
+        Self { requests: Vec::new(), runs: Vec::new(), num_unused_runs: 0, acceptance: Acceptance::None }
     }
 
     /// An empty set with room for `num_requests` requests.
@@ -104,6 +106,7 @@ impl RequestSet {
         Self {
             requests: Vec::with_capacity(num_requests),
             runs: Vec::with_capacity(num_requests),
+            num_unused_runs: 0,
             acceptance: Acceptance::None,
         }
     }
@@ -113,6 +116,50 @@ impl RequestSet {
     /// # Errors
     /// See [`RequestError`].
     pub fn push(&mut self, new: &NewRequest<'_>) -> Result<RequestId, RequestError> {
+        let index = crate::math::usize_to_u32(self.requests.len());
+        if index >= Self::MAX_REQUESTS {
+            return Err(RequestError::TooMany);
+        }
+        let request = self.made(new)?;
+        self.requests.push(request);
+        Ok(RequestId(index))
+    }
+
+    /// Puts a request in the place of one that was taken out.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    ///
+    /// # Panics
+    /// If `id` is not of this set.
+    pub(crate) fn replace(&mut self, id: RequestId, new: &NewRequest<'_>) -> Result<(), RequestError> {
+        let request = self.made(new)?;
+        self.requests[id.index()] = request;
+        Ok(())
+    }
+
+    /// Forgets the tokens of a request that nobody asks for any longer, and so makes room for another in its place.
+    ///
+    /// # Panics
+    /// If `id` is not of this set.
+    pub(crate) fn take_out(&mut self, id: RequestId) {
+        let request = &mut self.requests[id.index()];
+        self.num_unused_runs += core::mem::take(&mut request.num_runs) as usize;
+        // As soon as half of them is unused: each run is moved once for each that was added.
+        if self.num_unused_runs > 1024 && self.num_unused_runs > self.runs.len() / 2 {
+            let mut kept = Vec::with_capacity(self.runs.len() - self.num_unused_runs);
+            for request in &mut self.requests {
+                let first = request.first_run as usize;
+                request.first_run = crate::math::usize_to_u32(kept.len());
+                kept.extend_from_slice(&self.runs[first..first + request.num_runs as usize]);
+            }
+            self.runs = kept;
+            self.num_unused_runs = 0;
+        }
+    }
+
+    /// The request that `new` asks for, its runs stored.
+    fn made(&mut self, new: &NewRequest<'_>) -> Result<Request, RequestError> {
         let num_prompt_tokens: u64 = new.prompt.iter().map(|run| u64::from(run.len)).sum();
         let num_output_tokens = new.num_output_tokens();
         if num_prompt_tokens == 0 {
@@ -137,16 +184,11 @@ impl RequestSet {
         ) else {
             return Err(RequestError::TooLong { num_tokens });
         };
-        let (Ok(index), Ok(first_run)) = (u32::try_from(self.requests.len()), u32::try_from(self.runs.len())) else {
-            return Err(RequestError::TooMany);
-        };
-        if index >= Self::MAX_REQUESTS {
-            return Err(RequestError::TooMany);
-        }
+        let Ok(first_run) = u32::try_from(self.runs.len()) else { return Err(RequestError::TooMany) };
         for &run in new.prompt.iter().chain(new.output) {
             self.push_run(run, first_run as usize);
         }
-        self.requests.push(Request {
+        Ok(Request {
             first_run,
             num_runs: crate::math::usize_to_u32(self.runs.len()) - first_run,
             num_prompt_tokens,
@@ -157,8 +199,7 @@ impl RequestSet {
             arrival_order: new.arrival_order,
             id_rank: new.id_rank,
             cache_salt: new.cache_salt,
-        });
-        Ok(RequestId(index))
+        })
     }
 
     /// Appends a request with the prompt of `id` and another `output`, the rest alike but its place in line.

@@ -7,7 +7,7 @@ use anyhow::{Error, anyhow};
 use crate::HOW_TO_GET_ALL;
 
 /// `serve`, and the subcommands of `full/mod.rs`.
-pub(super) const NAMES: [&str; 10] = [
+pub(super) const NAMES: [&str; 11] = [
     "serve",
     "profile",
     "import",
@@ -17,6 +17,7 @@ pub(super) const NAMES: [&str; 10] = [
     "verify-metrics",
     "verify-serve",
     "verify-run",
+    "emulate",
     "schema",
 ];
 

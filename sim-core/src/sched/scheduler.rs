@@ -3,6 +3,7 @@
 //! There is no prefill phase and no decode phase: each request has computed and known tokens, and every pass lets it
 //! catch up, drafts to be verified included. Source: `vllm/v1/core/sched/{scheduler,async_scheduler}.py`.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use super::budget::Budget;
@@ -36,6 +37,17 @@ pub struct SchedulerStats {
 }
 
 impl SchedulerStats {
+    /// What two engines counted together.
+    pub(crate) const fn plus(&self, other: &Self) -> Self {
+        Self {
+            num_preemptions: self.num_preemptions + other.num_preemptions,
+            prefix_cache_queries: self.prefix_cache_queries + other.prefix_cache_queries,
+            prefix_cache_hits: self.prefix_cache_hits + other.prefix_cache_hits,
+            preempted_queries: self.preempted_queries + other.preempted_queries,
+            preempted_hits: self.preempted_hits + other.preempted_hits,
+        }
+    }
+
     /// What was counted after `before`.
     pub(crate) const fn since(&self, before: &Self) -> Self {
         Self {
@@ -53,7 +65,7 @@ impl SchedulerStats {
 pub struct Scheduler<'a> {
     pub(super) config: &'a EngineConfig,
     pub(super) rules: VllmVersion,
-    pub(super) requests: &'a RequestSet,
+    pub(super) requests: Cow<'a, RequestSet>,
     pub(super) kv_cache: KvCacheManager,
     pub(super) live: LiveRequests,
     pub(super) waiting: RequestQueue,
@@ -81,10 +93,10 @@ pub struct Scheduler<'a> {
 }
 
 impl<'a> Scheduler<'a> {
-    /// A scheduler without requests; `requests` are those it may be given. Steady ones are counted where
-    /// `counts_steady_reqs`, and otherwise looked at in every pass as all others are.
+    /// A scheduler without requests; `requests` are those it may be given, its own where they come while it runs. Steady
+    /// ones are counted where `counts_steady_reqs`, and otherwise looked at in every pass as all others are.
     #[must_use]
-    pub fn new(config: &'a EngineConfig, requests: &'a RequestSet, counts_steady_reqs: bool) -> Self {
+    pub fn new(config: &'a EngineConfig, requests: Cow<'a, RequestSet>, counts_steady_reqs: bool) -> Self {
         let kv_cache = KvCacheManager::new(config);
         let rules = config.vllm_version;
         let mamba_split = MambaSplit::new(config, &kv_cache);
@@ -95,8 +107,8 @@ impl<'a> Scheduler<'a> {
             steady: SteadyRequests::new(config, counts_steady_reqs && is_plain),
             config,
             rules,
-            requests,
             live: LiveRequests::new(requests.len()),
+            requests,
             waiting: RequestQueue::new(config.policy),
             running: Vec::new(),
             num_admissions: 0,
@@ -113,6 +125,17 @@ impl<'a> Scheduler<'a> {
             num_deferred: 0,
             kv_cache,
         }
+    }
+
+    /// The requests it may be given.
+    #[must_use]
+    pub(crate) fn requests(&self) -> &RequestSet {
+        &self.requests
+    }
+
+    /// The same, to be changed; those that have not ended must stay as they are.
+    pub(crate) fn requests_mut(&mut self) -> &mut RequestSet {
+        self.requests.to_mut()
     }
 
     /// Puts a request into the waiting queue.
