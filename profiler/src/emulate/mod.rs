@@ -38,11 +38,18 @@ use clock::Clock;
 use engine::EngineThread;
 use lateness::Lateness;
 use metrics::{CacheConfigInfo, Metrics};
-use state::State;
+use state::{Served, State};
 use submission::{EngineHandle, Message};
 
 /// Passes that may wait for the front end.
 const MAX_BATCHES: usize = 256;
+
+/// Reads a body as `POST /v1/completions` or, with `is_chat`, as `POST /v1/chat/completions` does; the tokens of its
+/// prompts, as counted and as sequences, if it is accepted. For fuzzing.
+pub(crate) fn read_request(is_chat: bool, body: &[u8]) -> Option<(u64, u64)> {
+    let served = Served { names: vec!["model".to_owned()], tokens: Tokens::pieces() };
+    api::read_alone(&served, is_chat, body)
+}
 
 /// What is emulated.
 #[derive(Debug)]
@@ -80,10 +87,9 @@ impl Emulation {
         let (sender, inbox) = mpsc::channel();
         let (outbox, batches) = tokio::sync::mpsc::channel(MAX_BATCHES);
         let state = Arc::new(State {
-            names,
+            served: Served { names, tokens },
             root,
             config: config.clone(),
-            tokens,
             lengths,
             limits,
             tells_cached_tokens: self.tells_cached_tokens,

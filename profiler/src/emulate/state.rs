@@ -13,15 +13,21 @@ use super::metrics::Metrics;
 use super::submission::EngineHandle;
 use super::tokens::Tokens;
 
+/// What it takes to read a request.
+#[derive(Debug)]
+pub(crate) struct Served {
+    /// Names under which the model is served; at least one.
+    pub(crate) names: Vec<String>,
+    pub(crate) tokens: Tokens,
+}
+
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct State {
-    /// Names under which the model is served; at least one.
-    pub(crate) names: Vec<String>,
+    pub(crate) served: Served,
     /// The model, as `/v1/models` calls its root.
     pub(crate) root: String,
     pub(crate) config: EngineConfig,
-    pub(crate) tokens: Tokens,
     pub(crate) lengths: OutputLengths,
     pub(crate) limits: QueueLimits,
     /// `--enable-prompt-tokens-details`
@@ -36,7 +42,7 @@ pub(crate) struct State {
 impl State {
     /// The name that answers carry.
     pub(crate) fn name(&self) -> &str {
-        self.names.first().map_or("", String::as_str)
+        self.served.names.first().map_or("", String::as_str)
     }
 
     /// What every answer says of the server in its header `server`.
@@ -45,7 +51,7 @@ impl State {
         format!(
             "profiler-emulate/{version} (SIMULATED vLLM {}; filler text; tokens counted {})",
             self.config.vllm_version.name(),
-            self.tokens.described()
+            self.served.tokens.described()
         )
     }
 

@@ -135,7 +135,8 @@ flags!(WorkloadFlags, |flag| flag.part == Part::Workload);
 flags!(EngineFlags, |flag| matches!(flag.part, Part::Model | Part::Engine));
 flags!(EmulationFlags, |flag| {
     matches!(flag.part, Part::Model | Part::Engine)
-        || ["seed", "acceptance-length", "acceptance-rates", "pass-noise"].contains(&flag.name)
+        || ["seed", "pass-noise"].contains(&flag.name)
+        || flag.name.starts_with("spec-acceptance")
 });
 flags!(CompositionFlags, |flag| {
     flag.part == Part::Model || ["tensor-parallel-size", "max-model-len"].contains(&flag.name)

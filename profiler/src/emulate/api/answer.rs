@@ -12,7 +12,7 @@ use sim_core::config::{EntryPoint, admit};
 
 use super::super::admission::QueueLimits;
 use super::super::reply::{Progress, Reply};
-use super::super::state::State;
+use super::super::state::{Served, State};
 use super::super::submission::{Message, Submission, Ticket};
 use super::super::tokens::Sequence;
 use super::chunks::{Chunks, finish_reason, usage};
@@ -48,9 +48,9 @@ pub(super) struct Choice {
 }
 
 /// Refuses a name under which nothing is served.
-pub(super) fn check_model(state: &State, name: Option<&str>) -> Result<(), ApiError> {
+pub(super) fn check_model(served: &Served, name: Option<&str>) -> Result<(), ApiError> {
     match name {
-        Some(name) if !name.is_empty() && !state.names.iter().any(|known| known == name) => {
+        Some(name) if !name.is_empty() && !served.names.iter().any(|known| known == name) => {
             Err(ApiError::unknown_model(name))
         }
         _ => Ok(()),
@@ -83,7 +83,7 @@ pub(super) fn submit(state: &Arc<State>, asked: Asked, request_id: String) -> Re
             ticket: state.engine.ticket(),
             arrival,
             num_prompt_tokens: prompt.num_tokens,
-            output: state.tokens.filler.runs(first_word, length.num_tokens),
+            output: state.served.tokens.filler.runs(first_word, length.num_tokens),
             prompt: prompt.runs,
             max_tokens,
             stops: length.stops,
@@ -140,7 +140,7 @@ impl UnderWay {
     fn whole_choice(&self, choice: usize, progress: Progress) -> Value {
         let mut text = String::new();
         let first_word = self.chunks.choices[choice].first_word;
-        self.state.tokens.filler.write(&mut text, first_word, (0, progress.num_tokens));
+        self.state.served.tokens.filler.write(&mut text, first_word, (0, progress.num_tokens));
         let reason = progress.finished.map(finish_reason);
         if self.chunks.is_chat() {
             let message = json!({"role": "assistant", "content": text, "refusal": null, "reasoning": null});

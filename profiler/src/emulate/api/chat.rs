@@ -10,7 +10,7 @@ use std::time::Instant;
 use serde_json::{Map, Value};
 use sim_core::config::EntryPoint;
 
-use super::super::state::State;
+use super::super::state::Served;
 use super::super::tokens::{Part, Sequence};
 use super::answer::{Asked, check_model};
 use super::body::object;
@@ -22,12 +22,12 @@ use super::generation::Generation;
 ///
 /// # Errors
 /// See [`ApiError`].
-pub(super) fn read(state: &State, body: &[u8], arrival: Instant) -> Result<Asked, ApiError> {
+pub(super) fn read(served: &Served, body: &[u8], arrival: Instant) -> Result<Asked, ApiError> {
     let object = object(body)?;
     let fields = Fields::new(&object, "body");
     let generation = Generation::read(&fields, &["max_completion_tokens", "max_tokens"])?;
-    check_model(state, generation.model.as_deref())?;
-    let prompts = vec![prompt(state, &fields, true)?];
+    check_model(served, generation.model.as_deref())?;
+    let prompts = vec![prompt(served, &fields, true)?];
     let entry_point = EntryPoint::ChatCompletions;
     Ok(Asked { entry_point, max_tokens_field: "max_completion_tokens", generation, prompts, arrival })
 }
@@ -37,7 +37,7 @@ pub(super) fn read(state: &State, body: &[u8], arrival: Instant) -> Result<Asked
 /// # Errors
 /// HTTP 400 for what is no message, or holds more than text.
 pub(super) fn prompt(
-    state: &State,
+    served: &Served,
     fields: &Fields<'_, '_>,
     adds_generation_prompt: bool,
 ) -> Result<Sequence, ApiError> {
@@ -60,7 +60,7 @@ pub(super) fn prompt(
     if adds_generation_prompt {
         parts.extend([Part::Template("<begin>"), Part::Template("assistant"), Part::Template("<text>")]);
     }
-    let sequence = state.tokens.sequence(&parts);
+    let sequence = served.tokens.sequence(&parts);
     sequence.map_err(|error| ApiError::bad_request(error, Some("messages")))
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::Value;
 use sim_core::config::EntryPoint;
 
-use super::super::state::State;
+use super::super::state::Served;
 use super::super::tokens::{Part, Sequence};
 use super::answer::{Asked, check_model};
 use super::body::object;
@@ -19,21 +19,21 @@ use super::generation::Generation;
 ///
 /// # Errors
 /// See [`ApiError`].
-pub(super) fn read(state: &State, body: &[u8], arrival: Instant) -> Result<Asked, ApiError> {
+pub(super) fn read(served: &Served, body: &[u8], arrival: Instant) -> Result<Asked, ApiError> {
     let object = object(body)?;
     let fields = Fields::new(&object, "body");
     let generation = Generation::read(&fields, &["max_tokens"])?;
-    check_model(state, generation.model.as_deref())?;
+    check_model(served, generation.model.as_deref())?;
     let adds_special_tokens = match fields.get("add_special_tokens") {
         Some(_) => fields.flag("add_special_tokens")?,
         None => true,
     };
-    let prompts = Prompts { state, fields, adds_special_tokens }.read()?;
+    let prompts = Prompts { served, fields, adds_special_tokens }.read()?;
     Ok(Asked { entry_point: EntryPoint::Completions, max_tokens_field: "max_tokens", generation, prompts, arrival })
 }
 
 struct Prompts<'a> {
-    state: &'a State,
+    served: &'a Served,
     fields: Fields<'a, 'a>,
     adds_special_tokens: bool,
 }
@@ -62,14 +62,14 @@ impl Prompts<'_> {
 
     fn text(&self, text: &str) -> Result<Sequence, ApiError> {
         let parts = [Part::Text(text, self.adds_special_tokens)];
-        self.state.tokens.sequence(&parts).map_err(|error| ApiError::bad_request(error, Some("prompt")))
+        self.served.tokens.sequence(&parts).map_err(|error| ApiError::bad_request(error, Some("prompt")))
     }
 
     fn ids(&self, ids: &[Value]) -> Result<Sequence, ApiError> {
         let known: Option<Vec<u64>> = ids.iter().map(|id| id.as_u64().filter(|id| *id < 1 << 32)).collect();
         let error =
             || self.fields.error("prompt", "int_type", "Input should be a list of token ids, from 0 to 4294967295");
-        Ok(self.state.tokens.sequence_of_ids(known.ok_or_else(error)?.into_iter()))
+        Ok(self.served.tokens.sequence_of_ids(known.ok_or_else(error)?.into_iter()))
     }
 
     fn unfit(&self) -> ApiError {

@@ -43,7 +43,7 @@ async fn models(Shared(state): Shared<Arc<State>>) -> Response {
             "parent": null, "max_model_len": state.config.max_model_len, "permission": [],
         })
     };
-    let cards: Vec<Value> = state.names.iter().map(card).collect();
+    let cards: Vec<Value> = state.served.names.iter().map(card).collect();
     json_text(json!({"object": "list", "data": cards}).to_string())
 }
 
@@ -52,7 +52,7 @@ async fn version(Shared(state): Shared<Arc<State>>) -> Response {
         "version": state.config.vllm_version.name(),
         "simulated": true,
         "simulated_by": concat!("profiler ", env!("CARGO_PKG_VERSION")),
-        "tokens": state.tokens.described(),
+        "tokens": state.served.tokens.described(),
         "time_scale": state.time_scale,
     });
     json_text(answer.to_string())

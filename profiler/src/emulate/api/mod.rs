@@ -24,7 +24,7 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 
-use super::state::State;
+use super::state::{Served, State};
 use answer::{Asked, submit};
 use errors::ApiError;
 
@@ -72,13 +72,13 @@ async fn tokenize(Shared(state): Shared<Arc<State>>, request: Request) -> Respon
 }
 
 /// How a body becomes what is asked.
-type Read = fn(&State, &[u8], Instant) -> Result<Asked, ApiError>;
+type Read = fn(&Served, &[u8], Instant) -> Result<Asked, ApiError>;
 
 async fn generate(state: Arc<State>, request: Request, kind: &str, read: Read) -> Result<Response, ApiError> {
     let given_id = header_id(request.headers());
     let body = state.bodies.read(request).await?;
     let arrival = Instant::now();
-    let asked = beside(&state, body.bytes.clone(), move |state, bytes| read(state, bytes, arrival)).await?;
+    let asked = beside(&state, body.bytes.clone(), move |state, bytes| read(&state.served, bytes, arrival)).await?;
     drop(body);
     let is_streamed = asked.generation.is_streamed;
     let id = given_id.or_else(|| asked.generation.request_id.clone()).unwrap_or_else(|| {
@@ -86,6 +86,16 @@ async fn generate(state: Arc<State>, request: Request, kind: &str, read: Read) -
         format!("{ticket:016x}{:016x}", super::pieces::hash(&ticket.to_le_bytes()))
     });
     Ok(submit(&state, asked, format!("{kind}-{id}"))?.respond(is_streamed).await)
+}
+
+/// Reads a body as either endpoint does, without an engine; the tokens of its prompts, as counted and as sequences.
+#[must_use]
+pub(super) fn read_alone(served: &Served, is_chat: bool, body: &[u8]) -> Option<(u64, u64)> {
+    let read: Read = if is_chat { chat::read } else { completions::read };
+    let prompts = read(served, body, Instant::now()).ok()?.prompts;
+    let counted = prompts.iter().map(|prompt| u64::from(prompt.num_tokens)).sum();
+    let in_runs = prompts.iter().flat_map(|prompt| &prompt.runs).map(|run| u64::from(run.len)).sum();
+    Some((counted, in_runs))
 }
 
 /// `X-Request-Id`, which vLLM repeats.
@@ -100,7 +110,7 @@ async fn beside<T: Send + 'static>(
     bytes: Bytes,
     read: impl FnOnce(&State, &[u8]) -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    if bytes.len() < LARGE_BODY_BYTES && !state.tokens.is_slow() {
+    if bytes.len() < LARGE_BODY_BYTES && !state.served.tokens.is_slow() {
         return read(state, &bytes);
     }
     let state = Arc::clone(state);

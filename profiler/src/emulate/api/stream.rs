@@ -46,7 +46,7 @@ impl Body for StreamBody {
         let mut out = String::with_capacity(512);
         for (choice, (before, now)) in before.iter().zip(told.iter()).enumerate() {
             if before != now {
-                under_way.chunks.write(&mut out, &under_way.state.tokens.filler, choice, (*before, *now));
+                under_way.chunks.write(&mut out, &under_way.state.served.tokens.filler, choice, (*before, *now));
             }
         }
         if told.iter().all(|progress| progress.finished.is_some()) {

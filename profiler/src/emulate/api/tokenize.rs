@@ -18,15 +18,15 @@ use super::fields::Fields;
 pub(super) fn answer(state: &State, body: &[u8]) -> Result<String, ApiError> {
     let object = object(body)?;
     let fields = Fields::new(&object, "body");
-    check_model(state, fields.text("model")?)?;
+    check_model(&state.served, fields.text("model")?)?;
     let flag = |name: &str| if fields.get(name).is_some() { fields.flag(name) } else { Ok(true) };
     let tokens: Vec<u64> = match fields.text("prompt")? {
         Some(text) => {
-            let ids = state.tokens.ids(text, flag("add_special_tokens")?);
+            let ids = state.served.tokens.ids(text, flag("add_special_tokens")?);
             ids.map_err(|error| ApiError::bad_request(error, Some("prompt")))?
         }
         None if fields.get("messages").is_some() => {
-            let sequence = chat::prompt(state, &fields, flag("add_generation_prompt")?)?;
+            let sequence = chat::prompt(&state.served, &fields, flag("add_generation_prompt")?)?;
             sequence.runs.iter().flat_map(|run| run.start..run.start + u64::from(run.len)).collect()
         }
         None => return Err(fields.error("prompt", "missing", "Field required")),
