@@ -179,7 +179,12 @@ fn a_stream_has_a_message_for_each_token_and_tells_the_usage() {
         assert_eq!(last["choices"][0]["finish_reason"], "length");
         assert_eq!(last["usage"]["completion_tokens"], 9);
     }
-    assert_eq!(server.metric("vllm:request_success_total{engine=\"0\",model_name=\"meta-llama/Llama-3.1-8B\",finished_reason=\"length\"}"), 6.0);
+    assert_eq!(
+        server.metric(
+            "vllm:request_success_total{engine=\"0\",model_name=\"meta-llama/Llama-3.1-8B\",finished_reason=\"length\"}"
+        ),
+        6.0
+    );
     assert_eq!(server.metric("vllm:generation_tokens_total"), 54.0);
     assert_eq!(server.metric("vllm:prompt_tokens_total"), 34.0);
     assert_eq!(server.metric("vllm:time_to_first_token_seconds_count"), 6.0);
@@ -209,8 +214,18 @@ fn what_cannot_be_answered_is_refused_in_vllms_words() {
     let cases = [
         (completions, json!({"prompt": "a", "max_tokens": 0}), 400, "max_tokens must be at least 1, got 0."),
         (completions, json!({"prompt": "a", "max_tokens": -3}), 400, "max_tokens must be at least 1, got -3."),
-        (completions, json!({"prompt": "a", "max_tokens": 5000}), 400, "max_tokens=5000 cannot be greater than max_model_len=4096"),
-        (completions, json!({"prompt": long}), 400, "This model's maximum context length is 4096 tokens. However, your prompt"),
+        (
+            completions,
+            json!({"prompt": "a", "max_tokens": 5000}),
+            400,
+            "max_tokens=5000 cannot be greater than max_model_len=4096",
+        ),
+        (
+            completions,
+            json!({"prompt": long}),
+            400,
+            "This model's maximum context length is 4096 tokens. However, your prompt",
+        ),
         (completions, json!({"prompt": ""}), 400, "prompt cannot be empty"),
         (completions, json!({}), 400, "Either prompt or prompt_embeds must be provided"),
         (completions, json!({"prompt": 7}), 400, "body.prompt"),
@@ -220,7 +235,12 @@ fn what_cannot_be_answered_is_refused_in_vllms_words() {
         (completions, json!({"prompt": "a", "n": 2}), 400, "`n` is not emulated"),
         (completions, json!({"prompt": "a", "logprobs": 1}), 400, "`logprobs` is not emulated"),
         (completions, json!({"prompt": "a", "echo": true}), 400, "`echo` is not emulated"),
-        (completions, json!({"prompt": "a", "stream_options": {"include_usage": true}}), 400, "Stream options can only"),
+        (
+            completions,
+            json!({"prompt": "a", "stream_options": {"include_usage": true}}),
+            400,
+            "Stream options can only",
+        ),
         (completions, json!([1]), 400, "valid dictionary"),
         (chat, json!({"messages": "hello"}), 400, "body.messages"),
         (chat, json!({"messages": [{"content": "hello"}]}), 400, "body.messages.0.role"),
@@ -237,7 +257,7 @@ fn what_cannot_be_answered_is_refused_in_vllms_words() {
     }
     let broken = server.post_text(completions, "{\"prompt\": \"a\", }");
     assert_eq!(broken.status, 400);
-    assert_eq!(broken.json()["error"]["param"], "body.15", "{broken:?}");
+    assert_eq!(broken.json()["error"]["param"], "body.16", "{broken:?}");
     assert_eq!(server.get("/v2").status, 404);
     assert_eq!(server.get(completions).status, 405);
     for path in ["/sleep", "/wake_up"] {
@@ -329,7 +349,8 @@ fn bodies_and_connections_have_limits() {
     let text = server.post_stream("/v1/completions", "{}");
     drop(text);
     let mut stream = server.connect();
-    write!(stream, "POST /v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{{}}").expect("sent");
+    write!(stream, "POST /v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{{}}")
+        .expect("sent");
     let answer = read(stream);
     assert!(answer.status == 400 && answer.body.contains("Only 'application/json' is allowed"), "{answer:?}");
 }
@@ -365,13 +386,17 @@ fn answers_end_by_themselves_around_a_mean() {
     assert!((10..35).contains(&mean), "{lengths:?}");
     let body = json!({"prompt": [1], "max_tokens": 50, "ignore_eos": true});
     let answer = server.post("/v1/completions", &body).json();
-    assert_eq!((&answer["choices"][0]["finish_reason"], &answer["usage"]["completion_tokens"]), (&json!("length"), &json!(50)));
+    assert_eq!(
+        (&answer["choices"][0]["finish_reason"], &answer["usage"]["completion_tokens"]),
+        (&json!("length"), &json!(50))
+    );
 }
 
 #[test]
 fn flags_that_mean_nothing_are_refused() {
     let check = |arguments: &[&str], expect: &str| {
-        let output = Command::new(env!("CARGO_BIN_EXE_profiler")).arg("emulate").args(arguments).output().expect("runs");
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_profiler")).arg("emulate").args(arguments).output().expect("runs");
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code() == Some(2) && text.contains(expect), "{text}");
     };

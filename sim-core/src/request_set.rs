@@ -159,6 +159,7 @@ impl RequestSet {
     }
 
     /// The request that `new` asks for, its runs stored.
+    #[inline]
     fn made(&mut self, new: &NewRequest<'_>) -> Result<Request, RequestError> {
         let num_prompt_tokens: u64 = new.prompt.iter().map(|run| u64::from(run.len)).sum();
         let num_output_tokens = new.num_output_tokens();

@@ -164,25 +164,19 @@ impl<'a> EngineThread<'a> {
             let ((queue_time, _), submission) = entry.remove_entry();
             self.add(submission, queue_time);
         }
-        let (live, mut state) = (&mut self.live, None);
+        let live = &mut self.live;
         let output_time = self.engine.advance(|pass| {
-            let output = pass.output;
-            state = Some(SchedulerState {
-                num_running_reqs: output.num_running_reqs,
-                num_waiting_reqs: output.num_waiting_reqs,
-                num_free_blocks: output.num_free_blocks,
-            });
-            for admission in &output.new_reqs {
+            for admission in &pass.output.new_reqs {
                 if let Some(Some(request)) = live.get_mut(admission.id.index()) {
                     request.admit(pass.schedule_time, admission.num_cached_tokens);
                 }
             }
         });
-        let stats = self.engine.stats();
+        let (scheduler, stats) = (self.engine.scheduler(), self.engine.stats());
+        let (num_running_reqs, num_waiting_reqs) = scheduler.num_requests();
+        let num_free_blocks = scheduler.kv_cache().num_free_blocks();
         let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(state) = state {
-            metrics.note_state(state);
-        }
+        metrics.note_state(SchedulerState { num_running_reqs, num_waiting_reqs, num_free_blocks });
         metrics.note_counters(stats.prefix_cache_queries, stats.prefix_cache_hits, stats.num_preemptions);
         drop(metrics);
         if let Some(time) = output_time {

@@ -173,6 +173,12 @@ impl<'a> Scheduler<'a> {
         !self.running.is_empty() || !self.waiting.is_empty()
     }
 
+    /// How many requests run, and how many wait.
+    #[must_use]
+    pub fn num_requests(&self) -> (u32, u32) {
+        (math::usize_to_u32(self.running.len()), math::usize_to_u32(self.waiting.len()))
+    }
+
     /// The blocks.
     #[must_use]
     pub const fn kv_cache(&self) -> &KvCacheManager {

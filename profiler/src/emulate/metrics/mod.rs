@@ -94,7 +94,7 @@ pub(crate) struct Finished {
     pub(crate) max_tokens: u32,
 }
 
-/// The state of the scheduler after a pass was decided.
+/// The state of the scheduler after a step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SchedulerState {
     pub(crate) num_running_reqs: u32,
@@ -136,7 +136,7 @@ impl Metrics {
         }
     }
 
-    /// A pass was decided.
+    /// The engine has made a step.
     pub(crate) fn note_state(&mut self, state: SchedulerState) {
         self.num_running_reqs = state.num_running_reqs;
         self.num_waiting_reqs = state.num_waiting_reqs;
