@@ -23,6 +23,8 @@ mod simulate;
 #[cfg(feature = "full")]
 mod cuda;
 #[cfg(feature = "full")]
+mod emulate;
+#[cfg(feature = "full")]
 mod engine;
 #[cfg(feature = "full")]
 mod import;

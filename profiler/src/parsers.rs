@@ -1,5 +1,6 @@
 //! The parsers of files that somebody else wrote, for fuzz targets and tests: each takes bytes and says whether it took them.
 
+use crate::emulate::read_request;
 use crate::import::aiconfigurator::columns::{Columns, Wanted};
 use crate::import::calibrate::inferencex;
 use crate::import::llmservingsim::{Files, Meta, Ranks, import, inflate, run};
@@ -93,4 +94,11 @@ pub fn sweep_plan(bytes: &[u8]) -> Option<bool> {
         next = points.end;
     }
     Some(next == plan.grid().num_points())
+}
+
+/// Reads the body of a request to `profiler emulate`, of a chat or a completion; the tokens of its prompts, as they are
+/// counted and as they are in its sequences, if it is accepted.
+#[must_use]
+pub fn emulated_request(is_chat: bool, bytes: &[u8]) -> Option<(u64, u64)> {
+    read_request(is_chat, bytes)
 }

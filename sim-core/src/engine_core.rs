@@ -3,6 +3,7 @@
 //! Source: `vllm/v1/engine/core.py::EngineCore.step` and `step_with_batch_queue`. The caller owns the clock; what a
 //! step does never depends on it.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -20,7 +21,7 @@ use crate::speculative::ModelRunner;
 pub struct EngineCore<'a> {
     scheduler: Scheduler<'a>,
     /// What the worker does with drafts; `None` without a drafter.
-    model_runner: Option<ModelRunner<'a>>,
+    model_runner: Option<ModelRunner>,
     is_async: bool,
     /// Most passes under way.
     max_concurrent_batches: usize,
@@ -66,20 +67,25 @@ impl<'a> EngineCore<'a> {
     /// them in its passes.
     #[must_use]
     pub fn new(config: &'a EngineConfig, requests: &'a RequestSet) -> Self {
-        Self::with_scheduler(config, requests, Scheduler::new(config, requests, false))
+        Self::with_requests(config, Cow::Borrowed(requests), false)
     }
 
     /// The same, but requests that get one token in every pass are counted (`sched/steady.rs`): passes have their number
     /// ([`SchedulerOutput::num_steady_reqs`]), and [`Self::take_steady_tokens`] tells of their tokens later.
     #[must_use]
     pub fn counting_steady(config: &'a EngineConfig, requests: &'a RequestSet) -> Self {
-        Self::with_scheduler(config, requests, Scheduler::new(config, requests, true))
+        Self::with_requests(config, Cow::Borrowed(requests), true)
     }
 
-    fn with_scheduler(config: &'a EngineConfig, requests: &'a RequestSet, scheduler: Scheduler<'a>) -> Self {
+    /// An idle engine with requests of its own, which may become more: [`Self::requests_mut`].
+    pub(crate) fn with_own_requests(config: &'a EngineConfig, requests: RequestSet) -> Self {
+        Self::with_requests(config, Cow::Owned(requests), false)
+    }
+
+    fn with_requests(config: &'a EngineConfig, requests: Cow<'a, RequestSet>, counts_steady_reqs: bool) -> Self {
         Self {
-            scheduler,
-            model_runner: ModelRunner::new(config, requests),
+            model_runner: ModelRunner::new(config, requests.len()),
+            scheduler: Scheduler::new(config, requests, counts_steady_reqs),
             is_async: config.async_scheduling,
             max_concurrent_batches: config.max_concurrent_batches() as usize,
             batch_queue: VecDeque::new(),
@@ -88,6 +94,11 @@ impl<'a> EngineCore<'a> {
             outputs: EngineCoreOutputs::default(),
             num_passes: 0,
         }
+    }
+
+    /// The requests it may be given, to be changed; those that have not ended must stay as they are.
+    pub(crate) fn requests_mut(&mut self) -> &mut RequestSet {
+        self.scheduler.requests_mut()
     }
 
     /// Puts a request into the waiting queue.
@@ -162,11 +173,12 @@ impl<'a> EngineCore<'a> {
         let mut step = Step::default();
         if self.scheduler.has_requests() {
             let number = self.num_passes;
-            self.num_passes += 1;
+            // An engine that runs for weeks begins to count anew.
+            self.num_passes = self.num_passes.wrapping_add(1);
             let mut output = self.unused.pop().unwrap_or_default();
             self.scheduler.schedule(&mut output);
             if let Some(model_runner) = &mut self.model_runner {
-                model_runner.execute(&mut output);
+                model_runner.execute(self.scheduler.requests().acceptance(), &mut output);
             }
             on_issue(number, &output);
             let has_tokens = output.has_tokens();
@@ -231,7 +243,7 @@ impl<'a> EngineCore<'a> {
     fn take_draft_token_ids(&mut self, output: &SchedulerOutput) {
         let Some(model_runner) = self.model_runner.as_mut().filter(|_| !self.is_async) else { return };
         for place in 0..output.scheduled.len() {
-            let num_drafts = model_runner.propose(output, place);
+            let num_drafts = model_runner.propose(self.scheduler.requests().acceptance(), output, place);
             self.scheduler.update_draft_token_ids(output, place, num_drafts);
         }
     }

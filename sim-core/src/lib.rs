@@ -55,6 +55,7 @@ mod json_message;
 mod simulation_error;
 pub mod simulation_result;
 pub mod simulator;
+pub mod live_engine;
 pub mod scenario;
 pub mod fleet;
 pub mod answers;

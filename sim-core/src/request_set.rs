@@ -83,6 +83,8 @@ impl core::error::Error for RequestError {}
 pub struct RequestSet {
     requests: Vec<Request>,
     runs: Vec<TokenRun>,
+    /// Of these, runs of requests that were taken out.
+    num_unused_runs: usize,
     /// Of requests that are not in line by their number alone.
     in_line: Vec<InLine>,
     acceptance: Acceptance,
@@ -101,6 +103,7 @@ impl RequestSet {
         Self {
             requests: Vec::new(),
             runs: Vec::new(),
+            num_unused_runs: 0,
             in_line: Vec::new(),
             acceptance: Acceptance::None,
             come_in_any_order: false,
@@ -113,6 +116,7 @@ impl RequestSet {
         Self {
             requests: Vec::with_capacity(num_requests),
             runs: Vec::with_capacity(num_requests),
+            num_unused_runs: 0,
             in_line: Vec::new(),
             acceptance: Acceptance::None,
             come_in_any_order: false,
@@ -124,6 +128,51 @@ impl RequestSet {
     /// # Errors
     /// See [`RequestError`].
     pub fn push(&mut self, new: &NewRequest<'_>) -> Result<RequestId, RequestError> {
+        let index = crate::math::usize_to_u32(self.requests.len());
+        if index >= Self::MAX_REQUESTS {
+            return Err(RequestError::TooMany);
+        }
+        let request = self.made(RequestId(index), new, 0)?;
+        self.requests.push(request);
+        Ok(RequestId(index))
+    }
+
+    /// Puts a request in the place of one that was taken out.
+    ///
+    /// # Errors
+    /// See [`RequestError`].
+    ///
+    /// # Panics
+    /// If `id` is not of this set.
+    pub(crate) fn replace(&mut self, id: RequestId, new: &NewRequest<'_>) -> Result<(), RequestError> {
+        let request = self.made(id, new, self.requests[id.index()].in_line)?;
+        self.requests[id.index()] = request;
+        Ok(())
+    }
+
+    /// Forgets the tokens of a request that nobody asks for any longer, and so makes room for another in its place.
+    ///
+    /// # Panics
+    /// If `id` is not of this set.
+    pub(crate) fn take_out(&mut self, id: RequestId) {
+        let request = &mut self.requests[id.index()];
+        self.num_unused_runs += core::mem::take(&mut request.num_runs) as usize;
+        // As soon as half of them is unused: each run is moved once for each that was added.
+        if self.num_unused_runs > 1024 && self.num_unused_runs > self.runs.len() / 2 {
+            let mut kept = Vec::with_capacity(self.runs.len() - self.num_unused_runs);
+            for request in &mut self.requests {
+                let first = request.first_run as usize;
+                request.first_run = crate::math::usize_to_u32(kept.len());
+                kept.extend_from_slice(&self.runs[first..first + request.num_runs as usize]);
+            }
+            self.runs = kept;
+            self.num_unused_runs = 0;
+        }
+    }
+
+    /// The request that `new` asks for, its runs stored; it gets the place `in_line` if it needs one, or a new one for 0.
+    #[inline]
+    fn made(&mut self, id: RequestId, new: &NewRequest<'_>, in_line: u32) -> Result<Request, RequestError> {
         let num_prompt_tokens: u64 = new.prompt.iter().map(|run| u64::from(run.len)).sum();
         let num_output_tokens = new.num_output_tokens();
         if num_prompt_tokens == 0 {
@@ -148,17 +197,12 @@ impl RequestSet {
         ) else {
             return Err(RequestError::TooLong { num_tokens });
         };
-        let (Ok(index), Ok(first_run)) = (u32::try_from(self.requests.len()), u32::try_from(self.runs.len())) else {
-            return Err(RequestError::TooMany);
-        };
-        if index >= Self::MAX_REQUESTS {
-            return Err(RequestError::TooMany);
-        }
+        let Ok(first_run) = u32::try_from(self.runs.len()) else { return Err(RequestError::TooMany) };
         for &run in new.prompt.iter().chain(new.output) {
             self.push_run(run, first_run as usize);
         }
-        let in_line = self.push_in_line(RequestId(index), new);
-        self.requests.push(Request {
+        let in_line = self.keep_in_line(id, new, in_line);
+        Ok(Request {
             first_run,
             num_runs: crate::math::usize_to_u32(self.runs.len()) - first_run,
             num_prompt_tokens,
@@ -166,14 +210,17 @@ impl RequestSet {
             num_output_tokens,
             stops: new.stops,
             in_line,
-        });
-        Ok(RequestId(index))
+        })
     }
 
-    /// Keeps what of `new` is not said by its number; returns where.
-    fn push_in_line(&mut self, id: RequestId, new: &NewRequest<'_>) -> u32 {
+    /// Keeps what of `new` is not said by its number, at `place` unless that is 0; returns where.
+    fn keep_in_line(&mut self, id: RequestId, new: &NewRequest<'_>, place: u32) -> u32 {
         let &NewRequest { priority, arrival_order, id_rank, cache_salt, .. } = new;
         let in_line = InLine { priority, arrival_order, id_rank, cache_salt };
+        if let Some(kept) = place.checked_sub(1).and_then(|index| self.in_line.get_mut(index as usize)) {
+            *kept = in_line;
+            return place;
+        }
         if in_line == InLine::of(id) {
             return 0;
         }

@@ -18,6 +18,7 @@ pub(super) const NAMES: [&str; 11] = [
     "verify-metrics",
     "verify-serve",
     "verify-run",
+    "emulate",
     "schema",
 ];
 

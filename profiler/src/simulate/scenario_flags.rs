@@ -22,6 +22,12 @@ pub(crate) struct EngineFlags {
     pub(crate) scenario: Scenario,
 }
 
+/// What was given of those that an engine without a workload of its own depends on.
+#[derive(Debug, Default)]
+pub(crate) struct EmulationFlags {
+    pub(crate) scenario: Scenario,
+}
+
 /// What was given of those of which a profile is composed.
 #[derive(Debug, Default)]
 pub(crate) struct CompositionFlags {
@@ -127,6 +133,11 @@ flags!(ScenarioFlags, |_| true);
 flags!(RunFlags, |flag| flag.part != Part::Model);
 flags!(WorkloadFlags, |flag| flag.part == Part::Workload);
 flags!(EngineFlags, |flag| matches!(flag.part, Part::Model | Part::Engine));
+flags!(EmulationFlags, |flag| {
+    matches!(flag.part, Part::Model | Part::Engine)
+        || ["seed", "pass-noise"].contains(&flag.name)
+        || flag.name.starts_with("spec-acceptance")
+});
 flags!(CompositionFlags, |flag| {
     flag.part == Part::Model || ["tensor-parallel-size", "max-model-len"].contains(&flag.name)
 });

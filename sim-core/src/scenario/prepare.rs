@@ -55,8 +55,7 @@ pub fn prepare(
     workload.send_before(&scenario.workload().earlier())?;
     workload.requests.set_acceptance(scenario.acceptance(&engine.config)?);
     check_admission(&workload, &engine.config, scenario.usage_context())?;
-    let step_time = step_time_model(profile, &engine.config, scenario.enforce_eager())?;
-    let step_time = scenario.noise.applied(step_time, profile, u64::from(scenario.workload().seed()))?;
+    let step_time = scenario.step_time(profile, &engine.config)?;
     let step_time = scenario.client_work.applied(step_time);
     let options = with_traffic(scenario.report().options(profile.model.name.clone()), &traffic);
     Ok(Prepared { engine, workload, num_skipped, notes, classes, step_time, options })
@@ -70,6 +69,15 @@ impl Scenario {
     pub fn resolve(&self, profile: &Profile) -> Result<ResolvedEngine, ScenarioError> {
         let platform = profile.platform(self.usage_context(), self.engine())?;
         Ok(self.engine().resolve(&platform)?)
+    }
+
+    /// How long passes take on `config`, the engine that these flags resolved to; without the client's own work.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Profile`] if the profile does not hold for it, and what its noise does not hold.
+    pub fn step_time(&self, profile: &Profile, config: &EngineConfig) -> Result<StepTimeModel, ScenarioError> {
+        let step_time = step_time_model(profile, config, self.enforce_eager())?;
+        self.noise.applied(step_time, profile, u64::from(self.workload().seed()))
     }
 
     /// How many drafts are accepted on `config`, the engine that these flags resolved to.

@@ -125,6 +125,9 @@ impl LiveRequests {
     }
 
     pub(super) fn add(&mut self, id: RequestId) {
+        if id.index() >= self.places.len() {
+            self.places.resize(id.index() + 1, ABSENT);
+        }
         assert!(self.places[id.index()] == ABSENT, "a request is added once");
         self.places[id.index()] = UNTOUCHED;
     }

@@ -115,7 +115,7 @@ impl Scheduler<'_> {
             return self.running.len() - 1;
         }
         let rank = |index: usize| {
-            let in_line = self.arrivals.in_line(self.requests, self.live.get(self.running[index]).id);
+            let in_line = self.arrivals.in_line(&self.requests, self.live.get(self.running[index]).id);
             (in_line.priority, in_line.arrival_order)
         };
         // The first of equals, unlike `max_by_key`.
@@ -144,7 +144,7 @@ impl Scheduler<'_> {
         let id = request.id;
         output.preempted_reqs.push(id);
         self.stats.num_preemptions += 1;
-        self.waiting.prepend_request(id, self.arrivals.in_line(self.requests, id));
+        self.waiting.prepend_request(id, self.arrivals.in_line(&self.requests, id));
     }
 }
 

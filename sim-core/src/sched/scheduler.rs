@@ -3,6 +3,7 @@
 //! There is no prefill phase and no decode phase: each request has computed and known tokens, and every pass lets it
 //! catch up, drafts to be verified included. Source: `vllm/v1/core/sched/{scheduler,async_scheduler}.py`.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use super::arrivals::Arrivals;
@@ -37,6 +38,17 @@ pub struct SchedulerStats {
 }
 
 impl SchedulerStats {
+    /// What two engines counted together.
+    pub(crate) const fn plus(&self, other: &Self) -> Self {
+        Self {
+            num_preemptions: self.num_preemptions + other.num_preemptions,
+            prefix_cache_queries: self.prefix_cache_queries + other.prefix_cache_queries,
+            prefix_cache_hits: self.prefix_cache_hits + other.prefix_cache_hits,
+            preempted_queries: self.preempted_queries + other.preempted_queries,
+            preempted_hits: self.preempted_hits + other.preempted_hits,
+        }
+    }
+
     /// What was counted after `before`.
     pub(crate) const fn since(&self, before: &Self) -> Self {
         Self {
@@ -54,7 +66,7 @@ impl SchedulerStats {
 pub struct Scheduler<'a> {
     pub(super) config: &'a EngineConfig,
     pub(super) rules: VllmVersion,
-    pub(super) requests: &'a RequestSet,
+    pub(super) requests: Cow<'a, RequestSet>,
     pub(super) kv_cache: KvCacheManager,
     pub(super) live: LiveRequests,
     pub(super) waiting: RequestQueue,
@@ -83,10 +95,10 @@ pub struct Scheduler<'a> {
 }
 
 impl<'a> Scheduler<'a> {
-    /// A scheduler without requests; `requests` are those it may be given. Steady ones are counted where
-    /// `counts_steady_reqs`, and otherwise looked at in every pass as all others are.
+    /// A scheduler without requests; `requests` are those it may be given, its own where they come while it runs. Steady
+    /// ones are counted where `counts_steady_reqs`, and otherwise looked at in every pass as all others are.
     #[must_use]
-    pub fn new(config: &'a EngineConfig, requests: &'a RequestSet, counts_steady_reqs: bool) -> Self {
+    pub fn new(config: &'a EngineConfig, requests: Cow<'a, RequestSet>, counts_steady_reqs: bool) -> Self {
         let kv_cache = KvCacheManager::new(config);
         let rules = config.vllm_version;
         let mamba_split = MambaSplit::new(config, &kv_cache);
@@ -97,12 +109,12 @@ impl<'a> Scheduler<'a> {
             steady: SteadyRequests::new(config, counts_steady_reqs && is_plain),
             config,
             rules,
-            requests,
             live: LiveRequests::new(requests.len()),
+            arrivals: Arrivals::new(&requests),
+            requests,
             waiting: RequestQueue::new(config.policy),
             running: Vec::new(),
             num_admissions: 0,
-            arrivals: Arrivals::new(requests),
             has_finished_ids: false,
             pass_number: 0,
             stats: SchedulerStats::default(),
@@ -118,18 +130,29 @@ impl<'a> Scheduler<'a> {
         }
     }
 
+    /// The requests it may be given.
+    #[must_use]
+    pub(crate) fn requests(&self) -> &RequestSet {
+        &self.requests
+    }
+
+    /// The same, to be changed; those that have not ended must stay as they are.
+    pub(crate) fn requests_mut(&mut self) -> &mut RequestSet {
+        self.requests.to_mut()
+    }
+
     /// Puts a request into the waiting queue.
     pub fn add_request(&mut self, id: RequestId) {
         self.live.add(id);
         self.arrivals.note(id);
-        self.waiting.add_request(id, self.arrivals.in_line(self.requests, id));
+        self.waiting.add_request(id, self.arrivals.in_line(&self.requests, id));
     }
 
     /// Ends a request for its client; one that is unknown or has ended is ignored.
     pub fn abort_request(&mut self, id: RequestId) {
         match self.live.place(id) {
             Place::Absent => return,
-            Place::Untouched => self.waiting.remove_request(id, self.arrivals.in_line(self.requests, id)),
+            Place::Untouched => self.waiting.remove_request(id, self.arrivals.in_line(&self.requests, id)),
             Place::Slot(slot) => {
                 if self.live.get(slot).is_steady {
                     self.depart(slot);

@@ -120,7 +120,7 @@ impl Scheduler<'_> {
         let request = self.live.get_mut(slot);
         self.num_deferred -= u32::from(core::mem::take(&mut request.is_deferred));
         let id = request.id;
-        self.waiting.remove_request(id, self.arrivals.in_line(self.requests, id));
+        self.waiting.remove_request(id, self.arrivals.in_line(&self.requests, id));
     }
 }
 

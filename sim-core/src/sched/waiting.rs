@@ -42,7 +42,7 @@ impl Scheduler<'_> {
             }
         }
         while let Some(id) = self.skipped.pop() {
-            self.waiting.prepend_request(id, self.arrivals.in_line(self.requests, id));
+            self.waiting.prepend_request(id, self.arrivals.in_line(&self.requests, id));
         }
         if !budget.holds_prefills {
             self.prefill_interval.note_waiting(math::usize_to_u32(self.waiting.len()) > self.num_deferred);

@@ -32,6 +32,7 @@ mod memory_terms;
 mod startup_logs;
 mod kept_flags;
 mod limits;
+mod live_engine;
 mod ttft_split;
 mod recognise;
 mod recommend;

@@ -1,5 +1,6 @@
 //! The subcommands that the feature `full` adds: what measures, imports and verifies.
 
+mod emulate;
 mod import;
 mod import_calibrate;
 mod import_llmservingsim;
@@ -44,6 +45,9 @@ pub(super) enum Command {
     /// Simulate runs of a real server that somebody recorded, and put both side by side; nothing is fitted.
     #[command(args_override_self = true)]
     VerifyRun(Box<verify_run::Args>),
+    /// Serve OpenAI's API as vLLM would, in simulated time, without a GPU: for routers, autoscalers and load generators.
+    #[command(args_override_self = true)]
+    Emulate(Box<emulate::Args>),
     /// Print the JSON schema of profile files.
     Schema,
 }
@@ -61,6 +65,7 @@ impl Command {
             Self::VerifyMetrics(args) => args.run(),
             Self::VerifyServe(args) => args.run(),
             Self::VerifyRun(args) => args.run(),
+            Self::Emulate(args) => args.run(),
             Self::Schema => schema(),
         }
     }

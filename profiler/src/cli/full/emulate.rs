@@ -1,0 +1,117 @@
+//! `profiler emulate`.
+
+use std::io::{self, Write as _};
+use std::net::{IpAddr, TcpListener};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::emulate::{Emulation, OutputLengths, QueueLimits, Tokens};
+use crate::simulate::inputs::Inputs;
+use crate::simulate::model_source::ModelName;
+use crate::simulate::scenario_flags::EmulationFlags;
+
+/// Fastest and slowest that time may go.
+const TIME_SCALES: std::ops::RangeInclusive<f64> = 0.001..=1000.0;
+
+/// What is emulated, and where it is served.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// A whole-pass profile of the step times [default: composed of --model and --gpu; without these a built-in one]
+    #[arg(long, value_name = "PATH")]
+    profile: Option<PathBuf>,
+    #[command(flatten)]
+    model_name: ModelName,
+    #[command(flatten)]
+    scenario: EmulationFlags,
+    /// Address to listen at; other machines reach 0.0.0.0
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    host: IpAddr,
+    /// Port; 0 for any that is free
+    #[arg(long, default_value_t = 8000)]
+    port: u16,
+    /// Names under which the model is served [default: the model's]
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    served_model_name: Vec<String>,
+    /// The model's tokenizer.json: prompts are really tokenised [default: pieces of about four characters]
+    #[arg(long, value_name = "PATH")]
+    tokenizer: Option<PathBuf>,
+    /// Simulated seconds for each second
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    time_scale: f64,
+    /// Answers without ignore_eos end by themselves, after so many tokens in the mean, exponentially distributed
+    /// [default: they are as long as max_tokens]
+    #[arg(long, value_name = "N")]
+    mean_output_len: Option<f64>,
+    /// Refuse requests (503) above so many that wait or run
+    #[arg(long, value_name = "N")]
+    max_num_queued_reqs: Option<u64>,
+    /// Refuse requests (503) while so many prompt tokens wait for their first token
+    #[arg(long, value_name = "N")]
+    max_num_queued_tokens: Option<u64>,
+    /// Tell in the usage how many prompt tokens were cached
+    #[arg(long)]
+    enable_prompt_tokens_details: bool,
+}
+
+impl Args {
+    /// Serves until the process is told to end.
+    #[expect(clippy::print_stderr, reason = "doubts go to stderr")]
+    pub(super) fn run(&self) -> Result<bool> {
+        ensure!(
+            TIME_SCALES.contains(&self.time_scale),
+            "--time-scale {}: must be from {} to {}",
+            self.time_scale,
+            TIME_SCALES.start(),
+            TIME_SCALES.end()
+        );
+        if let Some(mean) = self.mean_output_len {
+            ensure!(mean >= 1.0 && mean <= 1e9, "--mean-output-len {mean}: must be from 1 to 1000000000");
+        }
+        let inputs = Inputs::new(&self.scenario.scenario, None, self.profile.as_deref(), &self.model_name)?;
+        let (scenario, profile) = (&inputs.scenario, &inputs.choice.profile);
+        let engine = scenario.resolve(profile)?;
+        for warning in &engine.warnings {
+            eprintln!("warning: {warning}");
+        }
+        let seed = u64::from(scenario.workload().seed());
+        let step_time = scenario.step_time(profile, &engine.config)?;
+        let names = match self.served_model_name.as_slice() {
+            [] => vec![profile.model.name.clone()],
+            names => names.to_vec(),
+        };
+        let tokens = self.tokenizer.as_deref().map_or_else(|| Ok(Tokens::pieces()), Tokens::of_file)?;
+        let listener = TcpListener::bind((self.host, self.port))
+            .with_context(|| format!("port {} of {}: choose another with --port", self.port, self.host))?;
+        let address = listener.local_addr().context("the port that was opened")?;
+        let mut out = io::stdout().lock();
+        writeln!(
+            out,
+            "http://{address}\nSIMULATED vLLM {}: {} on {}, time x {}; text is filler, tokens are counted {}. Ctrl-C ends.",
+            engine.config.vllm_version.name(),
+            names.join(", "),
+            profile.hardware.name,
+            self.time_scale,
+            tokens.described(),
+        )?;
+        out.flush()?;
+        drop(out);
+        let emulation = Emulation {
+            acceptance: scenario.acceptance(&engine.config)?,
+            step_time,
+            names,
+            root: profile.model.name.clone(),
+            tokens,
+            lengths: OutputLengths { mean: self.mean_output_len, seed },
+            limits: QueueLimits {
+                max_num_queued_reqs: self.max_num_queued_reqs,
+                max_num_queued_tokens: self.max_num_queued_tokens,
+            },
+            tells_cached_tokens: self.enable_prompt_tokens_details,
+            time_scale: self.time_scale,
+            config: engine.config,
+        };
+        emulation.serve(listener)?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Real clients against `profiler emulate`: `vllm bench serve` of the installed vLLM, whose figures are put beside those of
+# `profiler simulate` for the same workload, and Prometheus' own parser on /metrics. Not part of `make test`: it takes two
+# minutes and wants an otherwise idle machine.
+#
+#   scripts/test-emulate.sh            2,000 requests at 50 a second
+#   scripts/test-emulate.sh 200 20     200 at 20 a second
+#
+# PROFILER: the built program; PYTHON: a Python with vLLM (scripts/install-vllm.sh makes .venv-vllm).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/report.sh
+requests=${1:-2000} rate=${2:-50}
+profiler=${PROFILER:-target/debug/profiler}
+python=${PYTHON:-.venv-vllm/bin/python}
+if ! "$python" -c 'import vllm.benchmarks.serve' 2>/dev/null; then
+    not_run "real clients of the emulator" "there is no vLLM for $python: scripts/install-vllm.sh"
+    exit 0
+fi
+work=$(mktemp -d)
+server=
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
+
+# A tokenizer that needs no download: every token n is the word tn, as many as Llama 3's.
+"$python" - "$work" <<'PY'
+import json, sys
+words = {f"t{i}": i for i in range(128256)}
+model = {"type": "WordLevel", "vocab": words, "unk_token": "t0"}
+json.dump({"version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
+           "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": None, "decoder": None, "model": model},
+          open(f"{sys.argv[1]}/tokenizer.json", "w"))
+json.dump({"bos_token": "t1", "eos_token": "t2", "unk_token": "t0", "model_max_length": 131072,
+           "tokenizer_class": "PreTrainedTokenizerFast"}, open(f"{sys.argv[1]}/tokenizer_config.json", "w"))
+PY
+# Without the prefix cache: random prompts are stretches of consecutive words, and some of them begin alike.
+engine=(--no-enable-prefix-caching)
+workload=(--dataset-name random --random-input-len 512 --random-output-len 16 --num-prompts "$requests"
+          --request-rate "$rate" --seed 7 --ready-check-timeout-sec 20 --percentile-metrics ttft,tpot,e2el)
+"$profiler" emulate --port 0 --tokenizer "$work/tokenizer.json" "${engine[@]}" >"$work/address" &
+server=$!
+until grep -q SIMULATED "$work/address"; do sleep 0.1; kill -0 "$server"; done
+address=$(head -1 "$work/address")
+for backend in vllm:/v1/completions openai-chat:/v1/chat/completions; do
+    say "vllm bench serve --backend ${backend%%:*}, $requests requests at $rate a second"
+    HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 "$python" - "${workload[@]}" --backend "${backend%%:*}" --endpoint "${backend#*:}" \
+        --base-url "$address" --model meta-llama/Llama-3.1-8B --tokenizer "$work" --ignore-eos --disable-tqdm \
+        --save-result --result-dir "$work" --result-filename "${backend%%:*}.json" >"$work/bench.log" 2>&1 <<'PY' || { tail -20 "$work/bench.log"; exit 1; }
+# What `vllm bench serve` runs, without asking for the package's version.
+import asyncio
+from vllm.benchmarks.serve import add_cli_args, main_async
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+parser = FlexibleArgumentParser()
+add_cli_args(parser)
+asyncio.run(main_async(parser.parse_args()))
+PY
+done
+curl -s "$address/metrics" >"$work/metrics"
+"$profiler" simulate "${engine[@]}" "${workload[@]}" --save-result --result-dir "$work" --result-filename simulated.json --quiet >"$work/simulate.log" || { cat "$work/simulate.log"; exit 1; }
+"$python" - "$work" "$requests" <<'PY'
+import json, sys
+from prometheus_client.parser import text_string_to_metric_families
+work, requests = sys.argv[1], int(sys.argv[2])
+read = lambda name: json.load(open(f"{work}/{name}.json"))
+simulated, served = read("simulated"), read("vllm")
+failures = [f"{name}: {read(name)['failed']} of {requests} failed" for name in ("vllm", "openai-chat") if read(name)["failed"]]
+for name in ("vllm", "openai-chat"):
+    assert read(name)["completed"] == requests, name
+for figure in ("ttft", "tpot", "e2el"):
+    a, b = served[f"mean_{figure}_ms"], simulated[f"mean_{figure}_ms"]
+    near = abs(a - b) <= max(0.03 * b, 1.0)
+    print(f"mean {figure}: emulated {a:.2f} ms, simulated {b:.2f} ms, {100 * (a / b - 1):+.1f} %")
+    if not near:
+        failures.append(f"{figure} is more than 3 % and 1 ms off")
+samples = [sample for family in text_string_to_metric_families(open(f"{work}/metrics").read()) for sample in family.samples]
+count = lambda name: sum(sample.value for sample in samples if sample.name == name)
+print(f"/metrics: {len(samples)} samples; {count('vllm:request_success_total'):.0f} requests, "
+      f"{count('vllm:generation_tokens_total'):.0f} tokens")
+# Both benchmarks, each with its trial request.
+if count("vllm:request_success_total") != 2 * (requests + 1):
+    failures.append("the metrics have not counted all requests")
+late = {float(s.labels["le"]): s.value for s in samples if s.name == "profiler:emulated_token_lateness_seconds_bucket"}
+print("lateness P99 at most", min(bound for bound, n in late.items() if n >= 0.99 * late[float("inf")]), "s")
+sys.exit("\n".join(failures))
+PY
