@@ -4,10 +4,10 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
-use sim_core::answers::capacity::{Asked, LoadKind};
+use sim_core::answers::capacity::{Asked, LoadKind, Question};
 use sim_core::scenario::Part;
 
-use crate::capacity::report::{Question, text, to_json};
+use crate::capacity::report::{text, to_json};
 use crate::capacity::run::{Counter, search};
 use crate::output_file::{make_folder_of, write_whole};
 use crate::simulate::inputs::Inputs;

@@ -4,3 +4,4 @@
 //! cores, over workers, or one after another; the answer is the same.
 
 pub mod capacity;
+pub mod flags;
