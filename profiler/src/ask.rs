@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, Result, ensure};
-use sim_core::answers::capacity::{Asked, LoadKind};
+use sim_core::answers::capacity::{Asked, LoadKind, Question};
 use sim_core::config::ResolvedEngine;
 use sim_core::metrics::bench_serve::BenchServeOptions;
 use sim_core::metrics::digest::digest;
@@ -20,7 +20,7 @@ use sim_core::simulation_result::SimulationResult;
 use sim_core::simulator::{Simulation, SimulationOptions};
 use sim_core::workload::mixture::Classes;
 
-use crate::capacity::report::{Question, text, to_json};
+use crate::capacity::report::{text, to_json};
 use crate::capacity::run::search;
 use crate::simulate::inputs::Inputs;
 use crate::simulate::model_length;

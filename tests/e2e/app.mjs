@@ -139,6 +139,18 @@ export async function resultOfProfiler(link, ...rest) {
   }
 }
 
+/** What `profiler capacity` answers about a link: its text, and its JSON file's members. */
+export async function capacityOfProfiler(link, ...rest) {
+  const folder = mkdtempSync(`${tmpdir()}/capacity-`);
+  try {
+    const file = `${folder}/answer.json`;
+    const { stdout } = await promisify(execFile)(PROFILER, ["capacity", "--link", link, "--quiet", "--output-json", file, ...rest]);
+    return { text: stdout, ...JSON.parse(readFileSync(file)) };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 /** The share link, as the dialog has it. */
 export async function shareLink(page) {
   await page.getByTestId("share").click();

@@ -1,6 +1,6 @@
 // What a user of Firefox does first, and that it comes to the same there.
 import assert from "node:assert/strict";
-import { LINKS, digestOfProfiler, formOf, ownProfile } from "./app.mjs";
+import { LINKS, capacityOfProfiler, digestOfProfiler, formOf, ownProfile } from "./app.mjs";
 import { DESKTOP, PHONE } from "./browser.mjs";
 import { choose, click, count, digestOf, drop, edit, finished, paste, screenshot, shareLink, site, text, told, until, valueOf } from "./firefox.mjs";
 
@@ -78,6 +78,17 @@ pageTest("a link is the same run for another user, an own profile in it", async 
   // The option of an own profile is named after where it comes from.
   assert.deepEqual({ ...theirs, "profile-select": "" }, { ...mine, "profile-select": "" });
   assert.equal(await digestOfProfiler(link), own, "profiler simulate --link");
+});
+
+pageTest("how much load is answered as in Chromium and on the command line", async ({ page, open }) => {
+  const link = "#v=1&goodput=ttft:500,tpot:50&num-prompts=200&ask=load&ask-seeds=2";
+  await open(link);
+  await until("loads were tried", async () => /^\d+ loads, \d+ runs, in /.test(await text(page, "load-status").catch(() => "")));
+  const { digest } = await capacityOfProfiler(link, "--num-seeds", "2");
+  assert.equal(await text(page, "load-digest"), digest, "every run of every load");
+  await click(page, "ask-flags");
+  await until("steps were tried", async () => /^\d+ setups, in /.test(await text(page, "flags-status").catch(() => "")));
+  assert.match(await text(page, "flags-headline"), /helps most|No single step helps/);
 });
 
 for (const [width, viewport] of Object.entries({ 390: PHONE, 1600: DESKTOP })) {

@@ -70,6 +70,11 @@ impl AppState {
 
     /// The form as a command.
     pub(crate) fn command_text(self, program: Program) -> String {
+        self.scenario.with(|scenario| self.command_of(program, scenario))
+    }
+
+    /// `scenario` as a command, on the profile in use.
+    pub(crate) fn command_of(self, program: Program, scenario: &Scenario) -> String {
         let whole = self.profile.with(|choice| choice.clone().filter(|_| self.source.get() == Source::Whole));
         let target = match (program, whole) {
             (Program::Simulate, whole) => whole.map(|choice| format!("{}.json", choice.name)),
@@ -80,8 +85,7 @@ impl AppState {
             }
         };
         let target = target.unwrap_or_default();
-        self.scenario
-            .with(|scenario| self.set_aside.with(|set_aside| command::write(program, scenario, &target, set_aside)))
+        self.set_aside.with(|set_aside| command::write(program, scenario, &target, set_aside))
     }
 
     /// Keeps the last run to compare with.

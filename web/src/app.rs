@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use leptos::mount::mount_to;
 use leptos::prelude::*;
-use sim_core::scenario::Scenario;
+use sim_core::scenario::{Asking, Scenario};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{ClipboardEvent, HtmlElement, Worker};
 
 use crate::components::inputs::{DropLayer, Header, Notices, Panels, provide_theme};
+use crate::components::questions::{FIRST, QuestionBar, Questions, title_of};
 use crate::components::results::Results;
 use crate::files;
 use crate::making::check_whole;
@@ -72,6 +73,7 @@ impl AppState {
             })
         });
         Self {
+            asking: RwSignal::new(Asking { question: FIRST, ..Asking::default() }),
             scenario,
             set_aside: RwSignal::default(),
             profile,
@@ -115,12 +117,14 @@ fn App(module: JsValue, worker: Worker) -> impl IntoView {
     tell_answered(state);
     leptos::task::spawn_local(state.open_first());
     view! {
-        <a class="skip-link" href="#results-title">"Skip to the results"</a>
+        <a class="skip-link" href=move || format!("#{}", title_of(state.asking.get().question))>"Skip to the results"</a>
         <Header/>
         <Notices/>
-        <main class="app-main">
+        <QuestionBar/>
+        <main class="app-main" data-question=move || state.asking.get().question.name()>
             <Panels/>
             <Results/>
+            <Questions/>
         </main>
         <DropLayer/>
     }
@@ -146,6 +150,7 @@ fn follow_edits(state: AppState) {
     let pending = StoredValue::new(None::<TimeoutHandle>);
     Effect::new(move |before: Option<Option<Arc<Vec<u8>>>>| {
         let (_, _, _) = (state.scenario.track(), state.dataset.track(), state.is_made.track());
+        state.asking.track();
         let file = state.profile.with(|choice| choice.as_ref().map(|choice| choice.file.clone()));
         file.as_ref()?;
         if let Some(handle) = pending.get_value() {

@@ -52,12 +52,13 @@ thread_local! {
     static COMPOSER: RefCell<Composer> = RefCell::default();
 }
 
-fn member(of: &JsValue, name: &str) -> JsValue {
+/// A member of an object; undefined if there is none.
+pub(crate) fn member(of: &JsValue, name: &str) -> JsValue {
     Reflect::get(of, &name.into()).unwrap_or_default()
 }
 
 /// An object of these members.
-fn object(members: &[(&str, JsValue)]) -> JsValue {
+pub(crate) fn object(members: &[(&str, JsValue)]) -> JsValue {
     let object = Object::new();
     for (name, value) in members {
         // An object that was just made takes every member.
@@ -97,7 +98,8 @@ fn recipe(
 }
 
 impl Question {
-    fn message(&self, id: u32) -> JsValue {
+    /// As `www/composer.js` takes it.
+    pub(crate) fn message(&self, id: u32) -> JsValue {
         let mut members = match self {
             Self::Keep(key, content) => vec![("what", "keep".into()), ("key", key.into()), ("content", bytes(content))],
             Self::Compose(made, config) => recipe("compose", made, &made.flags(), config),
@@ -106,6 +108,13 @@ impl Question {
         members.push(("id", id.into()));
         object(&members)
     }
+}
+
+/// A new worker that composes.
+pub(crate) fn new_composer() -> Result<Worker, JsValue> {
+    let options = WorkerOptions::new();
+    options.set_type(WorkerType::Module);
+    Worker::new_with_options("./composer.js", &options)
 }
 
 impl AppState {
@@ -127,9 +136,7 @@ impl AppState {
     }
 
     fn started(self) -> Result<Handle, JsValue> {
-        let options = WorkerOptions::new();
-        options.set_type(WorkerType::Module);
-        let worker = Worker::new_with_options("./composer.js", &options)?;
+        let worker = new_composer()?;
         let on_message = Closure::new(move |event: MessageEvent| self.hear_composer(&event.data()));
         let on_error = Closure::new(move |event: ErrorEvent| self.composer_died(&fault_of(&event)));
         worker.set_onmessage(Some(AsRef::<JsValue>::as_ref(&on_message).unchecked_ref()));

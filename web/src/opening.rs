@@ -164,6 +164,7 @@ impl AppState {
         }
         self.set_aside.set(Vec::new());
         self.is_example.set(false);
+        self.asking.set(link.asking);
         self.scenario.set(link.scenario);
         true
     }

@@ -1,6 +1,8 @@
 //! Messages between the page and its worker; each travels as a [`Parcel`](crate::parcel::Parcel).
 
+use sim_core::answers::capacity::{LoadKind, Trial};
 use sim_core::metrics::figure_ranges::RunRange;
+use sim_core::metrics::limits::Limit;
 use sim_core::models::ModelConfig;
 
 use crate::answer::{Answer, ProfileCard, RangeAnswer};
@@ -18,6 +20,24 @@ pub(crate) struct RunInput {
     pub(crate) profile: Vec<u8>,
     /// The dataset's file, where it needs one.
     pub(crate) dataset: Option<Vec<u8>>,
+}
+
+/// A setup that many runs are made of.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Asked {
+    /// Flags, profile, dataset; rate and limit are replaced.
+    pub(crate) input: RunInput,
+    /// What is varied.
+    pub(crate) kind: LoadKind,
+}
+
+/// What comes of one run of many.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Tried {
+    /// Of an infinite load: what is answered a second.
+    Saturated(f64),
+    /// Of any other.
+    Trial(Box<Trial>),
 }
 
 /// What the page asks.
@@ -72,6 +92,19 @@ pub(crate) enum Request {
         /// The run.
         input: RunInput,
     },
+    /// One run of many that are asked about.
+    Try {
+        /// As above.
+        id: u32,
+        /// Number of the setup that is asked about.
+        setup: u32,
+        /// The setup itself, with the first run of it that this worker makes.
+        asked: Option<Asked>,
+        /// Requests per second, or at once; infinite: what is answered while all come at once.
+        load: f64,
+        /// What lengths and gaps are drawn from.
+        seed: u32,
+    },
     /// A file or text that was dropped or pasted.
     Read {
         /// As above.
@@ -93,6 +126,7 @@ impl Request {
             | Self::Gantt { id, .. }
             | Self::Export { id, .. }
             | Self::Range { id, .. }
+            | Self::Try { id, .. }
             | Self::Read { id, .. } => *id,
         }
     }
@@ -101,7 +135,9 @@ impl Request {
     #[must_use]
     pub(crate) const fn part(&self) -> Part {
         match self {
-            Self::Run { .. } | Self::Requests { .. } | Self::Gantt { .. } | Self::Range { .. } => Part::Simulator,
+            Self::Run { .. } | Self::Requests { .. } | Self::Gantt { .. } | Self::Range { .. } | Self::Try { .. } => {
+                Part::Simulator
+            }
             Self::Export { .. } => Part::Files,
             Self::Read { .. } => Part::Reader,
         }
@@ -232,6 +268,13 @@ pub(crate) enum Reply {
         /// How far.
         range: Box<RangeAnswer>,
     },
+    /// One run of many.
+    Tried {
+        /// That of the request.
+        id: u32,
+        /// What came of it.
+        tried: Tried,
+    },
     /// What a file was taken for.
     Found {
         /// That of the request.
@@ -252,6 +295,11 @@ pub(crate) enum Reply {
 
 records! {
     RunInput { flags, profile_name, profile, dataset }
+    Asked { input, kind }
+    Trial {
+        load, seed, num_requests, num_met, num_met_each, keeps_up, request_throughput, middle_throughput,
+        output_throughput, latencies_ms, kv_cache_peak, num_preemptions, waiting, digest,
+    }
     ModelConfig {
         architecture, model_type, hidden_size, num_hidden_layers, intermediate_size, num_attention_heads,
         num_key_value_heads, head_dim, v_head_dim, vocab_size, dtype, max_position_embeddings, num_experts, kv_lora_rank,
@@ -265,8 +313,24 @@ choices! {
         1 Requests { id id, sort_by sort_by, descending descending, offset offset, limit limit }
         2 Gantt { id id, range range, width width, max_requests max_requests }
         3 Export { id id, kind kind, date date, range range }
-        4 Read { id id, name name, content content };
-        5 Range { id id, input input }
+        4 Read { id id, name name, content content }
+        5 Range { id id, input input };
+        6 Try { id id, setup setup, asked asked, load load, seed seed }
+    }
+    LoadKind {
+        0 Rate {};
+        1 Concurrency {};
+        2 Users {}
+    }
+    Tried {
+        0 Saturated { 0 rate };
+        1 Trial { 0 trial }
+    }
+    Limit {
+        0 KvBlocks {}
+        1 BatchSize {}
+        2 TokenBudget {};
+        3 PrefillInterval {}
     }
     ExportKind {
         0 BenchJson {}
@@ -291,7 +355,8 @@ choices! {
         3 Gantt { id id, window window }
         4 Export { id id, file_name file_name, media_type media_type, content content }
         5 Found { id id, name name, found found }
-        6 Fault { id id, message message };
-        7 Range { id id, range range }
+        6 Fault { id id, message message }
+        7 Range { id id, range range };
+        8 Tried { id id, tried tried }
     }
 }

@@ -49,7 +49,8 @@ const MAX_DATASET_BYTES: usize = MAX_INFLATED_BYTES / 4;
 pub(crate) fn link_of(state: AppState) -> ShareLink {
     let scenario = state.scenario.with(Clone::clone);
     let needs_file = scenario.workload().dataset_name().needs_file();
-    let mut link = Link { scenario, made_by: Some(env!("CARGO_PKG_VERSION").to_owned()), ..Link::default() };
+    let made_by = Some(env!("CARGO_PKG_VERSION").to_owned());
+    let mut link = Link { scenario, asking: state.asking.get(), made_by, ..Link::default() };
     let mut profile = Carried::Nothing;
     state.profile.with(|choice| {
         // Until the first profile is there, or while another is made, the form says what it will be.

@@ -139,25 +139,12 @@ impl AppState {
         {
             return self.run_state.set(RunState::Failed(error));
         }
-        let dataset_name = scenario.workload().dataset_name();
-        let dataset = self.dataset.get_untracked().filter(|_| dataset_name.needs_file());
-        let content = match &dataset {
-            Some(file) => Some(file.content.to_vec()),
-            None if dataset_name == DatasetName::Azure && scenario.workload().dataset_path.is_none() => {
-                match files::fetch("datasets/azure_llm_2023_conv_first_1000.csv").await {
-                    Ok(content) => Some(content),
-                    Err(fault) => return self.run_state.set(RunState::Failed(fault)),
-                }
-            }
-            None => None,
+        let dataset = self.dataset_of(&scenario);
+        let input = match input_of(&scenario, &profile, dataset.as_ref()).await {
+            Ok(input) => input,
+            Err(fault) => return self.run_state.set(RunState::Failed(fault)),
         };
         let id = next_id();
-        let input = RunInput {
-            flags: scenario.flags(),
-            profile_name: profile.name.clone(),
-            profile: profile.file.to_vec(),
-            dataset: content,
-        };
         let run = Pending { scenario, profile, dataset, input: input.clone() };
         LINKS.with_borrow_mut(|links| {
             links.under_way = Some((id, run));
@@ -165,6 +152,11 @@ impl AppState {
         });
         self.run_state.set(RunState::Running { done: 0, total: 0, sim_time: 0.0 });
         self.ask(Request::Run { id, input });
+    }
+
+    /// The dataset's file, where `scenario` needs one of the user's own.
+    pub(crate) fn dataset_of(self, scenario: &Scenario) -> Option<DatasetFile> {
+        self.dataset.get_untracked().filter(|_| scenario.workload().dataset_name().needs_file())
     }
 
     /// Stops the run under way; the results of the one before stay.
@@ -265,8 +257,8 @@ impl AppState {
                 }
             }
             Reply::Found { id, name, found } => self.open_found(name, found, take_unread(id)),
-            // Of a run that was given up; ranges have a worker of their own.
-            Reply::Progress { .. } | Reply::Answer { .. } | Reply::Range { .. } => {}
+            // Of a run that was given up; ranges have a worker of their own, and many runs a pool.
+            Reply::Progress { .. } | Reply::Answer { .. } | Reply::Range { .. } | Reply::Tried { .. } => {}
         }
     }
 
@@ -306,6 +298,23 @@ impl AppState {
         let range = self.known_range().map(|known| known.range.clone());
         self.ask_about_run(Request::Export { id: next_id(), kind, date: date(), range });
     }
+}
+
+/// All that runs of `scenario` need; the site's own dataset is fetched.
+pub(crate) async fn input_of(
+    scenario: &Scenario,
+    profile: &ProfileChoice,
+    dataset: Option<&DatasetFile>,
+) -> Result<RunInput, String> {
+    let workload = scenario.workload();
+    let is_sites = workload.dataset_name() == DatasetName::Azure && workload.dataset_path.is_none();
+    let dataset = match dataset {
+        Some(file) => Some(file.content.to_vec()),
+        None if is_sites => Some(files::fetch("datasets/azure_llm_2023_conv_first_1000.csv").await?),
+        None => None,
+    };
+    let (profile_name, profile) = (profile.name.clone(), profile.file.to_vec());
+    Ok(RunInput { flags: scenario.flags(), profile_name, profile, dataset })
 }
 
 /// Now, as `vllm bench serve` writes it: `YYYYmmdd-HHMMSS`.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use leptos::prelude::{Get, GetUntracked, Memo, RwSignal, Set};
 use sim_core::config::ResolvedEngine;
 use sim_core::profile::Profile;
-use sim_core::scenario::Scenario;
 use sim_core::scenario::command::SetAside;
+use sim_core::scenario::{Asking, Scenario};
 
 use crate::answer::{Answer, RangeAnswer};
 use crate::commands::Taken;
@@ -198,6 +198,8 @@ pub(crate) struct Notice {
 /// Every signal of the page. A context: `expect_context::<AppState>()`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AppState {
+    /// What is asked about them.
+    pub(crate) asking: RwSignal<Asking>,
     /// The flags in the form.
     pub(crate) scenario: RwSignal<Scenario>,
     /// Flags of a pasted command that change nothing here, kept for the command boxes.

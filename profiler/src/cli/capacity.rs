@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, Result, ensure};
-use sim_core::answers::capacity::{Asked, LoadKind};
+use sim_core::answers::capacity::{Asked, LoadKind, Question};
 use sim_core::scenario::Part;
 
 use super::given::Given;
-use crate::capacity::report::{Question, text, to_json};
+use crate::capacity::report::{text, to_json};
 use crate::capacity::run::{Counter, search};
 use crate::output_file::{make_folder_of, write_whole};
 use crate::simulate::report::times;

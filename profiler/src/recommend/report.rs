@@ -10,7 +10,7 @@ use sim_core::operators::prices::Prices;
 use sim_core::scenario::command::{Program, write};
 use sim_core::scenario::{DEFAULT_GPU, DEFAULT_MODEL, DatasetName};
 
-use crate::capacity::report::{LATENCIES, name};
+use sim_core::answers::capacity::told::{LATENCIES, name};
 
 /// Most lines of a front.
 const MAX_FRONT: usize = 16;

@@ -1,12 +1,12 @@
 //! A recommendation for other programs.
 
 use serde_json::{Value, json};
+use sim_core::answers::capacity::told::{LATENCIES, name};
 use sim_core::answers::recommend::{Comparison, Figures, Operating};
 use sim_core::scenario::command::{Program, write};
 use sim_core::scenario::{DEFAULT_GPU, DEFAULT_MODEL};
 
 use super::report::{Report, word};
-use crate::capacity::report::LATENCIES;
 
 /// Everything that the text says, and the loads behind it.
 pub(crate) fn json(report: &Report<'_>) -> Value {
@@ -82,6 +82,6 @@ fn comparison(one: &Comparison) -> Value {
         "gain": one.gain,
         "excluded": one.excluded,
         "fails_first": one.fails_first.and_then(|place| LATENCIES.get(place)),
-        "waits_for": one.waits_for.map(crate::capacity::report::name),
+        "waits_for": one.waits_for.map(name),
     })
 }

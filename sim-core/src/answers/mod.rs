@@ -6,3 +6,4 @@
 pub mod capacity;
 pub mod recommend;
 pub mod gpus_needed;
+pub mod flags;

@@ -15,7 +15,7 @@ use crate::models::memory::MemoryLimits;
 use crate::profile::CaptureSizes;
 
 /// vLLM's default of `gpu_memory_utilization`.
-const GPU_MEMORY_UTILIZATION: f64 = 0.92;
+pub(crate) const GPU_MEMORY_UTILIZATION: f64 = 0.92;
 
 /// Room for the KV cache.
 struct Room {

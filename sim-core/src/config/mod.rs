@@ -27,6 +27,7 @@ pub use crate::vllm_version::VllmVersion;
 pub use admit::{EntryPoint, RequestRefusal, admit};
 pub use engine_args::{EngineArgs, PerformanceMode};
 pub use human_readable::{NotAnInteger, human_readable_int, human_readable_int_or_auto};
+pub(crate) use kv_fit::GPU_MEMORY_UTILIZATION;
 pub use platform::{Device, DrafterPlatform, KvCacheMemory, Platform, UsageContext};
 pub use reasons::{ConfigWarning, FieldReason, Reason, ResolvedEngine};
 pub use refusals::ConfigError;

@@ -13,6 +13,7 @@
 //! | `config-hash`, `config-z` | the same for the `config.json` that is the model, whatever `model` calls it |
 //! | `pack-hash`, `pack-z` | the same for the pack of operators that is the GPU, whatever `gpu` calls it; most are too large |
 //! | `dataset-hash`, `dataset-z` | the same for the dataset's file, whose name is `dataset-path` |
+//! | `ask`, `ask-by`, `ask-share`, `ask-seeds` | the question about it ([`Asking`]): `load`, `flags`, `gpu`; without, what happens |
 //! | any other | a flag of [`super::FLAGS`]; a list's words are joined by commas |
 
 use alloc::borrow::Cow;
@@ -26,7 +27,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use miniz_oxide::deflate::compress_to_vec;
 use miniz_oxide::inflate::decompress_to_vec_with_limit;
 
-use super::{FLAGS, Form, Scenario, ScenarioError, examples};
+use super::{Asking, FLAGS, Form, Scenario, ScenarioError, examples};
 
 /// Version of the format that is written.
 pub const VERSION: u32 = 1;
@@ -76,6 +77,8 @@ pub struct Link {
     pub dataset_hash: Option<u64>,
     /// The dataset's file itself.
     pub dataset_file: Option<Vec<u8>>,
+    /// What is asked about it.
+    pub asking: Asking,
     /// Version of the simulator that wrote it.
     pub made_by: Option<String>,
 }
@@ -166,6 +169,9 @@ impl Link {
         let hash = |hash: Option<u64>| hash.map(|hash| alloc::format!("{hash:016x}"));
         ours("v", Some(VERSION.to_string()));
         ours("sim", self.made_by.clone());
+        for (key, value) in self.asking.pairs() {
+            ours(key, Some(value));
+        }
         ours("profile", self.profile.clone());
         ours("profile-hash", hash(self.profile_hash));
         for (flag, value) in self.scenario.given() {
@@ -209,8 +215,15 @@ impl Link {
             return Err(LinkError::TooLong { length: fragment.len() });
         }
         let mut link = Self::default();
-        for (key, value) in current_pairs(fragment)? {
-            link.take(&key, value)?;
+        let pairs = current_pairs(fragment)?;
+        for (place, (key, value)) in pairs.iter().enumerate() {
+            match link.asking.take(key, value) {
+                Some(_) if pairs.iter().take(place).any(|(other, _)| other == key) => {
+                    return Err(LinkError::Twice { key: key.clone() });
+                }
+                Some(taken) => taken.map_err(|(key, need)| LinkError::Value { key, need })?,
+                None => link.take(key, value.clone())?,
+            }
         }
         examples::take_old_name(&mut link);
         Ok(link)

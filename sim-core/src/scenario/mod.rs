@@ -7,6 +7,7 @@
 
 mod acceptance;
 mod agreement;
+mod asking;
 pub mod command;
 mod composition;
 mod contradiction;
@@ -36,6 +37,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+pub use asking::{AskedFor, Asking};
 use client_work::ClientWork;
 pub use composition::{Composed, Composition, DEFAULT_GPU, DEFAULT_MODEL};
 pub use dataset_kind::{check_dataset, dataset_flags};

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use sim_core::config::flags::{BENCH_SERVE, FlagEffect, SERVE};
 use sim_core::scenario::command::{self, Program};
 use sim_core::scenario::link::{Link, MAX_FRAGMENT_BYTES, MAX_INFLATED_BYTES};
-use sim_core::scenario::{FLAGS, Flag, Form, Part, Scenario};
+use sim_core::scenario::{AskedFor, Asking, FLAGS, Flag, Form, Part, Scenario};
 
 pub(crate) fn scenario(flags: &[(&str, &str)]) -> Scenario {
     Scenario::from_flags(flags.iter().map(|&(flag, value)| (flag, Some(value)))).expect("flags of a test")
@@ -56,6 +56,17 @@ pub(crate) fn scenarios() -> impl Strategy<Value = Scenario> {
     })
 }
 
+fn asking() -> impl Strategy<Value = Asking> {
+    let question = proptest::sample::select(AskedFor::ALL.to_vec());
+    let (share, num_seeds) = (proptest::option::of(0.01..=1.0), proptest::option::of(1_u32..=100));
+    (question, any::<bool>(), share, num_seeds).prop_map(|(question, is_by_concurrency, share, num_seeds)| Asking {
+        question,
+        is_by_concurrency,
+        share,
+        num_seeds,
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
@@ -65,6 +76,7 @@ proptest! {
         profile_hash in proptest::option::of(any::<u64>()),
         profile_file in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..500)),
         dataset_file in proptest::option::of(proptest::collection::vec(any::<u8>(), 0..500)),
+        asking in asking(),
     ) {
         let link = Link {
             scenario,
@@ -77,6 +89,7 @@ proptest! {
             pack_file: dataset_file.clone(),
             dataset_hash: profile_hash,
             dataset_file,
+            asking,
             made_by: Some("1.2.3".to_owned()),
         };
         let fragment = link.to_fragment();
@@ -166,6 +179,11 @@ fn hostile_links_are_refused_by_name() {
     check_link("#v=2", "newer version (format 2, this one knows 1)");
     check_link("#v=1&v=1", "--v");
     check_link("#v=1&max-num-seqs=64&max-num-seqs=64", "max-num-seqs comes twice");
+    check_link("#v=1&ask=load&ask=load", "ask comes twice");
+    check_link("#v=1&ask=everything", "ask: it must be load, flags, gpu or what-if");
+    check_link("#v=1&ask-by=users", "ask-by: it must be rate or concurrency");
+    check_link("#v=1&ask-share=0", "ask-share: it must be a share from 0.01 to 1");
+    check_link("#v=1&ask-seeds=101", "ask-seeds: it must be a whole number from 1 to 100");
     check_link("#v=1&enable-prefix-caching&no-enable-prefix-caching", "no-enable-prefix-caching comes twice");
     check_link("#v=1&max-num-seqs=many", "--max-num-seqs");
     check_link("#v=1&max-num-seqs", "--max-num-seqs");

@@ -6,4 +6,5 @@ pub(crate) mod live;
 mod plot_export;
 mod plot_pointer;
 pub(crate) mod plot_view;
+pub(crate) mod questions;
 pub(crate) mod results;

@@ -79,6 +79,7 @@ impl CdfPlot {
             y: Vertical::Values(y),
             legend: lines.chain(self.band.iter().map(Band::legend)).collect(),
             has_flag: self.slo.is_some(),
+            least_left: 0.0,
         };
         Scaffold::new(frame, spec).finish(frame, |scaffold, canvas| {
             scaffold.draw_pass_side(canvas, self.slo.as_ref());

@@ -127,6 +127,7 @@ impl GanttPlot {
             y: Vertical::Rows(&names),
             legend: self.legend(),
             has_flag: false,
+            least_left: 0.0,
         };
         Scaffold::new(frame, spec).finish(frame, |scaffold, canvas| {
             scaffold.draw_below(canvas);

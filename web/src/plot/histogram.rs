@@ -79,6 +79,7 @@ impl HistogramPlot {
             y: Vertical::Values(AxisSpec { scale: Scale::Linear, unit, range: (0.0, top), title: &title }),
             legend: self.series.iter().map(|s| (s.name.as_str(), Swatch::Line(s.style.look()))).collect(),
             has_flag: self.slo.is_some(),
+            least_left: 0.0,
         };
         Scaffold::new(frame, spec).finish(frame, |scaffold, canvas| {
             scaffold.draw_pass_side(canvas, self.slo.as_ref());

@@ -49,6 +49,8 @@ pub(super) struct Spec<'a> {
     pub(super) legend: Vec<(&'a str, Swatch)>,
     /// Whether a limit's label needs a row of its own above the data.
     pub(super) has_flag: bool,
+    /// Least room for the names of y values: plots above each other have theirs in one line.
+    pub(super) least_left: f64,
 }
 
 /// A plot's surroundings, with pixels.
@@ -80,7 +82,7 @@ impl<'a> Scaffold<'a> {
             Vertical::Values(_) => y_ticks.iter().map(|tick| text_width(&tick.label)).fold(0.0, f64::max),
             Vertical::Rows(names) => names.iter().map(|name| text_width(name)).fold(0.0, f64::max),
         };
-        let left = (widest + TICK_GAP_PX + EDGE_PX).clamp(EDGE_PX + 10.0, width * 0.35);
+        let left = (widest.max(spec.least_left) + TICK_GAP_PX + EDGE_PX).clamp(EDGE_PX + 10.0, width * 0.35);
         let right = width - 2.0 * EDGE_PX;
         let x = Axis::new(spec.x.scale, spec.x.unit, spec.x.range, (left, right));
         let x_ticks = fitting_ticks(&x, if frame.is_narrow() { 6 } else { 10 });

@@ -78,6 +78,7 @@ impl SplitPlot {
             y: Vertical::Rows(&names),
             legend: self.parts.iter().map(|(name, look)| (name.as_str(), Swatch::Bar(*look))).collect(),
             has_flag: false,
+            least_left: 0.0,
         };
         Scaffold::new(frame, spec).finish(frame, |scaffold, canvas| {
             scaffold.draw_below(canvas);

@@ -11,6 +11,8 @@ pub(crate) enum Unit {
     Share,
     /// Whole things.
     Count,
+    /// A number of any kind, such as requests a second.
+    Number,
 }
 
 /// A named value.
@@ -79,7 +81,7 @@ fn steps(unit: Unit, span: f64) -> Vec<f64> {
                 _ if is_quarter => unit == Unit::Share && (0.2..0.3).contains(&step),
                 Unit::Seconds => step <= 10.0,
                 Unit::Count => step >= 1.0 - 1e-9,
-                Unit::Share => true,
+                Unit::Share | Unit::Number => true,
             };
             if allowed {
                 steps.push(step);
@@ -114,7 +116,7 @@ impl LabelScale {
 fn linear_scale(unit: Unit, largest: f64, step: f64) -> LabelScale {
     let (one, suffix) = match unit {
         Unit::Share => (0.01, "%"),
-        Unit::Count => count_scale(largest),
+        Unit::Count | Unit::Number => count_scale(largest),
         Unit::Seconds if step >= 24.0 * HOUR => (24.0 * HOUR, " d"),
         Unit::Seconds if step >= HOUR => (HOUR, " h"),
         Unit::Seconds if step >= MINUTE => (MINUTE, " min"),
@@ -209,7 +211,7 @@ fn multiples(axis: &Axis, factors: &[f64]) -> Vec<f64> {
 fn text_of_round(unit: Unit, value: f64) -> String {
     let (one, suffix) = match unit {
         Unit::Share => (0.01, "%"),
-        Unit::Count => count_scale(value * (1.0 + 1e-9)),
+        Unit::Count | Unit::Number => count_scale(value * (1.0 + 1e-9)),
         Unit::Seconds if value >= HOUR => {
             let (one, suffix) = count_scale(value / HOUR);
             return format!("{}{suffix} h", significant(value / HOUR / one, 2));
@@ -238,9 +240,10 @@ pub(crate) fn text(unit: Unit, value: f64) -> String {
     }
     match unit {
         Unit::Share => format!("{}%", significant(value * 100.0, if (0.99..1.0).contains(&value) { 4 } else { 3 })),
-        Unit::Count if value.abs() < 1e15 => grouped(value),
+        Unit::Number if value.abs() < 100.0 => significant(value, 3),
+        Unit::Count | Unit::Number if value.abs() < 1e15 => grouped(value),
         Unit::Seconds if (2.0 * MINUTE..1e12).contains(&value) => minutes(value),
-        Unit::Count => format!("{value:e}"),
+        Unit::Count | Unit::Number => format!("{value:e}"),
         Unit::Seconds if value == 0.0 => "0 s".to_owned(),
         Unit::Seconds => {
             let (one, suffix) = time_scale(value);
@@ -304,6 +307,7 @@ mod tests {
         check(Linear, Unit::Share, (0.0, 1.0), 6, "0 | 20% | 40% | 60% | 80% | 100%");
         check(Linear, Unit::Share, (0.0, 1.0), 5, "0 | 25% | 50% | 75% | 100%");
         check(Linear, Unit::Count, (0.0, 2.0), 8, "0 | 1 | 2");
+        check(Linear, Unit::Number, (0.0, 2.0), 6, "0 | 0.5 | 1 | 1.5 | 2");
         check(Linear, Unit::Count, (0.0, 12_000.0), 4, "0 | 5k | 10k");
         check(Linear, Unit::Count, (0.0, 1e6), 3, "0 | 0.5M | 1M");
     }
@@ -335,6 +339,9 @@ mod tests {
             (Unit::Count, 12_345.0, "12,345"),
             (Unit::Count, 3.25, "3.2"),
             (Unit::Count, 100.0, "100"),
+            (Unit::Number, 12.345, "12.3"),
+            (Unit::Number, 0.01234, "0.0123"),
+            (Unit::Number, 1234.5, "1,234"),
         ] {
             assert_eq!(text(unit, value), expect, "{unit:?} {value}");
         }

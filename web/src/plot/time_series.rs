@@ -93,6 +93,7 @@ impl TimeSeriesPlot {
             }),
             legend: self.series.iter().map(|s| (s.name.as_str(), Swatch::Line(s.look))).collect(),
             has_flag: false,
+            least_left: 0.0,
         };
         Scaffold::new(frame, spec).finish(frame, |scaffold, canvas| {
             scaffold.draw_below(canvas);

@@ -9,6 +9,7 @@ use super::read::read;
 use super::rows::{Order, rows};
 use super::run::FinishedRun;
 pub(crate) use super::run::Host;
+use super::trial::Setups;
 #[cfg(test)]
 use crate::protocol::Part;
 use crate::protocol::{Reply, Request};
@@ -18,6 +19,7 @@ use crate::protocol::{Reply, Request};
 pub(crate) struct Session {
     last: Option<FinishedRun>,
     order: Order,
+    setups: Setups,
 }
 
 impl Session {
@@ -58,6 +60,9 @@ pub(crate) fn simulate(session: &mut Session, request: Request, host: &mut dyn H
             Ok(Reply::Gantt { id, window })
         }
         Request::Range { id, input } => Ok(Reply::Range { id, range: Box::new(range(&input, host)?) }),
+        Request::Try { id, setup, asked, load, seed } => {
+            Ok(Reply::Tried { id, tried: session.setups.tried(setup, asked, load, seed)? })
+        }
         Request::Export { .. } | Request::Read { .. } => Err(OTHER_PART.to_owned()),
     }
 }

@@ -74,6 +74,13 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// 64 bits of all runs behind it, by load and seed: equal digests are equal runs, wherever they were made.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        let digests = self.curve.iter().flat_map(|point| &point.trials).map(|trial| trial.digest);
+        digests.fold(0xcbf2_9ce4_8422_2325, |all, one| (all ^ one).wrapping_mul(0x0100_0000_01b3))
+    }
+
     /// The trials at the capacity.
     #[must_use]
     pub fn at_capacity(&self) -> Option<&Point> {

@@ -10,7 +10,7 @@ mod how_sure;
 mod measured;
 mod more;
 mod over_time;
-mod parts;
+pub(crate) mod parts;
 mod passes;
 mod passes_data;
 mod report;
@@ -23,6 +23,7 @@ mod tiles;
 mod verdict;
 
 use leptos::prelude::*;
+use sim_core::scenario::AskedFor;
 
 use self::compare::PinButton;
 use self::distribution::{Choice, DistributionCard, TABS};
@@ -46,8 +47,9 @@ pub(crate) fn Results() -> impl IntoView {
     let is_compared = Memo::new(move |_| state.pinned.with(Option::is_some) || state.measured.with(Option::is_some));
     let has_answer = Memo::new(move |_| state.current.with(Option::is_some));
     let is_old = Memo::new(move |_| has_answer.get() && state.is_stale.get());
+    let is_asked = Memo::new(move |_| state.asking.get().question == AskedFor::WhatIf);
     view! {
-        <section class="results" aria-labelledby="results-title" data-testid="results">
+        <section class="results" aria-labelledby="results-title" data-testid="results" hidden=move || !is_asked.get()>
             <div class="results-head">
                 <h2 id="results-title" tabindex="-1">"Results"</h2>
                 <Example/>

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 
 use super::parts::{Fold, Shown};
 use crate::answer::{SeriesPoints, TimeSeries};
-use crate::components::live::live;
+use crate::components::live::{When, live};
 use crate::components::plot_view::{PlotSource, PlotView, Reading, Table};
 use crate::format::duration;
 use crate::plot::ticks::{self, Unit};
@@ -141,6 +141,12 @@ impl Panel {
         text
     }
 
+    /// Whether nothing of it happened in the run.
+    fn is_empty(&self, series: &TimeSeries) -> bool {
+        let mut points = (self.lines)(series).into_iter().flat_map(|(_, points)| points);
+        points.all(|&(_, _, _, max)| max <= 0.0)
+    }
+
     fn summary(&self, series: &TimeSeries) -> String {
         let said = (self.lines)(series).into_iter().map(|(name, points)| {
             let most = points.iter().map(|point| point.3).fold(0.0, f64::max);
@@ -197,16 +203,23 @@ fn PanelView(
         move || series.with(|series| panel.table(series)),
         move || series.with(|series| panel.csv(series)),
     );
+    let is_empty = Memo::new(move |_| series.with(|series| panel.is_empty(series)));
+    // A plot of nothing would only take room.
+    let nothing = move || {
+        view! { <p class="muted over-time-note" data-testid=format!("no-{}", panel.stem)>{panel.title} ": none in the whole run."</p> }
+    };
     view! {
-        <PlotView
-            source
-            title=Signal::stored(panel.title.to_owned())
-            summary=Signal::derive(move || series.with(|series| panel.summary(series)))
-            height=Signal::stored(170)
-            file_stem=Signal::stored(panel.stem.to_owned())
-            on_zoom=Callback::new(move |range| zoom.set(range))
-            is_zoomed=Signal::derive(move || zoom.with(Option::is_some))
-            cursor
-        />
+        <When when=Signal::derive(move || !is_empty.get()) fallback=nothing>
+            <PlotView
+                source
+                title=Signal::stored(panel.title.to_owned())
+                summary=Signal::derive(move || series.with(|series| panel.summary(series)))
+                height=Signal::stored(170)
+                file_stem=Signal::stored(panel.stem.to_owned())
+                on_zoom=Callback::new(move |range| zoom.set(range))
+                is_zoomed=Signal::derive(move || zoom.with(Option::is_some))
+                cursor
+            />
+        </When>
     }
 }

@@ -1,0 +1,92 @@
+//! What is asked about a scenario, as far as a link says it: which question, and how.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+/// A question of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AskedFor {
+    /// How much load is carried.
+    Load,
+    /// Which flags carry more.
+    Flags,
+    /// Which GPU carries most.
+    Gpu,
+    /// What happens under one load: all that links before there were others could ask.
+    #[default]
+    WhatIf,
+}
+
+/// A question with its options, each `None` or false where nothing was said.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Asking {
+    /// Which.
+    pub question: AskedFor,
+    /// Whether the load is requests at once instead of requests per second.
+    pub is_by_concurrency: bool,
+    /// Share of the requests that must meet every objective, 0.01 to 1.
+    pub share: Option<f64>,
+    /// Runs at each load, 1 to 100.
+    pub num_seeds: Option<u32>,
+}
+
+/// Shares that can be asked for.
+const SHARES: core::ops::RangeInclusive<f64> = 0.01..=1.0;
+/// Numbers of runs at each load that can be asked for.
+const NUM_SEEDS: core::ops::RangeInclusive<u32> = 1..=100;
+
+impl AskedFor {
+    /// All, in the order in which the page offers them.
+    pub const ALL: [Self; 4] = [Self::Load, Self::Flags, Self::Gpu, Self::WhatIf];
+
+    /// Its name in a link.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Load => "load",
+            Self::Flags => "flags",
+            Self::Gpu => "gpu",
+            Self::WhatIf => "what-if",
+        }
+    }
+}
+
+impl Asking {
+    /// Keys and values of what is not the default.
+    pub(super) fn pairs(&self) -> Vec<(&'static str, String)> {
+        let mut pairs = Vec::new();
+        if self.question != AskedFor::default() {
+            pairs.push(("ask", self.question.name().to_string()));
+        }
+        if self.is_by_concurrency {
+            pairs.push(("ask-by", "concurrency".to_string()));
+        }
+        pairs.extend(self.share.map(|share| ("ask-share", share.to_string())));
+        pairs.extend(self.num_seeds.map(|number| ("ask-seeds", number.to_string())));
+        pairs
+    }
+
+    /// Takes `value` if `key` is one of a question: `Err` says what the value must be, `None` that the key is another's.
+    pub(super) fn take(&mut self, key: &str, value: &str) -> Option<Result<(), (&'static str, &'static str)>> {
+        let taken = match key {
+            "ask" => {
+                let question = AskedFor::ALL.into_iter().find(|question| question.name() == value);
+                question.map(|question| self.question = question).ok_or(("ask", "load, flags, gpu or what-if"))
+            }
+            "ask-by" => {
+                self.is_by_concurrency = value == "concurrency";
+                if matches!(value, "rate" | "concurrency") { Ok(()) } else { Err(("ask-by", "rate or concurrency")) }
+            }
+            "ask-share" => {
+                self.share = value.parse().ok().filter(|share| SHARES.contains(share));
+                self.share.map(drop).ok_or(("ask-share", "a share from 0.01 to 1"))
+            }
+            "ask-seeds" => {
+                self.num_seeds = value.parse().ok().filter(|number| NUM_SEEDS.contains(number));
+                self.num_seeds.map(drop).ok_or(("ask-seeds", "a whole number from 1 to 100"))
+            }
+            _ => return None,
+        };
+        Some(taken)
+    }
+}
