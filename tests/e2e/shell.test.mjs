@@ -11,7 +11,7 @@ pageTest("the frame is painted before the module has arrived, and the page takes
   const release = server.hold("pkg/web_bg.wasm");
   await open("", { ready: false });
   await page.getByRole("heading", { name: "vLLM Simulator" }).waitFor();
-  assert.equal(await page.getByRole("status").first().innerText(), "Simulating the example…");
+  assert.equal(await page.getByRole("status").first().innerText(), "Starting the simulator…");
   assert.equal(await page.locator("html[data-ready]").count(), 0);
   release();
   await page.locator("html[data-ready]").waitFor({ state: "attached" });
@@ -41,8 +41,8 @@ for (const [width, viewport] of Object.entries({ 390: PHONE, 1024: LAPTOP, 1600:
   for (const colorScheme of ["light", "dark"]) {
     pageTest(`the skeleton is accessible and fits ${width} px, ${colorScheme}`, { viewport, colorScheme }, async ({ page, open, server }) => {
       const release = server.hold("pkg/web_bg.wasm");
-      await open("", { ready: false });
-      await page.locator("[data-skeleton]").waitFor();
+      await open("#v=1&request-rate=8", { ready: false });
+      await page.locator(".skeleton-results").waitFor();
       await screenshot(page, `skeleton-${width}-${colorScheme}`);
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(overflow <= 0, `${overflow} px too wide`);
