@@ -33,7 +33,9 @@ function seen(attribute) {
   const places = [...document.querySelectorAll(`.results [data-${attribute}]`)].filter((element) =>
     element.checkVisibility({ visibilityProperty: true }));
   const last = named("distribution");
-  const above = places.filter((element) => element === last || element.compareDocumentPosition(last) & Node.DOCUMENT_POSITION_FOLLOWING);
+  // Which goes on below: the cards that come with the page.
+  const whole = named("results-body");
+  const above = places.filter((element) => element !== whole && (element === last || element.compareDocumentPosition(last) & Node.DOCUMENT_POSITION_FOLLOWING));
   const plot = [...last.querySelectorAll(".plot-svg > svg")].find((svg) => svg.checkVisibility());
   return {
     words: ["example-line", "verdict", "provenance", "tiles", "totals", "distribution"].map((name) => named(name).innerText.replace(/\s+/g, " ").trim()),
