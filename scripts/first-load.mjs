@@ -2,7 +2,7 @@
 // how much it weighs.
 //
 //   node scripts/first-load.mjs write         writes www/pkg/precache.js: the list, and a version made of the contents; and
-//                                             what is built also compressed, for `profiler serve` and hosts that take it
+//                                             what is built or loaded also compressed, for `profiler serve` and hosts that take it
 //   node scripts/first-load.mjs check ANSWER ALIVE   prints each file gzipped, as hosts send it; fails where what the answer
 //                                             needs is above ANSWER bytes together, or all of it above ALIVE
 import { createHash } from "node:crypto";
@@ -18,7 +18,7 @@ const example = `profiles/${JSON.parse(read("profiles/index.json"))[0].file}`;
 /** What a first visit does without, or what is no part of the kept copy. */
 const LATER = ["service-worker.js", "composer.js"];
 /** What is there before the first paint: the answer of a visit that asks for nothing, and how it looks. */
-const answer = ["index.html", "first-paint.js", ...readdirSync(www + "style").map((file) => `style/${file}`)];
+const answer = ["index.html", "first-paint.js", ...readdirSync(www + "style").filter((file) => file.endsWith(".css")).map((file) => `style/${file}`)];
 const kept = [
   ...answer,
   ...readdirSync(www).filter((file) => /\.(js|svg|webmanifest)$/.test(file) && !LATER.includes(file) && !answer.includes(file)),
@@ -40,8 +40,8 @@ if (command === "write") {
   for (const file of [...kept, ...parts]) hash.update(`${file}\0${createHash("sha256").update(read(file)).digest("hex")}\n`);
   const precache = { version: hash.digest("hex").slice(0, 16), files: [...kept, ...parts] };
   writeFileSync(`${www}pkg/precache.js`, `// Written by scripts/build-web.sh.\nconst PRECACHE = ${JSON.stringify(precache, null, 1)};\n`);
-  for (const file of readdirSync(`${www}pkg`, { recursive: true })) {
-    if (/\.(js|wasm)$/.test(file)) compress(`${www}pkg/${file}`);
+  for (const file of new Set([...kept, ...readdirSync(`${www}pkg`, { recursive: true }).map((file) => `pkg/${file}`)])) {
+    if (/\.(js|wasm|html|css|json)$/.test(file)) compress(www + file);
   }
 }
 if (command !== "write" && command !== "check") throw new Error("write, or check ANSWER ALIVE");

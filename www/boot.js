@@ -65,7 +65,7 @@ async function start() {
     fetchPart("simulator"),
   ]);
   const modules = { module, parts: { simulator } };
-  worker.postMessage(modules);
+  worker.postMessage({ ...modules, isFirst: true });
   await init({ module_or_path: module });
   await nextTask();
   mount(modules, worker);

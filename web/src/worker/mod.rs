@@ -17,6 +17,7 @@ mod run;
 pub(crate) mod session;
 pub(crate) mod side;
 mod summary;
+mod warm_up;
 #[cfg(test)]
 mod drafts_tests;
 #[cfg(test)]

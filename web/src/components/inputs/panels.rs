@@ -30,7 +30,7 @@ pub(crate) fn Panels() -> impl IntoView {
     let is_answered = Memo::new(move |was: Option<&bool>| was == Some(&true) || state.is_answered());
     view! {
         <div class="panels" id="settings" role="group" aria-label="Settings" data-testid="panels">
-            <ModelCard/>
+            <Soon><ModelCard/></Soon>
             <Soon><EngineCard/></Soon>
             <Soon><WorkloadCard/></Soon>
             // Seldom the first that is looked at: it lets the answer come first.

@@ -64,7 +64,7 @@ pub(crate) fn Results() -> impl IntoView {
                             <Provenance shown/>
                         </div>
                     </section>
-                    <Tiles shown/>
+                    <Soon><Tiles shown/></Soon>
                     <When when=Signal::derive(move || is_compared.get())>{later(|| Box::pin(comparisons()), nothing)}</When>
                     <Soon><DistributionCard shown choice/></Soon>
                     {later(|| Box::pin(more()), nothing)}
