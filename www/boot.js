@@ -57,13 +57,13 @@ async function start() {
   // first-paint.js has found out.
   const isAsked = "asked" in document.documentElement.dataset;
   if (/[#&](v|z)=/.test(location.hash)) $("skeleton-status").textContent = "Simulating the linked run…";
-  if (!isAsked) preload(EXAMPLE);
   const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "simulation" });
   const [{ default: init, mount }, module, simulator] = await Promise.all([
     import("./pkg/web.js"),
     compiled(new URL("./pkg/web_bg.wasm", import.meta.url)),
     fetchPart("simulator"),
   ]);
+  if (!isAsked) preload(EXAMPLE);
   const modules = { module, parts: { simulator } };
   worker.postMessage({ ...modules, isFirst: true });
   await init({ module_or_path: module });
@@ -72,7 +72,7 @@ async function start() {
   // What is made in tasks of its own (components/live.rs) is there then.
   await nextTask();
   // The page has laid itself out unseen: where its answer stands already, it takes the place when it has the same.
-  if (!isAsked) await answeredWithin(2000);
+  if (!isAsked) await answeredWithin(5000);
   $("shell").remove();
   $("app").classList.remove("app-coming");
   document.documentElement.dataset.ready = "";
@@ -81,7 +81,7 @@ async function start() {
 /** Lets the thread do what else is to be done. */
 const nextTask = () => new Promise((resolve) => setTimeout(resolve));
 
-/** Asks for what the module will ask for, which is some round trips of the line earlier. */
+/** Asks for what the module will ask for when it is made. Not at the start: a browser complains of what lies there for long. */
 function preload(url) {
   const link = Object.assign(document.createElement("link"), { rel: "preload", as: "fetch", href: url, crossOrigin: "" });
   document.head.append(link);
