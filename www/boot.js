@@ -5,8 +5,12 @@
 //                                   again, so reloading is the only way on. Rust's panic hook calls it.
 //   "vllmsim:update" on window      a new version waits. `event.detail.apply()` switches to it and reloads: call it when
 //                                   the user asks for it, never before.
-//   "vllmsim:answered" on window     said by the page when the first answer is shown, or when there will be none
+//   "vllmsim:answered" on window     said by the page when it has its first answer and how far that may be off, or when
+//                                   there will be none
 import { compiled, fetchPart } from "./parts.js";
+
+/** The profile of a visit that asks for nothing: DEFAULT_PROFILE of web/src/gallery.rs. */
+const EXAMPLE = "profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json";
 
 const $ = (id) => document.getElementById(id);
 let shown = false;
@@ -21,8 +25,9 @@ function showFailure(title, what, detail) {
     [`vLLM Simulator: ${title}`, detail, `Page: ${location.href}`, `Browser: ${navigator.userAgent}`].join("\n\n");
   $("failure-reload").onclick = () => location.reload();
   $("failure-copy").onclick = copyReport;
-  $("skeleton-status")?.remove(); // It would still say that something is simulated.
-  $("app").inert = true;
+  for (const root of [$("shell"), $("app")]) root?.setAttribute("inert", "");
+  // They would still say that something is under way.
+  for (const status of $("shell")?.querySelectorAll("[role=status]") ?? []) status.remove();
   $("failure").hidden = false;
   $("failure-reload").focus();
 }
@@ -49,6 +54,8 @@ function showStartFailure(error) {
 }
 
 async function start() {
+  // first-paint.js has found out.
+  const isAsked = "asked" in document.documentElement.dataset;
   if (/[#&](v|z)=/.test(location.hash)) $("skeleton-status").textContent = "Simulating the linked run…";
   const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "simulation" });
   const [{ default: init, mount }, module, simulator] = await Promise.all([
@@ -56,12 +63,28 @@ async function start() {
     compiled(new URL("./pkg/web_bg.wasm", import.meta.url)),
     fetchPart("simulator"),
   ]);
+  if (!isAsked) preload(EXAMPLE);
   const modules = { module, parts: { simulator } };
-  worker.postMessage(modules);
+  worker.postMessage({ ...modules, isFirst: true });
   await init({ module_or_path: module });
-  $("app").replaceChildren();
+  await nextTask();
   mount(modules, worker);
+  // What is made in tasks of its own (components/live.rs) is there then.
+  await nextTask();
+  // The page has laid itself out unseen: where its answer stands already, it takes the place when it has the same.
+  if (!isAsked) await answeredWithin(5000);
+  $("shell").remove();
+  $("app").classList.remove("app-coming");
   document.documentElement.dataset.ready = "";
+}
+
+/** Lets the thread do what else is to be done. */
+const nextTask = () => new Promise((resolve) => setTimeout(resolve));
+
+/** Asks for what the module will ask for when it is made. Not at the start: a browser complains of what lies there for long. */
+function preload(url) {
+  const link = Object.assign(document.createElement("link"), { rel: "preload", as: "fetch", href: url, crossOrigin: "" });
+  document.head.append(link);
 }
 
 /** Keeps the page for use without a network. Not on the own machine: there the files are, and they change. */
@@ -69,7 +92,7 @@ async function keepOffline() {
   const ownMachine = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
   if (!("serviceWorker" in navigator) || ownMachine) return;
   // What is kept is fetched again, and the first answer needs the line first.
-  await answered;
+  await answeredWithin(10_000);
   const registration = await navigator.serviceWorker.register(new URL("./service-worker.js", import.meta.url), {
     updateViaCache: "none",
   });
@@ -90,8 +113,6 @@ async function keepOffline() {
   });
 }
 
-const answered = new Promise((resolve) => {
-  addEventListener("vllmsim:answered", resolve, { once: true });
-  setTimeout(resolve, 10_000);
-});
+const answered = new Promise((resolve) => addEventListener("vllmsim:answered", resolve, { once: true }));
+const answeredWithin = (ms) => Promise.race([answered, new Promise((resolve) => setTimeout(resolve, ms))]);
 start().catch(showStartFailure).then(keepOffline).catch((error) => console.warn("no offline copy:", error));

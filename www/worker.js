@@ -1,10 +1,11 @@
 // The simulation's side: the page's own module, with a memory of its own.
 //
-// First message: { module, parts }, the compiled module and parts of it. Every later one is [id, part, request] and goes
+// First message: { module, parts, isFirst }, the compiled module, parts of it, and whether this worker is the page's first, on
+// whose account the browser is to compile what simulates for speed; workers share that. Every later one is [id, part, request] and goes
 // to `answer`, in order; a part that did not load is told by [id, why]. What cannot be handled reaches the page as the
 // worker's "error" event, with the panic's text where there is one.
 import { give } from "./parts.js";
-import init, { answer } from "./pkg/web.js";
+import init, { answer, warmUp } from "./pkg/web.js";
 
 let last;
 let panic;
@@ -14,9 +15,10 @@ globalThis.showPanic = (message) => {
   panic = String(message);
 };
 
-async function start({ module, parts }) {
+async function start({ module, parts, isFirst }) {
   give(parts);
   await init({ module_or_path: module });
+  if (isFirst) await warmUp().catch((error) => console.info("not warmed up:", error));
 }
 
 const post = (value, transfer) => postMessage(value, transfer ?? []);

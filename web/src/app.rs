@@ -130,10 +130,11 @@ fn App(module: JsValue, worker: Worker) -> impl IntoView {
     }
 }
 
-/// Tells `www/boot.js` when the first answer is painted, or that there will be none.
+/// Tells `www/boot.js` when the first answer is painted, how far it may be off with it, or that there will be none.
 fn tell_answered(state: AppState) {
     Effect::new(move |was_told: Option<bool>| {
-        let is_answered = state.is_answered();
+        let is_range_awaited = state.shows_range() && state.range.with(Option::is_none);
+        let is_answered = state.is_answered() && !is_range_awaited;
         if is_answered && was_told != Some(true) {
             request_animation_frame(|| {
                 if let Ok(event) = web_sys::Event::new("vllmsim:answered") {

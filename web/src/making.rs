@@ -27,6 +27,7 @@ use crate::state::{AppState, Making, NoticeKind, Origin, OwnFile, ProfileChoice,
 struct Kitchen {
     /// The profile of the first visit.
     default: Option<Arc<Vec<u8>>>,
+    is_default_loading: bool,
     /// The list of models, as soon as somebody needs it.
     known: Option<Arc<KnownModels>>,
     /// What names and files of models mean; there before a profile is taken as a whole.
@@ -118,8 +119,14 @@ impl AppState {
         if let Some(file) = KITCHEN.with_borrow(|kitchen| kitchen.default.clone()) {
             return self.take_composed(DEFAULT_PROFILE.to_owned(), file, recipe);
         }
+        // Whoever asked first looks again at what the form says by then.
+        if KITCHEN.with_borrow_mut(|kitchen| std::mem::replace(&mut kitchen.is_default_loading, true)) {
+            return;
+        }
         leptos::task::spawn_local(async move {
-            match self.default_file().await {
+            let file = self.default_file().await;
+            KITCHEN.with_borrow_mut(|kitchen| kitchen.is_default_loading = false);
+            match file {
                 Ok(_) => self.make(),
                 Err(fault) => self.cannot_make(fault, Vec::new(), true),
             }

@@ -318,7 +318,7 @@ choices! {
         6 Try { id id, setup setup, asked asked, load load, seed seed }
     }
     LoadKind {
-        0 Rate {};
+        0 Rate {}
         1 Concurrency {};
         2 Users {}
     }

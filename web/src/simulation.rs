@@ -11,7 +11,7 @@ use web_sys::Worker;
 use crate::files;
 use crate::making::check_whole;
 use crate::protocol::{ExportKind, Reply, Request, RunInput};
-use crate::state::{AppState, DatasetFile, NoticeKind, ProfileChoice, Run, RunState, Source};
+use crate::state::{AppState, DatasetFile, Making, NoticeKind, ProfileChoice, Run, RunState, Source};
 use crate::worker_handle::WorkerHandle;
 
 /// Runs that took less wall-clock time than this start by themselves after an edit.
@@ -96,7 +96,9 @@ impl AppState {
 
     /// Whether there is an answer, or something that says why there is none. Followed.
     pub(crate) fn is_answered(self) -> bool {
-        self.current.with(Option::is_some) || self.run_state.with(|run| matches!(run, RunState::Failed(_)))
+        self.current.with(Option::is_some)
+            || self.run_state.with(|run| matches!(run, RunState::Failed(_)))
+            || self.making.with(|making| matches!(making, Making::Failed { .. }))
     }
 
     /// Starts a run of what stands in the form; one under way is given up. While the profile is made, the run waits for it.

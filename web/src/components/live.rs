@@ -1,6 +1,8 @@
 //! Pieces of a view that follow signals, all of one type. Every closure in a view is otherwise code of its own for all that
 //! a view can do, a kilobyte and more each.
 
+use std::time::Duration;
+
 use leptos::children::{ChildrenFn, ViewFn};
 use leptos::prelude::*;
 
@@ -26,6 +28,24 @@ pub(crate) fn When(
 ) -> impl IntoView {
     let holds = Memo::new(move |_| when.get());
     live(move || if holds.get() { children() } else { fallback.run() })
+}
+
+/// `children`, made in a task of their own after the one that asks for them: what is below does not hold up what is above,
+/// and the page's thread is free in between. Those of one task are made in their order.
+#[component]
+pub(crate) fn Soon(
+    /// What is made.
+    children: ChildrenFn,
+) -> impl IntoView {
+    let is_time = RwSignal::new(false);
+    set_timeout(
+        move || {
+            // It may be gone already.
+            is_time.try_set(true);
+        },
+        Duration::ZERO,
+    );
+    view! { <When when=is_time>{children()}</When> }
 }
 
 /// A listener to events, whatever it does.

@@ -81,6 +81,25 @@ fn unsigned(px: f64) -> u32 {
     signed(px).unsigned_abs()
 }
 
+/// The points where a path turns: of a hundred steps that end at one tenth of a pixel, two.
+fn corners(points: impl Iterator<Item = (i32, i32)>) -> Vec<(i32, i32)> {
+    let goes_on = |a: i32, b: i32, c: i32| (a < b && b <= c) || (a > b && b >= c);
+    let mut path: Vec<(i32, i32)> = Vec::new();
+    for point in points {
+        match path.as_mut_slice() {
+            [.., last] if *last == point => {}
+            [.., before, last]
+                if (before.0 == last.0 && last.0 == point.0 && goes_on(before.1, last.1, point.1))
+                    || (before.1 == last.1 && last.1 == point.1 && goes_on(before.0, last.0, point.0)) =>
+            {
+                *last = point;
+            }
+            _ => path.push(point),
+        }
+    }
+    path
+}
+
 fn shape(colour: Rgb, alpha: f64) -> ShapeStyle {
     let [r, g, b] = colour;
     ShapeStyle { color: RGBColor(r, g, b).mix(alpha), filled: true, stroke_width: unsigned(1.0) }
@@ -105,8 +124,7 @@ impl Canvas<'_> {
         };
         let style = shape(stroke.colour, 1.0).stroke_width(unsigned(stroke.width));
         for piece in pieces {
-            let mut path: Vec<(i32, i32)> = piece.into_iter().map(|point| self.at(point)).collect();
-            path.dedup();
+            let path = corners(piece.into_iter().map(|point| self.at(point)));
             if path.len() > 1 {
                 self.backend.draw_path(path, &style).ok();
             }
@@ -122,8 +140,7 @@ impl Canvas<'_> {
 
     /// A filled shape.
     pub(super) fn polygon(&mut self, points: &[Point], colour: Rgb, alpha: f64) {
-        let mut path: Vec<(i32, i32)> = points.iter().map(|&point| self.at(point)).collect();
-        path.dedup();
+        let path = corners(points.iter().map(|&point| self.at(point)));
         if path.len() > 2 {
             self.backend.fill_polygon(path, &shape(colour, alpha)).ok();
         }
@@ -235,4 +252,23 @@ pub(super) fn fitted(text: &str, width: f64) -> String {
         cut.push(c);
     }
     format!("{}…", cut.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::corners;
+
+    #[track_caller]
+    fn check(path: &[(i32, i32)], expect: &[(i32, i32)]) {
+        assert_eq!(corners(path.iter().copied()), expect, "{path:?}");
+    }
+
+    #[test]
+    fn a_path_keeps_where_it_turns_and_nothing_else() {
+        check(&[(0, 0), (0, 0), (0, 4), (0, 9), (3, 9), (5, 9), (5, 9)], &[(0, 0), (0, 9), (5, 9)]);
+        // There and back is no straight line, and neither is a slope.
+        check(&[(0, 0), (0, 9), (0, 4)], &[(0, 0), (0, 9), (0, 4)]);
+        check(&[(0, 0), (1, 1), (2, 2)], &[(0, 0), (1, 1), (2, 2)]);
+        check(&[(7, 7)], &[(7, 7)]);
+    }
 }

@@ -179,8 +179,11 @@ mod tests {
     fn the_style_sheet_has_the_same_colours() {
         let css = include_str!("../../../www/style/plot.css");
         for theme in [Theme::Light, Theme::Dark] {
-            for (i, [r, g, b]) in theme.colours().series.iter().enumerate() {
-                let line = format!("--series-{}: #{r:02x}{g:02x}{b:02x};", i + 1);
+            let colours = theme.colours();
+            let series = colours.series.iter().enumerate().map(|(i, rgb)| (format!("series-{}", i + 1), rgb));
+            let lines = [("plot-grid".to_owned(), &colours.grid), ("plot-axis".to_owned(), &colours.axis)];
+            for (name, [r, g, b]) in series.chain(lines) {
+                let line = format!("--{name}: #{r:02x}{g:02x}{b:02x};");
                 assert!(css.contains(&line), "{theme:?}: plot.css lacks {line}");
             }
         }

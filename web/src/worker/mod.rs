@@ -18,6 +18,7 @@ pub(crate) mod session;
 pub(crate) mod side;
 mod summary;
 pub(crate) mod trial;
+mod warm_up;
 #[cfg(test)]
 mod drafts_tests;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use js_sys::{Array, Function, Reflect, Uint8Array};
 use wasm_bindgen::prelude::{JsCast as _, JsValue, wasm_bindgen};
 
 use super::session::{self, Host, Session};
+use super::warm_up as warm;
 use crate::parcel::Parcel;
 use crate::parts::{Missing, part};
 use crate::protocol::{Part, Reply, Request};
@@ -27,6 +28,10 @@ type Answering = fn(&Function, JsValue);
 part! {
     /// Runs, and what is asked about them.
     fn simulator() -> Answering { |post, message| answer_by(post, message, session::simulate) } in simulator
+}
+part! {
+    /// A run that nobody asks for.
+    fn warming() -> fn() -> Result<(), String> { warm::warm_up } in simulator
 }
 part! {
     /// Files that were dropped or pasted.
@@ -56,6 +61,17 @@ pub async fn answer(part: u32, post: Function, message: JsValue) -> Result<(), J
     let answering = answering.map_err(|missing: Missing| JsValue::from(missing.to_string()))?;
     answering(&post, message);
     Ok(())
+}
+
+/// Lets the browser compile what simulates, while nobody waits for it.
+///
+/// # Errors
+/// A text, if the part did not load or the run could not be made. Later requests say the same, if it matters to them.
+#[wasm_bindgen(js_name = warmUp)]
+#[expect(unreachable_pub, reason = "JavaScript calls it")]
+pub async fn warm_up() -> Result<(), JsValue> {
+    let warm_up = warming().await.map_err(|missing: Missing| JsValue::from(missing.to_string()))?;
+    warm_up().map_err(JsValue::from)
 }
 
 /// What answers one kind of request.

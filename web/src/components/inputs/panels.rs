@@ -9,7 +9,7 @@ use super::field::Refill;
 use super::model_card::ModelCard;
 use super::run_bar::RunBar;
 use super::workload_card::WorkloadCard;
-use crate::components::live::{When, live};
+use crate::components::live::{Soon, When, live};
 use crate::parts::{later, nothing};
 use crate::state::AppState;
 
@@ -30,9 +30,9 @@ pub(crate) fn Panels() -> impl IntoView {
     let is_answered = Memo::new(move |was: Option<&bool>| was == Some(&true) || state.is_answered());
     view! {
         <div class="panels" id="settings" role="group" aria-label="Settings" data-testid="panels">
-            <ModelCard/>
-            <EngineCard/>
-            <WorkloadCard/>
+            <Soon><ModelCard/></Soon>
+            <Soon><EngineCard/></Soon>
+            <Soon><WorkloadCard/></Soon>
             // Seldom the first that is looked at: it lets the answer come first.
             <When when=Signal::derive(move || is_answered.get())>{later(|| Box::pin(command_box()), nothing)}</When>
             <RunBar/>

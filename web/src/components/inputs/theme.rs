@@ -1,4 +1,4 @@
-//! Light, dark, or as the system has it. The choice is kept in the browser; `theme.js` applies it before the first
+//! Light, dark, or as the system has it. The choice is kept in the browser; `first-paint.js` applies it before the first
 //! paint.
 
 use leptos::prelude::*;
@@ -10,7 +10,7 @@ use crate::components::live::heard;
 use crate::components::plot_view::ThemeSignal;
 use crate::plot::Theme;
 
-/// The same name as in `theme.js`.
+/// The same name as in `first-paint.js`.
 const STORED_AS: &str = "vllm-simulator.theme";
 
 /// What the user chose.

@@ -32,7 +32,7 @@ use self::parts::Shown;
 use self::tiles::Tiles;
 use self::verdict::{Provenance, VerdictCard};
 use crate::app::is_typing;
-use crate::components::live::When;
+use crate::components::live::{Soon, When};
 use crate::parts::{later, nothing};
 use crate::state::{AppState, RunState};
 
@@ -66,9 +66,9 @@ pub(crate) fn Results() -> impl IntoView {
                             <Provenance shown/>
                         </div>
                     </section>
-                    <Tiles shown/>
+                    <Soon><Tiles shown/></Soon>
                     <When when=Signal::derive(move || is_compared.get())>{later(|| Box::pin(comparisons()), nothing)}</When>
-                    <DistributionCard shown choice/>
+                    <Soon><DistributionCard shown choice/></Soon>
                     {later(|| Box::pin(more()), nothing)}
                 </div>
             </When>
