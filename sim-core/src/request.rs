@@ -94,27 +94,6 @@ pub struct Request {
     pub num_output_tokens: u32,
     /// Whether token number `num_output_tokens` is an end-of-sequence or stop token.
     pub stops: bool,
-    /// 0 if it is [`InLine::of`] its number, else the number of its own entry in the set, counted from 1.
+    /// 0 if it is [`InLine::of`](crate::request_set::InLine::of) its number, else the number of its own entry in the set, counted from 1.
     pub(crate) in_line: u32,
-}
-
-/// What of a request orders it among others, and keeps its blocks from them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InLine {
-    /// Scheduling priority; lower is sooner. Only the `priority` policy reads it.
-    pub priority: i32,
-    /// Orders requests of equal priority: any number that grows with the front-end's arrival clock.
-    pub arrival_order: u64,
-    /// Orders requests of equal priority and arrival: rank of the request's text id.
-    pub id_rank: u32,
-    /// Requests with different salts share no cached block (`cache_salt`); 0 means none.
-    pub cache_salt: u32,
-}
-
-impl InLine {
-    /// That of nearly all requests: in the order of their numbers, with equal priority and no salt.
-    #[must_use]
-    pub const fn of(id: RequestId) -> Self {
-        Self { priority: 0, arrival_order: id.0 as u64, id_rank: id.0, cache_salt: 0 }
-    }
 }

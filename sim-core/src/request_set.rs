@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::request::{InLine, Request, RequestId, TokenRun};
+use crate::request::{Request, RequestId, TokenRun};
 use crate::speculative::Acceptance;
 
 /// What [`RequestSet::push`] is told about a request; the fields are those of [`Request`].
@@ -31,6 +31,27 @@ impl NewRequest<'_> {
     #[must_use]
     pub fn num_output_tokens(&self) -> u64 {
         self.output.iter().map(|run| u64::from(run.len)).sum()
+    }
+}
+
+/// What of a request orders it among others, and keeps its blocks from them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InLine {
+    /// Scheduling priority; lower is sooner. Only the `priority` policy reads it.
+    pub priority: i32,
+    /// Orders requests of equal priority: any number that grows with the front-end's arrival clock.
+    pub arrival_order: u64,
+    /// Orders requests of equal priority and arrival: rank of the request's text id.
+    pub id_rank: u32,
+    /// Requests with different salts share no cached block (`cache_salt`); 0 means none.
+    pub cache_salt: u32,
+}
+
+impl InLine {
+    /// That of nearly all requests: in the order of their numbers, with equal priority and no salt.
+    #[must_use]
+    pub const fn of(id: RequestId) -> Self {
+        Self { priority: 0, arrival_order: id.0 as u64, id_rank: id.0, cache_salt: 0 }
     }
 }
 

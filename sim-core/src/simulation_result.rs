@@ -1,4 +1,4 @@
-//! What a run leaves behind.
+//! What a run leaves behind, and what it is asked to.
 
 use alloc::vec::Vec;
 
@@ -17,6 +17,13 @@ pub struct DeviceTime {
     pub measured: SimDuration,
     /// Part beyond the measured range.
     pub extrapolated: SimDuration,
+}
+
+/// What a run is asked to keep beyond the summary.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SimulationOptions {
+    /// Keep which passes gave each request its tokens: needed for per-request inter-token latencies.
+    pub record_emissions: bool,
 }
 
 /// What came of a run.

@@ -27,17 +27,11 @@ use crate::time::{SimDuration, SimTime};
 use crate::workload::{Traffic, Workload};
 
 pub use crate::simulation_error::SimulationError;
+pub use crate::simulation_result::SimulationOptions;
 
 /// The engine process sleeps this long after a step that ran no tokens while there is still scheduler work
 /// (`vllm/v1/engine/core.py::_process_engine_step`).
 const IDLE_STEP_SLEEP: SimDuration = SimDuration::from_nanos(1_000_000);
-
-/// What a run is asked to keep beyond the summary.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SimulationOptions {
-    /// Keep which passes gave each request its tokens: needed for per-request inter-token latencies.
-    pub record_emissions: bool,
-}
 
 /// Runs `workload` to its end.
 ///

@@ -5,7 +5,8 @@
 use alloc::collections::{BTreeSet, VecDeque};
 
 use crate::config::SchedulingPolicy;
-use crate::request::{InLine, RequestId};
+use crate::request::RequestId;
+use crate::request_set::InLine;
 
 /// Place of a request under the priority policy: (priority, arrival, id as text, order of creation).
 type PriorityKey = (i32, u64, u32, RequestId);
