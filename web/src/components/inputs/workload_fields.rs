@@ -200,7 +200,7 @@ mod tests {
             let mut scenario = scenario(&[("dataset-name", dataset.name())]);
             let shown = fields(&scenario);
             // Where there are users, no rate is shown.
-            let is_filled = |name: &&&str| !RAMP_UP.contains(*name) && **name != "num-users";
+            let is_filled = |name: &&&'static str| !RAMP_UP.contains(*name) && **name != "num-users";
             for name in shown.basic.iter().chain(&shown.more).filter(is_filled) {
                 let value = match *name {
                     "disable-shuffle" | "no-oversample" | "self-timed" => "true",
