@@ -33,7 +33,7 @@ fn value(flag: &Flag, number: u32) -> String {
         (Form::Text, "client-work") => format!("{number}.5,25"),
         (Form::Text, "columns") => format!("time=when,prompt=tokens {number}"),
         (Form::Text, "session-turns" | "session-prefix-len" | "session-input-len" | "session-output-len") => {
-            format!("1..{number}0")
+            format!("1..1{number}")
         }
         (Form::Text, "think-time" | "tool-calls" | "tool-time" | "tool-output-len") => format!("exp:{number}.5"),
         (Form::Text, "gpu") => format!("gpu-{number}"),

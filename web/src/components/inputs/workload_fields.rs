@@ -178,6 +178,9 @@ mod tests {
             &["timed-trace-chunk-hash-size", "timed-trace-label-hash-ids"],
             &["request-rate"],
         );
+        check_shown(&[("dataset-name", "sessions")], &["think-time", "request-rate"], &["num-prompts"]);
+        check_shown(&[("dataset-name", "sessions"), ("num-users", "3")], &["tool-calls"], &["request-rate"]);
+        check_shown(&[("dataset-name", "table")], &["columns", "self-timed"], &["request-rate", "num-users"]);
     }
 
     #[test]
@@ -196,7 +199,9 @@ mod tests {
         for dataset in DatasetName::ALL {
             let mut scenario = scenario(&[("dataset-name", dataset.name())]);
             let shown = fields(&scenario);
-            for name in shown.basic.iter().chain(&shown.more).filter(|name| !RAMP_UP.contains(name)) {
+            // Where there are users, no rate is shown.
+            let is_filled = |name: &&&'static str| !RAMP_UP.contains(*name) && **name != "num-users";
+            for name in shown.basic.iter().chain(&shown.more).filter(is_filled) {
                 let value = match *name {
                     "disable-shuffle" | "no-oversample" | "self-timed" => "true",
                     "random-range-ratio" => "0.5",
