@@ -32,7 +32,8 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Threads beside the connections', for bodies that take long to read.
 const MAX_READERS: usize = 2;
 
-/// Serves until the process is told to end (SIGINT, SIGTERM), and then for what is under way, at most [`GRACE`].
+/// Serves until the process is told to end (SIGINT, SIGTERM), and then for what is under way, at most [`GRACE`]; or until
+/// the engine is gone.
 ///
 /// # Errors
 /// If the system refuses the listener or the signals.
@@ -44,10 +45,11 @@ pub(super) fn serve(listener: TcpListener, state: &Arc<State>, batches: mpsc::Re
         let listener = tokio::net::TcpListener::from_std(listener).context("the listener")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
         let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
-        tokio::spawn(hand_on(batches));
+        let mut hand_on = tokio::spawn(hand_on(batches));
         let router = router(state);
         tokio::select! {
             () = accept(&listener, router) => {}
+            _ = &mut hand_on => return Ok(()),
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
@@ -61,6 +63,7 @@ pub(super) fn serve(listener: TcpListener, state: &Arc<State>, batches: mpsc::Re
         };
         tokio::select! {
             _ = timeout(GRACE, finish) => {}
+            _ = &mut hand_on => {}
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }

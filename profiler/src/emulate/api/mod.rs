@@ -62,8 +62,6 @@ async fn chat_completions(Shared(state): Shared<Arc<State>>, request: Request) -
 }
 
 async fn tokenize(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let request = Request::from_parts(parts, body);
     let answer = async {
         let body = state.bodies.read(request).await?;
         beside(&state, body.bytes.clone(), tokenize::answer).await
