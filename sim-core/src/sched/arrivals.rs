@@ -3,8 +3,8 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::request::{InLine, RequestId};
-use crate::request_set::RequestSet;
+use crate::request::RequestId;
+use crate::request_set::{InLine, RequestSet};
 
 /// Places in the order of arrival.
 #[derive(Debug)]
