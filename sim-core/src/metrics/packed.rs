@@ -94,15 +94,17 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
         }
     }
 
-    /// Brings the rows of the block that begins with row `from` to `rows`, in order; none if they are forgotten.
-    pub(super) fn read_block(&self, from: usize, rows: &mut Vec<R>) {
+    /// The rows of the block that begins with row `from`, in order: as they are, or unpacked into `rows`, which else are
+    /// none. Nothing of what is forgotten.
+    pub(super) fn read_block(&self, from: usize, rows: &mut Vec<R>) -> &[R] {
         rows.clear();
         match self.slots.get(from / ROWS) {
-            Some(Slot::Open { rows: open, .. }) => rows.extend_from_slice(open),
+            Some(Slot::Open { rows: open, .. }) => return open,
             Some(Slot::Packed(block)) => block.unpack(rows),
             Some(Slot::Untouched) => rows.resize(ROWS, R::default()),
             Some(Slot::Forgotten) | None => {}
         }
+        &[]
     }
 
     /// The first row.

@@ -9,18 +9,21 @@ use super::packed::{Packed, Row};
 #[derive(Clone)]
 pub struct Rows<'a, R, const N: usize> {
     packed: &'a Packed<R, N>,
-    /// The rows of the block that comes next or is being read, and how many of them were.
-    block: Vec<R>,
+    /// The rows of the block that is being read, if they are as they were recorded.
+    open: &'a [R],
+    /// And if they had to be unpacked; one of the two is empty.
+    unpacked: Vec<R>,
+    /// How many rows that block has, and how many of them were read.
+    num_rows: usize,
     num_read: usize,
-    /// Rows before that block, and all rows.
+    /// Rows before that block.
     from: usize,
-    len: usize,
 }
 
 impl<R: Row<N>, const N: usize> Packed<R, N> {
     /// All rows, in order.
     pub fn iter(&self) -> Rows<'_, R, N> {
-        Rows { packed: self, block: Vec::new(), num_read: 0, from: 0, len: self.len() }
+        Rows { packed: self, open: &[], unpacked: Vec::new(), num_rows: 0, num_read: 0, from: 0 }
     }
 
     /// All rows as they are, in order.
@@ -44,19 +47,22 @@ impl<R: Row<N>, const N: usize> Iterator for Rows<'_, R, N> {
 
     #[inline]
     fn next(&mut self) -> Option<R> {
-        if self.num_read == self.block.len() {
-            self.from += self.block.len();
-            self.packed.read_block(self.from, &mut self.block);
-            self.block.truncate(self.len - self.from.min(self.len));
-            self.num_read = 0;
+        if self.num_read == self.num_rows {
+            self.from += self.num_rows;
+            self.open = self.packed.read_block(self.from, &mut self.unpacked);
+            let left = self.packed.len() - self.from.min(self.packed.len());
+            (self.num_rows, self.num_read) = ((self.open.len() + self.unpacked.len()).min(left), 0);
+            if self.num_rows == 0 {
+                return None;
+            }
         }
-        let row = self.block.get(self.num_read).copied();
-        self.num_read += usize::from(row.is_some());
+        let row = self.open.get(self.num_read).or_else(|| self.unpacked.get(self.num_read)).copied();
+        self.num_read += 1;
         row
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.len.saturating_sub(self.from + self.num_read);
+        let left = self.packed.len().saturating_sub(self.from + self.num_read);
         (left, Some(left))
     }
 }
