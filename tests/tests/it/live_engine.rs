@@ -67,15 +67,16 @@ fn split(requests: &RequestSet, index: usize) -> (Vec<TokenRun>, Vec<TokenRun>) 
 fn add(engine: &mut LiveEngine<'_>, requests: &RequestSet, index: usize, queue_time: SimTime) -> RequestId {
     let request = &requests.as_slice()[index];
     let (prompt, output) = split(requests, index);
+    let in_line = requests.in_line(RequestId(u32::try_from(index).expect("few")));
     let new = NewRequest {
         prompt: &prompt,
         output: &output,
         max_tokens: request.max_tokens,
         stops: request.stops,
-        priority: request.priority,
-        arrival_order: request.arrival_order,
-        id_rank: request.id_rank,
-        cache_salt: request.cache_salt,
+        priority: in_line.priority,
+        arrival_order: in_line.arrival_order,
+        id_rank: in_line.id_rank,
+        cache_salt: in_line.cache_salt,
     };
     engine.add_request(&new, queue_time).expect("a possible request")
 }

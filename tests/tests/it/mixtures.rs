@@ -39,7 +39,11 @@ fn each_class_has_its_share_and_its_requests() {
     assert_eq!([0, 1, 2].map(|class| of(class).count()), [200, 50, 50], "100 sessions of two turns each");
     assert!(of(1).all(|(_, request)| (request.num_prompt_tokens, request.num_output_tokens) == (3000, 200)));
     assert!(of(2).all(|(_, request)| (request.num_prompt_tokens, request.num_output_tokens) == (10, 5)));
-    assert!(of(0).all(|(_, request)| request.priority == -1) && of(1).all(|(_, request)| request.priority == 0));
+    let priorities = |class: u16| {
+        let ids = (0..).map(RequestId).zip(&classes.of_request).filter(move |(_, of)| **of == class);
+        ids.map(|(id, _)| prepared.workload.requests.in_line(id).priority)
+    };
+    assert!(priorities(0).all(|priority| priority == -1) && priorities(1).all(|priority| priority == 0));
     let Traffic::Answered { after, not_before, .. } = &prepared.workload.traffic else { panic!("sessions wait") };
     for (index, after) in after.iter().enumerate() {
         let Some(after) = after else { continue };

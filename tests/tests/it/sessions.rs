@@ -68,15 +68,16 @@ fn timed(workload: &Workload, send_times: &[SimTime]) -> (Workload, Vec<usize>) 
         }
         output.retain(|run| run.len > 0);
         prompt.retain(|run| run.len > 0);
+        let in_line = workload.requests.in_line(RequestId(u32::try_from(index).expect("few")));
         let new = NewRequest {
             prompt: &prompt,
             output: &output,
             max_tokens: request.max_tokens,
             stops: request.stops,
-            priority: request.priority,
+            priority: in_line.priority,
             arrival_order: place,
             id_rank: u32::try_from(place).expect("few"),
-            cache_salt: request.cache_salt,
+            cache_salt: in_line.cache_salt,
         };
         requests.push(&new).expect("it was taken before");
     }
