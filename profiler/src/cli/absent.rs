@@ -7,7 +7,7 @@ use anyhow::{Error, anyhow};
 use crate::HOW_TO_GET_ALL;
 
 /// `serve`, and the subcommands of `full/mod.rs`.
-pub(super) const NAMES: [&str; 11] = [
+pub(super) const NAMES: [&str; 12] = [
     "serve",
     "sweep",
     "profile",
