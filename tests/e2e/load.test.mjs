@@ -25,7 +25,7 @@ pageTest("the answer is that of the command line: same sentence, same loads, sam
     const sentence = await answered(page);
     const expect = await capacityOfProfiler(link, ...rest);
     assert.ok(expect.text.startsWith(`${sentence.replace(/^[✓✗]\s*/, "")}\n`), `${sentence}\n${expect.text}`);
-    assert.ok(expect.curve.length > 15 && expect.curve.length <= 60, `${expect.curve.length} loads`);
+    assert.ok(expect.curve.length >= 10 && expect.curve.length <= 60, `${expect.curve.length} loads`);
     assert.match(await page.getByTestId("load-status").innerText(), new RegExp(`^${expect.curve.length} loads, `));
     assert.equal(await page.getByTestId("load-digest").innerText(), expect.digest, "every run of every load");
   }
