@@ -14,3 +14,4 @@ mod calendar;
 pub mod request_queue;
 pub mod output;
 mod live_request;
+mod requests;
