@@ -19,7 +19,7 @@ use crate::speculative::ModelRunner;
 /// Scheduler and passes under way.
 #[derive(Debug)]
 pub struct EngineCore<'a> {
-    scheduler: Scheduler<'a>,
+    pub(crate) scheduler: Scheduler<'a>,
     /// What the worker does with drafts; `None` without a drafter.
     model_runner: Option<ModelRunner>,
     is_async: bool,
@@ -63,8 +63,7 @@ pub(crate) struct Stretch {
 }
 
 impl<'a> EngineCore<'a> {
-    /// An idle engine; `requests` are those it may be given. It looks at every request in every pass, and so has all of
-    /// them in its passes.
+    /// An idle engine; `requests` are those it may be given. It looks at each in every pass: its passes have all of them.
     #[must_use]
     pub fn new(config: &'a EngineConfig, requests: &'a RequestSet) -> Self {
         Self::with_requests(config, Cow::Borrowed(requests), false)
@@ -77,15 +76,11 @@ impl<'a> EngineCore<'a> {
         Self::with_requests(config, Cow::Borrowed(requests), true)
     }
 
-    /// An idle engine with requests of its own, which may become more: [`Self::requests_mut`].
-    pub(crate) fn with_own_requests(config: &'a EngineConfig, requests: RequestSet) -> Self {
-        Self::with_requests(config, Cow::Owned(requests), false)
-    }
-
-    fn with_requests(config: &'a EngineConfig, requests: Cow<'a, RequestSet>, counts_steady_reqs: bool) -> Self {
+    /// An idle engine; requests of its own may become more.
+    pub(crate) fn with_requests(config: &'a EngineConfig, requests: Cow<'a, RequestSet>, counts: bool) -> Self {
         Self {
             model_runner: ModelRunner::new(config, requests.len()),
-            scheduler: Scheduler::new(config, requests, counts_steady_reqs),
+            scheduler: Scheduler::new(config, requests, counts),
             is_async: config.async_scheduling,
             max_concurrent_batches: config.max_concurrent_batches() as usize,
             batch_queue: VecDeque::new(),
@@ -94,11 +89,6 @@ impl<'a> EngineCore<'a> {
             outputs: EngineCoreOutputs::default(),
             num_passes: 0,
         }
-    }
-
-    /// The requests it may be given, to be changed; those that have not ended must stay as they are.
-    pub(crate) fn requests_mut(&mut self) -> &mut RequestSet {
-        self.scheduler.requests_mut()
     }
 
     /// Puts a request into the waiting queue.
@@ -173,7 +163,6 @@ impl<'a> EngineCore<'a> {
         let mut step = Step::default();
         if self.scheduler.has_requests() {
             let number = self.num_passes;
-            // An engine that runs for weeks begins to count anew.
             self.num_passes = self.num_passes.wrapping_add(1);
             let mut output = self.unused.pop().unwrap_or_default();
             self.scheduler.schedule(&mut output);

@@ -5,6 +5,7 @@
 //! [`LiveEngine::now`]: until then requests may come that join the next pass. `tests/tests/it/live_engine.rs` holds it to
 //! the simulator, token by token.
 
+use alloc::borrow::Cow;
 use alloc::collections::VecDeque;
 
 use crate::api_servers::ApiServers;
@@ -106,7 +107,7 @@ impl<'a> LiveEngine<'a> {
     /// Counters since the beginning.
     #[must_use]
     pub const fn stats(&self) -> SchedulerStats {
-        self.engine.scheduler().stats().plus(&self.before)
+        sum(&self.before, &self.engine.scheduler().stats())
     }
 
     /// When a request of so many prompt tokens, sent at `send_time`, stands in the engine's queue. Calls are in the order
@@ -125,11 +126,11 @@ impl<'a> LiveEngine<'a> {
     pub fn add_request(&mut self, new: &NewRequest<'_>, queue_time: SimTime) -> Result<RequestId, RequestError> {
         let id = match self.places.unused() {
             Some(id) => {
-                self.engine.requests_mut().replace(id, new)?;
+                self.engine.scheduler.requests_mut().replace(id, new)?;
                 self.places.ended.pop_front();
                 id
             }
-            None => self.engine.requests_mut().push(new)?,
+            None => self.engine.scheduler.requests_mut().push(new)?,
         };
         if !self.engine.has_work() {
             self.now = self.now.max(queue_time);
@@ -150,7 +151,7 @@ impl<'a> LiveEngine<'a> {
             return false;
         }
         self.before = self.stats();
-        let acceptance = self.engine.requests_mut().acceptance().clone();
+        let acceptance = self.engine.scheduler.requests_mut().acceptance().clone();
         self.engine = empty_engine(self.config, acceptance);
         self.places = Places::default();
         self.in_flight.clear();
@@ -219,7 +220,7 @@ impl<'a> LiveEngine<'a> {
     }
 
     fn retire(&mut self, id: RequestId) {
-        self.engine.requests_mut().take_out(id);
+        self.engine.scheduler.requests_mut().take_out(id);
         self.places.ended.push_back((id, self.places.num_issued));
     }
 }
@@ -234,5 +235,15 @@ impl Places {
 fn empty_engine(config: &EngineConfig, acceptance: Acceptance) -> EngineCore<'_> {
     let mut requests = RequestSet::new();
     requests.set_acceptance(acceptance);
-    EngineCore::with_own_requests(config, requests)
+    EngineCore::with_requests(config, Cow::Owned(requests), false)
+}
+
+const fn sum(a: &SchedulerStats, b: &SchedulerStats) -> SchedulerStats {
+    SchedulerStats {
+        num_preemptions: a.num_preemptions + b.num_preemptions,
+        prefix_cache_queries: a.prefix_cache_queries + b.prefix_cache_queries,
+        prefix_cache_hits: a.prefix_cache_hits + b.prefix_cache_hits,
+        preempted_queries: a.preempted_queries + b.preempted_queries,
+        preempted_hits: a.preempted_hits + b.preempted_hits,
+    }
 }

@@ -4,7 +4,7 @@
 //! What is simulated does not depend on how punctual the thread is: dates follow from dates. Only what comes from outside
 //! is dated by the wall clock.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ pub(crate) struct EngineThread<'a> {
     coming: BTreeMap<(SimTime, Ticket), Submission>,
     /// By place in the engine.
     live: Vec<Option<LiveRequest>>,
-    places: HashMap<Ticket, Place>,
+    places: BTreeMap<Ticket, Place>,
     num_added: u64,
     /// Left the engine core, not yet on their way to clients.
     outputs: VecDeque<Outputs>,
@@ -68,7 +68,7 @@ impl<'a> EngineThread<'a> {
             metrics,
             coming: BTreeMap::new(),
             live: Vec::new(),
-            places: HashMap::new(),
+            places: BTreeMap::new(),
             num_added: 0,
             outputs: VecDeque::new(),
             deliveries: VecDeque::new(),
@@ -113,7 +113,7 @@ impl<'a> EngineThread<'a> {
             Message::ResetPrefixCache(answer) => {
                 let is_reset = self.engine.reset_prefix_cache();
                 // Who asked may have gone.
-                let _ = answer.send(is_reset);
+                answer.send(is_reset).unwrap_or_default();
             }
             Message::Stop => {}
         }

@@ -30,9 +30,10 @@ impl Lateness {
             total += count.load(Ordering::Relaxed);
             let bound = BOUNDS_US.get(place).map_or("+Inf".to_owned(), |bound| format!("{:?}", *bound as f64 / 1e6));
             // Writing into a string cannot fail.
-            let _ = writeln!(out, "profiler:emulated_token_lateness_seconds_bucket{{le=\"{bound}\"}} {total}.0");
+            writeln!(out, "profiler:emulated_token_lateness_seconds_bucket{{le=\"{bound}\"}} {total}.0")
+                .unwrap_or_default();
         }
-        let _ = writeln!(out, "profiler:emulated_token_lateness_seconds_count {total}.0");
+        writeln!(out, "profiler:emulated_token_lateness_seconds_count {total}.0").unwrap_or_default();
         out
     }
 }

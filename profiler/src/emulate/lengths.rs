@@ -30,6 +30,7 @@ impl OutputLengths {
         let bits = (bits ^ (bits >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11;
         let share = bits as f64 / (1_u64 << 53) as f64;
         let drawn = (-mean * (1.0 - share).ln()).ceil().clamp(1.0, f64::from(u32::MAX));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what a u32 holds")]
         let drawn = (drawn as u32).max(min_tokens);
         OutputLength { num_tokens: drawn.min(max_tokens), stops: drawn <= max_tokens }
     }

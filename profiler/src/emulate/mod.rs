@@ -23,7 +23,7 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, ensure};
 use sim_core::config::EngineConfig;
 use sim_core::live_engine::LiveEngine;
 use sim_core::profile::StepTimeModel;
@@ -108,7 +108,7 @@ impl Emulation {
         let served = server::serve(listener, &state, batches);
         // It may have ended before.
         drop(state.engine.send(Message::Stop));
-        engine.join().map_err(|_| anyhow!("the engine's thread broke down"))?;
+        ensure!(engine.join().is_ok(), "the engine's thread broke down");
         served
     }
 }

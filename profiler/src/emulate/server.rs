@@ -93,9 +93,9 @@ async fn accept(listener: &tokio::net::TcpListener, router: Router) {
 async fn connection(stream: TcpStream, router: Router) {
     // What the system does not know of is done without.
     drop(stream.set_nodelay(true));
-    let _ = sockopt::set_socket_keepalive(&stream, true);
+    sockopt::set_socket_keepalive(&stream, true).unwrap_or_default();
     #[cfg(target_os = "linux")]
-    let _ = sockopt::set_tcp_user_timeout(&stream, SILENCE_MS);
+    sockopt::set_tcp_user_timeout(&stream, SILENCE_MS).unwrap_or_default();
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER_BYTES);
     let service = TowerToHyperService::new(router);

@@ -1,6 +1,6 @@
 //! Text becomes tokens: with the model's tokenizer, or piece by piece without one.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
@@ -26,7 +26,7 @@ pub(crate) struct Tokens {
 #[derive(Debug)]
 struct Own {
     tokenizer: Tokenizer,
-    words: HashMap<u32, usize>,
+    words: BTreeMap<u32, usize>,
 }
 
 /// A sequence of tokens, as the engine takes it.

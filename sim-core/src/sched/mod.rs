@@ -16,3 +16,4 @@ mod calendar;
 pub mod request_queue;
 pub mod output;
 mod live_request;
+mod requests;

@@ -38,17 +38,6 @@ pub struct SchedulerStats {
 }
 
 impl SchedulerStats {
-    /// What two engines counted together.
-    pub(crate) const fn plus(&self, other: &Self) -> Self {
-        Self {
-            num_preemptions: self.num_preemptions + other.num_preemptions,
-            prefix_cache_queries: self.prefix_cache_queries + other.prefix_cache_queries,
-            prefix_cache_hits: self.prefix_cache_hits + other.prefix_cache_hits,
-            preempted_queries: self.preempted_queries + other.preempted_queries,
-            preempted_hits: self.preempted_hits + other.preempted_hits,
-        }
-    }
-
     /// What was counted after `before`.
     pub(crate) const fn since(&self, before: &Self) -> Self {
         Self {
@@ -130,17 +119,6 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// The requests it may be given.
-    #[must_use]
-    pub(crate) fn requests(&self) -> &RequestSet {
-        &self.requests
-    }
-
-    /// The same, to be changed; those that have not ended must stay as they are.
-    pub(crate) fn requests_mut(&mut self) -> &mut RequestSet {
-        self.requests.to_mut()
-    }
-
     /// Puts a request into the waiting queue.
     pub fn add_request(&mut self, id: RequestId) {
         self.live.add(id);
@@ -180,12 +158,6 @@ impl<'a> Scheduler<'a> {
     #[must_use]
     pub fn has_unfinished_requests(&self) -> bool {
         !self.running.is_empty() || !self.waiting.is_empty()
-    }
-
-    /// Running and waiting requests (`Scheduler.get_request_counts`).
-    #[must_use]
-    pub fn num_requests(&self) -> (u32, u32) {
-        (math::usize_to_u32(self.running.len()), math::usize_to_u32(self.waiting.len()))
     }
 
     /// The blocks.

@@ -176,7 +176,7 @@ fn a_cache_is_forgotten_when_nobody_uses_it() {
     assert_eq!(run(&mut engine, true), 0);
     assert!(run(&mut engine, true) > 0, "the same prompt is found again");
     let before = engine.stats();
-    assert!(engine.reset_prefix_cache());
+    assert!(engine.reset_prefix_cache(), "nobody waits");
     assert_eq!(engine.stats(), before, "counters go on");
     assert_eq!(run(&mut engine, true), 0, "and is not, once the cache is reset");
     run(&mut engine, false);

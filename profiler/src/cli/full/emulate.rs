@@ -39,8 +39,8 @@ pub(in crate::cli) struct Args {
     /// Simulated seconds for each second
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     time_scale: f64,
-    /// Answers without ignore_eos end by themselves, after so many tokens in the mean, exponentially distributed
-    /// [default: they are as long as max_tokens]
+    /// Answers without `ignore_eos` end by themselves, after so many tokens in the mean, exponentially distributed
+    /// [default: they are as long as `max_tokens`]
     #[arg(long, value_name = "N")]
     mean_output_len: Option<f64>,
     /// Refuse requests (503) above so many that wait or run
@@ -66,7 +66,7 @@ impl Args {
             TIME_SCALES.end()
         );
         if let Some(mean) = self.mean_output_len {
-            ensure!(mean >= 1.0 && mean <= 1e9, "--mean-output-len {mean}: must be from 1 to 1000000000");
+            ensure!((1.0..=1e9).contains(&mean), "--mean-output-len {mean}: must be from 1 to 1000000000");
         }
         let inputs = Inputs::new(&self.scenario.scenario, None, self.profile.as_deref(), &self.model_name)?;
         let (scenario, profile) = (&inputs.scenario, &inputs.choice.profile);

@@ -45,7 +45,7 @@ pub(super) enum Command {
     /// Simulate runs of a real server that somebody recorded, and put both side by side; nothing is fitted.
     #[command(args_override_self = true)]
     VerifyRun(Box<verify_run::Args>),
-    /// Serve OpenAI's API as vLLM would, in simulated time, without a GPU: for routers, autoscalers and load generators.
+    /// Answer over HTTP as vLLM would, in simulated time, without a GPU: for routers, autoscalers and load generators.
     #[command(args_override_self = true)]
     Emulate(Box<emulate::Args>),
     /// Print the JSON schema of profile files.

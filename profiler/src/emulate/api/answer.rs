@@ -96,7 +96,9 @@ pub(super) fn submit(state: &Arc<State>, asked: Asked, request_id: String) -> Re
     }
     let tickets = submissions.iter().map(|submission| submission.ticket).collect();
     let chunks = Chunks::new(state, &generation, entry_point, request_id, choices);
-    state.engine.send(Message::Add(submissions)).map_err(|_| ApiError::engine_dead())?;
+    if state.engine.send(Message::Add(submissions)).is_err() {
+        return Err(ApiError::engine_dead());
+    }
     Ok(UnderWay { state: Arc::clone(state), reply, chunks, tickets })
 }
 

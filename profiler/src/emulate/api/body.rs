@@ -53,7 +53,7 @@ impl Bodies {
         }
         let kib = u32::try_from(length / 1024 + 1).unwrap_or(u32::MAX);
         let read = async {
-            let room = self.room.acquire_many(kib).await.map_err(|_| ApiError::engine_dead())?;
+            let Ok(room) = self.room.acquire_many(kib).await else { return Err(ApiError::engine_dead()) };
             let body: Body = request.into_body();
             let collected = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(|error| {
                 if error.is::<LengthLimitError>() {

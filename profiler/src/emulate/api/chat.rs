@@ -1,6 +1,6 @@
 //! `POST /v1/chat/completions`: its messages as one prompt.
 //!
-//! There is no chat template: each message is its role between two marks, its text, and a mark behind it, as ChatML has
+//! There is no chat template: each message is its role between two marks, its text, and a mark behind it, as `ChatML` has
 //! it, one token each. A dialogue that goes on begins with the tokens that it had.
 //!
 //! Source: `vllm/entrypoints/openai/chat_completion/protocol.py`.

@@ -59,17 +59,17 @@ impl Chunks {
         let is_first = told.num_tokens == 0;
         if self.is_chat() && is_first {
             let role = "\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null,\"finish_reason\":null";
-            let _ = write!(out, "{}{{\"index\":{choice},{role}}}]", self.head);
+            write!(out, "{}{{\"index\":{choice},{role}}}]", self.head).unwrap_or_default();
             self.end(out, num_prompt_tokens, 0);
         }
         let (open, close) = if self.is_chat() { ("\"delta\":{\"content\":\"", "\"}") } else { ("\"text\":\"", "\"") };
-        let _ = write!(out, "{}{{\"index\":{choice},{open}", self.head);
+        write!(out, "{}{{\"index\":{choice},{open}", self.head).unwrap_or_default();
         filler.write(out, first_word, (told.num_tokens, now.num_tokens));
-        let _ = write!(out, "{close},\"logprobs\":null,\"finish_reason\":");
+        write!(out, "{close},\"logprobs\":null,\"finish_reason\":").unwrap_or_default();
         match now.finished {
             None => out.push_str("null"),
             Some(reason) => {
-                let _ = write!(out, "\"{}\"", finish_reason(reason));
+                write!(out, "\"{}\"", finish_reason(reason)).unwrap_or_default();
             }
         }
         if !self.is_chat() || now.finished.is_some() {
@@ -86,7 +86,7 @@ impl Chunks {
     pub(super) fn write_end(&self, out: &mut String, told: &[Progress], tells_cached_tokens: bool) {
         if self.include_usage {
             let usage = usage(&self.choices, told, tells_cached_tokens);
-            let _ = write!(out, "{}],\"usage\":{usage}}}\n\n", self.head);
+            write!(out, "{}],\"usage\":{usage}}}\n\n", self.head).unwrap_or_default();
         }
         out.push_str("data: [DONE]\n\n");
     }
@@ -94,11 +94,12 @@ impl Chunks {
     fn end(&self, out: &mut String, num_prompt_tokens: u32, num_tokens: u32) {
         if self.continuous_usage {
             let total = u64::from(num_prompt_tokens) + u64::from(num_tokens);
-            let _ = write!(
+            write!(
                 out,
                 ",\"usage\":{{\"prompt_tokens\":{num_prompt_tokens},\"total_tokens\":{total},\
                  \"completion_tokens\":{num_tokens}}}"
-            );
+            )
+            .unwrap_or_default();
         }
         out.push_str("}\n\n");
     }

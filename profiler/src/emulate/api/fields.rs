@@ -38,6 +38,7 @@ impl<'a, 'p> Fields<'a, 'p> {
     /// A whole number; a text or a number without fraction will do.
     pub(super) fn integer(&self, name: &str) -> Result<Option<i64>, ApiError> {
         let Some(value) = self.get(name) else { return Ok(None) };
+        #[expect(clippy::cast_possible_truncation, reason = "a whole number that an i64 holds")]
         let whole = |number: f64| (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i64);
         let read = match value {
             Value::Number(number) => number.as_i64().or_else(|| number.as_f64().and_then(whole)),

@@ -39,8 +39,10 @@ impl Generation {
             limit = limit.or(given);
         }
         let max_tokens = limit.map(at_least_one).transpose()?;
-        let min_tokens = u32::try_from(fields.integer("min_tokens")?.unwrap_or(0))
-            .map_err(|_| ApiError::bad_request("min_tokens must be greater than or equal to 0.", Some("min_tokens")))?;
+        let Ok(min_tokens) = u32::try_from(fields.integer("min_tokens")?.unwrap_or(0)) else {
+            let message = "min_tokens must be greater than or equal to 0.";
+            return Err(ApiError::bad_request(message, Some("min_tokens")));
+        };
         if let Some(max_tokens) = max_tokens.filter(|most| min_tokens > *most) {
             let message =
                 format!("min_tokens must be less than or equal to max_tokens={max_tokens}, got {min_tokens}.");

@@ -66,7 +66,7 @@ async fn tokenize(Shared(state): Shared<Arc<State>>, request: Request) -> Respon
         let body = state.bodies.read(request).await?;
         beside(&state, body.bytes.clone(), tokenize::answer).await
     };
-    answer.await.map_or_else(ApiError::into_response, |text| control::json_text(text))
+    answer.await.map_or_else(ApiError::into_response, control::json_text)
 }
 
 /// How a body becomes what is asked.

@@ -15,12 +15,12 @@ struct Text<'a> {
 
 impl Text<'_> {
     fn head(&mut self, name: &str, help: &str, kind: &str) {
-        let _ = writeln!(self.out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        writeln!(self.out, "# HELP {name} {help}\n# TYPE {name} {kind}").unwrap_or_default();
     }
 
     fn sample(&mut self, name: &str, further: &str, value: f64) {
         let labels = self.labels;
-        let _ = writeln!(self.out, "{name}{{{labels}{further}}} {value:?}");
+        writeln!(self.out, "{name}{{{labels}{further}}} {value:?}").unwrap_or_default();
     }
 
     fn gauge(&mut self, name: &str, help: &str, samples: &[(&str, f64)]) {
@@ -209,13 +209,14 @@ impl Metrics {
     fn info(&self, out: &mut String) {
         let cache = &self.cache;
         let caching = if cache.enable_prefix_caching { "True" } else { "False" };
-        let _ = writeln!(
+        writeln!(
             out,
             "# HELP vllm:cache_config_info Information of the LLMEngine CacheConfig\n# TYPE vllm:cache_config_info \
              gauge\nvllm:cache_config_info{{block_size=\"{}\",enable_prefix_caching=\"{caching}\",engine=\"0\",\
              num_gpu_blocks=\"{}\"}} 1.0",
             cache.block_size, cache.num_gpu_blocks,
-        );
+        )
+        .unwrap_or_default();
     }
 }
 
