@@ -73,7 +73,7 @@ fn check(arguments: &[&str], code: i32, expect: &str) {
 fn what_cannot_be_answered_is_said() {
     check(&["--goodput", "ttft:0.5"], 1, "Carries nothing with 99 % of requests within TTFT 0.5 ms: not even ");
     check(&["--goodput", "e2el:1e9"], 0, "before its queue stops emptying");
-    check(&["--by", "concurrency"], 2, "--by concurrency needs objectives");
+    check(&["--by", "concurrency"], 2, "--by concurrency and --by users need objectives");
     check(&["--by", "concurrency", "--goodput", "e2el:1e9"], 0, "nothing that was tried misses");
     check(&["--dataset-name", "azure"], 2, "--no-self-timed");
     check(&["--share", "1.5"], 2, "give a share from 0.01 to 1");

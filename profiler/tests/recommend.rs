@@ -134,7 +134,7 @@ fn what_cannot_be_recommended_is_said() {
         "do not fit into the GPU's memory",
     );
     check_recommend(&["--for", "latency"], 2, "give --request-rate");
-    check_recommend(&["--by", "concurrency"], 2, "--by concurrency needs objectives");
+    check_recommend(&["--by", "concurrency"], 2, "--by concurrency and --by users need objectives");
     check_recommend(&["--dataset-name", "azure"], 2, "--no-self-timed");
     check_recommend(&["--vary", "gpu=h1000"], 2, "\"h1000\" is not known");
     check_recommend(&["--vary", "max-num-seqs"], 2, "give FLAG=VALUES");

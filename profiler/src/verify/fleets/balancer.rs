@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use sim_core::fleet::data_parallel::balancer::{Balancer, EngineCounts};
 
-use crate::verify::difference::{Difference, compare_value};
+use super::super::difference::{Difference, compare_value};
 
 /// Most ranks and API servers of a recording.
 const MOST: usize = 4096;

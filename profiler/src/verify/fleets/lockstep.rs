@@ -8,10 +8,10 @@ use sim_core::fleet::data_parallel::lockstep::{Lockstep, WaveNotice};
 use sim_core::request::RequestId;
 use sim_core::request_set::RequestSet;
 
-use crate::verify::difference::{Difference, compare_value};
-use crate::verify::recorded_engine::RecordedEngine;
-use crate::verify::recorded_model::RecordedModel;
-use crate::verify::recorded_trace::{RecordedRequest, RecordedWorkload};
+use super::super::difference::{Difference, compare_value};
+use super::super::recorded_engine::RecordedEngine;
+use super::super::recorded_model::RecordedModel;
+use super::super::recorded_trace::{RecordedRequest, RecordedWorkload};
 
 /// Most ranks of a recording.
 const MOST_RANKS: usize = 256;

@@ -6,7 +6,7 @@ use sim_core::fleet::router::Arrival;
 use sim_core::fleet::router::prefixes::PrefixAware;
 use sim_core::request::{RequestId, TokenRun};
 
-use crate::verify::difference::{Difference, compare_value};
+use super::super::difference::{Difference, compare_value};
 
 #[derive(Debug, Deserialize)]
 struct RouterTrace {

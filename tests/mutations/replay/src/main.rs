@@ -1,5 +1,9 @@
 //! Prints the recorded schedules that the engine does not reproduce, one a line: `mutation-replay FOLDER`.
 
+#[path = "../../../../profiler/src/verify/difference.rs"]
+mod difference;
+#[path = "../../../../profiler/src/verify/fleets/mod.rs"]
+mod fleets;
 #[path = "../../../../profiler/src/verify/recorded_engine.rs"]
 mod recorded_engine;
 #[path = "../../../../profiler/src/verify/recorded_groups.rs"]

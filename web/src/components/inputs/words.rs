@@ -93,6 +93,7 @@ const NAMES: &[(&str, &str)] = &[
     ("spec-acceptance-length", "Tokens per verification"),
     ("spec-acceptance-rates", "Acceptance of each draft"),
     ("spec-acceptance-sequence", "Accepted drafts in turn"),
+    ("price", "Price of an hour of a GPU"),
     ("percentile-metrics", "Metrics in the report"),
     ("metric-percentiles", "Percentiles in the report"),
 ];
