@@ -11,6 +11,7 @@ use sim_core::scenario::link::fingerprint;
 use sim_core::scenario::repeat::stated_flags;
 use sim_core::scenario::{Prepared, TextTokens, prepare};
 use sim_core::simulator::{Simulation, SimulationOptions};
+use sim_core::workload::Workload;
 
 use super::given::Given;
 use crate::simulate::ends::Ends;
@@ -61,17 +62,9 @@ impl Args {
         let Prepared { engine, workload, num_skipped, notes, classes, step_time, options } = self.prepare(&inputs)?;
         let options = self.report.on_top_of(options)?;
         self.tell_dataset(&notes, num_skipped);
-        let workload_name = if inputs.is_default_trace {
-            "first 1,000 requests of the Azure conversation trace of 2023 (Microsoft, CC-BY-4.0), at its own times"
-                .to_owned()
-        } else {
-            format!("{} requests, seed and flags as given", workload.num_measured())
-        };
-        let num_earlier = workload.requests.len() - workload.num_measured();
-        let workload_name = match num_earlier {
-            0 => workload_name,
-            count => format!("{workload_name}; {count} sent before them and not measured"),
-        };
+        let workload_name = workload_name(inputs.is_default_trace, &workload);
+        // Classes are told from the requests.
+        let needs_records = needs_records || classes.is_some();
         ensure!(
             self.report.queries_per_iter.is_none() || workload.earlier.is_empty(),
             "--queries-per-iter holds the measured requests only, and would not repeat the cache that --num-warmups, \
@@ -154,5 +147,19 @@ impl Args {
             time.strftime("%Y-%m-%dT%H:%M:%S%.6f").to_string()
         })?;
         Ok(prepared)
+    }
+}
+
+/// What the heading says of the workload.
+fn workload_name(is_default_trace: bool, workload: &Workload) -> String {
+    let name = if is_default_trace {
+        "first 1,000 requests of the Azure conversation trace of 2023 (Microsoft, CC-BY-4.0), at its own times"
+            .to_owned()
+    } else {
+        format!("{} requests, seed and flags as given", workload.num_measured())
+    };
+    match workload.requests.len() - workload.num_measured() {
+        0 => name,
+        count => format!("{name}; {count} sent before them and not measured"),
     }
 }

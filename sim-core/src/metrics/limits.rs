@@ -206,7 +206,7 @@ pub struct Overload {
 /// the engine with more others. Nor are requests that a client holds back.
 #[must_use]
 pub fn overload(recording: &Recording) -> Option<Overload> {
-    let instants = || recording.requests.iter().filter_map(|request| recording.instants(&request));
+    let instants = || recording.requests.iter().filter_map(|request| recording.instants(request));
     let first = instants().map(|request| request.send).min()?.as_nanos();
     let last = instants().map(|request| request.send).max()?.as_nanos();
     let num_requests = instants().count();

@@ -46,7 +46,7 @@ pub fn write_request_csv(out: &mut impl Write, recording: &Recording, goodput: &
     out.write_str("\r\n")?;
     let outputs = RecordedOutputs::without_itls(recording);
     for (number, request) in recording.requests.iter().enumerate() {
-        let instants = recording.instants(&request);
+        let instants = recording.instants(request);
         let at = |time: fn(&RequestInstants) -> SimTime| Seconds(instants.as_ref().map(time));
         let span = |span: fn(&RequestInstants) -> SimDuration| Millis(instants.as_ref().map(span));
         let status = if instants.is_some() { "finished" } else { "unfinished" };

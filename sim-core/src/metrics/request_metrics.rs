@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn every_latency_is_a_difference_of_two_instants() {
         let recording = recording();
-        let instants = recording.instants(&recording.requests.first().expect("a request")).expect("finished");
+        let instants = recording.instants(recording.requests.first().expect("a request")).expect("finished");
         let spans = [
             instants.client_queue_time(),
             instants.ttft(),
@@ -206,7 +206,7 @@ mod tests {
     fn an_unfinished_request_has_no_instants() {
         let mut recording = recording();
         recording.requests.change(|index, request| request.is_finished = index != 1);
-        let instants = recording.requests.iter().map(|request| recording.instants(&request).is_some());
+        let instants = recording.requests.iter().map(|request| recording.instants(request).is_some());
         assert!(instants.eq([true, false, true]), "the second was aborted");
     }
 }

@@ -83,7 +83,7 @@ impl EngineSummary {
             summary.num_decode_only_passes += u64::from(pass.num_prefill_tokens == 0);
             summary.max_running = summary.max_running.max(pass.num_running_reqs);
             summary.max_waiting = summary.max_waiting.max(pass.num_waiting_reqs);
-            let usage = kv_cache_usage(&pass, num_gpu_blocks);
+            let usage = kv_cache_usage(pass, num_gpu_blocks);
             if usage > summary.max_kv_cache_usage {
                 summary.max_kv_cache_usage = usage;
             }
@@ -126,7 +126,7 @@ impl EngineLatencies {
     #[must_use]
     pub fn new(recording: &Recording) -> Self {
         let samples = |latency: fn(&RequestInstants) -> SimDuration| {
-            let instants = recording.requests.iter().filter_map(|request| recording.instants(&request));
+            let instants = recording.requests.iter().filter_map(|request| recording.instants(request));
             Distribution::from_samples(instants.map(|instants| latency(&instants).as_secs_f64()).collect())
         };
         Self {

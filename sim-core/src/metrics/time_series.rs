@@ -107,7 +107,7 @@ impl Recording {
         let mut periods: Vec<(u64, u64)> = self
             .requests
             .iter()
-            .filter_map(|request| self.instants(&request))
+            .filter_map(|request| self.instants(request))
             .map(|instants| (instants.queued.as_nanos(), instants.last_output.as_nanos()))
             .collect();
         periods.sort_unstable();

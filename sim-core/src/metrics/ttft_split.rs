@@ -81,7 +81,7 @@ impl<'a> TtftSplit<'a> {
             .requests
             .iter()
             .zip(0..)
-            .filter_map(|(request, index)| Some((recording.instants(&request)?.ttft(), index)));
+            .filter_map(|(request, index)| Some((recording.instants(request)?.ttft(), index)));
         let mut ranked: Vec<(SimDuration, u32)> = finished.collect();
         ranked.sort_unstable();
         Self { recording, ranked }
@@ -107,7 +107,7 @@ impl<'a> TtftSplit<'a> {
     fn mean_of(&self, ranked: &[(SimDuration, u32)]) -> TtftParts {
         let request = |&(_, index): &(SimDuration, u32)| {
             let request = self.recording.requests.get(math::u32_to_usize(index))?;
-            self.recording.instants(&request)
+            self.recording.instants(request)
         };
         TtftParts::mean(ranked.iter().filter_map(request))
     }

@@ -121,7 +121,7 @@ fn live(workload: &Workload, config: &EngineConfig, step_time: &StepTimeModel) -
 fn check(workload: Workload, config: &EngineConfig, step_time: &StepTimeModel) -> usize {
     let workload = unlimited(workload);
     let (found, num_places) = live(&workload, config, step_time);
-    assert_eq!(found, simulated(&workload, config, step_time));
+    assert_eq!(found, simulated(&workload, config, step_time), "the live run is the simulated one");
     num_places
 }
 

@@ -43,7 +43,7 @@ impl PrefixAware {
                 }
             }
             if step.num_tokens == num_prompt_tokens
-                && num_prompt_tokens % chunk > 0
+                && !num_prompt_tokens.is_multiple_of(chunk)
                 && !narrow(&mut chosen, |one| step.ends.contains(&one))
             {
                 break;
