@@ -337,7 +337,7 @@ impl RequestSet {
         &self.acceptance
     }
 
-    /// Says that it is not known in which order requests come: [`Request::arrival_order`] counts no more, and under the
+    /// Says that it is not known in which order requests come: [`InLine::arrival_order`] counts no more, and under the
     /// `priority` policy equals are served as they come.
     pub const fn set_come_in_any_order(&mut self) {
         self.come_in_any_order = true;

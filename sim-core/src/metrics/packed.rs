@@ -2,7 +2,7 @@
 //!
 //! A million requests make millions of passes, and what is recorded of neighbours is nearly the same: counts that hardly
 //! vary, times a few milliseconds apart. Rows are kept as they are while they are few or may change; where they are many, a
-//! block of them that is settled is packed ([`super::packed_block`]).
+//! block of them that is settled is packed (`packed_block.rs`).
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

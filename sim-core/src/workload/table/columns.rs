@@ -43,7 +43,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// All, in the order of [`Role::index`].
+    /// All, in the order of their numbers.
     pub const ALL: [Self; 15] = [
         Self::Time,
         Self::Prompt,
