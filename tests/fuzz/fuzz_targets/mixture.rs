@@ -1,8 +1,6 @@
 //! Files of classes of requests.
 #![no_main]
 
-mod accepted;
-
 use libfuzzer_sys::fuzz_target;
 use sim_core::scenario::Scenario;
 use sim_core::workload::mixture::Mixture;
@@ -14,7 +12,7 @@ fuzz_target!(|json: &[u8]| {
             assert_eq!(counts.len(), mixture.classes.len());
             assert_eq!(counts.iter().sum::<u32>(), 20, "{counts:?}");
         }
-        Err(refused) => accepted::check_error(&refused),
+        Err(refused) => assert!((1..2_000).contains(&refused.to_string().len()), "{refused}"),
     }
     let flags = [("dataset-name", Some("mixture")), ("num-prompts", Some("20"))];
     let scenario = Scenario::from_flags(flags).expect("flags of ours");
