@@ -122,6 +122,9 @@ fn a_mixture_is_told_class_by_class_and_in_the_result() {
     let save = ["--save-result", "--result-dir", &folder, "--result-filename", &name];
     let says = ["class", "chat ", "batch ", "all "];
     run(&[&["--dataset-path", &classes], &rest[..], &save].concat(), &says);
+    // A quiet run keeps no more of its requests than its table needs; this one needs them.
+    let quiet = profiler(&[&["simulate", "--quiet", "--dataset-path", &classes], &rest[..]].concat());
+    assert!(says.iter().all(|word| text(&quiet.stdout).contains(word)), "{}", text(&quiet.stdout));
     let result = fs::read_to_string(Path::new(&*folder).join(&name)).expect("a result");
     let result: serde_json::Value = serde_json::from_str(&result).expect("JSON");
     let of = &result["simulation"]["classes"];
