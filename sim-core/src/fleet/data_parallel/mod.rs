@@ -6,3 +6,5 @@
 pub mod balancer;
 pub mod coordinator;
 pub mod lockstep;
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,8 @@ mod prefix_tree;
 pub mod prefixes;
 mod scorers;
 mod spread;
+#[cfg(test)]
+mod tests;
 
 pub use policy::{Policy, UnknownPolicy};
 pub use routing::{Arrival, BoxedRouter, CHARACTERS_PER_TOKEN, ReplicaView, Router};

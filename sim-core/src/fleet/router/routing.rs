@@ -82,5 +82,5 @@ pub(super) fn any_of(places: &[usize], rng: &mut Pcg64) -> usize {
     if count <= 1 {
         return places.first().copied().unwrap_or(0);
     }
-    places.get(rng.integers(0, count) as usize).copied().unwrap_or(0)
+    places.get(rng.integers(0, count - 1) as usize).copied().unwrap_or(0)
 }

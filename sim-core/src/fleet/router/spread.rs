@@ -26,7 +26,7 @@ pub(super) struct Random;
 
 impl Router for Random {
     fn route(&mut self, _arrival: &Arrival<'_>, replicas: &[ReplicaView], rng: &mut Pcg64) -> usize {
-        rng.integers(0, math::usize_to_u32(replicas.len().max(1))) as usize
+        rng.integers(0, math::usize_to_u32(replicas.len()).saturating_sub(1)) as usize
     }
 }
 
@@ -56,9 +56,9 @@ impl Router for PowerOfTwo {
         if count < 2 {
             return 0;
         }
-        let first = rng.integers(0, count) as usize;
+        let first = rng.integers(0, count - 1) as usize;
         // Another one, each as likely.
-        let step = 1 + rng.integers(0, count - 1) as usize;
+        let step = rng.integers(1, count - 1) as usize;
         let second = (first + step) % replicas.len();
         let load = |place: usize| replicas.get(place).map_or(0, load);
         if load(first) <= load(second) { first } else { second }

@@ -1,0 +1,93 @@
+//! What each router is for, on a few requests.
+
+use alloc::vec::Vec;
+
+use super::{Arrival, Policy, ReplicaView, Router};
+use crate::fleet::data_parallel::balancer::EngineCounts;
+use crate::request::{RequestId, TokenRun};
+use crate::rng::Pcg64;
+
+/// Replicas with so many requests of the router under way.
+fn views(in_flight: &[u64]) -> Vec<ReplicaView> {
+    let view = |(replica, &num_in_flight)| ReplicaView { replica, num_in_flight, scraped: EngineCounts::default() };
+    in_flight.iter().enumerate().map(view).collect()
+}
+
+/// Where `policy` sends requests with these prompts (first token and length) and sessions, to replicas as loaded as said.
+fn routed(policy: Policy, requests: &[(u64, u32, Option<u64>)], in_flight: &[u64]) -> Vec<usize> {
+    let (mut router, mut rng) = (policy.router(), Pcg64::new(7));
+    let send = |(id, &(start, len, session))| {
+        let prompt = [TokenRun { start, len }];
+        router.route(&Arrival { id: RequestId(id), prompt: &prompt, session }, &views(in_flight), &mut rng)
+    };
+    (0..).zip(requests).map(send).collect()
+}
+
+#[test]
+fn names_are_those_of_routers() {
+    for policy in Policy::ALL {
+        assert_eq!(Policy::from_name(policy.name()), Ok(policy), "{}", policy.name());
+    }
+    let text = alloc::format!("{}", Policy::from_name("magic").expect_err("no router"));
+    assert!(text.contains("round-robin") && text.contains("kv-cost"), "{text}");
+}
+
+#[test]
+fn every_router_chooses_one_that_is_there_and_the_same_again() {
+    let requests: Vec<_> = (0..60).map(|number| (number % 7 * 1000, 200, Some(number % 5))).collect();
+    for policy in Policy::ALL {
+        let places = routed(policy, &requests, &[3, 1, 4, 1]);
+        assert!(places.iter().all(|&place| place < 4), "{}: {places:?}", policy.name());
+        assert_eq!(places, routed(policy, &requests, &[3, 1, 4, 1]), "{}", policy.name());
+        assert_eq!(routed(policy, &requests, &[9]), [0; 60], "{}: there is one", policy.name());
+    }
+}
+
+#[test]
+fn loads_are_spread() {
+    let requests = [(0, 10, None); 6];
+    assert_eq!(routed(Policy::RoundRobin, &requests, &[0, 0, 0, 0]), [0, 1, 2, 3, 0, 1], "in turn");
+    assert_eq!(routed(Policy::LeastLoaded, &requests, &[5, 2, 2, 9]), [1; 6], "the first of the least loaded");
+    assert_eq!(routed(Policy::PowerOfTwo, &requests, &[1, 2]), [0; 6], "both are drawn, the less loaded is taken");
+}
+
+#[test]
+fn a_session_stays_and_few_move_when_a_replica_goes() {
+    let sessions: Vec<_> = (0..200).map(|session| (0, 10, Some(session))).collect();
+    let before = routed(Policy::ConsistentHash, &sessions, &[0; 5]);
+    let after = routed(Policy::ConsistentHash, &sessions, &[0; 4]);
+    assert!((0..5).all(|replica| before.iter().filter(|&&place| place == replica).count() > 15), "{before:?}");
+    let stay = |(before, after): (&usize, &usize)| *before == 4 || before == after;
+    assert!(before.iter().zip(&after).all(stay), "only sessions of the one that went move");
+}
+
+#[test]
+fn prompts_go_where_their_beginning_is() {
+    // A prompt, another one, the first again with more behind it.
+    let requests = [(0, 320, None), (90_000, 320, None), (0, 640, None)];
+    for policy in [Policy::PrefixAware, Policy::CacheAware, Policy::WeightedScorers] {
+        let places = routed(policy, &requests, &[0, 0, 0]);
+        assert_eq!(places[2], places[0], "{}", policy.name());
+    }
+    // Out of balance, a known beginning does not help.
+    let unbalanced = routed(Policy::CacheAware, &[(0, 320, None), (0, 320, None)], &[40, 90]);
+    assert_eq!(unbalanced, [0, 0], "the less loaded");
+}
+
+#[test]
+fn a_request_that_ends_costs_nothing_any_longer() {
+    let (mut router, mut rng) = (Policy::KvCost.router(), Pcg64::new(7));
+    let mut send = |router: &mut dyn Router, id: u32, start: u64| {
+        let prompt = [TokenRun { start, len: 1600 }];
+        router.route(&Arrival { id: RequestId(id), prompt: &prompt, session: None }, &views(&[0, 0]), &mut rng)
+    };
+    let first = send(&mut *router, 0, 0);
+    assert_eq!(send(&mut *router, 1, 1_000_000), 1 - first, "the other one has nothing to do");
+    router.note_first_token(RequestId(0), first);
+    router.note_end(RequestId(0), first);
+    assert_eq!(send(&mut *router, 2, 2_000_000), first, "it is free again");
+    for (id, replica) in [(1, 1 - first), (2, first)] {
+        router.note_end(RequestId(id), replica);
+    }
+    assert_eq!(send(&mut *router, 3, 1_000_000), 1 - first, "of two that are free, the one that knows the prompt");
+}
