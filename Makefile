@@ -1,5 +1,6 @@
 # make run    build what simulating needs and simulate (ARGS="…" replaces the arguments); at a terminal then serve the page
-# make web    build the page into www
+# make web    build the page and the guide into www
+# make guide  build the guide into www/guide
 # make serve  build the page and serve it on this machine (ARGS="…" goes to profiler serve)
 # make test   everything that needs no GPU; the checks that this machine could not run are listed last
 # make test-vllm  install a real vLLM and hold the simulator against it; not part of test
@@ -17,7 +18,7 @@ ARGS ?=
 # A heading on stderr, where cargo writes too.
 step = @printf '\n\033[1m== %s\033[0m\n' "$(1)" >&2
 
-.PHONY: help run test lint bench web serve setup-run setup-test begin report fmt clippy native doctest doc bench-once no-std wasm fuzz-check deny python page-size page-unit page-e2e test-vllm test-ray
+.PHONY: help run test lint bench web guide serve setup-run setup-test begin report fmt clippy native doctest doc bench-once no-std wasm fuzz-check deny python page-size page-unit page-e2e test-vllm test-ray
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -31,6 +32,10 @@ run: setup-run
 web: setup-run
 	$(call step,the page)
 	@scripts/build-web.sh
+
+guide: setup-run
+	$(call step,the guide)
+	@scripts/guide.sh
 
 serve: setup-run
 	$(call step,the page)

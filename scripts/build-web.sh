@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the page: www/ is then a folder that any static host can serve. Only www/pkg is generated.
+# Builds the page and the guide: www/ is then a folder that any static host can serve. Only www/pkg and www/guide are generated.
 #
 #   scripts/build-web.sh           tools and toolchain too, if they are missing (once, some minutes); fast if nothing changed
 set -euo pipefail
@@ -46,3 +46,4 @@ if ! is_built composer pkg/composer/composer_bg.wasm web/composer/Cargo.toml; th
     echo "$stamp" >target/composer-built.txt
 fi
 node scripts/first-load.mjs write
+scripts/guide.sh --optional

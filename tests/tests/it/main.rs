@@ -20,6 +20,7 @@ mod profile_fixture;
 mod profile_format;
 mod profile_schema;
 mod gallery;
+mod guide;
 mod step_time_model;
 mod profile_properties;
 mod metrics_golden;
