@@ -27,6 +27,15 @@ const PICTURES = [
   },
 ];
 
+/** Where a part of the page is, with some air. */
+async function around(part) {
+  const { x, y, width, height } = await part.evaluate((element) => {
+    const { x, y, width, height } = element.getBoundingClientRect();
+    return { x: x + scrollX, y: y + scrollY, width, height };
+  });
+  return { x: x - 12, y: y - 12, width: width + 24, height: height + 24 };
+}
+
 const { chromium } = createRequire(new URL("../tests/e2e/package.json", import.meta.url))("playwright-core");
 const server = await serve(WWW);
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
@@ -46,7 +55,7 @@ try {
     for (const theme of ["light", "dark"]) {
       await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
       await page.waitForTimeout(500); // Plots are drawn anew in the theme's colours.
-      await (of?.(page) ?? page).screenshot({ path: `${TO}${name}-${theme}.png` });
+      await page.screenshot({ path: `${TO}${name}-${theme}.png`, fullPage: Boolean(of), clip: of && (await around(of(page))) });
     }
     await context.close();
   }

@@ -153,7 +153,11 @@ fn excerpt(output: &str, items: Option<&[(String, usize)]>) -> Vec<String> {
 }
 
 fn profiler(folder: &Path, arguments: &[String]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_profiler")).current_dir(folder).args(arguments).output().expect("the program starts")
+    Command::new(env!("CARGO_BIN_EXE_profiler"))
+        .current_dir(folder)
+        .args(arguments)
+        .output()
+        .expect("the program starts")
 }
 
 /// What a command prints, of which is shown what its block says.
@@ -253,7 +257,10 @@ fn no_command_is_written_where_it_is_not_run() {
                 (Some(of), None) => language = Some(of.to_owned()),
                 (Some(_), Some(_)) => language = None,
                 (None, Some(of)) if of != "console" => {
-                    assert!(!line.starts_with("profiler ") && !line.starts_with("$ "), "{page}: {line}: not a console's");
+                    assert!(
+                        !line.starts_with("profiler ") && !line.starts_with("$ "),
+                        "{page}: {line}: not a console's"
+                    );
                 }
                 _ => {}
             }
