@@ -1,5 +1,5 @@
-//! What `profiler simulate`, `capacity` and `compose` answer, for programs: flags in, data out, no files but those that flags
-//! name, nothing printed.
+//! What `profiler simulate`, `capacity`, `recommend` and `compose` answer, for programs: flags in, data out, no files but
+//! those that flags name, nothing printed.
 //!
 //! The same flags are the same run as on the command line, to the digest.
 
@@ -8,7 +8,9 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, Result, ensure};
-use sim_core::answers::capacity::{Asked, LoadKind, Question};
+pub use sim_core::answers::capacity::LoadKind;
+use sim_core::answers::capacity::{Asked, Question};
+pub use sim_core::answers::recommend::{Axis, Objective};
 use sim_core::config::ResolvedEngine;
 use sim_core::metrics::bench_serve::BenchServeOptions;
 use sim_core::metrics::digest::digest;
@@ -22,7 +24,10 @@ use sim_core::workload::mixture::Classes;
 
 use crate::capacity::report::{text, to_json};
 use crate::capacity::run::search;
+pub use crate::recommend::question::Aim;
+use crate::recommend::question::{axis as written_axis, completed};
 use crate::simulate::inputs::Inputs;
+use crate::simulate::library;
 use crate::simulate::model_length;
 use crate::simulate::model_source::ModelName;
 use crate::simulate::profile_choice::WholeProfile;
@@ -68,23 +73,12 @@ pub struct Run {
     result: SimulationResult,
 }
 
-/// What is varied by [`Ask::capacity`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
-    /// Requests per second.
-    Rate,
-    /// Requests at once.
-    Concurrency,
-    /// Users of sessions, who read, think and ask again.
-    Users,
-}
-
-/// How much is carried.
+/// An answer over many runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Capacity {
-    /// As `profiler capacity --output-json` writes it.
+pub struct Answer {
+    /// What the command's `--output-json` writes.
     pub json: String,
-    /// As `profiler capacity` prints it.
+    /// What the command prints.
     pub text: String,
 }
 
@@ -121,18 +115,12 @@ impl Ask<'_> {
     ///
     /// # Errors
     /// What `profiler capacity` refuses, in its words; if `is_cancelled` is set on the way.
-    pub fn capacity(&self, by: By, share: f64, num_seeds: u32, is_cancelled: &AtomicBool) -> Result<Capacity> {
-        ensure!((0.01..=1.0).contains(&share), "share {share}: give a share from 0.01 to 1");
-        ensure!((1..=100).contains(&num_seeds), "num_seeds {num_seeds}: give a number from 1 to 100");
+    pub fn capacity(&self, kind: LoadKind, share: f64, num_seeds: u32, is_cancelled: &AtomicBool) -> Result<Answer> {
+        check_effort(share, num_seeds)?;
         let mut flags = self.scenario()?;
         if self.link.is_none() && flags.is_default(Part::Workload) {
-            flags.set("dataset-name", Some(if by == By::Users { "sessions" } else { "random" }))?;
+            flags.set("dataset-name", Some(if kind == LoadKind::Users { "sessions" } else { "random" }))?;
         }
-        let kind = match by {
-            By::Rate => LoadKind::Rate,
-            By::Concurrency => LoadKind::Concurrency,
-            By::Users => LoadKind::Users,
-        };
         let inputs = self.inputs(&flags)?;
         let goodput = inputs.scenario.report().goodput();
         ensure!(
@@ -151,7 +139,25 @@ impl Ask<'_> {
         let dataset = inputs.scenario.workload().dataset_name();
         let question = Question { kind, dataset, goodput, required_share: share, num_seeds };
         let json = serde_json::to_string(&to_json(&question, &answer))?;
-        Ok(Capacity { json, text: text(&question, &answer) })
+        Ok(Answer { json, text: text(&question, &answer) })
+    }
+
+    /// Searches what answers the workload best. `prices` is a list of them, else the one that ships is meant.
+    ///
+    /// # Errors
+    /// What `profiler recommend` refuses, in its words; if there is a profile, or `is_cancelled` is set on the way.
+    pub fn recommend(&self, aim: &Aim, prices: Option<&Path>, is_cancelled: &AtomicBool) -> Result<Answer> {
+        check_effort(aim.share, aim.num_seeds)?;
+        let num_gpus = aim.num_gpus;
+        ensure!((1..=100_000).contains(&num_gpus), "num_gpus {num_gpus}: give a number from 1 to 100000");
+        ensure!(
+            self.profile.is_none(),
+            "a profile is of one GPU and one format, and others are to be tried: give none"
+        );
+        let flags = self.scenario()?;
+        let flags = if self.link.is_none() { completed(&flags)? } else { flags };
+        let told = aim.answer(self.inputs(&flags)?, library::prices(prices)?, self.tokenizer, (true, is_cancelled))?;
+        Ok(Answer { json: serde_json::to_string(&told.json)?, text: told.text })
     }
 
     /// The profile composed of the flags: its name, and its file's text.
@@ -179,6 +185,19 @@ impl Ask<'_> {
         });
         Inputs::put_together(flags, self.link, profile, &ModelName::default())
     }
+}
+
+/// A flag that [`Ask::recommend`] varies and the values that are tried of it, `default` for vLLM's default.
+#[must_use]
+pub fn axis(flag: &str, values: &[String]) -> Axis {
+    written_axis(flag, values.iter().map(String::as_str))
+}
+
+/// Limits of what the command line's parser limits.
+fn check_effort(share: f64, num_seeds: u32) -> Result<()> {
+    ensure!((0.01..=1.0).contains(&share), "share {share}: give a share from 0.01 to 1");
+    ensure!((1..=100).contains(&num_seeds), "num_seeds {num_seeds}: give a number from 1 to 100");
+    Ok(())
 }
 
 impl fmt::Debug for Run {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use profiler::ask::{Ask, By, ProfileFile, Run};
+use profiler::ask::{Aim, Answer, Ask, LoadKind, Objective, ProfileFile, Run, axis};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -35,6 +35,41 @@ impl Question {
             link: self.link.as_deref(),
             tokenizer: self.tokenizer.as_deref().map(Path::new),
         }
+    }
+}
+
+/// What is best, and what is tried for it.
+#[derive(FromPyObject)]
+struct Wanted {
+    objective: String,
+    by: String,
+    num_gpus: u32,
+    vary: Vec<(String, Vec<String>)>,
+    prices: Option<PathBuf>,
+    share: f64,
+    num_seeds: u32,
+}
+
+impl Wanted {
+    fn aim(&self) -> PyResult<Aim> {
+        let objective = match self.objective.as_str() {
+            "cost" => Objective::Cost,
+            "throughput" => Objective::Throughput,
+            "interactivity" => Objective::Interactivity,
+            "latency" => Objective::Latency,
+            other => {
+                let words = "one of cost, throughput, interactivity, latency";
+                return Err(PyValueError::new_err(format!("objective {other:?}: {words}")));
+            }
+        };
+        Ok(Aim {
+            objective,
+            kind: load_kind(&self.by)?,
+            num_gpus: self.num_gpus,
+            vary: self.vary.iter().map(|(flag, values)| axis(flag, values)).collect(),
+            share: self.share,
+            num_seeds: self.num_seeds,
+        })
     }
 }
 
@@ -86,16 +121,35 @@ fn simulate(py: Python<'_>, question: Question) -> PyResult<NativeRun> {
 /// The answer as JSON and as text.
 #[pyfunction]
 fn capacity(py: Python<'_>, question: Question, by: &str, share: f64, num_seeds: u32) -> PyResult<(String, String)> {
-    let by = match by {
-        "rate" => By::Rate,
-        "concurrency" => By::Concurrency,
-        "users" => By::Users,
-        other => return Err(PyValueError::new_err(format!("by {other:?}: one of rate, concurrency, users"))),
-    };
+    let kind = load_kind(by)?;
+    interruptible(py, |is_cancelled| question.ask().capacity(kind, share, num_seeds, is_cancelled))
+}
+
+/// The answer as JSON and as text.
+#[pyfunction]
+fn recommend(py: Python<'_>, question: Question, wanted: Wanted) -> PyResult<(String, String)> {
+    let aim = wanted.aim()?;
+    interruptible(py, |is_cancelled| question.ask().recommend(&aim, wanted.prices.as_deref(), is_cancelled))
+}
+
+fn load_kind(by: &str) -> PyResult<LoadKind> {
+    match by {
+        "rate" => Ok(LoadKind::Rate),
+        "concurrency" => Ok(LoadKind::Concurrency),
+        "users" => Ok(LoadKind::Users),
+        other => Err(PyValueError::new_err(format!("by {other:?}: one of rate, concurrency, users"))),
+    }
+}
+
+/// A search that Ctrl-C cancels.
+fn interruptible(
+    py: Python<'_>,
+    search: impl FnOnce(&AtomicBool) -> anyhow::Result<Answer> + Send,
+) -> PyResult<(String, String)> {
     let is_cancelled = AtomicBool::new(false);
     let answer = py.detach(|| {
         thread::scope(|scope| {
-            let search = scope.spawn(|| question.ask().capacity(by, share, num_seeds, &is_cancelled));
+            let search = scope.spawn(|| search(&is_cancelled));
             let mut interrupt = None;
             while !search.is_finished() {
                 thread::park_timeout(BETWEEN_SIGNALS / 10);
@@ -131,5 +185,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<NativeRun>()?;
     module.add_function(wrap_pyfunction!(simulate, module)?)?;
     module.add_function(wrap_pyfunction!(capacity, module)?)?;
+    module.add_function(wrap_pyfunction!(recommend, module)?)?;
     module.add_function(wrap_pyfunction!(compose, module)?)
 }

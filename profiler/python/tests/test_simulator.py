@@ -76,6 +76,44 @@ def test_capacity_is_that_of_the_command_line(tmp_path: Path) -> None:
     assert sim.capacity(num_seeds=1, by="concurrency", goodput="ttft:2000", **flags).value
 
 
+# The less is tried, the sooner it is answered.
+GRID: dict[str, list[object]] = {"gpu": ["h100-sxm", "l40s"], "max_num_seqs": [32, None], "quantization": [None], "kv_cache_dtype": [None]}
+
+
+@pytest.mark.parametrize(
+    ("objective", "given", "is_any"),
+    [
+        ("cost", {"request_rate": 20}, True),
+        ("throughput", {"num_gpus": 2}, True),
+        ("latency", {"request_rate": 20, "num_seeds": 1, "share": 0.9}, True),
+        ("cost", {"request_rate": 10_000, "num_gpus": 1}, False),
+    ],
+)
+def test_a_recommendation_is_that_of_the_command_line(tmp_path: Path, objective: str, given: dict[str, object], is_any: bool) -> None:
+    flags: dict[str, object] = {"num_prompts": 60, "max_model_len": 4096, "tensor_parallel_size": 1, "goodput": "ttft:500 tpot:60"}
+    flags |= {"num_seeds": 2, **given}
+    answer = sim.recommend(objective, vary=GRID, **flags)  # type: ignore[arg-type]
+    axes = [f"--vary={name}={','.join('default' if value is None else str(value) for value in values)}" for name, values in GRID.items()]
+    output = command_line(tmp_path, f"--for={objective}", *axes, *flags_of(flags), "--output-json=a.json", command="recommend")
+    assert (output.returncode == 0) == is_any, output.stderr
+    assert answer.to_dict() == json.loads((tmp_path / "a.json").read_text())
+    assert str(answer) == output.stdout
+    columns = answer.columns()
+    assert bool(columns) == is_any and (answer.command is not None) == is_any
+    if is_any:
+        assert columns["command"][0] == answer.command and len(columns["p99_ttft_ms"]) == len(answer["ranked"])
+
+
+def test_recommend_takes_a_list_of_prices(tmp_path: Path) -> None:
+    dear = {"num_prompts": 60, "tensor_parallel_size": 1, "max_model_len": 4096, "num_seeds": 1, "goodput": "ttft:500 tpot:60"}
+    grid = {**GRID, "max_num_seqs": [32]}
+    gpus = {sim.recommend(vary=grid, price=f"h100-sxm={usd}", **dear)["ranked"][0]["gpu"] for usd in (0.01, 1000)}  # type: ignore[arg-type]
+    assert gpus == {"h100-sxm", "l40s"}
+    (tmp_path / "prices.json").write_text("{")
+    with pytest.raises(ValueError, match="prices.json"):
+        sim.recommend(vary=grid, prices=tmp_path / "prices.json", **dear)  # type: ignore[arg-type]
+
+
 def test_a_profile_is_an_object_a_path_a_text_or_a_dict(tmp_path: Path) -> None:
     path = ROOT / "www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json"
     text = path.read_text()
@@ -121,6 +159,21 @@ def test_wrong_arguments_are_told() -> None:
     for wrong in [{"by": "magic"}, {"num_seeds": 0}, {"share": 2.0}, {"by": "concurrency"}]:
         with pytest.raises(ValueError):
             sim.capacity(**wrong)  # type: ignore[arg-type]
+    wishes: list[tuple[dict[str, object], str]] = [
+        ({"objective": "magic"}, "objective"),
+        ({"by": "magic"}, "by"),
+        ({"num_gpus": 0}, "num_gpus"),
+        ({"num_gpus": 100_001}, "num_gpus"),
+        ({"num_seeds": 101}, "num_seeds"),
+        ({"share": 0.0}, "share"),
+        ({"by": "concurrency"}, "goodput"),
+        ({"objective": "latency"}, "request-rate"),
+        ({"vary": {"max_num_sqs": [1]}}, "max-num-sqs"),
+        ({"dataset_name": "azure"}, "azure"),
+    ]
+    for wish, word in wishes:
+        with pytest.raises(ValueError, match=word):
+            sim.recommend(**wish)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="cannot be read as a profile"):
         sim.Profile("no-such-file.json")
 
@@ -130,6 +183,7 @@ def test_wrong_arguments_are_told() -> None:
     [
         "simulate(dataset_name='random', num_prompts=200000, random_output_len=2000, max_concurrency=4)",
         "capacity(dataset_name='random', num_prompts=500, random_output_len=500, num_seeds=100, goodput='e2el:60000')",
+        "recommend(dataset_name='random', num_prompts=500, random_output_len=500, num_seeds=100, goodput='e2el:60000')",
     ],
 )
 def test_ctrl_c_ends_a_run(call: str) -> None:

@@ -12,8 +12,8 @@ run as on the command line, to the digest. What is refused is a `ValueError` tha
 from __future__ import annotations
 
 from ._native import __version__
-from .answers import Capacity, Run
-from .ask import capacity, simulate
+from .answers import Capacity, Recommendation, Run
+from .ask import capacity, recommend, simulate
 from .profile import Profile, compose
 
-__all__ = ["Capacity", "Profile", "Run", "__version__", "capacity", "compose", "simulate"]
+__all__ = ["Capacity", "Profile", "Recommendation", "Run", "__version__", "capacity", "compose", "recommend", "simulate"]

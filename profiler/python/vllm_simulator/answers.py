@@ -126,6 +126,42 @@ class Capacity(_Answer):
         return {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
 
 
+class Recommendation(_Answer):
+    """What answers a workload best: a mapping of the keys that `profiler recommend --output-json` writes."""
+
+    def __init__(self, answer: str, text: str) -> None:
+        super().__init__(json.loads(answer))
+        self._text = text
+
+    def __str__(self) -> str:
+        """What `profiler recommend` prints."""
+        return self._text
+
+    def __repr__(self) -> str:
+        best = self["ranked"][0]["name"] if self["ranked"] else self["why_nothing"]
+        return f"Recommendation({best})"
+
+    @property
+    def command(self) -> str | None:
+        """The `vllm serve` of the best; None if nothing is recommended (`why_nothing` says why)."""
+        ranked = self["ranked"]
+        command: str | None = ranked[0]["command"] if ranked else None
+        return command
+
+    def columns(self) -> Columns:
+        """The ranking, best first: a row for each that was searched to the end and meets the objectives."""
+        names = ("name", "command", "gpu", "gpus_per_engine", "replicas", "capacity")
+        rows = [{**{name: entry[name] for name in names}, **_flat(entry["operating"])} for entry in self["ranked"]]
+        return {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
+
+
+def _flat(figures: dict[str, Any]) -> dict[str, Any]:
+    """Figures with a name for each percentile instead of a list of three."""
+    rest = dict(figures)
+    latencies = rest.pop("p99_ms_ttft_tpot_e2el")
+    return {**rest, **dict(zip(("p99_ttft_ms", "p99_tpot_ms", "p99_e2el_ms"), latencies))}
+
+
 def _reader(name: str) -> Any:
     if name in _WORDS:
         return str

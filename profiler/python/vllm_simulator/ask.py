@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from . import _native
-from .answers import Capacity, Run
-from .flags import FlagValue
+from .answers import Capacity, Recommendation, Run
+from .flags import FlagValue, text
 from .profile import Profile, Question
 
 
@@ -41,7 +42,53 @@ def capacity(
 
     `share` is that of the requests that must meet every objective, `num_seeds` the runs at each load.
     """
-    if not 1 <= num_seeds <= 100:
-        raise ValueError(f"num_seeds {num_seeds}: give a number from 1 to 100")
+    _check("num_seeds", num_seeds, 100)
     question = Question(flags, profile, link, tokenizer)
     return Capacity(*_native.capacity(question, by, share, num_seeds))
+
+
+def recommend(
+    objective: Literal["cost", "throughput", "interactivity", "latency"] = "cost",
+    *,
+    by: Literal["rate", "concurrency", "users"] = "rate",
+    num_gpus: int = 8,
+    vary: Mapping[str, Sequence[FlagValue]] | None = None,
+    prices: str | os.PathLike[str] | None = None,
+    share: float = 0.99,
+    num_seeds: int = 3,
+    link: str | None = None,
+    tokenizer: str | os.PathLike[str] | None = None,
+    **flags: FlagValue,
+) -> Recommendation:
+    """The GPU, parallelism, formats and flags that answer the workload best: `profiler recommend`.
+
+    `objective` is what `--for` is there. `vary` has the values that are tried of a flag, None for vLLM's default, such as
+    `vary={"gpu": ["h100-sxm", "l40s"], "max_num_seqs": [64, None]}`. `prices` is the file of a list of prices. `share` is
+    that of the requests that must meet `goodput`, `num_seeds` the runs at each load of those searched to the end.
+    """
+    _check("num_gpus", num_gpus, 100_000)
+    _check("num_seeds", num_seeds, 100)
+    axes = [
+        (name, ["default" if value is None else text(name, value) for value in values]) for name, values in (vary or {}).items()
+    ]
+    path = None if prices is None else os.fspath(prices)
+    wanted = Wanted(objective, by, num_gpus, axes, path, share, num_seeds)
+    return Recommendation(*_native.recommend(Question(flags, None, link, tokenizer), wanted))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the native `recommend` takes beside a question."""
+
+    objective: str
+    by: str
+    num_gpus: int
+    vary: list[tuple[str, list[str]]]
+    prices: str | None
+    share: float
+    num_seeds: int
+
+
+def _check(name: str, value: int, limit: int) -> None:
+    if not 1 <= value <= limit:
+        raise ValueError(f"{name} {value}: give a number from 1 to {limit}")

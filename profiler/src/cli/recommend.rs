@@ -2,25 +2,16 @@
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context as _, Result, bail, ensure};
-use sim_core::answers::capacity::TrialError;
-use sim_core::answers::recommend::{Axis, Objective, Plan, Recommend, Space};
-use sim_core::operators::Pack;
-use sim_core::scenario::{DEFAULT_MODEL, Part, Scenario, ScenarioError};
+use anyhow::{Context as _, Result};
+use sim_core::answers::recommend::{Axis, Objective};
 
 use super::capacity::{By, parse_share};
 use super::given::Given;
 use super::prices::PriceList;
-use crate::capacity::run::Counter;
 use crate::output_file::{make_folder_of, write_whole};
-use crate::recommend::engines::{Engines, Parts};
-use crate::recommend::report::Report;
-use crate::recommend::report_json::json as to_json;
-use crate::recommend::run::{Inputs, run};
-use crate::simulate::library;
-use crate::simulate::profile_choice::Origin;
-use crate::simulate::token_counter::load_token_counter;
+use crate::recommend::question::{Aim, axis, completed};
 
 /// What is best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -34,6 +25,17 @@ enum For {
     Interactivity,
     /// The shortest P99 of end-to-end latency, at the load of --request-rate.
     Latency,
+}
+
+impl For {
+    const fn objective(self) -> Objective {
+        match self {
+            Self::Cost => Objective::Cost,
+            Self::Throughput => Objective::Throughput,
+            Self::Interactivity => Objective::Interactivity,
+            Self::Latency => Objective::Latency,
+        }
+    }
 }
 
 /// What is asked of what.
@@ -77,25 +79,19 @@ pub(super) struct Args {
 impl Args {
     /// True if something is recommended.
     pub(super) fn run(&self) -> Result<bool> {
-        let (base, parts, dataset) = self.base()?;
-        let plan = self.plan(&base)?;
-        let prices = parts.prices.clone();
-        let space = Space::new(&base, &self.vary, self.num_gpus)?;
-        let mut recommend = Recommend::new(plan, space)?;
-        let needs_tokenizer = base.workload().dataset_name().needs_tokenizer();
-        let counter = self.tokenizer.as_deref().filter(|_| needs_tokenizer).map(load_token_counter).transpose()?;
-        let counter: Counter<'_> = counter.as_ref().map(|count| count as &(dyn Fn(&str) -> usize + Sync));
-        let inputs = Inputs { dataset: dataset.as_deref(), counter };
-        let num_runs = run(&mut recommend, &mut Engines::new(parts), inputs, self.quiet)?;
-        let answer = recommend.answer();
-        let report = Report {
-            recommend: &recommend,
-            answer: &answer,
-            goodput: base.report().goodput(),
-            dataset: base.workload().dataset_name(),
-            prices: &prices,
-            num_runs,
+        let flags = self.given.flags();
+        let flags = if self.given.link.is_none() { completed(flags)? } else { flags.clone() };
+        let inputs = self.given.inputs_of(&flags, None)?;
+        let aim = Aim {
+            objective: self.objective.objective(),
+            kind: self.by.kind(),
+            num_gpus: self.num_gpus,
+            vary: self.vary.clone(),
+            share: self.share,
+            num_seeds: self.num_seeds,
         };
+        let told =
+            aim.answer(inputs, self.prices.list()?, self.tokenizer.as_deref(), (self.quiet, &AtomicBool::new(false)))?;
         let mut out = io::stdout().lock();
         if !self.quiet {
             writeln!(
@@ -104,93 +100,18 @@ impl Args {
                  far they are off."
             )?;
         }
-        write!(out, "{}", report.text())?;
+        write!(out, "{}", told.text)?;
         if let Some(path) = &self.output_json {
             make_folder_of(path)?;
-            let json = serde_json::to_string_pretty(&to_json(&report))?;
+            let json = serde_json::to_string_pretty(&told.json)?;
             write_whole(path, format!("{json}\n")).with_context(|| format!("{} cannot be written", path.display()))?;
         }
-        Ok(!answer.ranked.is_empty())
+        Ok(told.is_any)
     }
-
-    /// What all candidates begin with, what their profiles are composed of, and the dataset's file.
-    fn base(&self) -> Result<(Scenario, Parts, Option<Vec<u8>>)> {
-        let mut flags = self.given.flags().clone();
-        if self.given.link.is_none() {
-            if flags.is_default(Part::Workload) || only_loads(&flags) {
-                flags.set("dataset-name", Some("random"))?;
-            }
-            if flags.get("model").is_none() {
-                flags.set("model", Some(DEFAULT_MODEL))?;
-            }
-        }
-        let inputs = self.given.inputs_of(&flags, None)?;
-        let Origin::Composed { config, pack, .. } = inputs.choice.origin else {
-            bail!(
-                "the link has a profile of one GPU and one format, and others are to be tried: give --model and --gpu"
-            )
-        };
-        let own_pack = pack.map(|file| Pack::from_json(&file)).transpose()?;
-        let prices = self.prices.with(&inputs.scenario)?;
-        let parts = Parts { catalogue: library::catalogue()?, config, own_pack, prices };
-        Ok((inputs.scenario, parts, inputs.dataset))
-    }
-
-    fn plan(&self, base: &Scenario) -> Result<Plan> {
-        let kind = self.by.kind();
-        let objective = match self.objective {
-            For::Cost => Objective::Cost,
-            For::Throughput => Objective::Throughput,
-            For::Interactivity => Objective::Interactivity,
-            For::Latency => Objective::Latency,
-        };
-        let goodput = base.report().goodput();
-        let demand = base.get(kind.flag()).and_then(|load| load.parse::<f64>().ok()).filter(|load| load.is_finite());
-        ensure!(
-            demand.is_some() || !objective.is_at_demand(),
-            "--for latency and --for interactivity compare at a load: give --{} for all engines together",
-            kind.flag()
-        );
-        ensure!(
-            !kind.is_closed() || !goodput.is_empty(),
-            "--by concurrency and --by users need objectives: a closed loop of any size is answered in the end. Give \
-             --goodput, such as `--goodput ttft:500 tpot:50`"
-        );
-        if let Some(config) = base.engine().speculative_config.as_ref().and_then(|config| config.resolve().ok()) {
-            let acceptance = ["spec-acceptance-length", "spec-acceptance-rates", "spec-acceptance-sequence"];
-            if acceptance.iter().all(|flag| base.get(flag).is_none()) {
-                return Err(ScenarioError::NoAcceptance { num_drafts: config.num_speculative_tokens }.into());
-            }
-        }
-        let workload = base.workload();
-        if workload.dataset_name().has_times() && base.get("self-timed") != Some("false") {
-            return Err(TrialError::TimedDataset(workload.dataset_name().name().to_owned()).into());
-        }
-        Ok(Plan {
-            objective,
-            kind,
-            has_goodput: !goodput.is_empty(),
-            required_share: self.share,
-            demand,
-            num_gpus: self.num_gpus,
-            first_seed: workload.seed(),
-            num_seeds: self.num_seeds,
-            num_prompts: base.get("num-prompts").and_then(|text| text.parse().ok()).unwrap_or(1000),
-        })
-    }
-}
-
-/// Whether nothing is said of the workload but how much of it comes: the trace that `simulate` begins with has times of
-/// its own.
-fn only_loads(flags: &Scenario) -> bool {
-    let is_load = |name: &str| ["request-rate", "max-concurrency", "num-prompts", "seed"].contains(&name);
-    flags.given().all(|(flag, _)| flag.part != Part::Workload || is_load(flag.name))
 }
 
 /// `FLAG=A,B`; `default` is vLLM's default.
 fn parse_axis(text: &str) -> Result<Axis, String> {
     let (flag, values) = text.split_once('=').ok_or("give FLAG=VALUES, as in max-num-seqs=64,256")?;
-    let flag = flag.trim_start_matches('-').replace('_', "-");
-    let values = values.split(',').filter(|value| !value.is_empty());
-    Ok(Axis { flag, values: values.map(|value| (value != "default").then(|| value.to_owned())).collect() })
+    Ok(axis(flag, values.split(',').filter(|value| !value.is_empty())))
 }

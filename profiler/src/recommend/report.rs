@@ -110,7 +110,10 @@ impl Report<'_> {
         let command = write(Program::Serve, &entry.candidate.scenario, DEFAULT_MODEL, &[]);
         line(&mut text, command.lines().map(|line| format!("    {line}\n")).collect::<String>());
         let bounds = self.bounds();
-        line(&mut text, format!("  carries {capacity} {} an engine{bounds}", plan.kind.unit(self.dataset)));
+        line(
+            &mut text,
+            format!("  carries {} {} an engine{bounds}", plan.kind.said(capacity), plan.kind.unit(self.dataset)),
+        );
         if plan.demand.is_some() {
             line(
                 &mut text,

@@ -1,6 +1,8 @@
 //! The runs of a recommendation over all cores, with progress for those who wait.
 
-use anyhow::Result;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context as _, Result};
 use rayon::prelude::*;
 use sim_core::answers::capacity::{Asked, TrialError};
 use sim_core::answers::recommend::exclusion::Kind;
@@ -21,8 +23,13 @@ pub(crate) struct Inputs<'a> {
 /// Runs all that `recommend` wants, until it is over. Also how many runs that were.
 ///
 /// # Errors
-/// Those of [`Engines::of`].
-pub(crate) fn run(recommend: &mut Recommend, engines: &mut Engines, inputs: Inputs<'_>, quiet: bool) -> Result<usize> {
+/// Those of [`Engines::of`]; if `is_cancelled` is set on the way.
+pub(crate) fn run(
+    recommend: &mut Recommend,
+    engines: &mut Engines,
+    inputs: Inputs<'_>,
+    (quiet, is_cancelled): (bool, &AtomicBool),
+) -> Result<usize> {
     let bar = bar(0, "{bar:20} {pos} of {len} runs and more", quiet);
     let mut num_runs = 0;
     loop {
@@ -40,12 +47,14 @@ pub(crate) fn run(recommend: &mut Recommend, engines: &mut Engines, inputs: Inpu
         num_runs += recommend.wanted().len();
         bar.inc_length(recommend.wanted().len() as u64);
         let one = |job: &Job| {
-            let done = done(recommend, engines, inputs, *job);
+            let is_wanted = !is_cancelled.load(Ordering::Relaxed);
+            let done = is_wanted.then(|| done(recommend, engines, inputs, *job));
             bar.inc(1);
             done
         };
-        let all: Vec<Done> = recommend.wanted().par_iter().with_max_len(1).map(one).collect();
-        recommend.take(all);
+        let all: Vec<Option<Done>> = recommend.wanted().par_iter().with_max_len(1).map(one).collect();
+        let all: Option<Vec<Done>> = all.into_iter().collect();
+        recommend.take(all.context("cancelled before it was over")?);
     }
     bar.finish_and_clear();
     Ok(num_runs)

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use sim_core::models::catalogue::Catalogue;
+use sim_core::operators::prices::{MAX_BYTES, Prices};
 use sim_core::operators::{Pack, gpu_table};
 use sim_core::scenario::link::fingerprint;
 
@@ -11,6 +12,9 @@ use crate::input_file::{Wanted, explained, read_limited};
 
 /// The list of models.
 const MODELS: &[u8] = include_bytes!("../../../www/models.json");
+
+/// What an hour of a GPU costs.
+const PRICES: &[u8] = include_bytes!("../../../www/prices.json");
 
 macro_rules! packs {
     ($($key:literal),*) => {
@@ -29,7 +33,16 @@ pub(crate) fn catalogue() -> Result<Catalogue> {
     Ok(Catalogue::from_json(MODELS)?)
 }
 
-/// One number for all of this: what is composed rests on it.
+/// The prices of the user's list, or of the one that ships.
+///
+/// # Errors
+/// If the list cannot be read.
+pub(crate) fn prices(path: Option<&Path>) -> Result<Prices> {
+    let Some(path) = path else { return Ok(Prices::from_json(PRICES)?) };
+    Prices::from_json(&read_limited(path, MAX_BYTES)?).with_context(|| path.display().to_string())
+}
+
+/// One number for what is composed: packs and models, not prices.
 pub(crate) fn built_in() -> u64 {
     let prints = PACKS.iter().map(|(_, file)| *file).chain([MODELS]).flat_map(|file| fingerprint(file).to_le_bytes());
     fingerprint(&prints.collect::<Vec<u8>>())

@@ -69,15 +69,16 @@ impl Question {
         match (answer.capacity, answer.is_limited) {
             (None, _) => {
                 let lowest = answer.curve.first().map_or(0.0, |point| point.load);
-                format!("Carries nothing {condition}: not even {lowest} {unit} do.")
+                format!("Carries nothing {condition}: not even {} {unit} do.", self.kind.said(lowest))
             }
             (Some(capacity), true) => {
                 let interval = answer.interval.map_or(String::new(), |(low, high)| {
-                    format!(" (95 % over {} seeds: {low:.3} to {high:.3})", self.num_seeds)
+                    format!(" (95 % over {} seeds: {} to {})", self.num_seeds, three_digits(low), three_digits(high))
                 });
-                format!("Carries {capacity} {unit} {condition}{interval}.")
+                format!("Carries {} {unit} {condition}{interval}.", self.kind.said(capacity))
             }
             (Some(capacity), false) => {
+                let capacity = self.kind.said(capacity);
                 format!("Carries {capacity} {unit} and more {condition}: nothing that was tried misses.")
             }
         }
@@ -145,11 +146,27 @@ impl Question {
     fn fails_first(&self, behind: &Point) -> String {
         match self.worst(behind) {
             Some((place, bound)) => {
-                format!("{} within {bound} ms, at {} {}", latency(place), behind.load, self.unit())
+                format!("{} within {bound} ms, at {} {}", latency(place), self.kind.said(behind.load), self.unit())
             }
             None => "the engine answers no more, and its queue grows for as long as requests come".to_owned(),
         }
     }
+}
+
+impl LoadKind {
+    /// A load in a sentence: a rate with three digits, a number of requests or users whole. JSON has it exactly.
+    #[must_use]
+    pub fn said(self, load: f64) -> String {
+        if self.is_closed() { format!("{load:.0}") } else { three_digits(load) }
+    }
+}
+
+/// Three significant digits, or all before the point.
+fn three_digits(value: f64) -> String {
+    let digits = format!("{value:.2e}");
+    let exponent = digits.split_once('e').and_then(|(_, exponent)| exponent.parse::<i32>().ok()).unwrap_or(0);
+    let behind = usize::try_from(2 - exponent).unwrap_or(0);
+    format!("{value:.behind$}")
 }
 
 fn latency(place: usize) -> &'static str {
@@ -164,5 +181,21 @@ pub const fn name(limit: Limit) -> &'static str {
         Limit::BatchSize => "a place in the batch (--max-num-seqs)",
         Limit::TokenBudget => "tokens of a pass (--max-num-batched-tokens)",
         Limit::PrefillInterval => "passes kept for decodes (--prefill-schedule-interval)",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loads_are_said_with_three_digits() {
+        let check = |kind: LoadKind, load: f64, expect: &str| assert_eq!(kind.said(load), expect);
+        check(LoadKind::Rate, 24.5238, "24.5");
+        check(LoadKind::Rate, 9.996, "10.0");
+        check(LoadKind::Rate, 0.001_234_5, "0.00123");
+        check(LoadKind::Rate, 1234.56, "1235");
+        check(LoadKind::Rate, 0.0, "0.00");
+        check(LoadKind::Users, 1234.0, "1234");
     }
 }
