@@ -77,6 +77,7 @@ fn replay_on(
                     FinishReason::Stop => "stop",
                     FinishReason::Length => "length",
                     FinishReason::Abort => "abort",
+                    FinishReason::Error => "error",
                 };
                 (finished.id.0, reason.to_owned(), finished.num_output_tokens)
             });

@@ -4,10 +4,13 @@
 //! catch up, drafts to be verified included. Source: `vllm/v1/core/sched/{scheduler,async_scheduler}.py`.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::arrivals::Arrivals;
 use super::budget::Budget;
+use super::connector::interface::{KvConnector, KvConnectorError, KvConnectorPass, KvTransferConfig};
+use super::connector::state::Connector;
 use super::live_request::{LiveRequests, Place};
 use super::mamba_split::MambaSplit;
 use super::output::SchedulerOutput;
@@ -18,7 +21,7 @@ use crate::batch::AttentionSpan;
 use crate::config::EngineConfig;
 use crate::kv_cache::manager::KvCacheManager;
 use crate::math;
-use crate::request::RequestId;
+use crate::request::{FinishReason, RequestId};
 use crate::request_set::RequestSet;
 use crate::vllm_version::VllmVersion;
 
@@ -81,6 +84,8 @@ pub struct Scheduler<'a> {
     spans: Vec<AttentionSpan>,
     /// Waiting requests that were looked at and passed over.
     pub(super) num_deferred: u32,
+    /// Where KV comes from elsewhere.
+    pub(super) connector: Option<Box<Connector>>,
 }
 
 impl<'a> Scheduler<'a> {
@@ -115,8 +120,34 @@ impl<'a> Scheduler<'a> {
             prefill_interval,
             spans,
             num_deferred: 0,
+            connector: None,
             kv_cache,
         }
+    }
+
+    /// Gives a scheduler without requests a KV connector.
+    ///
+    /// # Errors
+    /// If the engine's rules with a connector are not known.
+    pub(crate) fn set_connector(
+        &mut self,
+        settings: KvTransferConfig,
+        kv_connector: Box<dyn KvConnector>,
+    ) -> Result<(), KvConnectorError> {
+        if self.num_spec_tokens > 0 {
+            return Err(KvConnectorError::Drafter);
+        }
+        if self.kv_cache.dense_block_size().is_none() || self.mamba_split.is_some() {
+            return Err(KvConnectorError::Layers);
+        }
+        self.steady.is_on = false;
+        self.connector = Some(Box::new(Connector::new(self.config, settings, kv_connector)));
+        Ok(())
+    }
+
+    /// Waiting requests, those that hold blocks included.
+    pub(super) fn num_waiting(&self) -> usize {
+        self.waiting.len() + self.connector.as_ref().map_or(0, |connector| connector.holding.len())
     }
 
     /// Puts a request into the waiting queue.
@@ -131,12 +162,13 @@ impl<'a> Scheduler<'a> {
         match self.live.place(id) {
             Place::Absent => return,
             Place::Untouched => self.waiting.remove_request(id, self.arrivals.in_line(&self.requests, id)),
+            Place::Slot(_) if self.connector.as_ref().is_some_and(|connector| connector.is_delayed(id)) => return,
             Place::Slot(slot) => {
                 if self.live.get(slot).is_steady {
                     self.depart(slot);
                 }
-                self.leave_queues(slot);
-                self.release_blocks(slot);
+                self.end_request(slot, FinishReason::Abort);
+                return;
             }
         }
         self.live.remove(id);
@@ -151,13 +183,15 @@ impl<'a> Scheduler<'a> {
     /// Whether there is anything to schedule, or a finished request to tell the worker of.
     #[must_use]
     pub fn has_requests(&self) -> bool {
-        self.has_unfinished_requests() || self.has_finished_ids
+        self.has_unfinished_requests()
+            || self.has_finished_ids
+            || self.connector.as_ref().is_some_and(|connector| connector.has_delayed_frees())
     }
 
     /// Whether any request runs or waits.
     #[must_use]
     pub fn has_unfinished_requests(&self) -> bool {
-        !self.running.is_empty() || !self.waiting.is_empty()
+        !self.running.is_empty() || self.num_waiting() > 0
     }
 
     /// The blocks.
@@ -178,8 +212,13 @@ impl<'a> Scheduler<'a> {
         self.pass_number += 1;
         self.kv_cache.new_step_starts();
         let mut budget = self.budget();
+        if self.connector.is_some() {
+            **output.kv_connector.get_or_insert_default() = KvConnectorPass::default();
+        }
         // Without drafter, states and intervals nothing but decodes and prompt parts has to be told apart.
-        let is_plain = self.num_spec_tokens == 0 && self.mamba_split.is_none() && !self.prefill_interval.is_on();
+        let is_plain = self.num_spec_tokens == 0 && self.mamba_split.is_none()
+            && !self.prefill_interval.is_on()
+            && self.connector.is_none();
         if is_plain {
             if !self.schedule_steady(&mut budget, output) {
                 self.schedule_running::<true>(&mut budget, output);
@@ -189,7 +228,11 @@ impl<'a> Scheduler<'a> {
         }
         // A pass that had to preempt admits nobody, even if space is left.
         if output.preempted_reqs.is_empty() {
-            self.schedule_waiting(&mut budget, output);
+            if self.connector.is_none() {
+                self.schedule_waiting(&mut budget, output);
+            } else {
+                self.schedule_waiting_with_connector(&mut budget, output);
+            }
         }
         self.prefill_interval.note_pass(output.has_tokens());
         if budget.has_running_prefill || budget.has_admitted_prefill {
@@ -205,10 +248,13 @@ impl<'a> Scheduler<'a> {
             output.batch.num_draft_runs = self.num_draft_runs(output);
         }
         self.advance_steady(output);
+        if let Some(connector) = &mut self.connector {
+            connector.end_pass(output);
+        }
         self.has_finished_ids = false;
         output.num_free_blocks = self.kv_cache.num_free_blocks();
         output.num_running_reqs = math::usize_to_u32(self.running.len());
-        output.num_waiting_reqs = math::usize_to_u32(self.waiting.len());
+        output.num_waiting_reqs = math::usize_to_u32(self.num_waiting());
     }
 
     /// Whether a pass's time depends on the contexts' sum alone.
@@ -237,7 +283,7 @@ impl<'a> Scheduler<'a> {
     /// The cap of this pass on one request's tokens. A request alone is never capped.
     fn long_prefill_cap(&self) -> u32 {
         let threshold = self.config.long_prefill_token_threshold;
-        let num_requests = math::usize_to_u32(self.running.len() + self.waiting.len());
+        let num_requests = math::usize_to_u32(self.running.len() + self.num_waiting());
         if threshold == 0 || num_requests <= 1 {
             0
         } else if self.config.long_prefill_token_threshold_adaptive {

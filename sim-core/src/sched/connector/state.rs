@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use super::interface::{KvConnector, KvLoadFailurePolicy, KvTransferConfig};
 use crate::config::EngineConfig;
 use crate::request::RequestId;
+use crate::sched::output::SchedulerOutput;
 use crate::sched::request_queue::RequestQueue;
 
 /// The connector, and where its requests stand.
@@ -111,7 +112,7 @@ impl Connector {
     }
 
     /// A pass is decided: of each of its requests, whether it reaches the last known token.
-    pub(in crate::sched) fn note_pass(&mut self, scheduled: impl Iterator<Item = (RequestId, bool)>) {
+    fn note_pass(&mut self, scheduled: impl Iterator<Item = (RequestId, bool)>) {
         let number = self.fence.num_issued + 1;
         let mut has_tokens = false;
         for (id, emits) in scheduled {
@@ -124,6 +125,16 @@ impl Connector {
             }
         }
         self.fence.num_issued += u64::from(has_tokens);
+    }
+
+    /// A pass is decided: workers hear of it and report.
+    pub(in crate::sched) fn end_pass(&mut self, output: &mut SchedulerOutput) {
+        self.note_pass(output.scheduled.iter().map(|part| (part.id, part.emits())));
+        let num_holding = crate::math::usize_to_u32(self.holding.len());
+        if let Some(pass) = &mut output.kv_connector {
+            pass.num_holding = num_holding;
+            pass.report = self.kv_connector.execute();
+        }
     }
 
     /// Forgets a request that is gone.

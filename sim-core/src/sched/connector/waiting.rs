@@ -130,7 +130,7 @@ impl Scheduler<'_> {
         {
             connector.prefills.insert(id);
         }
-        self.enter(slot, known.num_computed_tokens, (num_new_tokens, false), budget, output);
+        self.start_running(slot, known.num_computed_tokens, (num_new_tokens, false), budget, output);
         Look::Admitted
     }
 
