@@ -216,7 +216,8 @@ impl<'a> Scheduler<'a> {
             **output.kv_connector.get_or_insert_default() = KvConnectorPass::default();
         }
         // Without drafter, states and intervals nothing but decodes and prompt parts has to be told apart.
-        let is_plain = self.num_spec_tokens == 0 && self.mamba_split.is_none()
+        let is_plain = self.num_spec_tokens == 0
+            && self.mamba_split.is_none()
             && !self.prefill_interval.is_on()
             && self.connector.is_none();
         if is_plain {

@@ -139,7 +139,7 @@ impl Metrics {
             "Number of generation tokens processed.",
             &[("", self.generation_tokens)],
         );
-        let [stop, length, abort] = self.finished;
+        let [stop, length, abort, error] = self.finished;
         let reasons = [
             (",finished_reason=\"stop\"", stop),
             (",finished_reason=\"length\"", length),

@@ -91,9 +91,7 @@ impl Connector {
     /// Whether a result does not count: of a request that ended or whose load failed, or one of before a preemption
     /// that a producer drops.
     pub(in crate::sched) fn ignores_result(&self, id: RequestId, is_stale: bool) -> bool {
-        self.hit_by_failure.contains(&id)
-            || self.delayed.contains(&id)
-            || (is_stale && self.drops_stale.contains(&id))
+        self.hit_by_failure.contains(&id) || self.delayed.contains(&id) || (is_stale && self.drops_stale.contains(&id))
     }
 
     /// A running request is preempted; it has stale results already or not.
