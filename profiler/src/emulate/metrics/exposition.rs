@@ -144,7 +144,7 @@ impl Metrics {
             (",finished_reason=\"stop\"", stop),
             (",finished_reason=\"length\"", length),
             (",finished_reason=\"abort\"", abort),
-            (",finished_reason=\"error\"", 0),
+            (",finished_reason=\"error\"", error),
             (",finished_reason=\"repetition\"", 0),
         ];
         text.counter("vllm:request_success", "Count of successfully processed requests.", &reasons);
