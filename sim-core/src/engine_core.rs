@@ -11,7 +11,6 @@ use alloc::vec::Vec;
 use crate::config::EngineConfig;
 use crate::request::{RequestId, SteadyTokens};
 use crate::request_set::RequestSet;
-use crate::sched::connector::interface::{KvConnector, KvConnectorError, KvTransferConfig};
 use crate::sched::output::{EngineCoreOutputs, SchedulerOutput};
 use crate::sched::scheduler::Scheduler;
 use crate::sched::stretch::StretchPass;
@@ -90,21 +89,6 @@ impl<'a> EngineCore<'a> {
             outputs: EngineCoreOutputs::default(),
             num_passes: 0,
         }
-    }
-
-    /// An idle engine with a KV connector.
-    ///
-    /// # Errors
-    /// If the engine's rules with a connector are not known.
-    pub fn with_connector(
-        config: &'a EngineConfig,
-        requests: &'a RequestSet,
-        settings: KvTransferConfig,
-        kv_connector: Box<dyn KvConnector>,
-    ) -> Result<Self, KvConnectorError> {
-        let mut engine = Self::new(config, requests);
-        engine.scheduler.set_connector(settings, kv_connector)?;
-        Ok(engine)
     }
 
     /// Puts a request into the waiting queue.

@@ -72,7 +72,10 @@ impl RecordedConnector {
         let recorded: Self = serde_json::from_slice(json).context("not a recorded scheduler trace")?;
         for (index, script) in recorded.workload.requests.iter().enumerate() {
             if let Some(External::All(text)) = &script.ext {
-                ensure!(text == "prompt", "requests[{index}].ext is {text:?}; it must be a number of tokens or \"prompt\"");
+                ensure!(
+                    text == "prompt",
+                    "requests[{index}].ext is {text:?}; it must be a number of tokens or \"prompt\""
+                );
             }
             if let Some(Failure::All(text)) = &script.fail {
                 ensure!(text == "request", "requests[{index}].fail is {text:?}; it must be a block or \"request\"");
@@ -186,13 +189,7 @@ impl KvConnector for ScriptedConnector {
         };
         let sends = matches!(reason, FinishReason::Length | FinishReason::Stop);
         if sends {
-            self.begun.push(Transfer {
-                id,
-                num_passes,
-                kind: TransferKind::Sends,
-                invalid_block: None,
-                fails: false,
-            });
+            self.begun.push(Transfer { id, num_passes, kind: TransferKind::Sends, invalid_block: None, fails: false });
         }
         sends
     }

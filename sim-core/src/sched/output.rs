@@ -104,6 +104,13 @@ impl SchedulerOutput {
         self.skips_drafts = false;
     }
 
+    /// Empties what concerns a KV connector, where there is one.
+    pub(super) fn begin_connector_pass(&mut self, has_connector: bool) {
+        if has_connector {
+            **self.kv_connector.get_or_insert_default() = KvConnectorPass::default();
+        }
+    }
+
     /// Whether the pass computes any token.
     #[must_use]
     pub const fn has_tokens(&self) -> bool {

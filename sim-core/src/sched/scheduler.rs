@@ -9,7 +9,6 @@ use alloc::vec::Vec;
 
 use super::arrivals::Arrivals;
 use super::budget::Budget;
-use super::connector::interface::{KvConnector, KvConnectorError, KvConnectorPass, KvTransferConfig};
 use super::connector::state::Connector;
 use super::live_request::{LiveRequests, Place};
 use super::mamba_split::MambaSplit;
@@ -125,31 +124,6 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Gives a scheduler without requests a KV connector.
-    ///
-    /// # Errors
-    /// If the engine's rules with a connector are not known.
-    pub(crate) fn set_connector(
-        &mut self,
-        settings: KvTransferConfig,
-        kv_connector: Box<dyn KvConnector>,
-    ) -> Result<(), KvConnectorError> {
-        if self.num_spec_tokens > 0 {
-            return Err(KvConnectorError::Drafter);
-        }
-        if self.kv_cache.dense_block_size().is_none() || self.mamba_split.is_some() {
-            return Err(KvConnectorError::Layers);
-        }
-        self.steady.is_on = false;
-        self.connector = Some(Box::new(Connector::new(self.config, settings, kv_connector)));
-        Ok(())
-    }
-
-    /// Waiting requests, those that hold blocks included.
-    pub(super) fn num_waiting(&self) -> usize {
-        self.waiting.len() + self.connector.as_ref().map_or(0, |connector| connector.holding.len())
-    }
-
     /// Puts a request into the waiting queue.
     pub fn add_request(&mut self, id: RequestId) {
         self.live.add(id);
@@ -162,7 +136,7 @@ impl<'a> Scheduler<'a> {
         match self.live.place(id) {
             Place::Absent => return,
             Place::Untouched => self.waiting.remove_request(id, self.arrivals.in_line(&self.requests, id)),
-            Place::Slot(_) if self.connector.as_ref().is_some_and(|connector| connector.is_delayed(id)) => return,
+            Place::Slot(_) if self.is_delayed(id) => return,
             Place::Slot(slot) => {
                 if self.live.get(slot).is_steady {
                     self.depart(slot);
@@ -183,9 +157,7 @@ impl<'a> Scheduler<'a> {
     /// Whether there is anything to schedule, or a finished request to tell the worker of.
     #[must_use]
     pub fn has_requests(&self) -> bool {
-        self.has_unfinished_requests()
-            || self.has_finished_ids
-            || self.connector.as_ref().is_some_and(|connector| connector.has_delayed_frees())
+        self.has_unfinished_requests() || self.has_finished_ids || self.has_delayed_frees()
     }
 
     /// Whether any request runs or waits.
@@ -212,14 +184,9 @@ impl<'a> Scheduler<'a> {
         self.pass_number += 1;
         self.kv_cache.new_step_starts();
         let mut budget = self.budget();
-        if self.connector.is_some() {
-            **output.kv_connector.get_or_insert_default() = KvConnectorPass::default();
-        }
+        output.begin_connector_pass(self.connector.is_some());
         // Without drafter, states and intervals nothing but decodes and prompt parts has to be told apart.
-        let is_plain = self.num_spec_tokens == 0
-            && self.mamba_split.is_none()
-            && !self.prefill_interval.is_on()
-            && self.connector.is_none();
+        let is_plain = self.num_spec_tokens == 0 && self.mamba_split.is_none() && !self.prefill_interval.is_on();
         if is_plain {
             if !self.schedule_steady(&mut budget, output) {
                 self.schedule_running::<true>(&mut budget, output);
@@ -229,11 +196,7 @@ impl<'a> Scheduler<'a> {
         }
         // A pass that had to preempt admits nobody, even if space is left.
         if output.preempted_reqs.is_empty() {
-            if self.connector.is_none() {
-                self.schedule_waiting(&mut budget, output);
-            } else {
-                self.schedule_waiting_with_connector(&mut budget, output);
-            }
+            self.schedule_waiting(&mut budget, output);
         }
         self.prefill_interval.note_pass(output.has_tokens());
         if budget.has_running_prefill || budget.has_admitted_prefill {
@@ -249,9 +212,7 @@ impl<'a> Scheduler<'a> {
             output.batch.num_draft_runs = self.num_draft_runs(output);
         }
         self.advance_steady(output);
-        if let Some(connector) = &mut self.connector {
-            connector.end_pass(output);
-        }
+        self.end_connector_pass(output);
         self.has_finished_ids = false;
         output.num_free_blocks = self.kv_cache.num_free_blocks();
         output.num_running_reqs = math::usize_to_u32(self.running.len());

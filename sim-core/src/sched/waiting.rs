@@ -24,6 +24,9 @@ enum Look {
 
 impl Scheduler<'_> {
     pub(super) fn schedule_waiting(&mut self, budget: &mut Budget, output: &mut SchedulerOutput) {
+        if self.connector.is_some() {
+            return self.schedule_waiting_with_connector(budget, output);
+        }
         while budget.num_tokens > 0
             && self.running.len() < self.config.max_num_active_seqs as usize
             && let Some(id) = self.waiting.peek_request()

@@ -3,6 +3,7 @@
 //! An engine without one has none of this: its loops ask once a pass at most.
 
 pub mod interface;
+mod setup;
 pub(super) mod state;
 mod waiting;
 mod blocks;

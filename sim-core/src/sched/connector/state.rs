@@ -11,6 +11,7 @@ use crate::config::EngineConfig;
 use crate::request::RequestId;
 use crate::sched::output::SchedulerOutput;
 use crate::sched::request_queue::RequestQueue;
+use crate::sched::scheduler::Scheduler;
 
 /// The connector, and where its requests stand.
 #[derive(Debug)]
@@ -78,16 +79,6 @@ impl Connector {
         }
     }
 
-    /// Whether requests that have ended still hold blocks.
-    pub(in crate::sched) fn has_delayed_frees(&self) -> bool {
-        !self.delayed.is_empty()
-    }
-
-    /// Whether a request has ended, though its blocks are kept.
-    pub(in crate::sched) fn is_delayed(&self, id: RequestId) -> bool {
-        self.delayed.contains(&id)
-    }
-
     /// Whether a result does not count: of a request that ended or whose load failed, or one of before a preemption
     /// that a producer drops.
     pub(in crate::sched) fn ignores_result(&self, id: RequestId, is_stale: bool) -> bool {
@@ -126,7 +117,7 @@ impl Connector {
     }
 
     /// A pass is decided: workers hear of it and report.
-    pub(in crate::sched) fn end_pass(&mut self, output: &mut SchedulerOutput) {
+    fn end_pass(&mut self, output: &mut SchedulerOutput) {
         self.note_pass(output.scheduled.iter().map(|part| (part.id, part.emits())));
         let num_holding = crate::math::usize_to_u32(self.holding.len());
         if let Some(pass) = &mut output.kv_connector {
@@ -143,6 +134,30 @@ impl Connector {
         self.prefills.remove(&id);
         self.drops_stale.remove(&id);
         self.fence.last_pass.remove(&id);
+    }
+}
+
+impl Scheduler<'_> {
+    /// Waiting requests, those that hold blocks included.
+    pub(in crate::sched) fn num_waiting(&self) -> usize {
+        self.waiting.len() + self.connector.as_ref().map_or(0, |connector| connector.holding.len())
+    }
+
+    /// Whether requests that have ended still hold blocks.
+    pub(in crate::sched) fn has_delayed_frees(&self) -> bool {
+        self.connector.as_ref().is_some_and(|connector| !connector.delayed.is_empty())
+    }
+
+    /// Whether a request has ended, though its blocks are kept.
+    pub(in crate::sched) fn is_delayed(&self, id: RequestId) -> bool {
+        self.connector.as_ref().is_some_and(|connector| connector.delayed.contains(&id))
+    }
+
+    /// A pass is decided.
+    pub(in crate::sched) fn end_connector_pass(&mut self, output: &mut SchedulerOutput) {
+        if let Some(connector) = &mut self.connector {
+            connector.end_pass(output);
+        }
     }
 }
 
