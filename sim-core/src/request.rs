@@ -44,6 +44,8 @@ pub enum FinishReason {
     Length,
     /// The client gave up.
     Abort,
+    /// Its KV could not be loaded, and is not to be computed here.
+    Error,
 }
 
 /// Tokens of a request that a pass brought, in one message.

@@ -38,7 +38,7 @@ _prepare_environment()
 try:
     import vllm
     import vllm.config.vllm as config_module
-    from vllm.config import VllmConfig
+    from vllm.config import KVTransferConfig, VllmConfig
     from vllm.engine.arg_utils import EngineArgs
     from vllm.usage.usage_lib import UsageContext
     from vllm.v1.engine.core import EngineCore
@@ -63,7 +63,13 @@ class StartRefused(RuntimeError):
 def make_engine_core(workload: Workload) -> EngineCore:
     """Starts an engine for a workload."""
 
-    class WorkloadExecutor(ScriptedExecutor):
+    base = ScriptedExecutor
+    if workload.has_connector:
+        from connector_executor import ConnectorExecutor
+
+        base = ConnectorExecutor
+
+    class WorkloadExecutor(base):
         requests = {request.request_id: request for request in workload.requests}
         kv_cache_spec = layer_specs(workload)
         proposes_as_scheduled = bool((workload.speculative or {}).get("proposes_as_scheduled"))
@@ -100,6 +106,7 @@ def _vllm_config(workload: Workload) -> VllmConfig:
         scheduling_policy=policy,
         num_gpu_blocks_override=num_gpu_blocks,
         speculative_config=speculative_arguments(workload),
+        kv_transfer_config=_connector_config(workload),
         **_cache_arguments(workload),
         **same_name,
     )
@@ -116,6 +123,16 @@ def _vllm_config(workload: Workload) -> VllmConfig:
         config.cache_config.mamba_cache_mode = mode
         config.cache_config.mamba_block_size = block_size
     return config
+
+
+def _connector_config(workload: Workload) -> KVTransferConfig | None:
+    if not workload.has_connector:
+        return None
+    from connector_recorder import connector_settings
+
+    settings = connector_settings(workload)
+    module = "scripted_connector"
+    return KVTransferConfig(kv_connector="ScriptedConnector", kv_connector_module_path=module, **settings)
 
 
 def _uses_v2_runner(workload: Workload) -> bool:

@@ -59,6 +59,11 @@ class ScheduleRecorder:
         self._iteration += 1
         return entry
 
+    @property
+    def entry(self) -> dict[str, Any]:
+        """That of the iteration under way."""
+        return self._entry
+
     def _watch(self) -> None:
         scheduler = self._scheduler
         schedule, update, preempt = scheduler.schedule, scheduler.update_from_output, scheduler._preempt_request
@@ -193,11 +198,17 @@ def _groups(scheduler: Any) -> dict[str, Any]:
     }
 
 
-def record(document: dict[str, Any], with_blocks: bool = False) -> Recording:
+def record(
+    document: dict[str, Any], with_blocks: bool = False, max_iterations: int = MAX_ITERATIONS
+) -> Recording:
     """Runs a workload document to its end on a fresh engine."""
     workload = Workload(document)
     core = make_engine_core(workload)
     recorder = ScheduleRecorder(core, workload, with_blocks)
+    if workload.has_connector:
+        from connector_recorder import watch_connector
+
+        watch_connector(core.scheduler, workload, lambda: recorder.entry)
     probes = Probes(core.scheduler)
     if workload.speculative is not None:
         DraftProbes(core.scheduler, probes.counts)
@@ -219,14 +230,15 @@ def record(document: dict[str, Any], with_blocks: bool = False) -> Recording:
         iterations.append(
             recorder.step([request.index for request in added or ()], [workload.index_of[name] for name in aborted])
         )
-        if len(iterations) > MAX_ITERATIONS:
-            raise NoProgress(f"still unfinished after {MAX_ITERATIONS} iterations")
+        if len(iterations) > max_iterations:
+            raise NoProgress(f"still unfinished after {max_iterations} iterations")
     trace = {
         "workload": document,
         "vllm": VLLM_VERSION,
         "engine": resolved_settings(core, workload),
         "usable_blocks": core.scheduler.kv_cache_manager.block_pool.num_gpu_blocks - 1,
         **derived_facts(core, workload),
+        **({"kv": document["kv"]} if workload.has_connector else {}),
         "iterations": iterations,
     }
     return Recording(trace, probes.counts)

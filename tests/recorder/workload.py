@@ -52,6 +52,8 @@ MODEL_FIELDS = (
     "shared_prefix_checkpoint",
     "speculative",
 )
+# The KV connector's settings.
+CONNECTOR_FIELD = "kv"
 
 
 class WorkloadError(ValueError):
@@ -158,6 +160,11 @@ class Workload:
         """The drafter, if there is one."""
         return self.document.get("speculative")
 
+    @property
+    def has_connector(self) -> bool:
+        """Whether the engine has a KV connector."""
+        return CONNECTOR_FIELD in self.document
+
     def aborts_before(self, iteration: int) -> list[str]:
         return self._aborts.get(iteration, [])
 
@@ -172,7 +179,7 @@ class Workload:
         unknown = set(self.document["engine"]) - {*ENGINE_DEFAULTS, *ENGINE_OPTIONS}
         if unknown:
             raise WorkloadError(f"engine: unknown settings {sorted(unknown)}")
-        unknown = set(self.document) - {"engine", "requests", "queries_per_iter", "aborts", *MODEL_FIELDS}
+        unknown = set(self.document) - {"engine", "requests", "queries_per_iter", "aborts", CONNECTOR_FIELD, *MODEL_FIELDS}
         if unknown:
             raise WorkloadError(f"unknown fields {sorted(unknown)}")
         if len(self.index_of) != len(self.requests):

@@ -16,6 +16,7 @@ mod ranking;
 pub(crate) mod run;
 mod run_drafts;
 pub(crate) mod difference;
+mod kv_connector;
 mod fleets;
 pub(crate) mod tokens;
 pub(crate) mod metrics;

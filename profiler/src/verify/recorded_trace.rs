@@ -128,6 +128,24 @@ pub(crate) struct Iteration {
     pub(crate) fin: Vec<(u32, String, u32)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) free_end: Option<u32>,
+    /// Asynchronous loads that begin: request, computed tokens before, tokens. These and the next only with a KV connector.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) load: Vec<(u32, u32, u32)>,
+    /// Loads within the pass: request, tokens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ext: Vec<(u32, u32)>,
+    /// Loads taken in: request, tokens that count as computed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ready: Vec<(u32, u32)>,
+    /// Waiting requests that hold blocks.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) hold: u32,
+    /// Requests whose loads have ended, as reported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) recv: Vec<u32>,
+    /// Requests whose blocks were sent, as reported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) sent: Vec<u32>,
 }
 
 /// Where the format puts tokens that a request does not state: prompt token i of request r is

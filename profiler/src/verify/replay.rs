@@ -36,7 +36,8 @@ pub(crate) fn replay_counting(
     replay_on(EngineCore::counting_steady(config, requests), config, admissions, see);
 }
 
-fn replay_on(
+/// The same by an engine that is made for it.
+pub(crate) fn replay_on(
     mut engine: EngineCore<'_>,
     config: &EngineConfig,
     admissions: &Admissions,
@@ -77,10 +78,15 @@ fn replay_on(
                     FinishReason::Stop => "stop",
                     FinishReason::Length => "length",
                     FinishReason::Abort => "abort",
+                    FinishReason::Error => "error",
                 };
                 (finished.id.0, reason.to_owned(), finished.num_output_tokens)
             });
             iteration.fin = finished.collect();
+            if let Some(pass) = &engine.processed().kv_connector {
+                iteration.recv = pass.report.finished_recving.iter().map(|id| id.0).collect();
+                iteration.sent = pass.report.finished_sending.iter().map(|id| id.0).collect();
+            }
         }
         iteration.free_end = Some(engine.scheduler().kv_cache().num_free_blocks());
         if !see(iteration) {
@@ -104,4 +110,11 @@ fn write_pass(config: &EngineConfig, output: &SchedulerOutput, iteration: &mut I
     iteration.free = Some(output.num_free_blocks);
     iteration.run = Some(output.num_running_reqs);
     iteration.wait = Some(output.num_waiting_reqs);
+    if let Some(pass) = &output.kv_connector {
+        let loads = pass.async_loads.iter();
+        iteration.load = loads.map(|load| (load.id.0, load.num_computed_tokens, load.num_external_tokens)).collect();
+        iteration.ext = pass.sync_loads.iter().map(|load| (load.id.0, load.num_external_tokens)).collect();
+        iteration.ready = pass.ready.iter().map(|&(id, num_computed_tokens)| (id.0, num_computed_tokens)).collect();
+        iteration.hold = pass.num_holding;
+    }
 }

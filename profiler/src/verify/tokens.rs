@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use flate2::read::GzDecoder;
+use sim_core::engine_core::EngineCore;
 
 use super::difference::{Difference, compare_list, compare_value};
 use super::fleets;
+use super::kv_connector::RecordedConnector;
 use super::recorded_groups::{RecordedDrafting, RecordedGroups};
 use super::recorded_trace::{Iteration, RecordedTrace};
-use super::replay::{Admissions, replay, replay_counting};
+use super::replay::{Admissions, replay_counting, replay_on};
 
 /// Largest trace read, unpacked.
 const MAX_TRACE_BYTES: u64 = 1 << 30;
@@ -69,11 +71,15 @@ pub(crate) fn verify(json: &[u8]) -> Result<Option<Difference>> {
         return Ok(difference);
     }
     let trace: RecordedTrace = serde_json::from_slice(json).context("not a recorded scheduler trace")?;
-    compare(&trace)
+    compare_with(&trace, RecordedConnector::of(json)?.as_ref())
 }
 
-/// Replays a recorded trace.
+/// Replays a recorded trace of an engine without a KV connector.
 pub(crate) fn compare(trace: &RecordedTrace) -> Result<Option<Difference>> {
+    compare_with(trace, None)
+}
+
+fn compare_with(trace: &RecordedTrace, connector: Option<&RecordedConnector>) -> Result<Option<Difference>> {
     let config = trace.config()?;
     if let Some(expected) = &trace.groups {
         let found = RecordedGroups::of(&config, expected);
@@ -111,7 +117,11 @@ pub(crate) fn compare(trace: &RecordedTrace) -> Result<Option<Difference>> {
     let mut difference = None;
     let mut num_iterations = 0;
     let admissions = Admissions { queries_per_iter, aborts };
-    replay(&config, &requests, &admissions, |found| {
+    let engine = match connector {
+        Some(connector) => connector.engine(&config, &requests)?,
+        None => EngineCore::new(&config, &requests),
+    };
+    replay_on(engine, &config, &admissions, |found| {
         num_iterations += 1;
         difference = match recorded.next() {
             Some(expected) => first_difference(expected, &found),
@@ -122,7 +132,7 @@ pub(crate) fn compare(trace: &RecordedTrace) -> Result<Option<Difference>> {
     if difference.is_none() && recorded.next().is_some() {
         difference = Some(Difference::in_length(num_iterations, trace.iterations.len(), num_iterations.to_string()));
     }
-    if difference.is_none() {
+    if difference.is_none() && connector.is_none() {
         let mut recorded = trace.iterations.iter();
         replay_counting(&config, &requests, &admissions, |found| {
             // Whom it counts it does not list.
@@ -163,4 +173,18 @@ pub(crate) fn first_difference(expected: &Iteration, found: &Iteration) -> Optio
         .or_else(|| compare_value(i, "tokens delivered (ntok)", &expected.ntok, &found.ntok))
         .or_else(|| compare_list(i, "requests finished (fin)", &finished(expected), &finished(found)))
         .or_else(|| compare_value(i, "free blocks at the end (free_end)", &expected.free_end, &found.free_end))
+        .or_else(|| connector_difference(expected, found))
+}
+
+/// The same for what a KV connector was told and said.
+fn connector_difference(expected: &Iteration, found: &Iteration) -> Option<Difference> {
+    let i = expected.i;
+    let loads = |iteration: &Iteration| iteration.load.iter().map(|l| (l.0, (l.1, l.2))).collect::<Vec<_>>();
+    let just = |ids: &[u32]| ids.iter().map(|&id| (id, ())).collect::<Vec<_>>();
+    compare_list(i, "asynchronous loads that begin (load)", &loads(expected), &loads(found))
+        .or_else(|| compare_list(i, "loads within the pass (ext)", &expected.ext, &found.ext))
+        .or_else(|| compare_list(i, "loads taken in (ready)", &expected.ready, &found.ready))
+        .or_else(|| compare_value(i, "waiting requests that hold blocks (hold)", &expected.hold, &found.hold))
+        .or_else(|| compare_list(i, "loads that have ended (recv)", &just(&expected.recv), &just(&found.recv)))
+        .or_else(|| compare_list(i, "blocks that were sent (sent)", &just(&expected.sent), &just(&found.sent)))
 }

@@ -21,14 +21,14 @@ use crate::request::TokenRun;
 pub struct KvCacheManager {
     pub(super) max_model_len: u32,
     num_gpu_blocks: u32,
-    watermark_blocks: u32,
+    pub(super) watermark_blocks: u32,
     pub(super) enable_caching: bool,
     pub(super) num_lookahead_tokens: u32,
     retention_interval: Option<u32>,
     pub(super) coordinator: Coordinator,
     pub(super) pool: BlockPool,
     /// Result of the last [`Self::get_computed_blocks`], per group.
-    hits: Vec<Vec<BlockId>>,
+    pub(super) hits: Vec<Vec<BlockId>>,
     num_hit_tokens: u32,
 }
 

@@ -6,6 +6,7 @@
 
 pub mod manager;
 mod dense;
+pub(crate) mod external;
 mod steady;
 pub mod request_blocks;
 mod coordinator;

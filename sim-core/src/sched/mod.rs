@@ -17,3 +17,4 @@ pub mod request_queue;
 pub mod output;
 mod live_request;
 mod requests;
+pub mod connector;

@@ -2,8 +2,10 @@
 //!
 //! Source: `vllm/v1/core/sched/output.py::SchedulerOutput`.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::connector::interface::KvConnectorPass;
 use super::live_request::LiveRequest;
 use crate::batch::BatchComposition;
 use crate::math;
@@ -73,6 +75,8 @@ pub struct SchedulerOutput {
     pub preempted_reqs: Vec<RequestId>,
     /// Admissions whose drafts stand for none: they are filled up so that all requests of the pass are alike.
     pub padded_reqs: Vec<RequestId>,
+    /// What the pass decided for a KV connector, and its report; `None` without one.
+    pub kv_connector: Option<Box<KvConnectorPass>>,
     /// What the duration depends on.
     pub batch: BatchComposition,
     /// Drafts to be proposed after the pass, for each request.
@@ -98,6 +102,13 @@ impl SchedulerOutput {
         self.padded_reqs.clear();
         self.batch.clear();
         self.skips_drafts = false;
+    }
+
+    /// Empties what concerns a KV connector, where there is one.
+    pub(super) fn begin_connector_pass(&mut self, has_connector: bool) {
+        if has_connector {
+            **self.kv_connector.get_or_insert_default() = KvConnectorPass::default();
+        }
     }
 
     /// Whether the pass computes any token.

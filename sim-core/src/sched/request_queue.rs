@@ -3,6 +3,7 @@
 //! Source: `vllm/v1/core/sched/request_queue.py`.
 
 use alloc::collections::{BTreeSet, VecDeque};
+use alloc::vec::Vec;
 
 use crate::config::SchedulingPolicy;
 use crate::request::RequestId;
@@ -78,6 +79,14 @@ impl RequestQueue {
             Self::Priority(queue) => {
                 queue.remove(&Self::key(id, in_line));
             }
+        }
+    }
+
+    /// All waiting requests, next one first.
+    pub(super) fn in_order(&self) -> Vec<RequestId> {
+        match self {
+            Self::Fcfs(queue) => queue.iter().copied().collect(),
+            Self::Priority(queue) => queue.iter().map(|key| key.3).collect(),
         }
     }
 

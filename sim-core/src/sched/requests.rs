@@ -19,6 +19,6 @@ impl Scheduler<'_> {
     /// How many requests run, and how many wait (`Scheduler.get_request_counts`).
     #[must_use]
     pub fn num_requests(&self) -> (u32, u32) {
-        (math::usize_to_u32(self.running.len()), math::usize_to_u32(self.waiting.len()))
+        (math::usize_to_u32(self.running.len()), math::usize_to_u32(self.num_waiting()))
     }
 }

@@ -32,6 +32,8 @@ struct Room {
     is_found: bool,
     /// Requests before it in the running list that are there no longer.
     num_gone_before: usize,
+    /// Whether nobody else is looked at in this pass.
+    ends_pass: bool,
 }
 
 impl Scheduler<'_> {
@@ -61,7 +63,7 @@ impl Scheduler<'_> {
                 index -= room.num_gone_before;
                 if !room.is_found {
                     // Under fcfs nobody follows in the list.
-                    if self.config.policy == SchedulingPolicy::Fcfs || self.rules.self_preemption_ends_pass() {
+                    if room.ends_pass {
                         return;
                     }
                     continue;
@@ -93,10 +95,16 @@ impl Scheduler<'_> {
         let mut num_gone_before = 0;
         loop {
             let victim_index = self.preemption_victim();
-            let victim = self.running.remove(victim_index);
+            let victim = self.running[victim_index];
+            if self.connector.as_ref().is_some_and(|connector| !connector.can_free(self.live.get(victim).id)) {
+                // Passes under way read its blocks: to preempt it would make no room.
+                return Room { is_found: false, num_gone_before, ends_pass: true };
+            }
+            self.running.remove(victim_index);
             if victim == slot {
                 self.preempt(victim, output);
-                return Room { is_found: false, num_gone_before };
+                let ends_pass = self.config.policy == SchedulingPolicy::Fcfs || self.rules.self_preemption_ends_pass();
+                return Room { is_found: false, num_gone_before, ends_pass };
             }
             num_gone_before += usize::from(victim_index + num_gone_before < index);
             self.unschedule(victim, budget, output);
@@ -104,7 +112,7 @@ impl Scheduler<'_> {
             let request = self.live.get_mut(slot);
             let demand = request.demand(num_new_tokens);
             if self.kv_cache.allocate_slots(&mut request.blocks, demand) {
-                return Room { is_found: true, num_gone_before };
+                return Room { is_found: true, num_gone_before, ends_pass: false };
             }
         }
     }
@@ -133,8 +141,11 @@ impl Scheduler<'_> {
     }
 
     fn preempt(&mut self, slot: u32, output: &mut SchedulerOutput) {
+        self.free_request_blocks(slot);
         let request = self.live.get_mut(slot);
-        self.kv_cache.free(&mut request.blocks);
+        if let Some(connector) = &mut self.connector {
+            connector.note_preemption(request.id, request.num_stale_tokens > 0);
+        }
         request.num_computed_tokens = 0;
         request.num_output_placeholders = 0;
         request.num_spec_tokens = 0;

@@ -4,10 +4,12 @@
 //! catch up, drafts to be verified included. Source: `vllm/v1/core/sched/{scheduler,async_scheduler}.py`.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::arrivals::Arrivals;
 use super::budget::Budget;
+use super::connector::state::Connector;
 use super::live_request::{LiveRequests, Place};
 use super::mamba_split::MambaSplit;
 use super::output::SchedulerOutput;
@@ -18,7 +20,7 @@ use crate::batch::AttentionSpan;
 use crate::config::EngineConfig;
 use crate::kv_cache::manager::KvCacheManager;
 use crate::math;
-use crate::request::RequestId;
+use crate::request::{FinishReason, RequestId};
 use crate::request_set::RequestSet;
 use crate::vllm_version::VllmVersion;
 
@@ -81,6 +83,8 @@ pub struct Scheduler<'a> {
     spans: Vec<AttentionSpan>,
     /// Waiting requests that were looked at and passed over.
     pub(super) num_deferred: u32,
+    /// Where KV comes from elsewhere.
+    pub(super) connector: Option<Box<Connector>>,
 }
 
 impl<'a> Scheduler<'a> {
@@ -115,6 +119,7 @@ impl<'a> Scheduler<'a> {
             prefill_interval,
             spans,
             num_deferred: 0,
+            connector: None,
             kv_cache,
         }
     }
@@ -131,12 +136,13 @@ impl<'a> Scheduler<'a> {
         match self.live.place(id) {
             Place::Absent => return,
             Place::Untouched => self.waiting.remove_request(id, self.arrivals.in_line(&self.requests, id)),
+            Place::Slot(_) if self.is_delayed(id) => return,
             Place::Slot(slot) => {
                 if self.live.get(slot).is_steady {
                     self.depart(slot);
                 }
-                self.leave_queues(slot);
-                self.release_blocks(slot);
+                self.end_request(slot, FinishReason::Abort);
+                return;
             }
         }
         self.live.remove(id);
@@ -151,13 +157,13 @@ impl<'a> Scheduler<'a> {
     /// Whether there is anything to schedule, or a finished request to tell the worker of.
     #[must_use]
     pub fn has_requests(&self) -> bool {
-        self.has_unfinished_requests() || self.has_finished_ids
+        self.has_unfinished_requests() || self.has_finished_ids || self.has_delayed_frees()
     }
 
     /// Whether any request runs or waits.
     #[must_use]
     pub fn has_unfinished_requests(&self) -> bool {
-        !self.running.is_empty() || !self.waiting.is_empty()
+        !self.running.is_empty() || self.num_waiting() > 0
     }
 
     /// The blocks.
@@ -178,6 +184,7 @@ impl<'a> Scheduler<'a> {
         self.pass_number += 1;
         self.kv_cache.new_step_starts();
         let mut budget = self.budget();
+        output.begin_connector_pass(self.connector.is_some());
         // Without drafter, states and intervals nothing but decodes and prompt parts has to be told apart.
         let is_plain = self.num_spec_tokens == 0 && self.mamba_split.is_none() && !self.prefill_interval.is_on();
         if is_plain {
@@ -205,10 +212,11 @@ impl<'a> Scheduler<'a> {
             output.batch.num_draft_runs = self.num_draft_runs(output);
         }
         self.advance_steady(output);
+        self.end_connector_pass(output);
         self.has_finished_ids = false;
         output.num_free_blocks = self.kv_cache.num_free_blocks();
         output.num_running_reqs = math::usize_to_u32(self.running.len());
-        output.num_waiting_reqs = math::usize_to_u32(self.waiting.len());
+        output.num_waiting_reqs = math::usize_to_u32(self.num_waiting());
     }
 
     /// Whether a pass's time depends on the contexts' sum alone.
@@ -237,7 +245,7 @@ impl<'a> Scheduler<'a> {
     /// The cap of this pass on one request's tokens. A request alone is never capped.
     fn long_prefill_cap(&self) -> u32 {
         let threshold = self.config.long_prefill_token_threshold;
-        let num_requests = math::usize_to_u32(self.running.len() + self.waiting.len());
+        let num_requests = math::usize_to_u32(self.running.len() + self.num_waiting());
         if threshold == 0 || num_requests <= 1 {
             0
         } else if self.config.long_prefill_token_threshold_adaptive {

@@ -6,21 +6,27 @@
 use super::live_request::LiveRequest;
 use super::output::{EngineCoreOutputs, FinishedRequest, ScheduledRequest, SchedulerOutput};
 use super::scheduler::Scheduler;
-use crate::request::{NewTokens, Verification};
+use crate::request::{FinishReason, NewTokens, Verification};
 
 impl Scheduler<'_> {
     /// Takes in the results of a pass: tokens for each request that it served to the end.
     pub(crate) fn update_from_output(&mut self, output: &SchedulerOutput, outputs: &mut EngineCoreOutputs) {
         outputs.clear();
+        if self.connector.is_some() {
+            self.begin_report(output);
+        }
         let (departed, num_steady_tokens) = self.begin_results(output);
         let results = if departed.is_empty() { &output.scheduled } else { &departed };
-        if self.num_spec_tokens == 0 {
+        if self.num_spec_tokens == 0 && self.connector.is_none() {
             self.update_requests::<true>(results, outputs);
         } else {
             self.update_requests::<false>(results, outputs);
         }
         outputs.num_steady_tokens = num_steady_tokens;
         self.end_results(departed);
+        if self.connector.is_some() {
+            self.end_report(output, outputs);
+        }
     }
 
     /// The same; `PLAIN` leaves out what an engine without drafter does not need.
@@ -39,6 +45,12 @@ impl Scheduler<'_> {
             let is_stale = request.num_stale_tokens > 0;
             if is_stale {
                 request.num_stale_tokens -= scheduled.num_scheduled_tokens;
+            }
+            if !PLAIN
+                && let Some(connector) = &self.connector
+                && connector.ignores_result(scheduled.id, is_stale)
+            {
+                continue;
             }
             if !scheduled.emits() {
                 continue;
@@ -76,7 +88,8 @@ impl Scheduler<'_> {
                     num_preemptions: request.num_preemptions,
                     num_passes: request.num_passes,
                 });
-                self.finish(scheduled.slot);
+                let reason = request.finish_reason;
+                self.end_request(scheduled.slot, reason);
             }
         }
     }
@@ -91,17 +104,20 @@ impl Scheduler<'_> {
     }
 
     /// Ends a request. Its blocks are free before the next result is looked at.
-    fn finish(&mut self, slot: u32) {
+    pub(super) fn end_request(&mut self, slot: u32, reason: FinishReason) {
         let id = self.live.get(slot).id;
         self.leave_queues(slot);
-        self.release_blocks(slot);
-        self.live.remove(id);
+        self.live.get_mut(slot).is_running = false;
         self.has_finished_ids = true;
+        if self.connector_frees(slot, reason) {
+            self.release_blocks(slot);
+            self.live.remove(id);
+        }
     }
 
     pub(super) fn release_blocks(&mut self, slot: u32) {
+        self.free_request_blocks(slot);
         let request = self.live.get_mut(slot);
-        self.kv_cache.free(&mut request.blocks);
         self.kv_cache.forget_content(&mut request.blocks);
     }
 
@@ -121,6 +137,9 @@ impl Scheduler<'_> {
         self.num_deferred -= u32::from(core::mem::take(&mut request.is_deferred));
         let id = request.id;
         self.waiting.remove_request(id, self.arrivals.in_line(&self.requests, id));
+        if let Some(connector) = &mut self.connector {
+            connector.holding.remove_request(id, self.arrivals.in_line(&self.requests, id));
+        }
     }
 }
 

@@ -24,6 +24,9 @@ enum Look {
 
 impl Scheduler<'_> {
     pub(super) fn schedule_waiting(&mut self, budget: &mut Budget, output: &mut SchedulerOutput) {
+        if self.connector.is_some() {
+            return self.schedule_waiting_with_connector(budget, output);
+        }
         while budget.num_tokens > 0
             && self.running.len() < self.config.max_num_active_seqs as usize
             && let Some(id) = self.waiting.peek_request()
@@ -86,6 +89,21 @@ impl Scheduler<'_> {
             return Look::Blocked;
         }
         self.waiting.pop_request();
+        self.start_running(slot, num_cached_tokens, (num_new_tokens, has_padding), budget, output);
+        Look::Admitted
+    }
+
+    /// A request that has left the waiting queue and has its blocks gets `num_new_tokens` behind `num_cached_tokens`.
+    pub(super) fn start_running(
+        &mut self,
+        slot: u32,
+        num_cached_tokens: u32,
+        (num_new_tokens, has_padding): (u32, bool),
+        budget: &mut Budget,
+        output: &mut SchedulerOutput,
+    ) {
+        let request = self.live.get_mut(slot);
+        let num_tokens = request.num_tokens;
         self.num_deferred -= u32::from(core::mem::take(&mut request.is_deferred));
         self.running.push(slot);
         self.num_admissions += 1;
@@ -116,12 +134,11 @@ impl Scheduler<'_> {
         budget.take::<false>(num_new_tokens);
         budget.needs_drafts |= !self.live.get(slot).leaves_drafts_unused(num_cached_tokens, num_new_tokens);
         budget.has_admitted_prefill |= num_cached_tokens < num_tokens - 1;
-        Look::Admitted
     }
 
     /// Tokens that the head of the waiting queue gets behind `num_cached_tokens`, and whether drafts that stand for none
     /// are among them; `None` if it has to wait for a pass with more room.
-    fn num_new_tokens_waiting(
+    pub(super) fn num_new_tokens_waiting(
         &self,
         slot: u32,
         num_cached_tokens: u32,
@@ -163,7 +180,7 @@ impl Scheduler<'_> {
     }
 
     /// The slot of a waiting request, made at the first look at it: a queue of a million costs four bytes each.
-    fn touch(&mut self, id: RequestId) -> u32 {
+    pub(super) fn touch(&mut self, id: RequestId) -> u32 {
         if let Place::Slot(slot) = self.live.place(id) {
             return slot;
         }

@@ -111,6 +111,7 @@ pub(super) const fn finish_reason(reason: FinishReason) -> &'static str {
         FinishReason::Stop => "stop",
         FinishReason::Length => "length",
         FinishReason::Abort => "abort",
+        FinishReason::Error => "error",
     }
 }
 

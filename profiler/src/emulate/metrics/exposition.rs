@@ -139,12 +139,12 @@ impl Metrics {
             "Number of generation tokens processed.",
             &[("", self.generation_tokens)],
         );
-        let [stop, length, abort] = self.finished;
+        let [stop, length, abort, error] = self.finished;
         let reasons = [
             (",finished_reason=\"stop\"", stop),
             (",finished_reason=\"length\"", length),
             (",finished_reason=\"abort\"", abort),
-            (",finished_reason=\"error\"", 0),
+            (",finished_reason=\"error\"", error),
             (",finished_reason=\"repetition\"", 0),
         ];
         text.counter("vllm:request_success", "Count of successfully processed requests.", &reasons);

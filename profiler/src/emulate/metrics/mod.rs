@@ -33,7 +33,7 @@ pub(crate) struct Metrics {
     pub(super) cached_prompt_tokens: u64,
     pub(super) generation_tokens: u64,
     /// Finished by stop, length, abort.
-    pub(super) finished: [u64; 3],
+    pub(super) finished: [u64; 4],
     /// Rejected by `max_num_queued_reqs`, `max_num_queued_tokens`.
     pub(super) rejections: [u64; 2],
     /// `None` without a drafter.
@@ -120,7 +120,7 @@ impl Metrics {
             prompt_tokens: 0,
             cached_prompt_tokens: 0,
             generation_tokens: 0,
-            finished: [0; 3],
+            finished: [0; 4],
             rejections: [0; 2],
             drafts: (num_drafts > 0).then(|| Drafts { accepted_per_position: vec![0; positions], ..Drafts::default() }),
             histograms: Histograms::new(&request_tokens(max_model_len)),
@@ -190,6 +190,7 @@ impl Metrics {
             FinishReason::Stop => 0,
             FinishReason::Length => 1,
             FinishReason::Abort => 2,
+            FinishReason::Error => 3,
         }] += 1;
         let seconds = |to: SimTime, from: SimTime| to.saturating_since(from).as_secs_f64();
         let decode = seconds(request.last_token, request.first_token);

@@ -4,6 +4,8 @@
 mod difference;
 #[path = "../../../../profiler/src/verify/fleets/mod.rs"]
 mod fleets;
+#[path = "../../../../profiler/src/verify/kv_connector.rs"]
+mod kv_connector;
 #[path = "../../../../profiler/src/verify/recorded_engine.rs"]
 mod recorded_engine;
 #[path = "../../../../profiler/src/verify/recorded_groups.rs"]

@@ -1,0 +1,139 @@
+//! What a scheduler asks a KV connector, and what the connector's workers report.
+//!
+//! Source: `vllm/distributed/kv_transfer/kv_connector/v1/base.py::KVConnectorBase_V1` and
+//! `vllm/v1/outputs.py::KVConnectorOutput`; the names are theirs.
+
+use alloc::vec::Vec;
+use core::fmt::Debug;
+
+use crate::request::{FinishReason, RequestId};
+
+/// Tokens that a connector has of a prompt, beyond those computed here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Matched {
+    /// How many tokens; 0 for none.
+    pub num_external_tokens: u32,
+    /// Whether they are loaded while other passes run, and not within the pass.
+    pub load_kv_async: bool,
+}
+
+/// A KV connector, as the scheduler sees it.
+pub trait KvConnector: Debug + Send {
+    /// Tokens of the prompt that could be loaded behind the first `num_computed_tokens`; `None` if that is not known yet:
+    /// then the request is passed over.
+    fn get_num_new_matched_tokens(
+        &mut self,
+        id: RequestId,
+        num_prompt_tokens: u32,
+        num_computed_tokens: u32,
+    ) -> Option<Matched>;
+
+    /// The request has its `blocks`, and `matched` is going to be loaded into the last of them.
+    fn update_state_after_alloc(&mut self, id: RequestId, blocks: &[u32], matched: Matched);
+
+    /// A request with blocks has ended; whether they are to be kept until its sending is reported as finished.
+    fn request_finished(&mut self, id: RequestId, reason: FinishReason) -> bool;
+
+    /// What the workers report with the pass that was just decided. Called once for each pass, in order.
+    fn execute(&mut self) -> KvConnectorOutput;
+}
+
+/// What workers report of transfers, with the results of a pass.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KvConnectorOutput {
+    /// Requests whose asynchronous load has ended, in order.
+    pub finished_recving: Vec<RequestId>,
+    /// Requests whose blocks nobody reads any longer, in order.
+    pub finished_sending: Vec<RequestId>,
+    /// Blocks that were not loaded.
+    pub invalid_block_ids: Vec<u32>,
+    /// Requests of whose load nothing came.
+    pub failed_recving: Vec<RequestId>,
+}
+
+/// On which side of a hand-over the engine is (`KVTransferConfig.kv_role`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KvRole {
+    /// `kv_producer`: others fetch from here.
+    Producer,
+    /// `kv_consumer`: it fetches from others.
+    Consumer,
+    /// `kv_both`.
+    Both,
+}
+
+impl KvRole {
+    pub(super) const fn is_producer(self) -> bool {
+        !matches!(self, Self::Consumer)
+    }
+
+    pub(super) const fn is_consumer(self) -> bool {
+        !matches!(self, Self::Producer)
+    }
+}
+
+/// What becomes of a request whose load failed (`KVTransferConfig.kv_load_failure_policy`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KvLoadFailurePolicy {
+    /// What was not loaded is computed here.
+    Recompute,
+    /// It ends with an error.
+    Fail,
+}
+
+/// A connector's settings (`vllm/config/kv_transfer.py::KVTransferConfig`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KvTransferConfig {
+    /// Its side.
+    pub kv_role: KvRole,
+    /// What a failed load leads to.
+    pub kv_load_failure_policy: KvLoadFailurePolicy,
+}
+
+/// Tokens of a request that come from a connector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExternalTokens {
+    /// The request.
+    pub id: RequestId,
+    /// Its computed tokens before them.
+    pub num_computed_tokens: u32,
+    /// How many come.
+    pub num_external_tokens: u32,
+}
+
+/// What a pass decided for the connector, and what came back with its results.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KvConnectorPass {
+    /// Loads that begin and do not end within the pass, in order.
+    pub async_loads: Vec<ExternalTokens>,
+    /// Loads within the pass, in order.
+    pub sync_loads: Vec<ExternalTokens>,
+    /// Requests whose load was taken in, and the tokens that count as computed then.
+    pub ready: Vec<(RequestId, u32)>,
+    /// Waiting requests that hold blocks, after the decision.
+    pub num_holding: u32,
+    /// The workers' report.
+    pub report: KvConnectorOutput,
+}
+
+/// An engine that cannot have a connector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KvConnectorError {
+    /// Only the rules for one group of full attention are known.
+    Layers,
+    /// Only the rules without a drafter are known.
+    Drafter,
+}
+
+impl core::fmt::Display for KvConnectorError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Layers => {
+                "a KV connector is simulated for models with one kind of layers, full attention; this one has others"
+            }
+            Self::Drafter => "a KV connector is simulated without speculative decoding; the engine has a drafter",
+        })
+    }
+}
+
+impl core::error::Error for KvConnectorError {}
