@@ -13,8 +13,8 @@ use std::time::Duration;
 use leptos::prelude::{set_timeout, window};
 use wasm_bindgen::JsValue;
 
-use self::batch::{Batch, all_or_first_fault};
 pub(crate) use self::batch::Stopped;
+use self::batch::{Batch, all_or_first_fault};
 use crate::files;
 use crate::protocol::{Asked, Reply, Request, Tried, Trying};
 use crate::simulation::{next_id, wasm_module};

@@ -58,8 +58,7 @@ impl Setups {
         }
         let Some(setup) = self.setups.get(&setup) else { return Err("this setup is not known any longer".to_owned()) };
         let Ready { scenario, profile, dataset, kind } = setup.as_ref().map_err(Clone::clone)?;
-        let asked =
-            |scenario| Asked { scenario, profile: &profile.profile, dataset: dataset.as_deref(), kind: *kind };
+        let asked = |scenario| Asked { scenario, profile: &profile.profile, dataset: dataset.as_deref(), kind: *kind };
         let tried = match trying {
             Trying::Saturated { seed } => asked(scenario).saturated(seed, None).map(Tried::Saturated),
             Trying::Trial { load, seed, num_prompts } => {
