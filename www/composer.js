@@ -4,7 +4,7 @@
 //   { id, what: "compose", flags, model, config, pack }      answered by { id, name, file }
 //   { id, what: "fit", flags, model, config, pack }          answered by { id, fault, isTooSmall }
 //
-// What cannot be done is answered by { id, error }. A fault of the module itself is the worker's "error" event.
+// What cannot be done is answered by { id, error }, of a profile { id, error, kind }. A fault of the module itself is the worker's "error" event.
 import init, { Composer } from "./pkg/composer/composer.js";
 
 const composer = init().then(() => new Composer());
@@ -24,8 +24,9 @@ onmessage = async ({ data }) => {
   try {
     postMessage({ id, ...answer(await composer, data) });
   } catch (error) {
-    // Refusals are texts; anything else is no answer, but a fault.
-    if (typeof error === "string") postMessage({ id, error });
+    // Refusals are texts, with their kind if a profile is refused; anything else is no answer, but a fault.
+    if (Array.isArray(error)) postMessage({ id, error: error[0], kind: error[1] });
+    else if (typeof error === "string") postMessage({ id, error });
     else reportError(error);
   }
 };

@@ -140,11 +140,14 @@ export async function resultOfProfiler(link, ...rest) {
 }
 
 /** What `profiler capacity` answers about a link: its text, and its JSON file's members. */
-export async function capacityOfProfiler(link, ...rest) {
-  const folder = mkdtempSync(`${tmpdir()}/capacity-`);
+export const capacityOfProfiler = (link, ...rest) => answerOfProfiler("capacity", link, ...rest);
+
+/** The same of any program that answers a question about a link. */
+export async function answerOfProfiler(program, link, ...rest) {
+  const folder = mkdtempSync(`${tmpdir()}/${program}-`);
   try {
     const file = `${folder}/answer.json`;
-    const { stdout } = await promisify(execFile)(PROFILER, ["capacity", "--link", link, "--quiet", "--output-json", file, ...rest]);
+    const { stdout } = await promisify(execFile)(PROFILER, [program, "--link", link, "--quiet", "--output-json", file, ...rest]);
     return { text: stdout, ...JSON.parse(readFileSync(file)) };
   } finally {
     rmSync(folder, { recursive: true });

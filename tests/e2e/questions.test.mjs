@@ -1,4 +1,4 @@
-// "Which flags?" and "Which GPU?": each row is a setup whose capacity the command line gives, too.
+// "Which flags?", whose rows are setups whose capacity the command line gives, too; and what all questions have in common.
 import assert from "node:assert/strict";
 import { capacityOfProfiler, field } from "./app.mjs";
 import { DESKTOP, PHONE, checkAccessible, screenshot, site } from "./browser.mjs";
@@ -38,33 +38,6 @@ pageTest("each step of a flag carries what the command line says, and the best c
   await page.getByTestId("flags-table").getByText("--max-num-seqs 64").waitFor();
   await answered(page, "flags");
   assert.match(new URL(page.url()).hash, /ask=flags/);
-});
-
-pageTest("GPUs are compared with the model in the form, each as the command line has it, and one can be taken", async ({ page, open }) => {
-  await open("#v=1&goodput=ttft:500,tpot:50&num-prompts=60&ask=gpu");
-  await page.getByTestId("gpu-compare").click();
-  await page.getByTestId("gpu-status").filter({ hasText: /^\d+ setups, in / }).waitFor({ timeout: 80_000 });
-  console.log(await page.getByTestId("gpu-headline").innerText(), await page.getByTestId("gpu-status").innerText());
-  const rows = await rowsOf(page, "gpu-table");
-  assert.equal(rows.length, 9, "as many as there are packs");
-  const [one, two] = rows.find((row) => row[0] === "H200 SXM").slice(1, 3).map((cell) => cell.split("\n")[0]);
-  const link = "#v=1&goodput=ttft:500,tpot:50&num-prompts=60";
-  for (const [shown, number] of [[one, "1"], [two, "2"]]) {
-    near(shown, await carried(link, "--num-seeds", "1", "--gpu", "h200-sxm", "--tensor-parallel-size", number));
-  }
-  await page.getByRole("button", { name: / on 2 × H200 SXM: / }).click();
-  await page.waitForURL(/gpu=h200-sxm.*tensor-parallel-size=2/);
-  await screenshot(page, "gpu-desktop-light", { fullPage: true });
-  await checkAccessible(page);
-});
-
-pageTest("a comparison can be stopped", async ({ page, open }) => {
-  await open("#v=1&goodput=ttft:500,tpot:50&num-prompts=2000&ask=gpu");
-  await page.getByTestId("gpu-compare").click();
-  await page.getByTestId("gpu-status").filter({ hasText: / of 36 setups$/ }).waitFor();
-  await page.getByTestId("gpu-cancel").click();
-  await page.getByTestId("gpu-status").filter({ hasText: /^Cancelled after/ }).waitFor();
-  await page.getByTestId("gpu-compare").waitFor();
 });
 
 for (const [name, viewport, colorScheme] of [["desktop-light", DESKTOP, "light"], ["phone-dark", PHONE, "dark"]]) {

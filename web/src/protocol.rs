@@ -31,12 +31,31 @@ pub(crate) struct Asked {
     pub(crate) kind: LoadKind,
 }
 
+/// Which run is made of a setup.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Trying {
+    /// What is answered a second while all requests come at once.
+    Saturated {
+        /// What lengths and gaps are drawn from.
+        seed: u32,
+    },
+    /// A trial.
+    Trial {
+        /// Requests per second, or at once; infinite: all come at once.
+        load: f64,
+        /// As above.
+        seed: u32,
+        /// Requests, if not as many as the flags say.
+        num_prompts: Option<u32>,
+    },
+}
+
 /// What comes of one run of many.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Tried {
-    /// Of an infinite load: what is answered a second.
+    /// Of [`Trying::Saturated`]: requests per second.
     Saturated(f64),
-    /// Of any other.
+    /// Of [`Trying::Trial`].
     Trial(Box<Trial>),
 }
 
@@ -100,10 +119,8 @@ pub(crate) enum Request {
         setup: u32,
         /// The setup itself, with the first run of it that this worker makes.
         asked: Option<Asked>,
-        /// Requests per second, or at once; infinite: what is answered while all come at once.
-        load: f64,
-        /// What lengths and gaps are drawn from.
-        seed: u32,
+        /// Which run.
+        trying: Trying,
     },
     /// A file or text that was dropped or pasted.
     Read {
@@ -315,12 +332,16 @@ choices! {
         3 Export { id id, kind kind, date date, range range }
         4 Read { id id, name name, content content }
         5 Range { id id, input input };
-        6 Try { id id, setup setup, asked asked, load load, seed seed }
+        6 Try { id id, setup setup, asked asked, trying trying }
     }
     LoadKind {
         0 Rate {}
         1 Concurrency {};
         2 Users {}
+    }
+    Trying {
+        0 Saturated { seed seed };
+        1 Trial { load load, seed seed, num_prompts num_prompts }
     }
     Tried {
         0 Saturated { 0 rate };

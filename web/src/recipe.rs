@@ -32,15 +32,6 @@ impl Recipe {
         self.flags.clone()
     }
 
-    /// The same on a number of another GPU, one of the table.
-    pub(crate) fn on(&self, gpu: &str, num_gpus: u32) -> Self {
-        let is_kept = |flag: &&(String, Option<String>)| flag.0 != "tensor-parallel-size" && flag.0 != "gpu";
-        let mut flags: Vec<(String, Option<String>)> = self.flags.iter().filter(is_kept).cloned().collect();
-        flags.push(("gpu".to_owned(), Some(gpu.to_owned())));
-        flags.push(("tensor-parallel-size".to_owned(), Some(num_gpus.to_string())));
-        Self { flags, model: self.model.clone(), gpu: None }
-    }
-
     /// What is to be composed.
     pub(crate) fn composition(&self) -> Option<Composition> {
         let flags = self.flags.iter().map(|(name, value)| (name.as_str(), value.as_deref()));

@@ -9,7 +9,7 @@ use sim_core::answers::capacity::{Answer, Question, Search, Trial};
 
 use crate::files::now_ms;
 use crate::pool::{self, Setup, Stopped, Wish};
-use crate::protocol::{Asked, Tried};
+use crate::protocol::{Asked, Tried, Trying};
 
 /// Loads that most searches try.
 const TYPICAL_LOADS: u32 = 33;
@@ -81,7 +81,7 @@ pub(crate) async fn search(
     heard: impl Fn(Found) + 'static,
 ) -> Result<Found, Stopped> {
     let seeds: Vec<u32> = (0..question.num_seeds).map(|number| first_seed.wrapping_add(number)).collect();
-    let setup = Setup::new(asked);
+    let setup = Setup::new(move || asked.clone());
     let hunt = Hunt { question, began_ms: now_ms(), told_ms: now_ms(), num_done: 0, num_asked: 1, trials: vec![] };
     let hunt = Rc::new(RefCell::new(hunt));
     let hearing = hunt.clone();
@@ -96,18 +96,19 @@ pub(crate) async fn search(
             heard(hunt.found(hunt.partial(), false));
         }
     });
-    let saturated = pool::tried(&setup, &[(f64::INFINITY, first_seed)], wish, listener.clone()).await?;
+    let saturated = pool::tried(&setup, &[Trying::Saturated { seed: first_seed }], wish, listener.clone()).await?;
     let saturated = match saturated.first() {
         Some(Tried::Saturated(rate)) => *rate,
         _ => f64::INFINITY,
     };
     let mut search = Search::new(question.kind, question.required_share, saturated);
     while !search.wanted().is_empty() {
-        let pairs: Vec<(f64, u32)> =
-            search.wanted().iter().flat_map(|&load| seeds.iter().map(move |&seed| (load, seed))).collect();
-        hunt.borrow_mut().num_asked += sim_core::math::usize_to_u32(pairs.len());
-        let tried = pool::tried(&setup, &pairs, wish, listener.clone()).await?;
-        let trials: Vec<Trial> = tried.into_iter().filter_map(trial).collect();
+        let trial = |load: f64, seed: u32| Trying::Trial { load, seed, num_prompts: None };
+        let runs: Vec<Trying> =
+            search.wanted().iter().flat_map(|&load| seeds.iter().map(move |&seed| trial(load, seed))).collect();
+        hunt.borrow_mut().num_asked += sim_core::math::usize_to_u32(runs.len());
+        let tried = pool::tried(&setup, &runs, wish, listener.clone()).await?;
+        let trials: Vec<Trial> = tried.into_iter().filter_map(trial_of).collect();
         let of_load = |trials: &[Trial]| trials.first().map(|trial| (trial.load, trials.to_vec()));
         search.take(trials.chunks(seeds.len().max(1)).filter_map(of_load));
     }
@@ -115,7 +116,7 @@ pub(crate) async fn search(
     Ok(found)
 }
 
-fn trial(tried: Tried) -> Option<Trial> {
+fn trial_of(tried: Tried) -> Option<Trial> {
     match tried {
         Tried::Trial(trial) => Some(*trial),
         Tried::Saturated(_) => None,

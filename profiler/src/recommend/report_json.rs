@@ -27,6 +27,7 @@ pub(crate) fn json(report: &Report<'_>) -> Value {
         "demand": plan.demand,
         "num_gpus": plan.num_gpus,
         "num_runs": report.num_runs,
+        "digest": format!("{:016x}", report.recommend.digest()),
         "why_nothing": report.answer.ranked.is_empty().then(|| report.why_nothing()),
         "ranked": report.answer.ranked.iter().map(|&place| entry(report, place)).collect::<Vec<_>>(),
         "excluded": excluded.collect::<Vec<_>>(),

@@ -35,9 +35,12 @@ impl Composer {
     /// Name and file of a profile: `flags` are names and values by turns, a switch's value being null.
     ///
     /// # Errors
-    /// Why there is none.
+    /// An array: why there is none, and in words what that is counted as.
     pub fn compose(&self, flags: &Array, model: &str, config: &[u8], pack: &str) -> Result<Array, JsValue> {
-        let (name, file) = self.packs.compose(&recipe(flags, model, config, pack)).map_err(JsValue::from)?;
+        let (name, file) = self
+            .packs
+            .compose(&recipe(flags, model, config, pack))
+            .map_err(|exclusion| Array::of2(&exclusion.why.into(), &exclusion.kind.words().into()))?;
         Ok(Array::of2(&name.into(), &Uint8Array::from(file.as_slice()).into()))
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sim_core::answers::recommend::Exclusion;
+use sim_core::answers::recommend::exclusion::Kind;
 use sim_core::config::ConfigError;
 use sim_core::models::catalogue::Catalogue;
 use sim_core::operators::transfer::Transferred;
@@ -57,9 +59,10 @@ impl Packs {
     ///
     /// # Errors
     /// Why there is none.
-    pub(crate) fn compose(&self, recipe: &Recipe) -> Result<(String, Vec<u8>), String> {
-        let (_, Composed { profile, name, .. }) = self.composed(recipe).map_err(|error| error.to_string())?;
-        let file = profile.to_json().map_err(|error| error.to_string())?;
+    pub(crate) fn compose(&self, recipe: &Recipe) -> Result<(String, Vec<u8>), Exclusion> {
+        let (_, Composed { profile, name, .. }) = self.composed(recipe).map_err(|error| Exclusion::from(&error))?;
+        let file = profile.to_json();
+        let file = file.map_err(|error| Exclusion { kind: Kind::Refused, why: error.to_string() })?;
         Ok((name, file.into_bytes()))
     }
 

@@ -13,6 +13,7 @@ pub(crate) mod band;
 pub(crate) mod cdf;
 pub(crate) mod histogram;
 pub(crate) mod load_curve;
+pub(crate) mod scatter;
 pub(crate) mod split;
 pub(crate) mod time_series;
 pub(crate) mod gantt;

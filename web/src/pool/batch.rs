@@ -51,9 +51,9 @@ impl Batch {
         }
     }
 
-    /// What came of it, as soon as that is known; until then `waker` is remembered. The fault is that of the first run in
-    /// order that has one, whichever failed first.
-    pub(super) fn outcome(&mut self, waker: &Waker) -> Option<Result<Vec<Tried>, Stopped>> {
+    /// What came of each run, as soon as that is known; until then `waker` is remembered. [`Stopped::GivenUp`] if nobody
+    /// wants it any longer.
+    pub(super) fn outcome(&mut self, waker: &Waker) -> Option<Result<Vec<Result<Tried, String>>, Stopped>> {
         if self.is_given_up {
             return Some(Err(Stopped::GivenUp));
         }
@@ -61,9 +61,16 @@ impl Batch {
             self.waker = Some(waker.clone());
             return None;
         }
-        let results = std::mem::take(&mut self.results).into_iter().flatten();
-        Some(results.collect::<Result<_, _>>().map_err(Stopped::Fault))
+        Some(Ok(std::mem::take(&mut self.results).into_iter().flatten().collect()))
     }
+}
+
+/// All results; or else the fault of the first run in order that has one, whichever failed first.
+///
+/// # Errors
+/// [`Stopped::Fault`].
+pub(super) fn all_or_first_fault(results: Vec<Result<Tried, String>>) -> Result<Vec<Tried>, Stopped> {
+    results.into_iter().collect::<Result<_, _>>().map_err(Stopped::Fault)
 }
 
 #[cfg(test)]
@@ -80,7 +87,8 @@ mod tests {
             batch.take(place, result);
             batch.take(place, Err("again".to_owned()));
         }
-        assert_eq!(batch.outcome(Waker::noop()).as_ref(), Some(expect), "{order:?}, faults {faults:?}");
+        let outcome = batch.outcome(Waker::noop()).map(|outcome| outcome.and_then(all_or_first_fault));
+        assert_eq!(outcome.as_ref(), Some(expect), "{order:?}, faults {faults:?}");
     }
 
     #[test]

@@ -13,10 +13,10 @@ use std::time::Duration;
 use leptos::prelude::{set_timeout, window};
 use wasm_bindgen::JsValue;
 
-use self::batch::Batch;
 pub(crate) use self::batch::Stopped;
+use self::batch::{Batch, all_or_first_fault};
 use crate::files;
-use crate::protocol::{Asked, Reply, Request, Tried};
+use crate::protocol::{Asked, Reply, Request, Tried, Trying};
 use crate::simulation::{next_id, wasm_module};
 use crate::worker::trial::MOST_SETUPS;
 use crate::worker_handle::WorkerHandle;
@@ -28,16 +28,15 @@ const NUM_WORKERS: (usize, usize) = (2, 8);
 const PATIENCE: Duration = Duration::from_millis(150);
 
 /// What many runs are made of, with a number by which workers know it.
-#[derive(Debug)]
 pub(crate) struct Setup {
     number: u32,
-    asked: Asked,
+    asked: Box<dyn Fn() -> Asked>,
 }
 
 impl Setup {
-    /// A new one.
-    pub(crate) fn new(asked: Asked) -> Rc<Self> {
-        Rc::new(Self { number: next_id(), asked })
+    /// A new one; `asked` is called for each worker that is told of it.
+    pub(crate) fn new(asked: impl Fn() -> Asked + 'static) -> Rc<Self> {
+        Rc::new(Self { number: next_id(), asked: Box::new(asked) })
     }
 }
 
@@ -69,8 +68,7 @@ struct Order {
     batch: Rc<RefCell<Batch>>,
     place: usize,
     setup: Rc<Setup>,
-    load: f64,
-    seed: u32,
+    trying: Trying,
     wish: Wish,
     heard: Rc<dyn Fn(&Tried)>,
 }
@@ -98,26 +96,39 @@ fn most_workers() -> usize {
     sim_core::math::u32_to_usize(cores).clamp(NUM_WORKERS.0, NUM_WORKERS.1)
 }
 
-/// Runs `setup` with each load and seed of `runs`; `heard` is told of each as it ends, in any order.
+/// Makes `runs` of one setup; `heard` is told of each as it ends, in any order.
 ///
 /// # Errors
 /// [`Stopped`].
 pub(crate) async fn tried(
     setup: &Rc<Setup>,
-    runs: &[(f64, u32)],
+    runs: &[Trying],
     wish: &Wish,
     heard: Rc<dyn Fn(&Tried)>,
 ) -> Result<Vec<Tried>, Stopped> {
+    let runs: Vec<(Rc<Setup>, Trying)> = runs.iter().map(|&trying| (setup.clone(), trying)).collect();
+    each_tried(&runs, wish, heard).await.and_then(all_or_first_fault)
+}
+
+/// Makes `runs`, each of its setup, and says of each what comes of it; `heard` is told of each that can be made as it
+/// ends, in any order.
+///
+/// # Errors
+/// [`Stopped`], of what is no fault of a run.
+pub(crate) async fn each_tried(
+    runs: &[(Rc<Setup>, Trying)],
+    wish: &Wish,
+    heard: Rc<dyn Fn(&Tried)>,
+) -> Result<Vec<Result<Tried, String>>, Stopped> {
     if wish.is_given_up() {
         return Err(Stopped::GivenUp);
     }
     let batch = Rc::new(RefCell::new(Batch::new(runs.len())));
-    let order = |(place, &(load, seed))| Order {
+    let order = |(place, (setup, trying)): (usize, &(Rc<Setup>, Trying))| Order {
         batch: batch.clone(),
         place,
         setup: setup.clone(),
-        load,
-        seed,
+        trying: *trying,
         wish: wish.clone(),
         heard: heard.clone(),
     };
@@ -187,11 +198,11 @@ impl Seat {
 
     fn begin(&mut self, order: Order) {
         let (id, setup) = (next_id(), order.setup.number);
-        let asked = self.knows.insert(setup).then(|| order.setup.asked.clone());
+        let asked = self.knows.insert(setup).then(|| (order.setup.asked)());
         while self.knows.len() > MOST_SETUPS {
             self.knows.pop_first();
         }
-        match self.handle.post(Request::Try { id, setup, asked, load: order.load, seed: order.seed }) {
+        match self.handle.post(Request::Try { id, setup, asked, trying: order.trying }) {
             Ok(()) => self.busy = Some((id, order)),
             Err(error) => {
                 let fault = format!("a worker cannot be asked: {}", files::message(&error));

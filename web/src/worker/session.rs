@@ -60,8 +60,8 @@ pub(crate) fn simulate(session: &mut Session, request: Request, host: &mut dyn H
             Ok(Reply::Gantt { id, window })
         }
         Request::Range { id, input } => Ok(Reply::Range { id, range: Box::new(range(&input, host)?) }),
-        Request::Try { id, setup, asked, load, seed } => {
-            Ok(Reply::Tried { id, tried: session.setups.tried(setup, asked, load, seed)? })
+        Request::Try { id, setup, asked, trying } => {
+            Ok(Reply::Tried { id, tried: session.setups.tried(setup, asked, trying)? })
         }
         Request::Export { .. } | Request::Read { .. } => Err(OTHER_PART.to_owned()),
     }

@@ -72,8 +72,17 @@ impl Recommend {
         Recommendation { excluded: self.excluded(), by_gpu: of(by_gpu), by_cost: of(by_cost), comparisons, ranked }
     }
 
-    /// Every load that was tried to the end and carried.
-    fn operating(&self) -> Vec<Operating> {
+    /// 64 bits of all runs of those that were searched to the end, in their order: equal digests are equal runs, wherever
+    /// they were made.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        let digests = self.entries.iter().filter_map(|entry| entry.answer.as_ref()).map(Answer::digest);
+        digests.fold(0xcbf2_9ce4_8422_2325, |all, one| (all ^ one).wrapping_mul(0x0100_0000_01b3))
+    }
+
+    /// Every load of those of the grid that were searched to the end that is carried and meets.
+    #[must_use]
+    pub fn operating(&self) -> Vec<Operating> {
         let searched = self.entries.iter().enumerate().filter(|(_, entry)| entry.role == Role::Grid);
         let of_entry = |(place, entry): (usize, &Entry)| -> Option<Vec<Operating>> {
             let (answer, hardware) = (entry.answer.as_ref()?, entry.engine.as_ref()?.hardware);

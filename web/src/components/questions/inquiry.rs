@@ -1,7 +1,7 @@
 //! What questions over many runs are asked about: what stands in the form, but for the load.
 
 use leptos::prelude::*;
-use sim_core::answers::capacity::{LoadKind, Question};
+use sim_core::answers::capacity::{LoadKind, Question, TrialError};
 use sim_core::scenario::{AskedFor, Scenario};
 
 use crate::protocol::Asked;
@@ -84,6 +84,27 @@ impl Inquiry {
             );
         }
         Ok(())
+    }
+
+    /// Whether requests come at the load that is varied, and not at times of their own.
+    ///
+    /// # Errors
+    /// What the dataset is, and what to do.
+    pub(super) fn check_times(&self) -> Result<(), String> {
+        let dataset = self.scenario.workload().dataset_name();
+        if dataset.has_times() && self.scenario.get("self-timed") != Some("false") {
+            return Err(TrialError::TimedDataset(dataset.name().to_owned()).to_string());
+        }
+        Ok(())
+    }
+
+    /// The dataset's file, where there is one.
+    ///
+    /// # Errors
+    /// Why it cannot be fetched.
+    pub(super) async fn dataset(&self) -> Result<Option<Vec<u8>>, String> {
+        let input = input_of(&self.scenario, &self.profile, self.dataset.as_ref()).await?;
+        Ok(input.dataset)
     }
 
     /// The setup that `scenario` makes on its profile.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use js_sys::{Function, Promise, Uint8Array};
+use sim_core::answers::recommend::Exclusion;
+use sim_core::answers::recommend::exclusion::Kind;
 use sim_core::operators::gpu_table;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -14,6 +16,9 @@ use crate::composer::{Question, member, new_composer, object};
 use crate::files;
 use crate::recipe::Recipe;
 use crate::worker_handle::fault_of;
+
+/// Why a profile cannot be composed.
+const KINDS: [Kind; 4] = [Kind::DoesNotFit, Kind::NoOperator, Kind::Indivisible, Kind::Refused];
 
 type Asked = Rc<RefCell<BTreeMap<u32, Function>>>;
 
@@ -67,22 +72,36 @@ impl Composing {
     ///
     /// # Errors
     /// Why there is none.
-    pub(super) async fn compose(&self, recipe: Recipe, config: Vec<u8>) -> Result<(String, Vec<u8>), String> {
-        let data = self.ask(&Question::Compose(recipe, config)).await?;
+    pub(super) async fn compose(&self, recipe: Recipe, config: Vec<u8>) -> Result<(String, Vec<u8>), Exclusion> {
+        let data = self.post(&Question::Compose(recipe, config)).await.map_err(refused)?;
+        if let Some(why) = member(&data, "error").as_string() {
+            let words = member(&data, "kind").as_string().unwrap_or_default();
+            let kind = KINDS.into_iter().find(|kind| kind.words() == words).unwrap_or(Kind::Refused);
+            return Err(Exclusion { kind, why });
+        }
         let file = member(&data, "file").dyn_into::<Uint8Array>().map(|file| file.to_vec()).unwrap_or_default();
         Ok((member(&data, "name").as_string().unwrap_or_default(), file))
     }
 
     async fn ask(&self, question: &Question) -> Result<JsValue, String> {
+        let data = self.post(question).await?;
+        member(&data, "error").as_string().map_or(Ok(data), Err)
+    }
+
+    async fn post(&self, question: &Question) -> Result<JsValue, String> {
         let id = self.last_id.get() + 1;
         self.last_id.set(id);
         let promise = Promise::new(&mut |resolve, _| {
             self.asked.borrow_mut().insert(id, resolve);
         });
         self.worker.post_message(&question.message(id)).map_err(|error| files::message(&error))?;
-        let data = JsFuture::from(promise).await.map_err(|error| files::message(&error))?;
-        member(&data, "error").as_string().map_or(Ok(data), Err)
+        JsFuture::from(promise).await.map_err(|error| files::message(&error))
     }
+}
+
+/// What is no fault of the setup.
+fn refused(why: String) -> Exclusion {
+    Exclusion { kind: Kind::Refused, why }
 }
 
 fn answer(resolve: Option<Function>, data: &JsValue) {

@@ -1,19 +1,26 @@
-//! Which GPU: how much each carries with the model in the form, and per GPU.
+//! Which GPU: a recommendation over GPUs, numbers of them, number formats and flags, with the model in the form.
 
 mod ask;
 mod composing;
+mod engines;
+mod fronts;
+mod prices;
+mod ranking;
+mod told;
 
 use leptos::prelude::*;
 use sim_core::scenario::AskedFor;
 
-use self::ask::{Gpus, ONE_SEED, Row};
+use self::ask::{DEFAULT_SEEDS, Gpus};
+use self::fronts::Front;
+use self::prices::PriceTable;
+use self::ranking::{Commands, Ranking};
 use crate::components::live::{When, heard, live};
+use crate::components::plot_view::{PlotSource, PlotView};
 use crate::components::questions::inquiry::Status;
 use crate::components::questions::options::Options;
 use crate::components::questions::recent::Recent;
-use crate::fitting::NUM_GPUS;
 use crate::format::duration;
-use crate::plot::ticks::{self, Unit};
 use crate::state::{AppState, Source};
 
 /// The whole answer.
@@ -29,64 +36,36 @@ pub(super) fn GpuAnswer() -> impl IntoView {
         }
         is_running
     });
-    let has_rows = Memo::new(move |_| gpus.rows.with(|rows| !rows.is_empty()));
+    let has_rows = Memo::new(move |_| gpus.told.with(|told| !told.rows.is_empty()));
+    let has_excluded = Memo::new(move |_| gpus.told.with(|told| told.is_over && !told.excluded.is_empty()));
     view! {
         <div class="results-head">
             <h2 id="gpu-title" tabindex="-1">"Which GPU?"</h2>
-            <Options default_seeds=ONE_SEED/>
+            <Options default_seeds=DEFAULT_SEEDS/>
         </div>
         <Progress gpus/>
-        <div class="results-body" data-testid="gpu-body">
+        <div class="results-body" data-testid="gpu-body" class:results-old=move || gpus.is_old()>
             <section class="card" aria-label="Answer">
-                <div class="card-body">
-                    <div class="verdict" class:verdict-good=move || gpus.status.get() == Status::Idle && has_rows.get()>
-                        <p class="verdict-headline" aria-live=move || if gpus.status.get() == Status::Running { "off" } else { "polite" } data-testid="gpu-headline">
-                            <span class="verdict-mark" aria-hidden="true">
-                                {move || if gpus.status.get() == Status::Idle && has_rows.get() { "✓" } else { "…" }}
-                            </span>
-                            <span>{move || sentence(state, gpus)}</span>
-                        </p>
-                        <p class="verdict-line verdict-rule">
-                            <span class="chip chip-warn">"SIMULATED, not measured"</span>
-                            " One engine on 1, 2, 4 or 8 GPUs with tensor parallelism, all other flags as in the form. Times are \
-                             composed of operators measured on each GPU. Prices are not known here: what is compared is what one \
-                             GPU carries."
-                        </p>
-                    </div>
-                </div>
+                <div class="card-body"><Sentence gpus/></div>
             </section>
             <When when=Signal::derive(move || has_rows.get())>
-                <section class="card" aria-labelledby="gpu-table-title" class:results-old=move || gpus.is_old()>
-                    <div class="card-title">
-                        <h3 id="gpu-table-title">{move || format!("Carries, {}", unit(state))}</h3>
-                        <span class="muted card-aside">"large: all of them; small: per GPU"</span>
-                    </div>
-                    <div class="card-body"><Rows gpus/></div>
-                </section>
+                <Fronts gpus/>
+                <Ranking gpus/>
+                <Commands gpus/>
             </When>
+            <When when=Signal::derive(move || has_excluded.get())>
+                <details class="card" data-testid="gpu-excluded">
+                    <summary class="card-title"><h3>"Not tried, and why"</h3></summary>
+                    <div class="card-body">{live(move || list(gpus.told.with(|told| told.excluded.clone())))}</div>
+                </details>
+            </When>
+            <PriceTable gpus/>
         </div>
     }
 }
 
-fn unit(state: AppState) -> &'static str {
-    if state.asking.get().is_by_concurrency { "requests at once" } else { "requests/s" }
-}
-
-fn number(load: f64) -> String {
-    ticks::text(Unit::Number, load)
-}
-
-/// GPU, number, and what one of them carries: all cells that carry something, the most per GPU first.
-fn best_first(rows: &[Row]) -> Vec<(String, u32, f64)> {
-    let cells = rows.iter().flat_map(|row| {
-        row.carried.iter().zip(NUM_GPUS).filter_map(|(carried, num_gpus)| match carried {
-            Some(Ok(Some(load))) => Some((row.label.clone(), num_gpus, load / f64::from(num_gpus))),
-            _ => None,
-        })
-    });
-    let mut cells: Vec<(String, u32, f64)> = cells.collect();
-    cells.sort_by(|a, b| b.2.total_cmp(&a.2));
-    cells
+fn list(lines: Vec<String>) -> impl IntoView {
+    view! { <ul class="question-reasons">{lines.into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}</ul> }
 }
 
 fn sentence(state: AppState, gpus: Gpus) -> String {
@@ -97,46 +76,77 @@ fn sentence(state: AppState, gpus: Gpus) -> String {
         }
         _ => {}
     }
-    let rows = gpus.rows.get();
-    if rows.is_empty() {
-        return "The model in the form, on every GPU that was measured.".to_owned();
-    }
-    let so_far = if gpus.status.get() == Status::Running { "So far: " } else { "" };
-    match best_first(&rows).first() {
-        Some((label, num_gpus, each)) => {
-            format!("{so_far}{num_gpus} × {label} carries most for each GPU: {} {}.", number(*each), unit(state))
-        }
-        None if gpus.status.get() == Status::Running => "Loading operator times and trying loads…".to_owned(),
-        None => "No GPU carries anything under these objectives.".to_owned(),
+    match gpus.told.with(|told| told.headline.clone()) {
+        nothing if nothing.is_empty() => match gpus.status.get() {
+            Status::Running => "Loading operator times and composing profiles…".to_owned(),
+            _ => {
+                "The model in the form on every GPU that was measured, one to eight of them, with and without fp8, and \
+                  with other sizes of passes: which costs least?"
+                    .to_owned()
+            }
+        },
+        headline => headline,
     }
 }
 
+/// The answer in sentences.
+#[component]
+fn Sentence(gpus: Gpus) -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let is_over = Memo::new(move |_| gpus.told.with(|told| told.is_over));
+    let is_good =
+        Memo::new(move |_| gpus.told.with(|told| told.is_over && told.rows.iter().any(|row| row.why_not.is_none())));
+    let whys = Memo::new(move |_| gpus.told.with(|told| [told.whys.clone(), told.steps.clone()]));
+    let missing = Memo::new(move |_| {
+        let prices = gpus.prices(state);
+        let is_missing = |(key, _): &(String, String)| prices.of(key).is_none();
+        let labels: Vec<String> = prices::compared().into_iter().filter(is_missing).map(|(_, label)| label).collect();
+        labels.join(", ")
+    });
+    view! {
+        <div class="verdict" class:verdict-good=move || is_good.get() class:verdict-bad=move || is_over.get() && !is_good.get()>
+            <p class="verdict-headline" aria-live=move || if is_over.get() { "polite" } else { "off" } data-testid="gpu-headline">
+                <span class="verdict-mark" aria-hidden="true">
+                    {move || if is_good.get() { "✓" } else if is_over.get() { "✗" } else { "…" }}
+                </span>
+                <span>{move || sentence(state, gpus)}</span>
+            </p>
+            {live(move || {
+                let [whys, steps] = whys.get();
+                let part = |title: &'static str, lines: Vec<String>| (!lines.is_empty()).then(|| view! {
+                    <div class="verdict-line"><b>{title}</b>{list(lines)}</div>
+                });
+                (part("Why: each choice beside the same without it", whys),
+                 part("What one step of another flag would change", steps))
+            })}
+            <When when=Signal::derive(move || !gpus.is_by_gpus.get() && !missing.with(String::is_empty))>
+                <p class="verdict-line" data-testid="gpu-missing">
+                    {move || format!(
+                        "No price is known of {}. Cost ranks only what has one; where none has, setups are ranked by GPUs. Give \
+                         a price below.", missing.get()
+                    )}
+                </p>
+            </When>
+            <p class="verdict-line verdict-rule">
+                <span class="chip chip-warn">"SIMULATED, not measured"</span>
+                " Profiles are composed of operators measured on each GPU; GPUs of which nothing was measured are left out. \
+                 All other flags are as in the form; eight GPUs of one kind are taken to be there."
+            </p>
+        </div>
+    }
+}
+
+/// The button, how far it is, and what stops it.
 #[component]
 fn Progress(gpus: Gpus) -> impl IntoView {
     let state = expect_context::<AppState>();
     let is_running = Memo::new(move |_| gpus.status.get() == Status::Running);
-    let counts = Memo::new(move |_| {
-        gpus.rows.with(|rows| {
-            let cells = rows.iter().flat_map(|row| &row.carried);
-            (cells.clone().filter(|cell| cell.is_some()).count(), cells.count())
-        })
-    });
-    let said = move || {
-        let (done, all) = counts.get();
-        match gpus.status.get() {
-            Status::Running => format!("{done} of {all} setups"),
-            Status::Cancelled => format!("Cancelled after {done} of {all} setups."),
-            Status::Failed(_) => "Not answered.".to_owned(),
-            Status::Idle if gpus.is_old() => "Settings changed: the table is of those before.".to_owned(),
-            Status::Idle if all > 0 => format!("{all} setups, in {}.", duration(gpus.wall_ms.get() / 1000.0)),
-            Status::Idle => "Loads the operator times of all GPUs: 8 MB, 2.3 MB where the host compresses.".to_owned(),
-        }
-    };
+    let kinds = [(false, "Cost", "gpu-by-cost"), (true, "GPUs", "gpu-by-gpus")];
     view! {
         <div class="question-progress" data-testid="gpu-progress">
             <progress
-                class="run-progress" aria-label="Setups that are tried" class:is-idle=move || !is_running.get()
-                value=move || counts.get().0.to_string() max=move || counts.get().1.max(1).to_string()
+                class="run-progress" aria-label="Runs that are over" class:is-idle=move || !is_running.get()
+                value=move || gpus.runs.get().done.to_string() max=move || gpus.runs.get().asked.max(1).to_string()
             ></progress>
             <When
                 when=Signal::derive(move || is_running.get())
@@ -153,89 +163,69 @@ fn Progress(gpus: Gpus) -> impl IntoView {
                     "Cancel"
                 </button>
             </When>
-            <p class="muted" data-testid="gpu-status">{said}</p>
+            <div class="tabs" role="group" aria-label="Ranked by">
+                {kinds.map(|(by_gpus, words, testid)| view! {
+                    <button
+                        type="button" class="tab" data-testid=testid aria-pressed=move || (gpus.is_by_gpus.get() == by_gpus).to_string()
+                        on:click=heard(move |_| gpus.is_by_gpus.set(by_gpus))
+                    >
+                        {words}
+                    </button>
+                }).collect_view()}
+            </div>
+            <p class="muted" data-testid="gpu-status">{move || status(gpus)}</p>
         </div>
+    }
+}
+
+fn status(gpus: Gpus) -> String {
+    let runs = gpus.runs.get();
+    let counts = gpus.told.with(|told| told.counts.clone());
+    match (gpus.status.get(), runs.composing) {
+        (Status::Running, Some((done, all))) => format!("Composing: {done} of {all} setups"),
+        (Status::Running, None) => format!("{} of {} runs and more", runs.done, runs.asked),
+        (Status::Cancelled, _) => format!("Cancelled after {} runs: this is what they say.", runs.done),
+        (Status::Failed(_), _) => "Not answered.".to_owned(),
+        (Status::Idle, _) if gpus.is_old() => "Settings changed: the answer is of those before.".to_owned(),
+        (Status::Idle, _) if !counts.is_empty() => format!("{counts}, in {}.", duration(gpus.wall_ms.get() / 1000.0)),
+        (Status::Idle, _) => "Loads the operator times of all GPUs: 8 MB, 2.3 MB where the host compresses.".to_owned(),
+    }
+}
+
+/// Cost and throughput against interactivity.
+#[component]
+fn Fronts(gpus: Gpus) -> impl IntoView {
+    let has_cost = Memo::new(move |_| gpus.told.with(|told| told.dots.iter().any(|dot| dot.usd.is_some())));
+    view! {
+        <section class="card" aria-labelledby="gpu-fronts-title" data-testid="gpu-fronts">
+            <div class="card-title">
+                <h3 id="gpu-fronts-title">"Pareto fronts"</h3>
+                <span class="muted card-aside">"every load that was tried to the end and meets"</span>
+            </div>
+            <div class="card-body">
+                <When when=Signal::derive(move || has_cost.get())><FrontView gpus front=Front::Cost/></When>
+                <FrontView gpus front=Front::Throughput/>
+            </div>
+        </section>
     }
 }
 
 #[component]
-fn Rows(gpus: Gpus) -> impl IntoView {
-    let best = Memo::new(move |_| gpus.rows.with(|rows| best_first(rows).first().map_or(0.0, |cell| cell.2)));
-    // Each reason once, with the first setup that has it.
-    let reasons = Memo::new(move |_| {
-        let mut reasons: Vec<(String, String)> = Vec::new();
-        gpus.rows.with(|rows| {
-            for (row, (carried, num_gpus)) in
-                rows.iter().flat_map(|row| row.carried.iter().zip(NUM_GPUS).map(move |cell| (row, cell)))
-            {
-                if let Some(Err(why)) = carried
-                    && reasons.iter().all(|(_, known)| known != why)
-                {
-                    reasons.push((format!("{num_gpus} × {}", row.label), why.clone()));
-                }
-            }
-        });
-        reasons
-    });
+fn FrontView(gpus: Gpus, front: Front) -> impl IntoView {
+    let dots = Memo::new(move |_| gpus.told.with(|told| told.dots.clone()));
+    let source = PlotSource::new(
+        move |frame| dots.with(|dots| front.plot(dots).draw(frame)),
+        move |x| dots.with(|dots| front.readings(dots, x)),
+        move || dots.with(|dots| front.table(dots)),
+        move || dots.with(|dots| front.csv(dots)),
+    );
     view! {
-        <div class="table-scroll" tabindex="0" role="region" aria-label="GPUs and numbers of them">
-            <table class="table question-table" data-testid="gpu-table">
-                <thead>
-                    <tr>
-                        <th scope="col" class="text">"GPU"</th>
-                        {NUM_GPUS.map(|number| view! { <th scope="col">{number} " ×"</th> }).collect_view()}
-                    </tr>
-                </thead>
-                <tbody>
-                    {live(move || gpus.rows.get().into_iter().map(|row| gpu_row(row, best.get())).collect_view())}
-                </tbody>
-            </table>
-        </div>
-        {live(move || {
-            let reasons = reasons.get();
-            (!reasons.is_empty()).then(|| view! {
-                <ul class="muted question-reasons" aria-label="Why some setups carry nothing">
-                    {reasons.into_iter().map(|(setup, why)| view! { <li>{setup} ": " {why}</li> }).collect_view()}
-                </ul>
-            })
-        })}
-    }
-}
-
-fn gpu_row(row: Row, best: f64) -> impl IntoView {
-    let state = expect_context::<AppState>();
-    let key = row.key.clone();
-    view! {
-        <tr data-testid=format!("gpu-row-{key}")>
-            <th scope="row" class="text">{row.label.clone()}</th>
-            {row.carried.into_iter().zip(NUM_GPUS).map(|(carried, num_gpus)| {
-                let (key, label) = (key.clone(), row.label.clone());
-                let choose = move |_| {
-                    // Both are of the table that the flags are read with.
-                    state.set_flag("gpu", &key).ok();
-                    state.set_flag("tensor-parallel-size", &num_gpus.to_string()).ok();
-                };
-                match carried {
-                    None => view! { <td class="muted">"…"</td> }.into_any(),
-                    Some(Err(_)) => view! { <td class="muted"><span aria-label="does not start">"–"</span></td> }.into_any(),
-                    Some(Ok(None)) => view! { <td class="muted">"0"</td> }.into_any(),
-                    Some(Ok(Some(load))) => {
-                        let each = load / f64::from(num_gpus);
-                        let is_best = each >= best * 0.999;
-                        view! {
-                            <td class:is-best=is_best>
-                                <button type="button" class="question-cell" on:click=choose>
-                                    <b>{number(load)}</b>
-                                    <span class="muted">{number(each)}</span>
-                                    <span class="visually-hidden">
-                                        {format!(" per GPU on {num_gpus} × {label}: take it into the form")}
-                                    </span>
-                                </button>
-                            </td>
-                        }.into_any()
-                    }
-                }
-            }).collect_view()}
-        </tr>
+        <PlotView
+            source
+            title=Signal::stored(front.title().to_owned())
+            summary=Signal::derive(move || dots.with(|dots| front.summary(dots)))
+            height=Signal::stored(300)
+            file_stem=Signal::stored(front.stem().to_owned())
+        />
     }
 }

@@ -1,0 +1,130 @@
+// "Which GPU?": the recommendation of `profiler recommend`, run by run, with prices that can be changed.
+import assert from "node:assert/strict";
+import { answerOfProfiler, field } from "./app.mjs";
+import { DESKTOP, PHONE, checkAccessible, screenshot, site } from "./browser.mjs";
+
+const { pageTest } = site({ prefix: "/somebody/simulator/" });
+
+/** Few requests and one seed, so that tests are quick. */
+const FEW = "#v=1&goodput=ttft:500,tpot:50&num-prompts=60";
+const ASKED = `${FEW}&ask=gpu&ask-seeds=1`;
+
+const status = (page, hasText) => page.getByTestId("gpu-status").filter({ hasText }).waitFor();
+
+/** Asks, and waits for the answer's sentence. */
+async function recommended(page) {
+  await page.getByTestId("gpu-compare").click();
+  await status(page, /^\d+ setups, .* runs, in /);
+  const headline = await page.getByTestId("gpu-headline").innerText();
+  console.log(headline, await page.getByTestId("gpu-status").innerText());
+  return headline;
+}
+
+const rowsOf = (page) =>
+  page.getByTestId("gpu-table").locator("tbody tr").evaluateAll((rows) => rows.map((row) => [...row.cells].map((cell) => cell.innerText.trim())));
+
+function near(shown, exact, what) {
+  const value = parseFloat(shown.replace(/[^\d.]/g, ""));
+  assert.ok(Math.abs(value / exact - 1) < 0.006, `${what}: ${shown} is not ${exact}`);
+}
+
+/** The page's answer is the command line's, run by run. */
+async function sameAsProfiler(page, ...rest) {
+  const there = await answerOfProfiler("recommend", FEW, "--num-seeds", "1", ...rest);
+  assert.equal(await page.getByTestId("gpu-digest").innerText(), there.digest, "the same runs");
+  const rows = (await rowsOf(page)).slice(0, there.ranked.length);
+  assert.equal(rows.length, there.ranked.length);
+  for (const [place, { name, capacity, operating }] of there.ranked.entries()) {
+    const [, carries, perGpu, perUser, cost] = rows[place];
+    near(carries, capacity, name);
+    near(perGpu, operating.tokens_per_second_per_gpu, name);
+    near(perUser, operating.tokens_per_second_per_user, name);
+    if (operating.usd_per_million_output_tokens) near(cost, operating.usd_per_million_output_tokens, name);
+  }
+  const { num_runs } = there;
+  assert.ok((await page.getByTestId("gpu-status").innerText()).includes(` ${num_runs} runs, in `), `${num_runs} runs`);
+  return there;
+}
+
+pageTest("the setup that costs least is recommended, with the command line's runs, its reasons and its commands", async ({ page, open }) => {
+  await open(ASKED);
+  assert.match(await recommended(page), /costs least: \$[\d.]+ for a million output tokens/);
+  const { ranked, comparisons } = await sameAsProfiler(page);
+  const serve = await page.getByTestId("gpu-serve").innerText();
+  assert.match(serve, /^vllm serve /);
+  for (const [flag, value] of ranked[0].flags.filter(([flag]) => ["quantization", "max-num-seqs", "tensor-parallel-size"].includes(flag) && flag)) {
+    if (value !== "1") assert.ok(serve.includes(`--${flag} ${value}`), `--${flag} ${value} in ${serve}`);
+  }
+  assert.match(await page.getByTestId("gpu-command").innerText(), /^profiler recommend --num-seeds 1/);
+  const answer = await page.getByTestId("answer-gpu").innerText();
+  for (const { flag } of comparisons) assert.ok(answer.includes(`--${flag} `), `what --${flag} is worth`);
+  // The ranked can be taken into the form.
+  await page.getByRole("button", { name: /^Take .* into the form$/ }).first().click();
+  await page.waitForURL(new RegExp(`gpu=${ranked[0].gpu}`));
+});
+
+pageTest("prices have a date and a source, can be changed, and are in the link", async ({ page, open }) => {
+  await open(ASKED);
+  const prices = page.getByTestId("gpu-prices");
+  await prices.locator("tr").filter({ hasText: "L40S" }).filter({ hasText: /\d{4}-\d\d-\d\d.*https:/s }).waitFor();
+  assert.match(await page.getByTestId("gpu-missing").innerText(), /No price is known of GB300/);
+  await page.getByTestId("gpu-price-l40s").fill("0.01");
+  await page.getByTestId("gpu-price-l40s").blur();
+  await page.waitForURL(/price=l40s(=|%3D)0\.01/);
+  assert.match(await recommended(page), /L40S.* costs least/);
+  await sameAsProfiler(page, "--price", "l40s=0.01");
+  await page.reload();
+  await page.getByTestId("gpu-price-l40s").waitFor();
+  assert.equal(await page.getByTestId("gpu-price-l40s").inputValue(), "0.01", "from the link");
+  await page.getByTestId("gpu-price-l40s").fill("cheap");
+  await page.getByTestId("gpu-price-l40s").blur();
+  await page.getByTestId("gpu-price-fault").filter({ hasText: /price/ }).waitFor();
+  await page.getByTestId("gpu-price-l40s").fill("");
+  await page.getByTestId("gpu-price-l40s").blur();
+  await page.waitForURL((url) => !url.hash.includes("price="));
+});
+
+pageTest("without prices GPUs are what is ranked by, and that is said", async ({ page, open, allow }) => {
+  allow(/prices\.json|ERR_FAILED/);
+  await page.route("**/prices.json", (route) => route.abort());
+  await open(ASKED);
+  assert.match(await recommended(page), /gives most for each GPU/);
+  assert.match(await page.getByTestId("gpu-missing").innerText(), /No price is known of H100 SXM, .*ranked by GPUs/);
+  await sameAsProfiler(page, "--for", "throughput");
+  assert.match(await page.getByTestId("gpu-fronts").innerText(), /^((?!Cost against)[^])*$/, "nothing costs anything");
+});
+
+pageTest("a recommendation says what it knows so far, can be stopped, and asked again", async ({ page, open }) => {
+  await open("#v=1&goodput=ttft:500,tpot:50&num-prompts=2000&ask=gpu");
+  await page.getByTestId("gpu-compare").click();
+  await status(page, / runs and more$/);
+  await page.getByTestId("gpu-cancel").click();
+  await status(page, /^Cancelled after/);
+  await page.getByTestId("gpu-compare").click();
+  await status(page, / runs and more$/);
+  await page.getByTestId("gpu-cancel").click();
+  await page.getByTestId("gpu-compare").waitFor();
+});
+
+pageTest("requests with times of their own, and a closed loop without objectives, are told what to do", async ({ page, open }) => {
+  await open("#v=1&dataset-name=azure&num-prompts=60&ask=gpu");
+  await page.getByTestId("gpu-compare").click();
+  await page.getByTestId("gpu-headline").filter({ hasText: "--no-self-timed" }).waitFor();
+  await open("#v=1&num-prompts=60&ask=gpu&ask-by=concurrency");
+  await page.getByTestId("gpu-compare").click();
+  await page.getByTestId("gpu-headline").filter({ hasText: "Requests at once need objectives" }).waitFor();
+});
+
+for (const [name, viewport, colorScheme] of [["desktop-light", DESKTOP, "light"], ["desktop-dark", DESKTOP, "dark"], ["phone-light", PHONE, "light"], ["phone-dark", PHONE, "dark"]]) {
+  pageTest(`the answer fits, can be read and is read by keyboard: ${name}`, { viewport, colorScheme }, async ({ page, open }) => {
+    await open(ASKED);
+    await recommended(page);
+    const [width, visible] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    assert.ok(width <= visible, `${width} pixels wide on ${visible}`);
+    await page.getByTestId("gpu-fronts").locator(".plot-canvas").first().focus();
+    await page.keyboard.press("ArrowRight");
+    await page.getByTestId("gpu-fronts").getByText(/× .*: at [\d.,]+ .*US\$ per million output tokens: [\d.]+/).waitFor();
+    await checkAccessible(page);
+    await screenshot(page, `gpu-${name}`, { fullPage: true });
+  });
+}
