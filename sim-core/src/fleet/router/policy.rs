@@ -80,6 +80,12 @@ impl Policy {
         }
     }
 
+    /// Whether it reads the replicas' metrics now and then; all others go by their own requests.
+    #[must_use]
+    pub const fn reads_metrics(self) -> bool {
+        matches!(self, Self::WeightedScorers)
+    }
+
     /// The router of that name.
     ///
     /// # Errors
