@@ -251,6 +251,7 @@ impl Run {
             workload_name: "",
             options: &self.options,
             classes: self.classes.as_ref(),
+            fleet: None,
             flags,
             dataset: self.inputs.dataset.as_deref().map(fingerprint),
             result: &self.result,

@@ -5,6 +5,7 @@
 
 use alloc::collections::{BinaryHeap, VecDeque};
 use alloc::vec;
+use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use crate::follow_ups::FollowUps;
@@ -29,6 +30,8 @@ pub(crate) struct Client<'a> {
     under_way: BinaryHeap<Reverse<(SimTime, RequestId)>>,
     /// `None` if it is never busy.
     thread: Option<ClientThread>,
+    /// Requests that were answered and when, for who sends them; `None` if that is this client.
+    answers: Option<Vec<(SimTime, RequestId)>>,
 }
 
 /// A request that has just been sent.
@@ -55,7 +58,30 @@ impl<'a> Client<'a> {
             num_sent: 0,
             under_way: BinaryHeap::new(),
             thread: None,
+            answers: None,
         }
+    }
+
+    /// One engine's part of a client of several: it sends nothing itself, and says what was answered.
+    pub(crate) fn part() -> Self {
+        Self { answers: Some(Vec::new()), ..Self::new(0, &[], None) }
+    }
+
+    /// The thread of the whole client works for this part, or for the whole again.
+    pub(crate) const fn swap_thread(&mut self, whole: &mut Self) {
+        core::mem::swap(&mut self.thread, &mut whole.thread);
+    }
+
+    /// What was answered since this was asked last.
+    pub(crate) fn take_answers(&mut self, taken: &mut Vec<(SimTime, RequestId)>) {
+        if let Some(answers) = &mut self.answers {
+            taken.append(answers);
+        }
+    }
+
+    /// Whether requests are sent when they are, no matter when others end.
+    pub(crate) fn is_open_loop(&self) -> bool {
+        self.has_sent_all() || (self.follow_ups.is_none() && self.free_places.is_none())
     }
 
     /// When the next request is sent, if that is known.
@@ -122,13 +148,18 @@ impl<'a> Client<'a> {
         self.under_way.peek().map(|&Reverse((arrival, _))| arrival)
     }
 
-    /// The last token of request `id` has arrived at `time`; times must not decrease.
+    /// The last token of request `id` has arrived at `time`.
     pub(crate) fn complete(&mut self, id: RequestId, time: SimTime) {
         if let Some(follow_ups) = &mut self.follow_ups {
             follow_ups.complete(id, time);
         }
         if let Some(places) = &mut self.free_places {
-            places.push_back(time);
+            // Of one engine times do not decrease.
+            let place = places.partition_point(|&free| free <= time);
+            places.insert(place, time);
+        }
+        if let Some(answers) = &mut self.answers {
+            answers.push((time, id));
         }
     }
 
@@ -183,6 +214,11 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
+    /// All turns are over, for who sends nothing.
+    pub(crate) const fn over() -> Self {
+        Self { num_clients: usize::MAX, num_requests: 0 }
+    }
+
     /// The client of the next group, whose thread works so long; `None` if it is never busy.
     pub(crate) fn next_client<'a>(&mut self, workload: &'a Workload, work: Option<ClientWork>) -> Client<'a> {
         Client { thread: work.map(ClientThread::new), ..self.idle_client(workload) }

@@ -107,7 +107,7 @@ impl<'a> LiveEngine<'a> {
     /// Counters since the beginning.
     #[must_use]
     pub const fn stats(&self) -> SchedulerStats {
-        sum(&self.before, &self.engine.scheduler().stats())
+        self.before.and(&self.engine.scheduler().stats())
     }
 
     /// When a request of so many prompt tokens, sent at `send_time`, stands in the engine's queue. Calls are in the order
@@ -236,14 +236,4 @@ fn empty_engine(config: &EngineConfig, acceptance: Acceptance) -> EngineCore<'_>
     let mut requests = RequestSet::new();
     requests.set_acceptance(acceptance);
     EngineCore::with_requests(config, Cow::Owned(requests), false)
-}
-
-const fn sum(a: &SchedulerStats, b: &SchedulerStats) -> SchedulerStats {
-    SchedulerStats {
-        num_preemptions: a.num_preemptions + b.num_preemptions,
-        prefix_cache_queries: a.prefix_cache_queries + b.prefix_cache_queries,
-        prefix_cache_hits: a.prefix_cache_hits + b.prefix_cache_hits,
-        preempted_queries: a.preempted_queries + b.preempted_queries,
-        preempted_hits: a.preempted_hits + b.preempted_hits,
-    }
 }

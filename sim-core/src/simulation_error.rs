@@ -77,6 +77,10 @@ pub enum SimulationError {
     },
     /// `earlier` is not empty beside `queries_per_iter`.
     EarlierBesideScript,
+    /// A fleet has no replica.
+    NoReplicas,
+    /// A fleet is given `queries_per_iter`, which is the input of one engine.
+    ScriptInFleet,
 }
 
 impl fmt::Display for SimulationError {
@@ -119,6 +123,8 @@ impl fmt::Display for SimulationError {
             Self::EarlierBesideScript => {
                 f.write_str("queries_per_iter holds every request of a run; none can be sent before it")
             }
+            Self::NoReplicas => f.write_str("a fleet has at least one replica"),
+            Self::ScriptInFleet => f.write_str("queries_per_iter is the input of one engine; a fleet takes times"),
             Self::WaitsForLater { request } => {
                 write!(f, "after[{request}] is no request before it, or missing; a request waits for one before it")
             }

@@ -47,3 +47,17 @@ pub struct SimulationResult {
     /// When the engine came to rest.
     pub end_time: SimTime,
 }
+
+impl SchedulerStats {
+    /// What both counted.
+    #[must_use]
+    pub const fn and(&self, other: &Self) -> Self {
+        Self {
+            num_preemptions: self.num_preemptions + other.num_preemptions,
+            prefix_cache_queries: self.prefix_cache_queries + other.prefix_cache_queries,
+            prefix_cache_hits: self.prefix_cache_hits + other.prefix_cache_hits,
+            preempted_queries: self.preempted_queries + other.preempted_queries,
+            preempted_hits: self.preempted_hits + other.preempted_hits,
+        }
+    }
+}

@@ -5,6 +5,7 @@
 //! run can be replayed pass by pass on a real engine.
 
 mod front_end;
+mod in_fleet;
 mod keeping;
 mod stretch;
 
@@ -82,6 +83,10 @@ pub struct Simulation<'a> {
     before: Before,
     /// Before then nothing is sent and nothing arrives, unless a request ends; kept within a stretch.
     quiet_until: SimTime,
+    /// From then on others may send something (`simulator/in_fleet.rs`); nobody does where it is alone.
+    horizon: SimTime,
+    /// A step whose results are taken in only then, and whether it issued tokens.
+    suspended: Option<bool>,
 }
 
 /// Counts of the engine when the group that is sent began.
@@ -139,14 +144,9 @@ impl<'a> Simulation<'a> {
             turns,
             before: Before::default(),
             quiet_until: SimTime::ZERO,
+            horizon: SimTime::MAX,
+            suspended: None,
         })
-    }
-
-    /// The same run by an engine that looks at every request in every pass: the oracle of tests. Before it has begun.
-    #[must_use]
-    pub fn looking_at_all(mut self) -> Self {
-        self.engine = EngineCore::new(self.config, &self.workload.requests);
-        self
     }
 
     /// Requests that ended so far, of [`Workload::requests`].
@@ -171,6 +171,10 @@ impl<'a> Simulation<'a> {
     /// One iteration of the engine's loop, or as many in a row as only give each running request its next token; false if
     /// the run is over.
     pub fn advance(&mut self) -> bool {
+        if let Some(has_run_tokens) = self.suspended.take() {
+            self.process();
+            return self.end_iteration(has_run_tokens);
+        }
         if self.advance_stretch() {
             return true;
         }
@@ -188,29 +192,19 @@ impl<'a> Simulation<'a> {
         if self.keeps_input {
             self.queries_per_iter.push(num_joining);
         }
-        let is_idle = self.step();
-        self.num_stuck_steps = if is_idle && self.engine.is_stuck() { self.num_stuck_steps + 1 } else { 0 };
+        let has_run_tokens = self.step();
+        self.suspended.is_some() || self.end_iteration(has_run_tokens)
+    }
+
+    /// Ends an iteration that issued tokens or none; false if nothing can change any more.
+    fn end_iteration(&mut self, has_run_tokens: bool) -> bool {
+        if !has_run_tokens && self.engine.scheduler().has_requests() {
+            self.now += IDLE_STEP_SLEEP;
+        }
+        self.num_stuck_steps = if !has_run_tokens && self.engine.is_stuck() { self.num_stuck_steps + 1 } else { 0 };
         // A pass that preempted its only request is empty, too, but the next one is not; and a request waits for the
         // passes of all stages.
         !(self.num_stuck_steps > 1 + self.config.max_concurrent_batches() && self.expects_nobody())
-    }
-
-    /// A group was answered: the next one begins on the engine as it is, at rest, and with a clock and records of its own.
-    fn begin_next(&mut self) {
-        self.client = self.turns.next_client(self.workload, self.step_time.host().client_work());
-        self.now = SimTime::ZERO;
-        self.device = Device::new(self.config.pipeline_parallel_size);
-        self.api_servers = ApiServers::new(self.config.api_server_count, self.step_time);
-        self.last_delivery_time = SimTime::ZERO;
-        self.in_flight.clear();
-        self.queries_per_iter.clear();
-        self.join_order.clear();
-        self.device_time = DeviceTime::default();
-        let num_drafts = self.config.num_speculative_tokens();
-        self.recorder = Recorder::new(&self.workload.requests, num_drafts, self.keep);
-        let scheduler = self.engine.scheduler();
-        let num_evictions = scheduler.kv_cache().pool().num_evictions();
-        self.before = Before { stats: scheduler.stats(), num_evictions };
     }
 
     /// What came of it.
@@ -238,7 +232,7 @@ impl<'a> Simulation<'a> {
         &self.engine
     }
 
-    /// One step of the engine, and the time it takes; returns whether no token was computed.
+    /// One step of the engine, and the time it takes; returns whether any token is computed by the pass it issued.
     fn step(&mut self) -> bool {
         let mut has_run_tokens = false;
         let (step_time, now) = (self.step_time, &mut self.now);
@@ -271,19 +265,26 @@ impl<'a> Simulation<'a> {
             in_flight.push_back(InFlight { end_time, record: Some(record) });
         });
         if step.processed.is_some() {
-            self.process();
+            if self.take_in_time() >= self.horizon {
+                self.suspended = Some(has_run_tokens);
+            } else {
+                self.process();
+            }
         }
-        if !has_run_tokens && self.engine.scheduler().has_requests() {
-            self.now += IDLE_STEP_SLEEP;
-        }
-        !has_run_tokens
+        has_run_tokens
+    }
+
+    /// When the results of the oldest pass under way, which the engine has processed, are taken in.
+    fn take_in_time(&self) -> SimTime {
+        let update_time = self.step_time.host().update_time(self.engine.processed().batch.num_reqs());
+        self.in_flight.front().map_or(self.now, |pass| self.now.max(pass.end_time) + update_time)
     }
 
     /// Waits for the oldest pass under way and hands its tokens on.
     fn process(&mut self) {
+        let time = self.take_in_time();
         let Some(pass) = self.in_flight.pop_front() else { return };
-        self.now = self.now.max(pass.end_time);
-        self.now += self.step_time.host().update_time(self.engine.processed().batch.num_reqs());
+        self.now = time;
         let Some(record) = pass.record else { return };
         self.record_steady_tokens();
         let num_outputs = self.engine.outputs().num_tokens();

@@ -6,15 +6,20 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use jiff::Zoned;
+use sim_core::config::EngineConfig;
+use sim_core::fleet::FleetResult;
+use sim_core::profile::StepTimeModel;
 use sim_core::profile::schema::DeviceType;
 use sim_core::scenario::link::fingerprint;
 use sim_core::scenario::repeat::stated_flags;
-use sim_core::scenario::{Prepared, TextTokens, prepare};
+use sim_core::scenario::{Prepared, TextTokens, prepare_fleet};
+use sim_core::simulation_result::SimulationResult;
 use sim_core::simulator::{Simulation, SimulationOptions};
 use sim_core::workload::Workload;
 
 use super::given::Given;
 use crate::simulate::ends::Ends;
+use crate::simulate::fleet;
 use crate::simulate::inputs::Inputs;
 use crate::simulate::memory;
 use crate::simulate::report::{Report, explain, explain_memory};
@@ -70,18 +75,18 @@ impl Args {
             "--queries-per-iter holds the measured requests only, and would not repeat the cache that --num-warmups, \
              --ready-check-timeout-sec or --num-earlier-runs leave: leave these out"
         );
-        let keep = SimulationOptions { record_emissions: self.report.save_detailed };
-        let mut simulation = Simulation::new(&workload, &engine.config, &step_time, keep)?;
-        if !needs_records {
-            simulation = simulation.keeping_figures();
-        } else if self.report.queries_per_iter.is_none() {
-            simulation = simulation.without_input();
-        }
-        let result = run(simulation, workload.requests.len(), self.report.quiet);
-        let ends = range.map(|range| {
-            let run = (&workload, &engine.config, &step_time);
-            Ends::new(&range, &result, run, &options, self.report.quiet)
-        });
+        let of_run = (&workload, &engine.config, &step_time);
+        let fleet_args = inputs.scenario.fleet();
+        let (result, replicas) = if fleet_args.replicas > 1 {
+            fleet::check_flags(&self.report, range.is_some())?;
+            let seed = u64::from(inputs.scenario.workload().seed());
+            let FleetResult { whole, replicas, .. } = fleet::run_fleet(&fleet_args, of_run, seed, &self.report)?;
+            (whole, replicas)
+        } else {
+            ensure!(self.report.replicas_json.is_none(), "--replicas-json is of several; give --replicas above 1");
+            (self.run_one(of_run, needs_records)?, Vec::new())
+        };
+        let ends = range.map(|range| Ends::new(&range, &result, of_run, &options, self.report.quiet));
         let ends = ends.transpose()?;
         // A million requests are 70 MB that the report does not need.
         drop(workload);
@@ -95,6 +100,7 @@ impl Args {
             result: &result,
             ends: ends.as_ref(),
             classes: classes.as_ref(),
+            fleet: (!replicas.is_empty()).then_some((&fleet_args, replicas.as_slice())),
         };
         if !self.report.quiet {
             writeln!(out, "{}", report.heading())?;
@@ -110,6 +116,22 @@ impl Args {
         let share = report.goodput_share();
         writeln!(out, "Requests that meet every objective: {share:.4} (required: {required})")?;
         Ok(share >= required)
+    }
+
+    /// A run of one engine, of which no more is kept than the report needs.
+    fn run_one(
+        &self,
+        (workload, config, step_time): (&Workload, &EngineConfig, &StepTimeModel),
+        needs_records: bool,
+    ) -> Result<SimulationResult> {
+        let keep = SimulationOptions { record_emissions: self.report.save_detailed };
+        let mut simulation = Simulation::new(workload, config, step_time, keep)?;
+        if !needs_records {
+            simulation = simulation.keeping_figures();
+        } else if self.report.queries_per_iter.is_none() {
+            simulation = simulation.without_input();
+        }
+        Ok(run(simulation, workload.requests.len(), self.report.quiet))
     }
 
     /// Says what was taken for what, and what was left out.
@@ -133,7 +155,7 @@ impl Args {
         let counter = self.tokenizer.as_deref().map(load_token_counter).transpose()?;
         let counter = counter.as_ref().map(|count| count as TextTokens<'_>);
         let dataset = inputs.dataset.as_deref();
-        let prepared = prepare(&inputs.scenario, &inputs.choice.profile, dataset, counter);
+        let prepared = prepare_fleet(&inputs.scenario, &inputs.choice.profile, dataset, counter);
         let path = inputs.scenario.workload().dataset_path.clone();
         let mut prepared =
             match path.filter(|_| matches!(prepared, Err(sim_core::scenario::ScenarioError::Workload(_)))) {

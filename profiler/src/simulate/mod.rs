@@ -13,4 +13,5 @@ pub(crate) mod memory;
 pub(crate) mod run;
 pub(crate) mod dataset;
 pub(crate) mod ends;
+pub(crate) mod fleet;
 pub(crate) mod report;

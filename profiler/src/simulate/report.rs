@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use sim_core::config::ResolvedEngine;
+use sim_core::fleet::ReplicaResult;
 use sim_core::metrics::bench_json::{ResultJson, SaveResult, Simulation, result_filename};
 use sim_core::metrics::bench_outputs::RecordedOutputs;
 use sim_core::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics};
@@ -16,11 +17,13 @@ use sim_core::metrics::chrome_trace::write_chrome_trace;
 use sim_core::metrics::digest::digest;
 use sim_core::metrics::request_csv::write_request_csv;
 use sim_core::profile::Profile;
+use sim_core::scenario::FleetArgs;
 use sim_core::scenario::told::{self, EngineSetting};
 use sim_core::simulation_result::SimulationResult;
 use sim_core::workload::mixture::Classes;
 
 use super::ends::Ends;
+use super::fleet;
 use super::profile_choice::{Origin, ProfileChoice};
 use super::report_flags::ReportFlags;
 
@@ -40,6 +43,8 @@ pub(crate) struct Report<'a> {
     pub(crate) ends: Option<&'a Ends>,
     /// Which requests are of which class, where there are several.
     pub(crate) classes: Option<&'a Classes>,
+    /// What came of each replica, where there are several.
+    pub(crate) fleet: Option<(&'a FleetArgs, &'a [ReplicaResult])>,
 }
 
 impl Report<'_> {
@@ -72,6 +77,9 @@ impl Report<'_> {
         }
         if !quiet {
             text.push_str(&self.engine_lines());
+            if let Some((args, replicas)) = self.fleet {
+                text.push_str(&fleet::text(args, replicas));
+            }
         }
         if let Some(ends) = self.ends {
             text.push_str(&ends.text);
@@ -137,6 +145,9 @@ impl Report<'_> {
             let mut text = String::new();
             write_chrome_trace(&mut text, &self.result.recording, &title, self.engine.config.num_gpu_blocks - 1)?;
             write_file(path, |out| out.write_all(text.as_bytes()))?;
+        }
+        if let Some((path, (args, replicas))) = flags.replicas_json.as_ref().zip(self.fleet) {
+            write_file(path, |out| writeln!(out, "{}", fleet::json(args, replicas)))?;
         }
         if let Some(path) = &flags.queries_per_iter {
             let join_order: Vec<u32> = self.result.join_order.iter().map(|id| id.0).collect();

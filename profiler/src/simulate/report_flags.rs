@@ -44,6 +44,9 @@ pub(crate) struct ReportFlags {
     /// Write which requests joined before each iteration, as JSON: replays the run on a real engine (ours)
     #[arg(long, value_name = "PATH")]
     pub(crate) queries_per_iter: Option<PathBuf>,
+    /// Write what came of each replica, as JSON (ours)
+    #[arg(long, value_name = "PATH")]
+    pub(crate) replicas_json: Option<PathBuf>,
     /// Say how far each figure may be off: runs the workload again at both ends of the profile's range (ours; on for
     /// estimated profiles) [or --no-range]
     #[arg(long, overrides_with = "no_range")]

@@ -2,5 +2,13 @@
 //!
 //! An engine is as it is alone; what is here decides only when and where a request reaches one.
 
+mod calendar;
 pub mod data_parallel;
+mod dispatch;
+mod replica_result;
 pub mod router;
+mod router_desk;
+pub mod simulation;
+
+pub use dispatch::{Dispatch, RouterSettings};
+pub use replica_result::{FleetResult, ReplicaResult, imbalance};

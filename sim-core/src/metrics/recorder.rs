@@ -49,6 +49,8 @@ pub(crate) struct Recorder<'a> {
     /// Where only figures are kept.
     figures: Option<Box<FiguresRecorder>>,
     num_finished: usize,
+    /// Whose first token came, for who wants to hear of it.
+    first_tokens: Option<Vec<RequestId>>,
 }
 
 const NO_RUN: u32 = u32::MAX;
@@ -70,7 +72,30 @@ impl<'a> Recorder<'a> {
             record_emissions,
             figures: (keep == Keep::Figures).then(|| Box::new(FiguresRecorder::new(requests.len()))),
             num_finished: 0,
+            first_tokens: None,
         }
+    }
+
+    /// From now on it is told whose first token came: [`Self::take_first_tokens`].
+    pub(crate) fn tell_first_tokens(&mut self) {
+        self.first_tokens = Some(Vec::new());
+    }
+
+    /// Whose first token came since this was asked last.
+    pub(crate) fn take_first_tokens(&mut self, taken: &mut Vec<RequestId>) {
+        if let Some(first_tokens) = &mut self.first_tokens {
+            taken.append(first_tokens);
+        }
+    }
+
+    /// The records of requests are those from now on; what they were is there.
+    pub(crate) const fn swap_requests(&mut self, requests: &mut RequestRecords) {
+        core::mem::swap(&mut self.recording.requests, requests);
+    }
+
+    /// The pass issued last.
+    pub(crate) fn last_pass(&self) -> Option<PassRecord> {
+        self.recording.passes.last()
     }
 
     /// The record of `id`, which no request that ended has any more.
@@ -145,6 +170,9 @@ impl<'a> Recorder<'a> {
             let last_token_pass = core::mem::replace(&mut request.last_token_pass, pass);
             if is_first {
                 request.first_token_pass = pass;
+                if let Some(first_tokens) = &mut self.first_tokens {
+                    first_tokens.push(id);
+                }
             } else if last_token_pass == previous_pass {
                 count += 1;
             } else {

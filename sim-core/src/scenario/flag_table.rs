@@ -1,5 +1,6 @@
 //! The flags a scenario is made of, with the form of their values.
 
+use crate::fleet::router::Policy;
 use alloc::string::{String, ToString};
 
 use super::composition::{DEFAULT_GPU, DEFAULT_MODEL};
@@ -208,6 +209,16 @@ pub const FLAGS: &[Flag] = &[
             Form::Text,
             "REQUEST_US,TOKEN_US: the client, one thread, works so long for each request and each token it receives",
         )
+    },
+    Flag {
+        is_vllms: false,
+        default: "1",
+        ..engine("replicas", Form::Integer, "Engines, all alike, behind one router")
+    },
+    Flag {
+        is_vllms: false,
+        default: "round-robin",
+        ..engine("router", Form::Choice(Policy::NAMES), "Who decides which replica gets a request")
     },
     workload("dataset-name", Form::Choice(super::DatasetName::NAMES), "random", "Where requests come from"),
     workload("dataset-path", Form::Text, "", "File of the dataset"),

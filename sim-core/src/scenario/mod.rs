@@ -16,6 +16,7 @@ mod dataset_kind;
 mod dataset_name;
 mod error;
 pub mod examples;
+mod fleet_args;
 mod flag_table;
 pub mod link;
 mod client_work;
@@ -44,8 +45,9 @@ pub use dataset_kind::{check_dataset, dataset_flags};
 pub use dataset_name::DatasetName;
 pub use error::ScenarioError;
 pub use flag_table::{FLAGS, Flag, Form, Part};
+pub use fleet_args::{FleetArgs, MAX_REPLICAS};
 use noise::Noise;
-pub use prepare::{Prepared, TextTokens, check_admission, prepare, step_time_model};
+pub use prepare::{Prepared, TextTokens, check_admission, prepare, prepare_fleet, step_time_model};
 pub use recognise::{Recognised, recognise};
 pub use recognise_error::RecogniseError;
 pub use report_args::ReportArgs;
@@ -71,6 +73,7 @@ pub struct Scenario {
     enforce_eager: bool,
     noise: Noise,
     client_work: ClientWork,
+    fleet: FleetArgs,
 }
 
 impl PartialEq for Scenario {
@@ -224,6 +227,8 @@ impl Scenario {
             "enforce-eager" => self.enforce_eager = value == "true",
             "pass-noise" => self.noise = Noise::parse(value)?,
             "client-work" => self.client_work = ClientWork::parse(value)?,
+            "replicas" => self.fleet.set_replicas(value)?,
+            "router" => self.fleet.set_router(value)?,
             name if spec.form == Form::Switch => {
                 let switch = if value == "true" { dashed(name) } else { alloc::format!("--no-{name}") };
                 self.engine.set(&switch, None)?;

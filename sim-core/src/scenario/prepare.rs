@@ -47,6 +47,20 @@ pub fn prepare(
     dataset: Option<&[u8]>,
     counter: Option<TextTokens<'_>>,
 ) -> Result<Prepared, ScenarioError> {
+    scenario.fleet().check_one()?;
+    prepare_fleet(scenario, profile, dataset, counter)
+}
+
+/// The same for whoever simulates [`Scenario::fleet`]: all its engines are as [`Prepared::engine`].
+///
+/// # Errors
+/// Those of [`prepare`], but that there may be several replicas.
+pub fn prepare_fleet(
+    scenario: &Scenario,
+    profile: &Profile,
+    dataset: Option<&[u8]>,
+    counter: Option<TextTokens<'_>>,
+) -> Result<Prepared, ScenarioError> {
     let engine = scenario.resolve(profile)?;
     let sample = scenario.workload().sample(dataset, counter)?;
     let (num_skipped, notes, classes) = (sample.num_skipped, sample.notes.clone(), sample.classes.clone());

@@ -1,6 +1,7 @@
 //! Requests on their way to the engine, and tokens on theirs back: client, API servers, script.
 
 use super::Simulation;
+use crate::client::Sent;
 use crate::metrics::recorder::Delivery;
 use crate::request::RequestId;
 use crate::time::{SimDuration, SimTime};
@@ -10,15 +11,10 @@ impl Simulation<'_> {
     pub(super) fn admit_arrivals(&mut self) -> Option<u32> {
         self.send_until(self.now);
         if !self.engine.has_work() {
-            if self.client.next_arrival().is_none() && !self.client.has_sent_all() {
-                // Nothing is under way: the next request is sent whenever its time comes.
-                self.send_one(SimTime::MAX);
-            }
-            let mut arrival = self.client.next_arrival()?;
-            // A request sent later may arrive before: short prompts are quicker through the front end.
-            self.send_until(arrival);
-            arrival = self.client.next_arrival()?.min(arrival);
-            self.now = self.now.max(arrival);
+            // If nothing is under way the next request is sent whenever its time comes; and one that is sent later may
+            // arrive before: short prompts are quicker through the front end.
+            while self.send_one(self.client.next_arrival().unwrap_or(SimTime::MAX)) {}
+            self.now = self.now.max(self.client.next_arrival()?);
         }
         let mut num_joining = 0;
         while let Some(id) = self.client.arrive(self.now) {
@@ -38,13 +34,18 @@ impl Simulation<'_> {
 
     fn send_one(&mut self, until: SimTime) -> bool {
         let Some(sent) = self.client.send(until) else { return false };
+        self.accept(sent);
+        true
+    }
+
+    /// A request that was sent goes through the front end.
+    pub(super) fn accept(&mut self, sent: Sent) {
         let num_prompt_tokens = self.workload.requests.get(sent.id).num_prompt_tokens;
         let wait = self.api_servers.as_mut().map_or(SimDuration::ZERO, |servers| {
             servers.take_request(sent.leave_time, self.step_time.host().request_work(num_prompt_tokens))
         });
         self.recorder.sent(sent.id, sent.scheduled_send_time, sent.send_time, sent.own_wait + wait);
         self.client.deliver(sent, wait + self.step_time.host().request_latency(num_prompt_tokens));
-        true
     }
 
     /// Gives the engine what the script says. There is no front end here: a request is sent as it joins.
@@ -100,19 +101,21 @@ impl Simulation<'_> {
     fn is_quiet_after_sending(&mut self) -> bool {
         self.send_until(self.now);
         let next_arrival = self.client.next_arrival().unwrap_or(SimTime::MAX);
-        self.quiet_until = next_arrival.min(self.client.next_send().unwrap_or(SimTime::MAX));
-        self.now < next_arrival
+        self.quiet_until = next_arrival.min(self.client.next_send().unwrap_or(SimTime::MAX)).min(self.horizon);
+        self.now < next_arrival.min(self.horizon)
     }
 
     /// How long the tokens of a pass that comes out now wait for the front end, and how long they take then.
     pub(super) fn delivery(&mut self, num_outputs: u32) -> (SimDuration, SimDuration) {
         let latency = self.step_time.host().output_latency(self.num_outputs_together(num_outputs));
-        if self.api_servers.is_none() || self.script.is_some() || num_outputs == 0 {
+        if self.script.is_some() {
             return (SimDuration::ZERO, latency);
         }
-        // What was sent before the tokens came has its turn before them.
+        // What was sent before the tokens came has its turn before them, at the API server and at the client.
         self.send_until(self.now);
-        let Some(servers) = &mut self.api_servers else { return (SimDuration::ZERO, SimDuration::ZERO) };
+        let Some(servers) = self.api_servers.as_mut().filter(|_| num_outputs > 0) else {
+            return (SimDuration::ZERO, latency);
+        };
         (servers.take_outputs(self.now, num_outputs, self.step_time), latency)
     }
 

@@ -1,7 +1,12 @@
-//! What is kept of a run that is to come, where that is not everything.
+//! What is kept of a run that is to come, where that is not everything, and how records begin again.
 
-use super::Simulation;
+use super::{Before, Simulation};
+use crate::api_servers::ApiServers;
+use crate::device::Device;
+use crate::engine_core::EngineCore;
 use crate::metrics::recorder::{Keep, Recorder};
+use crate::simulation_result::DeviceTime;
+use crate::time::SimTime;
 
 #[cfg(doc)]
 use crate::simulation_result::SimulationResult;
@@ -24,5 +29,34 @@ impl Simulation<'_> {
         // A script goes by the length of what it gave.
         self.keeps_input = self.script.is_some();
         self
+    }
+
+    /// The same run by an engine that looks at every request in every pass: the oracle of tests. Before it has begun.
+    #[must_use]
+    pub fn looking_at_all(mut self) -> Self {
+        self.engine = EngineCore::new(self.config, &self.workload.requests);
+        self
+    }
+
+    /// A group was answered: the next one begins on the engine as it is, at rest, and with a clock and records of its own.
+    pub(super) fn begin_next(&mut self) {
+        self.client = self.turns.next_client(self.workload, self.step_time.host().client_work());
+        self.begin_records();
+    }
+
+    pub(super) fn begin_records(&mut self) {
+        self.now = SimTime::ZERO;
+        self.device = Device::new(self.config.pipeline_parallel_size);
+        self.api_servers = ApiServers::new(self.config.api_server_count, self.step_time);
+        self.last_delivery_time = SimTime::ZERO;
+        self.in_flight.clear();
+        self.queries_per_iter.clear();
+        self.join_order.clear();
+        self.device_time = DeviceTime::default();
+        let num_drafts = self.config.num_speculative_tokens();
+        self.recorder = Recorder::new(&self.workload.requests, num_drafts, self.keep);
+        let scheduler = self.engine.scheduler();
+        let num_evictions = scheduler.kv_cache().pool().num_evictions();
+        self.before = Before { stats: scheduler.stats(), num_evictions };
     }
 }

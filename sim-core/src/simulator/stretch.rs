@@ -46,9 +46,15 @@ impl<'a> Simulation<'a> {
             let issued = self.issue(&mut passes, pass);
             // A synchronous engine has none under way.
             let done = if self.config.async_scheduling { under_way.replace(issued) } else { Some(issued) };
-            if let Some(InFlight { end_time, record: Some(record) }) = done {
-                self.take_in(&passes, end_time, record);
+            let Some(done @ InFlight { end_time, record: Some(record) }) = done else { continue };
+            let time = self.now.max(end_time) + passes.update_time;
+            if time >= self.horizon {
+                self.in_flight.push_back(done);
+                self.suspended = Some(true);
+                break;
             }
+            self.now = time;
+            self.take_in(&passes, record);
         }
         self.in_flight.extend(under_way);
         self.engine.end_stretch(&stretch);
@@ -109,15 +115,12 @@ impl<'a> Simulation<'a> {
 
     /// The results of a pass of the stretch are taken in.
     #[inline]
-    fn take_in(&mut self, passes: &Passes<'_>, end_time: SimTime, record: u32) {
-        self.now = self.now.max(end_time) + passes.update_time;
+    fn take_in(&mut self, passes: &Passes<'_>, record: u32) {
         let way = match &mut self.api_servers {
+            // Something may have been sent before the tokens came.
+            _ if self.now >= self.quiet_until => self.delivery(passes.num_reqs),
             None => (SimDuration::ZERO, passes.output_latency),
-            // Nothing was sent before the tokens came.
-            Some(servers) if self.now < self.quiet_until => {
-                (servers.take_message(self.now, &passes.message, self.step_time), passes.output_latency)
-            }
-            Some(_) => self.delivery(passes.num_reqs),
+            Some(servers) => (servers.take_message(self.now, &passes.message, self.step_time), passes.output_latency),
         };
         let delivery = self.deliver(passes.num_reqs, way);
         self.recorder.processed(record, (&[], passes.num_reqs), self.now, delivery);

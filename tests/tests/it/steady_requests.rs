@@ -104,7 +104,7 @@ fn stretched(mut case: Case, times: u32) -> Case {
 
 /// What a run has around its schedule.
 #[derive(Debug, Clone)]
-struct Surroundings {
+pub(crate) struct Surroundings {
     /// The front end works, in so many processes.
     api_servers: Option<u32>,
     /// The client works so long for each request and each token, in microseconds.
@@ -118,7 +118,7 @@ struct Surroundings {
 }
 
 prop_compose! {
-    fn surroundings()(
+    pub(crate) fn surroundings()(
         api_servers in prop::option::of(1_u32..4),
         client_us in (prop_oneof![Just(0_u64), 0_u64..5_000], prop_oneof![Just(0_u64), 0_u64..300]),
         noise_seed in prop::option::of(any::<u64>()),
@@ -133,7 +133,11 @@ prop_compose! {
 }
 
 impl Surroundings {
-    fn step_time(&self) -> StepTimeModel {
+    pub(crate) fn api_servers(&self) -> u32 {
+        self.api_servers.unwrap_or(1)
+    }
+
+    pub(crate) fn step_time(&self) -> StepTimeModel {
         let reason = || "made up".to_owned();
         let cost = |time_us: f64| Cost { time_us, basis: Basis::Estimate, reason: reason() };
         let costs = SyntheticCosts {
@@ -241,7 +245,7 @@ proptest! {
     fn runs_with_noise_and_busy_front_ends_are_the_same(case in stretched_case(), around in surroundings()) {
         let mut config = case.config.clone();
         config.pipeline_parallel_size = 1;
-        config.api_server_count = around.api_servers.unwrap_or(1);
+        config.api_server_count = around.api_servers();
         check(&case.workload(), &config, &around.step_time(), false);
     }
 

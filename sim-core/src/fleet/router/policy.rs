@@ -64,6 +64,19 @@ impl Policy {
         Self::KvCost,
     ];
 
+    /// Their names, in the same order.
+    pub const NAMES: &[&str] = &[
+        Self::ALL[0].name(),
+        Self::ALL[1].name(),
+        Self::ALL[2].name(),
+        Self::ALL[3].name(),
+        Self::ALL[4].name(),
+        Self::ALL[5].name(),
+        Self::ALL[6].name(),
+        Self::ALL[7].name(),
+        Self::ALL[8].name(),
+    ];
+
     /// The name on the command line and in links.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -78,6 +91,12 @@ impl Policy {
             Self::WeightedScorers => "weighted-scorers",
             Self::KvCost => "kv-cost",
         }
+    }
+
+    /// Whether it reads the replicas' metrics now and then; all others go by their own requests.
+    #[must_use]
+    pub const fn reads_metrics(self) -> bool {
+        matches!(self, Self::WeightedScorers)
     }
 
     /// The router of that name.

@@ -42,6 +42,8 @@ const NAMES: &[(&str, &str)] = &[
     ("api-server-count", "API servers"),
     ("pass-noise", "Noise of passes"),
     ("client-work", "Client's own work"),
+    ("replicas", "Replicas"),
+    ("router", "Router"),
     ("dataset-name", "Dataset"),
     ("dataset-path", "Dataset file"),
     ("num-prompts", "Requests"),

@@ -1,0 +1,96 @@
+//! An engine as one of several on one clock: what a fleet asks of it, and gives it.
+//!
+//! The fleet has the client; an engine has the part of it that concerns its own requests. It is advanced up to a horizon,
+//! the first instant at which somebody outside may do something that it would notice. A step that issues a pass and takes
+//! in another is two events then, if the second lies behind the horizon: what is sent between them has its turn between.
+
+use alloc::vec::Vec;
+
+use super::Simulation;
+use crate::client::{Client, Sent, Turns};
+use crate::metrics::recorder::RequestRecords;
+use crate::request::RequestId;
+use crate::time::SimTime;
+
+impl<'a> Simulation<'a> {
+    /// The same engine with nobody but a fleet to send to it, replica `number` there, whose passes differ in their own way.
+    /// Before it has begun.
+    pub(crate) fn in_fleet(mut self, number: u64) -> Self {
+        if number > 0 {
+            self.noise = self.noise.map(|noise| noise.drawn_again(number));
+        }
+        self.client = Client::part();
+        self.turns = Turns::over();
+        self.recorder.tell_first_tokens();
+        // The fleet has those of all.
+        self.swap_requests(&mut RequestRecords::default());
+        self
+    }
+
+    /// The fleet's client and its requests' records, for as long as this engine is at work, or back.
+    pub(crate) fn swap_fleet(&mut self, client: &mut Client<'a>, requests: &mut RequestRecords) {
+        self.client.swap_thread(client);
+        self.swap_requests(requests);
+    }
+
+    fn swap_requests(&mut self, requests: &mut RequestRecords) {
+        self.recorder.swap_requests(requests);
+    }
+
+    /// A request is sent here.
+    pub(crate) fn take_sent(&mut self, sent: Sent) {
+        self.accept(sent);
+    }
+
+    /// When something happens here next: a step, results of one, an arrival at an idle engine. [`SimTime::MAX`] if nothing.
+    pub(crate) fn next_event(&self) -> SimTime {
+        if self.suspended.is_some() {
+            self.take_in_time()
+        } else if self.engine.has_work() {
+            self.now
+        } else {
+            self.client.next_arrival().map_or(SimTime::MAX, |arrival| arrival.max(self.now))
+        }
+    }
+
+    /// Does that, and what follows before `horizon`; false if nothing can change any more unless something is sent.
+    pub(crate) fn advance_until(&mut self, horizon: SimTime) -> bool {
+        self.horizon = horizon;
+        self.advance()
+    }
+
+    /// What was answered, and whose first token came, since this was asked last.
+    pub(crate) fn take_news(&mut self, answers: &mut Vec<(SimTime, RequestId)>, first_tokens: &mut Vec<RequestId>) {
+        self.client.take_answers(answers);
+        self.recorder.take_first_tokens(first_tokens);
+    }
+
+    /// When the tokens that came last were read.
+    pub(crate) const fn last_delivery_time(&self) -> SimTime {
+        self.last_delivery_time
+    }
+
+    /// The next group of requests is sent: clock and records begin again, the engine is as it is.
+    pub(crate) fn begin_group(&mut self) {
+        self.begin_records();
+        self.client = Client::part();
+        self.recorder.tell_first_tokens();
+        self.swap_requests(&mut RequestRecords::default());
+    }
+
+    /// Looks at everybody once more, before [`Self::finish`] and with the fleet's records.
+    pub(crate) fn settle(&mut self) {
+        self.engine.look_at_all();
+        self.record_steady_tokens();
+    }
+
+    /// Requests that run and wait, and free KV blocks, as the pass that was scheduled last left them.
+    pub(crate) fn last_counts(&self) -> (u32, u32, u32) {
+        let num_usable_blocks = self.engine.scheduler().kv_cache().num_usable_blocks();
+        let is_idle = self.suspended.is_none() && !self.engine.has_work();
+        match self.recorder.last_pass().filter(|_| !is_idle) {
+            Some(pass) => (pass.num_running_reqs, pass.num_waiting_reqs, pass.num_free_blocks),
+            None => (0, 0, num_usable_blocks),
+        }
+    }
+}
