@@ -121,6 +121,25 @@ fn the_page_is_served_with_its_types_and_its_policy() {
     assert!(server.get("/gone.js").0.starts_with("http/1.1 404"));
 }
 
+/// mdBook's pages have scripts in their text; the page itself never may.
+#[test]
+fn the_guide_may_run_the_scripts_in_its_pages() {
+    let www = page("serve-guide");
+    fs::create_dir_all(www.join("guide")).expect("a folder of ours");
+    fs::write(www.join("guide/index.html"), "<script>1</script>").expect("a file of ours");
+    let server = Server::start(&www, &["--port", "0"]);
+    let policy = |path: &str| header(&server.get(path).0, "content-security-policy").to_owned();
+    assert!(
+        policy("/guide/index.html").contains("script-src 'self' 'unsafe-inline'"),
+        "{}",
+        policy("/guide/index.html")
+    );
+    for path in ["/", "/index.html", "/guide", "/pkg/../index.html", "/guide/../index.html"] {
+        let is_page = server.get(path).1.contains("id=\"app\"");
+        assert!(!is_page || !policy(path).contains("script-src 'self' 'unsafe-inline'"), "{path}: {}", policy(path));
+    }
+}
+
 #[test]
 fn what_is_compressed_beside_a_file_goes_to_whoever_takes_it() {
     let server = Server::start(&page("compressed"), &["--port", "0"]);

@@ -69,10 +69,12 @@ fn fault(name: &str, link: &str) -> Option<String> {
     if !folder().join(file).is_file() {
         return Some(format!("{name} links to {link}, and there is no such file"));
     }
+    if place.is_empty() {
+        return None;
+    }
     let of = prose(&text(file));
-    let headings = of.lines().filter(|line| line.starts_with('#')).map(|line| anchor(line.trim_start_matches('#')));
-    (!place.is_empty() && !headings.collect::<Vec<_>>().iter().any(|anchor| anchor == place))
-        .then(|| format!("{name} links to {link}, and {file} has no such heading"))
+    let mut headings = of.lines().filter(|line| line.starts_with('#')).map(|line| anchor(line.trim_start_matches('#')));
+    (!headings.any(|anchor| anchor == place)).then(|| format!("{name} links to {link}, and {file} has no such heading"))
 }
 
 /// Files of the project that a page names between backticks.
