@@ -140,14 +140,17 @@ export async function resultOfProfiler(link, ...rest) {
 }
 
 /** What `profiler capacity` answers about a link: its text, and its JSON file's members. */
-export const capacityOfProfiler = (link, ...rest) => answerOfProfiler("capacity", link, ...rest);
+export const capacityOfProfiler = (link, ...rest) => answer((file) => [PROFILER, ["capacity", "--link", link, "--quiet", "--output-json", file, ...rest]]);
 
-/** The same of any program that answers a question about a link. */
-export async function answerOfProfiler(program, link, ...rest) {
-  const folder = mkdtempSync(`${tmpdir()}/${program}-`);
+/** What the command that the page shows answers. */
+export const answerOfCommand = (command) => answer((file) => ["bash", ["-c", `"$0" ${command.replace(/^profiler /, "")} --quiet --output-json "$1"`, PROFILER, file]]);
+
+/** What a program answers: its text, and the members of the JSON file that it is to write. */
+async function answer(program) {
+  const folder = mkdtempSync(`${tmpdir()}/answer-`);
   try {
     const file = `${folder}/answer.json`;
-    const { stdout } = await promisify(execFile)(PROFILER, [program, "--link", link, "--quiet", "--output-json", file, ...rest]);
+    const { stdout } = await promisify(execFile)(...program(file));
     return { text: stdout, ...JSON.parse(readFileSync(file)) };
   } finally {
     rmSync(folder, { recursive: true });

@@ -1,13 +1,12 @@
 // "Which GPU?": the recommendation of `profiler recommend`, run by run, with prices that can be changed.
 import assert from "node:assert/strict";
-import { answerOfProfiler, field } from "./app.mjs";
+import { answerOfCommand } from "./app.mjs";
 import { DESKTOP, PHONE, checkAccessible, screenshot, site } from "./browser.mjs";
 
 const { pageTest } = site({ prefix: "/somebody/simulator/" });
 
 /** Few requests and one seed, so that tests are quick. */
-const FEW = "#v=1&goodput=ttft:500,tpot:50&num-prompts=60";
-const ASKED = `${FEW}&ask=gpu&ask-seeds=1`;
+const ASKED = "#v=1&goodput=ttft:500,tpot:50&num-prompts=60&ask=gpu&ask-seeds=1";
 
 const status = (page, hasText) => page.getByTestId("gpu-status").filter({ hasText }).waitFor();
 
@@ -28,9 +27,9 @@ function near(shown, exact, what) {
   assert.ok(Math.abs(value / exact - 1) < 0.006, `${what}: ${shown} is not ${exact}`);
 }
 
-/** The page's answer is the command line's, run by run. */
-async function sameAsProfiler(page, ...rest) {
-  const there = await answerOfProfiler("recommend", FEW, "--num-seeds", "1", ...rest);
+/** The page's answer is, run by run, that of the command beside it. */
+async function sameAsCommand(page) {
+  const there = await answerOfCommand(await page.getByTestId("gpu-command").innerText());
   assert.equal(await page.getByTestId("gpu-digest").innerText(), there.digest, "the same runs");
   const rows = (await rowsOf(page)).slice(0, there.ranked.length);
   assert.equal(rows.length, there.ranked.length);
@@ -41,19 +40,18 @@ async function sameAsProfiler(page, ...rest) {
     near(perUser, operating.tokens_per_second_per_user, name);
     if (operating.usd_per_million_output_tokens) near(cost, operating.usd_per_million_output_tokens, name);
   }
-  const { num_runs } = there;
-  assert.ok((await page.getByTestId("gpu-status").innerText()).includes(` ${num_runs} runs, in `), `${num_runs} runs`);
+  assert.ok((await page.getByTestId("gpu-status").innerText()).includes(` ${there.num_runs} runs, in `), `${there.num_runs} runs`);
   return there;
 }
 
 pageTest("the setup that costs least is recommended, with the command line's runs, its reasons and its commands", async ({ page, open }) => {
   await open(ASKED);
   assert.match(await recommended(page), /costs least: \$[\d.]+ for a million output tokens/);
-  const { ranked, comparisons } = await sameAsProfiler(page);
+  const { ranked, comparisons } = await sameAsCommand(page);
   const serve = await page.getByTestId("gpu-serve").innerText();
   assert.match(serve, /^vllm serve /);
-  for (const [flag, value] of ranked[0].flags.filter(([flag]) => ["quantization", "max-num-seqs", "tensor-parallel-size"].includes(flag) && flag)) {
-    if (value !== "1") assert.ok(serve.includes(`--${flag} ${value}`), `--${flag} ${value} in ${serve}`);
+  for (const [flag, value] of ranked[0].flags.filter(([flag]) => ["quantization", "kv-cache-dtype", "max-num-seqs"].includes(flag))) {
+    assert.ok(serve.includes(`--${flag} ${value}`), `--${flag} ${value} in ${serve}`);
   }
   assert.match(await page.getByTestId("gpu-command").innerText(), /^profiler recommend --num-seeds 1/);
   const answer = await page.getByTestId("answer-gpu").innerText();
@@ -72,7 +70,7 @@ pageTest("prices have a date and a source, can be changed, and are in the link",
   await page.getByTestId("gpu-price-l40s").blur();
   await page.waitForURL(/price=l40s(=|%3D)0\.01/);
   assert.match(await recommended(page), /L40S.* costs least/);
-  await sameAsProfiler(page, "--price", "l40s=0.01");
+  await sameAsCommand(page);
   await page.reload();
   await page.getByTestId("gpu-price-l40s").waitFor();
   assert.equal(await page.getByTestId("gpu-price-l40s").inputValue(), "0.01", "from the link");
@@ -90,7 +88,7 @@ pageTest("without prices GPUs are what is ranked by, and that is said", async ({
   await open(ASKED);
   assert.match(await recommended(page), /gives most for each GPU/);
   assert.match(await page.getByTestId("gpu-missing").innerText(), /No price is known of H100 SXM, .*ranked by GPUs/);
-  await sameAsProfiler(page, "--for", "throughput");
+  await sameAsCommand(page);
   assert.match(await page.getByTestId("gpu-fronts").innerText(), /^((?!Cost against)[^])*$/, "nothing costs anything");
 });
 

@@ -86,8 +86,9 @@ pub(super) fn Commands(gpus: Gpus) -> impl IntoView {
     });
     let ask = Memo::new(move |_| {
         let Some(key) = gpus.asked.get() else { return String::new() };
+        let is_by_gpus = gpus.told.with(|told| told.is_by_gpus);
         let simulate = state.command_of(Program::Simulate, &key.inquiry.scenario);
-        simulate.replacen("profiler simulate", &format!("profiler recommend{}", options_of(&key)), 1)
+        simulate.replacen("profiler simulate", &format!("profiler recommend{}", options_of(&key, is_by_gpus)), 1)
     });
     view! {
         <section class="card" aria-labelledby="gpu-command-title">
@@ -115,9 +116,9 @@ pub(super) fn Commands(gpus: Gpus) -> impl IntoView {
     }
 }
 
-fn options_of(key: &Key) -> String {
+fn options_of(key: &Key, is_by_gpus: bool) -> String {
     let question = &key.inquiry.question;
-    let objective = if key.is_by_gpus { " --for throughput" } else { "" };
+    let objective = if is_by_gpus { " --for throughput" } else { "" };
     let by = if question.kind == LoadKind::Concurrency { " --by concurrency" } else { "" };
     let differs = (question.required_share - DEFAULT_SHARE).abs() > f64::EPSILON;
     let share = if differs { format!(" --share {}", question.required_share) } else { String::new() };

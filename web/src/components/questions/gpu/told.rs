@@ -41,6 +41,8 @@ pub(super) struct Told {
     /// How many setups were tried how closely.
     pub(super) counts: String,
     pub(super) digest: u64,
+    /// Whether setups are ranked by what a GPU carries, be it for want of prices.
+    pub(super) is_by_gpus: bool,
     pub(super) is_over: bool,
 }
 
@@ -100,6 +102,7 @@ impl Report<'_> {
                 .collect(),
             counts: self.counts(),
             digest: self.recommend.digest(),
+            is_by_gpus: self.recommend.plan().objective != Objective::Cost,
             is_over: self.is_over,
         }
     }
