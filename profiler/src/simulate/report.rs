@@ -88,7 +88,11 @@ impl Report<'_> {
     }
 
     fn engine_lines(&self) -> String {
-        let summary = told::engine_summary(&self.engine.config, self.result);
+        let mut summary = told::engine_summary(&self.engine.config, self.result);
+        if let Some((_, replicas)) = self.fleet {
+            // Each has a device of its own.
+            summary.device_busy_share /= replicas.len() as f64;
+        }
         let lines = told::engine_lines(&summary, self.extrapolated_share()).into_iter();
         let digest = ("Digest of the run", format!("{:016x}", digest(&self.result.recording)));
         let mut text = String::new();

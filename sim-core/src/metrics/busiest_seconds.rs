@@ -21,7 +21,8 @@ fn second(origin: SimTime, time: SimTime) -> u64 {
     time.saturating_since(origin).as_nanos() / SECOND
 }
 
-/// Tokens of the busiest second, told pass by pass in time order.
+/// Tokens of the busiest second, told pass by pass: those of one engine are in time order, those of several follow each
+/// other.
 #[derive(Debug, Default)]
 pub(super) struct BusiestSecond {
     /// Where seconds are counted from, once that is known.
@@ -30,7 +31,7 @@ pub(super) struct BusiestSecond {
     pending: Vec<(SimTime, u32)>,
     /// The second that is being counted, and its tokens.
     open: (u64, u64),
-    most: u64,
+    closed: BTreeMap<u64, u64>,
 }
 
 impl BusiestSecond {
@@ -47,15 +48,16 @@ impl BusiestSecond {
         let Some(origin) = self.origin else { return self.pending.push((time, num_tokens)) };
         let second = second(origin, time);
         if second != self.open.0 {
-            self.most = self.most();
-            self.open = (second, 0);
+            let (closed, num_tokens) = core::mem::replace(&mut self.open, (second, 0));
+            *self.closed.entry(closed).or_default() += num_tokens;
         }
         self.open.1 += u64::from(num_tokens);
     }
 
     /// Tokens of the busiest second; 0 if it was never said where seconds begin.
     pub(super) fn most(&self) -> u64 {
-        self.most.max(self.open.1)
+        let again = self.closed.get(&self.open.0).copied().unwrap_or(0);
+        self.closed.values().copied().max().unwrap_or(0).max(again + self.open.1)
     }
 }
 
@@ -100,5 +102,24 @@ impl Buckets {
             sum
         });
         sums.max().map_or(0, |max| u64::try_from(max).unwrap_or(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_busiest_second_does_not_depend_on_the_order() {
+        let at = |tenths: u64| SimTime::from_nanos(tenths * SECOND / 10);
+        let passes = [(12, 5), (13, 7), (25, 9), (31, 4), (14, 2), (26, 6), (39, 1)];
+        let mut sorted = passes;
+        sorted.sort_unstable();
+        for passes in [passes, sorted] {
+            let mut busiest = BusiestSecond::default();
+            busiest.begin(at(10));
+            passes.into_iter().for_each(|(tenths, count)| busiest.add(at(tenths), count));
+            assert_eq!(busiest.most(), 15, "9 and 6 in the second one");
+        }
     }
 }

@@ -1,0 +1,115 @@
+//! A simulated run of several replicas, and what is told of each.
+
+use std::fmt::Write as _;
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+use sim_core::config::EngineConfig;
+use sim_core::fleet::simulation::{FleetSimulation, Replica};
+use sim_core::fleet::{FleetResult, ReplicaResult, imbalance};
+use sim_core::profile::StepTimeModel;
+use sim_core::scenario::FleetArgs;
+use sim_core::simulation_result::SimulationOptions;
+use sim_core::workload::Workload;
+
+use super::report_flags::ReportFlags;
+use super::run::bar;
+
+/// Events between two looks at the clock.
+const EVENTS_PER_TICK: u32 = 20_000;
+
+/// Runs `workload` on the replicas of `args`, all alike, to its end.
+///
+/// # Errors
+/// If the simulator refuses it.
+pub(crate) fn run_fleet(
+    args: &FleetArgs,
+    (workload, config, step_time): (&Workload, &EngineConfig, &StepTimeModel),
+    seed: u64,
+    flags: &ReportFlags,
+) -> Result<FleetResult> {
+    let replicas = vec![Replica { config, step_time }; args.replicas as usize];
+    let options = SimulationOptions { record_emissions: flags.save_detailed };
+    let mut fleet = FleetSimulation::new(workload, &replicas, args.dispatch(seed), options)?;
+    let bar = bar(workload.requests.len(), "{bar:20} {pos}/{len} requests, {msg}, {eta} left", flags.quiet);
+    let mut num_events = 0;
+    while fleet.advance() {
+        num_events += 1;
+        if num_events == EVENTS_PER_TICK {
+            num_events = 0;
+            bar.set_message(format!("{:.0} s simulated", fleet.now().as_secs_f64()));
+            bar.set_position(fleet.num_finished() as u64);
+        }
+    }
+    bar.finish_and_clear();
+    Ok(fleet.finish())
+}
+
+/// Refuses what is told of one engine only.
+///
+/// # Errors
+/// Which flag that is.
+pub(crate) fn check_flags(flags: &ReportFlags, has_range: bool) -> Result<()> {
+    let of_one =
+        [("--queries-per-iter", flags.queries_per_iter.is_some()), ("--chrome-trace", flags.chrome_trace.is_some())];
+    for (flag, is_given) in of_one {
+        ensure!(!is_given, "{flag} is of one engine; leave it out with --replicas above 1");
+    }
+    ensure!(!has_range, "--range repeats the run of one engine; with --replicas above 1 say --no-range");
+    Ok(())
+}
+
+/// A line for each replica, and how uneven they are.
+pub(crate) fn text(args: &FleetArgs, replicas: &[ReplicaResult]) -> String {
+    let mut text = format!("{} replicas behind the router {}:\n", args.replicas, args.router.name());
+    text.push_str("replica  requests  prompt tokens  output tokens  KV mean  KV peak  prefix hits  preemptions\n");
+    for (number, replica) in replicas.iter().enumerate() {
+        // Writing to a String cannot fail.
+        writeln!(
+            text,
+            "{number:>7}  {:>8}  {:>13}  {:>13}  {:>6.1}%  {:>6.1}%  {:>10.1}%  {:>11}",
+            replica.num_requests,
+            replica.num_prompt_tokens,
+            replica.num_output_tokens,
+            100.0 * replica.mean_kv_cache_usage,
+            100.0 * replica.max_kv_cache_usage,
+            100.0 * replica.prefix_cache_hit_rate(),
+            replica.stats.num_preemptions,
+        )
+        .unwrap_or_default();
+    }
+    let [requests, prompts, outputs] = imbalances(replicas);
+    writeln!(text, "Most over mean: requests {requests:.3}, prompt tokens {prompts:.3}, output tokens {outputs:.3}")
+        .unwrap_or_default();
+    text
+}
+
+/// The same for programs.
+pub(crate) fn json(args: &FleetArgs, replicas: &[ReplicaResult]) -> Value {
+    let [requests, prompts, outputs] = imbalances(replicas);
+    let of_replica = |replica: &ReplicaResult| {
+        json!({
+            "num_requests": replica.num_requests,
+            "num_prompt_tokens": replica.num_prompt_tokens,
+            "num_output_tokens": replica.num_output_tokens,
+            "num_passes": replica.num_passes,
+            "mean_kv_cache_usage": replica.mean_kv_cache_usage,
+            "max_kv_cache_usage": replica.max_kv_cache_usage,
+            "prefix_cache_hit_rate": replica.prefix_cache_hit_rate(),
+            "num_preemptions": replica.stats.num_preemptions,
+        })
+    };
+    json!({
+        "router": args.router.name(),
+        "imbalance": {"requests": requests, "prompt_tokens": prompts, "output_tokens": outputs},
+        "replicas": replicas.iter().map(of_replica).collect::<Vec<_>>(),
+    })
+}
+
+fn imbalances(replicas: &[ReplicaResult]) -> [f64; 3] {
+    [
+        imbalance(replicas.iter().map(|replica| replica.num_requests)),
+        imbalance(replicas.iter().map(|replica| replica.num_prompt_tokens)),
+        imbalance(replicas.iter().map(|replica| replica.num_output_tokens)),
+    ]
+}
