@@ -104,7 +104,7 @@ def test_a_recommendation_is_that_of_the_command_line(tmp_path: Path, objective:
         assert columns["command"][0] == answer.command and len(columns["p99_ttft_ms"]) == len(answer["ranked"])
 
 
-def test_recommend_takes_a_list_of_prices(tmp_path: Path) -> None:
+def test_prices_decide_what_is_cheapest_and_a_broken_list_is_told(tmp_path: Path) -> None:
     dear = {"num_prompts": 60, "tensor_parallel_size": 1, "max_model_len": 4096, "num_seeds": 1, "goodput": "ttft:500 tpot:60"}
     grid = {**GRID, "max_num_seqs": [32]}
     gpus = {sim.recommend(vary=grid, price=f"h100-sxm={usd}", **dear)["ranked"][0]["gpu"] for usd in (0.01, 1000)}  # type: ignore[arg-type]
