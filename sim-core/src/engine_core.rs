@@ -3,6 +3,8 @@
 //! Source: `vllm/v1/engine/core.py::EngineCore.step` and `step_with_batch_queue`. The caller owns the clock; what a
 //! step does never depends on it.
 
+mod connector;
+
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;

@@ -21,11 +21,12 @@ use crate::metrics::recorder::{Keep, Recorder};
 use crate::profile::pass_times::PassTimes;
 use crate::profile::step_time::{Evidence, StepTimeModel};
 use crate::request::{RequestId, SteadyTokens};
-use crate::sched::scheduler::SchedulerStats;
 use crate::simulation_error::{check_config, check_requests, check_traffic};
 use crate::simulation_result::{DeviceTime, SimulationResult};
 use crate::time::{SimDuration, SimTime};
 use crate::workload::{Traffic, Workload};
+
+use keeping::Before;
 
 pub use crate::simulation_error::SimulationError;
 pub use crate::simulation_result::SimulationOptions;
@@ -87,13 +88,6 @@ pub struct Simulation<'a> {
     horizon: SimTime,
     /// A step whose results are taken in only then, and whether it issued tokens.
     suspended: Option<bool>,
-}
-
-/// Counts of the engine when the group that is sent began.
-#[derive(Debug, Default)]
-struct Before {
-    stats: SchedulerStats,
-    num_evictions: u64,
 }
 
 impl<'a> Simulation<'a> {

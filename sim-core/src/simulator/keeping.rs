@@ -1,15 +1,23 @@
 //! What is kept of a run that is to come, where that is not everything, and how records begin again.
 
-use super::{Before, Simulation};
+use super::Simulation;
 use crate::api_servers::ApiServers;
 use crate::device::Device;
 use crate::engine_core::EngineCore;
 use crate::metrics::recorder::{Keep, Recorder};
+use crate::sched::scheduler::SchedulerStats;
 use crate::simulation_result::DeviceTime;
 use crate::time::SimTime;
 
 #[cfg(doc)]
 use crate::simulation_result::SimulationResult;
+
+/// Counts of the engine when the group that is sent began.
+#[derive(Debug, Default)]
+pub(super) struct Before {
+    pub(super) stats: SchedulerStats,
+    pub(super) num_evictions: u64,
+}
 
 impl Simulation<'_> {
     /// The same run, of which only the client's figures are kept ([`SimulationResult::figures`]): for tens of millions of

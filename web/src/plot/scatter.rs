@@ -97,7 +97,8 @@ mod tests {
         for dot in &dots {
             assert!(drawing.x.contains(dot.at.0) && drawing.y.contains(dot.at.1), "{dot:?}");
         }
-        assert_eq!(drawing.svg.matches("<circle").count(), 3, "{}", drawing.svg);
+        // Each dot lies on a ground of its own.
+        assert_eq!(drawing.svg.matches("<circle").count(), 2 * 3, "{}", drawing.svg);
         let only = plot(vec![dot(10.0, 0.0, true)]).draw(frame);
         assert!(only.svg.contains("no data"), "nothing costs nothing: {}", only.svg);
     }

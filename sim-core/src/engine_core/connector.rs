@@ -1,0 +1,25 @@
+//! An engine with a KV connector.
+
+use alloc::boxed::Box;
+
+use super::EngineCore;
+use crate::config::EngineConfig;
+use crate::request_set::RequestSet;
+use crate::sched::connector::interface::{KvConnector, KvConnectorError, KvTransferConfig};
+
+impl<'a> EngineCore<'a> {
+    /// An idle engine with a KV connector.
+    ///
+    /// # Errors
+    /// If the engine's rules with a connector are not known.
+    pub fn with_connector(
+        config: &'a EngineConfig,
+        requests: &'a RequestSet,
+        settings: KvTransferConfig,
+        kv_connector: Box<dyn KvConnector>,
+    ) -> Result<Self, KvConnectorError> {
+        let mut engine = Self::new(config, requests);
+        engine.scheduler.set_connector(settings, kv_connector)?;
+        Ok(engine)
+    }
+}
