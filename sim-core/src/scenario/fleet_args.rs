@@ -37,7 +37,7 @@ impl FleetArgs {
     }
 
     pub(super) fn set_router(&mut self, value: &str) -> Result<(), ScenarioError> {
-        self.router = Policy::from_name(value).map_err(|_| FlagError::value("--router", value, NAMES))?;
+        self.router = Policy::from_name(value).map_err(|_unknown| FlagError::value("--router", value, NAMES))?;
         Ok(())
     }
 

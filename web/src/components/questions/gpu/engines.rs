@@ -23,6 +23,9 @@ pub(super) struct Made {
     profile: Profile,
 }
 
+/// Flags of an engine, with their values.
+type Flags = Vec<(String, Option<String>)>;
+
 /// What was composed, and for which flags.
 pub(super) struct Engines {
     composing: Composing,
@@ -31,7 +34,7 @@ pub(super) struct Engines {
     own_model: Option<OwnFile>,
     prices: Prices,
     made: Vec<Rc<Made>>,
-    by_flags: BTreeMap<Vec<(String, Option<String>)>, Result<usize, Exclusion>>,
+    by_flags: BTreeMap<Flags, Result<usize, Exclusion>>,
     /// Whether each GPU's operators are there, or why not.
     packs: BTreeMap<String, Result<(), String>>,
 }
