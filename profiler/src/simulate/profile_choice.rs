@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
+use sim_core::models::Catalogue;
 use sim_core::operators::Pack;
 use sim_core::profile::Profile;
 use sim_core::scenario::link::{Link, fingerprint};
@@ -77,7 +78,8 @@ impl ProfileChoice {
             }
             None => {
                 let choice = whole(link, given)?;
-                let catalogue = catalogue()?;
+                // Half a millisecond to read, and looked into where a model is named.
+                let catalogue = if scenario.get("model").is_some() { catalogue()? } else { Catalogue::default() };
                 if let Some(file) = flags.get("model").map(|given| model_name.file(given)).transpose()?.flatten() {
                     let same = check_same_config(&file.name, &file.config, &choice.profile, &catalogue);
                     same.map_err(|other| anyhow!("--model {}: {other}", file.name))?;
