@@ -17,13 +17,25 @@ pub enum AskedFor {
     WhatIf,
 }
 
-/// A question with its options, each `None` or false where nothing was said.
+/// What is varied until the objectives are missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AskedBy {
+    /// Requests per second.
+    #[default]
+    Rate,
+    /// Requests at once.
+    Concurrency,
+    /// Users who read, think, and ask again.
+    Users,
+}
+
+/// A question with its options, each `None` or the default where nothing was said.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Asking {
     /// Which.
     pub question: AskedFor,
-    /// Whether the load is requests at once instead of requests per second.
-    pub is_by_concurrency: bool,
+    /// What its loads are counted in.
+    pub by: AskedBy,
     /// Share of the requests that must meet every objective, 0.01 to 1.
     pub share: Option<f64>,
     /// Runs at each load, 1 to 100.
@@ -51,6 +63,21 @@ impl AskedFor {
     }
 }
 
+impl AskedBy {
+    /// All, in the order in which the page offers them.
+    pub const ALL: [Self; 3] = [Self::Rate, Self::Concurrency, Self::Users];
+
+    /// Its name in a link, and of `profiler capacity --by`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rate => "rate",
+            Self::Concurrency => "concurrency",
+            Self::Users => "users",
+        }
+    }
+}
+
 impl Asking {
     /// Keys and values of what is not the default.
     pub(super) fn pairs(&self) -> Vec<(&'static str, String)> {
@@ -58,8 +85,8 @@ impl Asking {
         if self.question != AskedFor::default() {
             pairs.push(("ask", self.question.name().to_string()));
         }
-        if self.is_by_concurrency {
-            pairs.push(("ask-by", "concurrency".to_string()));
+        if self.by != AskedBy::default() {
+            pairs.push(("ask-by", self.by.name().to_string()));
         }
         pairs.extend(self.share.map(|share| ("ask-share", share.to_string())));
         pairs.extend(self.num_seeds.map(|number| ("ask-seeds", number.to_string())));
@@ -74,8 +101,8 @@ impl Asking {
                 question.map(|question| self.question = question).ok_or(("ask", "load, flags, gpu or what-if"))
             }
             "ask-by" => {
-                self.is_by_concurrency = value == "concurrency";
-                if matches!(value, "rate" | "concurrency") { Ok(()) } else { Err(("ask-by", "rate or concurrency")) }
+                let by = AskedBy::ALL.into_iter().find(|by| by.name() == value);
+                by.map(|by| self.by = by).ok_or(("ask-by", "rate, concurrency or users"))
             }
             "ask-share" => {
                 self.share = value.parse().ok().filter(|share| SHARES.contains(share));

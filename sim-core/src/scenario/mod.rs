@@ -38,7 +38,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-pub use asking::{AskedFor, Asking};
+pub use asking::{AskedBy, AskedFor, Asking};
 use client_work::ClientWork;
 pub use composition::{Composed, Composition, DEFAULT_GPU, DEFAULT_MODEL};
 pub use dataset_kind::{check_dataset, dataset_flags};

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use sim_core::config::flags::{BENCH_SERVE, FlagEffect, SERVE};
 use sim_core::scenario::command::{self, Program};
 use sim_core::scenario::link::{Link, MAX_FRAGMENT_BYTES, MAX_INFLATED_BYTES};
-use sim_core::scenario::{AskedFor, Asking, FLAGS, Flag, Form, Part, Scenario};
+use sim_core::scenario::{AskedBy, AskedFor, Asking, FLAGS, Flag, Form, Part, Scenario};
 
 pub(crate) fn scenario(flags: &[(&str, &str)]) -> Scenario {
     Scenario::from_flags(flags.iter().map(|&(flag, value)| (flag, Some(value)))).expect("flags of a test")
@@ -60,9 +60,10 @@ pub(crate) fn scenarios() -> impl Strategy<Value = Scenario> {
 fn asking() -> impl Strategy<Value = Asking> {
     let question = proptest::sample::select(AskedFor::ALL.to_vec());
     let (share, num_seeds) = (proptest::option::of(0.01..=1.0), proptest::option::of(1_u32..=100));
-    (question, any::<bool>(), share, num_seeds).prop_map(|(question, is_by_concurrency, share, num_seeds)| Asking {
+    let by = proptest::sample::select(AskedBy::ALL.to_vec());
+    (question, by, share, num_seeds).prop_map(|(question, by, share, num_seeds)| Asking {
         question,
-        is_by_concurrency,
+        by,
         share,
         num_seeds,
     })

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use sim_core::answers::capacity::{LoadKind, Question, TrialError};
-use sim_core::scenario::{AskedFor, Scenario};
+use sim_core::scenario::{AskedBy, AskedFor, DatasetName, Scenario};
 
 use crate::protocol::Asked;
 use crate::simulation::input_of;
@@ -14,15 +14,28 @@ pub(super) const DEFAULT_SHARE: f64 = 0.99;
 pub(super) const DEFAULT_SEEDS: u32 = 5;
 
 /// Flags that a search sets by itself, or that only say what is reported.
-const NOT_ASKED: [&str; 7] = [
+const NOT_ASKED: [&str; 8] = [
     "request-rate",
     "max-concurrency",
+    "num-users",
     "ramp-up-strategy",
     "ramp-up-start-rps",
     "ramp-up-end-rps",
     "percentile-metrics",
     "metric-percentiles",
 ];
+
+/// Why users cannot be counted over a workload in which nobody asks again.
+pub(super) const NEED_SESSIONS: &str = "Users read, think, and ask again: count them over conversations, which are the \
+     dataset \"sessions\" under \"Workload & SLO\".";
+
+const fn kind_of(by: AskedBy) -> LoadKind {
+    match by {
+        AskedBy::Rate => LoadKind::Rate,
+        AskedBy::Concurrency => LoadKind::Concurrency,
+        AskedBy::Users => LoadKind::Users,
+    }
+}
 
 /// How far an answer is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +75,7 @@ impl Inquiry {
             scenario.unset(flag);
         }
         let question = Question {
-            kind: if asking.is_by_concurrency { LoadKind::Concurrency } else { LoadKind::Rate },
+            kind: kind_of(asking.by),
             dataset: scenario.workload().dataset_name(),
             goodput: scenario.report().goodput(),
             required_share: asking.share.unwrap_or(DEFAULT_SHARE),
@@ -76,12 +89,15 @@ impl Inquiry {
     /// # Errors
     /// Why not, and what to do.
     pub(super) fn check(&self) -> Result<(), String> {
-        if self.question.kind == LoadKind::Concurrency && self.question.goodput.is_empty() {
-            return Err(
-                "Requests at once need objectives: any number of them is answered in the end. Give TTFT, TPOT or \
-                        E2EL under \"Workload & SLO\", or ask for requests per second."
-                    .to_owned(),
-            );
+        if self.question.kind == LoadKind::Users && self.question.dataset != DatasetName::Sessions {
+            return Err(NEED_SESSIONS.to_owned());
+        }
+        if self.question.kind.is_closed() && self.question.goodput.is_empty() {
+            let who = if self.question.kind == LoadKind::Users { "Users" } else { "Requests at once" };
+            return Err(format!(
+                "{who} need objectives: any number of them is answered in the end. Give TTFT, TPOT or E2EL under \
+                 \"Workload & SLO\", or ask for requests per second."
+            ));
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! How the question is asked: what is varied, which share must meet, and how many runs each load gets.
 
 use leptos::prelude::*;
-use sim_core::scenario::Asking;
+use sim_core::answers::capacity::{LoadKind, Question};
+use sim_core::scenario::{AskedBy, Asking};
 
 use super::inquiry::DEFAULT_SHARE;
 use crate::components::live::heard;
@@ -38,17 +39,16 @@ pub(super) fn Options(
         let seeds = event_target_value(&event).parse::<u32>().ok();
         change(&|asking| asking.num_seeds = seeds.filter(|seeds| *seeds != default_seeds));
     };
-    let kinds = [(false, "Requests/s", "ask-by-rate"), (true, "At once", "ask-by-concurrency")];
     view! {
         <div class="toolbar question-options">
             <div class="tabs" role="group" aria-label="What is varied">
-                {kinds.map(|(by_concurrency, words, testid)| view! {
+                {AskedBy::ALL.map(|by| view! {
                     <button
-                        type="button" class="tab" data-testid=testid
-                        aria-pressed=move || (state.asking.get().is_by_concurrency == by_concurrency).to_string()
-                        on:click=heard(move |_| change(&|asking| asking.is_by_concurrency = by_concurrency))
+                        type="button" class="tab" data-testid=format!("ask-by-{}", by.name())
+                        aria-pressed=move || (state.asking.get().by == by).to_string()
+                        on:click=heard(move |_| change(&|asking| asking.by = by))
                     >
-                        {words}
+                        {in_words(by)}
                     </button>
                 }).collect_view()}
             </div>
@@ -62,6 +62,29 @@ pub(super) fn Options(
             </label>
         </div>
     }
+}
+
+const fn in_words(by: AskedBy) -> &'static str {
+    match by {
+        AskedBy::Rate => "Requests/s",
+        AskedBy::Concurrency => "At once",
+        AskedBy::Users => "Users",
+    }
+}
+
+/// The options as `profiler capacity` and `profiler recommend` take them, a space before each; those that say the default
+/// are left out.
+pub(super) fn typed(question: &Question, default_seeds: u32) -> String {
+    let by = match question.kind {
+        LoadKind::Rate => "",
+        LoadKind::Concurrency => " --by concurrency",
+        LoadKind::Users => " --by users",
+    };
+    let differs = (question.required_share - DEFAULT_SHARE).abs() > f64::EPSILON;
+    let share = if differs { format!(" --share {}", question.required_share) } else { String::new() };
+    let has_default = question.num_seeds == default_seeds;
+    let seeds = if has_default { String::new() } else { format!(" --num-seeds {}", question.num_seeds) };
+    format!("{by}{share}{seeds}")
 }
 
 fn shares(chosen: f64) -> String {

@@ -3,14 +3,13 @@
 use leptos::prelude::*;
 use sim_core::scenario::command::Program;
 
-use super::ask::{DEFAULT_SEEDS, Gpus, Key};
+use super::ask::{DEFAULT_SEEDS, Gpus};
 use super::told::{Row, usd};
 use crate::components::live::{heard, live};
-use crate::components::questions::inquiry::DEFAULT_SHARE;
+use crate::components::questions::options::typed;
 use crate::components::results::parts::CopyButton;
 use crate::format::three_digits;
 use crate::state::AppState;
-use sim_core::answers::capacity::LoadKind;
 
 /// The table.
 #[component]
@@ -88,7 +87,9 @@ pub(super) fn Commands(gpus: Gpus) -> impl IntoView {
         let Some(key) = gpus.asked.get() else { return String::new() };
         let is_by_gpus = gpus.told.with(|told| told.is_by_gpus);
         let simulate = state.command_of(Program::Simulate, &key.inquiry.scenario);
-        simulate.replacen("profiler simulate", &format!("profiler recommend{}", options_of(&key, is_by_gpus)), 1)
+        let objective = if is_by_gpus { " --for throughput" } else { "" };
+        let options = typed(&key.inquiry.question, DEFAULT_SEEDS);
+        simulate.replacen("profiler simulate", &format!("profiler recommend{objective}{options}"), 1)
     });
     view! {
         <section class="card" aria-labelledby="gpu-command-title">
@@ -114,18 +115,4 @@ pub(super) fn Commands(gpus: Gpus) -> impl IntoView {
             </div>
         </section>
     }
-}
-
-fn options_of(key: &Key, is_by_gpus: bool) -> String {
-    let question = &key.inquiry.question;
-    let objective = if is_by_gpus { " --for throughput" } else { "" };
-    let by = if question.kind == LoadKind::Concurrency { " --by concurrency" } else { "" };
-    let differs = (question.required_share - DEFAULT_SHARE).abs() > f64::EPSILON;
-    let share = if differs { format!(" --share {}", question.required_share) } else { String::new() };
-    let seeds = if question.num_seeds == DEFAULT_SEEDS {
-        String::new()
-    } else {
-        format!(" --num-seeds {}", question.num_seeds)
-    };
-    format!("{objective}{by}{share}{seeds}")
 }

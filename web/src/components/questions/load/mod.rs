@@ -2,6 +2,7 @@
 
 mod ask;
 mod curve;
+mod failure;
 mod tiles;
 
 use std::sync::Arc;
@@ -13,11 +14,12 @@ use sim_core::scenario::command::Program;
 
 use self::ask::Load;
 use self::curve::{LATENCIES, Panel};
+use self::failure::Failure;
 use self::tiles::{Tile, tiles};
 use crate::components::live::{When, heard, live};
 use crate::components::plot_view::{PlotSource, PlotView};
 use crate::components::questions::inquiry::{DEFAULT_SEEDS, DEFAULT_SHARE, Status};
-use crate::components::questions::options::Options;
+use crate::components::questions::options::{Options, typed};
 use crate::components::questions::recent::Recent;
 use crate::components::results::parts::CopyButton;
 use crate::format::{duration, grouped};
@@ -132,38 +134,6 @@ fn status(load: Load) -> String {
             format!("{num_loads} loads, {runs} runs, in {}.", duration(wall_ms / 1000.0))
         }
         Status::Idle => String::new(),
-    }
-}
-
-/// Why there is no answer.
-#[component]
-fn Failure(load: Load) -> impl IntoView {
-    let state = expect_context::<AppState>();
-    let why = move || match load.status.get() {
-        Status::Failed(why) => Some(why),
-        _ => None,
-    };
-    let at_a_rate = move |_| {
-        if let Err(error) = state.set_flag("self-timed", "false") {
-            load.status.set(Status::Failed(error));
-        }
-    };
-    view! {
-        <div role="alert">
-            {live(move || why().map(|why| {
-                let is_timed = why.contains("--no-self-timed");
-                view! {
-                    <div class="notice notice-error" data-testid="load-failure">
-                        <span>{why}</span>
-                        {is_timed.then(|| view! {
-                            <button type="button" class="btn" data-testid="load-at-a-rate" on:click=at_a_rate>
-                                "Send them at a rate"
-                            </button>
-                        })}
-                    </div>
-                }
-            }))}
-        </div>
     }
 }
 
@@ -320,7 +290,7 @@ fn Command(load: Load) -> impl IntoView {
     let state = expect_context::<AppState>();
     let text = Memo::new(move |_| {
         let Some(inquiry) = load.answered.get() else { return String::new() };
-        let options = options_of(&inquiry.question);
+        let options = typed(&inquiry.question, DEFAULT_SEEDS);
         let simulate = state.command_of(Program::Simulate, &inquiry.scenario);
         simulate.replacen("profiler simulate", &format!("profiler capacity{options}"), 1)
     });
@@ -341,16 +311,4 @@ fn Command(load: Load) -> impl IntoView {
             </div>
         </section>
     }
-}
-
-fn options_of(question: &Question) -> String {
-    let by = if question.kind == LoadKind::Concurrency { " --by concurrency" } else { "" };
-    let differs = (question.required_share - DEFAULT_SHARE).abs() > f64::EPSILON;
-    let share = if differs { format!(" --share {}", question.required_share) } else { String::new() };
-    let seeds = if question.num_seeds == DEFAULT_SEEDS {
-        String::new()
-    } else {
-        format!(" --num-seeds {}", question.num_seeds)
-    };
-    format!("{by}{share}{seeds}")
 }
