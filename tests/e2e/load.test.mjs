@@ -19,6 +19,7 @@ pageTest("the answer is that of the command line: same sentence, same loads, sam
   for (const [link, ...rest] of [
     [`${OBJECTIVES}&num-prompts=300&ask=load`],
     [`${OBJECTIVES}&num-prompts=200&ask=load&ask-by=concurrency&ask-share=0.95&ask-seeds=3`, "--by", "concurrency", "--share", "0.95", "--num-seeds", "3"],
+    [`${OBJECTIVES}&dataset-name=sessions&ask=load&ask-by=users&ask-seeds=1`, "--by", "users", "--num-seeds", "1"],
   ]) {
     await page.goto("about:blank");
     await open(link);
@@ -98,6 +99,14 @@ pageTest("what cannot be answered says why, and what to do", async ({ page, open
   await page.getByTestId("load-failure").filter({ hasText: "Requests at once need objectives" }).waitFor();
   await page.getByTestId("ask-by-rate").click();
   assert.match(await answered(page), /before its queue stops emptying \(no --goodput was given\)/);
+  await page.goto("about:blank");
+  await open(`${OBJECTIVES}&ask=load&ask-seeds=1`);
+  await page.getByTestId("ask-by-users").click();
+  await page.getByTestId("load-failure").filter({ hasText: "Users read, think, and ask again" }).waitFor();
+  await page.getByTestId("load-with-sessions").click();
+  assert.match(await answered(page), /Carries \d+ users /);
+  assert.match(new URL(page.url()).hash, /dataset-name=sessions.*&ask-by=users/);
+  assert.match(await page.getByTestId("load-command").innerText(), /^profiler capacity --by users --num-seeds 1 /);
   await page.goto("about:blank");
   await open("#v=1&num-prompts=50&goodput=ttft:1,tpot:1&ask=load&ask-seeds=1");
   assert.match(await answered(page), /Carries nothing with 99 % of requests within TTFT 1 ms, TPOT 1 ms: not even/);

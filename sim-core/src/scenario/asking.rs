@@ -40,6 +40,8 @@ pub struct Asking {
     pub share: Option<f64>,
     /// Runs at each load, 1 to 100.
     pub num_seeds: Option<u32>,
+    /// Whether GPUs are ranked by what each carries, and not by money.
+    pub is_for_throughput: bool,
 }
 
 /// Shares that can be asked for.
@@ -90,6 +92,9 @@ impl Asking {
         }
         pairs.extend(self.share.map(|share| ("ask-share", share.to_string())));
         pairs.extend(self.num_seeds.map(|number| ("ask-seeds", number.to_string())));
+        if self.is_for_throughput {
+            pairs.push(("ask-for", "throughput".to_string()));
+        }
         pairs
     }
 
@@ -103,6 +108,10 @@ impl Asking {
             "ask-by" => {
                 let by = AskedBy::ALL.into_iter().find(|by| by.name() == value);
                 by.map(|by| self.by = by).ok_or(("ask-by", "rate, concurrency or users"))
+            }
+            "ask-for" => {
+                self.is_for_throughput = value == "throughput";
+                if matches!(value, "cost" | "throughput") { Ok(()) } else { Err(("ask-for", "cost or throughput")) }
             }
             "ask-share" => {
                 self.share = value.parse().ok().filter(|share| SHARES.contains(share));

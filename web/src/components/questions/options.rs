@@ -21,14 +21,7 @@ pub(super) fn Options(
     default_seeds: u32,
 ) -> impl IntoView {
     let state = expect_context::<AppState>();
-    let change = move |change: &dyn Fn(&mut Asking)| {
-        let mut asking = state.asking.get_untracked();
-        change(&mut asking);
-        if asking != state.asking.get_untracked() {
-            state.asking.set(asking);
-            state.show_address();
-        }
-    };
+    let change = move |change: &dyn Fn(&mut Asking)| ask_otherwise(state, change);
     let share = Memo::new(move |_| state.asking.get().share.unwrap_or(DEFAULT_SHARE));
     let seeds = Memo::new(move |_| state.asking.get().num_seeds.unwrap_or(default_seeds));
     let choose_share = move |event: leptos::ev::Event| {
@@ -61,6 +54,16 @@ pub(super) fn Options(
                 <select class="input" data-testid="ask-seeds" inner_html=move || numbers(seeds.get()) on:change=choose_seeds></select>
             </label>
         </div>
+    }
+}
+
+/// Changes how the question is asked, and the address with it.
+pub(super) fn ask_otherwise(state: AppState, change: &dyn Fn(&mut Asking)) {
+    let mut asking = state.asking.get_untracked();
+    change(&mut asking);
+    if asking != state.asking.get_untracked() {
+        state.asking.set(asking);
+        state.show_address();
     }
 }
 

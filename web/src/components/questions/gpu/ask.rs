@@ -53,8 +53,6 @@ pub(super) struct Gpus {
     pub(super) status: RwSignal<Status>,
     /// How long the answer took, in milliseconds.
     pub(super) wall_ms: RwSignal<f64>,
-    /// Whether setups are ranked by what a GPU carries, and not by money.
-    pub(super) is_by_gpus: RwSignal<bool>,
     /// The list of prices; `None` until it is there, or if it does not come.
     pub(super) list: RwSignal<Option<Prices>>,
     /// What the form asks; `None` while another question is asked or the profile is no composed one.
@@ -65,7 +63,7 @@ pub(super) struct Gpus {
 }
 
 /// Without what is tried.
-fn key(state: AppState, is_by_gpus: bool) -> Option<Key> {
+fn key(state: AppState) -> Option<Key> {
     let mut inquiry = Inquiry::of(state, AskedFor::Gpu, DEFAULT_SEEDS)?;
     if state.source.get() != Source::Form {
         return None;
@@ -75,21 +73,19 @@ fn key(state: AppState, is_by_gpus: bool) -> Option<Key> {
     // The profile in the form is of one GPU; here each has its own.
     let profile = inquiry.profile.clone();
     inquiry.profile = crate::state::ProfileChoice { name: String::new(), file: std::sync::Arc::default(), ..profile };
-    Some(Key { inquiry, model: state.own_model.get(), is_by_gpus })
+    Some(Key { inquiry, model: state.own_model.get(), is_by_gpus: state.asking.get().is_for_throughput })
 }
 
 impl Gpus {
     /// Nothing is asked yet; prices are fetched.
     pub(super) fn new(state: AppState) -> Self {
-        let is_by_gpus = RwSignal::new(false);
         let gpus = Self {
             told: RwSignal::new(Told::default()),
             runs: RwSignal::new(Runs::default()),
             status: RwSignal::new(Status::Idle),
             wall_ms: RwSignal::new(0.0),
-            is_by_gpus,
             list: RwSignal::new(None),
-            key: Memo::new(move |_| key(state, is_by_gpus.get())),
+            key: Memo::new(move |_| key(state)),
             asked: RwSignal::new(None),
             wish: StoredValue::new_local(Wish::default()),
         };

@@ -18,7 +18,7 @@ use self::ranking::{Commands, Ranking};
 use crate::components::live::{When, heard, live};
 use crate::components::plot_view::{PlotSource, PlotView};
 use crate::components::questions::inquiry::Status;
-use crate::components::questions::options::Options;
+use crate::components::questions::options::{Options, ask_otherwise};
 use crate::components::questions::recent::Recent;
 use crate::format::duration;
 use crate::state::{AppState, Source};
@@ -119,7 +119,7 @@ fn Sentence(gpus: Gpus) -> impl IntoView {
                 (part("Why: each choice beside the same without it", whys),
                  part("What one step of another flag would change", steps))
             })}
-            <When when=Signal::derive(move || !gpus.is_by_gpus.get() && !missing.with(String::is_empty))>
+            <When when=Signal::derive(move || !state.asking.get().is_for_throughput && !missing.with(String::is_empty))>
                 <p class="verdict-line" data-testid="gpu-missing">
                     {move || format!(
                         "No price is known of {}. Cost ranks only what has one; where none has, setups are ranked by GPUs. Give \
@@ -166,8 +166,9 @@ fn Progress(gpus: Gpus) -> impl IntoView {
             <div class="tabs" role="group" aria-label="Ranked by">
                 {kinds.map(|(by_gpus, words, testid)| view! {
                     <button
-                        type="button" class="tab" data-testid=testid aria-pressed=move || (gpus.is_by_gpus.get() == by_gpus).to_string()
-                        on:click=heard(move |_| gpus.is_by_gpus.set(by_gpus))
+                        type="button" class="tab" data-testid=testid
+                        aria-pressed=move || (state.asking.get().is_for_throughput == by_gpus).to_string()
+                        on:click=heard(move |_| ask_otherwise(state, &|asking| asking.is_for_throughput = by_gpus))
                     >
                         {words}
                     </button>
