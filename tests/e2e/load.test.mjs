@@ -2,18 +2,12 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { PROFILER, capacityOfProfiler, edit, field, shareLink } from "./app.mjs";
+import { PROFILER, answered, capacityOfProfiler, edit, field, shareLink } from "./app.mjs";
 import { DESKTOP, PHONE, checkAccessible, screenshot, site } from "./browser.mjs";
 
 const { pageTest } = site({ prefix: "/somebody/simulator/" });
 
 const OBJECTIVES = "#v=1&goodput=ttft:500,tpot:50";
-
-/** Waits for the answer, and gives its sentence. */
-async function answered(page) {
-  await page.getByTestId("load-status").filter({ hasText: /^\d+ loads, [\d,]+ runs, in / }).waitFor();
-  return page.getByTestId("load-headline").innerText();
-}
 
 pageTest("the answer is that of the command line: same sentence, same loads, same runs", async ({ page, open }) => {
   for (const [link, ...rest] of [

@@ -10,11 +10,11 @@ const RUN = "#v=1&request-rate=8&num-prompts=60";
 const ASKED = ["dialogs", "files", "models", "reader", "texts"].map((part) => `pkg/${part}.wasm`);
 const MISSING = /a part of the page did not load/;
 
-pageTest("a first visit asks for nothing but what shows its answer and what stands below it", async ({ page, open, server }) => {
+pageTest("a first visit asks for nothing but what shows its answer and what stands below it", async ({ page, openWhatIf, server }) => {
   server.requests.length = 0;
   const release = server.hold("pkg/more.wasm");
   try {
-    await open();
+    await openWhatIf();
     await page.getByTestId("verdict-headline").waitFor();
     await page.getByTestId("distribution").locator(".plot-svg svg").first().waitFor();
     assert.equal(await page.getByTestId("over-time").count(), 0, "the answer waits for nothing below it");
@@ -57,8 +57,8 @@ pageTest("a part of another version is refused, not run", async ({ page, open, s
   assert.match(await page.getByTestId("part-missing").innerText(), MISSING);
 });
 
-pageTest("a command changes nothing while what reads it does not come", async ({ page, open, server, allow }) => {
-  await open();
+pageTest("a command changes nothing while what reads it does not come", async ({ page, openWhatIf, server, allow }) => {
+  await openWhatIf();
   await finished(page);
   const form = await formOf(page);
   allow(/404/);
@@ -92,8 +92,8 @@ pageTest("a run's file is saved when what writes it comes after all", async ({ p
   assert.equal(await digestOf(page), digest);
 });
 
-pageTest("a profile is not taken while what checks it does not come", async ({ page, open, server, allow }) => {
-  await open();
+pageTest("a profile is not taken while what checks it does not come", async ({ page, openWhatIf, server, allow }) => {
+  await openWhatIf();
   const digest = await digestOf(page);
   allow(/404/);
   allow(/part models did not load/);

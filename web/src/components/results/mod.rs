@@ -32,6 +32,7 @@ use self::parts::Shown;
 use self::tiles::Tiles;
 use self::verdict::{Provenance, VerdictCard};
 use crate::app::is_typing;
+use crate::components::example::Example;
 use crate::components::live::{Soon, When};
 use crate::parts::{later, nothing};
 use crate::state::{AppState, RunState};
@@ -73,21 +74,6 @@ pub(crate) fn Results() -> impl IntoView {
                 </div>
             </When>
         </section>
-    }
-}
-
-/// On the first visit: that it is an example, and what to do about it.
-#[component]
-fn Example() -> impl IntoView {
-    let state = expect_context::<AppState>();
-    view! {
-        <When when=Signal::derive(move || state.is_example.get())>
-            <p class="muted results-example" data-testid="example-line">
-                <span class="chip">"Example data"</span>
-                " Choose model and GPU, drop a config.json, or paste your "
-                <code class="mono">"vllm serve"</code> " command."
-            </p>
-        </When>
     }
 }
 
