@@ -58,14 +58,16 @@ async function start() {
   const isAsked = "asked" in document.documentElement.dataset;
   if (/[#&](v|z)=/.test(location.hash)) $("skeleton-status").textContent = "Simulating the linked run…";
   const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "simulation" });
-  const [{ default: init, mount }, module, simulator, questions] = await Promise.all([
+  // What answers the question that the address asks, or the first.
+  const part = isAsked && !/[#&]ask=(load|flags|gpu)(&|$)/.test(location.hash) ? "results" : "questions";
+  const [{ default: init, mount }, module, simulator, answer] = await Promise.all([
     import("./pkg/web.js"),
     compiled(new URL("./pkg/web_bg.wasm", import.meta.url)),
     fetchPart("simulator"),
-    // What a first visit is answered; without it the page says so, and fetches it when asked to.
-    isAsked ? undefined : fetchPart("questions").catch(() => undefined),
+    // Without it the page says so, and fetches it when asked to.
+    fetchPart(part).catch(() => undefined),
   ]);
-  if (questions) give({ questions });
+  if (answer) give({ [part]: answer });
   if (!isAsked) preload(EXAMPLE);
   const modules = { module, parts: { simulator } };
   worker.postMessage({ ...modules, isFirst: true });
