@@ -59,7 +59,8 @@ async function start() {
   if (/[#&](v|z)=/.test(location.hash)) $("skeleton-status").textContent = "Simulating the linked run…";
   const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "simulation" });
   // What answers the question that the address asks, or the first.
-  const part = isAsked && !/[#&]ask=(load|flags|gpu)(&|$)/.test(location.hash) ? "results" : "questions";
+  const asked = /[#&]ask=(\w+)/.exec(location.hash)?.[1];
+  const part = { load: "questions", flags: "setups", gpu: "setups" }[asked] ?? (isAsked ? "results" : "questions");
   const [{ default: init, mount }, module, simulator, answer] = await Promise.all([
     import("./pkg/web.js"),
     compiled(new URL("./pkg/web_bg.wasm", import.meta.url)),

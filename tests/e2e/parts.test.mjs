@@ -7,7 +7,7 @@ import { digestOf, drop, field, fileOf, finished, formOf, paste, saved, told } f
 
 const { pageTest } = site();
 const RUN = "#v=1&request-rate=8&num-prompts=60";
-const ASKED = ["dialogs", "files", "models", "reader", "texts"].map((part) => `pkg/${part}.wasm`);
+const ASKED = ["dialogs", "files", "models", "reader", "setups", "texts"].map((part) => `pkg/${part}.wasm`);
 const MISSING = /a part of the page did not load/;
 
 pageTest("a first visit asks for nothing but what shows its answer and what stands below it", async ({ page, openWhatIf, server }) => {
