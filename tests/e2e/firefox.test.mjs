@@ -6,14 +6,15 @@ import { choose, click, count, digestOf, drop, edit, finished, paste, screenshot
 
 const { pageTest } = site({ prefix: "/some/path/" });
 
-pageTest("a first visit shows the results of an example, drawn and called that", async ({ page, openWhatIf }) => {
-  await openWhatIf();
+pageTest("a first visit shows the results of an example, drawn and called that", async ({ page, open }) => {
+  await open();
+  assert.equal(new URL(page.url()).hash, "", "the example is no link");
+  await click(page, "ask-what-if");
   await finished(page);
   assert.match(await text(page, "example-line"), /Example data/);
   assert.equal(await text(page, "simulated-chip"), "SIMULATED, not measured");
   assert.match(await text(page, "verdict-headline"), /(Meets the objectives|Misses): .*of requests within ttft ≤ 500 ms and tpot ≤ 50 ms/);
   for (const key of ["ttft", "tpot", "itl", "e2el"]) assert.match(await text(page, `${key}-p99`), /^[\d.,]+ (ms|s)$/);
-  assert.equal(new URL(page.url()).hash, "", "the example is no link");
   await until("the plots are drawn", async () => (await page.$$(".plot-svg svg")).length >= 3);
 });
 

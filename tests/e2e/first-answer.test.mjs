@@ -33,8 +33,8 @@ function seen(attribute) {
   const places = [...document.querySelectorAll(`.results [data-${attribute}]`)].filter((element) =>
     element.checkVisibility({ visibilityProperty: true }));
   const last = named("load-latency");
-  // Which go on below: what comes with the page.
-  const wholes = ["answer-load", "load-body", "load-curve"].map(named);
+  // Which go on below, with what comes with the page, and the line that says how long it took.
+  const wholes = ["answer-load", "load-body", "load-curve", "load-status"].map(named);
   const above = places.filter((element) => !wholes.includes(element) && (element === last || element.compareDocumentPosition(last) & Node.DOCUMENT_POSITION_FOLLOWING));
   const plot = [...last.querySelectorAll(".plot-svg > svg")].find((svg) => svg.checkVisibility());
   return {
