@@ -69,7 +69,7 @@ fn answer() -> AnyView {
     view! {
         <div class="results-head">
             <h2 id="results-title" tabindex="-1">"Results"</h2>
-            <Example/>
+            <Example question=AskedFor::WhatIf/>
             <div class="toolbar">
                 <When when=Signal::derive(move || has_answer.get())><PinButton/></When>
             </div>

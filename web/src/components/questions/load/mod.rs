@@ -53,7 +53,7 @@ pub(super) fn LoadAnswer() -> impl IntoView {
     view! {
         <div class="results-head">
             <h2 id="load-title" tabindex="-1">"How much load?"</h2>
-            <Example/>
+            <Example question=AskedFor::Load/>
             <Options default_seeds=DEFAULT_SEEDS/>
         </div>
         <div>
