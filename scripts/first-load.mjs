@@ -26,6 +26,7 @@ const kept = [
   "pkg/__wasm_split.js",
   "pkg/web_bg.wasm",
   "pkg/simulator.wasm",
+  "pkg/questions.wasm",
   ...readdirSync(www + "pkg", { recursive: true }).map(String).filter((file) => /^snippets.*\.js$/.test(file)).map((file) => `pkg/${file}`),
   "profiles/index.json",
   example,

@@ -34,17 +34,15 @@ export async function prerender(browser, url) {
     const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: "light" });
     try {
       const page = await context.newPage();
-      // However long the run takes here: the answer comes with how far it may be off.
-      await page.addInitScript(() => localStorage.setItem("vllm-simulator.range", "on"));
       await page.goto(url);
       await page.locator("html[data-ready]").waitFor({ state: "attached" });
-      await page.getByTestId("range-why").filter({ hasNotText: "Simulating both ends…" }).waitFor();
-      const plot = () => page.getByTestId("distribution").locator(".plot-svg").innerHTML();
+      await page.getByTestId("load-status").filter({ hasText: /^\d+ loads, / }).waitFor();
+      const plot = () => page.getByTestId("load-latency").locator(".plot-svg").innerHTML();
       const light = await plot();
       await page.emulateMedia({ colorScheme: "dark" });
-      await page.waitForFunction((light) => document.querySelector("[data-testid=distribution] .plot-svg").innerHTML !== light, light);
+      await page.waitForFunction((light) => document.querySelector("[data-testid=load-latency] .plot-svg").innerHTML !== light, light);
       plots.push(inBothThemes(light, await plot()));
-      answer ??= await page.getByTestId("results").evaluate(standStill);
+      answer ??= await page.getByTestId("answer-load").evaluate(standStill);
     } finally {
       await context.close();
     }
@@ -84,12 +82,15 @@ const TOKENS = new Map(
   }),
 );
 
-/** Runs in the page: the results down to the distribution, as text that answers to nothing. PLOT stands for the plot. */
+/** Runs in the page: the answer down to the curve of a latency, as text that answers to nothing. PLOT stands for the plot. */
 function standStill(results) {
   const still = results.cloneNode(true);
   const all = (selector) => [...still.querySelectorAll(selector)];
-  const body = still.querySelector("[data-testid=results-body]");
-  while (body.lastElementChild.dataset.testid !== "distribution") body.lastElementChild.remove();
+  for (const last of all("[data-testid=load-curve], [data-testid=load-latency]")) while (last.nextElementSibling) last.nextElementSibling.remove();
+  while (!still.lastElementChild.querySelector("[data-testid=load-body]") && still.lastElementChild.dataset.testid !== "load-body") still.lastElementChild.remove();
+  // How long it took is another time each time.
+  const status = still.querySelector("[data-testid=load-status]");
+  status.textContent = status.textContent.replace(/, in .*/, ".");
   for (const element of all(".term-about, .plot-pointer, .results-status, [aria-live].visually-hidden, details > :not(summary)")) element.remove();
   for (const term of all(".term-label")) {
     const label = document.createElement("span");

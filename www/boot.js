@@ -7,7 +7,7 @@
 //                                   the user asks for it, never before.
 //   "vllmsim:answered" on window     said by the page when it has its first answer and how far that may be off, or when
 //                                   there will be none
-import { compiled, fetchPart } from "./parts.js";
+import { compiled, fetchPart, give } from "./parts.js";
 
 /** The profile of a visit that asks for nothing: DEFAULT_PROFILE of web/src/gallery.rs. */
 const EXAMPLE = "profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json";
@@ -58,11 +58,17 @@ async function start() {
   const isAsked = "asked" in document.documentElement.dataset;
   if (/[#&](v|z)=/.test(location.hash)) $("skeleton-status").textContent = "Simulating the linked run…";
   const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "simulation" });
-  const [{ default: init, mount }, module, simulator] = await Promise.all([
+  // What answers the question that the address asks, or the first.
+  const asked = /[#&]ask=(\w+)/.exec(location.hash)?.[1];
+  const part = { load: "questions", flags: "setups", gpu: "setups" }[asked] ?? (isAsked ? "results" : "questions");
+  const [{ default: init, mount }, module, simulator, answer] = await Promise.all([
     import("./pkg/web.js"),
     compiled(new URL("./pkg/web_bg.wasm", import.meta.url)),
     fetchPart("simulator"),
+    // Without it the page says so, and fetches it when asked to.
+    fetchPart(part).catch(() => undefined),
   ]);
+  if (answer) give({ [part]: answer });
   if (!isAsked) preload(EXAMPLE);
   const modules = { module, parts: { simulator } };
   worker.postMessage({ ...modules, isFirst: true });

@@ -11,6 +11,6 @@
   };
   const theme = stored("theme");
   if (theme === "light" || theme === "dark") root.dataset.theme = theme;
-  // index.html holds the answer of a visit that asks for nothing. A link asks, and so does who does not want to see ranges.
-  if (location.hash.length > 1 || stored("range") === "off") root.dataset.asked = "";
+  // index.html holds the answer of a visit that asks for nothing. A link asks.
+  if (location.hash.length > 1) root.dataset.asked = "";
 }

@@ -73,6 +73,12 @@ export async function finished(page) {
   await page.getByTestId("range-why").filter({ hasText: "Simulating both ends…" }).waitFor({ state: "detached" });
 }
 
+/** Waits for the answer to "How much load?", and gives its sentence. */
+export async function answered(page) {
+  await page.getByTestId("load-status").filter({ hasText: /^\d+ loads, [\d,]+ runs, in / }).waitFor();
+  return page.getByTestId("load-headline").innerText();
+}
+
 /** Opens a card that folds. */
 export async function unfold(page, testid) {
   const card = page.getByTestId(testid);

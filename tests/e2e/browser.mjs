@@ -12,6 +12,7 @@
 //
 // A test is given
 //   page, context      Playwright's, the options of the test being those of browser.newContext
+//   openWhatIf(how)    goes to the page, and asks what happens with its example
 //   open(rest, how)    goes to the page; rest: query and fragment; how.ready = false: does not wait for the mount,
 //                      how.host: another name of this machine, how.page: another page, of newPage() or of a fresh context
 //   newContext(how)    another user, watched like the first
@@ -81,7 +82,12 @@ export function site({ folder = WWW, prefix = "/" } = {}) {
           if (ready) await other.locator("html[data-ready]").waitFor({ state: "attached" });
           return response;
         };
-        await body({ page, context, open, newContext, server, allow: (pattern) => allowed.push(pattern) });
+        // The example's run, which a visit begins with that was asked something else before.
+        const openWhatIf = async (how) => {
+          await open("", how);
+          await (how?.page ?? page).getByTestId("ask-what-if").click();
+        };
+        await body({ page, context, open, openWhatIf, newContext, server, allow: (pattern) => allowed.push(pattern) });
       } finally {
         server.restore();
         await Promise.all(contexts.map((context) => context.close()));

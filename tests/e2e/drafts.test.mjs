@@ -23,8 +23,8 @@ function windowsAndDrafts(profile) {
 
 const DRAFTS = `--speculative-config '{"method": "ngram", "num_speculative_tokens": 3, "prompt_lookup_max": 4}'`;
 
-pageTest("drafts are told with the totals, over time and in each pass; groups with the blocks", async ({ page, open }) => {
-  await open();
+pageTest("drafts are told with the totals, over time and in each pass; groups with the blocks", async ({ page, openWhatIf }) => {
+  await openWhatIf();
   const before = await digestOf(page);
   assert.equal(await page.getByTestId("spec-decoding").count(), 0, "nothing is said of drafts without any");
   assert.equal(await page.getByTestId("kv-groups").count(), 0, "nor of groups");
@@ -44,8 +44,8 @@ pageTest("drafts are told with the totals, over time and in each pass; groups wi
   assert.match(await page.getByTestId("bench-table").innerText(), /Acceptance length/);
 });
 
-pageTest("a profile without the times of drafts is refused by name, and nothing is lost", async ({ page, open }) => {
-  await open();
+pageTest("a profile without the times of drafts is refused by name, and nothing is lost", async ({ page, openWhatIf }) => {
+  await openWhatIf();
   const before = await digestOf(page);
   await paste(page, `profiler simulate ${DRAFTS} --spec-acceptance-length 2.5`);
   await page.getByText(/no times of passes that verify drafts/).filter({ visible: true }).first().waitFor();

@@ -59,8 +59,8 @@ const KINDS = [
 // However a file comes in, the same reader reads it: one of each sort is enough for the second way.
 const oneOfEachSort = KINDS.filter(([name]) => ["mine.json", "detailed.json", "azure.csv", "serve.sh"].includes(name));
 for (const [way, give, kinds] of [["dropped", drop, KINDS], ["chosen", choose, oneOfEachSort]]) {
-  pageTest(`every kind of file is recognised by its content when ${way}`, async ({ page, open }) => {
-    await open();
+  pageTest(`every kind of file is recognised by its content when ${way}`, async ({ page, openWhatIf }) => {
+    await openWhatIf();
     let before = await digestOf(page);
     for (const [name, content, parts, isOther, more] of kinds) {
       await give(page, [name, content]);
@@ -74,8 +74,8 @@ for (const [way, give, kinds] of [["dropped", drop, KINDS], ["chosen", choose, o
   });
 }
 
-pageTest("commands and links can be pasted anywhere", async ({ page, open }) => {
-  await open();
+pageTest("commands and links can be pasted anywhere", async ({ page, openWhatIf }) => {
+  await openWhatIf();
   let before = await digestOf(page);
   for (const [text, part, flag, value] of [
     ["vllm serve meta-llama/Llama-3.1-8B --max-num-seqs 4", "Read pasted text as a command", "max-num-seqs", "4"],
@@ -89,8 +89,8 @@ pageTest("commands and links can be pasted anywhere", async ({ page, open }) => 
   }
 });
 
-pageTest("two files at once are both taken", async ({ page, open }) => {
-  await open();
+pageTest("two files at once are both taken", async ({ page, openWhatIf }) => {
+  await openWhatIf();
   const before = await digestOf(page);
   await drop(page, ["mine.json", ownProfile()], ["result.json", fileOf(`${BENCH}.result.json`)]);
   await told(page, "Read mine.json as a profile");

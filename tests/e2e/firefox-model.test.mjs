@@ -12,8 +12,8 @@ async function answered(page, pattern) {
   await finished(page);
 }
 
-pageTest("a model is searched, and GPU, formats and cache are chosen", async ({ page, open }) => {
-  await open();
+pageTest("a model is searched, and GPU, formats and cache are chosen", async ({ page, openWhatIf }) => {
+  await openWhatIf();
   await finished(page);
   await click(page, "model-input");
   await fill(page, "model-input", "qwen3 8b");
@@ -34,8 +34,8 @@ pageTest("a model is searched, and GPU, formats and cache are chosen", async ({ 
   await screenshot(page, "firefox-model");
 });
 
-pageTest("a pasted command chooses model and parallelism", async ({ page, open }) => {
-  await open();
+pageTest("a pasted command chooses model and parallelism", async ({ page, openWhatIf }) => {
+  await openWhatIf();
   await finished(page);
   await paste(page, "vllm serve Qwen/Qwen3-32B --tensor-parallel-size 2 --kv-cache-dtype fp8");
   await told(page, "as a command");
@@ -44,13 +44,13 @@ pageTest("a pasted command chooses model and parallelism", async ({ page, open }
   assert.equal(await valueOf(page, "kv-select"), "fp8");
 });
 
-pageTest("a dropped config.json is the model", async ({ page, open }) => {
+pageTest("a dropped config.json is the model", async ({ page, openWhatIf }) => {
   const config = {
     architectures: ["LlamaForCausalLM"], model_type: "llama", torch_dtype: "bfloat16", max_position_embeddings: 8192,
     num_hidden_layers: 24, hidden_size: 2048, intermediate_size: 5632, num_attention_heads: 32, num_key_value_heads: 4,
     vocab_size: 32000, _name_or_path: "me/tiny",
   };
-  await open();
+  await openWhatIf();
   await finished(page);
   await drop(page, ["config.json", JSON.stringify(config)]);
   await told(page, "Read config.json as the model me/tiny");

@@ -12,6 +12,7 @@
 //
 // A test is given
 //   page               Puppeteer's
+//   openWhatIf(how)    goes to the page, and asks what happens with its example
 //   open(rest, how)    goes to the page; rest: query and fragment; how.page: another page, of newPage()
 //   newPage()          another user's page, watched like the first
 //   server             see server.mjs
@@ -94,7 +95,11 @@ export function site({ folder = WWW, prefix = "/" } = {}) {
           await until("the page is mounted", () => other.$("html[data-ready]"));
           return response;
         };
-        await body({ page, open, newPage, server, allow: (pattern) => allowed.push(pattern) });
+        const openWhatIf = async (how) => {
+          await open("", how);
+          await click(how?.page ?? page, "ask-what-if");
+        };
+        await body({ page, open, openWhatIf, newPage, server, allow: (pattern) => allowed.push(pattern) });
       } finally {
         server.restore();
         await Promise.all(contexts.map((context) => context.close()));

@@ -8,17 +8,18 @@ const { pageTest } = site({ prefix: "/some/path/" });
 
 pageTest("a first visit shows the results of an example, drawn and called that", async ({ page, open }) => {
   await open();
+  assert.equal(new URL(page.url()).hash, "", "the example is no link");
+  await click(page, "ask-what-if");
   await finished(page);
   assert.match(await text(page, "example-line"), /Example data/);
   assert.equal(await text(page, "simulated-chip"), "SIMULATED, not measured");
   assert.match(await text(page, "verdict-headline"), /(Meets the objectives|Misses): .*of requests within ttft ≤ 500 ms and tpot ≤ 50 ms/);
   for (const key of ["ttft", "tpot", "itl", "e2el"]) assert.match(await text(page, `${key}-p99`), /^[\d.,]+ (ms|s)$/);
-  assert.equal(new URL(page.url()).hash, "", "the example is no link");
   await until("the plots are drawn", async () => (await page.$$(".plot-svg svg")).length >= 3);
 });
 
-pageTest("an edited field starts a run, which is the command line's", async ({ page, open }) => {
-  await open();
+pageTest("an edited field starts a run, which is the command line's", async ({ page, openWhatIf }) => {
+  await openWhatIf();
   const before = await digestOf(page);
   await edit(page, "max-num-seqs", "4");
   const after = await digestOf(page, before);
@@ -38,8 +39,8 @@ pageTest("links are the same runs as in Chromium and on the command line", async
   }
 });
 
-pageTest("commands can be pasted anywhere, and fill the form", async ({ page, open }) => {
-  await open();
+pageTest("commands can be pasted anywhere, and fill the form", async ({ page, openWhatIf }) => {
+  await openWhatIf();
   let before = await digestOf(page);
   for (const [command, flag, value] of [
     ["vllm serve meta-llama/Llama-3.1-8B \\\n  --max-num-seqs 4", "max-num-seqs", "4"],
@@ -92,8 +93,8 @@ pageTest("how much load is answered as in Chromium and on the command line", asy
 });
 
 for (const [width, viewport] of Object.entries({ 390: PHONE, 1600: DESKTOP })) {
-  pageTest(`the page is dark where the system is, and fits ${width} px`, { viewport, colorScheme: "dark" }, async ({ page, open }) => {
-    await open();
+  pageTest(`the page is dark where the system is, and fits ${width} px`, { viewport, colorScheme: "dark" }, async ({ page, openWhatIf }) => {
+    await openWhatIf();
     await finished(page);
     const [background, overflow] = await page.evaluate(() => [
       getComputedStyle(document.body).backgroundColor,
@@ -107,7 +108,7 @@ for (const [width, viewport] of Object.entries({ 390: PHONE, 1600: DESKTOP })) {
 }
 
 // What the tests above rest on.
-pageTest("a fault on the page, in a worker or of the policy fails a test", async ({ page, open, server, allow }) => {
+pageTest("a fault on the page, in a worker or of the policy fails a test", async ({ page, openWhatIf, server, allow }) => {
   allow(/^console: logged$/);
   allow(/^uncaught: .*thrown/);
   allow(/^uncaught: .*connect-src/);
@@ -115,7 +116,7 @@ pageTest("a fault on the page, in a worker or of the policy fails a test", async
   allow(/^request to another origin: http:\/\/elsewhere\.example\/$/);
   // A worker is not under the page's policy, so that its request is sent.
   server.replace("faulty.js", 'console.warn("of a worker"); fetch("http://elsewhere.example/").catch(() => postMessage("failed"));');
-  await open();
+  await openWhatIf();
   await page.evaluate(async () => {
     console.error("logged");
     setTimeout(() => { throw new Error("thrown"); });

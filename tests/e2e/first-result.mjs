@@ -36,7 +36,7 @@ async function visit(port, fragment, body) {
       // Until the frame with it is painted.
       const painted = (name) => requestAnimationFrame(() => setTimeout(() => { globalThis[name] = performance.now(); }));
       const isShown = (selector) => document.querySelector(selector)?.checkVisibility({ visibilityProperty: true });
-      const awaited = { answeredAt: "[data-first=verdict-headline]", aliveAt: "html[data-ready]" };
+      const awaited = { answeredAt: "[data-first=load-headline]", aliveAt: "html[data-ready]" };
       const seen = new MutationObserver(() => {
         for (const [name, selector] of Object.entries(awaited)) {
           if (!isShown(selector)) continue;

@@ -97,6 +97,17 @@ pageTest("without prices GPUs are what is ranked by, and that is said", async ({
   assert.match(await page.getByTestId("gpu-fronts").innerText(), /^((?!Cost against)[^])*$/, "nothing costs anything");
 });
 
+pageTest("what setups are ranked by is in the link and in the command", async ({ page, open }) => {
+  await open(ASKED);
+  await page.getByTestId("gpu-by-gpus").click();
+  await page.waitForURL(/&ask-for=throughput(&|$)/);
+  await page.reload();
+  await page.locator("[data-testid=gpu-by-gpus][aria-pressed=true]").waitFor();
+  assert.match(await recommended(page), /gives most for each GPU/);
+  assert.match(await page.getByTestId("gpu-command").innerText(), /^profiler recommend --for throughput --num-seeds 1/);
+  await sameAsCommand(page);
+});
+
 pageTest("a recommendation says what it knows so far, can be stopped, and asked again", async ({ page, open }) => {
   await open("#v=1&goodput=ttft:500,tpot:50&num-prompts=2000&ask=gpu");
   await page.getByTestId("gpu-compare").click();

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { deflateRawSync } from "node:zlib";
 import { site } from "./browser.mjs";
-import { PROFILE, digestOf, drop, edit, finished, formOf, ownProfile, told } from "./app.mjs";
+import { PROFILE, answered, digestOf, drop, edit, finished, formOf, ownProfile, told } from "./app.mjs";
 
 const { pageTest } = site();
 
@@ -31,8 +31,9 @@ pageTest("a link that cannot be read is refused with what is wrong, and the exam
     await open(fragment, { page });
     const notice = await told(page, ...parts);
     assert.equal(await notice.getAttribute("role"), "alert", fragment.slice(0, 80));
-    await finished(page);
+    await answered(page);
     await page.getByTestId("example-line").waitFor();
+    await page.getByTestId("ask-what-if").click();
     await edit(page, "num-prompts", "40");
     await page.getByTestId("example-line").waitFor({ state: "detached" });
     await finished(page);
@@ -58,7 +59,7 @@ pageTest("a link to a profile that the site has not is told, and the example is 
   allow(/404/);
   await open("#v=1&profile=nobody-has-this");
   await told(page, "Profile nobody-has-this: profiles/nobody-has-this.json cannot be loaded: status 404");
-  await finished(page);
+  await answered(page);
   await page.getByTestId("example-line").waitFor();
 });
 

@@ -2,18 +2,12 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { PROFILER, capacityOfProfiler, edit, field, shareLink } from "./app.mjs";
+import { PROFILER, answered, capacityOfProfiler, edit, field, shareLink } from "./app.mjs";
 import { DESKTOP, PHONE, checkAccessible, screenshot, site } from "./browser.mjs";
 
 const { pageTest } = site({ prefix: "/somebody/simulator/" });
 
 const OBJECTIVES = "#v=1&goodput=ttft:500,tpot:50";
-
-/** Waits for the answer, and gives its sentence. */
-async function answered(page) {
-  await page.getByTestId("load-status").filter({ hasText: /^\d+ loads, [\d,]+ runs, in / }).waitFor();
-  return page.getByTestId("load-headline").innerText();
-}
 
 pageTest("the answer is that of the command line: same sentence, same loads, same runs", async ({ page, open }) => {
   for (const [link, ...rest] of [
@@ -105,7 +99,7 @@ pageTest("what cannot be answered says why, and what to do", async ({ page, open
   await page.getByTestId("load-failure").filter({ hasText: "Users read, think, and ask again" }).waitFor();
   await page.getByTestId("load-with-sessions").click();
   assert.match(await answered(page), /Carries \d+ users /);
-  assert.match(new URL(page.url()).hash, /dataset-name=sessions.*&ask-by=users/);
+  assert.match(new URL(page.url()).hash, /&ask-by=users&.*dataset-name=sessions/);
   assert.match(await page.getByTestId("load-command").innerText(), /^profiler capacity --by users --num-seeds 1 /);
   await page.goto("about:blank");
   await open("#v=1&num-prompts=50&goodput=ttft:1,tpot:1&ask=load&ask-seeds=1");

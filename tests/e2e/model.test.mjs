@@ -48,17 +48,17 @@ function timeOf(page, testid, value, pattern) {
   }, [testid, value, pattern]);
 }
 
-pageTest("a first visit fetches neither packs nor the list of models nor what composes", async ({ page, open, server }) => {
+pageTest("a first visit fetches neither packs nor the list of models nor what composes", async ({ page, openWhatIf, server }) => {
   const before = server.requests.length;
-  await open();
+  await openWhatIf();
   await finished(page);
   await page.waitForTimeout(500);
   const asked = server.requests.slice(before);
   assert.deepEqual(asked.filter((file) => /packs\/|models\.json|composer/.test(file)), []);
 });
 
-pageTest("a model is found by some words of its name, by keys alone, and simulated", async ({ page, open }) => {
-  await open();
+pageTest("a model is found by some words of its name, by keys alone, and simulated", async ({ page, openWhatIf }) => {
+  await openWhatIf();
   await finished(page);
   await choose(page, "qwen3 8b");
   await answered(page, "Qwen/Qwen3-8B", "H100");
@@ -79,8 +79,8 @@ pageTest("a model is found by some words of its name, by keys alone, and simulat
   assert.equal(await input(page).inputValue(), "Qwen3-8B", "Escape changes nothing");
 });
 
-pageTest("a name that nobody knows is told with the nearest, one click away", async ({ page, open }) => {
-  await open();
+pageTest("a name that nobody knows is told with the nearest, one click away", async ({ page, openWhatIf }) => {
+  await openWhatIf();
   const before = await digestOf(page);
   await input(page).click();
   await input(page).fill("Qwen/Qwen3-33B");
@@ -141,8 +141,8 @@ const COMMANDS = {
   "a manifest": `apiVersion: apps/v1\nkind: Deployment\nspec:\n  template:\n    spec:\n      containers:\n        - name: vllm\n          image: vllm/vllm-openai:latest\n          args: ["--model", "Qwen/Qwen3-32B", "--tensor-parallel-size", "2", "--max-num-seqs", "64"]\n`,
 };
 for (const [name, text] of Object.entries(COMMANDS)) {
-  pageTest(`${name} chooses model and parallelism when it is pasted`, async ({ page, open }) => {
-    await open();
+  pageTest(`${name} chooses model and parallelism when it is pasted`, async ({ page, openWhatIf }) => {
+    await openWhatIf();
     await finished(page);
     await paste(page, text);
     await told(page, "as a command");
@@ -153,8 +153,8 @@ for (const [name, text] of Object.entries(COMMANDS)) {
   });
 }
 
-pageTest("a command for a model that nobody knows leaves model and page as they were, and says what it may mean", async ({ page, open }) => {
-  await open();
+pageTest("a command for a model that nobody knows leaves model and page as they were, and says what it may mean", async ({ page, openWhatIf }) => {
+  await openWhatIf();
   const before = await digestOf(page);
   await paste(page, "vllm serve me/Qwen3-33B --max-num-seqs 8 -tp 4");
   await told(page, "Model and GPUs stay as they were", "is not known", "Near it");
@@ -169,8 +169,8 @@ const CONFIG = {
   vocab_size: 32000, _name_or_path: "me/tiny",
 };
 
-pageTest("a dropped config.json is the model, in links too, until another is chosen", async ({ page, open, newContext }) => {
-  await open();
+pageTest("a dropped config.json is the model, in links too, until another is chosen", async ({ page, open, openWhatIf, newContext }) => {
+  await openWhatIf();
   const before = await digestOf(page);
   await drop(page, ["config.json", JSON.stringify(CONFIG)]);
   await told(page, "Read config.json as the model me/tiny: 24 layers of 2048");
@@ -220,8 +220,8 @@ pageTest("a profile of one's own stands for model and GPU until it is removed", 
   await answered(page, "me/tiny");
 });
 
-pageTest("what does not fit is told in vLLM's words, with the smallest number of GPUs that is enough", async ({ page, open }) => {
-  await open();
+pageTest("what does not fit is told in vLLM's words, with the smallest number of GPUs that is enough", async ({ page, openWhatIf }) => {
+  await openWhatIf();
   await finished(page);
   await choose(page, "llama-3.3-70b");
   const fit = page.getByTestId("does-not-fit");
@@ -243,8 +243,8 @@ pageTest("links to profiles that are examples now still open, and say their flag
   assert.equal(await page.getByTestId("profile-select").evaluate((select) => select.selectedOptions[0].textContent), "4 × H100 SXM, fp8");
 });
 
-pageTest("examples fill the fields, and measured profiles are among them", async ({ page, open }) => {
-  await open();
+pageTest("examples fill the fields, and measured profiles are among them", async ({ page, openWhatIf }) => {
+  await openWhatIf();
   await finished(page);
   await page.getByTestId("profile-select").selectOption("b200-sxm_qwen3-30b-a3b_bf16_tp1");
   await answered(page, "Qwen/Qwen3-30B-A3B", "B200");

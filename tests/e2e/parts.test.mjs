@@ -3,18 +3,22 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { WWW, site } from "./browser.mjs";
-import { digestOf, drop, field, fileOf, finished, formOf, paste, saved, told } from "./app.mjs";
+import { answered, digestOf, drop, field, fileOf, finished, formOf, paste, saved, told } from "./app.mjs";
 
 const { pageTest } = site();
 const RUN = "#v=1&request-rate=8&num-prompts=60";
-const ASKED = ["dialogs", "files", "models", "reader", "texts"].map((part) => `pkg/${part}.wasm`);
+const ASKED = ["dialogs", "files", "models", "reader", "setups", "texts"].map((part) => `pkg/${part}.wasm`);
 const MISSING = /a part of the page did not load/;
 
-pageTest("a first visit asks for nothing but what shows its answer and what stands below it", async ({ page, open, server }) => {
+pageTest("a first visit asks for nothing but what shows its answer, what happens for that and then for what stands below it", async ({ page, open, server }) => {
   server.requests.length = 0;
+  await open();
+  await answered(page);
+  const later = [...ASKED, "pkg/more.wasm", "pkg/results.wasm"];
+  assert.deepEqual(server.requests.filter((file) => later.includes(file)), []);
   const release = server.hold("pkg/more.wasm");
   try {
-    await open();
+    await page.getByTestId("ask-what-if").click();
     await page.getByTestId("verdict-headline").waitFor();
     await page.getByTestId("distribution").locator(".plot-svg svg").first().waitFor();
     assert.equal(await page.getByTestId("over-time").count(), 0, "the answer waits for nothing below it");
@@ -24,7 +28,8 @@ pageTest("a first visit asks for nothing but what shows its answer and what stan
   await page.getByTestId("over-time").waitFor();
   await page.getByTestId("card-command").waitFor({ state: "attached" });
   await finished(page);
-  assert.deepEqual(server.requests.filter((file) => ASKED.includes(file)), []);
+  // The address is written by what reads texts.
+  assert.deepEqual(server.requests.filter((file) => ASKED.includes(file) && file !== "pkg/texts.wasm"), []);
 });
 
 pageTest("a dialog whose part does not come says so, and shows it at another try", async ({ page, open, server, allow }) => {
@@ -59,7 +64,7 @@ pageTest("a part of another version is refused, not run", async ({ page, open, s
 
 pageTest("a command changes nothing while what reads it does not come", async ({ page, open, server, allow }) => {
   await open();
-  await finished(page);
+  await answered(page);
   const form = await formOf(page);
   allow(/404/);
   for (const part of ["reader", "texts"]) {
@@ -92,8 +97,8 @@ pageTest("a run's file is saved when what writes it comes after all", async ({ p
   assert.equal(await digestOf(page), digest);
 });
 
-pageTest("a profile is not taken while what checks it does not come", async ({ page, open, server, allow }) => {
-  await open();
+pageTest("a profile is not taken while what checks it does not come", async ({ page, openWhatIf, server, allow }) => {
+  await openWhatIf();
   const digest = await digestOf(page);
   allow(/404/);
   allow(/part models did not load/);

@@ -93,8 +93,8 @@ pageTest("the offer ends when the form is changed otherwise", async ({ page, ope
   assert.equal(await field(page, "max-num-seqs").inputValue(), "12");
 });
 
-pageTest("a dataset that contradicts the command yields, is named, and comes back", async ({ page, open }) => {
-  await open();
+pageTest("a dataset that contradicts the command yields, is named, and comes back", async ({ page, openWhatIf }) => {
+  await openWhatIf();
   await finished(page);
   await drop(page, ["mooncake.jsonl", fileOf("tests/data/bench_serve/timed_trace_mooncake.jsonl")]);
   await told(page, "Read mooncake.jsonl as a Mooncake trace");

@@ -1,12 +1,20 @@
 // The form and the run: the first visit, edits, what is refused, and a long run that can be watched and stopped.
 import assert from "node:assert/strict";
 import { site } from "./browser.mjs";
-import { digestNow, digestOf, edit, field, finished, formOf, saved, unfold } from "./app.mjs";
+import { answered, digestNow, digestOf, edit, field, finished, formOf, saved, unfold } from "./app.mjs";
 
 const { pageTest } = site();
 
-pageTest("a first visit shows the results of an example, called that, simulated, and of a derived profile", async ({ page, open }) => {
+pageTest("a first visit says how much load an example carries, and is no link", async ({ page, open }) => {
   await open();
+  assert.match(await answered(page), /Carries [\d.]+ requests\/s with 99 % of requests within TTFT 500 ms, TPOT 50 ms/);
+  assert.match(await page.getByTestId("answer-load").getByTestId("example-line").innerText(), /Example data/);
+  assert.equal(new URL(page.url()).hash, "", "the example is no link");
+  assert.equal(await page.getByTestId("recent").count(), 0, "nobody has asked for it");
+});
+
+pageTest("what happens in the example is called that, simulated, and of a derived profile", async ({ page, openWhatIf }) => {
+  await openWhatIf();
   await finished(page);
   assert.match(await page.getByTestId("example-line").innerText(), /Example data/);
   assert.equal(await page.getByTestId("simulated-chip").innerText(), "SIMULATED, not measured");
@@ -14,13 +22,12 @@ pageTest("a first visit shows the results of an example, called that, simulated,
   assert.match(await page.getByTestId("profile-kind").innerText(), /derived/);
   assert.match(await page.getByTestId("verdict-headline").innerText(), /(Meets the objectives|Misses): .*of requests within ttft ≤ 500 ms and tpot ≤ 50 ms/);
   for (const key of ["ttft", "tpot", "itl", "e2el"]) assert.match(await page.getByTestId(`${key}-p99`).innerText(), /^[\d.,]+ (ms|s)$/);
-  assert.equal(new URL(page.url()).hash, "", "the example is no link");
   await page.getByTestId("over-time").waitFor();
   await page.locator(".plot-svg svg").nth(2).waitFor();
 });
 
-pageTest("an edited field starts a run, which has another digest, and is then no example", async ({ page, open }) => {
-  await open();
+pageTest("an edited field starts a run, which has another digest, and is then no example", async ({ page, openWhatIf }) => {
+  await openWhatIf();
   const before = await digestOf(page);
   await edit(page, "max-num-seqs", "4");
   const after = await digestOf(page, before);
@@ -31,8 +38,8 @@ pageTest("an edited field starts a run, which has another digest, and is then no
   assert.equal(await digestOf(page, after), before, "the same settings have the same digest again");
 });
 
-pageTest("a preset fills the form and runs", async ({ page, open }) => {
-  await open();
+pageTest("a preset fills the form and runs", async ({ page, openWhatIf }) => {
+  await openWhatIf();
   const before = await digestOf(page);
   await page.getByTestId("preset-select").selectOption({ label: "Azure conversations" });
   await digestOf(page, before);

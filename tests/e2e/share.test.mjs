@@ -31,7 +31,7 @@ async function flagsOf(page) {
 }
 
 pageTest("the example's link is the same run for others and for the command line", async (all) => {
-  await all.open();
+  await all.openWhatIf();
   const link = await isSameEverywhere(all);
   assert.match(link, /#v=1&.*request-rate=8/);
 });
@@ -44,7 +44,7 @@ for (const fragment of LINKS) {
 }
 
 pageTest("an own profile and a dropped trace travel inside the link", async (all) => {
-  await all.open();
+  await all.openWhatIf();
   const before = await digestOf(all.page);
   await drop(all.page, ["mine.json", ownProfile()]);
   await told(all.page, "Read mine.json as a profile");
@@ -56,8 +56,8 @@ pageTest("an own profile and a dropped trace travel inside the link", async (all
   for (const part of ["profile-z=", "dataset-z=", "profile=mine", "dataset-path=mooncake.jsonl"]) assert.ok(link.includes(part), part);
 });
 
-pageTest("what does not fit into a link is said, and by whom it is needed", async ({ page, open }) => {
-  await open();
+pageTest("what does not fit into a link is said, and by whom it is needed", async ({ page, openWhatIf }) => {
+  await openWhatIf();
   const before = await digestOf(page);
   // Numbers that hardly deflate.
   let state = 1;
@@ -71,7 +71,7 @@ pageTest("what does not fit into a link is said, and by whom it is needed", asyn
   assert.match(await page.getByTestId("share-facts").innerText(), /too large for a link[^]*drop the file large\.csv/);
 });
 
-pageTest("a scenario file is the run again when it is dropped, and on the command line", async ({ page, open, newContext }) => {
+pageTest("a scenario file is the run again when it is dropped, and on the command line", async ({ page, open, openWhatIf, newContext }) => {
   await open("#v=1&request-rate=4&num-prompts=60");
   const before = await digestOf(page);
   await drop(page, ["mine.json", ownProfile(2)]);
@@ -82,7 +82,7 @@ pageTest("a scenario file is the run again when it is dropped, and on the comman
   const { name, content } = await saved(page, () => page.getByTestId("export-scenario").click());
   assert.equal(name, "scenario.vllmsim.txt");
   const other = await (await newContext()).newPage();
-  await open("", { page: other });
+  await openWhatIf({ page: other });
   const example = await digestOf(other);
   await drop(other, [name, content]);
   await told(other, "as a scenario");
@@ -100,8 +100,8 @@ pageTest("a profile that the command line reads from its file gives the page's d
   assert.equal(await digestOf(page, before), await digestOfProfiler("#v=1&request-rate=4&num-prompts=60", "--profile", file));
 });
 
-pageTest("a link that is put into the address bar of the open page is run", async ({ page, open }) => {
-  await open();
+pageTest("a link that is put into the address bar of the open page is run", async ({ page, openWhatIf }) => {
+  await openWhatIf();
   const before = await digestOf(page);
   await page.evaluate(() => { location.hash = "#v=1&request-rate=2&num-prompts=30"; });
   await digestOf(page, before);

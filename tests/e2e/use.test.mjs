@@ -155,8 +155,8 @@ for (const [name, options] of [
   ["phone, light", { viewport: PHONE, colorScheme: "light", hasTouch: true }],
   ["phone, dark", { viewport: PHONE, colorScheme: "dark", hasTouch: true }],
 ]) {
-  pageTest(`nothing keeps anybody out, and nothing is too wide: ${name}`, options, async ({ page, open }) => {
-    await open();
+  pageTest(`nothing keeps anybody out, and nothing is too wide: ${name}`, options, async ({ page, openWhatIf }) => {
+    await openWhatIf();
     await finished(page);
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     assert.ok(overflow <= 0, `${overflow} px too wide`);

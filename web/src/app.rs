@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use leptos::mount::mount_to;
 use leptos::prelude::*;
-use sim_core::scenario::{Asking, Scenario};
+use sim_core::scenario::{AskedFor, Asking, Scenario};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{ClipboardEvent, HtmlElement, Worker};
 
@@ -114,7 +114,7 @@ fn App(module: JsValue, worker: Worker) -> impl IntoView {
     state.follow_recipe();
     state.follow_fits();
     listen(state);
-    tell_answered(state);
+    tell_of_run(state);
     leptos::task::spawn_local(state.open_first());
     view! {
         <a class="skip-link" href=move || format!("#{}", title_of(state.asking.get().question))>"Skip to the results"</a>
@@ -130,17 +130,25 @@ fn App(module: JsValue, worker: Worker) -> impl IntoView {
     }
 }
 
-/// Tells `www/boot.js` when the first answer is painted, how far it may be off with it, or that there will be none.
-fn tell_answered(state: AppState) {
+/// Tells `www/boot.js` that the first answer is painted, with how far it may be off, or that there will be none.
+pub(crate) fn tell_answered() {
+    request_animation_frame(|| {
+        if let Ok(event) = web_sys::Event::new("vllmsim:answered") {
+            window().dispatch_event(&event).ok();
+        }
+    });
+}
+
+/// Tells it of the run, where that is what is asked for, and of a run or profile that fails; other questions tell it
+/// themselves.
+fn tell_of_run(state: AppState) {
     Effect::new(move |was_told: Option<bool>| {
+        let is_asked = state.asking.with(|asking| asking.question == AskedFor::WhatIf);
         let is_range_awaited = state.shows_range() && state.range.with(Option::is_none);
-        let is_answered = state.is_answered() && !is_range_awaited;
+        let has_run = state.current.with(Option::is_some);
+        let is_answered = if has_run { is_asked && !is_range_awaited } else { state.is_answered() };
         if is_answered && was_told != Some(true) {
-            request_animation_frame(|| {
-                if let Ok(event) = web_sys::Event::new("vllmsim:answered") {
-                    window().dispatch_event(&event).ok();
-                }
-            });
+            tell_answered();
         }
         is_answered || was_told == Some(true)
     });

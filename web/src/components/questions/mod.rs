@@ -18,7 +18,7 @@ use crate::parts::{Coming, later};
 use crate::state::AppState;
 
 /// The question with which a visit opens that no link asks.
-pub(crate) const FIRST: AskedFor = AskedFor::WhatIf;
+pub(crate) const FIRST: AskedFor = AskedFor::Load;
 
 /// Questions in words, with what each answers.
 const QUESTIONS: [(AskedFor, &str, &str); 4] = [

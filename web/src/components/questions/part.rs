@@ -1,4 +1,4 @@
-//! The answers to questions over many runs: a part that comes with the first of them.
+//! The answers to questions over many runs: parts that come when they are asked, that of the first question with a first visit.
 
 use leptos::prelude::*;
 
@@ -15,11 +15,11 @@ part! {
 
 part! {
     /// What one step of each flag would change.
-    pub(super) fn flags() -> fn() -> AnyView { flags_answer } in questions
+    pub(super) fn flags() -> fn() -> AnyView { flags_answer } in setups
 }
 part! {
     /// How much each GPU carries.
-    pub(super) fn gpu() -> fn() -> AnyView { gpu_answer } in questions
+    pub(super) fn gpu() -> fn() -> AnyView { gpu_answer } in setups
 }
 
 fn flags_answer() -> AnyView {

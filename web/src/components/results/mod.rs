@@ -32,13 +32,32 @@ use self::parts::Shown;
 use self::tiles::Tiles;
 use self::verdict::{Provenance, VerdictCard};
 use crate::app::is_typing;
+use crate::components::example::Example;
 use crate::components::live::{Soon, When};
-use crate::parts::{later, nothing};
+use crate::parts::{later, nothing, part};
 use crate::state::{AppState, RunState};
 
-/// Everything that answers.
+part! {
+    /// What happens under one load.
+    fn what_happens() -> fn() -> AnyView { answer } in results
+}
+
+/// Everything that answers what happens under one load, from when that is asked for the first time.
 #[component]
 pub(crate) fn Results() -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let is_asked = Memo::new(move |_| state.asking.get().question == AskedFor::WhatIf);
+    let was_asked = Memo::new(move |was: Option<&bool>| was == Some(&true) || is_asked.get());
+    view! {
+        <section class="results" aria-labelledby="results-title" data-testid="results" hidden=move || !is_asked.get()>
+            <When when=Signal::derive(move || was_asked.get())>
+                {later(|| Box::pin(what_happens()), || view! { <Skeleton/> }.into_any())}
+            </When>
+        </section>
+    }
+}
+
+fn answer() -> AnyView {
     let state = expect_context::<AppState>();
     let shown = Shown::new(state);
     let choice = Choice::new();
@@ -47,48 +66,31 @@ pub(crate) fn Results() -> impl IntoView {
     let is_compared = Memo::new(move |_| state.pinned.with(Option::is_some) || state.measured.with(Option::is_some));
     let has_answer = Memo::new(move |_| state.current.with(Option::is_some));
     let is_old = Memo::new(move |_| has_answer.get() && state.is_stale.get());
-    let is_asked = Memo::new(move |_| state.asking.get().question == AskedFor::WhatIf);
     view! {
-        <section class="results" aria-labelledby="results-title" data-testid="results" hidden=move || !is_asked.get()>
-            <div class="results-head">
-                <h2 id="results-title" tabindex="-1">"Results"</h2>
-                <Example/>
-                <div class="toolbar">
-                    <When when=Signal::derive(move || has_answer.get())><PinButton/></When>
-                </div>
+        <div class="results-head">
+            <h2 id="results-title" tabindex="-1">"Results"</h2>
+            <Example question=AskedFor::WhatIf/>
+            <div class="toolbar">
+                <When when=Signal::derive(move || has_answer.get())><PinButton/></When>
             </div>
-            <Stale is_old/>
-            <When when=Signal::derive(move || has_answer.get()) fallback=|| view! { <Skeleton/> }>
-                <div class="results-body" class:results-old=move || is_old.get() data-testid="results-body">
-                    <section class="card" aria-label="Verdict">
-                        <div class="card-body answer">
-                            <VerdictCard shown/>
-                            <Provenance shown/>
-                        </div>
-                    </section>
-                    <Soon><Tiles shown/></Soon>
-                    <When when=Signal::derive(move || is_compared.get())>{later(|| Box::pin(comparisons()), nothing)}</When>
-                    <Soon><DistributionCard shown choice/></Soon>
-                    {later(|| Box::pin(more()), nothing)}
-                </div>
-            </When>
-        </section>
-    }
-}
-
-/// On the first visit: that it is an example, and what to do about it.
-#[component]
-fn Example() -> impl IntoView {
-    let state = expect_context::<AppState>();
-    view! {
-        <When when=Signal::derive(move || state.is_example.get())>
-            <p class="muted results-example" data-testid="example-line">
-                <span class="chip">"Example data"</span>
-                " Choose model and GPU, drop a config.json, or paste your "
-                <code class="mono">"vllm serve"</code> " command."
-            </p>
+        </div>
+        <Stale is_old/>
+        <When when=Signal::derive(move || has_answer.get()) fallback=|| view! { <Skeleton/> }>
+            <div class="results-body" class:results-old=move || is_old.get() data-testid="results-body">
+                <section class="card" aria-label="Verdict">
+                    <div class="card-body answer">
+                        <VerdictCard shown/>
+                        <Provenance shown/>
+                    </div>
+                </section>
+                <Soon><Tiles shown/></Soon>
+                <When when=Signal::derive(move || is_compared.get())>{later(|| Box::pin(comparisons()), nothing)}</When>
+                <Soon><DistributionCard shown choice/></Soon>
+                {later(|| Box::pin(more()), nothing)}
+            </div>
         </When>
     }
+    .into_any()
 }
 
 /// That the results are of other settings than those in the form.

@@ -16,6 +16,8 @@ use self::ask::Load;
 use self::curve::{LATENCIES, Panel};
 use self::failure::Failure;
 use self::tiles::{Tile, tiles};
+use crate::app::tell_answered;
+use crate::components::example::Example;
 use crate::components::live::{When, heard, live};
 use crate::components::plot_view::{PlotSource, PlotView};
 use crate::components::questions::inquiry::{DEFAULT_SEEDS, DEFAULT_SHARE, Status};
@@ -34,8 +36,14 @@ pub(super) fn LoadAnswer() -> impl IntoView {
     let recent = expect_context::<Recent>();
     Effect::new(move |_| {
         let over = load.found.get().filter(|found| found.is_over);
-        if let Some(found) = over {
+        if let Some(found) = over.filter(|_| !state.is_example.get_untracked()) {
             recent.keep(state, AskedFor::Load, found.question.headline(&found.answer));
+        }
+    });
+    Effect::new(move |_| {
+        let is_over = load.found.with(|found| found.as_ref().is_some_and(|found| found.is_over));
+        if is_over || load.status.with(|status| matches!(status, Status::Failed(_))) {
+            tell_answered();
         }
     });
     let has_found = Memo::new(move |_| load.found.with(Option::is_some));
@@ -45,6 +53,7 @@ pub(super) fn LoadAnswer() -> impl IntoView {
     view! {
         <div class="results-head">
             <h2 id="load-title" tabindex="-1">"How much load?"</h2>
+            <Example question=AskedFor::Load/>
             <Options default_seeds=DEFAULT_SEEDS/>
         </div>
         <div>
@@ -233,7 +242,7 @@ fn Curves(load: Load) -> impl IntoView {
                 </div>
             </div>
             <div class="card-body">
-                <PanelView load panel=latency height=300 zoom cursor/>
+                <div data-testid="load-latency"><PanelView load panel=latency height=300 zoom cursor/></div>
                 <PanelView load panel=Signal::stored(Panel::Share) height=170 zoom cursor/>
                 <PanelView load panel=Signal::stored(Panel::Answered) height=170 zoom cursor/>
             </div>
