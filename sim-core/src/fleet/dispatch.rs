@@ -54,6 +54,12 @@ pub(super) trait Desk: fmt::Debug {
     /// It looks at them.
     fn look(&mut self, now: SimTime, replicas: &[Simulation<'_>]);
 
+    /// Whether `replica` takes requests from now on; at first all do. [`Self::choose`] is not asked while none does.
+    fn set_ready(&mut self, _replica: usize, _is_ready: bool) {}
+
+    /// `replica` is gone at `now`, and what it had cached with it. Of its requests it was heard that they ended.
+    fn forget(&mut self, _now: SimTime, _replica: usize) {}
+
     /// All requests so far have been answered, and the clock begins again.
     fn begin_group(&mut self);
 }
