@@ -244,13 +244,15 @@ impl<'a> FleetSimulation<'a> {
         for id in self.first_tokens.drain(..) {
             self.desk.hear(delivery_time, id, replica, false);
         }
+        let mut is_drained = false;
         for (time, id) in self.answers.drain(..) {
             self.client.complete(id, time);
             self.desk.hear(time, id, replica, true);
-            if let Some(life) = &mut self.life {
-                life.note_answered(id, replica);
-            }
+            is_drained = self.life.as_mut().is_some_and(|life| life.note_answered(id, replica));
             self.num_finished += 1;
+        }
+        if is_drained {
+            self.stop(replica);
         }
     }
 

@@ -6,7 +6,9 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use sim_core::config::EngineConfig;
-use sim_core::fleet::life::{LifeSettings, Outage, Recovery};
+use sim_core::fleet::life::{
+    Autoscaling, LifeSettings, Outage, PlannerThresholds, Recovery, SaturationThresholds, ScalingRule,
+};
 use sim_core::fleet::router::Policy;
 use sim_core::fleet::simulation::{FleetSimulation, Replica};
 use sim_core::fleet::{Dispatch, FleetResult, RouterSettings};
@@ -16,7 +18,7 @@ use sim_core::profile::{StepTimeModel, StepTimeSettings, SyntheticCosts};
 use sim_core::request::{RequestId, TokenRun};
 use sim_core::request_set::{NewRequest, RequestSet};
 use sim_core::simulator::{SimulationOptions, simulate};
-use sim_core::time::SimTime;
+use sim_core::time::{SimDuration, SimTime};
 use sim_core::workload::{Traffic, Workload};
 
 use crate::fleet_of_one::{check_conserved, in_sessions, limited, policy, waits};
@@ -28,6 +30,29 @@ type Drawn = Vec<(usize, f64, Option<f64>)>;
 fn drawn_outages() -> impl Strategy<Value = Drawn> {
     let outage = (0_usize..5, 0.0..1.2, prop::option::weighted(0.8, 0.001..0.5));
     prop::collection::vec(outage, 1..8)
+}
+
+/// An autoscaler that decides often in runs of some hundred milliseconds, or none.
+fn scaling() -> impl Strategy<Value = Option<Autoscaling>> {
+    let milliseconds = |range| (range as std::ops::Range<u64>).prop_map(|ms| SimDuration::from_nanos(1_000_000 * ms));
+    let thresholds = (0.0..1.0, 0.0..5.0).prop_map(|(kv, queue)| SaturationThresholds {
+        kv_cache_threshold: kv,
+        queue_length_threshold: queue,
+        kv_spare_trigger: kv / 4.0,
+        queue_spare_trigger: queue / 4.0,
+    });
+    let rule = prop_oneof![
+        thresholds.prop_map(ScalingRule::Saturation),
+        (0.0..1.0).prop_map(|kv| {
+            let thresholds = PlannerThresholds { decode_kv_scale_up: kv, ..PlannerThresholds::default() };
+            ScalingRule::PlannerLoad(PlannerThresholds { decode_kv_scale_down: kv / 2.0, ..thresholds })
+        }),
+    ];
+    let drawn = (rule, 1_u32..4, 0_u32..4, milliseconds(1..50), milliseconds(1..20), milliseconds(0..100));
+    prop::option::of(drawn.prop_map(|(rule, min_replicas, more, interval, metrics_interval, startup_time)| {
+        let (initial_replicas, max_replicas) = (min_replicas, min_replicas + more);
+        Autoscaling { rule, initial_replicas, min_replicas, max_replicas, interval, metrics_interval, startup_time }
+    }))
 }
 
 /// Of those drawn, all that can be, in a run that takes so long on one engine.
@@ -70,20 +95,25 @@ fn check(
     workload: &Workload,
     (config, step_time): (&EngineConfig, &StepTimeModel),
     policy: Policy,
-    (drawn, recovery, count): (&Drawn, Recovery, usize),
+    (drawn, recovery, autoscaling, count): (&Drawn, Recovery, Option<Autoscaling>, usize),
 ) -> Option<FleetResult> {
     let alone = simulate(workload, config, step_time, SimulationOptions::default()).expect("a possible run");
     let runs_alone = config.enable_chunked_prefill || config.long_prefill_token_threshold == 0;
     if !runs_alone || !alone.recording.requests.iter().all(|request| request.is_finished) {
         return None;
     }
+    let count = autoscaling.map_or(count, |scaling| scaling.max_replicas as usize);
     let outages = outages(drawn, count, alone.end_time.as_secs_f64());
-    let settings = LifeSettings { outages, recovery };
+    let settings = LifeSettings { outages, recovery, autoscaling };
     let replicas = vec![Replica { config, step_time }; count];
     let (result, _, is_at_rest) = run(workload, &replicas, policy, (&settings, true));
     assert!(is_at_rest, "blocks are free and nobody waits, once all have ended");
     check_conserved(&result, count);
     let life = result.life.as_ref().expect("it has a life");
+    for phase in &life.phases {
+        let num_replicas = (phase.num_ready + phase.num_coming + phase.num_draining) as usize;
+        assert!(num_replicas <= count, "{phase:?} has more than there are");
+    }
     let failed: BTreeSet<_> = life.failed.iter().map(|id| id.index()).collect();
     assert_eq!(failed.len(), life.failed.len(), "nobody fails twice");
     for (number, (request, expect)) in result.whole.recording.requests.iter().zip(&alone.recording.requests).enumerate()
@@ -113,12 +143,12 @@ proptest! {
     fn every_request_ends_once(
         case in stretched_case(), waits in waits(), has_sessions: bool,
         max_concurrency in prop::option::of(1_u32..6), policy in policy(), count in 1_usize..6,
-        drawn in drawn_outages(), max_retries in 0_u32..8, migration_limit in 0_u32..3,
+        drawn in drawn_outages(), max_retries in 0_u32..8, migration_limit in 0_u32..3, scaling in scaling(),
     ) {
         let workload = limited(&case.workload(), max_concurrency);
         let workload = if has_sessions { in_sessions(&workload, &waits, max_concurrency) } else { workload };
         let recovery = Recovery { max_retries, migration_limit };
-        check(&workload, (&case.config, &case.step_time()), policy, (&drawn, recovery, count));
+        check(&workload, (&case.config, &case.step_time()), policy, (&drawn, recovery, scaling, count));
     }
 }
 
@@ -131,7 +161,7 @@ fn drawn_lives_have_losses_of_every_kind() {
         let drawn = drawn_outages().new_tree(&mut runner).expect("outages").current();
         let recovery = Recovery { max_retries: 2, migration_limit: 1 };
         let of_engine = (&case.config, &case.step_time());
-        let result = check(&case.workload(), of_engine, Policy::LeastLoaded, (&drawn, recovery, 2));
+        let result = check(&case.workload(), of_engine, Policy::LeastLoaded, (&drawn, recovery, None, 2));
         let Some(life) = result.and_then(|result| result.life) else { continue };
         retries += life.num_retries;
         migrations += life.num_migrations;
@@ -183,7 +213,7 @@ fn half_way(recovery: Recovery) -> (FleetResult, FleetResult) {
     let run = |settings: &LifeSettings| run(&workload, &replicas, Policy::RoundRobin, (settings, false)).0;
     let undisturbed = run(&LifeSettings::default());
     let half = undisturbed.whole.end_time.as_secs_f64() / 2.0;
-    let settings = LifeSettings { outages: vec![outage(0, half, 9.0)], recovery };
+    let settings = LifeSettings { outages: vec![outage(0, half, 9.0)], recovery, autoscaling: None };
     (undisturbed, run(&settings))
 }
 
@@ -256,4 +286,67 @@ fn steps_grow_as_requests_do() {
     };
     let (few, many) = (steps(1_000), steps(8_000));
     assert!(many <= 9 * few, "{few} steps for 1,000 requests, {many} for 8,000");
+}
+
+/// A minute of heavy load and as long without any, on replicas that an autoscaler starts and stops.
+fn scaled(rule: ScalingRule) -> (FleetResult, bool) {
+    let (config, step_time) = (config(), step_time());
+    let busy = workload(6_000, (400, 100), 0.01);
+    let quiet = (0..60).map(|number| SimTime::from_secs_f64(61.0 + f64::from(number)));
+    let Traffic::Timed { send_times, .. } = &busy.traffic else { unreachable!("it is timed") };
+    let send_times: Vec<_> = send_times[..5_940].iter().copied().chain(quiet).collect();
+    let workload = Workload { traffic: Traffic::Timed { send_times, max_concurrency: None }, ..busy.clone() };
+    let seconds = SimDuration::from_secs_f64;
+    let autoscaling = Autoscaling {
+        rule,
+        initial_replicas: 1,
+        min_replicas: 1,
+        max_replicas: 6,
+        interval: seconds(2.0),
+        metrics_interval: seconds(0.5),
+        startup_time: seconds(5.0),
+    };
+    let settings = LifeSettings { autoscaling: Some(autoscaling), ..LifeSettings::default() };
+    let replicas = [Replica { config: &config, step_time: &step_time }; 6];
+    let (result, _, is_at_rest) = run(&workload, &replicas, Policy::LeastLoaded, (&settings, false));
+    (result, is_at_rest)
+}
+
+fn check_scaled(rule: ScalingRule) {
+    let (result, is_at_rest) = scaled(rule);
+    assert!(is_at_rest, "all blocks are free");
+    check_conserved(&result, 6);
+    let life = result.life.as_ref().expect("it has one");
+    assert!(life.failed.is_empty() && life.num_losses == 0, "who stops answers what it has");
+    assert!(result.whole.recording.requests.iter().all(|request| request.is_finished), "all are answered");
+    let ready: Vec<_> = life.phases.iter().map(|phase| phase.num_ready).collect();
+    let most = ready.iter().copied().max().expect("phases");
+    assert!(most >= 3 && ready.first() == Some(&1), "replicas were started: {ready:?}");
+    assert!(ready.last() < Some(&most), "and stopped: {ready:?}");
+    let starts: Vec<_> = life.phases.windows(2).filter(|pair| pair[1].num_coming > pair[0].num_coming).collect();
+    for pair in starts {
+        let start = pair[1].from;
+        assert_eq!(start.as_nanos() % 2_000_000_000, 0, "decisions are at their time");
+        let ready_at = start + SimDuration::from_secs_f64(5.0);
+        assert!(life.phases.iter().any(|phase| phase.from == ready_at), "ready five seconds after {start:?}");
+    }
+    let length = result.whole.end_time.as_secs_f64();
+    assert!(life.replica_seconds > length && life.replica_seconds < 6.0 * length, "{} seconds", life.replica_seconds);
+    let sum: f64 = life
+        .phases
+        .iter()
+        .map(|phase| {
+            let count = phase.num_ready + phase.num_coming + phase.num_draining;
+            f64::from(count) * (phase.until.as_secs_f64() - phase.from.as_secs_f64())
+        })
+        .sum();
+    assert!((sum - life.replica_seconds).abs() < 1e-6, "{sum} is {}", life.replica_seconds);
+}
+
+#[test]
+fn autoscalers_start_under_load_and_stop_without_it() {
+    let kv = PlannerThresholds { decode_kv_scale_up: 0.4, decode_kv_scale_down: 0.2, ..PlannerThresholds::default() };
+    for rule in [ScalingRule::Saturation(SaturationThresholds::default()), ScalingRule::PlannerLoad(kv)] {
+        check_scaled(rule);
+    }
 }

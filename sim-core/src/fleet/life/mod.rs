@@ -3,23 +3,32 @@
 //! [`LifeSettings`] says what will happen; [`Life`] knows what has, and decides about requests that were lost. It knows no
 //! engine: `fleet/simulation/changes.rs` does to engines what it says.
 
+mod autoscaler;
+mod planner;
 mod recovery;
 mod result;
+mod saturation;
 mod settings;
 mod states;
 mod under_way;
 
+pub use autoscaler::{Autoscaling, ScalingRule};
+pub use planner::PlannerThresholds;
 pub use result::{LifeResult, Phase};
+pub use saturation::SaturationThresholds;
 pub use settings::{LifeSettings, Outage, OutageError, Recovery};
 
 pub(super) use recovery::{Leg, Lost};
 pub(super) use states::Change;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::fleet::data_parallel::balancer::EngineCounts;
 use crate::request::RequestId;
 use crate::time::SimTime;
 
+use autoscaler::{Decision, ScalingPolicy};
 use recovery::RecoveryDesk;
 use states::States;
 use under_way::UnderWay;
@@ -30,6 +39,7 @@ pub(super) struct Life {
     pub(super) states: States,
     pub(super) recovery: RecoveryDesk,
     under_way: UnderWay,
+    scaler: Option<(Autoscaling, Box<dyn ScalingPolicy>)>,
     /// Whether the clock is that of the settings: nothing happens to a fleet before the measured requests.
     is_on: bool,
 }
@@ -41,6 +51,7 @@ impl Life {
             states: States::new(settings, num_replicas),
             recovery: RecoveryDesk::new(settings.recovery, num_requests, seed),
             under_way: UnderWay::new(num_replicas, num_requests),
+            scaler: settings.autoscaling.map(|scaling| (scaling, scaling.rule.policy())),
             is_on: false,
         }
     }
@@ -69,6 +80,32 @@ impl Life {
     pub(super) fn note_answered(&mut self, id: RequestId, replica: usize) -> bool {
         self.under_way.remove(id, replica);
         self.under_way.is_empty(replica) && self.states.is_draining(replica)
+    }
+
+    /// Whether `replica` has no request.
+    pub(super) fn is_idle(&self, replica: usize) -> bool {
+        self.under_way.is_empty(replica)
+    }
+
+    /// The metrics of a replica that takes requests, as the autoscaler sees them at `now`.
+    pub(super) fn observe(&mut self, now: SimTime, replica: usize, counts: EngineCounts) {
+        if let Some((_, policy)) = &mut self.scaler {
+            policy.observe(now, replica, counts);
+        }
+    }
+
+    /// The autoscaler decides; the replica that takes no more requests because of that, if one does.
+    pub(super) fn decide(&mut self, now: SimTime) -> Option<usize> {
+        let (scaling, policy) = self.scaler.as_mut()?;
+        let (ready, num_coming) = (self.states.ready(), self.states.num_coming());
+        let count = num_coming + crate::math::usize_to_u32(ready.len());
+        match policy.decide(now, &ready, num_coming) {
+            _ if count < scaling.min_replicas => self.states.start_one(now, scaling.startup_time),
+            Decision::StartOne if count < scaling.max_replicas => self.states.start_one(now, scaling.startup_time),
+            Decision::StopOne if count > scaling.min_replicas => return self.states.drain_one(now),
+            _ => {}
+        }
+        None
     }
 
     /// The requests that `replica` had, by number; it has none any more.

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::autoscaler::Autoscaling;
 use crate::time::SimTime;
 
 /// What will happen to a fleet.
@@ -12,6 +13,8 @@ pub struct LifeSettings {
     pub outages: Vec<Outage>,
     /// What becomes of the requests that they had.
     pub recovery: Recovery,
+    /// Who starts and stops replicas, if anybody does.
+    pub autoscaling: Option<Autoscaling>,
 }
 
 /// A replica dies and may come back.
@@ -90,7 +93,13 @@ impl LifeSettings {
     /// Whether nothing happens.
     #[must_use]
     pub const fn is_uneventful(&self) -> bool {
-        self.outages.is_empty()
+        self.outages.is_empty() && self.autoscaling.is_none()
+    }
+
+    /// How many engines a fleet of so many replicas needs.
+    #[must_use]
+    pub fn num_engines(&self, num_replicas: u32) -> u32 {
+        self.autoscaling.map_or(num_replicas, |scaling| scaling.max_replicas.max(num_replicas))
     }
 
     /// Refuses what cannot happen to so many replicas.

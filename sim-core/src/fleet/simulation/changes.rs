@@ -1,8 +1,11 @@
 //! What a fleet's life does to its engines: one dies, its requests are sent again, go on elsewhere or fail.
 
+use alloc::vec;
+
 use super::FleetSimulation;
 use crate::client::Sent;
 use crate::fleet::life::{Change, Life, LifeSettings, Lost};
+use crate::fleet::router_desk::counts;
 use crate::metrics::recorder::RequestRecord;
 use crate::request::RequestId;
 use crate::time::{SimDuration, SimTime};
@@ -12,7 +15,13 @@ impl FleetSimulation<'_> {
     /// [`LifeSettings::check`]ed. Nothing happens to it before the measured requests are sent: their clock is the life's.
     #[must_use]
     pub fn living(mut self, settings: &LifeSettings, seed: u64) -> Self {
-        self.life = Some(Life::new(settings, self.replicas.len(), self.workload.requests.len(), seed).into());
+        let life = Life::new(settings, self.replicas.len(), self.workload.requests.len(), seed);
+        let mut is_ready = vec![false; self.replicas.len()];
+        life.states.ready().into_iter().for_each(|replica| is_ready[replica] = true);
+        for (replica, is_ready) in is_ready.into_iter().enumerate() {
+            self.desk.set_ready(replica, is_ready);
+        }
+        self.life = Some(life.into());
         self.begin_life();
         self
     }
@@ -40,16 +49,42 @@ impl FleetSimulation<'_> {
         match change {
             Change::Ready(replica) => self.desk.set_ready(replica, true),
             Change::Dies(replica, _) => self.die(replica, now),
+            Change::Look => {
+                for replica in self.life.as_ref().map(|life| life.states.ready()).unwrap_or_default() {
+                    let counts = counts(&self.replicas[replica]);
+                    self.life.iter_mut().for_each(|life| life.observe(now, replica, counts));
+                }
+            }
+            Change::Decide => {
+                let Some(replica) = self.life.as_mut().and_then(|life| life.decide(now)) else { return };
+                self.desk.set_ready(replica, false);
+                if self.life.as_ref().is_some_and(|life| life.is_idle(replica)) {
+                    self.stop(replica);
+                }
+            }
         }
     }
 
-    fn die(&mut self, replica: usize, now: SimTime) {
+    /// A replica that was to take no more requests has answered all that it had.
+    pub(super) fn stop(&mut self, replica: usize) {
+        let now = self.now.max(self.replicas[replica].now());
+        self.clear(replica, now);
+        self.desk.forget(now, replica);
+        self.life.iter_mut().for_each(|life| life.states.stop(now, replica));
+    }
+
+    /// The engine is gone, and an empty one is in its place.
+    fn clear(&mut self, replica: usize, now: SimTime) {
         let engine = &mut self.replicas[replica];
         engine.swap_fleet(&mut self.client, &mut self.requests);
         engine.die(now);
         engine.swap_fleet(&mut self.client, &mut self.requests);
         self.calendar.set(replica, engine.next_event());
         self.is_stuck[replica] = false;
+    }
+
+    fn die(&mut self, replica: usize, now: SimTime) {
+        self.clear(replica, now);
         self.desk.set_ready(replica, false);
         let lost = self.life.as_mut().map(|life| life.take_all(replica)).unwrap_or_default();
         for &id in &lost {
