@@ -35,7 +35,7 @@ impl RouterDesk {
         let view = |replica| ReplicaView { replica, num_in_flight: 0, scraped: EngineCounts::default() };
         Self {
             settings,
-            router: settings.policy.router(),
+            router: settings.policy.router_with(&settings.weights),
             random: Pcg64::stream(settings.seed, "router"),
             views: (0..num_replicas).map(view).collect(),
             is_ready: vec![true; num_replicas],
