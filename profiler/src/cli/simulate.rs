@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use jiff::Zoned;
 use sim_core::config::EngineConfig;
-use sim_core::fleet::FleetResult;
+use sim_core::fleet::life::LifeResult;
+use sim_core::fleet::{FleetResult, ReplicaResult};
 use sim_core::profile::StepTimeModel;
 use sim_core::profile::schema::DeviceType;
 use sim_core::scenario::link::fingerprint;
@@ -27,6 +28,9 @@ use crate::simulate::report::{Report, explain, explain_memory, write_file};
 use crate::simulate::report_flags::ReportFlags;
 use crate::simulate::run::run;
 use crate::simulate::token_counter::load_token_counter;
+
+/// What came of each replica, and what happened to them.
+type Replicas = (Vec<ReplicaResult>, Option<LifeResult>);
 
 /// What is simulated, and what is reported.
 #[derive(Debug, clap::Args)]
@@ -77,23 +81,12 @@ impl Args {
              --ready-check-timeout-sec or --num-earlier-runs leave: leave these out"
         );
         let of_run = (&workload, &engine.config, &step_time);
-        let fleet_args = inputs.scenario.fleet();
         if let Some(routers) = &self.report.compare_routers {
             fleet::check_flags(&self.report, range.is_some())?;
             write!(out, "{}", self.compare(routers, &inputs, of_run)?)?;
             return Ok(true);
         }
-        let life = inputs.scenario.life()?;
-        let (result, fleet) = if fleet_args.replicas > 1 || !life.is_uneventful() {
-            fleet::check_flags(&self.report, range.is_some())?;
-            fleet_args.check_router_args()?;
-            let FleetResult { whole, replicas, life, .. } =
-                fleet::run_fleet((&fleet_args, &life), of_run, seed_of(&inputs), &self.report)?;
-            (whole, Some((replicas, life)))
-        } else {
-            ensure!(self.report.replicas_json.is_none(), "--replicas-json is of several; give --replicas above 1");
-            (self.run_one(of_run, needs_records)?, None)
-        };
+        let (result, fleet) = self.simulated(&inputs, of_run, (needs_records, range.is_some()))?;
         let ends = range.map(|range| Ends::new(&range, &result, of_run, &options, self.report.quiet));
         let ends = ends.transpose()?;
         // A million requests are 70 MB that the report does not need.
@@ -110,7 +103,7 @@ impl Args {
             classes: classes.as_ref(),
             fleet: fleet.as_ref().map(|(replicas, life)| {
                 let num_gpus = profile.engine.tensor_parallel_size * engine.config.pipeline_parallel_size;
-                Fleet { args: &fleet_args, replicas, num_gpus, life: life.as_ref() }
+                Fleet { router: inputs.scenario.fleet().router, replicas, num_gpus, life: life.as_ref() }
             }),
         };
         if !self.report.quiet {
@@ -127,6 +120,25 @@ impl Args {
         let share = report.goodput_share();
         writeln!(out, "Requests that meet every objective: {share:.4} (required: {required})")?;
         Ok(share >= required)
+    }
+
+    /// The run, and what came of replicas where there may be several.
+    fn simulated(
+        &self,
+        inputs: &Inputs,
+        of_run: (&Workload, &EngineConfig, &StepTimeModel),
+        (needs_records, has_range): (bool, bool),
+    ) -> Result<(SimulationResult, Option<Replicas>)> {
+        let (args, life) = (inputs.scenario.fleet(), inputs.scenario.life()?);
+        args.check_router_args()?;
+        if args.replicas == 1 && life.is_uneventful() {
+            ensure!(self.report.replicas_json.is_none(), "--replicas-json is of several; give --replicas above 1");
+            return Ok((self.run_one(of_run, needs_records)?, None));
+        }
+        fleet::check_flags(&self.report, has_range)?;
+        let FleetResult { whole, replicas, life, .. } =
+            fleet::run_fleet((&args, &life), of_run, seed_of(inputs), &self.report)?;
+        Ok((whole, Some((replicas, life))))
     }
 
     /// A run of one engine, of which no more is kept than the report needs.

@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use sim_core::config::EngineConfig;
 use sim_core::fleet::life::{LifeResult, LifeSettings};
+use sim_core::fleet::router::Policy;
 use sim_core::fleet::simulation::{FleetSimulation, Replica};
 use sim_core::fleet::{FleetResult, ReplicaResult, imbalance};
 use sim_core::metrics::recorder::Recording;
@@ -68,7 +69,7 @@ pub(crate) fn check_flags(flags: &ReportFlags, has_range: bool) -> Result<()> {
 /// What came of a fleet beside what came of all its engines together.
 #[derive(Debug)]
 pub(crate) struct Fleet<'a> {
-    pub(crate) args: &'a FleetArgs,
+    pub(crate) router: Policy,
     pub(crate) replicas: &'a [ReplicaResult],
     /// GPUs of each.
     pub(crate) num_gpus: u32,
@@ -84,7 +85,7 @@ impl Fleet<'_> {
 
     /// A line for each replica, how uneven they are, and what happened to them.
     pub(crate) fn text(&self, recording: &Recording) -> String {
-        let mut text = format!("{} replicas behind the router {}:\n", self.replicas.len(), self.args.router.name());
+        let mut text = format!("{} replicas behind the router {}:\n", self.replicas.len(), self.router.name());
         text.push_str("replica  requests  prompt tokens  output tokens  KV mean  KV peak  prefix hits  preemptions\n");
         for (number, replica) in self.replicas.iter().enumerate() {
             // Writing to a String cannot fail.
@@ -129,7 +130,7 @@ impl Fleet<'_> {
             })
         };
         let mut json = json!({
-            "router": self.args.router.name(),
+            "router": self.router.name(),
             "imbalance": {"requests": requests, "prompt_tokens": prompts, "output_tokens": outputs},
             "replicas": self.replicas.iter().map(of_replica).collect::<Vec<_>>(),
         });

@@ -81,6 +81,8 @@ impl Desk for RouterDesk {
 
     fn forget(&mut self, now: SimTime, replica: usize) {
         self.take_news(now);
+        // First tokens that are still on their way are of requests that have ended here; another replica may have them.
+        self.news.retain(|Reverse((_, _, is_end, of))| *is_end || *of != replica);
         self.router.note_gone(replica);
         self.views[replica].scraped = EngineCounts::default();
     }

@@ -1,6 +1,7 @@
 //! Replicas that die and come back: no request is lost or answered twice, and no block is.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -22,7 +23,7 @@ use sim_core::time::{SimDuration, SimTime};
 use sim_core::workload::{Traffic, Workload};
 
 use crate::fleet_of_one::{check_conserved, in_sessions, limited, policy, waits};
-use crate::steady_requests::stretched_case;
+use crate::steady_requests::{stretched_case, surroundings};
 
 /// A replica's outages: shares of the run's length from which and for how long, or for good.
 type Drawn = Vec<(usize, f64, Option<f64>)>;
@@ -34,7 +35,7 @@ fn drawn_outages() -> impl Strategy<Value = Drawn> {
 
 /// An autoscaler that decides often in runs of some hundred milliseconds, or none.
 fn scaling() -> impl Strategy<Value = Option<Autoscaling>> {
-    let milliseconds = |range| (range as std::ops::Range<u64>).prop_map(|ms| SimDuration::from_nanos(1_000_000 * ms));
+    let milliseconds = |range: Range<u64>| range.prop_map(|ms| SimDuration::from_nanos(1_000_000 * ms));
     let thresholds = (0.0..1.0, 0.0..5.0).prop_map(|(kv, queue)| SaturationThresholds {
         kv_cache_threshold: kv,
         queue_length_threshold: queue,
@@ -133,6 +134,9 @@ fn check(
         assert_eq!(times.len(), request.num_output_tokens as usize, "messages of request {number}");
         assert!(times.is_sorted(), "messages of request {number} in order");
     }
+    let num_gaps: u64 = recording.gaps.iter().map(|gap| u64::from(gap.count)).sum();
+    let num_pairs = recording.requests.iter().map(|request| u64::from(request.num_output_tokens.saturating_sub(1)));
+    assert_eq!(num_gaps, num_pairs.sum::<u64>(), "times between tokens");
     Some(result)
 }
 
@@ -144,11 +148,19 @@ proptest! {
         case in stretched_case(), waits in waits(), has_sessions: bool,
         max_concurrency in prop::option::of(1_u32..6), policy in policy(), count in 1_usize..6,
         drawn in drawn_outages(), max_retries in 0_u32..8, migration_limit in 0_u32..3, scaling in scaling(),
+        around in prop::option::of(surroundings()),
     ) {
         let workload = limited(&case.workload(), max_concurrency);
         let workload = if has_sessions { in_sessions(&workload, &waits, max_concurrency) } else { workload };
         let recovery = Recovery { max_retries, migration_limit };
-        check(&workload, (&case.config, &case.step_time()), policy, (&drawn, recovery, scaling, count));
+        // Tokens may be on their way for long when their replica dies.
+        let (mut config, mut step_time) = (case.config.clone(), case.step_time());
+        if let Some(around) = around {
+            config.pipeline_parallel_size = 1;
+            config.api_server_count = around.api_servers();
+            step_time = around.step_time();
+        }
+        check(&workload, (&config, &step_time), policy, (&drawn, recovery, scaling, count));
     }
 }
 

@@ -1,6 +1,6 @@
 //! What happens to a fleet beside requests: replicas die and come back, and an autoscaler starts and stops them.
 //!
-//! [`LifeSettings`] says what will happen; [`Life`] knows what has, and decides about requests that were lost. It knows no
+//! [`LifeSettings`] says what will happen; `Life` knows what has, and decides about requests that were lost. It knows no
 //! engine: `fleet/simulation/changes.rs` does to engines what it says.
 
 mod autoscaler;
