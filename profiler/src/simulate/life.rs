@@ -27,6 +27,9 @@ fn num_tokens_of_failed(life: &LifeResult, recording: &Recording) -> u64 {
 /// What happened, and what it did to latencies.
 pub(super) fn text(life: &LifeResult, recording: &Recording, num_gpus: u32) -> String {
     let mut text = replicas_text(life, num_gpus);
+    if life.touched.is_empty() && life.num_losses == 0 {
+        return text;
+    }
     // Writing to a String cannot fail.
     writeln!(
         text,

@@ -73,10 +73,6 @@ fn arguments(flag: &'static Flag) -> Vec<Arg> {
         Form::Number => vec![value(arg, "X")],
         Form::Choice(_) => vec![value(arg, "NAME")],
         Form::Text => vec![value(arg, "TEXT")],
-        // Each outage may have a flag of its own.
-        Form::List if flag.name == "replica-fails" => {
-            vec![value(arg, "OUTAGE").num_args(1..).action(ArgAction::Append).allow_hyphen_values(false)]
-        }
         Form::List => vec![value(arg, "WORD").num_args(1..).allow_hyphen_values(false)],
     }
 }
