@@ -49,6 +49,16 @@ fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("a number: {value}"))
 }
 
+fn count(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("a count: {value}"))
+}
+
+/// How many replicas took requests, one after the other.
+fn ready(json: &Value) -> Vec<u64> {
+    let phases = json["life"]["replicas_over_time"].as_array().expect("phases");
+    phases.iter().map(|phase| count(&phase["ready"])).collect()
+}
+
 /// Refused with a message that has all of `expect`.
 fn refused(arguments: &[&str], expect: &[&str]) {
     let output = simulate(arguments);
@@ -61,11 +71,11 @@ fn refused(arguments: &[&str], expect: &[&str]) {
 fn replicas_share_what_is_sent() {
     let (stdout, json) = told("fleets_shared.json", &[]);
     assert!(stdout.contains("3 replicas behind the router round-robin:"), "{stdout}");
-    let of_each = |key: &str| -> Vec<f64> {
-        json["replicas"].as_array().expect("replicas").iter().map(|replica| number(&replica[key])).collect()
+    let of_each = |key: &str| -> Vec<u64> {
+        json["replicas"].as_array().expect("replicas").iter().map(|replica| count(&replica[key])).collect()
     };
-    assert_eq!(of_each("num_requests"), [40.0; 3], "in turn");
-    assert_eq!(of_each("num_output_tokens").iter().sum::<f64>(), 120.0 * 128.0, "all tokens");
+    assert_eq!(of_each("num_requests"), [40; 3], "in turn");
+    assert_eq!(of_each("num_output_tokens").iter().sum::<u64>(), 120 * 128, "all tokens");
     assert_eq!(json["life"], Value::Null, "nothing happens to them");
     // One replica is no fleet: the same run as without the flag.
     let one = |arguments: &[&str]| {
@@ -104,22 +114,18 @@ fn requests_of_a_replica_that_dies_are_told() {
     let outage = ["--replica-fails", "0@2..4"];
     let (stdout, json) = told("fleets_failed.json", &outage);
     let life = &json["life"];
-    let failed = number(&life["num_failed"]);
-    assert!(failed >= 1.0 && number(&life["num_tokens_of_failed"]) >= 1.0, "streams end with their replica: {life}");
-    let losses = number(&life["num_losses"]);
-    assert_eq!(losses, failed + number(&life["num_retries"]), "each was sent again or failed: {life}");
+    let failed = count(&life["num_failed"]);
+    assert!(failed >= 1 && count(&life["num_tokens_of_failed"]) >= 1, "streams end with their replica: {life}");
+    let num_losses = count(&life["num_losses"]);
+    assert_eq!(num_losses, failed + count(&life["num_retries"]), "each was sent again or failed: {life}");
     assert!(stdout.contains(&format!("Failed requests:                         {failed}")), "{stdout}");
     assert!(stdout.contains("Requests that lost their replica:"), "{stdout}");
-    let phases = life["replicas_over_time"].as_array().expect("phases");
-    let ready: Vec<_> = phases.iter().map(|phase| number(&phase["ready"])).collect();
-    assert_eq!(ready, [3.0, 2.0, 3.0], "away for two seconds");
+    assert_eq!(ready(&json), [3, 2, 3], "away for two seconds");
     // With migration nothing fails, though another one dies meanwhile.
     let (_, json) = told("fleets_migrated.json", &["--replica-fails", "0@2..4", "1@3..5", "--migration-limit", "2"]);
-    assert_eq!(number(&json["life"]["num_failed"]), 0.0, "{}", json["life"]);
-    assert!(number(&json["life"]["num_migrations"]) >= failed, "{}", json["life"]);
-    let phases = json["life"]["replicas_over_time"].as_array().expect("phases");
-    let ready: Vec<_> = phases.iter().map(|phase| number(&phase["ready"])).collect();
-    assert_eq!(ready, [3.0, 2.0, 1.0, 2.0, 3.0], "both are away from 3 to 4");
+    assert_eq!(count(&json["life"]["num_failed"]), 0, "{}", json["life"]);
+    assert!(count(&json["life"]["num_migrations"]) >= failed, "{}", json["life"]);
+    assert_eq!(ready(&json), [3, 2, 1, 2, 3], "both are away from 3 to 4");
 }
 
 #[test]
@@ -128,8 +134,7 @@ fn an_autoscaler_starts_replicas_and_says_what_they_cost() {
                    queueSpareTrigger=1,kvCacheThreshold=0.06,kvSpareTrigger=0.05";
     let (stdout, json) = told("fleets_scaled.json", &["--autoscaler", scaling, "--request-rate", "60"]);
     let phases = json["life"]["replicas_over_time"].as_array().expect("phases");
-    let most = phases.iter().map(|phase| number(&phase["ready"])).fold(0.0, f64::max);
-    assert!(most > 3.0, "{phases:?}");
+    assert!(ready(&json).into_iter().max() > Some(3), "{phases:?}");
     let hours: f64 = phases
         .iter()
         .map(|phase| {
