@@ -119,15 +119,35 @@ fn weights_change_what_they_are_for() {
         weighed(Policy::CacheAware, weights, &[((0, 320), [0, 0]), ((0, 320), [50, 0])])
     };
     assert_eq!((unbalanced(32), unbalanced(60)), (alloc::vec![0, 1], alloc::vec![0, 0]), "balance");
-    let of_first = |router_temperature, kv_overlap_score_weight| {
-        let weights = RouterWeights { router_temperature, kv_overlap_score_weight, ..unsaid };
-        let places = weighed(Policy::KvCost, weights, &[((0, 1600), [0, 0]); 40]);
-        places.iter().filter(|&&place| place == 0).count()
+    // One has computed a prompt and decodes behind it; the other would have to compute it.
+    let stays = |kv_overlap_score_weight, router_temperature| {
+        let weights = RouterWeights { kv_overlap_score_weight, router_temperature, ..unsaid };
+        let (mut router, mut rng) = (Policy::KvCost.router_with(&weights), Pcg64::new(7));
+        let mut send = |router: &mut dyn Router, id: u32| {
+            let prompt = [TokenRun { start: 0, len: 1600 }];
+            router.route(&Arrival { id: RequestId(id), prompt: &prompt, session: None }, &views(&[0, 0]), &mut rng)
+        };
+        let first = send(&mut *router, 0);
+        router.note_first_token(RequestId(0), first);
+        let mut num_same = 0;
+        for id in 1..41 {
+            let place = send(&mut *router, id);
+            num_same += u32::from(place == first);
+            router.note_end(RequestId(id), place);
+            if place != first {
+                // It knows the prompt now, too.
+                router.note_gone(place);
+            }
+        }
+        num_same
     };
-    let drawn = of_first(1e6, 1.0);
+    assert_eq!(
+        (stays(2.0, 0.0), stays(0.5, 0.0)),
+        (40, 0),
+        "a prompt's blocks count for more than a decode's, or less"
+    );
+    let drawn = stays(2.0, 1e6);
     assert!((10..=30).contains(&drawn), "a high temperature draws evenly: {drawn} of 40");
-    let (known, unknown) = (of_first(0.0, 100.0).abs_diff(20), of_first(0.0, 0.0).abs_diff(20));
-    assert!(known > unknown, "who knows a prompt gets the more, the more that counts: {known}, {unknown} off the half");
     let scored = |prefix_cache_scorer| {
         let weights = RouterWeights { prefix_cache_scorer, queue_scorer: 0.0, ..unsaid };
         weighed(Policy::WeightedScorers, weights, &[((0, 320), [0, 0]); 12])
