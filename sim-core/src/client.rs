@@ -79,6 +79,11 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// Whatever is on its way does not arrive.
+    pub(crate) fn lose_all(&mut self) {
+        self.under_way.clear();
+    }
+
     /// Whether requests are sent when they are, no matter when others end.
     pub(crate) fn is_open_loop(&self) -> bool {
         self.has_sent_all() || (self.follow_ups.is_none() && self.free_places.is_none())

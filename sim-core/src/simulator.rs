@@ -209,8 +209,8 @@ impl<'a> Simulation<'a> {
         let scheduler = self.engine.scheduler();
         let (recording, figures) = self.recorder.finish(self.workload.num_measured());
         SimulationResult {
-            stats: scheduler.stats().since(&self.before.stats),
-            num_evictions: scheduler.kv_cache().pool().num_evictions() - self.before.num_evictions,
+            stats: self.before.stats_since(scheduler),
+            num_evictions: self.before.evictions_since(scheduler),
             recording,
             figures,
             queries_per_iter: self.queries_per_iter,

@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use jiff::Zoned;
 use sim_core::config::EngineConfig;
-use sim_core::fleet::FleetResult;
+use sim_core::fleet::life::LifeResult;
+use sim_core::fleet::{FleetResult, ReplicaResult};
 use sim_core::profile::StepTimeModel;
 use sim_core::profile::schema::DeviceType;
 use sim_core::scenario::link::fingerprint;
@@ -18,14 +19,18 @@ use sim_core::simulator::{Simulation, SimulationOptions};
 use sim_core::workload::Workload;
 
 use super::given::Given;
+use crate::simulate::compare;
 use crate::simulate::ends::Ends;
-use crate::simulate::fleet;
+use crate::simulate::fleet::{self, Fleet};
 use crate::simulate::inputs::Inputs;
 use crate::simulate::memory;
-use crate::simulate::report::{Report, explain, explain_memory};
+use crate::simulate::report::{Report, explain, explain_memory, write_file};
 use crate::simulate::report_flags::ReportFlags;
 use crate::simulate::run::run;
 use crate::simulate::token_counter::load_token_counter;
+
+/// What came of each replica, and what happened to them.
+type Replicas = (Vec<ReplicaResult>, Option<LifeResult>);
 
 /// What is simulated, and what is reported.
 #[derive(Debug, clap::Args)]
@@ -76,16 +81,12 @@ impl Args {
              --ready-check-timeout-sec or --num-earlier-runs leave: leave these out"
         );
         let of_run = (&workload, &engine.config, &step_time);
-        let fleet_args = inputs.scenario.fleet();
-        let (result, replicas) = if fleet_args.replicas > 1 {
+        if let Some(routers) = &self.report.compare_routers {
             fleet::check_flags(&self.report, range.is_some())?;
-            let seed = u64::from(inputs.scenario.workload().seed());
-            let FleetResult { whole, replicas, .. } = fleet::run_fleet(&fleet_args, of_run, seed, &self.report)?;
-            (whole, replicas)
-        } else {
-            ensure!(self.report.replicas_json.is_none(), "--replicas-json is of several; give --replicas above 1");
-            (self.run_one(of_run, needs_records)?, Vec::new())
-        };
+            write!(out, "{}", self.compare(routers, &inputs, of_run)?)?;
+            return Ok(true);
+        }
+        let (result, fleet) = self.simulated(&inputs, of_run, (needs_records, range.is_some()))?;
         let ends = range.map(|range| Ends::new(&range, &result, of_run, &options, self.report.quiet));
         let ends = ends.transpose()?;
         // A million requests are 70 MB that the report does not need.
@@ -100,7 +101,10 @@ impl Args {
             result: &result,
             ends: ends.as_ref(),
             classes: classes.as_ref(),
-            fleet: (!replicas.is_empty()).then_some((&fleet_args, replicas.as_slice())),
+            fleet: fleet.as_ref().map(|(replicas, life)| {
+                let num_gpus = profile.engine.tensor_parallel_size * engine.config.pipeline_parallel_size;
+                Fleet { router: inputs.scenario.fleet().router, replicas, num_gpus, life: life.as_ref() }
+            }),
         };
         if !self.report.quiet {
             writeln!(out, "{}", report.heading())?;
@@ -118,6 +122,25 @@ impl Args {
         Ok(share >= required)
     }
 
+    /// The run, and what came of replicas where there may be several.
+    fn simulated(
+        &self,
+        inputs: &Inputs,
+        of_run: (&Workload, &EngineConfig, &StepTimeModel),
+        (needs_records, has_range): (bool, bool),
+    ) -> Result<(SimulationResult, Option<Replicas>)> {
+        let (args, life) = (inputs.scenario.fleet(), inputs.scenario.life()?);
+        args.check_router_args()?;
+        if args.replicas == 1 && life.is_uneventful() {
+            ensure!(self.report.replicas_json.is_none(), "--replicas-json is of several; give --replicas above 1");
+            return Ok((self.run_one(of_run, needs_records)?, None));
+        }
+        fleet::check_flags(&self.report, has_range)?;
+        let FleetResult { whole, replicas, life, .. } =
+            fleet::run_fleet((&args, &life), of_run, seed_of(inputs), &self.report)?;
+        Ok((whole, Some((replicas, life))))
+    }
+
     /// A run of one engine, of which no more is kept than the report needs.
     fn run_one(
         &self,
@@ -132,6 +155,25 @@ impl Args {
             simulation = simulation.without_input();
         }
         Ok(run(simulation, workload.requests.len(), self.report.quiet))
+    }
+
+    /// The table of several routers; the same as JSON where that is asked for.
+    fn compare(
+        &self,
+        routers: &str,
+        inputs: &Inputs,
+        of_run: (&Workload, &EngineConfig, &StepTimeModel),
+    ) -> Result<String> {
+        let routers = compare::routers(routers)?;
+        compare::check_flags(&self.report)?;
+        let args = inputs.scenario.fleet();
+        ensure!(args.replicas > 1, "--compare-routers needs replicas to choose from; give --replicas above 1");
+        let life = inputs.scenario.life()?;
+        let compared = compare::compare(&routers, (&args, &life), of_run, seed_of(inputs), &self.report)?;
+        if let Some(path) = &self.report.replicas_json {
+            write_file(path, |out| writeln!(out, "{}", compare::json(&compared)))?;
+        }
+        Ok(compare::table(&compared))
     }
 
     /// Says what was taken for what, and what was left out.
@@ -170,6 +212,11 @@ impl Args {
         })?;
         Ok(prepared)
     }
+}
+
+/// What routers draw from.
+fn seed_of(inputs: &Inputs) -> u64 {
+    u64::from(inputs.scenario.workload().seed())
 }
 
 /// What the heading says of the workload.

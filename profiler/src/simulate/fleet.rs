@@ -5,13 +5,17 @@ use std::fmt::Write as _;
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use sim_core::config::EngineConfig;
+use sim_core::fleet::life::{LifeResult, LifeSettings};
+use sim_core::fleet::router::Policy;
 use sim_core::fleet::simulation::{FleetSimulation, Replica};
 use sim_core::fleet::{FleetResult, ReplicaResult, imbalance};
+use sim_core::metrics::recorder::Recording;
 use sim_core::profile::StepTimeModel;
 use sim_core::scenario::FleetArgs;
 use sim_core::simulation_result::SimulationOptions;
 use sim_core::workload::Workload;
 
+use super::life;
 use super::report_flags::ReportFlags;
 use super::run::bar;
 
@@ -23,14 +27,17 @@ const EVENTS_PER_TICK: u32 = 20_000;
 /// # Errors
 /// If the simulator refuses it.
 pub(crate) fn run_fleet(
-    args: &FleetArgs,
+    (args, life): (&FleetArgs, &LifeSettings),
     (workload, config, step_time): (&Workload, &EngineConfig, &StepTimeModel),
     seed: u64,
     flags: &ReportFlags,
 ) -> Result<FleetResult> {
-    let replicas = vec![Replica { config, step_time }; args.replicas as usize];
+    let replicas = vec![Replica { config, step_time }; life.num_engines(args.replicas) as usize];
     let options = SimulationOptions { record_emissions: flags.save_detailed };
     let mut fleet = FleetSimulation::new(workload, &replicas, args.dispatch(seed), options)?;
+    if !life.is_uneventful() {
+        fleet = fleet.living(life, seed);
+    }
     let bar = bar(workload.requests.len(), "{bar:20} {pos}/{len} requests, {msg}, {eta} left", flags.quiet);
     let mut num_events = 0;
     while fleet.advance() {
@@ -59,51 +66,79 @@ pub(crate) fn check_flags(flags: &ReportFlags, has_range: bool) -> Result<()> {
     Ok(())
 }
 
-/// A line for each replica, and how uneven they are.
-pub(crate) fn text(args: &FleetArgs, replicas: &[ReplicaResult]) -> String {
-    let mut text = format!("{} replicas behind the router {}:\n", args.replicas, args.router.name());
-    text.push_str("replica  requests  prompt tokens  output tokens  KV mean  KV peak  prefix hits  preemptions\n");
-    for (number, replica) in replicas.iter().enumerate() {
-        // Writing to a String cannot fail.
-        writeln!(
-            text,
-            "{number:>7}  {:>8}  {:>13}  {:>13}  {:>6.1}%  {:>6.1}%  {:>10.1}%  {:>11}",
-            replica.num_requests,
-            replica.num_prompt_tokens,
-            replica.num_output_tokens,
-            100.0 * replica.mean_kv_cache_usage,
-            100.0 * replica.max_kv_cache_usage,
-            100.0 * replica.prefix_cache_hit_rate(),
-            replica.stats.num_preemptions,
-        )
-        .unwrap_or_default();
-    }
-    let [requests, prompts, outputs] = imbalances(replicas);
-    writeln!(text, "Most over mean: requests {requests:.3}, prompt tokens {prompts:.3}, output tokens {outputs:.3}")
-        .unwrap_or_default();
-    text
+/// What came of a fleet beside what came of all its engines together.
+#[derive(Debug)]
+pub(crate) struct Fleet<'a> {
+    pub(crate) router: Policy,
+    pub(crate) replicas: &'a [ReplicaResult],
+    /// GPUs of each.
+    pub(crate) num_gpus: u32,
+    /// What happened to them, where something could.
+    pub(crate) life: Option<&'a LifeResult>,
 }
 
-/// The same for programs.
-pub(crate) fn json(args: &FleetArgs, replicas: &[ReplicaResult]) -> Value {
-    let [requests, prompts, outputs] = imbalances(replicas);
-    let of_replica = |replica: &ReplicaResult| {
-        json!({
-            "num_requests": replica.num_requests,
-            "num_prompt_tokens": replica.num_prompt_tokens,
-            "num_output_tokens": replica.num_output_tokens,
-            "num_passes": replica.num_passes,
-            "mean_kv_cache_usage": replica.mean_kv_cache_usage,
-            "max_kv_cache_usage": replica.max_kv_cache_usage,
-            "prefix_cache_hit_rate": replica.prefix_cache_hit_rate(),
-            "num_preemptions": replica.stats.num_preemptions,
-        })
-    };
-    json!({
-        "router": args.router.name(),
-        "imbalance": {"requests": requests, "prompt_tokens": prompts, "output_tokens": outputs},
-        "replicas": replicas.iter().map(of_replica).collect::<Vec<_>>(),
-    })
+impl Fleet<'_> {
+    /// Requests that failed with their replica.
+    pub(crate) fn num_failed(&self) -> usize {
+        self.life.map_or(0, |life| life.failed.len())
+    }
+
+    /// A line for each replica, how uneven they are, and what happened to them.
+    pub(crate) fn text(&self, recording: &Recording) -> String {
+        let mut text = format!("{} replicas behind the router {}:\n", self.replicas.len(), self.router.name());
+        text.push_str("replica  requests  prompt tokens  output tokens  KV mean  KV peak  prefix hits  preemptions\n");
+        for (number, replica) in self.replicas.iter().enumerate() {
+            // Writing to a String cannot fail.
+            writeln!(
+                text,
+                "{number:>7}  {:>8}  {:>13}  {:>13}  {:>6.1}%  {:>6.1}%  {:>10.1}%  {:>11}",
+                replica.num_requests,
+                replica.num_prompt_tokens,
+                replica.num_output_tokens,
+                100.0 * replica.mean_kv_cache_usage,
+                100.0 * replica.max_kv_cache_usage,
+                100.0 * replica.prefix_cache_hit_rate(),
+                replica.stats.num_preemptions,
+            )
+            .unwrap_or_default();
+        }
+        let [requests, prompts, outputs] = imbalances(self.replicas);
+        writeln!(
+            text,
+            "Most over mean: requests {requests:.3}, prompt tokens {prompts:.3}, output tokens {outputs:.3}"
+        )
+        .unwrap_or_default();
+        if let Some(life) = self.life {
+            text.push_str(&life::text(life, recording, self.num_gpus));
+        }
+        text
+    }
+
+    /// The same for programs.
+    pub(crate) fn json(&self, recording: &Recording) -> Value {
+        let [requests, prompts, outputs] = imbalances(self.replicas);
+        let of_replica = |replica: &ReplicaResult| {
+            json!({
+                "num_requests": replica.num_requests,
+                "num_prompt_tokens": replica.num_prompt_tokens,
+                "num_output_tokens": replica.num_output_tokens,
+                "num_passes": replica.num_passes,
+                "mean_kv_cache_usage": replica.mean_kv_cache_usage,
+                "max_kv_cache_usage": replica.max_kv_cache_usage,
+                "prefix_cache_hit_rate": replica.prefix_cache_hit_rate(),
+                "num_preemptions": replica.stats.num_preemptions,
+            })
+        };
+        let mut json = json!({
+            "router": self.router.name(),
+            "imbalance": {"requests": requests, "prompt_tokens": prompts, "output_tokens": outputs},
+            "replicas": self.replicas.iter().map(of_replica).collect::<Vec<_>>(),
+        });
+        if let (Some(life), Some(fields)) = (self.life, json.as_object_mut()) {
+            fields.insert("life".into(), life::json(life, recording, self.num_gpus));
+        }
+        json
+    }
 }
 
 fn imbalances(replicas: &[ReplicaResult]) -> [f64; 3] {

@@ -14,4 +14,7 @@ pub(crate) mod run;
 pub(crate) mod dataset;
 pub(crate) mod ends;
 pub(crate) mod fleet;
+mod latencies;
+mod life;
+pub(crate) mod compare;
 pub(crate) mod report;

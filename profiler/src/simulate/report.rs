@@ -7,7 +7,6 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use sim_core::config::ResolvedEngine;
-use sim_core::fleet::ReplicaResult;
 use sim_core::metrics::bench_json::{ResultJson, SaveResult, Simulation, result_filename};
 use sim_core::metrics::bench_outputs::RecordedOutputs;
 use sim_core::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics};
@@ -17,13 +16,12 @@ use sim_core::metrics::chrome_trace::write_chrome_trace;
 use sim_core::metrics::digest::digest;
 use sim_core::metrics::request_csv::write_request_csv;
 use sim_core::profile::Profile;
-use sim_core::scenario::FleetArgs;
 use sim_core::scenario::told::{self, EngineSetting};
 use sim_core::simulation_result::SimulationResult;
 use sim_core::workload::mixture::Classes;
 
 use super::ends::Ends;
-use super::fleet;
+use super::fleet::Fleet;
 use super::profile_choice::{Origin, ProfileChoice};
 use super::report_flags::ReportFlags;
 
@@ -44,7 +42,7 @@ pub(crate) struct Report<'a> {
     /// Which requests are of which class, where there are several.
     pub(crate) classes: Option<&'a Classes>,
     /// What came of each replica, where there are several.
-    pub(crate) fleet: Option<(&'a FleetArgs, &'a [ReplicaResult])>,
+    pub(crate) fleet: Option<Fleet<'a>>,
 }
 
 impl Report<'_> {
@@ -77,8 +75,8 @@ impl Report<'_> {
         }
         if !quiet {
             text.push_str(&self.engine_lines());
-            if let Some((args, replicas)) = self.fleet {
-                text.push_str(&fleet::text(args, replicas));
+            if let Some(fleet) = &self.fleet {
+                text.push_str(&fleet.text(&self.result.recording));
             }
         }
         if let Some(ends) = self.ends {
@@ -89,9 +87,9 @@ impl Report<'_> {
 
     fn engine_lines(&self) -> String {
         let mut summary = told::engine_summary(&self.engine.config, self.result);
-        if let Some((_, replicas)) = self.fleet {
+        if let Some(fleet) = &self.fleet {
             // Each has a device of its own.
-            summary.device_busy_share /= replicas.len() as f64;
+            summary.device_busy_share /= fleet.replicas.len() as f64;
         }
         let lines = told::engine_lines(&summary, self.extrapolated_share()).into_iter();
         let digest = ("Digest of the run", format!("{:016x}", digest(&self.result.recording)));
@@ -128,9 +126,10 @@ impl Report<'_> {
 
     /// Requests that can never be scheduled under the engine's limits.
     pub(crate) fn num_unfinished(&self) -> usize {
+        let num_failed = self.fleet.as_ref().map_or(0, Fleet::num_failed);
         match &self.result.figures {
             Some(figures) => figures.num_unfinished(),
-            None => self.result.recording.requests.iter().filter(|request| !request.is_finished).count(),
+            None => self.result.recording.requests.iter().filter(|request| !request.is_finished).count() - num_failed,
         }
     }
 
@@ -150,8 +149,8 @@ impl Report<'_> {
             write_chrome_trace(&mut text, &self.result.recording, &title, self.engine.config.num_gpu_blocks - 1)?;
             write_file(path, |out| out.write_all(text.as_bytes()))?;
         }
-        if let Some((path, (args, replicas))) = flags.replicas_json.as_ref().zip(self.fleet) {
-            write_file(path, |out| writeln!(out, "{}", fleet::json(args, replicas)))?;
+        if let Some((path, fleet)) = flags.replicas_json.as_ref().zip(self.fleet.as_ref()) {
+            write_file(path, |out| writeln!(out, "{}", fleet.json(&self.result.recording)))?;
         }
         if let Some(path) = &flags.queries_per_iter {
             let join_order: Vec<u32> = self.result.join_order.iter().map(|id| id.0).collect();
@@ -277,7 +276,7 @@ pub(crate) fn explain(engine: &ResolvedEngine, device: &str) -> String {
 }
 
 #[expect(clippy::print_stderr, reason = "tells where the result is")]
-fn write_file(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<()> {
+pub(crate) fn write_file(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<()> {
     let place = || path.display().to_string();
     let mut out = BufWriter::new(File::create(path).with_context(place)?);
     write(&mut out).with_context(place)?;

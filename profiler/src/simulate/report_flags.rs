@@ -47,6 +47,10 @@ pub(crate) struct ReportFlags {
     /// Write what came of each replica, as JSON (ours)
     #[arg(long, value_name = "PATH")]
     pub(crate) replicas_json: Option<PathBuf>,
+    /// Simulate the same requests with each of these routers, separated by commas, or all: one table instead of a report,
+    /// with --replicas-json as JSON, too (ours)
+    #[arg(long, value_name = "NAMES", conflicts_with = "router")]
+    pub(crate) compare_routers: Option<String>,
     /// Say how far each figure may be off: runs the workload again at both ends of the profile's range (ours; on for
     /// estimated profiles) [or --no-range]
     #[arg(long, overrides_with = "no_range")]

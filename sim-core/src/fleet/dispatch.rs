@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-use super::router::{Arrival, Policy};
+use super::router::{Arrival, Policy, RouterWeights};
 use super::router_desk::RouterDesk;
 use crate::config::EngineConfig;
 use crate::request::RequestId;
@@ -11,14 +11,14 @@ use crate::simulator::Simulation;
 use crate::time::{SimDuration, SimTime};
 
 /// How requests are given out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Dispatch {
     /// A router in front of replicas that know nothing of each other.
     Router(RouterSettings),
 }
 
 /// A router, and what it does by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RouterSettings {
     /// Which.
     pub policy: Policy,
@@ -26,6 +26,8 @@ pub struct RouterSettings {
     pub seed: u64,
     /// How often it reads the replicas' metrics, if it uses them.
     pub scrape_interval: SimDuration,
+    /// What it weighs with.
+    pub weights: RouterWeights,
 }
 
 impl RouterSettings {
@@ -35,7 +37,12 @@ impl RouterSettings {
 
 impl Default for RouterSettings {
     fn default() -> Self {
-        Self { policy: Policy::default(), seed: 0, scrape_interval: Self::SCRAPE_INTERVAL }
+        Self {
+            policy: Policy::default(),
+            seed: 0,
+            scrape_interval: Self::SCRAPE_INTERVAL,
+            weights: RouterWeights::default(),
+        }
     }
 }
 
@@ -53,6 +60,12 @@ pub(super) trait Desk: fmt::Debug {
 
     /// It looks at them.
     fn look(&mut self, now: SimTime, replicas: &[Simulation<'_>]);
+
+    /// Whether `replica` takes requests from now on; at first all do. [`Self::choose`] is not asked while none does.
+    fn set_ready(&mut self, _replica: usize, _is_ready: bool) {}
+
+    /// `replica` is gone at `now`, and what it had cached with it. Of its requests it was heard that they ended.
+    fn forget(&mut self, _now: SimTime, _replica: usize) {}
 
     /// All requests so far have been answered, and the clock begins again.
     fn begin_group(&mut self);

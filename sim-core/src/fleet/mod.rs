@@ -5,6 +5,7 @@
 mod calendar;
 pub mod data_parallel;
 mod dispatch;
+pub mod life;
 mod replica_result;
 pub mod router;
 mod router_desk;

@@ -1,9 +1,12 @@
 //! What came of a fleet: of the whole, as of one engine, and of each replica.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::life::{Leg, LifeResult};
 use crate::math;
-use crate::metrics::recorder::{EmissionRun, Recording, RequestRecords, SpecDecodingTotals};
+use crate::metrics::recorder::{EmissionRun, Recording, RequestRecords, SpecDecodingTotals, WeightedGap};
+use crate::request::RequestId;
 use crate::sched::scheduler::SchedulerStats;
 use crate::simulation_result::SimulationResult;
 use crate::workload::Workload;
@@ -18,6 +21,8 @@ pub struct FleetResult {
     pub replicas: Vec<ReplicaResult>,
     /// The replica of each measured request.
     pub owners: Vec<u32>,
+    /// What happened to replicas, where something could.
+    pub life: Option<LifeResult>,
 }
 
 /// What came of one replica.
@@ -64,17 +69,19 @@ pub(super) struct Parts {
     pub(super) num_usable_blocks: Vec<u32>,
     pub(super) requests: RequestRecords,
     pub(super) owners: Vec<u32>,
+    pub(super) life: Option<(BTreeMap<RequestId, Vec<Leg>>, LifeResult)>,
 }
 
 impl Parts {
     pub(super) fn whole(mut self, workload: &Workload) -> FleetResult {
+        let (legs, life) = self.life.unzip();
         self.requests.truncate(workload.num_measured());
         self.owners.truncate(workload.num_measured());
         let mut replicas: Vec<_> = self.results.iter().zip(&self.num_usable_blocks).map(of_replica).collect();
         let mut first_passes = Vec::with_capacity(self.results.len());
         let mut results = self.results.into_iter();
         let Some(mut whole) = results.next() else {
-            return FleetResult { whole: empty(), replicas, owners: self.owners };
+            return FleetResult { whole: empty(), replicas, owners: self.owners, life };
         };
         first_passes.push(0);
         for result in results {
@@ -104,8 +111,49 @@ impl Parts {
             }
         }
         whole.recording.requests = self.requests;
-        FleetResult { whole, replicas, owners: self.owners }
+        if let Some(legs) = legs.filter(|legs| !legs.is_empty()) {
+            put_together(&mut whole.recording, &legs, (&first_passes, &mut replicas));
+        }
+        FleetResult { whole, replicas, owners: self.owners, life }
     }
+}
+
+/// Requests that several replicas gave tokens to get all of them, in order. `first_passes` is where each replica's passes
+/// begin in the whole.
+fn put_together(
+    recording: &mut Recording,
+    legs: &BTreeMap<RequestId, Vec<Leg>>,
+    (first_passes, replicas): (&[u32], &mut [ReplicaResult]),
+) {
+    for (id, legs) in legs {
+        let Some(record) = recording.requests.row_mut(id.index()) else { continue };
+        let last = (record.num_output_tokens > 0).then_some([record.first_token_pass, record.last_token_pass]);
+        let spans = legs.iter().map(|leg| {
+            let first_pass = first_passes[leg.replica as usize];
+            [first_pass + leg.first_token_pass, first_pass + leg.last_token_pass]
+        });
+        let spans: Vec<_> = spans.chain(last).collect();
+        if let (Some(leg), Some(&[first_token, _]), Some(&[_, last_token])) =
+            (legs.first(), spans.first(), spans.last())
+        {
+            record.first_scheduled_pass = first_passes[leg.replica as usize] + leg.first_scheduled_pass;
+            record.num_cached_tokens = leg.num_cached_tokens;
+            (record.first_token_pass, record.last_token_pass) = (first_token, last_token);
+        }
+        for leg in legs {
+            record.num_output_tokens += leg.num_output_tokens;
+            replicas[leg.replica as usize].num_output_tokens += u64::from(leg.num_output_tokens);
+        }
+        for pair in spans.windows(2) {
+            let times = [pair[0][1], pair[1][0]].map(|pass| recording.passes.delivery_time(pass));
+            if let [Some(before), Some(after)] = times {
+                recording.gaps.extend([WeightedGap { gap: after.saturating_since(before), count: 1 }]);
+            }
+        }
+    }
+    // A request's messages are in order, and its replicas' numbers need not be.
+    let passes = &recording.passes;
+    recording.emissions.sort_by_key(|run| (run.request, passes.delivery_time(run.first_pass)));
 }
 
 fn empty() -> SimulationResult {

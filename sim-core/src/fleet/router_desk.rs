@@ -1,6 +1,7 @@
 //! A router with what it knows: its own requests, and metrics as it read them last.
 
 use alloc::collections::BinaryHeap;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
@@ -19,7 +20,11 @@ pub(super) struct RouterDesk {
     settings: RouterSettings,
     router: BoxedRouter,
     random: Pcg64,
+    /// Of all replicas, by number.
     views: Vec<ReplicaView>,
+    is_ready: Vec<bool>,
+    /// Scratch: of those that are ready.
+    ready_views: Vec<ReplicaView>,
     /// What is on its way back: when it is here, whose it is, whether it is the end, from which replica.
     news: BinaryHeap<Reverse<(SimTime, RequestId, bool, usize)>>,
     next_look: SimTime,
@@ -30,9 +35,11 @@ impl RouterDesk {
         let view = |replica| ReplicaView { replica, num_in_flight: 0, scraped: EngineCounts::default() };
         Self {
             settings,
-            router: settings.policy.router(),
+            router: settings.policy.router_with(&settings.weights),
             random: Pcg64::stream(settings.seed, "router"),
             views: (0..num_replicas).map(view).collect(),
+            is_ready: vec![true; num_replicas],
+            ready_views: Vec::new(),
             news: BinaryHeap::new(),
             next_look: if settings.policy.reads_metrics() { SimTime::ZERO } else { SimTime::MAX },
         }
@@ -56,10 +63,28 @@ impl RouterDesk {
 impl Desk for RouterDesk {
     fn choose(&mut self, now: SimTime, arrival: &Arrival<'_>) -> usize {
         self.take_news(now);
-        let place = self.router.route(arrival, &self.views, &mut self.random);
-        let view = &mut self.views[place];
-        view.num_in_flight += 1;
-        view.replica
+        let replica = if self.is_ready.iter().all(|&is_ready| is_ready) {
+            self.router.route(arrival, &self.views, &mut self.random)
+        } else {
+            self.ready_views.clear();
+            self.ready_views.extend(self.views.iter().filter(|view| self.is_ready[view.replica]));
+            let place = self.router.route(arrival, &self.ready_views, &mut self.random);
+            self.ready_views[place].replica
+        };
+        self.views[replica].num_in_flight += 1;
+        replica
+    }
+
+    fn set_ready(&mut self, replica: usize, is_ready: bool) {
+        self.is_ready[replica] = is_ready;
+    }
+
+    fn forget(&mut self, now: SimTime, replica: usize) {
+        self.take_news(now);
+        // First tokens that are still on their way are of requests that have ended here; another replica may have them.
+        self.news.retain(|Reverse((_, _, is_end, of))| *is_end || *of != replica);
+        self.router.note_gone(replica);
+        self.views[replica].scraped = EngineCounts::default();
     }
 
     fn hear(&mut self, time: SimTime, id: RequestId, replica: usize, is_end: bool) {

@@ -6,16 +6,20 @@
 //! passes are made many at a time, as in a simulation of one engine. A fleet of one is that simulation, bit for bit
 //! (`tests/tests/it/fleet_of_one.rs`).
 
+mod changes;
+
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use super::calendar::Calendar;
 use super::dispatch::{Desk, Dispatch};
+use super::life::Life;
 use super::replica_result::{FleetResult, Parts};
 use super::router::Arrival;
-use crate::client::{Client, Turns};
+use crate::client::{Client, Sent, Turns};
 use crate::config::EngineConfig;
+use crate::engine_core::EngineCore;
 use crate::math;
 use crate::metrics::recorder::RequestRecords;
 use crate::profile::ClientWork;
@@ -71,6 +75,8 @@ pub struct FleetSimulation<'a> {
     sessions: Vec<u32>,
     num_finished: usize,
     now: SimTime,
+    /// `None` where every replica is there all the time.
+    life: Option<Box<Life>>,
     /// Scratch.
     answers: Vec<(SimTime, RequestId)>,
     first_tokens: Vec<RequestId>,
@@ -115,6 +121,7 @@ impl<'a> FleetSimulation<'a> {
             sessions: sessions(workload),
             num_finished: 0,
             now: SimTime::ZERO,
+            life: None,
             answers: Vec::new(),
             first_tokens: Vec::new(),
             prompt: Vec::new(),
@@ -124,17 +131,22 @@ impl<'a> FleetSimulation<'a> {
     /// The next event, and what of the same replica follows it before anybody else's; false if the run is over.
     pub fn advance(&mut self) -> bool {
         let (event, replica) = self.calendar.first();
-        let send = self.client.next_send().unwrap_or(SimTime::MAX);
-        if event == SimTime::MAX && send == SimTime::MAX {
+        let (send, retry) = (self.client.next_send().unwrap_or(SimTime::MAX), self.next_retry());
+        let first = event.min(send).min(retry);
+        if first == SimTime::MAX {
             return self.begin_next();
         }
-        let look = self.next_look();
-        if look <= send.min(event) {
+        let (look, change) = (self.next_look(), self.next_change());
+        if change <= look.min(first) {
+            self.change(change);
+        } else if look <= first {
             self.desk.look(look, &self.replicas);
-        } else if send <= event {
+        } else if retry == first {
+            self.send_again();
+        } else if send == first {
             self.send(send);
         } else {
-            self.advance_replica(replica, event, send.min(look));
+            self.advance_replica(replica, event, send.min(retry).min(look).min(change));
             return !self.is_over();
         }
         true
@@ -152,6 +164,11 @@ impl<'a> FleetSimulation<'a> {
         self.now
     }
 
+    /// The engines as they are, by replica, for invariants.
+    pub fn engines(&self) -> impl Iterator<Item = &EngineCore<'a>> {
+        self.replicas.iter().map(Simulation::engine)
+    }
+
     /// What came of it.
     #[must_use]
     pub fn finish(mut self) -> FleetResult {
@@ -160,9 +177,12 @@ impl<'a> FleetSimulation<'a> {
             replica.settle();
             replica.swap_fleet(&mut self.client, &mut self.requests);
         }
+        let end = self.replicas.iter().map(Simulation::now).max().unwrap_or_default();
         let usable = |replica: &Simulation<'_>| replica.engine().scheduler().kv_cache().num_usable_blocks();
         let num_usable_blocks = self.replicas.iter().map(usable).collect();
+        let life = self.life.map(|life| (life.recovery.legs().clone(), life.finish(end, self.workload.num_measured())));
         let parts = Parts {
+            life,
             results: self.replicas.into_iter().map(Simulation::finish).collect(),
             num_usable_blocks,
             requests: self.requests,
@@ -173,22 +193,35 @@ impl<'a> FleetSimulation<'a> {
 
     /// When the desk looks next; whoever is never asked again need not.
     fn next_look(&self) -> SimTime {
-        if self.client.has_sent_all() { SimTime::MAX } else { self.desk.next_look() }
+        if self.client.has_sent_all() && self.life.is_none() { SimTime::MAX } else { self.desk.next_look() }
     }
 
     fn send(&mut self, until: SimTime) {
-        let Some(sent) = self.client.send(until) else { return };
+        if let Some(sent) = self.client.send(until) {
+            self.give(sent, sent.send_time);
+        }
+    }
+
+    /// Gives a request that is at the desk at `now` to a replica.
+    fn give(&mut self, sent: Sent, now: SimTime) {
+        if self.is_refused(&sent, now) {
+            return;
+        }
+        let num_generated = self.life.as_ref().map_or(0, |life| life.recovery.num_generated(sent.id));
         let requests = &self.workload.requests;
         let session = self.sessions.get(sent.id.index()).map(|&session| u64::from(session));
         self.prompt.clear();
-        self.prompt.extend(prompt(requests, sent.id));
+        self.prompt.extend(prompt(requests, sent.id, num_generated));
         let arrival = Arrival { id: sent.id, prompt: &self.prompt, session };
-        let replica = self.desk.choose(sent.send_time, &arrival);
+        let replica = self.desk.choose(now, &arrival);
+        if let Some(life) = &mut self.life {
+            life.note_given(sent.id, replica);
+        }
         self.owners[sent.id.index()] = math::usize_to_u32(replica);
         self.is_stuck[replica] = false;
         let engine = &mut self.replicas[replica];
         engine.swap_fleet(&mut self.client, &mut self.requests);
-        engine.take_sent(sent);
+        engine.take_sent(sent, num_generated);
         engine.swap_fleet(&mut self.client, &mut self.requests);
         self.calendar.set(replica, engine.next_event());
     }
@@ -211,17 +244,23 @@ impl<'a> FleetSimulation<'a> {
         for id in self.first_tokens.drain(..) {
             self.desk.hear(delivery_time, id, replica, false);
         }
+        let mut is_drained = false;
         for (time, id) in self.answers.drain(..) {
             self.client.complete(id, time);
             self.desk.hear(time, id, replica, true);
+            is_drained = self.life.as_mut().is_some_and(|life| life.note_answered(id, replica));
             self.num_finished += 1;
+        }
+        if is_drained {
+            self.stop(replica);
         }
     }
 
     /// Whether nothing is to be sent, and nothing changes in any replica that has something to do.
     fn is_over(&self) -> bool {
         let (event, replica) = self.calendar.first();
-        if event == SimTime::MAX || !self.is_stuck[replica] || self.client.goes_on() {
+        if event == SimTime::MAX || !self.is_stuck[replica] || self.client.goes_on() || self.next_retry() < SimTime::MAX
+        {
             return false;
         }
         let mut engines = self.replicas.iter().zip(&self.is_stuck);
@@ -237,15 +276,16 @@ impl<'a> FleetSimulation<'a> {
         self.requests = RequestRecords::with_len(self.workload.requests.len());
         self.replicas.iter_mut().for_each(Simulation::begin_group);
         self.desk.begin_group();
+        self.begin_life();
         self.now = SimTime::ZERO;
         true
     }
 }
 
-/// The runs of a request's prompt.
-fn prompt(requests: &RequestSet, id: RequestId) -> impl Iterator<Item = TokenRun> {
+/// The runs of a request's prompt, and of so many tokens behind it.
+fn prompt(requests: &RequestSet, id: RequestId, num_generated: u32) -> impl Iterator<Item = TokenRun> {
     let request = requests.get(id);
-    let mut num_left = request.num_prompt_tokens;
+    let mut num_left = request.num_prompt_tokens + num_generated;
     let of_prompt = move |&run: &TokenRun| {
         let len = run.len.min(num_left);
         num_left -= len;

@@ -117,7 +117,7 @@ impl PassRecords {
     }
 
     /// When the clients hold its tokens.
-    pub(super) fn delivery_time(&self, index: u32) -> Option<SimTime> {
+    pub(crate) fn delivery_time(&self, index: u32) -> Option<SimTime> {
         self.part(
             math::u32_to_usize(index),
             |pass| pass.delivery_time,

@@ -205,6 +205,31 @@ impl<'a> Recorder<'a> {
         }
     }
 
+    /// What [`Self::steady`] told of `id` included the results of pass `pass`, which nobody will hear of.
+    pub(crate) fn untell(&mut self, id: RequestId, pass: u32) {
+        let request = self.request(id);
+        if request.num_output_tokens == 0 || request.last_token_pass != pass {
+            return;
+        }
+        request.num_output_tokens -= 1;
+        request.last_token_pass -= 1;
+        if self.record_emissions
+            && let Some(run) = self.recording.emissions.get_mut(self.open_runs[id.index()] as usize)
+        {
+            run.num_messages -= 1;
+        }
+    }
+
+    /// Pass `pass` ended at `time` at the latest, without results.
+    pub(crate) fn cut_short(&mut self, pass: u32, time: SimTime) {
+        let Some(record) = self.recording.passes.row_mut(pass as usize) else { return };
+        for instant in [&mut record.schedule_time, &mut record.start_time, &mut record.end_time] {
+            *instant = (*instant).min(time);
+        }
+        (record.output_time, record.delivery_time) = (record.end_time, record.end_time);
+        self.recording.passes.settle(pass as usize);
+    }
+
     /// Drafts were verified.
     pub(crate) fn verified(&mut self, verifications: &[Verification]) {
         for verification in verifications.iter().filter(|verification| verification.is_counted) {

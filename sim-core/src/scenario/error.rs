@@ -9,6 +9,7 @@ use super::link::LinkError;
 use crate::compose::ComposeError;
 use crate::config::flags::FlagError;
 use crate::config::{ConfigError, RequestRefusal};
+use crate::fleet::life::OutageError;
 use crate::metrics::goodput::GoodputError;
 use crate::models::catalogue::UnknownModel;
 use crate::profile::ProfileError;
@@ -122,6 +123,8 @@ pub enum ScenarioError {
         /// Why.
         error: AcceptanceError,
     },
+    /// `--replica-fails` says what cannot happen to so many replicas.
+    Outage(OutageError),
     /// A share link cannot be read.
     Link(LinkError),
 }
@@ -181,6 +184,7 @@ impl fmt::Display for ScenarioError {
                 write!(f, "--{flag} does nothing without --speculative-config")
             }
             Self::Acceptance { flag, error } => write!(f, "--{flag}: {error}"),
+            Self::Outage(error) => write!(f, "--replica-fails: {error}"),
             Self::Link(error) => error.fmt(f),
         }
     }
@@ -199,4 +203,5 @@ macro_rules! from {
 }
 
 from!(FlagError => Flag, GoodputError => Goodput, ProfileError => Profile, ConfigError => Config,
-      WorkloadError => Workload, LinkError => Link, UnknownModel => Model, ComposeError => Compose);
+      WorkloadError => Workload, LinkError => Link, UnknownModel => Model, ComposeError => Compose,
+      OutageError => Outage);

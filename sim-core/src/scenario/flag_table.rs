@@ -4,6 +4,7 @@ use crate::fleet::router::Policy;
 use alloc::string::{String, ToString};
 
 use super::composition::{DEFAULT_GPU, DEFAULT_MODEL};
+use super::{life_args, router_args};
 use crate::workload::table::{SessionReplay, TimeUnit};
 
 /// How the value of a flag is written.
@@ -220,6 +221,11 @@ pub const FLAGS: &[Flag] = &[
         default: "round-robin",
         ..engine("router", Form::Choice(Policy::NAMES), "Who decides which replica gets a request")
     },
+    router_args::ROUTER_ARGS,
+    life_args::REPLICA_FAILS,
+    life_args::RETRY_MAX_RETRIES,
+    life_args::MIGRATION_LIMIT,
+    life_args::AUTOSCALER,
     workload("dataset-name", Form::Choice(super::DatasetName::NAMES), "random", "Where requests come from"),
     workload("dataset-path", Form::Text, "", "File of the dataset"),
     workload("num-prompts", Form::Integer, "1000; of a recorded trace all", "Requests to send"),

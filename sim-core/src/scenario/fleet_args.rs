@@ -2,7 +2,7 @@
 
 use super::{Scenario, ScenarioError};
 use crate::config::flags::FlagError;
-use crate::fleet::router::Policy;
+use crate::fleet::router::{Policy, RouterWeights};
 use crate::fleet::{Dispatch, RouterSettings};
 
 /// Most replicas of a fleet: each has an engine, with tables of all KV blocks and requests.
@@ -14,17 +14,19 @@ const NAMES: &str = "one of round-robin, random, least-loaded, power-of-two, con
                      weighted-scorers, kv-cost";
 
 /// The fleet of a scenario.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FleetArgs {
     /// Engines, all alike, from 1 to [`MAX_REPLICAS`].
     pub replicas: u32,
     /// Who decides which of them gets a request.
     pub router: Policy,
+    /// What routers weigh with.
+    pub weights: RouterWeights,
 }
 
 impl Default for FleetArgs {
     fn default() -> Self {
-        Self { replicas: 1, router: Policy::default() }
+        Self { replicas: 1, router: Policy::default(), weights: RouterWeights::default() }
     }
 }
 
@@ -44,7 +46,12 @@ impl FleetArgs {
     /// Who gives out requests, drawing from `seed`.
     #[must_use]
     pub fn dispatch(&self, seed: u64) -> Dispatch {
-        Dispatch::Router(RouterSettings { policy: self.router, seed, ..RouterSettings::default() })
+        Dispatch::Router(RouterSettings {
+            policy: self.router,
+            seed,
+            weights: self.weights,
+            ..RouterSettings::default()
+        })
     }
 
     /// Refuses what only a fleet has, for those who simulate one engine.

@@ -18,6 +18,9 @@ mod error;
 pub mod examples;
 mod fleet_args;
 mod flag_table;
+mod autoscaler_args;
+mod life_args;
+mod router_args;
 pub mod link;
 mod client_work;
 mod mixture;
@@ -74,6 +77,7 @@ pub struct Scenario {
     noise: Noise,
     client_work: ClientWork,
     fleet: FleetArgs,
+    life: life_args::LifeArgs,
 }
 
 impl PartialEq for Scenario {
@@ -229,6 +233,8 @@ impl Scenario {
             "client-work" => self.client_work = ClientWork::parse(value)?,
             "replicas" => self.fleet.set_replicas(value)?,
             "router" => self.fleet.set_router(value)?,
+            "router-args" => self.fleet.weights = router_args::parse(value)?,
+            name if self.life.set(name, value)? => {}
             name if spec.form == Form::Switch => {
                 let switch = if value == "true" { dashed(name) } else { alloc::format!("--no-{name}") };
                 self.engine.set(&switch, None)?;

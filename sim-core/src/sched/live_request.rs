@@ -1,5 +1,6 @@
 //! The scheduler's state of requests that it has touched: a slab with dense places.
 
+use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -104,6 +105,8 @@ pub(super) struct LiveRequests {
     unused: Vec<u32>,
     /// Per request of the workload: [`ABSENT`], [`UNTOUCHED`] or its slot.
     places: Vec<u32>,
+    /// Requests that come with tokens another engine generated, and how many: a prompt of both.
+    generated: BTreeMap<RequestId, u32>,
 }
 
 const ABSENT: u32 = u32::MAX;
@@ -113,7 +116,17 @@ const NOBODY: RequestId = RequestId(u32::MAX);
 
 impl LiveRequests {
     pub(super) fn new(num_requests: usize) -> Self {
-        Self { slots: Vec::new(), unused: Vec::new(), places: vec![ABSENT; num_requests] }
+        Self { slots: Vec::new(), unused: Vec::new(), places: vec![ABSENT; num_requests], generated: BTreeMap::new() }
+    }
+
+    /// Request `id` will come with `num_tokens` tokens of its answer behind its prompt.
+    pub(super) fn note_generated(&mut self, id: RequestId, num_tokens: u32) {
+        self.generated.insert(id, num_tokens);
+    }
+
+    /// With how many it comes, for its first look.
+    pub(super) fn take_generated(&mut self, id: RequestId) -> u32 {
+        if self.generated.is_empty() { 0 } else { self.generated.remove(&id).unwrap_or(0) }
     }
 
     pub(super) fn place(&self, id: RequestId) -> Place {

@@ -179,6 +179,12 @@ impl Scheduler<'_> {
         Some((num_new_tokens, has_padding))
     }
 
+    /// Another engine has generated `num_tokens` tokens of a request that will be added: its prompt is both, as Dynamo's
+    /// migration sends it (`lib/llm/src/migration.rs`).
+    pub(crate) fn note_generated(&mut self, id: RequestId, num_tokens: u32) {
+        self.live.note_generated(id, num_tokens);
+    }
+
     /// The slot of a waiting request, made at the first look at it: a queue of a million costs four bytes each.
     pub(super) fn touch(&mut self, id: RequestId) -> u32 {
         if let Place::Slot(slot) = self.live.place(id) {
@@ -189,9 +195,10 @@ impl Scheduler<'_> {
         let stops = request.stops && request.num_output_tokens <= limit;
         let num_output_tokens = if stops { request.num_output_tokens } else { limit.max(1) };
         let final_num_tokens = request.num_prompt_tokens + num_output_tokens;
+        let num_prompt_tokens = request.num_prompt_tokens + self.live.take_generated(id);
         let slot = self.live.insert(LiveRequest {
             id,
-            num_tokens: request.num_prompt_tokens,
+            num_tokens: num_prompt_tokens,
             num_computed_tokens: 0,
             num_output_placeholders: 0,
             num_in_flight_tokens: 0,
@@ -206,7 +213,7 @@ impl Scheduler<'_> {
             processed: 0,
             next_ask: 0,
             num_untold_tokens: 0,
-            num_prompt_tokens: request.num_prompt_tokens,
+            num_prompt_tokens,
             num_preemptions: 0,
             num_passes: 0,
             eligible_pass: 0,
@@ -217,7 +224,7 @@ impl Scheduler<'_> {
         });
         let blocks = &mut self.live.get_mut(slot).blocks;
         let runs = self.requests.runs(request);
-        let lengths = (request.num_prompt_tokens, final_num_tokens);
+        let lengths = (num_prompt_tokens, final_num_tokens);
         self.kv_cache.register_content(blocks, runs, lengths, self.requests.in_line(id).cache_salt);
         self.share_keys();
         slot

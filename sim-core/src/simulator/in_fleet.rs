@@ -7,7 +7,10 @@
 use alloc::vec::Vec;
 
 use super::Simulation;
+use crate::api_servers::ApiServers;
 use crate::client::{Client, Sent, Turns};
+use crate::device::Device;
+use crate::engine_core::EngineCore;
 use crate::metrics::recorder::RequestRecords;
 use crate::request::RequestId;
 use crate::time::SimTime;
@@ -37,8 +40,11 @@ impl<'a> Simulation<'a> {
         self.recorder.swap_requests(requests);
     }
 
-    /// A request is sent here.
-    pub(crate) fn take_sent(&mut self, sent: Sent) {
+    /// A request is sent here. Where others have generated tokens of its answer, these are part of its prompt.
+    pub(crate) fn take_sent(&mut self, sent: Sent, num_generated: u32) {
+        if num_generated > 0 {
+            self.engine.scheduler.note_generated(sent.id, num_generated);
+        }
         self.accept(sent);
     }
 
@@ -82,6 +88,29 @@ impl<'a> Simulation<'a> {
     pub(crate) fn settle(&mut self) {
         self.engine.look_at_all();
         self.record_steady_tokens();
+    }
+
+    /// The engine is gone at `time`, with requests, blocks and passes under way; what it counted and what came out of it
+    /// before stays. A new one takes its place. Called with the fleet's records, as [`Self::settle`].
+    pub(crate) fn die(&mut self, time: SimTime) {
+        // Nobody heard of a step whose results were to be taken in later.
+        let untold = self.suspended.take().and_then(|_| self.in_flight.front()?.record);
+        self.settle();
+        if let Some(pass) = untold {
+            for steady in &self.steady_tokens {
+                self.recorder.untell(steady.id, pass);
+            }
+        }
+        for pass in self.in_flight.drain(..) {
+            pass.record.into_iter().for_each(|pass| self.recorder.cut_short(pass, time));
+        }
+        self.before.replace(self.engine.scheduler());
+        self.engine = EngineCore::counting_steady(self.config, &self.workload.requests);
+        self.device = Device::new(self.config.pipeline_parallel_size);
+        self.api_servers = ApiServers::new(self.config.api_server_count, self.step_time);
+        self.client.lose_all();
+        self.now = self.now.min(time);
+        (self.num_stuck_steps, self.quiet_until) = (0, SimTime::ZERO);
     }
 
     /// Requests that run and wait, and free KV blocks, as the pass that was scheduled last left them.

@@ -5,7 +5,7 @@ use crate::api_servers::ApiServers;
 use crate::device::Device;
 use crate::engine_core::EngineCore;
 use crate::metrics::recorder::{Keep, Recorder};
-use crate::sched::scheduler::SchedulerStats;
+use crate::sched::scheduler::{Scheduler, SchedulerStats};
 use crate::simulation_result::DeviceTime;
 use crate::time::SimTime;
 
@@ -15,8 +15,32 @@ use crate::simulation_result::SimulationResult;
 /// Counts of the engine when the group that is sent began.
 #[derive(Debug, Default)]
 pub(super) struct Before {
-    pub(super) stats: SchedulerStats,
-    pub(super) num_evictions: u64,
+    stats: SchedulerStats,
+    num_evictions: u64,
+    /// What engines counted that were here since and are gone.
+    gone: SchedulerStats,
+    num_gone_evictions: u64,
+}
+
+impl Before {
+    /// What was counted since then, `scheduler` being the one that is here now.
+    pub(super) fn stats_since(&self, scheduler: &Scheduler<'_>) -> SchedulerStats {
+        self.gone.and(&scheduler.stats().since(&self.stats))
+    }
+
+    /// Blocks that lost their content since then.
+    pub(super) fn evictions_since(&self, scheduler: &Scheduler<'_>) -> u64 {
+        self.num_gone_evictions + scheduler.kv_cache().pool().num_evictions() - self.num_evictions
+    }
+
+    /// `scheduler` goes, and a new one takes its place, which has counted nothing.
+    pub(super) fn replace(&mut self, scheduler: &Scheduler<'_>) {
+        *self = Self {
+            gone: self.stats_since(scheduler),
+            num_gone_evictions: self.evictions_since(scheduler),
+            ..Self::default()
+        };
+    }
 }
 
 impl Simulation<'_> {
@@ -65,6 +89,6 @@ impl Simulation<'_> {
         self.recorder = Recorder::new(&self.workload.requests, num_drafts, self.keep);
         let scheduler = self.engine.scheduler();
         let num_evictions = scheduler.kv_cache().pool().num_evictions();
-        self.before = Before { stats: scheduler.stats(), num_evictions };
+        self.before = Before { stats: scheduler.stats(), num_evictions, ..Before::default() };
     }
 }

@@ -1,14 +1,18 @@
 //! A fleet of one replica is a simulation of one engine, bit for bit; one of several loses no request.
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 use sim_core::config::EngineConfig;
+use sim_core::fleet::life::{LifeSettings, Outage};
 use sim_core::fleet::router::Policy;
-use sim_core::fleet::simulation::{Replica, simulate_fleet};
+use sim_core::fleet::simulation::{FleetSimulation, Replica, simulate_fleet};
 use sim_core::fleet::{Dispatch, FleetResult, RouterSettings};
 use sim_core::metrics::digest::digest;
 use sim_core::profile::{StepTimeModel, StepTimeSettings, SyntheticCosts};
 use sim_core::request::{RequestId, TokenRun};
 use sim_core::request_set::{NewRequest, RequestSet};
+use sim_core::simulation_result::SimulationResult;
 use sim_core::simulator::{SimulationOptions, simulate};
 use sim_core::time::{SimDuration, SimTime};
 use sim_core::workload::{After, Traffic, Workload};
@@ -29,6 +33,11 @@ fn check_one(
 ) {
     let expect = simulate(workload, config, step_time, SimulationOptions { record_emissions }).expect("a possible run");
     let found = fleet(workload, &[Replica { config, step_time }], policy, record_emissions).whole;
+    check_same(&found, &expect);
+}
+
+/// Nothing that is told of a run differs.
+fn check_same(found: &SimulationResult, expect: &SimulationResult) {
     for (number, (found, expect)) in found.recording.passes.iter().zip(&expect.recording.passes).enumerate() {
         assert_eq!(found, expect, "pass {number}");
     }
@@ -38,11 +47,15 @@ fn check_one(
     assert_eq!(digest(&found.recording), digest(&expect.recording), "digest");
     assert_eq!((found.stats, found.num_evictions), (expect.stats, expect.num_evictions), "counters");
     assert_eq!((found.device_time, found.end_time), (expect.device_time, expect.end_time), "times");
-    assert_eq!((found.queries_per_iter, found.join_order), (expect.queries_per_iter, expect.join_order), "input");
+    assert_eq!((&found.queries_per_iter, &found.join_order), (&expect.queries_per_iter, &expect.join_order), "input");
 }
 
 /// The same requests, each of which may wait for the answer of one before it.
-fn in_sessions(workload: &Workload, waits: &[Option<(usize, u64)>], max_concurrency: Option<u32>) -> Workload {
+pub(crate) fn in_sessions(
+    workload: &Workload,
+    waits: &[Option<(usize, u64)>],
+    max_concurrency: Option<u32>,
+) -> Workload {
     let (Traffic::Timed { send_times, .. } | Traffic::Answered { not_before: send_times, .. }) = &workload.traffic
     else {
         return workload.clone();
@@ -58,21 +71,21 @@ fn in_sessions(workload: &Workload, waits: &[Option<(usize, u64)>], max_concurre
 }
 
 /// The same requests with a limit on how many are under way.
-fn limited(workload: &Workload, max_concurrency: Option<u32>) -> Workload {
+pub(crate) fn limited(workload: &Workload, max_concurrency: Option<u32>) -> Workload {
     let Traffic::Timed { send_times, .. } = &workload.traffic else { return workload.clone() };
     Workload { traffic: Traffic::Timed { send_times: send_times.clone(), max_concurrency }, ..workload.clone() }
 }
 
-fn policy() -> impl Strategy<Value = Policy> {
+pub(crate) fn policy() -> impl Strategy<Value = Policy> {
     prop::sample::select(&Policy::ALL[..])
 }
 
-fn waits() -> impl Strategy<Value = Vec<Option<(usize, u64)>>> {
+pub(crate) fn waits() -> impl Strategy<Value = Vec<Option<(usize, u64)>>> {
     prop::collection::vec(prop::option::of((0_usize..4, 0_u64..40_000)), 0..40)
 }
 
 /// Every request that can be answered is, on one replica, and all that is told of replicas adds up.
-fn check_conserved(result: &FleetResult, num_replicas: usize) {
+pub(crate) fn check_conserved(result: &FleetResult, num_replicas: usize) {
     let requests = &result.whole.recording.requests;
     let passes = &result.whole.recording.passes;
     for (request, &owner) in requests.iter().zip(&result.owners) {
@@ -185,4 +198,33 @@ fn replicas_do_not_wait_for_each_other() {
     let (alone, _) = ends(1);
     assert!(alone[0] < alone[1], "an engine for one request at a time has them one after the other");
     assert_eq!(ends(2), (vec![alone[0]; 2], vec![0, 1]), "each has an engine of its own");
+}
+
+/// Whether a fleet of `count` replicas of which the first may die is taken for the simulation of one engine.
+fn is_taken_for_one(count: usize, outage: Option<[u64; 2]>) -> bool {
+    let case = stretched_case().new_tree(&mut TestRunner::deterministic()).expect("a case").current();
+    let (workload, step_time) = (limited(&case.workload(), None), case.step_time());
+    let options = SimulationOptions::default();
+    let expect = simulate(&workload, &case.config, &step_time, options).expect("a possible run");
+    let replicas = vec![Replica { config: &case.config, step_time: &step_time }; count];
+    let dispatch = Dispatch::Router(RouterSettings::default());
+    let outages = outage.map(|[from, until]| Outage {
+        replica: 0,
+        from: SimTime::from_nanos(from),
+        until: SimTime::from_nanos(until),
+    });
+    let life = LifeSettings { outages: outages.into_iter().collect(), ..LifeSettings::default() };
+    let fleet = FleetSimulation::new(&workload, &replicas, dispatch, options).expect("a possible run");
+    let mut fleet = fleet.living(&life, 0);
+    while fleet.advance() {}
+    let found = fleet.finish().whole;
+    std::panic::catch_unwind(|| check_same(&found, &expect)).is_ok()
+}
+
+#[test]
+fn what_is_not_the_simulation_is_noticed() {
+    assert!(is_taken_for_one(1, None), "one that nothing happens to is");
+    assert!(is_taken_for_one(1, Some([u64::MAX - 1, u64::MAX])), "what is to happen after its end does not happen");
+    assert!(!is_taken_for_one(2, None), "two are not one");
+    assert!(!is_taken_for_one(1, Some([1_000_000, 1_000_001])), "a nanosecond away is not nothing");
 }

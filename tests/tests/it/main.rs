@@ -8,6 +8,7 @@ mod client_work;
 mod command_flags;
 mod flag_grammar;
 mod flag_tables;
+mod fleet_life;
 mod fleet_of_one;
 mod config;
 mod config_texts;

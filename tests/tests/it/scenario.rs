@@ -15,11 +15,13 @@ fn value(flag: &Flag, number: u32) -> String {
     match (flag.form, flag.name) {
         (Form::Integer, "data-parallel-size") => (number + 1).to_string(),
         (Form::Integer, "replicas") => (number % 1_024 + 1).to_string(),
+        (Form::Integer, "retry-max-retries" | "migration-limit") => (number % 101).to_string(),
         (Form::Integer, _) => number.to_string(),
         (Form::Number, _) => format!("{number}.5"),
         (Form::Choice(choices), _) => choices[number as usize % choices.len()].to_owned(),
         (Form::Switch, _) => (number.is_multiple_of(2)).to_string(),
         (Form::List, "price") => format!("h100-sxm={number}.5 l40s=2"),
+        (Form::List, "replica-fails") => format!("{number}@{number}..{} 7@1..", number + 1),
         (Form::List, _) => format!("ttft:{number} tpot:{}.25", number / 7),
         (Form::Text, "random-range-ratio") => "{\"input\": 0.25, \"output\": 0.5}".to_owned(),
         (Form::Text, "percentile-metrics") => "ttft,e2el".to_owned(),
@@ -32,6 +34,8 @@ fn value(flag: &Flag, number: u32) -> String {
         (Form::Text, "spec-acceptance-sequence") => format!("{number},0"),
         (Form::Text, "pass-noise") => format!("0.{number},0.5,0.01,{number}"),
         (Form::Text, "client-work") => format!("{number}.5,25"),
+        (Form::Text, "router-args") => format!("balance-abs-threshold={number},cache-threshold=0.{number}"),
+        (Form::Text, "autoscaler") => format!("saturation:max-replicas=9,startup-time={number}.5"),
         (Form::Text, "columns") => format!("time=when,prompt=tokens {number}"),
         (Form::Text, "session-turns" | "session-prefix-len" | "session-input-len" | "session-output-len") => {
             format!("1..1{number}")

@@ -1,18 +1,19 @@
 //! The replica on which a request costs least: blocks of prompts still to be computed, and blocks that are read in each
-//! decode. Source: Dynamo, `lib/kv-router` (the router's own approximate index, temperature 0: least cost, ties at random).
+//! decode. Source: Dynamo, `lib/kv-router` (the router's own approximate index; at temperature 0 the least cost, ties at
+//! random, else drawn by `softmax_sample`).
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use super::prefix_tree::PrefixTree;
 use super::routing::{Arrival, ReplicaView, Router, any_of, places_of_least};
+use super::weights::RouterWeights;
 use crate::math;
 use crate::request::RequestId;
 use crate::rng::Pcg64;
 
 /// Tokens of a block (`--kv-cache-block-size`).
 const BLOCK_TOKENS: u64 = 16;
-/// What a block of a prompt counts for, in blocks of decodes (`overlap_score_weight`).
-const OVERLAP_SCORE_WEIGHT: f64 = 1.0;
 
 /// What the router knows of a replica.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,11 +37,12 @@ pub(super) struct KvCost {
     tree: PrefixTree,
     loads: BTreeMap<usize, Load>,
     active: BTreeMap<RequestId, Active>,
+    weights: RouterWeights,
 }
 
 impl KvCost {
-    pub(super) fn new() -> Self {
-        Self { tree: PrefixTree::new(), loads: BTreeMap::new(), active: BTreeMap::new() }
+    pub(super) fn new(weights: &RouterWeights) -> Self {
+        Self { tree: PrefixTree::new(), loads: BTreeMap::new(), active: BTreeMap::new(), weights: *weights }
     }
 
     /// Tokens of whole blocks of the prompt that `replica` was sent before.
@@ -60,9 +62,13 @@ impl Router for KvCost {
             let load = self.loads.get(&view.replica).copied().unwrap_or_default();
             let prefill = load.num_prefill_tokens + num_tokens - self.overlap(arrival, view.replica);
             let prefill_blocks = math::u64_to_f64(prefill) / math::u64_to_f64(BLOCK_TOKENS);
-            OVERLAP_SCORE_WEIGHT * prefill_blocks + math::u64_to_f64(load.num_blocks + num_blocks)
+            self.weights.kv_overlap_score_weight * prefill_blocks + math::u64_to_f64(load.num_blocks + num_blocks)
         });
-        let place = any_of(&places_of_least(costs), rng);
+        let place = if self.weights.router_temperature > 0.0 {
+            drawn(&costs.collect::<Vec<_>>(), self.weights.router_temperature, rng)
+        } else {
+            any_of(&places_of_least(costs), rng)
+        };
         let Some(view) = replicas.get(place) else { return place };
         let active = Active { num_prefill_tokens: num_tokens - self.overlap(arrival, view.replica), num_blocks };
         let load = self.loads.entry(view.replica).or_default();
@@ -89,4 +95,21 @@ impl Router for KvCost {
     fn note_gone(&mut self, replica: usize) {
         self.tree.forget(replica);
     }
+}
+
+/// A place that is the more likely the less it costs: costs over their range, and the exponential of their negative over the
+/// temperature.
+fn drawn(costs: &[f64], temperature: f64, rng: &mut Pcg64) -> usize {
+    let least = costs.iter().copied().fold(f64::INFINITY, math::min);
+    let most = costs.iter().copied().fold(f64::NEG_INFINITY, math::max);
+    let range = if most > least { most - least } else { 1.0 };
+    let chance = |cost: &f64| math::exp((least - cost) / range / temperature);
+    let mut left = rng.random() * costs.iter().map(chance).sum::<f64>();
+    for (place, cost) in costs.iter().enumerate() {
+        left -= chance(cost);
+        if left < 0.0 {
+            return place;
+        }
+    }
+    costs.len().saturating_sub(1)
 }

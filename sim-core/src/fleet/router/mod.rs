@@ -12,8 +12,10 @@ mod prefix_tree;
 pub mod prefixes;
 mod scorers;
 mod spread;
+mod weights;
 #[cfg(test)]
 mod tests;
 
 pub use policy::{Policy, UnknownPolicy};
 pub use routing::{Arrival, BoxedRouter, CHARACTERS_PER_TOKEN, ReplicaView, Router};
+pub use weights::RouterWeights;

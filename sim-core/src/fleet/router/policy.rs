@@ -9,6 +9,7 @@ use super::prefixes::{CacheAware, PrefixAware};
 use super::routing::BoxedRouter;
 use super::scorers::WeightedScorers;
 use super::spread::{LeastLoaded, PowerOfTwo, Random, RoundRobin};
+use super::weights::RouterWeights;
 
 /// Which router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -107,9 +108,15 @@ impl Policy {
         Self::ALL.into_iter().find(|policy| policy.name() == name).ok_or(UnknownPolicy)
     }
 
-    /// A router that has routed nothing yet.
+    /// A router that has routed nothing yet, with its source's weights.
     #[must_use]
     pub fn router(self) -> BoxedRouter {
+        self.router_with(&RouterWeights::default())
+    }
+
+    /// The same with these.
+    #[must_use]
+    pub fn router_with(self, weights: &RouterWeights) -> BoxedRouter {
         match self {
             Self::RoundRobin => Box::new(RoundRobin::default()),
             Self::Random => Box::new(Random),
@@ -117,9 +124,9 @@ impl Policy {
             Self::PowerOfTwo => Box::new(PowerOfTwo),
             Self::ConsistentHash => Box::new(ConsistentHash::default()),
             Self::PrefixAware => Box::new(PrefixAware::new()),
-            Self::CacheAware => Box::new(CacheAware::new()),
-            Self::WeightedScorers => Box::new(WeightedScorers::new()),
-            Self::KvCost => Box::new(KvCost::new()),
+            Self::CacheAware => Box::new(CacheAware::new(weights)),
+            Self::WeightedScorers => Box::new(WeightedScorers::new(weights)),
+            Self::KvCost => Box::new(KvCost::new(weights)),
         }
     }
 }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::prefix_tree::PrefixTree;
 use super::routing::{Arrival, CHARACTERS_PER_TOKEN, ReplicaView, Router};
 use super::spread::{any_with_number, least_loaded};
+use super::weights::RouterWeights;
 use crate::math;
 use crate::request::TokenRun;
 use crate::rng::Pcg64;
@@ -89,37 +90,32 @@ impl Router for PrefixAware {
     }
 }
 
-/// Share of a prompt that has to be known for it to go there (`cache_threshold`).
-const CACHE_THRESHOLD: f64 = 0.5;
-/// Loads that differ by more than this …
-const BALANCE_ABS_THRESHOLD: u64 = 32;
-/// … and by more than this factor are out of balance (`balance_abs_threshold`, `balance_rel_threshold`).
-const BALANCE_REL_THRESHOLD: f64 = 1.1;
-
 /// Where most of the prompt is known, if that is over half of it; else, and while loads are out of balance, to the least
 /// loaded. The tree is not cut: the real one forgets text that was not asked for when a replica's grows too large.
 /// Source: vllm-router, `src/policies/cache_aware.rs`, `src/tree.rs`.
 #[derive(Debug)]
 pub(super) struct CacheAware {
     tree: PrefixTree,
+    weights: RouterWeights,
 }
 
 impl CacheAware {
-    pub(super) fn new() -> Self {
-        Self { tree: PrefixTree::new() }
+    pub(super) fn new(weights: &RouterWeights) -> Self {
+        Self { tree: PrefixTree::new(), weights: *weights }
     }
 
     fn place(&self, arrival: &Arrival<'_>, replicas: &[ReplicaView]) -> usize {
         let loads = || replicas.iter().map(|view| view.num_in_flight);
         let (least, most) = (loads().min().unwrap_or(0), loads().max().unwrap_or(0));
-        let is_imbalanced = most - least > BALANCE_ABS_THRESHOLD
-            && math::u64_to_f64(most) > math::u64_to_f64(least) * BALANCE_REL_THRESHOLD;
+        let is_imbalanced = most - least > self.weights.balance_abs_threshold
+            && math::u64_to_f64(most) > math::u64_to_f64(least) * self.weights.balance_rel_threshold;
         if is_imbalanced {
             return least_loaded(replicas);
         }
         let steps = self.tree.steps(arrival.prompt);
         let known = steps.last().filter(|step| {
-            math::u64_to_f64(step.num_tokens) > CACHE_THRESHOLD * math::u64_to_f64(arrival.num_prompt_tokens())
+            math::u64_to_f64(step.num_tokens)
+                > self.weights.cache_threshold * math::u64_to_f64(arrival.num_prompt_tokens())
         });
         // The one that brought the text first, as long as it is there.
         let holder = known.and_then(|step| step.holders.first()).map(|&(replica, _)| replica);

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::prefix_tree::PrefixTree;
 use super::routing::{Arrival, ReplicaView, Router, any_of, places_of_least};
+use super::weights::RouterWeights;
 use crate::math;
 use crate::rng::Pcg64;
 
@@ -15,25 +16,16 @@ const BLOCK_TOKENS: u64 = 16;
 /// 31,250 blocks (`lruCapacityPerServer`), here in prompts, as nodes of the tree are not cut.
 const MAX_AGE_INSERTIONS: u64 = 31_250;
 
-/// What each score counts for.
-#[derive(Debug, Clone, Copy)]
-struct Weights {
-    prefix: f64,
-    queue: f64,
-    kv_cache: f64,
-}
-
-const WEIGHTS: Weights = Weights { prefix: 2.0, queue: 1.0, kv_cache: 1.0 };
-
 /// The router.
 #[derive(Debug)]
 pub(super) struct WeightedScorers {
     tree: PrefixTree,
+    weights: RouterWeights,
 }
 
 impl WeightedScorers {
-    pub(super) fn new() -> Self {
-        Self { tree: PrefixTree::new() }
+    pub(super) fn new(weights: &RouterWeights) -> Self {
+        Self { tree: PrefixTree::new(), weights: *weights }
     }
 
     /// Share of the prompt's whole blocks that a replica was sent before, by place.
@@ -64,10 +56,13 @@ impl Router for WeightedScorers {
             let room = math::u64_to_f64(most - view.scraped.num_waiting);
             if most == least { 1.0 } else { room / math::u64_to_f64(most - least) }
         };
+        let weights = &self.weights;
         let prefix = self.prefix_scores(arrival, replicas);
         let missing = replicas.iter().zip(prefix).map(|(view, prefix)| {
             let free = 1.0 - view.scraped.kv_cache_usage;
-            -(WEIGHTS.prefix * prefix + WEIGHTS.queue * queue(view) + WEIGHTS.kv_cache * free)
+            -(weights.prefix_cache_scorer * prefix
+                + weights.queue_scorer * queue(view)
+                + weights.kv_cache_utilization_scorer * free)
         });
         let place = any_of(&places_of_least(missing), rng);
         if let Some(view) = replicas.get(place) {

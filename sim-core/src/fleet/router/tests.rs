@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Arrival, Policy, ReplicaView, Router};
+use super::{Arrival, Policy, ReplicaView, Router, RouterWeights};
 use crate::fleet::data_parallel::balancer::EngineCounts;
 use crate::request::{RequestId, TokenRun};
 use crate::rng::Pcg64;
@@ -90,4 +90,68 @@ fn a_request_that_ends_costs_nothing_any_longer() {
         router.note_end(RequestId(id), replica);
     }
     assert_eq!(send(&mut *router, 3, 1_000_000), 1 - first, "of two that are free, the one that knows the prompt");
+}
+
+/// Where a router with `weights` sends prompts (first token and length), each to two replicas as loaded as said then.
+fn weighed(policy: Policy, weights: RouterWeights, requests: &[((u64, u32), [u64; 2])]) -> Vec<usize> {
+    let (mut router, mut rng) = (policy.router_with(&weights), Pcg64::new(7));
+    let send = |(id, &((start, len), in_flight)): (u32, &((u64, u32), [u64; 2]))| {
+        let prompt = [TokenRun { start, len }];
+        router.route(&Arrival { id: RequestId(id), prompt: &prompt, session: None }, &views(&in_flight), &mut rng)
+    };
+    (0..).zip(requests).map(send).collect()
+}
+
+#[test]
+fn weights_change_what_they_are_for() {
+    let unsaid = RouterWeights::default();
+    // The first replica knows 40 % of the second prompt, and has a little more to do.
+    let known = |cache_threshold| {
+        weighed(
+            Policy::CacheAware,
+            RouterWeights { cache_threshold, ..unsaid },
+            &[((0, 160), [0, 0]), ((0, 400), [5, 0])],
+        )
+    };
+    assert_eq!((known(0.3), known(0.5)), (alloc::vec![0, 0], alloc::vec![0, 1]), "cache threshold");
+    let unbalanced = |balance_abs_threshold| {
+        let weights = RouterWeights { balance_abs_threshold, ..unsaid };
+        weighed(Policy::CacheAware, weights, &[((0, 320), [0, 0]), ((0, 320), [50, 0])])
+    };
+    assert_eq!((unbalanced(32), unbalanced(60)), (alloc::vec![0, 1], alloc::vec![0, 0]), "balance");
+    // One has computed a prompt and decodes behind it; the other would have to compute it.
+    let stays = |kv_overlap_score_weight, router_temperature| {
+        let weights = RouterWeights { kv_overlap_score_weight, router_temperature, ..unsaid };
+        let (mut router, mut rng) = (Policy::KvCost.router_with(&weights), Pcg64::new(7));
+        let mut send = |router: &mut dyn Router, id: u32| {
+            let prompt = [TokenRun { start: 0, len: 1600 }];
+            router.route(&Arrival { id: RequestId(id), prompt: &prompt, session: None }, &views(&[0, 0]), &mut rng)
+        };
+        let first = send(&mut *router, 0);
+        router.note_first_token(RequestId(0), first);
+        let mut num_same = 0;
+        for id in 1..41 {
+            let place = send(&mut *router, id);
+            num_same += u32::from(place == first);
+            router.note_end(RequestId(id), place);
+            if place != first {
+                // It knows the prompt now, too.
+                router.note_gone(place);
+            }
+        }
+        num_same
+    };
+    assert_eq!(
+        (stays(2.0, 0.0), stays(0.5, 0.0)),
+        (40, 0),
+        "a prompt's blocks count for more than a decode's, or less"
+    );
+    let drawn = stays(2.0, 1e6);
+    assert!((10..=30).contains(&drawn), "a high temperature draws evenly: {drawn} of 40");
+    let scored = |prefix_cache_scorer| {
+        let weights = RouterWeights { prefix_cache_scorer, queue_scorer: 0.0, ..unsaid };
+        weighed(Policy::WeightedScorers, weights, &[((0, 320), [0, 0]); 12])
+    };
+    assert!(scored(2.0).windows(2).all(|pair| pair[0] == pair[1]), "with its prefix it stays");
+    assert!(scored(0.0).windows(2).any(|pair| pair[0] != pair[1]), "without, any will do");
 }

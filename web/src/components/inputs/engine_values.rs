@@ -56,6 +56,11 @@ fn told(flag: &str, engine: &ResolvedEngine, profile: &Profile) -> Told {
         "pass-noise" => ("off".to_owned(), "every pass takes what is expected of it"),
         "client-work" => ("off".to_owned(), "the client is never busy"),
         "replicas" => ("1".to_owned(), "one engine answers; several are simulated by `profiler simulate`"),
+        "replica-fails" => (String::new(), "no replica fails; `profiler simulate` has them"),
+        "retry-max-retries" => ("5".to_owned(), "vllm-router's default, where replicas fail"),
+        "migration-limit" => ("0".to_owned(), "Dynamo's default, where replicas fail"),
+        "router-args" => (String::new(), "the router's own weights; `profiler simulate` has routers"),
+        "autoscaler" => ("none".to_owned(), "replicas stay as many; `profiler simulate` has one"),
         "router" => ("round-robin".to_owned(), "with several replicas; `profiler simulate` has them"),
         _ => {
             let why = match engine.reason(&field(flag)) {

@@ -1,0 +1,164 @@
+//! `--replica-fails`, `--retry-max-retries`, `--migration-limit` and `--autoscaler`: what happens to replicas, and to
+//! requests that they had.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::autoscaler_args::AutoscalerArgs;
+use super::flag_table::{Flag, Form, Part};
+use super::{Scenario, ScenarioError};
+use crate::config::flags::FlagError;
+use crate::fleet::life::{LifeSettings, Outage, Recovery};
+use crate::metrics::python_float;
+use crate::time::SimTime;
+
+/// Latest time of one, in seconds: a hundred days.
+const MAX_SECONDS: f64 = 8_640_000.0;
+/// Most times that a request is sent again, or gone on with.
+const MAX_TRIES: u32 = 100;
+
+const OUTAGES: &str =
+    "REPLICA@FROM..UNTIL, in seconds from 0 to 8640000, such as 3@120..180; without UNTIL it stays away";
+const TRIES: &str = "a whole number from 0 to 100";
+
+/// `--replica-fails`.
+pub(super) const REPLICA_FAILS: Flag = Flag {
+    name: "replica-fails",
+    part: Part::Engine,
+    form: Form::List,
+    help: "Replicas that die and come back empty: REPLICA@FROM..UNTIL in seconds, such as 3@120..180",
+    default: "",
+    is_vllms: false,
+};
+/// `--retry-max-retries`.
+pub(super) const RETRY_MAX_RETRIES: Flag = Flag {
+    name: "retry-max-retries",
+    form: Form::Integer,
+    help: "Most times that the router sends a request again whose replica died before its first token (vllm-router's)",
+    default: "5",
+    ..REPLICA_FAILS
+};
+/// `--migration-limit`.
+pub(super) const MIGRATION_LIMIT: Flag = Flag {
+    name: "migration-limit",
+    form: Form::Integer,
+    help: "Most times that another replica goes on with a request behind its streamed tokens, instead of failing (Dynamo's)",
+    default: "0",
+    ..REPLICA_FAILS
+};
+
+/// `--autoscaler`.
+pub(super) const AUTOSCALER: Flag = Flag {
+    name: "autoscaler",
+    form: Form::Text,
+    help: "Who starts and stops replicas: saturation (llm-d's) or planner-load (Dynamo's), and its values, such as \
+           saturation:max-replicas=8,startup-time=120",
+    default: "none",
+    ..REPLICA_FAILS
+};
+
+/// What was given of them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct LifeArgs {
+    outages: Vec<Outage>,
+    recovery: Recovery,
+    autoscaler: Option<AutoscalerArgs>,
+}
+
+impl LifeArgs {
+    /// Sets the field of one of these flags; false if it is none of them.
+    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<bool, ScenarioError> {
+        match name {
+            "replica-fails" => self.outages = outages(value)?,
+            "retry-max-retries" => self.recovery.max_retries = tries(name, value)?,
+            "migration-limit" => self.recovery.migration_limit = tries(name, value)?,
+            "autoscaler" => self.autoscaler = AutoscalerArgs::parse(value)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+fn outages(value: &str) -> Result<Vec<Outage>, ScenarioError> {
+    let wrong = |word: &str| ScenarioError::from(FlagError::value("--replica-fails", word, OUTAGES));
+    value.split_whitespace().map(|word| outage(word).ok_or_else(|| wrong(word))).collect()
+}
+
+fn outage(word: &str) -> Option<Outage> {
+    let (replica, times) = word.split_once('@')?;
+    let (from, until) = times.split_once("..")?;
+    let seconds = |text: &str| {
+        let seconds = python_float::parse(text.strip_suffix('s').unwrap_or(text))?;
+        (0.0..=MAX_SECONDS).contains(&seconds).then(|| SimTime::from_secs_f64(seconds))
+    };
+    let until = if until.is_empty() { SimTime::MAX } else { seconds(until)? };
+    Some(Outage { replica: replica.parse().ok()?, from: seconds(from)?, until })
+}
+
+fn tries(name: &str, value: &str) -> Result<u32, ScenarioError> {
+    let tries = value.parse().ok().filter(|tries| *tries <= MAX_TRIES);
+    Ok(tries.ok_or_else(|| FlagError::value(&format!("--{name}"), value, TRIES))?)
+}
+
+impl Scenario {
+    /// What happens to its replicas.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Outage`] for what cannot happen to so many; [`ScenarioError::Value`] for an autoscaler that may not
+    /// have so many.
+    pub fn life(&self) -> Result<LifeSettings, ScenarioError> {
+        let replicas = self.fleet().replicas;
+        let autoscaling = self.life.autoscaler.map(|args| args.of_replicas(replicas)).transpose()?;
+        let life = LifeSettings { outages: self.life.outages.clone(), recovery: self.life.recovery, autoscaling };
+        life.check(life.num_engines(replicas))?;
+        Ok(life)
+    }
+
+    /// Refuses a life, for those who simulate one engine.
+    pub(super) fn check_lifeless(&self) -> Result<(), ScenarioError> {
+        let of_life = [REPLICA_FAILS, RETRY_MAX_RETRIES, MIGRATION_LIMIT, AUTOSCALER];
+        let Some((flag, _)) = self.given().find(|(flag, _)| of_life.contains(flag)) else { return Ok(()) };
+        let why = "what happens to replicas is simulated by `profiler simulate` alone; here they are always there";
+        Err(FlagError::NotSimulated { flag: format!("--{}", flag.name), why }.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString as _;
+
+    fn check(flags: &[(&str, &str)], expect: Result<&[(u32, f64, f64)], &str>) {
+        let scenario = Scenario::from_flags(flags.iter().map(|&(flag, value)| (flag, Some(value))));
+        let found = scenario.and_then(|scenario| scenario.life());
+        match (found, expect) {
+            (Ok(life), Ok(expect)) => {
+                let found: Vec<_> =
+                    life.outages.iter().map(|outage| (outage.replica, outage.from, outage.until)).collect();
+                let time = |seconds: f64| if seconds < 0.0 { SimTime::MAX } else { SimTime::from_secs_f64(seconds) };
+                let expect = expect.iter().map(|&(replica, from, until)| (replica, time(from), time(until)));
+                assert_eq!(found, expect.collect::<Vec<_>>(), "{flags:?}");
+            }
+            (Err(error), Err(expect)) => {
+                let error = error.to_string();
+                assert!(error.contains("--") && error.contains(expect), "{flags:?}: {error}");
+            }
+            (found, _) => panic!("{flags:?}: {found:?}"),
+        }
+    }
+
+    #[test]
+    fn outages_are_read_and_what_cannot_be_is_refused() {
+        let two = ("replicas", "2");
+        check(&[two, ("replica-fails", "1@120s..180s 0@2.5..")], Ok(&[(1, 120.0, 180.0), (0, 2.5, -1.0)]));
+        check(&[("replica-fails", "0@1..2"), ("replicas", "1")], Ok(&[(0, 1.0, 2.0)]));
+        for wrong in ["1", "1@5", "1@-1..5", "one@1..2", "1@1..8640001", "1@1..inf", "1@nan..2"] {
+            check(&[two, ("replica-fails", wrong)], Err("REPLICA@FROM..UNTIL"));
+        }
+        check(&[two, ("replica-fails", "2@1..2")], Err("there is no replica 2; with 2 they have the numbers 0 to 1"));
+        check(&[two, ("replica-fails", "1@5..4")], Err("replica 1 has to be back after it dies"));
+        check(&[two, ("replica-fails", "1@1..9 1@5..20")], Err("replica 1 dies while it is away"));
+        check(&[("retry-max-retries", "101")], Err("from 0 to 100"));
+        check(&[("migration-limit", "-1")], Err("from 0 to 100"));
+    }
+}
