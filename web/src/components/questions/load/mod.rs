@@ -310,7 +310,13 @@ fn nothing() -> Found {
         num_seeds: DEFAULT_SEEDS,
     };
     let answer =
-        sim_core::answers::capacity::Answer { capacity: None, interval: None, is_limited: false, curve: vec![] };
+        sim_core::answers::capacity::Answer {
+            capacity: None,
+            interval: None,
+            left_out: vec![],
+            is_limited: false,
+            curve: vec![],
+        };
     Found { question, answer, num_done: 0, num_planned: 0, is_over: false, wall_ms: 0.0 }
 }
 
