@@ -100,6 +100,7 @@ impl Args {
             result: &result,
             ends: ends.as_ref(),
             classes: classes.as_ref(),
+            scenario: &inputs.scenario,
             fleet: (!replicas.is_empty()).then_some((&fleet_args, replicas.as_slice())),
         };
         if !self.report.quiet {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
+use sim_core::answers::said::counted;
 use sim_core::config::EngineConfig;
 use sim_core::fleet::simulation::{FleetSimulation, Replica};
 use sim_core::fleet::{FleetResult, ReplicaResult, imbalance};
@@ -61,7 +62,7 @@ pub(crate) fn check_flags(flags: &ReportFlags, has_range: bool) -> Result<()> {
 
 /// A line for each replica, and how uneven they are.
 pub(crate) fn text(args: &FleetArgs, replicas: &[ReplicaResult]) -> String {
-    let mut text = format!("{} replicas behind the router {}:\n", args.replicas, args.router.name());
+    let mut text = format!("{} behind the router {}:\n", counted(args.replicas.into(), "replica"), args.router.name());
     text.push_str("replica  requests  prompt tokens  output tokens  KV mean  KV peak  prefix hits  preemptions\n");
     for (number, replica) in replicas.iter().enumerate() {
         // Writing to a String cannot fail.

@@ -6,6 +6,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use sim_core::answers::cost::Cost;
 use sim_core::config::ResolvedEngine;
 use sim_core::fleet::ReplicaResult;
 use sim_core::metrics::bench_json::{ResultJson, SaveResult, Simulation, result_filename};
@@ -17,15 +18,15 @@ use sim_core::metrics::chrome_trace::write_chrome_trace;
 use sim_core::metrics::digest::digest;
 use sim_core::metrics::request_csv::write_request_csv;
 use sim_core::profile::Profile;
-use sim_core::scenario::FleetArgs;
 use sim_core::scenario::told::{self, EngineSetting};
+use sim_core::scenario::{FleetArgs, Scenario};
 use sim_core::simulation_result::SimulationResult;
 use sim_core::workload::mixture::Classes;
 
 use super::ends::Ends;
-use super::fleet;
 use super::profile_choice::{Origin, ProfileChoice};
 use super::report_flags::ReportFlags;
+use super::{cost, fleet};
 
 /// A run and what it was made of.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub(crate) struct Report<'a> {
     pub(crate) classes: Option<&'a Classes>,
     /// What came of each replica, where there are several.
     pub(crate) fleet: Option<(&'a FleetArgs, &'a [ReplicaResult])>,
+    /// What is run, for its prices.
+    pub(crate) scenario: &'a Scenario,
 }
 
 impl Report<'_> {
@@ -74,6 +77,12 @@ impl Report<'_> {
         if !classes.is_empty() {
             text.push_str(&by_class::table(&classes));
             text.push('\n');
+        }
+        let num_engines = self.fleet.map_or(1, |(args, _)| args.replicas);
+        let num_stages = num_engines * self.engine.config.pipeline_parallel_size;
+        let rates = (metrics.request_throughput, metrics.output_throughput);
+        if let Some(cost) = cost::of_run(self.scenario, self.choice, num_stages, rates) {
+            text.push_str(&format!("{:<40} {}\n", "Cost:", cost.as_ref().map_or_else(String::clone, Cost::told)));
         }
         if !quiet {
             text.push_str(&self.engine_lines());

@@ -14,6 +14,7 @@ pub mod objective;
 pub mod rounds;
 mod simpler;
 pub mod answer;
+pub mod told;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
