@@ -55,6 +55,7 @@ mod model_mutations;
 mod composition;
 mod estimates;
 mod uncertainty;
+mod documents;
 mod table_inputs;
 mod sessions;
 mod mixtures;
