@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 
 use super::entry::{Entry, Role};
+use super::exclusion::Kind;
 use super::figures::Figures;
 use super::objective::Standing;
 use super::rounds::Recommend;
@@ -109,21 +110,42 @@ impl Recommend {
         known.find(|entry| entry.engine == beside.engine)?.search.clone()
     }
 
-    /// Tells the grid what its setups beside the best carry that a short run had ruled out; whether that changes what is
-    /// recommended.
+    /// Takes into the grid what was learned beside the best: what a short run had ruled out, and what the flag's values
+    /// leave out though it needs no flag at all. Whether that changes what is recommended.
     pub(super) fn promote_twins(&mut self) -> bool {
-        let before = self.ranked().first().copied();
+        let Some(best) = self.ranked().first().copied() else { return false };
         let (grid, twins): (Vec<Entry>, Vec<Entry>) =
             core::mem::take(&mut self.entries).into_iter().partition(|entry| entry.role == Role::Grid);
         self.entries = grid;
-        for twin in twins.iter().filter(|twin| twin.answer.is_some() && twin.excluded.is_none()) {
-            let is_same = |entry: &&mut Entry| entry.excluded.is_none() && entry.engine == twin.engine;
-            if let Some(entry) = self.entries.iter_mut().find(is_same).filter(|entry| entry.answer.is_none()) {
-                (entry.standing, entry.search) = (twin.standing, twin.search.clone());
-                (entry.answer, entry.operating) = (twin.answer.clone(), twin.operating.clone());
+        let mut is_renamed = false;
+        for twin in &twins {
+            if twin.excluded.as_ref().is_some_and(|exclusion| exclusion.kind == Kind::Same) {
+                // vLLM takes that value anyway.
+                let num_flags = |entry: &Entry| self.space.num_flags(&entry.candidate);
+                if !is_renamed && num_flags(twin) < num_flags(&self.entries[best]) {
+                    self.entries[best].candidate = twin.candidate.clone();
+                    is_renamed = true;
+                }
+            } else if twin.answer.is_some() && twin.excluded.is_none() {
+                self.promote(twin);
             }
         }
         self.entries.extend(twins);
-        self.ranked().first().copied() != before
+        is_renamed || self.ranked().first() != Some(&best)
+    }
+
+    fn promote(&mut self, twin: &Entry) {
+        let is_same = |entry: &&mut Entry| entry.excluded.is_none() && entry.engine == twin.engine;
+        match self.entries.iter_mut().find(is_same) {
+            Some(entry) if entry.answer.is_none() => {
+                (entry.standing, entry.search) = (twin.standing, twin.search.clone());
+                (entry.answer, entry.operating) = (twin.answer.clone(), twin.operating.clone());
+            }
+            Some(_) => {}
+            None if matches!(&twin.role, Role::AsInBase(flag) if self.space.is_free(flag)) => {
+                self.entries.push(Entry { role: Role::Grid, ..twin.clone() });
+            }
+            None => {}
+        }
     }
 }

@@ -9,9 +9,12 @@ use super::objective::Objective;
 use super::rounds::Recommend;
 use super::space::{Axis, Space};
 use super::tests::{axis, plan, run_of};
+use super::told::Telling;
+use crate::answers::capacity::{LoadKind, Question};
 use crate::math;
+use crate::metrics::goodput::Goodput;
 use crate::rng::Pcg64;
-use crate::scenario::Scenario;
+use crate::scenario::{DatasetName, Scenario};
 
 const FLAGS: [(&str, &str); 4] =
     [("quantization", "fp8"), ("kv-cache-dtype", "fp8"), ("max-num-seqs", "128"), ("max-num-batched-tokens", "2048")];
@@ -59,6 +62,51 @@ fn a_flag_is_set_for_what_it_is_worth() {
     // Each is worth less than a tie is wide; even if all were set, none would be missed.
     check([0.003; 4], &[]);
     check([-0.2, -0.2, -0.2, 0.01], &["max-num-batched-tokens"]);
+}
+
+#[test]
+fn what_came_out_higher_is_named() {
+    let question = Question {
+        kind: LoadKind::Rate,
+        dataset: DatasetName::Random,
+        goodput: Goodput::default(),
+        required_share: 0.99,
+        num_seeds: 5,
+    };
+    let told = |effects: [f64; 4]| {
+        let recommend = recommend(effects, 0.0);
+        Telling { recommend: &recommend, question: &question, num_runs: 0 }.why_simpler(&recommend.answer())
+    };
+    let simpler = told([0.004, -0.1, -0.1, -0.1]).expect("a tie");
+    assert!(simpler.contains("--quantization fp8 comes out 0.4 % better"), "{simpler}");
+    assert_eq!(told([0.1, -0.1, -0.1, -0.1]), None, "what is recommended came out first");
+}
+
+#[test]
+fn a_flag_is_left_out_though_only_its_values_were_asked_for_unless_one_is_settled() {
+    let check = |places: &[&str], budget: &[&str], expect: &[&str]| {
+        let vary = [
+            axis("gpu", &["h100-sxm"]),
+            axis("tensor-parallel-size", &["1"]),
+            axis("max-num-seqs", places),
+            axis("max-num-batched-tokens", budget),
+            Axis { flag: "quantization".into(), values: vec![None] },
+            Axis { flag: "kv-cache-dtype".into(), values: vec![None] },
+        ];
+        let space = Space::new(&Scenario::default(), &vary, 1).expect("few");
+        let recommend = run_of(
+            space,
+            plan(Objective::Throughput, None),
+            |_| false,
+            |entry, _| {
+                if entry.candidate.choice("max-num-batched-tokens") == Some("4096") { 12.0 } else { 10.0 }
+            },
+        );
+        assert_eq!(set_by_best(&recommend), expect, "{places:?} {budget:?}");
+    };
+    check(&["64", "128"], &["2048", "8192"], &[]);
+    check(&["64", "128"], &["2048", "4096"], &["max-num-batched-tokens"]);
+    check(&["64"], &["2048", "8192"], &["max-num-seqs"]);
 }
 
 /// The logarithm of how much more `best` carries than `other`, and its standard error over paired seeds.

@@ -185,6 +185,14 @@ impl Space {
         self.base.get(flag).filter(|_| flag != SPECULATION[0])
     }
 
+    /// Whether what `flag` is in the base may be recommended though it is not among the values of its axis: of several
+    /// values none needs to be set. One value is settled, and where it runs is as is said.
+    #[must_use]
+    pub fn is_free(&self, flag: &str) -> bool {
+        let axis = self.axes.iter().find(|axis| axis.flag == flag);
+        axis.is_some_and(|axis| axis.values.len() > 1) && !["gpu", "tensor-parallel-size"].contains(&flag)
+    }
+
     /// How many flags of a command `candidate` sets beyond the base.
     #[must_use]
     pub fn num_flags(&self, candidate: &Candidate) -> usize {
