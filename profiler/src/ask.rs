@@ -26,6 +26,7 @@ use crate::capacity::report::{text, to_json};
 use crate::capacity::run::search;
 pub use crate::recommend::question::Aim;
 use crate::recommend::question::{axis as written_axis, completed};
+use crate::simulate::cost;
 use crate::simulate::inputs::Inputs;
 use crate::simulate::library;
 use crate::simulate::model_length;
@@ -138,8 +139,9 @@ impl Ask<'_> {
         let answer = search(&asked, share, num_seeds, counter, (true, is_cancelled))?;
         let dataset = inputs.scenario.workload().dataset_name();
         let question = Question { kind, dataset, goodput, required_share: share, num_seeds };
-        let json = serde_json::to_string(&to_json(&question, &answer))?;
-        Ok(Answer { json, text: text(&question, &answer) })
+        let cost = cost::of_capacity(&inputs.scenario, &inputs.choice, kind, &answer);
+        let json = serde_json::to_string(&to_json(&question, &answer, cost.as_ref()))?;
+        Ok(Answer { json, text: text(&question, &answer, cost.as_ref()) })
     }
 
     /// Searches what answers the workload best. `prices` is a list of them, else the one that ships is meant.
@@ -256,6 +258,7 @@ impl Run {
             dataset: self.inputs.dataset.as_deref().map(fingerprint),
             result: &self.result,
             ends: None,
+            scenario: &self.inputs.scenario,
         }
     }
 }

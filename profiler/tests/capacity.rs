@@ -80,3 +80,39 @@ fn what_cannot_be_answered_is_said() {
     check(&["--num-seeds", "0"], 2, "0 is not in 1..=100");
     check(&["--goodput", "ttft"], 2, "--goodput");
 }
+
+/// What `simulate` and `capacity` of these flags say a run costs.
+#[track_caller]
+fn check_cost(more: &[&str], expect: &[&str]) {
+    let few = ["--quiet", "--num-prompts", "50", "--random-input-len", "256", "--random-output-len", "32"];
+    let simulate = ["simulate", "--dataset-name", "random", "--request-rate", "4"];
+    let capacity = ["capacity", "--num-seeds", "1", "--goodput", "ttft:300"];
+    for command in [&simulate[..], &capacity] {
+        let output = profiler(&[command, &few, more].concat());
+        let told = text(&output.stdout);
+        assert!(output.status.success(), "{told}{}", text(&output.stderr));
+        for part in expect {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    }
+}
+
+#[test]
+fn a_price_that_is_given_says_what_a_run_costs() {
+    check_cost(&["--price", "h100=2.5"], &["$2.50 an hour; $", "for a million output tokens, $", "a request"]);
+    check_cost(&["--gpu", "l40s", "--price", "l40s=1"], &["$1.00 an hour"]);
+    check_cost(&["--tensor-parallel-size", "2", "--price", "h100=2.5"], &["$5.00 an hour"]);
+    check_cost(&["--price", "l40s=1"], &["price missing: it runs on h100-sxm", "give --price h100-sxm=USD"]);
+    check_cost(&["--gpu", "l40s", "--price", "h100=1"], &["price missing: it runs on l40s"]);
+}
+
+#[test]
+fn a_cost_is_the_price_over_what_is_answered() {
+    let answer = answer("capacity-cost.json", "2", &["--price", "h100=3.6"]);
+    let cost = |name: &str| answer["cost"][name].as_f64().expect("a cost");
+    let capacity = answer["capacity"].as_f64().expect("something is carried");
+    assert!((cost("usd_per_hour") - 3.6).abs() < 1e-9);
+    assert!((cost("usd_per_request") - 0.001 / capacity).abs() < 1e-9 * cost("usd_per_request"), "{capacity}");
+    // 32 tokens a request.
+    assert!((cost("usd_per_million_output_tokens") / cost("usd_per_request") / 31_250.0 - 1.0).abs() < 1e-6);
+}

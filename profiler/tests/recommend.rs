@@ -126,7 +126,7 @@ fn what_cannot_be_recommended_is_said() {
     check_recommend(
         &with(&["--gpu", "h100-sxm", "--request-rate", "1e6", "--goodput", "ttft:500"]),
         1,
-        "no candidate carries 1000000",
+        "no setup carries 1000000",
     );
     check_recommend(
         &with(&["--gpu", "t4", "--goodput", "ttft:500", "--price", "t4=1"]),
@@ -150,6 +150,33 @@ fn what_cannot_be_recommended_is_said() {
         2,
         "how many of the 3 drafts are accepted depends on the text",
     );
+}
+
+#[test]
+fn formats_that_are_auto_are_settled_and_stay_out_of_vllms_command() {
+    let settled = ["--quantization", "auto", "--kv-cache-dtype", "auto", "--num-prompts", "100", "--num-seeds", "1"];
+    let grid = ["--gpu", "h100-sxm", "--tensor-parallel-size", "1", "--vary", "max-num-seqs=default,16"];
+    let one = ["--vary", "max-num-batched-tokens=default", "--goodput", "ttft:500"];
+    let answer = answer("recommend", "recommend-auto.json", "2", &[&settled[..], &grid, &one].concat());
+    let ranked = answer["ranked"].as_array().expect("a list");
+    assert!(!ranked.is_empty());
+    for command in ranked.iter().map(|setup| setup["command"].as_str().expect("a command")) {
+        assert!(command.contains("--kv-cache-dtype auto") && !command.contains("--quantization"), "{command}");
+    }
+}
+
+#[test]
+fn a_choice_that_is_worth_nothing_is_not_made() {
+    // So few requests at once never fill 512 places, nor the cache: what more there is of both changes nothing.
+    let flags = ["--gpu", "h100-sxm", "--tensor-parallel-size", "1", "--quantization", "auto", "--goodput", "tpot:8"];
+    let grid = ["--vary", "kv-cache-dtype=default", "--vary", "max-num-seqs=512,default", "--num-prompts", "200"];
+    let grid = [&grid[..], &["--vary", "max-num-batched-tokens=9000,default", "--num-seeds", "2"]].concat();
+    let answer = answer("recommend", "recommend-simple.json", "2", &[&flags[..], &grid].concat());
+    let command = answer["ranked"][0]["command"].as_str().expect("a command");
+    assert!(!command.contains("--max-num-seqs") && !command.contains("--max-num-batched-tokens"), "{command}");
+    for one in answer["comparisons"].as_array().expect("a list").iter().filter(|one| one["is_step"] == false) {
+        assert!(one["gain"].as_f64().is_none_or(|gain| gain >= 0.004_9), "{one}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What the form says of model and GPU: all that a profile is composed of.
 
-use sim_core::scenario::{Composition, Part, Scenario};
+use sim_core::scenario::{Composition, Scenario};
 
 use crate::state::OwnFile;
 
@@ -15,16 +15,11 @@ pub(crate) struct Recipe {
     pub(crate) gpu: Option<OwnFile>,
 }
 
-/// Whether a profile depends on a flag.
-fn is_of_recipe(part: Part, name: &str) -> bool {
-    part == Part::Model || name == "tensor-parallel-size"
-}
-
 impl Recipe {
     /// That of a form.
     pub(crate) fn new(scenario: &Scenario, model: Option<OwnFile>, gpu: Option<OwnFile>) -> Self {
-        let given = scenario.given().filter(|(flag, _)| is_of_recipe(flag.part, flag.name));
-        Self { flags: given.map(|(flag, value)| flag.written(value)).collect(), model, gpu }
+        let flags = scenario.composed_of().map(|(flag, value)| flag.written(value)).collect();
+        Self { flags, model, gpu }
     }
 
     /// The flags, as [`Scenario::flags`] gives them.
@@ -91,5 +86,15 @@ mod tests {
         assert_eq!(recipe(&[("request-rate", "3"), ("max-num-seqs", "4")]), Recipe::default());
         assert_ne!(recipe(&[("tensor-parallel-size", "2")]), Recipe::default());
         assert_ne!(recipe(&[("kv-cache-dtype", "fp8")]), Recipe::default());
+    }
+
+    #[test]
+    fn a_drafter_is_part_of_what_is_composed_and_asks_for_nothing_by_itself() {
+        let drafter = ("speculative-config", r#"{"method": "ngram", "num_speculative_tokens": 3}"#);
+        assert_eq!(recipe(&[drafter]), Recipe::default(), "the first visit's profile holds");
+        let [with, without] = [recipe(&[("gpu", "l40s"), drafter]), recipe(&[("gpu", "l40s")])];
+        assert_ne!(with, without);
+        let drafters = [with, without].map(|recipe| recipe.composition().map(|own| own.setup.drafter.is_some()));
+        assert_eq!(drafters, [Some(true), Some(false)]);
     }
 }

@@ -65,7 +65,7 @@ impl Hunt {
         curve.sort_by(|a, b| a.load.total_cmp(&b.load));
         let crossing = crossing(&curve, self.question.required_share);
         let capacity = crossing.and_then(|(low, at, _)| low.map(|_| self.question.kind.rounded(at)));
-        Answer { capacity, interval: None, is_limited: crossing.is_some(), curve }
+        Answer { capacity, interval: None, left_out: vec![], is_limited: crossing.is_some(), curve }
     }
 }
 

@@ -5,13 +5,18 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use sim_core::answers::capacity::trial::Point;
 use sim_core::answers::capacity::{Answer, LoadKind, Question};
+use sim_core::answers::cost::Cost;
+use sim_core::answers::said::three_digits;
 use sim_core::scenario::DatasetName;
 
-/// A capacity, told.
-pub(crate) fn text(question: &Question, answer: &Answer) -> String {
+/// A capacity, told; with what it costs there, or why that is not known, where it was asked for.
+pub(crate) fn text(question: &Question, answer: &Answer, cost: Option<&Result<Cost, String>>) -> String {
     let mut text = format!("{}\n", question.headline(answer));
     for line in question.lines(answer) {
         text.push_str(&format!("  {line}\n"));
+    }
+    if let Some(cost) = cost {
+        text.push_str(&format!("  cost there: {}\n", cost.as_ref().map_or_else(String::clone, Cost::told)));
     }
     text.push_str(&format!("\n{}", table(question, answer)));
     text
@@ -38,7 +43,9 @@ fn table(question: &Question, answer: &Answer) -> String {
         "preempted"
     );
     for point in &answer.curve {
-        let ms = |latency: usize, percentile: usize| point.mean(|trial| trial.latencies_ms[latency][percentile]);
+        let ms = |latency: usize, percentile: usize| {
+            three_digits(point.mean(|trial| trial.latencies_ms[latency][percentile]))
+        };
         let mark = if answer.capacity.is_some_and(|capacity| capacity.to_bits() == point.load.to_bits()) {
             " ←"
         } else {
@@ -47,16 +54,16 @@ fn table(question: &Question, answer: &Answer) -> String {
         // Writing to a string cannot fail.
         writeln!(
             text,
-            "{:>10}{:>7.2} %{:>10.1}{:>10.1}{:>10.2}{:>10.2}{:>11.0}{:>10.3}{:>10.0}{:>6.0} %{:>10.1}{mark}",
-            point.load,
+            "{:>10}{:>7.2} %{:>10}{:>10}{:>10}{:>10}{:>11}{:>10}{:>10}{:>6.0} %{:>10.1}{mark}",
+            question.kind.said(point.load),
             100.0 * point.share_met(),
             ms(0, 0),
             ms(0, 2),
             ms(1, 0),
             ms(1, 2),
             ms(2, 2),
-            point.mean(|trial| trial.request_throughput),
-            point.mean(|trial| trial.output_throughput),
+            three_digits(point.mean(|trial| trial.request_throughput)),
+            three_digits(point.mean(|trial| trial.output_throughput)),
             100.0 * point.mean(|trial| trial.kv_cache_peak),
             point.mean(|trial| trial.num_preemptions as f64)
         )
@@ -66,7 +73,7 @@ fn table(question: &Question, answer: &Answer) -> String {
 }
 
 /// The answer for other programs: every trial, its digest included.
-pub(crate) fn to_json(question: &Question, answer: &Answer) -> Value {
+pub(crate) fn to_json(question: &Question, answer: &Answer, cost: Option<&Result<Cost, String>>) -> Value {
     let trial = |trial: &sim_core::answers::capacity::Trial| {
         let [ttft, tpot, e2el] = trial.latencies_ms;
         json!({
@@ -91,7 +98,7 @@ pub(crate) fn to_json(question: &Question, answer: &Answer) -> Value {
             "trials": point.trials.iter().map(trial).collect::<Vec<_>>(),
         })
     };
-    json!({
+    let mut value = json!({
         "simulated": true,
         "load": question.kind.flag(),
         "goodput_ms": {
@@ -103,5 +110,21 @@ pub(crate) fn to_json(question: &Question, answer: &Answer) -> Value {
         "digest": format!("{:016x}", answer.digest()),
         "interval_95": answer.interval.map(|(low, high)| [low, high]),
         "curve": answer.curve.iter().map(point).collect::<Vec<_>>(),
-    })
+    });
+    if let Some(cost) = cost {
+        value["cost"] = json_of(cost);
+    }
+    value
+}
+
+/// What something costs, or why that is not known, for other programs.
+pub(crate) fn json_of(cost: &Result<Cost, String>) -> Value {
+    match cost {
+        Ok(cost) => json!({
+            "usd_per_hour": cost.usd_per_hour,
+            "usd_per_million_output_tokens": cost.usd_per_million_tokens,
+            "usd_per_request": cost.usd_per_request,
+        }),
+        Err(why) => json!({"why_unknown": why}),
+    }
 }

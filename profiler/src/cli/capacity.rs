@@ -12,6 +12,7 @@ use super::given::Given;
 use crate::capacity::report::{text, to_json};
 use crate::capacity::run::{Counter, search};
 use crate::output_file::{make_folder_of, write_whole};
+use crate::simulate::cost;
 use crate::simulate::report::times;
 use crate::simulate::token_counter::load_token_counter;
 
@@ -98,10 +99,11 @@ impl Args {
         if !self.quiet {
             writeln!(out, "SIMULATED, not measured. Times: {}", times(&inputs.choice))?;
         }
-        write!(out, "{}", text(&question, &answer))?;
+        let cost = cost::of_capacity(&inputs.scenario, &inputs.choice, kind, &answer);
+        write!(out, "{}", text(&question, &answer, cost.as_ref()))?;
         if let Some(path) = &self.output_json {
             make_folder_of(path)?;
-            let json = serde_json::to_string_pretty(&to_json(&question, &answer))?;
+            let json = serde_json::to_string_pretty(&to_json(&question, &answer, cost.as_ref()))?;
             write_whole(path, format!("{json}\n")).with_context(|| format!("{} cannot be written", path.display()))?;
         }
         Ok(answer.capacity.is_some())

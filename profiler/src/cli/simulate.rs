@@ -105,6 +105,7 @@ impl Args {
                 let num_gpus = profile.engine.tensor_parallel_size * engine.config.pipeline_parallel_size;
                 Fleet { router: inputs.scenario.fleet().router, replicas, num_gpus, life: life.as_ref() }
             }),
+            scenario: &inputs.scenario,
         };
         if !self.report.quiet {
             writeln!(out, "{}", report.heading())?;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use sim_core::answers::gpus_needed::{Needed, Phase, Scaling, Window, provisioned};
+use sim_core::answers::said::{counted, three_digits};
 
 /// Most windows that the text lists.
 const MAX_LINES: usize = 48;
@@ -74,18 +75,20 @@ impl Report<'_> {
         let bound = self.sum(&self.phases(|by_capacity, _| by_capacity), 0.0);
         let hours = phases.last().map_or(0.0, |phase| phase.end / 3600.0);
         let usd = |gpu_hours: f64| {
-            self.usd_per_gpu_hour.map_or_else(|| "price missing".to_owned(), |usd| format!("${:.2}", usd * gpu_hours))
+            self.usd_per_gpu_hour
+                .map_or_else(|| "price missing".to_owned(), |usd| format!("${}", three_digits(usd * gpu_hours)))
         };
         let fixed = f64::from(own.peak * self.num_gpus) * hours;
         let mut text = format!(
-            "Needs up to {} replicas of {} × {}, {:.2} in the mean: {:.2} GPU hours ({}) over {hours:.2} hours; always at the \
-             peak {fixed:.2} ({}).\n",
-            own.peak,
+            "Needs up to {} of {} × {}, {} in the mean: {} GPU hours ({}) over {} hours; always at the peak {} ({}).\n",
+            counted(own.peak.into(), "replica"),
             self.num_gpus,
             self.gpu,
-            own.mean,
-            own.gpu_hours,
+            three_digits(own.mean),
+            three_digits(own.gpu_hours),
             usd(own.gpu_hours),
+            three_digits(hours),
+            three_digits(fixed),
             usd(fixed)
         );
         for line in self.notes(&bound) {
@@ -96,15 +99,22 @@ impl Report<'_> {
     }
 
     fn notes(&self, bound: &Sum) -> Vec<String> {
-        let interval = self.interval.map_or(String::new(), |(low, high)| format!(" (95 %: {low:.3} to {high:.3})"));
+        let interval = self
+            .interval
+            .map_or(String::new(), |(low, high)| format!(" (95 %: {} to {})", three_digits(low), three_digits(high)));
         let target = self.scaling.target_utilisation;
         let target = target.map_or(String::new(), |share| format!(", {:.0} % of which it is to have", 100.0 * share));
         let share = 100.0 * self.scaling.required_share;
         let mut notes = vec![
-            format!("a replica carries {:.3} requests/s of this trace{interval}{target}", self.scaling.capacity),
             format!(
-                "by that capacity alone, as if requests were alike and came steadily: up to {}, {:.2} in the mean, {:.2} GPU hours",
-                bound.peak, bound.mean, bound.gpu_hours
+                "a replica carries {} requests/s of this trace{interval}{target}",
+                three_digits(self.scaling.capacity)
+            ),
+            format!(
+                "by that capacity alone, as if requests were alike and came steadily: up to {}, {} in the mean, {} GPU hours",
+                bound.peak,
+                three_digits(bound.mean),
+                three_digits(bound.gpu_hours)
             ),
             format!(
                 "verified: each window was simulated alone, from an empty engine, with its requests in turn to so many \
@@ -120,8 +130,8 @@ impl Report<'_> {
         }
         if self.num_hopeless() > 0 {
             notes.push(format!(
-                "{} windows miss the objectives even with a replica for each request; they count by the capacity",
-                self.num_hopeless()
+                "{} cannot meet the objectives even with a replica for each request; what counts there is the capacity",
+                counted(self.num_hopeless() as u64, "window")
             ));
         }
         notes
@@ -141,15 +151,18 @@ impl Report<'_> {
             // Writing to a string cannot fail.
             writeln!(
                 text,
-                "{:>12}{:>10}{:>12.3}{by_capacity:>13}{found}",
+                "{:>12}{:>10}{:>12}{by_capacity:>13}{found}",
                 window.start.as_secs_f64(),
                 window.num_requests,
-                window.load()
+                three_digits(window.load())
             )
             .unwrap_or(());
         }
         if num_windows > MAX_LINES {
-            text.push_str(&format!("and {} windows more: --output-csv has all\n", num_windows - MAX_LINES));
+            text.push_str(&format!(
+                "and {} more: --output-csv has all\n",
+                counted((num_windows - MAX_LINES) as u64, "window")
+            ));
         }
         text
     }

@@ -11,7 +11,7 @@ use sim_core::models::catalogue::Catalogue;
 use sim_core::operators::Pack;
 use sim_core::operators::prices::Prices;
 use sim_core::profile::Profile;
-use sim_core::scenario::{Part, Scenario};
+use sim_core::scenario::Scenario;
 
 use crate::simulate::library;
 
@@ -122,7 +122,5 @@ impl Engines {
 
 /// The flags of which a profile is composed, as a text that is the same for the same.
 fn composed_of(scenario: &Scenario) -> String {
-    let is_part = |name: &str| ["tensor-parallel-size", "speculative-config"].contains(&name);
-    let flags = scenario.given().filter(|(flag, _)| flag.part == Part::Model || is_part(flag.name));
-    flags.map(|(flag, value)| format!("--{} {value} ", flag.name)).collect()
+    scenario.composed_of().map(|(flag, value)| format!("--{} {value} ", flag.name)).collect()
 }

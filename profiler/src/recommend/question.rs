@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Result, bail, ensure};
 use serde_json::Value;
-use sim_core::answers::capacity::{LoadKind, TrialError};
+use sim_core::answers::capacity::{LoadKind, Question, TrialError};
 use sim_core::answers::recommend::{Axis, Objective, Plan, Recommend, Space};
 use sim_core::operators::Pack;
 use sim_core::operators::prices::Prices;
@@ -78,14 +78,14 @@ impl Aim {
         let common = run::Inputs { dataset: dataset.as_deref(), counter };
         let num_runs = run(&mut recommend, &mut Engines::new(parts), common, (quiet, is_cancelled))?;
         let answer = recommend.answer();
-        let report = Report {
-            recommend: &recommend,
-            answer: &answer,
-            goodput: base.report().goodput(),
+        let question = Question {
+            kind: self.kind,
             dataset: base.workload().dataset_name(),
-            prices: &prices,
-            num_runs,
+            goodput: base.report().goodput(),
+            required_share: self.share,
+            num_seeds: self.num_seeds,
         };
+        let report = Report { recommend: &recommend, answer: &answer, question: &question, prices: &prices, num_runs };
         Ok(Told { json: json(&report), text: report.text(), is_any: !answer.ranked.is_empty() })
     }
 

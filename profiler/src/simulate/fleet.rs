@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
+use sim_core::answers::said::counted;
 use sim_core::config::EngineConfig;
 use sim_core::fleet::life::{LifeResult, LifeSettings};
 use sim_core::fleet::router::Policy;
@@ -85,7 +86,8 @@ impl Fleet<'_> {
 
     /// A line for each replica, how uneven they are, and what happened to them.
     pub(crate) fn text(&self, recording: &Recording) -> String {
-        let mut text = format!("{} replicas behind the router {}:\n", self.replicas.len(), self.router.name());
+        let mut text =
+            format!("{} behind the router {}:\n", counted(self.replicas.len() as u64, "replica"), self.router.name());
         text.push_str("replica  requests  prompt tokens  output tokens  KV mean  KV peak  prefix hits  preemptions\n");
         for (number, replica) in self.replicas.iter().enumerate() {
             // Writing to a String cannot fail.

@@ -17,4 +17,5 @@ pub(crate) mod fleet;
 mod latencies;
 mod life;
 pub(crate) mod compare;
+pub(crate) mod cost;
 pub(crate) mod report;

@@ -6,7 +6,9 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use sim_core::answers::cost::Cost;
 use sim_core::config::ResolvedEngine;
+use sim_core::math;
 use sim_core::metrics::bench_json::{ResultJson, SaveResult, Simulation, result_filename};
 use sim_core::metrics::bench_outputs::RecordedOutputs;
 use sim_core::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics};
@@ -16,10 +18,12 @@ use sim_core::metrics::chrome_trace::write_chrome_trace;
 use sim_core::metrics::digest::digest;
 use sim_core::metrics::request_csv::write_request_csv;
 use sim_core::profile::Profile;
+use sim_core::scenario::Scenario;
 use sim_core::scenario::told::{self, EngineSetting};
 use sim_core::simulation_result::SimulationResult;
 use sim_core::workload::mixture::Classes;
 
+use super::cost;
 use super::ends::Ends;
 use super::fleet::Fleet;
 use super::profile_choice::{Origin, ProfileChoice};
@@ -43,6 +47,8 @@ pub(crate) struct Report<'a> {
     pub(crate) classes: Option<&'a Classes>,
     /// What came of each replica, where there are several.
     pub(crate) fleet: Option<Fleet<'a>>,
+    /// What is run, for its prices.
+    pub(crate) scenario: &'a Scenario,
 }
 
 impl Report<'_> {
@@ -73,6 +79,9 @@ impl Report<'_> {
             text.push_str(&by_class::table(&classes));
             text.push('\n');
         }
+        if let Some(cost) = self.cost(&metrics) {
+            text.push_str(&format!("{:<40} {}\n", "Cost:", cost.as_ref().map_or_else(String::clone, Cost::told)));
+        }
         if !quiet {
             text.push_str(&self.engine_lines());
             if let Some(fleet) = &self.fleet {
@@ -83,6 +92,17 @@ impl Report<'_> {
             text.push_str(&ends.text);
         }
         text
+    }
+
+    /// What the run costs, where a price is given; replicas that come and go cost their GPU hours, which their lines say.
+    fn cost(&self, metrics: &BenchmarkMetrics) -> cost::Told {
+        let num_engines = match &self.fleet {
+            Some(Fleet { life: Some(_), .. }) => return None,
+            Some(fleet) => math::usize_to_u32(fleet.replicas.len()),
+            None => 1,
+        };
+        let num_stages = num_engines * self.engine.config.pipeline_parallel_size;
+        cost::of_run(self.scenario, self.choice, num_stages, (metrics.request_throughput, metrics.output_throughput))
     }
 
     fn engine_lines(&self) -> String {

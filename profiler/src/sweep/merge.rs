@@ -6,6 +6,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use sim_core::answers::said::counted;
 
 use super::parquet_file::ParquetFile;
 use super::plan::Planned;
@@ -72,10 +73,12 @@ fn check_complete(planned: &Planned) -> Result<()> {
     if !missing.is_empty() {
         let named: Vec<String> = missing.iter().take(MAX_NAMED).map(ToString::to_string).collect();
         let more = if missing.len() > MAX_NAMED { ", …" } else { "" };
+        let are = if missing.len() == 1 { "is" } else { "are" };
         bail!(
-            "{} of {num_parts} parts are missing ({}{more}): run the same `profiler sweep` again, it does what is not done. \
+            "{} of {} {are} missing ({}{more}): run the same `profiler sweep` again, it does what is not done. \
              Part P is of shard P modulo N",
             missing.len(),
+            counted(num_parts as u64, "part"),
             named.join(", ")
         );
     }

@@ -3,6 +3,8 @@
 //! An answer is data, and follows from runs alone. Which runs are made next is decided here; whoever asks makes them: over
 //! cores, over workers, or one after another; the answer is the same.
 
+pub mod said;
+pub mod cost;
 pub mod capacity;
 pub mod recommend;
 pub mod gpus_needed;

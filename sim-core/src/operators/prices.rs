@@ -126,6 +126,11 @@ impl Prices {
         self
     }
 
+    /// Keys of the GPUs that have a price, one for each price.
+    pub fn gpus(&self) -> impl Iterator<Item = &str> {
+        self.prices.iter().map(|price| price.gpu.as_str())
+    }
+
     /// The price that holds for the GPU called `key`.
     #[must_use]
     pub fn of(&self, key: &str) -> Option<&Price> {

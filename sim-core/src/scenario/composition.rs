@@ -7,7 +7,7 @@
 use alloc::borrow::ToOwned as _;
 use alloc::string::{String, ToString as _};
 
-use super::{Scenario, ScenarioError};
+use super::{Flag, Scenario, ScenarioError};
 use crate::compose::DrafterSetup;
 use crate::compose::setup::Routing;
 use crate::compose::{ComposeError, Setup, compose};
@@ -53,6 +53,8 @@ impl ModelArgs {
                 let dtype = Dtype::from_name(text).filter(|_| !text.starts_with("torch."));
                 self.dtype = Some(Some(dtype.ok_or_else(|| wrong(need))?));
             }
+            // Not vLLM's, but what its other formats have: the checkpoint's own.
+            "quantization" if text == "auto" => self.quantization = None,
             "quantization" => {
                 let method = Quantization::from_name(text).ok_or_else(|| wrong("not a method of vLLM's"))?;
                 self.quantization = Some(method);
@@ -131,6 +133,13 @@ impl Scenario {
             },
             refused_kv_cache_dtype: known.is_none().then(|| kv_cache_dtype.to_owned()),
         })
+    }
+
+    /// The flags of which a profile is composed, with their values; none if nothing asks for one.
+    pub fn composed_of(&self) -> impl Iterator<Item = (&'static Flag, &str)> {
+        let is_composed = self.composition().is_some();
+        let is_part = |name: &str| ["tensor-parallel-size", "speculative-config"].contains(&name);
+        self.given().filter(move |(flag, _)| is_composed && (flag.part == super::Part::Model || is_part(flag.name)))
     }
 
     /// Refuses flags that a whole-pass `profile` does not hold for. Not for composed profiles: their flags have acted. What

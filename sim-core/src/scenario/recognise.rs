@@ -4,7 +4,6 @@
 //! wrong with it. Names play no part; they are wrong too often.
 
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 
 use super::command::{self, MAX_COMMAND_BYTES};
 use super::link::MAX_FRAGMENT_BYTES;
@@ -12,6 +11,7 @@ use crate::metrics::json_measured::MeasuredResult;
 use crate::operators::Pack;
 use crate::profile::Profile;
 use crate::workload::mixture::MAX_MIXTURE_BYTES;
+use crate::workload::table::json_keys::leading_keys;
 use crate::workload::trace::{self, MAX_TRACE_BYTES, TraceKind};
 
 use super::recognise_error::RecogniseError;
@@ -157,39 +157,6 @@ fn of_json(bytes: &[u8]) -> Option<Result<Recognised, RecogniseError>> {
         return Some(Err(RecogniseError::Texts { kind: "a dataset of prompts", dataset_name: "custom" }));
     }
     None
-}
-
-/// The keys of the object that a JSON text begins with, or of those in the list that it begins with. Read without a
-/// parser, so that a damaged file is known, too. No key that matters has an escape in it.
-fn leading_keys(bytes: &[u8]) -> Vec<&[u8]> {
-    const MAX_KEYS: usize = 1000;
-    let mut keys = Vec::new();
-    let depth_of_keys = if bytes.trim_ascii_start().starts_with(b"[") { 2 } else { 1 };
-    let (mut depth, mut at) = (0u32, 0);
-    let mut last_string: &[u8] = b"";
-    while let Some(&byte) = bytes.get(at).filter(|_| keys.len() < MAX_KEYS) {
-        at += 1;
-        match byte {
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' if depth <= 1 => break,
-            b'}' | b']' => depth -= 1,
-            b':' if depth == depth_of_keys => keys.push(last_string),
-            b'"' => {
-                let begin = at;
-                while let Some(&byte) = bytes.get(at) {
-                    at += 1;
-                    match byte {
-                        b'\\' => at += 1,
-                        b'"' => break,
-                        _ => {}
-                    }
-                }
-                last_string = bytes.get(begin..at.saturating_sub(1)).unwrap_or_default();
-            }
-            _ => {}
-        }
-    }
-    keys
 }
 
 fn of_text(bytes: &[u8]) -> Result<Recognised, RecogniseError> {

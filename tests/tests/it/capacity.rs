@@ -9,8 +9,10 @@ use sim_core::scenario::Scenario;
 
 const PROFILE: &[u8] = include_bytes!("../../../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json");
 const SEEDS: [u32; 5] = [0, 1, 2, 3, 4];
-/// Configurations that are tried; `CAPACITY_CONFIGURATIONS` asks for more.
+/// Configurations of rates and requests at once that are tried; `CAPACITY_CONFIGURATIONS` asks for more.
 const NUM_CONFIGURATIONS: u64 = 6;
+/// The same of users.
+const NUM_OF_USERS: u64 = 20;
 const REQUIRED: f64 = 0.99;
 
 fn trials(asked: &Asked<'_>, load: f64) -> Vec<Trial> {
@@ -61,12 +63,15 @@ fn flags(number: u64) -> Vec<(&'static str, String)> {
     ]
 }
 
+fn num_configurations(usual: u64) -> u64 {
+    std::env::var("CAPACITY_CONFIGURATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
 #[test]
 fn the_answer_is_within_a_percent_of_a_fine_grid() {
     let profile = Profile::from_json(PROFILE).expect("the profile that ships");
     let (mut num_found, mut wrong) = (0, vec![]);
-    let asked_for = std::env::var("CAPACITY_CONFIGURATIONS").ok().and_then(|text| text.parse().ok());
-    let num_configurations = asked_for.unwrap_or(NUM_CONFIGURATIONS);
+    let num_configurations = num_configurations(NUM_CONFIGURATIONS);
     for number in 0..num_configurations {
         let flags = flags(number);
         let given =
@@ -97,28 +102,62 @@ fn what_cannot_be_searched_is_refused() {
     assert!(matches!(error, TrialError::TimedDataset(_)) && error.to_string().contains("--no-self-timed"), "{error}");
 }
 
+/// Other sessions, engine and objective for every number.
+fn sessions(number: u64) -> Vec<(&'static str, String)> {
+    let mut draw = Pcg64::stream(number, "users");
+    let mut pick = |choices: &[&str]| {
+        let last = u32::try_from(choices.len() - 1).expect("few");
+        choices[draw.integers(0, last) as usize].to_owned()
+    };
+    vec![
+        ("dataset-name", "sessions".to_owned()),
+        ("session-turns", pick(&["1", "3", "1..4"])),
+        ("session-input-len", pick(&["600..1400", "2000", "100"])),
+        ("session-output-len", pick(&["30", "60..140", "100"])),
+        ("think-time", pick(&["exp:1", "exp:2", "0.5"])),
+        ("max-num-seqs", pick(&["4", "16", "64"])),
+        ("goodput", pick(&["ttft:150 tpot:14", "ttft:300", "e2el:1500"])),
+    ]
+}
+
 #[test]
 fn users_are_searched_as_any_load() {
     let profile = Profile::from_json(PROFILE).expect("the profile that ships");
-    let flags = [
-        ("dataset-name", "sessions"),
-        ("session-turns", "3"),
-        ("session-input-len", "600..1400"),
-        ("session-output-len", "100"),
-        ("think-time", "exp:2"),
-        ("max-num-seqs", "64"),
-        ("goodput", "ttft:150 tpot:14"),
-    ];
-    let scenario = Scenario::from_flags(flags.map(|(flag, value)| (flag, Some(value)))).expect("known flags");
+    let (mut num_found, mut wrong) = (0, vec![]);
+    let num_configurations = num_configurations(NUM_OF_USERS);
+    for number in 0..num_configurations {
+        let flags = sessions(number);
+        let given = flags.iter().map(|(flag, value)| (*flag, Some(value.as_str())));
+        let scenario = Scenario::from_flags(given).expect("known flags");
+        let asked = Asked { scenario: &scenario, profile: &profile, dataset: None, kind: LoadKind::Users };
+        let answer = search(&asked);
+        let Some(capacity) = answer.capacity.filter(|_| answer.is_limited) else {
+            println!("{number}: {:?} {flags:?}", answer.capacity);
+            continue;
+        };
+        let expect = brute_force(&asked, capacity);
+        println!(
+            "{number}: {capacity} {expect} {:+.4} {:?} {} loads {flags:?}",
+            capacity / expect - 1.0,
+            answer.interval,
+            answer.curve.len()
+        );
+        // The course crosses between two whole numbers, of which the lower is carried: up to a user less.
+        let is_off = (capacity - expect).abs() > (0.01 * expect).max(1.0);
+        wrong.extend(is_off.then(|| format!("{number}: {capacity} instead of {expect}, {flags:?}")));
+        num_found += 1;
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(3 * num_found >= 2 * num_configurations, "{num_found} configurations have a knee");
+}
+
+#[test]
+fn a_number_of_users_is_said_with_sessions_for_each() {
+    let profile = Profile::from_json(PROFILE).expect("the profile that ships");
+    let scenario = Scenario::from_flags([("dataset-name", Some("sessions"))]).expect("known flags");
     let asked = Asked { scenario: &scenario, profile: &profile, dataset: None, kind: LoadKind::Users };
     let at = asked.at(40.0, 3).expect("a possible load");
     assert_eq!([at.get("num-users"), at.get("num-sessions"), at.get("seed")], [Some("40"), Some("200"), Some("3")]);
-    let answer = search(&asked);
-    let capacity = answer.capacity.expect("one user is carried");
-    assert!(answer.is_limited && capacity > 4.0, "{capacity}");
-    let expect = brute_force(&asked, capacity);
-    // From one number of users to the next, sessions meet in other passes: the share that is good goes up and down.
-    assert!((capacity / expect - 1.0).abs() < 0.05, "{capacity} {expect}");
 }
 
 #[test]

@@ -56,6 +56,7 @@ mod model_mutations;
 mod composition;
 mod estimates;
 mod uncertainty;
+mod documents;
 mod table_inputs;
 mod sessions;
 mod mixtures;

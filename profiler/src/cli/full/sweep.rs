@@ -13,6 +13,7 @@ use crate::sweep::grid::{Grid, GridFlags};
 use crate::sweep::merge::{MergeFlags, Merged};
 use crate::sweep::plan::{Plan, Planned};
 use crate::sweep::run::{Shard, run};
+use sim_core::answers::said::counted;
 
 /// Most shards of a sweep.
 const MAX_SHARDS: u32 = 1_000_000;
@@ -99,20 +100,22 @@ impl Args {
         let grid = planned.plan.grid();
         let (num_points, num_parts) = (grid.num_points(), planned.plan.num_parts());
         let mut out = io::stdout().lock();
-        writeln!(out, "SIMULATED, not measured. {num_points} points: {}; in {num_parts} parts", grid.told())?;
+        let (points_told, parts_told) = (counted(num_points as u64, "point"), counted(num_parts as u64, "part"));
+        writeln!(out, "SIMULATED, not measured. {points_told}: {}; in {parts_told}", grid.told())?;
         if self.dry_run {
             return Ok(true);
         }
         let done = run(&planned, &points, shard, self.quiet)?;
         if done.num_found > 0 {
-            writeln!(out, "{} of {} parts were there", done.num_found, done.num_parts)?;
+            let were = if done.num_found == 1 { "was" } else { "were" };
+            writeln!(out, "{} of {} {were} there", done.num_found, counted(done.num_parts as u64, "part"))?;
         }
         if shard.count == 1 {
             tell(MergeFlags::default().merge(&planned, &folder)?)?;
         } else {
-            let (Shard { index, count }, number) = (shard, done.num_parts);
+            let (Shard { index, count }, own) = (shard, counted(done.num_parts as u64, "part"));
             let merge = format!("`profiler sweep merge {}`", folder.display());
-            writeln!(out, "shard {index} of {count} has its {number} parts; {merge} when all have theirs")?;
+            writeln!(out, "shard {index} of {count} has its {own}; {merge} when all have theirs")?;
         }
         Ok(true)
     }

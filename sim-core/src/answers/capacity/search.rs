@@ -67,6 +67,9 @@ pub struct Answer {
     pub capacity: Option<f64>,
     /// 95 % confidence interval over seeds; `None` of a single seed, or where nothing misses.
     pub interval: Option<(f64, f64)>,
+    /// What is carried by the runs of all seeds but one, in the order of the seeds; empty of a single seed, or where
+    /// nothing misses. Answers of the same seeds are compared by it: what moves both is no difference.
+    pub left_out: Vec<f64>,
     /// Whether some load misses; if not, more than the capacity may be carried.
     pub is_limited: bool,
     /// Everything tried, by load.
@@ -203,15 +206,15 @@ impl Search {
             None => self.points.last().map(|point| point.load),
             Some((low, crossing, _)) => low.map(|_| crossing),
         };
-        let interval = capacity.filter(|_| found.is_some()).and_then(|capacity| self.interval(capacity));
+        let left_out = capacity.filter(|_| found.is_some()).map(|_| self.left_out()).unwrap_or_default();
+        let interval = capacity.and_then(|capacity| interval(capacity, &left_out));
         let capacity = self.settled.or(capacity.map(|capacity| self.highest_below(capacity)));
-        Answer { capacity, interval, is_limited: found.is_some(), curve: self.points.clone() }
+        Answer { capacity, interval, left_out, is_limited: found.is_some(), curve: self.points.clone() }
     }
 
-    /// The jackknife's interval around `capacity`.
-    fn interval(&self, capacity: f64) -> Option<(f64, f64)> {
-        let num_seeds = self.points.iter().map(|point| point.trials.len()).min()?;
-        let student = STUDENT[num_seeds.checked_sub(2)?.min(STUDENT.len() - 1)];
+    /// Where loads cease to meet without each seed; empty if they do not without one.
+    fn left_out(&self) -> Vec<f64> {
+        let num_seeds = self.points.iter().map(|point| point.trials.len()).min().unwrap_or(0);
         let without = |seed: usize| {
             let mut points = self.points.clone();
             for point in &mut points {
@@ -219,16 +222,25 @@ impl Search {
             }
             self.crossing(&points).map(|(_, crossing, _)| crossing)
         };
-        let left_out: Vec<f64> = (0..num_seeds).filter_map(without).collect();
-        if left_out.len() < num_seeds {
-            return None;
-        }
-        let count = math::usize_to_f64(num_seeds);
-        let mean = left_out.iter().sum::<f64>() / count;
-        let squares: f64 = left_out.iter().map(|crossing| (crossing - mean) * (crossing - mean)).sum();
-        let half = student * math::sqrt((count - 1.0) / count * squares);
-        Some(((capacity - half).max(0.0), capacity + half))
+        let is_any = num_seeds > 1;
+        (0..num_seeds).filter(|_| is_any).map(without).collect::<Option<Vec<f64>>>().unwrap_or_default()
     }
+}
+
+/// The jackknife's interval around `capacity`.
+fn interval(capacity: f64, left_out: &[f64]) -> Option<(f64, f64)> {
+    let student = STUDENT[left_out.len().checked_sub(2)?.min(STUDENT.len() - 1)];
+    let half = student * standard_error(left_out);
+    Some(((capacity - half).max(0.0), capacity + half))
+}
+
+/// The jackknife's standard error of a figure, of its values with each seed left out once; 0 of fewer than two.
+#[must_use]
+pub fn standard_error(left_out: &[f64]) -> f64 {
+    let count = math::usize_to_f64(left_out.len().max(1));
+    let mean = left_out.iter().sum::<f64>() / count;
+    let squares: f64 = left_out.iter().map(|value| (value - mean) * (value - mean)).sum();
+    math::sqrt((count - 1.0) / count * squares)
 }
 
 /// The last load that meets, if any, the crossing, and the first load that misses.

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use super::search::Answer;
 use super::trial::{LoadKind, Point};
+use crate::answers::said::three_digits;
 use crate::math;
 use crate::metrics::goodput::Goodput;
 use crate::metrics::limits::Limit;
@@ -161,14 +162,6 @@ impl LoadKind {
     }
 }
 
-/// Three significant digits, or all before the point.
-fn three_digits(value: f64) -> String {
-    let digits = format!("{value:.2e}");
-    let exponent = digits.split_once('e').and_then(|(_, exponent)| exponent.parse::<i32>().ok()).unwrap_or(0);
-    let behind = usize::try_from(2 - exponent).unwrap_or(0);
-    format!("{value:.behind$}")
-}
-
 fn latency(place: usize) -> &'static str {
     LATENCIES.get(place).copied().unwrap_or_default()
 }
@@ -189,13 +182,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loads_are_said_with_three_digits() {
+    fn a_number_of_requests_or_users_is_whole() {
         let check = |kind: LoadKind, load: f64, expect: &str| assert_eq!(kind.said(load), expect);
         check(LoadKind::Rate, 24.5238, "24.5");
-        check(LoadKind::Rate, 9.996, "10.0");
-        check(LoadKind::Rate, 0.001_234_5, "0.00123");
         check(LoadKind::Rate, 1234.56, "1235");
-        check(LoadKind::Rate, 0.0, "0.00");
         check(LoadKind::Users, 1234.0, "1234");
     }
 }

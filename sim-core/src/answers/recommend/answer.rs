@@ -140,12 +140,6 @@ impl Recommend {
         if other.excluded.is_some() || !other.standing.is_choice() {
             return None;
         }
-        let (own, others) = (best.standing, other.standing);
-        Some(match self.plan.objective {
-            objective if !objective.is_at_demand() => others.then / own.then - 1.0,
-            // The more tokens a second, the lower.
-            _ if own.value < 0.0 => own.value / others.value - 1.0,
-            _ => others.value / own.value - 1.0,
-        })
+        Some(best.standing.times_better(other.standing) - 1.0)
     }
 }

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crate::answers::capacity::LoadKind;
 use crate::answers::capacity::trial::Point;
+use crate::answers::cost::Cost;
 use crate::math;
 
 /// What an engine is on.
@@ -46,8 +47,7 @@ impl Figures {
         let middle = point.mean(|trial| trial.middle_throughput);
         let rate = if kind == LoadKind::Rate { point.load } else { middle };
         let num_gpus = math::u32_to_f64(hardware.num_gpus);
-        let usd_per_second = hardware.usd_per_gpu_hour.map(|usd| usd * num_gpus / 3600.0);
-        let each = |count: f64| usd_per_second.filter(|_| count > 0.0).map(|usd| usd / count);
+        let cost = hardware.usd_per_gpu_hour.map(|usd| Cost::new(usd, hardware.num_gpus, rate, rate * tokens));
         let p99 = |latency: usize| point.mean(|trial| trial.latencies_ms[latency][2]);
         Self {
             load: point.load,
@@ -56,8 +56,8 @@ impl Figures {
             tokens_per_second_per_user: 1000.0 / point.mean(|trial| trial.latencies_ms[1][0]),
             p99_ms: [p99(0), p99(1), p99(2)],
             share_met: point.share_met(),
-            usd_per_million_tokens: each(rate * tokens).map(|usd| 1e6 * usd),
-            usd_per_request: each(rate),
+            usd_per_million_tokens: cost.and_then(|cost| cost.usd_per_million_tokens),
+            usd_per_request: cost.and_then(|cost| cost.usd_per_request),
         }
     }
 }

@@ -12,9 +12,13 @@ mod coarse;
 pub mod entry;
 pub mod objective;
 pub mod rounds;
+mod simpler;
 pub mod answer;
+pub mod told;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod simpler_tests;
 
 pub use answer::{Comparison, Operating, Recommendation};
 pub use entry::{Done, Engine, Entry, Job, JobKind, Role};

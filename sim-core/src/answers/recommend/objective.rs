@@ -69,6 +69,20 @@ impl Standing {
         self.value.is_finite()
     }
 
+    /// How many times better it is than `other`: load for the same money or GPUs, the inverse of a latency, or tokens a
+    /// second and user. Among equals by the objective, what decides among these. Both are a choice.
+    #[must_use]
+    pub fn times_better(self, other: Self) -> f64 {
+        let is_equal = self.value.total_cmp(&other.value).is_eq();
+        match (is_equal, self.then.total_cmp(&other.then).is_eq()) {
+            (true, true) => 1.0,
+            (true, false) => other.then / self.then,
+            // The more tokens a second, the lower.
+            (false, _) if self.value < 0.0 => self.value / other.value,
+            (false, _) => other.value / self.value,
+        }
+    }
+
     /// In order, the best first.
     #[must_use]
     pub fn order(self, other: Self) -> core::cmp::Ordering {

@@ -1,5 +1,5 @@
 //! Which candidate is tried next, and how closely: two cheap rounds, each of which the better third survives, then the
-//! whole search for what is left, then what each choice of the best is worth.
+//! whole search for what is left, then what each choice of the best is worth (which of them is recommended: `simpler.rs`).
 
 use alloc::collections::BTreeSet;
 use alloc::vec;
@@ -29,7 +29,9 @@ const SATURATION: (u32, u32) = (1024, 2);
 enum Stage {
     Cheap(usize),
     Whole,
+    /// The best beside itself with each choice as in the base, until no such twin takes its place.
     Compare,
+    Steps,
     Over,
 }
 
@@ -38,7 +40,7 @@ enum Stage {
 #[derive(Debug, Clone)]
 pub struct Recommend {
     pub(super) plan: Plan,
-    space: Space,
+    pub(super) space: Space,
     pub(super) entries: Vec<Entry>,
     /// Who is in this stage.
     alive: Vec<usize>,
@@ -85,7 +87,10 @@ impl Recommend {
             let found = engine.and_then(|engine| self.checked(place, engine));
             let entry = &mut self.entries[place];
             match found {
-                Ok(engine) => entry.engine = Some(engine),
+                Ok(engine) => {
+                    entry.engine = Some(engine);
+                    self.entries[place].search = self.searched(place);
+                }
                 Err(exclusion) => entry.excluded = Some(exclusion),
             }
         }
@@ -191,13 +196,15 @@ impl Recommend {
                 if is_last { Stage::Whole } else { Stage::Cheap(round + 1) }
             }
             Stage::Whole => {
-                self.alive = vec![];
-                if let Some(best) = self.ranked().first().copied() {
-                    self.add_comparisons(best);
-                }
+                self.alive = self.add_twins();
                 Stage::Compare
             }
-            Stage::Compare | Stage::Over => Stage::Over,
+            Stage::Compare => {
+                let is_again = self.promote_twins();
+                self.alive = if is_again { self.add_twins() } else { self.add_steps() };
+                if is_again { Stage::Compare } else { Stage::Steps }
+            }
+            Stage::Steps | Stage::Over => Stage::Over,
         };
     }
 
@@ -213,17 +220,6 @@ impl Recommend {
             kept.extend(sorted.iter().filter(is_first));
         }
         kept.into_iter().collect()
-    }
-
-    fn add_comparisons(&mut self, best: usize) {
-        let best = self.entries[best].candidate.clone();
-        let as_in_base = self.space.without_each_choice(&best).into_iter();
-        let as_in_base = as_in_base.map(|(flag, candidate)| Entry::new(candidate, Role::AsInBase(flag)));
-        let steps = self.space.steps(&best).into_iter();
-        let steps = steps.map(|(flag, candidate)| Entry::new(candidate, Role::Step(flag)));
-        let first = self.entries.len();
-        self.entries.extend(as_in_base.chain(steps).collect::<Vec<_>>());
-        self.alive = (first..self.entries.len()).collect();
     }
 
     /// Sets the looks of this stage up.
@@ -320,16 +316,5 @@ impl Recommend {
             (None, None) => 0.0,
         };
         plan.by_capacity(engine.hardware, capacity)
-    }
-
-    /// Those of the grid that were searched to the end and are a choice, the best first.
-    #[must_use]
-    pub fn ranked(&self) -> Vec<usize> {
-        let is_ranked = |entry: &Entry| {
-            entry.role == Role::Grid && entry.answer.is_some() && entry.excluded.is_none() && entry.standing.is_choice()
-        };
-        let mut ranked: Vec<usize> = (0..self.entries.len()).filter(|&place| is_ranked(&self.entries[place])).collect();
-        ranked.sort_by(|&a, &b| self.entries[a].standing.order(self.entries[b].standing).then(a.cmp(&b)));
-        ranked
     }
 }

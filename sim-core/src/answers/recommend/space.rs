@@ -175,9 +175,33 @@ impl Space {
     /// `from` with one choice after the other as in the base: what each is worth.
     #[must_use]
     pub fn without_each_choice(&self, from: &Candidate) -> Vec<(String, Candidate)> {
-        let is_other = |flag: &str, value: Option<&str>| value != self.base.get(flag);
+        let is_other = |flag: &str, value: Option<&str>| value != self.in_base(flag);
         let changed = from.choices.iter().filter(|(flag, value)| is_other(flag, value.as_deref()));
-        changed.filter_map(|(flag, _)| Some((flag.clone(), self.changed(from, flag, self.base.get(flag))?))).collect()
+        changed.filter_map(|(flag, _)| Some((flag.clone(), self.changed(from, flag, self.in_base(flag))?))).collect()
+    }
+
+    /// What `flag` is where nothing was chosen. A drafter that is given is a choice, as it comes with none beside it.
+    fn in_base(&self, flag: &str) -> Option<&str> {
+        self.base.get(flag).filter(|_| flag != SPECULATION[0])
+    }
+
+    /// Whether what `flag` is in the base may be recommended though it is not among the values of its axis: of several
+    /// values none needs to be set. One value is settled, and where it runs is as is said.
+    #[must_use]
+    pub fn is_free(&self, flag: &str) -> bool {
+        let axis = self.axes.iter().find(|axis| axis.flag == flag);
+        axis.is_some_and(|axis| axis.values.len() > 1) && !["gpu", "tensor-parallel-size"].contains(&flag)
+    }
+
+    /// How many flags of a command `candidate` sets beyond the base.
+    #[must_use]
+    pub fn num_flags(&self, candidate: &Candidate) -> usize {
+        let is_set = |(flag, value): &&(String, Option<String>)| match (flag.as_str(), value.as_deref()) {
+            // Where it runs is no flag, and one GPU needs none.
+            ("gpu", _) | ("tensor-parallel-size", Some("1")) | (_, None) => false,
+            (flag, value) => value != self.in_base(flag),
+        };
+        candidate.choices.iter().filter(is_set).count()
     }
 
     /// `from` with one step of each flag that is not in the grid.

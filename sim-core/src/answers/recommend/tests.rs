@@ -19,7 +19,7 @@ use crate::scenario::Scenario;
 
 const PROFILE: &[u8] = include_bytes!("../../../../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json");
 
-fn axis(flag: &str, values: &[&str]) -> Axis {
+pub(super) fn axis(flag: &str, values: &[&str]) -> Axis {
     Axis { flag: flag.into(), values: values.iter().map(|value| Some((*value).to_string())).collect() }
 }
 
@@ -36,7 +36,7 @@ fn space(places: &[&str]) -> Space {
     Space::new(&Scenario::default(), &vary, 8).expect("few")
 }
 
-fn plan(objective: Objective, demand: Option<f64>) -> Plan {
+pub(super) fn plan(objective: Objective, demand: Option<f64>) -> Plan {
     Plan {
         objective,
         kind: LoadKind::Rate,
@@ -93,6 +93,17 @@ fn trial(load: f64, seed: u32, knee: f64, num_prompts: u32) -> Trial {
 }
 
 fn run(space: Space, plan: Plan, exclude: impl Fn(&Entry) -> bool) -> Recommend {
+    run_of(space, plan, exclude, |entry, _| knee(entry))
+}
+
+/// The same of engines that carry `knee` with a seed.
+pub(super) fn run_of(
+    space: Space,
+    plan: Plan,
+    exclude: impl Fn(&Entry) -> bool,
+    knee: impl Fn(&Entry, u32) -> f64,
+) -> Recommend {
+    let mut profiles: Vec<Vec<String>> = vec![];
     let config =
         Scenario::default().resolve(&Profile::from_json(PROFILE).expect("a profile")).expect("an engine").config;
     let mut recommend = Recommend::new(plan, space).expect("flags");
@@ -102,7 +113,7 @@ fn run(space: Space, plan: Plan, exclude: impl Fn(&Entry) -> bool) -> Recommend 
         assert!(num_steps < 500, "ends");
         let unknown = recommend.unknown();
         if !unknown.is_empty() {
-            let engine = |&place: &usize| {
+            let mut engine = |&place: &usize| {
                 let entry = &recommend.entries()[place];
                 if exclude(entry) {
                     return Err(Exclusion { kind: Kind::DoesNotFit, why: "too large".into() });
@@ -110,9 +121,14 @@ fn run(space: Space, plan: Plan, exclude: impl Fn(&Entry) -> bool) -> Recommend 
                 let num_gpus = if entry.candidate.choice("tensor-parallel-size") == Some("2") { 2 } else { 1 };
                 let usd_per_gpu_hour = usd(entry.candidate.scenario.get("gpu"));
                 let hardware = Hardware { num_gpus, usd_per_gpu_hour };
-                Ok(Engine { profile: place, hardware, config: config.clone() })
+                let set = set(entry);
+                let profile = profiles.iter().position(|known| *known == set).unwrap_or(profiles.len());
+                if profile == profiles.len() {
+                    profiles.push(set);
+                }
+                Ok(Engine { profile, hardware, config: config.clone() })
             };
-            let engines = unknown.iter().map(engine).collect();
+            let engines = unknown.iter().map(&mut engine).collect();
             recommend.know(engines);
             continue;
         }
@@ -120,17 +136,32 @@ fn run(space: Space, plan: Plan, exclude: impl Fn(&Entry) -> bool) -> Recommend 
             return recommend;
         }
         let done = |job: &super::Job| {
-            let knee = knee(&recommend.entries()[job.candidate]);
+            let knee = |seed: u32| knee(&recommend.entries()[job.candidate], seed);
             match job.kind {
-                JobKind::Saturated { .. } => Done::Rate(1.1 * knee),
+                JobKind::Saturated { seed } => Done::Rate(1.1 * knee(seed)),
                 JobKind::Trial { load, seed, num_prompts } => {
-                    Done::Trial(Box::new(trial(load, seed, knee, num_prompts)))
+                    Done::Trial(Box::new(trial(load, seed, knee(seed), num_prompts)))
                 }
             }
         };
         let all = recommend.wanted().iter().map(done).collect();
         recommend.take(all);
     }
+}
+
+/// What is set of an engine, whether by a flag or for want of one.
+fn set(entry: &Entry) -> Vec<String> {
+    let value = |flag: &str, value: Option<&str>| match (flag, value) {
+        ("gpu", None) => Some("h100-sxm".to_string()),
+        ("tensor-parallel-size", None) => Some("1".to_string()),
+        (_, value) => value.map(str::to_string),
+    };
+    let choices = entry.candidate.choices.iter();
+    let mut set: Vec<String> = choices
+        .filter_map(|(flag, chosen)| Some(alloc::format!("{flag} {}", value(flag, chosen.as_deref())?)))
+        .collect();
+    set.sort();
+    set
 }
 
 /// The least of `cost` over all of the grid that is not excluded, by the formula.

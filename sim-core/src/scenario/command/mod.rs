@@ -175,7 +175,11 @@ pub fn write(program: Program, scenario: &Scenario, target: &str, set_aside: &[S
         Program::Simulate => words.push(alloc::format!("profiler simulate --profile {target}")),
     }
     let is_known = |flag: &Flag| program == Program::Simulate || flag.is_vllms && flag.name != "model";
-    for (flag, value) in scenario.given().filter(|(flag, _)| program.is_about(flag.part) && is_known(flag)) {
+    // vLLM takes `auto` for every format but this one.
+    let is_value =
+        |flag: &Flag, value: &str| program == Program::Simulate || (flag.name, value) != ("quantization", "auto");
+    let given = scenario.given().filter(|(flag, _)| program.is_about(flag.part) && is_known(flag));
+    for (flag, value) in given.filter(|(flag, value)| is_value(flag, value)) {
         let (name, value) = flag.written(value);
         words.push(match (value, flag.form) {
             (None, _) => alloc::format!("--{name}"),

@@ -1,9 +1,12 @@
-//! Requests in any table, a CSV or JSON lines, whose columns are known by name or said: `--dataset-name table`.
+//! Requests in any table, a CSV or JSON lines, whose columns are known by name or said: `--dataset-name table`. Reports
+//! and traces of programs that have requests deep inside are read as such tables.
 //!
 //! Not vLLM's. Sources of the formats whose columns are known: see [`Role`].
 
 mod columns;
+mod documents;
 mod entries;
+pub(crate) mod json_keys;
 mod prompts;
 mod rows;
 mod times;
@@ -26,7 +29,7 @@ use crate::time::{SimDuration, SimTime};
 use columns::Columns;
 use entries::{Before, Entries, Entry};
 use prompts::{Prompts, hash_size};
-use rows::read;
+use rows::{Row, read};
 
 /// A table of requests.
 #[derive(Debug, Clone)]
@@ -67,7 +70,7 @@ impl SessionReplay {
 
 /// Whether the names of a file's columns say how long prompts and outputs are.
 pub(super) fn is_table(beginning: &[u8]) -> bool {
-    rows::known_columns(beginning).is_some()
+    documents::kind(beginning).is_some() || rows::known_columns(beginning).is_some()
 }
 
 impl Table<'_> {
@@ -78,10 +81,15 @@ impl Table<'_> {
         let num_prompts = options.num_prompts()?.map_or(usize::MAX, math::u32_to_usize);
         let mut entries = Entries::new(self.options.time_unit);
         let mut columns = None;
-        read(self.file, &self.options.columns, |row| {
+        let mut each = |row: &Row<'_>| {
             columns.get_or_insert_with(|| row.columns.clone());
             entries.take(row, &self.options.columns)
-        })?;
+        };
+        let file = self.file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(self.file);
+        match documents::kind(file) {
+            Some(kind) => documents::read(file, kind, &self.options.columns, &mut each)?,
+            None => read(file, &self.options.columns, &mut each)?,
+        }
         let mut list = core::mem::take(&mut entries.list);
         if entries.clock.is_some() {
             list.sort_by_key(|entry| entry.time);

@@ -179,17 +179,17 @@ impl Gpus {
             } else {
                 let done = self.run(&recommend, &engines, &mut setups, wish).await?;
                 recommend.take(done);
-                self.tell(key, &recommend, &engines, false);
+                self.tell(key, &recommend, false);
             }
         }
-        self.tell(key, &recommend, &engines, true);
+        self.tell(key, &recommend, true);
         Ok(())
     }
 
-    fn tell(self, key: &Key, recommend: &Recommend, engines: &Engines, is_over: bool) {
-        let (question, prices) = (&key.inquiry.question, engines.prices());
+    fn tell(self, key: &Key, recommend: &Recommend, is_over: bool) {
+        let question = &key.inquiry.question;
         let num_runs = self.runs.with_untracked(|runs| sim_core::math::u32_to_usize(runs.done));
-        self.told.set(Report { recommend, question, prices, num_runs, is_over }.told());
+        self.told.set(Report { recommend, question, num_runs, is_over }.told());
     }
 
     /// Finds the engines of `unknown` out.

@@ -51,11 +51,6 @@ impl Engines {
         self.made.get(engine.profile).cloned()
     }
 
-    /// Prices that hold.
-    pub(super) const fn prices(&self) -> &Prices {
-        &self.prices
-    }
-
     /// The engine of `scenario`.
     ///
     /// # Errors

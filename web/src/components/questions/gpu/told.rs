@@ -1,10 +1,9 @@
 //! A recommendation in words and figures, for the page; while it is under way, what is known so far.
 
 use sim_core::answers::capacity::Question;
-use sim_core::answers::capacity::told::{LATENCIES, name};
-use sim_core::answers::recommend::{Comparison, Entry, Figures, Objective, Recommend, Recommendation, Role};
+use sim_core::answers::recommend::told::{Nothing, Telling};
+use sim_core::answers::recommend::{Entry, Figures, Objective, Recommend, Recommendation};
 use sim_core::operators::gpu_table;
-use sim_core::operators::prices::Prices;
 use sim_core::scenario::Scenario;
 
 use super::fronts::Dot;
@@ -50,7 +49,6 @@ pub(super) struct Told {
 pub(super) struct Report<'a> {
     pub(super) recommend: &'a Recommend,
     pub(super) question: &'a Question,
-    pub(super) prices: &'a Prices,
     pub(super) num_runs: usize,
     pub(super) is_over: bool,
 }
@@ -85,45 +83,36 @@ pub(super) fn usd(usd: f64) -> String {
 }
 
 impl Report<'_> {
+    const fn telling(&self) -> Telling<'_> {
+        Telling { recommend: self.recommend, question: self.question, num_runs: self.num_runs }
+    }
+
     /// What is known now.
     pub(super) fn told(&self) -> Told {
+        let telling = self.telling();
         let answer = self.recommend.answer();
         let part = |is_step: bool| answer.comparisons.iter().filter(move |one| one.is_step == is_step);
         Told {
             headline: self.headline(&answer),
-            whys: part(false).map(|one| self.why(one)).collect(),
-            steps: part(true).map(|one| self.step(one)).collect(),
+            whys: part(false).map(|one| format!("{}.", telling.why(one))).collect(),
+            steps: part(true).map(|one| format!("{}.", telling.step(one))).collect(),
             rows: self.rows(&answer),
             dots: self.dots(&answer),
-            excluded: answer
-                .excluded
-                .iter()
-                .map(|(kind, count, example)| format!("{count} {}; {example}", kind.words()))
-                .collect(),
-            counts: self.counts(),
+            excluded: telling.excluded(&answer),
+            counts: telling.counts(),
             digest: self.recommend.digest(),
             is_by_gpus: self.recommend.plan().objective != Objective::Cost,
             is_over: self.is_over,
         }
     }
 
-    fn counts(&self) -> String {
-        let entries = self.recommend.entries();
-        let count = |is_one: &dyn Fn(&Entry) -> bool| entries.iter().filter(|entry| is_one(entry)).count();
-        format!(
-            "{} setups, {} tried, {} of these closer, {} searched to the end; {} runs",
-            count(&|entry| entry.role == Role::Grid),
-            count(&|entry| entry.num_rounds >= 1),
-            count(&|entry| entry.num_rounds >= 2),
-            count(&|entry| entry.num_rounds > 0 && entry.answer.is_some()),
-            self.num_runs,
-        )
-    }
-
     fn headline(&self, answer: &Recommendation) -> String {
         let entries = self.recommend.entries();
         match answer.ranked.first().and_then(|&best| entries.get(best)) {
-            Some(best) => self.best(best),
+            Some(best) => {
+                let simpler = self.telling().why_simpler(answer).map_or_else(String::new, |why| format!(" {why}."));
+                format!("{}{simpler}", self.best(best))
+            }
             None if self.is_over => self.why_nothing(),
             None => {
                 let seeming = entries.iter().filter(|entry| entry.num_rounds > 0 && entry.standing.is_choice());
@@ -155,60 +144,14 @@ impl Report<'_> {
     }
 
     fn why_nothing(&self) -> String {
-        let searched = || self.recommend.entries().iter().filter(|entry| entry.answer.is_some());
-        let carries = |entry: &Entry| entry.answer.as_ref().is_some_and(|answer| answer.capacity.is_some());
-        if searched().next().is_none() {
-            "Nothing to recommend: no setup can run. Why is said below.".to_owned()
-        } else if searched().any(carries) {
-            "Nothing to recommend: no price is known of the GPUs that carry something. Give prices below, or rank by \
-             GPUs."
-                .to_owned()
-        } else {
-            "Nothing to recommend: the objectives cannot be met, not even by the best setup at the least load that was \
-             tried. Give them more room under \"Workload & SLO\"."
-                .to_owned()
-        }
-    }
-
-    fn measure(&self) -> &'static str {
-        if self.recommend.plan().objective == Objective::Cost { "load for the same money" } else { "load for each GPU" }
-    }
-
-    fn why(&self, one: &Comparison) -> String {
-        let (chosen, other) = (value(one.chosen.as_ref(), &one.flag), value(one.other.as_ref(), &one.flag));
-        let head = format!("--{} {chosen} instead of {other}", one.flag);
-        match (one.gain, &one.excluded) {
-            (_, Some(why)) => format!("{head}: the other cannot be: {why}."),
-            (Some(gain), _) if gain.abs() < 0.005 => format!("{head}: makes no difference."),
-            (Some(gain), _) => {
-                format!("{head}: {:+.0} % {}, because with {other} {}.", 100.0 * gain, self.measure(), self.binds(one))
-            }
-            (None, None) => format!("{head}: with {other} it is no choice; there {}.", self.binds(one)),
-        }
-    }
-
-    fn step(&self, one: &Comparison) -> String {
-        let head = format!("--{} {}", one.flag, value(one.other.as_ref(), &one.flag));
-        match (one.gain, &one.excluded) {
-            (_, Some(why)) => format!("{head}: cannot be: {why}."),
-            // The best's gain over the step, the other way round.
-            (Some(gain), _) => match 100.0 * (1.0 / (1.0 + gain) - 1.0) {
-                change if change.abs() < 0.5 => format!("{head}: nothing."),
-                change => format!("{head}: {change:+.0} % {}.", self.measure()),
-            },
-            (None, None) => format!("{head}: it would be no choice; {}.", self.binds(one)),
-        }
-    }
-
-    /// What ends what the other carries.
-    fn binds(&self, one: &Comparison) -> String {
-        let bounds = self.question.bounds();
-        let bound = bounds.into_iter().find(|(place, _)| Some(*place) == one.fails_first);
-        let ends = bound.and_then(|(place, ms)| Some((LATENCIES.get(place)?, ms))).map_or_else(
-            || "the engine answers no more".to_owned(),
-            |(latency, ms)| format!("{latency} is the first beyond its {ms} ms"),
-        );
-        one.waits_for.map_or(ends.clone(), |limit| format!("{ends}; requests wait for {}", name(limit)))
+        let why = self.telling().why_nothing();
+        let remedy = match self.telling().nothing() {
+            Nothing::NoneRuns => " Why is said below.",
+            Nothing::NoPrice => " Give prices below, or rank by GPUs.",
+            Nothing::NoneMeets => " Give them more room under \"Workload & SLO\".",
+            Nothing::TooMuch => "",
+        };
+        format!("{why}.{remedy}")
     }
 
     fn rows(&self, answer: &Recommendation) -> Vec<Row> {
@@ -225,10 +168,11 @@ impl Report<'_> {
         };
         let ranked = answer.ranked.iter().filter_map(|&place| row(entries.get(place)?, None));
         let is_other = |(place, entry): &(usize, &Entry)| entry.num_rounds > 0 && !answer.ranked.contains(place);
-        let others = entries.iter().enumerate().filter(is_other).filter_map(|(_, entry)| {
-            let is_priced = self.prices.of(&gpu(entry).0).is_some();
-            row(entry, Some(if is_priced { "beyond the objectives" } else { "price missing" }))
-        });
+        let others = entries
+            .iter()
+            .enumerate()
+            .filter(is_other)
+            .filter_map(|(_, entry)| row(entry, Some(self.telling().why_not(entry))));
         ranked.chain(others).collect()
     }
 
@@ -251,15 +195,5 @@ impl Report<'_> {
         dots.retain(|dot| dot.per_user.is_finite());
         dots.sort_by(|a, b| a.per_user.total_cmp(&b.per_user));
         dots
-    }
-}
-
-fn value(value: Option<&String>, flag: &str) -> String {
-    match (value, flag) {
-        (Some(value), _) => value.clone(),
-        (None, "gpu") => sim_core::scenario::DEFAULT_GPU.to_owned(),
-        (None, "tensor-parallel-size") => "1".to_owned(),
-        (None, "speculative-config") => "none".to_owned(),
-        (None, _) => "vLLM's default".to_owned(),
     }
 }

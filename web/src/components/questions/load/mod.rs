@@ -288,8 +288,13 @@ fn nothing() -> Found {
         required_share: DEFAULT_SHARE,
         num_seeds: DEFAULT_SEEDS,
     };
-    let answer =
-        sim_core::answers::capacity::Answer { capacity: None, interval: None, is_limited: false, curve: vec![] };
+    let answer = sim_core::answers::capacity::Answer {
+        capacity: None,
+        interval: None,
+        left_out: vec![],
+        is_limited: false,
+        curve: vec![],
+    };
     Found { question, answer, num_done: 0, num_planned: 0, is_over: false, wall_ms: 0.0 }
 }
 
