@@ -32,7 +32,7 @@ impl Given {
     /// # Errors
     /// If files cannot be read, or flags contradict each other.
     pub(super) fn inputs_of(&self, flags: &Scenario, profile: Option<&Path>) -> Result<Inputs> {
-        Inputs::new(flags, self.link.as_deref(), profile, &self.model_name)
+        Inputs::of_all_ranks(flags, self.link.as_deref(), profile, &self.model_name)
     }
 
     /// Everything that decides a run.

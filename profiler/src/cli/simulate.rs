@@ -22,6 +22,7 @@ use crate::simulate::ends::Ends;
 use crate::simulate::fleet;
 use crate::simulate::inputs::Inputs;
 use crate::simulate::memory;
+use crate::simulate::ranks::run_ranks;
 use crate::simulate::report::{Report, explain, explain_memory};
 use crate::simulate::report_flags::ReportFlags;
 use crate::simulate::run::run;
@@ -49,7 +50,9 @@ impl Args {
     pub(super) fn run(&self) -> Result<bool> {
         let inputs = self.given.inputs(self.profile.as_deref())?;
         let profile = &inputs.choice.profile;
-        let engine = inputs.scenario.resolve(profile)?;
+        let mut engine = inputs.scenario.resolve(profile)?;
+        let ranks = inputs.scenario.ranks(inputs.choice.is_of_lockstep)?;
+        ranks.apply(&mut engine);
         let range = self.report.range_of(profile)?;
         let mut out = io::stdout().lock();
         if self.report.explain {
@@ -64,7 +67,9 @@ impl Args {
         if let Some(num_prompts) = inputs.scenario.get("num-prompts").and_then(|text| text.parse().ok()) {
             memory::check(num_prompts, needs_records)?;
         }
-        let Prepared { engine, workload, num_skipped, notes, classes, step_time, options } = self.prepare(&inputs)?;
+        let Prepared { mut engine, workload, num_skipped, notes, classes, step_time, options } =
+            self.prepare(&inputs)?;
+        ranks.apply(&mut engine);
         let options = self.report.on_top_of(options)?;
         self.tell_dataset(&notes, num_skipped);
         let workload_name = workload_name(inputs.is_default_trace, &workload);
@@ -77,13 +82,20 @@ impl Args {
         );
         let of_run = (&workload, &engine.config, &step_time);
         let fleet_args = inputs.scenario.fleet();
-        let (result, replicas) = if fleet_args.replicas > 1 {
+        if fleet_args.replicas > 1 || ranks.count > 1 {
             fleet::check_flags(&self.report, range.is_some())?;
+        }
+        let mut of_ranks = None;
+        let (result, replicas) = if ranks.count > 1 {
+            let (result, report) = run_ranks(ranks, of_run, &self.report)?;
+            of_ranks = Some(report);
+            (result, Vec::new())
+        } else if fleet_args.replicas > 1 {
             let seed = u64::from(inputs.scenario.workload().seed());
             let FleetResult { whole, replicas, .. } = fleet::run_fleet(&fleet_args, of_run, seed, &self.report)?;
             (whole, replicas)
         } else {
-            ensure!(self.report.replicas_json.is_none(), "--replicas-json is of several; give --replicas above 1");
+            ensure!(self.report.replicas_json.is_none(), "--replicas-json is of several; give --replicas or --data-parallel-size above 1");
             (self.run_one(of_run, needs_records)?, Vec::new())
         };
         let ends = range.map(|range| Ends::new(&range, &result, of_run, &options, self.report.quiet));
@@ -101,6 +113,7 @@ impl Args {
             ends: ends.as_ref(),
             classes: classes.as_ref(),
             fleet: (!replicas.is_empty()).then_some((&fleet_args, replicas.as_slice())),
+            ranks: of_ranks.as_ref(),
         };
         if !self.report.quiet {
             writeln!(out, "{}", report.heading())?;

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use sim_core::config::EngineConfig;
 use sim_core::fleet::simulation::{FleetSimulation, Replica};
-use sim_core::fleet::{FleetResult, ReplicaResult, imbalance};
+use sim_core::fleet::{Dispatch, FleetResult, ReplicaResult, imbalance};
 use sim_core::profile::StepTimeModel;
 use sim_core::scenario::FleetArgs;
 use sim_core::simulation_result::SimulationOptions;
@@ -29,8 +29,21 @@ pub(crate) fn run_fleet(
     flags: &ReportFlags,
 ) -> Result<FleetResult> {
     let replicas = vec![Replica { config, step_time }; args.replicas as usize];
+    run_replicas(workload, &replicas, args.dispatch(seed), flags)
+}
+
+/// Runs `workload` on `replicas` to its end.
+///
+/// # Errors
+/// If the simulator refuses it.
+pub(super) fn run_replicas(
+    workload: &Workload,
+    replicas: &[Replica<'_>],
+    dispatch: Dispatch,
+    flags: &ReportFlags,
+) -> Result<FleetResult> {
     let options = SimulationOptions { record_emissions: flags.save_detailed };
-    let mut fleet = FleetSimulation::new(workload, &replicas, args.dispatch(seed), options)?;
+    let mut fleet = FleetSimulation::new(workload, replicas, dispatch, options)?;
     let bar = bar(workload.requests.len(), "{bar:20} {pos}/{len} requests, {msg}, {eta} left", flags.quiet);
     let mut num_events = 0;
     while fleet.advance() {
@@ -53,9 +66,12 @@ pub(crate) fn check_flags(flags: &ReportFlags, has_range: bool) -> Result<()> {
     let of_one =
         [("--queries-per-iter", flags.queries_per_iter.is_some()), ("--chrome-trace", flags.chrome_trace.is_some())];
     for (flag, is_given) in of_one {
-        ensure!(!is_given, "{flag} is of one engine; leave it out with --replicas above 1");
+        ensure!(!is_given, "{flag} is of one engine; leave it out with --replicas or --data-parallel-size above 1");
     }
-    ensure!(!has_range, "--range repeats the run of one engine; with --replicas above 1 say --no-range");
+    ensure!(
+        !has_range,
+        "--range repeats the run of one engine; with --replicas or --data-parallel-size above 1 say --no-range"
+    );
     Ok(())
 }
 

@@ -14,4 +14,5 @@ pub(crate) mod run;
 pub(crate) mod dataset;
 pub(crate) mod ends;
 pub(crate) mod fleet;
-pub(crate) mod report;
+pub(crate) mod ranks;
+mod report;

@@ -25,6 +25,7 @@ use sim_core::workload::mixture::Classes;
 use super::ends::Ends;
 use super::fleet;
 use super::profile_choice::{Origin, ProfileChoice};
+use super::ranks::RanksReport;
 use super::report_flags::ReportFlags;
 
 /// A run and what it was made of.
@@ -45,6 +46,8 @@ pub(crate) struct Report<'a> {
     pub(crate) classes: Option<&'a Classes>,
     /// What came of each replica, where there are several.
     pub(crate) fleet: Option<(&'a FleetArgs, &'a [ReplicaResult])>,
+    /// What came of each data-parallel rank, where there are several.
+    pub(crate) ranks: Option<&'a RanksReport>,
 }
 
 impl Report<'_> {
@@ -80,6 +83,7 @@ impl Report<'_> {
             if let Some((args, replicas)) = self.fleet {
                 text.push_str(&fleet::text(args, replicas));
             }
+            text.extend(self.ranks.map(RanksReport::text));
         }
         if let Some(ends) = self.ends {
             text.push_str(&ends.text);
@@ -89,9 +93,10 @@ impl Report<'_> {
 
     fn engine_lines(&self) -> String {
         let mut summary = told::engine_summary(&self.engine.config, self.result);
-        if let Some((_, replicas)) = self.fleet {
+        let num_replicas = self.fleet.map(|(_, replicas)| replicas.len());
+        if let Some(num_replicas) = num_replicas.or_else(|| Some(self.ranks?.ranks.len())) {
             // Each has a device of its own.
-            summary.device_busy_share /= replicas.len() as f64;
+            summary.device_busy_share /= num_replicas as f64;
         }
         let lines = told::engine_lines(&summary, self.extrapolated_share()).into_iter();
         let digest = ("Digest of the run", format!("{:016x}", digest(&self.result.recording)));
@@ -152,6 +157,9 @@ impl Report<'_> {
         }
         if let Some((path, (args, replicas))) = flags.replicas_json.as_ref().zip(self.fleet) {
             write_file(path, |out| writeln!(out, "{}", fleet::json(args, replicas)))?;
+        }
+        if let Some((path, ranks)) = flags.replicas_json.as_ref().zip(self.ranks) {
+            write_file(path, |out| writeln!(out, "{}", ranks.json()))?;
         }
         if let Some(path) = &flags.queries_per_iter {
             let join_order: Vec<u32> = self.result.join_order.iter().map(|id| id.0).collect();

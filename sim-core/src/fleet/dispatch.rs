@@ -3,6 +3,10 @@
 use alloc::boxed::Box;
 use core::fmt;
 
+use super::data_parallel::DataParallel;
+use super::data_parallel::balancer::EngineCounts;
+use super::data_parallel::coordinator::WaveStep;
+use super::data_parallel::rank_desk::RankDesk;
 use super::router::{Arrival, Policy};
 use super::router_desk::RouterDesk;
 use crate::config::EngineConfig;
@@ -15,6 +19,8 @@ use crate::time::{SimDuration, SimTime};
 pub enum Dispatch {
     /// A router in front of replicas that know nothing of each other.
     Router(RouterSettings),
+    /// vLLM's own front end: the replicas are its data-parallel ranks, and have its API servers in common.
+    DataParallel(DataParallel),
 }
 
 /// A router, and what it does by itself.
@@ -54,6 +60,9 @@ pub(super) trait Desk: fmt::Debug {
     /// It looks at them.
     fn look(&mut self, now: SimTime, replicas: &[Simulation<'_>]);
 
+    /// `replica` tells that its counts have become these at `time`; in lockstep it says in which step. Told in any order.
+    fn take_counts(&mut self, _time: SimTime, _replica: usize, _counts: EngineCounts, _step: Option<WaveStep>) {}
+
     /// All requests so far have been answered, and the clock begins again.
     fn begin_group(&mut self);
 }
@@ -63,6 +72,18 @@ impl Dispatch {
     pub(super) fn desk(self, configs: &[&EngineConfig]) -> Box<dyn Desk> {
         match self {
             Self::Router(settings) => Box::new(RouterDesk::new(settings, configs.len())),
+            Self::DataParallel(settings) => {
+                let num_servers = configs.first().map_or(1, |config| config.api_server_count);
+                Box::new(RankDesk::new(configs.len(), num_servers, settings.dp_sync_interval.is_some()))
+            }
+        }
+    }
+
+    /// How ranks are run, if the replicas are ranks.
+    pub(super) const fn data_parallel(self) -> Option<DataParallel> {
+        match self {
+            Self::Router(_) => None,
+            Self::DataParallel(settings) => Some(settings),
         }
     }
 }

@@ -11,4 +11,4 @@ mod router_desk;
 pub mod simulation;
 
 pub use dispatch::{Dispatch, RouterSettings};
-pub use replica_result::{FleetResult, ReplicaResult, imbalance};
+pub use replica_result::{FleetResult, LockstepResult, ReplicaResult, imbalance};

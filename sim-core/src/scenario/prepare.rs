@@ -48,10 +48,13 @@ pub fn prepare(
     counter: Option<TextTokens<'_>>,
 ) -> Result<Prepared, ScenarioError> {
     scenario.fleet().check_one()?;
-    prepare_fleet(scenario, profile, dataset, counter)
+    let mut prepared = prepare_fleet(scenario, profile, dataset, counter)?;
+    prepared.notes.extend(scenario.told_rank());
+    Ok(prepared)
 }
 
-/// The same for whoever simulates [`Scenario::fleet`]: all its engines are as [`Prepared::engine`].
+/// The same for whoever simulates [`Scenario::fleet`] or [`Scenario::ranks`]: all engines are as [`Prepared::engine`], which
+/// [`super::Ranks::apply`] makes a rank.
 ///
 /// # Errors
 /// Those of [`prepare`], but that there may be several replicas.

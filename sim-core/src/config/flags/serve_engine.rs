@@ -24,7 +24,8 @@ pub(super) const ENGINE: &[FlagGroup] = &[
             human("--kv-cache-memory-bytes").or_none(), integer("--num-gpu-blocks-override").or_none(),
             integer("--tensor-parallel-size").also(&["-tp"]), integer("--pipeline-parallel-size").also(&["-pp"]),
             choice("--performance-mode", &["balanced", "interactivity", "throughput"]),
-            integer("--prefill-schedule-interval"), switch("--disable-hybrid-kv-cache-manager"),
+            integer("--prefill-schedule-interval"), integer("--dp-sync-interval"),
+            switch("--disable-hybrid-kv-cache-manager"),
             integer("--prefix-cache-retention-interval").or_none().harmless(&["0"]), integer("--mamba-block-size").or_none(),
             switch("--enable-mamba-shared-prefix-checkpoint"), json("--speculative-config").also(&["-sc"]).or_none(),
             choice("--spec-method", &[
@@ -156,7 +157,8 @@ pub(super) const ENGINE: &[FlagGroup] = &[
     },
     FlagGroup {
         effect: NotSimulated,
-        why: "several data-parallel engines share the requests; one engine is simulated",
+        why: "it says where data-parallel ranks run, or that not vLLM's own balancer chooses between all of them; the ranks \
+              of --data-parallel-size behind that one are simulated, and engines of dense models behind a router (--replicas)",
         #[rustfmt::skip]
         flags: &[
             integer("--data-parallel-rank").also(&["-dpn"]),
@@ -171,15 +173,14 @@ pub(super) const ENGINE: &[FlagGroup] = &[
     },
     FlagGroup {
         effect: NoEffect,
-        why: "it acts only between data-parallel engines; one engine is simulated",
+        why: "it says how data-parallel ranks reach each other and are watched, which changes no schedule",
         #[rustfmt::skip]
         flags: &[
             text("--data-parallel-address").also(&["-dpa"]), integer("--data-parallel-rpc-port").also(&["-dpp"]),
             text("--data-parallel-backend").also(&["-dpb"]), integer("--data-parallel-supervisor-port"),
             number("--dp-supervisor-probe-interval-s"), number("--dp-supervisor-probe-timeout-s"),
-            integer("--dp-supervisor-probe-failure-threshold"), integer("--dp-sync-interval"),
-            switch("--disable-nccl-for-dp-synchronization"), integer("--elastic-ep-max-dp-size"),
-            object("--fault-tolerance-config"),
+            integer("--dp-supervisor-probe-failure-threshold"), switch("--disable-nccl-for-dp-synchronization"),
+            integer("--elastic-ep-max-dp-size"), object("--fault-tolerance-config"),
         ],
     },
     FlagGroup {
