@@ -95,7 +95,10 @@ impl Args {
             let FleetResult { whole, replicas, .. } = fleet::run_fleet(&fleet_args, of_run, seed, &self.report)?;
             (whole, replicas)
         } else {
-            ensure!(self.report.replicas_json.is_none(), "--replicas-json is of several; give --replicas or --data-parallel-size above 1");
+            ensure!(
+                self.report.replicas_json.is_none(),
+                "--replicas-json is of several; give --replicas or --data-parallel-size above 1"
+            );
             (self.run_one(of_run, needs_records)?, Vec::new())
         };
         let ends = range.map(|range| Ends::new(&range, &result, of_run, &options, self.report.quiet));

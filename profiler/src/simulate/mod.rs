@@ -15,4 +15,4 @@ pub(crate) mod dataset;
 pub(crate) mod ends;
 pub(crate) mod fleet;
 pub(crate) mod ranks;
-mod report;
+pub(crate) mod report;

@@ -47,13 +47,13 @@ impl RanksReport {
         let how = if self.lockstep.is_some() { "in lockstep" } else { "independent of each other" };
         let servers = if self.num_api_servers == 1 { "API server" } else { "API servers" };
         let mut text = format!(
-            "{} data-parallel ranks, {how}, behind vLLM's balancer in {} {servers}; passes take what the profile of one \
-             rank says:\n",
+            "{} data-parallel ranks, {how}, behind vLLM's balancer in {} {servers}; passes take what the profile, which \
+             is of one rank, says (own: share of the run that a rank's own passes take alone):\n",
             self.ranks.len(),
             self.num_api_servers
         );
         text.push_str(
-            "rank  requests  prompt tokens  output tokens  passes  dummies   busy  KV mean  KV peak  prefix hits  preemptions\n",
+            "rank  requests  prompt tokens  output tokens  passes  dummies    own  KV mean  KV peak  prefix hits  preemptions\n",
         );
         for (number, rank) in self.ranks.iter().enumerate() {
             // Writing to a String cannot fail.
@@ -65,7 +65,7 @@ impl RanksReport {
                 rank.num_output_tokens,
                 rank.num_passes,
                 rank.num_dummy_batches,
-                100.0 * self.busy_share(rank),
+                100.0 * self.own_share(rank),
                 100.0 * rank.mean_kv_cache_usage,
                 100.0 * rank.max_kv_cache_usage,
                 100.0 * rank.prefix_cache_hit_rate(),
@@ -73,11 +73,11 @@ impl RanksReport {
             )
             .unwrap_or_default();
         }
-        let [requests, prompts, outputs, busy] = self.imbalances();
+        let [requests, prompts, outputs, own] = self.imbalances();
         writeln!(
             text,
             "Most over mean: requests {requests:.3}, prompt tokens {prompts:.3}, output tokens {outputs:.3}, time of own \
-             passes {busy:.3}"
+             passes {own:.3}"
         )
         .unwrap_or_default();
         if let Some(lockstep) = &self.lockstep {
@@ -88,7 +88,7 @@ impl RanksReport {
                 lockstep.num_waves,
                 lockstep.num_steps,
                 lockstep.step_time.as_secs_f64(),
-                100.0 * self.own_share(lockstep)
+                100.0 * self.mean_own_share(lockstep)
             )
             .unwrap_or_default();
         }
@@ -97,7 +97,7 @@ impl RanksReport {
 
     /// The same for programs.
     pub(crate) fn json(&self) -> Value {
-        let [requests, prompts, outputs, busy] = self.imbalances();
+        let [requests, prompts, outputs, own] = self.imbalances();
         let of_rank = |rank: &ReplicaResult| {
             json!({
                 "num_requests": rank.num_requests,
@@ -105,7 +105,7 @@ impl RanksReport {
                 "num_output_tokens": rank.num_output_tokens,
                 "num_passes": rank.num_passes,
                 "num_dummy_batches": rank.num_dummy_batches,
-                "busy_share": self.busy_share(rank),
+                "own_share": self.own_share(rank),
                 "mean_kv_cache_usage": rank.mean_kv_cache_usage,
                 "max_kv_cache_usage": rank.max_kv_cache_usage,
                 "prefix_cache_hit_rate": rank.prefix_cache_hit_rate(),
@@ -117,7 +117,7 @@ impl RanksReport {
                 "num_waves": lockstep.num_waves,
                 "num_steps": lockstep.num_steps,
                 "step_time_s": lockstep.step_time.as_secs_f64(),
-                "own_share": self.own_share(lockstep),
+                "mean_own_share": self.mean_own_share(lockstep),
             })
         };
         json!({
@@ -125,18 +125,18 @@ impl RanksReport {
             "api_server_count": self.num_api_servers,
             "lockstep": self.lockstep.as_ref().map(of_lockstep),
             "imbalance":
-                {"requests": requests, "prompt_tokens": prompts, "output_tokens": outputs, "device_time": busy},
+                {"requests": requests, "prompt_tokens": prompts, "output_tokens": outputs, "own_time": own},
             "ranks": self.ranks.iter().map(of_rank).collect::<Vec<_>>(),
         })
     }
 
-    /// Share of the run in which a rank's device computed tokens of its own.
-    fn busy_share(&self, rank: &ReplicaResult) -> f64 {
+    /// Share of the run that a rank's own passes take, if nobody waits for others.
+    fn own_share(&self, rank: &ReplicaResult) -> f64 {
         share(rank.device_time.as_secs_f64(), self.end.as_secs_f64())
     }
 
     /// Share of the time of all steps that ranks' own passes would have taken, in the mean over ranks.
-    fn own_share(&self, lockstep: &LockstepResult) -> f64 {
+    fn mean_own_share(&self, lockstep: &LockstepResult) -> f64 {
         let own: f64 = self.ranks.iter().map(|rank| rank.device_time.as_secs_f64()).sum();
         share(own, lockstep.step_time.as_secs_f64() * self.ranks.len() as f64)
     }
