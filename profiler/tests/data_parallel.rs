@@ -89,6 +89,21 @@ fn ranks_of_a_model_with_experts_step_together() {
 }
 
 #[test]
+fn a_router_outside_chooses_among_ranks_that_step_together() {
+    let flags = ["--model", WITH_EXPERTS, "-dp", "2", "-ep", "-dpe", "--router", "least-loaded"];
+    let text = simulate(&flags);
+    assert!(text.contains("in lockstep, behind the router least-loaded, each with 1 API server;"), "{text}");
+    let told = ranks("external.json", &flags);
+    assert_eq!((told["router"].as_str(), sum(&told, "num_requests")), (Some("least-loaded"), 40));
+    // Of a dense model they are replicas.
+    let digest = |flags: &[&str]| {
+        let text = simulate(&[&["--model", DENSE, "--router", "least-loaded"], flags].concat());
+        text.lines().find(|line| line.starts_with("Digest of the run:")).expect("a digest").to_owned()
+    };
+    assert_eq!(digest(&["-dp", "3", "-dpe"]), digest(&["--replicas", "3"]));
+}
+
+#[test]
 fn a_profile_of_one_engine_is_that_of_each_rank_of_a_dense_model() {
     let profile = format!("{}/../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json", env!("CARGO_MANIFEST_DIR"));
     let told = ranks("profile.json", &["--profile", &profile, "-dp", "2"]);
@@ -106,7 +121,6 @@ fn what_is_not_simulated_of_ranks_is_refused_by_name() {
     );
     check_refused("simulate", &["--model", DENSE, "-dp", "2", "--dp-sync-interval", "0"], "dp_sync_interval = 0");
     check_refused("simulate", &["--model", DENSE, "-dp", "2", "-dph"], "--data-parallel-hybrid-lb is not simulated");
-    check_refused("simulate", &["--model", DENSE, "-dp", "2", "-dpe"], "--data-parallel-external-lb is not simulated");
     check_refused(
         "simulate",
         &["--model", DENSE, "-dp", "2", "--chrome-trace", "x"],

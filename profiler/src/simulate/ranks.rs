@@ -22,6 +22,8 @@ pub(crate) struct RanksReport {
     pub(crate) ranks: Vec<ReplicaResult>,
     lockstep: Option<LockstepResult>,
     num_api_servers: u32,
+    /// The router outside; `None` for vLLM's own balancer.
+    router: Option<&'static str>,
     /// From the first request to the last answer, and what ranks in lockstep do until they pause.
     end: SimDuration,
 }
@@ -38,19 +40,24 @@ pub(crate) fn run_ranks(
     let engines = vec![Replica { config, step_time }; ranks.count as usize];
     let FleetResult { whole, replicas, lockstep, .. } = run_replicas(workload, &engines, ranks.dispatch(), flags)?;
     let end = SimDuration::from_nanos(whole.end_time.as_nanos());
-    Ok((whole, RanksReport { ranks: replicas, lockstep, num_api_servers: config.api_server_count, end }))
+    let router = ranks.settings.router.map(|router| router.policy.name());
+    Ok((whole, RanksReport { ranks: replicas, lockstep, num_api_servers: config.api_server_count, router, end }))
 }
 
 impl RanksReport {
     /// A line for each rank, how uneven they are, and what they did together.
     pub(crate) fn text(&self) -> String {
         let how = if self.lockstep.is_some() { "in lockstep" } else { "independent of each other" };
-        let servers = if self.num_api_servers == 1 { "API server" } else { "API servers" };
+        let servers =
+            format!("{} API server{}", self.num_api_servers, if self.num_api_servers == 1 { "" } else { "s" });
+        let front = match self.router {
+            Some(router) => format!("the router {router}, each with {servers}"),
+            None => format!("vLLM's balancer in {servers}"),
+        };
         let mut text = format!(
-            "{} data-parallel ranks, {how}, behind vLLM's balancer in {} {servers}; passes take what the profile, which \
+            "{} data-parallel ranks, {how}, behind {front}; passes take what the profile, which \
              is of one rank, says (own: share of the run that a rank's own passes take alone):\n",
-            self.ranks.len(),
-            self.num_api_servers
+            self.ranks.len()
         );
         text.push_str(
             "rank  requests  prompt tokens  output tokens  passes  dummies    own  KV mean  KV peak  prefix hits  preemptions\n",
@@ -123,6 +130,7 @@ impl RanksReport {
         json!({
             "data_parallel_size": self.ranks.len(),
             "api_server_count": self.num_api_servers,
+            "router": self.router,
             "lockstep": self.lockstep.as_ref().map(of_lockstep),
             "imbalance":
                 {"requests": requests, "prompt_tokens": prompts, "output_tokens": outputs, "own_time": own},

@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-use super::data_parallel::DataParallel;
 use super::data_parallel::balancer::EngineCounts;
 use super::data_parallel::coordinator::WaveStep;
 use super::data_parallel::rank_desk::RankDesk;
@@ -19,8 +18,19 @@ use crate::time::{SimDuration, SimTime};
 pub enum Dispatch {
     /// A router in front of replicas that know nothing of each other.
     Router(RouterSettings),
-    /// vLLM's own front end: the replicas are its data-parallel ranks, and have its API servers in common.
+    /// The replicas are vLLM's data-parallel ranks.
     DataParallel(DataParallel),
+}
+
+/// How data-parallel ranks are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DataParallel {
+    /// Of a model with experts: steps from one at which ranks ask each other for work to the next, at least 1
+    /// (`--dp-sync-interval`). `None` for ranks that are independent.
+    pub dp_sync_interval: Option<u32>,
+    /// A router outside, in front of API servers of each rank's own (`--data-parallel-external-lb`). `None` for vLLM's own
+    /// balancer, in API servers that all ranks have in common.
+    pub router: Option<RouterSettings>,
 }
 
 /// A router, and what it does by itself.
@@ -71,10 +81,12 @@ impl Dispatch {
     /// A desk that has given out nothing yet.
     pub(super) fn desk(self, configs: &[&EngineConfig]) -> Box<dyn Desk> {
         match self {
-            Self::Router(settings) => Box::new(RouterDesk::new(settings, configs.len())),
-            Self::DataParallel(settings) => {
+            Self::Router(settings) | Self::DataParallel(DataParallel { router: Some(settings), .. }) => {
+                Box::new(RouterDesk::new(settings, configs.len()))
+            }
+            Self::DataParallel(DataParallel { dp_sync_interval, router: None }) => {
                 let num_servers = configs.first().map_or(1, |config| config.api_server_count);
-                Box::new(RankDesk::new(configs.len(), num_servers, settings.dp_sync_interval.is_some()))
+                Box::new(RankDesk::new(configs.len(), num_servers, dp_sync_interval.is_some()))
             }
         }
     }

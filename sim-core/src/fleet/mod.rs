@@ -10,5 +10,5 @@ pub mod router;
 mod router_desk;
 pub mod simulation;
 
-pub use dispatch::{Dispatch, RouterSettings};
+pub use dispatch::{DataParallel, Dispatch, RouterSettings};
 pub use replica_result::{FleetResult, LockstepResult, ReplicaResult, imbalance};

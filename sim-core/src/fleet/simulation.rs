@@ -209,8 +209,8 @@ impl<'a> FleetSimulation<'a> {
     fn lend(&mut self, replica: usize) {
         let engine = &mut self.replicas[replica];
         engine.swap_fleet(&mut self.client, &mut self.requests);
-        if let Some(ranks) = &mut self.ranks {
-            engine.swap_api_servers(ranks.api_servers_mut());
+        if let Some(api_servers) = self.ranks.as_mut().and_then(ranks::Ranks::common_api_servers) {
+            engine.swap_api_servers(api_servers);
         }
     }
 

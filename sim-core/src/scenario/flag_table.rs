@@ -155,6 +155,11 @@ pub const FLAGS: &[Flag] = &[
         "Steps after which data-parallel ranks of a model with experts ask each other for work",
     ),
     engine(
+        "data-parallel-external-lb",
+        Form::Switch,
+        "Let --router choose among data-parallel ranks instead of vLLM's own balancer",
+    ),
+    engine(
         "api-server-count",
         Form::Integer,
         "API-server processes, each of which handles requests and tokens one after the other",

@@ -8,8 +8,7 @@ use super::fleet_args::MAX_REPLICAS;
 use super::{Scenario, ScenarioError};
 use crate::config::flags::FlagError;
 use crate::config::{Reason, ResolvedEngine};
-use crate::fleet::Dispatch;
-use crate::fleet::data_parallel::DataParallel;
+use crate::fleet::{DataParallel, Dispatch};
 
 /// `ParallelConfig.dp_sync_interval`.
 const DP_SYNC_INTERVAL: u32 = 16;
@@ -43,7 +42,11 @@ impl Scenario {
             let wrong = || FlagError::value("--dp-sync-interval", &given.to_string(), "at least 1");
             u32::try_from(given).ok().filter(|&interval| interval > 0).ok_or_else(wrong)
         })?;
-        let settings = DataParallel { dp_sync_interval: (is_lockstep && count > 1).then_some(interval) };
+        let is_external = self.engine().data_parallel_external_lb == Some(true);
+        let settings = DataParallel {
+            dp_sync_interval: (is_lockstep && count > 1).then_some(interval),
+            router: is_external.then(|| self.fleet().router_settings(u64::from(self.workload().seed()))),
+        };
         Ok(Ranks { count, settings })
     }
 
@@ -64,13 +67,16 @@ impl Ranks {
         Dispatch::DataParallel(self.settings)
     }
 
-    /// Makes `engine`, as it is alone, one of these ranks. API servers are one for each rank if nobody said how many
-    /// (`entrypoints/cli/serve.py`).
+    /// Makes `engine`, as it is alone, one of these ranks. If nobody said how many API servers there are, it is one for each
+    /// rank, with a router outside as well as with vLLM's balancer, whose they all are (`entrypoints/cli/serve.py`).
     pub fn apply(self, engine: &mut ResolvedEngine) {
         if self.count == 1 {
             return;
         }
         engine.config.steps_with_others = self.settings.dp_sync_interval.is_some();
+        if self.settings.router.is_some() {
+            return;
+        }
         let servers = engine.reasons.iter_mut().find(|entry| entry.field == "api_server_count");
         if let Some(entry) = servers.filter(|entry| entry.reason != Reason::Given) {
             entry.reason = Reason::Default { why: "one for each data-parallel rank".to_owned() };

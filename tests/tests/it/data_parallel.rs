@@ -2,9 +2,8 @@
 
 use proptest::prelude::*;
 use sim_core::config::EngineConfig;
-use sim_core::fleet::data_parallel::DataParallel;
 use sim_core::fleet::simulation::{Replica, simulate_fleet};
-use sim_core::fleet::{Dispatch, FleetResult, LockstepResult};
+use sim_core::fleet::{DataParallel, Dispatch, FleetResult, LockstepResult, RouterSettings};
 use sim_core::metrics::digest::digest;
 use sim_core::profile::{StepTimeModel, StepTimeSettings, SyntheticCosts};
 use sim_core::request::TokenRun;
@@ -21,8 +20,16 @@ fn ranks(
     count: usize,
     dp_sync_interval: Option<u32>,
 ) -> FleetResult {
+    behind((workload, config, step_time), count, DataParallel { dp_sync_interval, router: None })
+}
+
+fn behind(
+    (workload, config, step_time): (&Workload, &EngineConfig, &StepTimeModel),
+    count: usize,
+    settings: DataParallel,
+) -> FleetResult {
     let replicas = vec![Replica { config, step_time }; count];
-    let dispatch = Dispatch::DataParallel(DataParallel { dp_sync_interval });
+    let dispatch = Dispatch::DataParallel(settings);
     simulate_fleet(workload, &replicas, dispatch, SimulationOptions::default()).expect("a possible run")
 }
 
@@ -83,6 +90,12 @@ fn check_several(workload: &Workload, config: &EngineConfig, step_time: &StepTim
     }
     if dp_sync_interval.is_some() && config.pipeline_parallel_size == 1 {
         check_together(&result);
+    }
+    let external = DataParallel { dp_sync_interval, router: Some(RouterSettings::default()) };
+    let external = behind((workload, config, step_time), count, external);
+    check_conserved(&external, count);
+    if dp_sync_interval.is_some() && config.pipeline_parallel_size == 1 {
+        check_together(&external);
     }
     let again = ranks((workload, config, step_time), count, dp_sync_interval);
     assert_eq!(digest(&result.whole.recording), digest(&again.whole.recording), "the same run");

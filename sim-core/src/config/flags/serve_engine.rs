@@ -25,7 +25,7 @@ pub(super) const ENGINE: &[FlagGroup] = &[
             integer("--tensor-parallel-size").also(&["-tp"]), integer("--pipeline-parallel-size").also(&["-pp"]),
             choice("--performance-mode", &["balanced", "interactivity", "throughput"]),
             integer("--prefill-schedule-interval"), integer("--dp-sync-interval"),
-            switch("--disable-hybrid-kv-cache-manager"),
+            switch("--data-parallel-external-lb").also(&["-dpe"]), switch("--disable-hybrid-kv-cache-manager"),
             integer("--prefix-cache-retention-interval").or_none().harmless(&["0"]), integer("--mamba-block-size").or_none(),
             switch("--enable-mamba-shared-prefix-checkpoint"), json("--speculative-config").also(&["-sc"]).or_none(),
             choice("--spec-method", &[
@@ -157,15 +157,14 @@ pub(super) const ENGINE: &[FlagGroup] = &[
     },
     FlagGroup {
         effect: NotSimulated,
-        why: "it says where data-parallel ranks run, or that not vLLM's own balancer chooses between all of them; the ranks \
-              of --data-parallel-size behind that one are simulated, and engines of dense models behind a router (--replicas)",
+        why: "it says where data-parallel ranks run, or that some of them are balanced apart from others; all ranks of \
+              --data-parallel-size are simulated, behind vLLM's own balancer or (--data-parallel-external-lb) a --router",
         #[rustfmt::skip]
         flags: &[
             integer("--data-parallel-rank").also(&["-dpn"]),
             integer("--data-parallel-start-rank").also(&["-dpr"]).harmless(&["0"]),
             integer("--data-parallel-size-local").also(&["-dpl"]).harmless(&["1"]),
             switch("--data-parallel-hybrid-lb").also(&["-dph"]).harmless(&["false"]),
-            switch("--data-parallel-external-lb").also(&["-dpe"]).harmless(&["false"]),
             plain("--data-parallel-multi-port-external-lb").also(&["-dpm"]).harmless(&["false"]),
             plain("--headless").harmless(&["false"]), switch("--enable-elastic-ep").harmless(&["false"]),
             switch("--enable-fault-tolerance").harmless(&["false"]),

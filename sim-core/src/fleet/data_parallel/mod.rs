@@ -9,11 +9,3 @@ pub mod lockstep;
 pub(super) mod rank_desk;
 #[cfg(test)]
 mod tests;
-
-/// How ranks behind one front end are run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DataParallel {
-    /// Of a model with experts: steps from one at which ranks ask each other for work to the next, at least 1
-    /// (`--dp-sync-interval`). `None` for ranks that are independent.
-    pub dp_sync_interval: Option<u32>,
-}

@@ -1,6 +1,6 @@
 //! Replicas that are the data-parallel ranks of one server: what they have in common, and, with experts, their steps.
 //!
-//! Ranks have API servers in common and tell a coordinator how many requests they have. In lockstep nobody begins a step
+//! Behind vLLM's own balancer ranks have API servers in common and tell a coordinator how many requests they have. In lockstep nobody begins a step
 //! before all have ended the one before: a step begins for each rank when its own host is ready, its pass runs when the
 //! last rank has issued its part and for as long as the longest part takes, and each rank takes in results in its own
 //! time. Only where ranks ask each other for work do their hosts wait for each other, too.
@@ -11,16 +11,17 @@ use alloc::vec::Vec;
 use super::FleetSimulation;
 use crate::api_servers::ApiServers;
 use crate::config::EngineConfig;
-use crate::fleet::data_parallel::DataParallel;
 use crate::fleet::data_parallel::balancer::EngineCounts;
 use crate::fleet::data_parallel::lockstep::Lockstep;
-use crate::fleet::{LockstepResult, ReplicaResult};
+use crate::fleet::{DataParallel, LockstepResult, ReplicaResult};
 use crate::simulator::{Simulation, StepPart};
 use crate::time::{SimDuration, SimTime};
 
 /// What ranks have in common.
 #[derive(Debug)]
 pub(super) struct Ranks {
+    /// Whether they are behind vLLM's own balancer.
+    is_internal: bool,
     api_servers: Option<ApiServers>,
     wave: Option<Wave>,
 }
@@ -52,11 +53,12 @@ impl Ranks {
             num_dummy_batches: vec![0; num_ranks],
             result: LockstepResult::default(),
         };
-        Self { api_servers: None, wave: settings.dp_sync_interval.map(wave) }
+        Self { is_internal: settings.router.is_none(), api_servers: None, wave: settings.dp_sync_interval.map(wave) }
     }
 
-    pub(super) const fn api_servers_mut(&mut self) -> &mut Option<ApiServers> {
-        &mut self.api_servers
+    /// Their API servers, unless each has its own.
+    pub(super) fn common_api_servers(&mut self) -> Option<&mut Option<ApiServers>> {
+        self.is_internal.then_some(&mut self.api_servers)
     }
 
     /// What ranks did together, and each rank's share of it.
@@ -74,10 +76,12 @@ impl FleetSimulation<'_> {
     pub(super) fn begin_ranks(&mut self) {
         let Some(ranks) = &mut self.ranks else { return };
         for engine in self.replicas.iter_mut().rev() {
-            // Those of the first are as good as any.
-            ranks.api_servers = None;
-            engine.swap_api_servers(&mut ranks.api_servers);
-            engine.count_for_others();
+            if ranks.is_internal {
+                // Those of the first are as good as any.
+                ranks.api_servers = None;
+                engine.swap_api_servers(&mut ranks.api_servers);
+                engine.count_for_others();
+            }
             if ranks.wave.is_some() {
                 engine.join_lockstep();
             }

@@ -56,6 +56,9 @@ fn told(flag: &str, engine: &ResolvedEngine, profile: &Profile) -> Told {
         "pass-noise" => ("off".to_owned(), "every pass takes what is expected of it"),
         "client-work" => ("off".to_owned(), "the client is never busy"),
         "dp-sync-interval" => ("16".to_owned(), "between data-parallel ranks; `profiler simulate` has them"),
+        "data-parallel-external-lb" => {
+            ("off".to_owned(), "vLLM's own balancer chooses among data-parallel ranks; `profiler simulate` has them")
+        }
         "replicas" => ("1".to_owned(), "one engine answers; several are simulated by `profiler simulate`"),
         "router" => ("round-robin".to_owned(), "with several replicas; `profiler simulate` has them"),
         _ => {
