@@ -209,7 +209,7 @@ impl EngineArgs {
             "enable-prefix-caching" => &mut self.enable_prefix_caching,
             "scheduler-reserve-full-isl" => &mut self.scheduler_reserve_full_isl,
             "async-scheduling" => &mut self.async_scheduling,
-            "data-parallel-external-lb" => &mut self.data_parallel_external_lb,
+            "data-parallel-external-lb" | "-dpe" => &mut self.data_parallel_external_lb,
             "disable-hybrid-kv-cache-manager" => &mut self.disable_hybrid_kv_cache_manager,
             "enable-mamba-shared-prefix-checkpoint" => &mut self.enable_mamba_shared_prefix_checkpoint,
             _ => return None,
