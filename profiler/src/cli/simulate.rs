@@ -7,12 +7,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use jiff::Zoned;
 use sim_core::config::EngineConfig;
-use sim_core::fleet::FleetResult;
+use sim_core::fleet::{FleetResult, ReplicaResult};
 use sim_core::profile::StepTimeModel;
 use sim_core::profile::schema::DeviceType;
 use sim_core::scenario::link::fingerprint;
 use sim_core::scenario::repeat::stated_flags;
-use sim_core::scenario::{Prepared, TextTokens, prepare_fleet};
+use sim_core::scenario::{Prepared, Ranks, Scenario, TextTokens, prepare_fleet};
 use sim_core::simulation_result::SimulationResult;
 use sim_core::simulator::{Simulation, SimulationOptions};
 use sim_core::workload::Workload;
@@ -22,7 +22,7 @@ use crate::simulate::ends::Ends;
 use crate::simulate::fleet;
 use crate::simulate::inputs::Inputs;
 use crate::simulate::memory;
-use crate::simulate::ranks::run_ranks;
+use crate::simulate::ranks::{RanksReport, run_ranks};
 use crate::simulate::report::{Report, explain, explain_memory};
 use crate::simulate::report_flags::ReportFlags;
 use crate::simulate::run::run;
@@ -42,6 +42,13 @@ pub(super) struct Args {
     tokenizer: Option<PathBuf>,
     #[command(flatten)]
     report: ReportFlags,
+}
+
+/// What came of a run: of the whole, and of each engine where there are several.
+struct Ran {
+    result: SimulationResult,
+    replicas: Vec<ReplicaResult>,
+    ranks: Option<RanksReport>,
 }
 
 impl Args {
@@ -85,22 +92,7 @@ impl Args {
         if fleet_args.replicas > 1 || ranks.count > 1 {
             fleet::check_flags(&self.report, range.is_some())?;
         }
-        let mut of_ranks = None;
-        let (result, replicas) = if ranks.count > 1 {
-            let (result, report) = run_ranks(ranks, of_run, &self.report)?;
-            of_ranks = Some(report);
-            (result, Vec::new())
-        } else if fleet_args.replicas > 1 {
-            let seed = u64::from(inputs.scenario.workload().seed());
-            let FleetResult { whole, replicas, .. } = fleet::run_fleet(&fleet_args, of_run, seed, &self.report)?;
-            (whole, replicas)
-        } else {
-            ensure!(
-                self.report.replicas_json.is_none(),
-                "--replicas-json is of several; give --replicas or --data-parallel-size above 1"
-            );
-            (self.run_one(of_run, needs_records)?, Vec::new())
-        };
+        let Ran { result, replicas, ranks } = self.run_engines((&inputs.scenario, ranks), of_run, needs_records)?;
         let ends = range.map(|range| Ends::new(&range, &result, of_run, &options, self.report.quiet));
         let ends = ends.transpose()?;
         // A million requests are 70 MB that the report does not need.
@@ -116,8 +108,13 @@ impl Args {
             ends: ends.as_ref(),
             classes: classes.as_ref(),
             fleet: (!replicas.is_empty()).then_some((&fleet_args, replicas.as_slice())),
-            ranks: of_ranks.as_ref(),
+            ranks: ranks.as_ref(),
         };
+        self.tell(&report, &mut out)
+    }
+
+    /// Prints and writes what came of the run; false if a required goodput is missed.
+    fn tell(&self, report: &Report<'_>, out: &mut impl io::Write) -> Result<bool> {
         if !self.report.quiet {
             writeln!(out, "{}", report.heading())?;
         }
@@ -132,6 +129,29 @@ impl Args {
         let share = report.goodput_share();
         writeln!(out, "Requests that meet every objective: {share:.4} (required: {required})")?;
         Ok(share >= required)
+    }
+
+    /// A run of all engines that the scenario has.
+    fn run_engines(
+        &self,
+        (scenario, ranks): (&Scenario, Ranks),
+        of_run: (&Workload, &EngineConfig, &StepTimeModel),
+        needs_records: bool,
+    ) -> Result<Ran> {
+        if ranks.count > 1 {
+            let (result, ranks) = run_ranks(ranks, of_run, &self.report)?;
+            return Ok(Ran { result, replicas: Vec::new(), ranks: Some(ranks) });
+        }
+        if scenario.fleet().replicas > 1 {
+            let seed = u64::from(scenario.workload().seed());
+            let FleetResult { whole, replicas, .. } = fleet::run_fleet(&scenario.fleet(), of_run, seed, &self.report)?;
+            return Ok(Ran { result: whole, replicas, ranks: None });
+        }
+        ensure!(
+            self.report.replicas_json.is_none(),
+            "--replicas-json is of several; give --replicas or --data-parallel-size above 1"
+        );
+        Ok(Ran { result: self.run_one(of_run, needs_records)?, replicas: Vec::new(), ranks: None })
     }
 
     /// A run of one engine, of which no more is kept than the report needs.
