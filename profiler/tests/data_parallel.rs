@@ -108,6 +108,9 @@ fn a_profile_of_one_engine_is_that_of_each_rank_of_a_dense_model() {
     let profile = format!("{}/../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json", env!("CARGO_MANIFEST_DIR"));
     let told = ranks("profile.json", &["--profile", &profile, "-dp", "2"]);
     assert_eq!(sum(&told, "num_requests"), 40);
+    // What is sent before the measured requests is answered by ranks, too, and leaves them at rest.
+    let told = ranks("warmed.json", &["--profile", &profile, "-dp", "2", "--num-warmups", "6"]);
+    assert_eq!(sum(&told, "num_requests"), 40);
 }
 
 #[test]
@@ -127,6 +130,11 @@ fn what_is_not_simulated_of_ranks_is_refused_by_name() {
         "--chrome-trace is of one engine",
     );
     check_refused("simulate", &["--replicas-json", "x"], "--replicas-json is of several");
+    // A profile of a model with experts does not say how many ranks it is one of.
+    let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join("experts.profile.json");
+    let profile = profile.to_str().expect("UTF-8");
+    assert!(profiler(&["compose", "--model", WITH_EXPERTS, "-dp", "2", "--output", profile]).status.success());
+    check_refused("simulate", &["--profile", profile, "-dp", "2"], "ranks of a model with experts");
     // Where one engine is simulated, a rank of a dense model is one that stands alone.
     let flags = ["--model", DENSE, "-dp", "2", "--goodput", "ttft:500"];
     check_refused("capacity", &flags, "--data-parallel-size is not simulated");
