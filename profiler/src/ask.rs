@@ -31,7 +31,7 @@ use crate::simulate::inputs::Inputs;
 use crate::simulate::library;
 use crate::simulate::model_length;
 use crate::simulate::model_source::ModelName;
-use crate::simulate::profile_choice::WholeProfile;
+use crate::simulate::profile_choice::{Simulates, WholeProfile};
 use crate::simulate::report::Report;
 use crate::simulate::token_counter::load_token_counter;
 
@@ -185,7 +185,7 @@ impl Ask<'_> {
             ProfileFile::Path(path) => WholeProfile::Path(path),
             ProfileFile::Json { name, text } => WholeProfile::File { name, json: text.as_bytes() },
         });
-        Inputs::put_together(flags, self.link, profile, &ModelName::default())
+        Inputs::put_together(flags, self.link, profile, (&ModelName::default(), Simulates::OneRank))
     }
 }
 
@@ -253,7 +253,7 @@ impl Run {
             workload_name: "",
             options: &self.options,
             classes: self.classes.as_ref(),
-            fleet: None,
+            engines: None,
             flags,
             dataset: self.inputs.dataset.as_deref().map(fingerprint),
             result: &self.result,

@@ -162,10 +162,6 @@ fn what_is_not_simulated_is_refused_by_name() {
     check_refused(&["--dtype", "int8"], "--dtype");
     check_refused(&["--model", "Qwen/Qwen3-8B", "-tp", "3"], "which 3 ranks cannot divide");
     check_refused(&["--model", "Qwen/Qwen3-8B", "-tp", "0"], "tensor_parallel_size = 0: there is at least one rank");
-    check_refused(
-        &["--model", "Qwen/Qwen3-8B", "-dp", "2"],
-        "--data-parallel-size is not simulated: several data-parallel engines",
-    );
     check_refused(&["--model", "Qwen/Qwen3-8B", "-dp", "x"], "--data-parallel-size");
 }
 
@@ -179,7 +175,6 @@ fn a_whole_pass_profile_holds_for_its_own_values() {
     check(&["--quantization", "fp8"], "--quantization fp8: the profile is of weights that are not quantised");
     check(&["--kv-cache-dtype", "fp8"], "--kv-cache-dtype fp8: the profile is of auto");
     check(&["-tp", "2"], "--tensor-parallel-size 2: the profile is of 1");
-    check(&["-dp", "2"], "--data-parallel-size is not simulated: several data-parallel engines");
     let agreeing = ["--profile", &profile, "--gpu", "h100-sxm", "--dtype", "bfloat16", "--kv-cache-dtype", "auto"];
     assert_eq!(digest(&agreeing), digest(&["--profile", &profile]), "flags that agree change nothing");
 }

@@ -261,3 +261,15 @@ pub(crate) struct Script<'a> {
     pub(crate) aborts: &'a [(u32, RequestId)],
     pub(crate) num_added: u32,
 }
+
+impl<'a> Script<'a> {
+    /// The script of `traffic`; `None` if a client sends.
+    pub(crate) fn of(traffic: &'a Traffic) -> Option<Self> {
+        match traffic {
+            Traffic::Timed { .. } | Traffic::Answered { .. } => None,
+            Traffic::QueriesPerIter { queries_per_iter, join_order, aborts } => {
+                Some(Self { queries_per_iter, join_order, aborts, num_added: 0 })
+            }
+        }
+    }
+}

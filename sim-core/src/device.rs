@@ -12,16 +12,39 @@ use crate::time::{SimDuration, SimTime};
 #[derive(Debug)]
 pub(crate) struct Device {
     stage_free: Vec<SimTime>,
+    /// Whether passes begin only when others' do: [`Self::run`] then keeps what was issued for [`Self::take_issued`].
+    waits_for_others: bool,
+    issued: Option<(SimTime, SimDuration)>,
 }
 
 impl Device {
     /// An idle device of so many stages.
     pub(crate) fn new(num_stages: u32) -> Self {
-        Self { stage_free: vec![SimTime::ZERO; num_stages as usize] }
+        Self { stage_free: vec![SimTime::ZERO; num_stages as usize], waits_for_others: false, issued: None }
     }
 
-    /// Runs a pass that was issued at `issue_time`; returns its start and end.
+    /// From now on passes begin when others' do.
+    pub(crate) const fn wait_for_others(&mut self) {
+        self.waits_for_others = true;
+    }
+
+    /// When the pass was issued that waits for others, and how long it takes alone.
+    pub(crate) const fn take_issued(&mut self) -> Option<(SimTime, SimDuration)> {
+        self.issued.take()
+    }
+
+    /// Runs a pass that was issued at `issue_time`; returns its start and end, which are not known yet if it waits for
+    /// others.
     pub(crate) fn run(&mut self, issue_time: SimTime, duration: SimDuration) -> (SimTime, SimTime) {
+        if self.waits_for_others {
+            self.issued = Some((issue_time, duration));
+            return (issue_time, issue_time + duration);
+        }
+        self.run_now(issue_time, duration)
+    }
+
+    /// Runs a pass for which nobody is waited any longer; returns its start and end.
+    pub(crate) fn run_now(&mut self, issue_time: SimTime, duration: SimDuration) -> (SimTime, SimTime) {
         if let [free] = self.stage_free.as_mut_slice() {
             let start_time = issue_time.max(*free);
             *free = start_time + duration;

@@ -6,6 +6,7 @@
 
 mod front_end;
 mod in_fleet;
+mod in_lockstep;
 mod keeping;
 mod stretch;
 
@@ -24,8 +25,9 @@ use crate::request::{RequestId, SteadyTokens};
 use crate::simulation_error::{check_config, check_requests, check_traffic};
 use crate::simulation_result::{DeviceTime, SimulationResult};
 use crate::time::{SimDuration, SimTime};
-use crate::workload::{Traffic, Workload};
+use crate::workload::Workload;
 
+pub(crate) use in_lockstep::StepPart;
 use keeping::Before;
 
 pub use crate::simulation_error::SimulationError;
@@ -61,7 +63,7 @@ pub struct Simulation<'a> {
     client: Client<'a>,
     /// `None` where nobody waits for an API server.
     api_servers: Option<ApiServers>,
-    /// Where [`Traffic::QueriesPerIter`] stands; `None` if a client sends.
+    /// Where [`crate::workload::Traffic::QueriesPerIter`] stands; `None` if a client sends.
     script: Option<Script<'a>>,
     now: SimTime,
     device: Device,
@@ -88,6 +90,8 @@ pub struct Simulation<'a> {
     horizon: SimTime,
     /// A step whose results are taken in only then, and whether it issued tokens.
     suspended: Option<bool>,
+    /// For whoever balances engines by their counts (`simulator/in_fleet.rs`).
+    counts: Option<in_fleet::ToldCounts>,
 }
 
 impl<'a> Simulation<'a> {
@@ -104,12 +108,6 @@ impl<'a> Simulation<'a> {
         check_config(config)?;
         check_requests(workload, config)?;
         check_traffic(workload)?;
-        let script = match &workload.traffic {
-            Traffic::Timed { .. } | Traffic::Answered { .. } => None,
-            Traffic::QueriesPerIter { queries_per_iter, join_order, aborts } => {
-                Some(Script { queries_per_iter, join_order, aborts, num_added: 0 })
-            }
-        };
         let keep = if options.record_emissions { Keep::Emissions } else { Keep::Everything };
         let mut turns = Turns::default();
         let client = turns.next_client(workload, step_time.host().client_work());
@@ -121,7 +119,7 @@ impl<'a> Simulation<'a> {
             recorder: Recorder::new(&workload.requests, config.num_speculative_tokens(), keep),
             client,
             api_servers: ApiServers::new(config.api_server_count, step_time),
-            script,
+            script: Script::of(&workload.traffic),
             now: SimTime::ZERO,
             device: Device::new(config.pipeline_parallel_size),
             noise: step_time.noise(),
@@ -140,6 +138,7 @@ impl<'a> Simulation<'a> {
             quiet_until: SimTime::ZERO,
             horizon: SimTime::MAX,
             suspended: None,
+            counts: None,
         })
     }
 

@@ -27,7 +27,7 @@ impl Given {
         &self.flags.scenario
     }
 
-    /// Everything that decides a run, with `flags` instead of those that were given.
+    /// Everything that decides runs of one engine, with `flags` instead of those that were given.
     ///
     /// # Errors
     /// If files cannot be read, or flags contradict each other.
@@ -35,11 +35,11 @@ impl Given {
         Inputs::new(flags, self.link.as_deref(), profile, &self.model_name)
     }
 
-    /// Everything that decides a run.
+    /// Everything that decides a run, for who simulates all data-parallel ranks.
     ///
     /// # Errors
     /// See [`Self::inputs_of`].
     pub(super) fn inputs(&self, profile: Option<&Path>) -> Result<Inputs> {
-        self.inputs_of(self.flags(), profile)
+        Inputs::of_all_ranks(self.flags(), self.link.as_deref(), profile, &self.model_name)
     }
 }

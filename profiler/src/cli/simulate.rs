@@ -6,31 +6,22 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use jiff::Zoned;
-use sim_core::config::EngineConfig;
-use sim_core::fleet::life::LifeResult;
-use sim_core::fleet::{FleetResult, ReplicaResult};
-use sim_core::profile::StepTimeModel;
 use sim_core::profile::schema::DeviceType;
 use sim_core::scenario::link::fingerprint;
 use sim_core::scenario::repeat::stated_flags;
 use sim_core::scenario::{Prepared, TextTokens, prepare_fleet};
-use sim_core::simulation_result::SimulationResult;
-use sim_core::simulator::{Simulation, SimulationOptions};
 use sim_core::workload::Workload;
 
 use super::given::Given;
 use crate::simulate::compare;
 use crate::simulate::ends::Ends;
-use crate::simulate::fleet::{self, Fleet};
+use crate::simulate::engines::{OfRun, run_engines, seed_of};
+use crate::simulate::fleet;
 use crate::simulate::inputs::Inputs;
 use crate::simulate::memory;
 use crate::simulate::report::{Report, explain, explain_memory, write_file};
 use crate::simulate::report_flags::ReportFlags;
-use crate::simulate::run::run;
 use crate::simulate::token_counter::load_token_counter;
-
-/// What came of each replica, and what happened to them.
-type Replicas = (Vec<ReplicaResult>, Option<LifeResult>);
 
 /// What is simulated, and what is reported.
 #[derive(Debug, clap::Args)]
@@ -54,7 +45,9 @@ impl Args {
     pub(super) fn run(&self) -> Result<bool> {
         let inputs = self.given.inputs(self.profile.as_deref())?;
         let profile = &inputs.choice.profile;
-        let engine = inputs.scenario.resolve(profile)?;
+        let mut engine = inputs.scenario.resolve(profile)?;
+        let ranks = inputs.scenario.ranks(inputs.choice.is_of_lockstep)?;
+        ranks.apply(&mut engine);
         let range = self.report.range_of(profile)?;
         let mut out = io::stdout().lock();
         if self.report.explain {
@@ -69,7 +62,9 @@ impl Args {
         if let Some(num_prompts) = inputs.scenario.get("num-prompts").and_then(|text| text.parse().ok()) {
             memory::check(num_prompts, needs_records)?;
         }
-        let Prepared { engine, workload, num_skipped, notes, classes, step_time, options } = self.prepare(&inputs)?;
+        let Prepared { mut engine, workload, num_skipped, notes, classes, step_time, options } =
+            self.prepare(&inputs)?;
+        ranks.apply(&mut engine);
         let options = self.report.on_top_of(options)?;
         self.tell_dataset(&notes, num_skipped);
         let workload_name = workload_name(inputs.is_default_trace, &workload);
@@ -86,7 +81,8 @@ impl Args {
             write!(out, "{}", self.compare(routers, &inputs, of_run)?)?;
             return Ok(true);
         }
-        let (result, fleet) = self.simulated(&inputs, of_run, (needs_records, range.is_some()))?;
+        let needs = (needs_records, range.is_some());
+        let (result, engines) = run_engines((&inputs, ranks), of_run, &self.report, needs)?;
         let ends = range.map(|range| Ends::new(&range, &result, of_run, &options, self.report.quiet));
         let ends = ends.transpose()?;
         // A million requests are 70 MB that the report does not need.
@@ -101,12 +97,14 @@ impl Args {
             result: &result,
             ends: ends.as_ref(),
             classes: classes.as_ref(),
-            fleet: fleet.as_ref().map(|(replicas, life)| {
-                let num_gpus = profile.engine.tensor_parallel_size * engine.config.pipeline_parallel_size;
-                Fleet { router: inputs.scenario.fleet().router, replicas, num_gpus, life: life.as_ref() }
-            }),
+            engines: engines.as_ref(),
             scenario: &inputs.scenario,
         };
+        self.tell(&report, &mut out)
+    }
+
+    /// Prints and writes what came of the run; false if a required goodput is missed.
+    fn tell(&self, report: &Report<'_>, out: &mut impl io::Write) -> Result<bool> {
         if !self.report.quiet {
             writeln!(out, "{}", report.heading())?;
         }
@@ -123,48 +121,8 @@ impl Args {
         Ok(share >= required)
     }
 
-    /// The run, and what came of replicas where there may be several.
-    fn simulated(
-        &self,
-        inputs: &Inputs,
-        of_run: (&Workload, &EngineConfig, &StepTimeModel),
-        (needs_records, has_range): (bool, bool),
-    ) -> Result<(SimulationResult, Option<Replicas>)> {
-        let (args, life) = (inputs.scenario.fleet(), inputs.scenario.life()?);
-        args.check_router_args()?;
-        if args.replicas == 1 && life.is_uneventful() {
-            ensure!(self.report.replicas_json.is_none(), "--replicas-json is of several; give --replicas above 1");
-            return Ok((self.run_one(of_run, needs_records)?, None));
-        }
-        fleet::check_flags(&self.report, has_range)?;
-        let FleetResult { whole, replicas, life, .. } =
-            fleet::run_fleet((&args, &life), of_run, seed_of(inputs), &self.report)?;
-        Ok((whole, Some((replicas, life))))
-    }
-
-    /// A run of one engine, of which no more is kept than the report needs.
-    fn run_one(
-        &self,
-        (workload, config, step_time): (&Workload, &EngineConfig, &StepTimeModel),
-        needs_records: bool,
-    ) -> Result<SimulationResult> {
-        let keep = SimulationOptions { record_emissions: self.report.save_detailed };
-        let mut simulation = Simulation::new(workload, config, step_time, keep)?;
-        if !needs_records {
-            simulation = simulation.keeping_figures();
-        } else if self.report.queries_per_iter.is_none() {
-            simulation = simulation.without_input();
-        }
-        Ok(run(simulation, workload.requests.len(), self.report.quiet))
-    }
-
     /// The table of several routers; the same as JSON where that is asked for.
-    fn compare(
-        &self,
-        routers: &str,
-        inputs: &Inputs,
-        of_run: (&Workload, &EngineConfig, &StepTimeModel),
-    ) -> Result<String> {
+    fn compare(&self, routers: &str, inputs: &Inputs, of_run: OfRun<'_>) -> Result<String> {
         let routers = compare::routers(routers)?;
         compare::check_flags(&self.report)?;
         let args = inputs.scenario.fleet();
@@ -213,11 +171,6 @@ impl Args {
         })?;
         Ok(prepared)
     }
-}
-
-/// What routers draw from.
-fn seed_of(inputs: &Inputs) -> u64 {
-    u64::from(inputs.scenario.workload().seed())
 }
 
 /// What the heading says of the workload.

@@ -9,7 +9,7 @@ use sim_core::config::EngineConfig;
 use sim_core::fleet::life::{LifeResult, LifeSettings};
 use sim_core::fleet::router::Policy;
 use sim_core::fleet::simulation::{FleetSimulation, Replica};
-use sim_core::fleet::{FleetResult, ReplicaResult, imbalance};
+use sim_core::fleet::{Dispatch, FleetResult, ReplicaResult, imbalance};
 use sim_core::metrics::recorder::Recording;
 use sim_core::profile::StepTimeModel;
 use sim_core::scenario::FleetArgs;
@@ -34,11 +34,27 @@ pub(crate) fn run_fleet(
     flags: &ReportFlags,
 ) -> Result<FleetResult> {
     let replicas = vec![Replica { config, step_time }; life.num_engines(args.replicas) as usize];
+    let fleet = new_fleet(workload, &replicas, args.dispatch(seed), flags)?;
+    let fleet = if life.is_uneventful() { fleet } else { fleet.living(life, seed) };
+    Ok(finished(fleet, workload, flags))
+}
+
+/// A run of `workload` on `replicas` that has not begun.
+///
+/// # Errors
+/// If the simulator refuses it.
+pub(super) fn new_fleet<'a>(
+    workload: &'a Workload,
+    replicas: &[Replica<'a>],
+    dispatch: Dispatch,
+    flags: &ReportFlags,
+) -> Result<FleetSimulation<'a>> {
     let options = SimulationOptions { record_emissions: flags.save_detailed };
-    let mut fleet = FleetSimulation::new(workload, &replicas, args.dispatch(seed), options)?;
-    if !life.is_uneventful() {
-        fleet = fleet.living(life, seed);
-    }
+    Ok(FleetSimulation::new(workload, replicas, dispatch, options)?)
+}
+
+/// What comes of a run, which is made to its end.
+pub(super) fn finished(mut fleet: FleetSimulation<'_>, workload: &Workload, flags: &ReportFlags) -> FleetResult {
     let bar = bar(workload.requests.len(), "{bar:20} {pos}/{len} requests, {msg}, {eta} left", flags.quiet);
     let mut num_events = 0;
     while fleet.advance() {
@@ -50,7 +66,7 @@ pub(crate) fn run_fleet(
         }
     }
     bar.finish_and_clear();
-    Ok(fleet.finish())
+    fleet.finish()
 }
 
 /// Refuses what is told of one engine only.
@@ -61,27 +77,30 @@ pub(crate) fn check_flags(flags: &ReportFlags, has_range: bool) -> Result<()> {
     let of_one =
         [("--queries-per-iter", flags.queries_per_iter.is_some()), ("--chrome-trace", flags.chrome_trace.is_some())];
     for (flag, is_given) in of_one {
-        ensure!(!is_given, "{flag} is of one engine; leave it out with --replicas above 1");
+        ensure!(!is_given, "{flag} is of one engine; leave it out with --replicas or --data-parallel-size above 1");
     }
-    ensure!(!has_range, "--range repeats the run of one engine; with --replicas above 1 say --no-range");
+    ensure!(
+        !has_range,
+        "--range repeats the run of one engine; with --replicas or --data-parallel-size above 1 say --no-range"
+    );
     Ok(())
 }
 
 /// What came of a fleet beside what came of all its engines together.
 #[derive(Debug)]
-pub(crate) struct Fleet<'a> {
+pub(crate) struct Fleet {
     pub(crate) router: Policy,
-    pub(crate) replicas: &'a [ReplicaResult],
+    pub(crate) replicas: Vec<ReplicaResult>,
     /// GPUs of each.
     pub(crate) num_gpus: u32,
     /// What happened to them, where something could.
-    pub(crate) life: Option<&'a LifeResult>,
+    pub(crate) life: Option<LifeResult>,
 }
 
-impl Fleet<'_> {
+impl Fleet {
     /// Requests that failed with their replica.
     pub(crate) fn num_failed(&self) -> usize {
-        self.life.map_or(0, |life| life.failed.len())
+        self.life.as_ref().map_or(0, |life| life.failed.len())
     }
 
     /// A line for each replica, how uneven they are, and what happened to them.
@@ -104,13 +123,13 @@ impl Fleet<'_> {
             )
             .unwrap_or_default();
         }
-        let [requests, prompts, outputs] = imbalances(self.replicas);
+        let [requests, prompts, outputs] = imbalances(&self.replicas);
         writeln!(
             text,
             "Most over mean: requests {requests:.3}, prompt tokens {prompts:.3}, output tokens {outputs:.3}"
         )
         .unwrap_or_default();
-        if let Some(life) = self.life {
+        if let Some(life) = &self.life {
             text.push_str(&life::text(life, recording, self.num_gpus));
         }
         text
@@ -118,7 +137,7 @@ impl Fleet<'_> {
 
     /// The same for programs.
     pub(crate) fn json(&self, recording: &Recording) -> Value {
-        let [requests, prompts, outputs] = imbalances(self.replicas);
+        let [requests, prompts, outputs] = imbalances(&self.replicas);
         let of_replica = |replica: &ReplicaResult| {
             json!({
                 "num_requests": replica.num_requests,
@@ -136,7 +155,7 @@ impl Fleet<'_> {
             "imbalance": {"requests": requests, "prompt_tokens": prompts, "output_tokens": outputs},
             "replicas": self.replicas.iter().map(of_replica).collect::<Vec<_>>(),
         });
-        if let (Some(life), Some(fields)) = (self.life, json.as_object_mut()) {
+        if let (Some(life), Some(fields)) = (&self.life, json.as_object_mut()) {
             fields.insert("life".into(), life::json(life, recording, self.num_gpus));
         }
         json

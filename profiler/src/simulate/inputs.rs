@@ -8,7 +8,7 @@ use sim_core::scenario::{DatasetName, Part, Scenario};
 
 use super::dataset::dataset_file;
 use super::model_source::ModelName;
-use super::profile_choice::{ProfileChoice, WholeProfile};
+use super::profile_choice::{ProfileChoice, Simulates, WholeProfile};
 
 /// Everything that decides a run.
 #[derive(Debug)]
@@ -29,7 +29,17 @@ impl Inputs {
         profile: Option<&Path>,
         model_name: &ModelName,
     ) -> Result<Self> {
-        Self::put_together(flags, link, profile.map(WholeProfile::Path), model_name)
+        Self::put_together(flags, link, profile.map(WholeProfile::Path), (model_name, Simulates::OneRank))
+    }
+
+    /// As [`Self::new`], for who simulates all data-parallel ranks.
+    pub(crate) fn of_all_ranks(
+        flags: &Scenario,
+        link: Option<&str>,
+        profile: Option<&Path>,
+        model_name: &ModelName,
+    ) -> Result<Self> {
+        Self::put_together(flags, link, profile.map(WholeProfile::Path), (model_name, Simulates::AllRanks))
     }
 
     /// As [`Self::new`], with any whole profile.
@@ -37,7 +47,7 @@ impl Inputs {
         flags: &Scenario,
         link: Option<&str>,
         profile: Option<WholeProfile<'_>>,
-        model_name: &ModelName,
+        (model_name, simulates): (&ModelName, Simulates),
     ) -> Result<Self> {
         let link = link.map(Link::from_fragment).transpose()?;
         let mut scenario = link.as_ref().map(|link| link.scenario.clone()).unwrap_or_default();
@@ -48,7 +58,7 @@ impl Inputs {
             scenario.set("dataset-name", Some(DatasetName::Azure.name()))?;
         }
         let link = link.unwrap_or_default();
-        let choice = ProfileChoice::new(&mut scenario, flags, &link, (profile, model_name))?;
+        let choice = ProfileChoice::new(&mut scenario, flags, &link, (profile, model_name, simulates))?;
         let (dataset, is_default_trace) = dataset_file(&link, flags, &mut scenario)?;
         Ok(Self { scenario, choice, dataset, is_default_trace })
     }

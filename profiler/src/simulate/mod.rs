@@ -18,4 +18,6 @@ mod latencies;
 mod life;
 pub(crate) mod compare;
 pub(crate) mod cost;
+mod ranks;
+pub(crate) mod engines;
 pub(crate) mod report;

@@ -23,6 +23,17 @@ pub(crate) struct ProfileChoice {
     pub(crate) profile: Profile,
     pub(crate) name: String,
     pub(crate) origin: Origin,
+    /// Whether it is of one of several data-parallel ranks that step together.
+    pub(crate) is_of_lockstep: bool,
+}
+
+/// How many of a scenario's data-parallel ranks are simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Simulates {
+    /// One: those of a dense model are refused, as nothing tells one from an engine that stands alone.
+    OneRank,
+    /// All.
+    AllRanks,
 }
 
 /// A whole-pass profile that was given.
@@ -63,7 +74,7 @@ impl ProfileChoice {
         scenario: &mut Scenario,
         flags: &Scenario,
         link: &Link,
-        (given, model_name): (Option<WholeProfile<'_>>, &ModelName),
+        (given, model_name, simulates): (Option<WholeProfile<'_>>, &ModelName, Simulates),
     ) -> Result<Self> {
         // What is asked for here goes before the link's profile.
         let is_asked = given.is_none() && (flags.get("model").is_some() || flags.get("gpu").is_some());
@@ -74,7 +85,7 @@ impl ProfileChoice {
                     Some(given) => model_name.file(given)?,
                     None => link_model(scenario, link)?,
                 };
-                composed(scenario, (flags, link), &composition, model)
+                composed(scenario, (flags, link), &composition, (model, simulates))
             }
             None => {
                 let choice = whole(link, given)?;
@@ -86,7 +97,10 @@ impl ProfileChoice {
                     // It is the profile's, by whatever path.
                     scenario.set("model", Some(&choice.profile.model.name))?;
                 }
-                scenario.check_profile(&choice.profile, &catalogue)?;
+                match simulates {
+                    Simulates::OneRank => scenario.check_profile(&choice.profile, &catalogue)?,
+                    Simulates::AllRanks => scenario.check_profile_of_ranks(&choice.profile, &catalogue)?,
+                }
                 Ok(choice)
             }
         }
@@ -116,7 +130,7 @@ fn composed(
     scenario: &mut Scenario,
     (flags, link): (&Scenario, &Link),
     composition: &Composition,
-    model: Option<ModelFile>,
+    (model, simulates): (Option<ModelFile>, Simulates),
 ) -> Result<ProfileChoice> {
     let FoundPack { pack, file: pack_file } = match (flags.get("gpu"), &link.pack_file) {
         (None, Some(file)) => {
@@ -140,8 +154,13 @@ fn composed(
     let config = model.map(|model| model.config);
     // Names instead of paths.
     let composition = scenario.composition().unwrap_or_else(|| composition.clone());
-    let Composed { profile, name, recognised } = composition.compose(&catalogue()?, config.as_deref(), &pack)?;
-    Ok(ProfileChoice { profile, name, origin: Origin::Composed { config, pack: pack_file, recognised } })
+    let (catalogue, file) = (catalogue()?, config.as_deref());
+    let Composed { profile, name, recognised, is_of_lockstep } = match simulates {
+        Simulates::OneRank => composition.compose(&catalogue, file, &pack)?,
+        Simulates::AllRanks => composition.compose_rank(&catalogue, file, &pack)?,
+    };
+    let origin = Origin::Composed { config, pack: pack_file, recognised };
+    Ok(ProfileChoice { profile, name, origin, is_of_lockstep })
 }
 
 /// The link's own `config.json`.
@@ -187,5 +206,5 @@ fn whole(link: &Link, given: Option<WholeProfile<'_>>) -> Result<ProfileChoice> 
 
 fn choice(profile: Profile, name: String, file: Vec<u8>) -> ProfileChoice {
     let origin = if file == DEFAULT_PROFILE { Origin::BuiltIn } else { Origin::File(file) };
-    ProfileChoice { profile, name, origin }
+    ProfileChoice { profile, name, origin, is_of_lockstep: false }
 }

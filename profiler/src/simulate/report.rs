@@ -8,7 +8,6 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use sim_core::answers::cost::Cost;
 use sim_core::config::ResolvedEngine;
-use sim_core::math;
 use sim_core::metrics::bench_json::{ResultJson, SaveResult, Simulation, result_filename};
 use sim_core::metrics::bench_outputs::RecordedOutputs;
 use sim_core::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics};
@@ -25,7 +24,7 @@ use sim_core::workload::mixture::Classes;
 
 use super::cost;
 use super::ends::Ends;
-use super::fleet::Fleet;
+use super::engines::Engines;
 use super::profile_choice::{Origin, ProfileChoice};
 use super::report_flags::ReportFlags;
 
@@ -45,8 +44,8 @@ pub(crate) struct Report<'a> {
     pub(crate) ends: Option<&'a Ends>,
     /// Which requests are of which class, where there are several.
     pub(crate) classes: Option<&'a Classes>,
-    /// What came of each replica, where there are several.
-    pub(crate) fleet: Option<Fleet<'a>>,
+    /// What came of each engine, where there are several.
+    pub(crate) engines: Option<&'a Engines>,
     /// What is run, for its prices.
     pub(crate) scenario: &'a Scenario,
 }
@@ -84,9 +83,7 @@ impl Report<'_> {
         }
         if !quiet {
             text.push_str(&self.engine_lines());
-            if let Some(fleet) = &self.fleet {
-                text.push_str(&fleet.text(&self.result.recording));
-            }
+            text.extend(self.engines.map(|engines| engines.text(&self.result.recording)));
         }
         if let Some(ends) = self.ends {
             text.push_str(&ends.text);
@@ -96,21 +93,15 @@ impl Report<'_> {
 
     /// What the run costs, where a price is given; replicas that come and go cost their GPU hours, which their lines say.
     fn cost(&self, metrics: &BenchmarkMetrics) -> cost::Told {
-        let num_engines = match &self.fleet {
-            Some(Fleet { life: Some(_), .. }) => return None,
-            Some(fleet) => math::usize_to_u32(fleet.replicas.len()),
-            None => 1,
-        };
+        let num_engines = self.engines.map_or(Some(1), Engines::num_paid)?;
         let num_stages = num_engines * self.engine.config.pipeline_parallel_size;
         cost::of_run(self.scenario, self.choice, num_stages, (metrics.request_throughput, metrics.output_throughput))
     }
 
     fn engine_lines(&self) -> String {
         let mut summary = told::engine_summary(&self.engine.config, self.result);
-        if let Some(fleet) = &self.fleet {
-            // Each has a device of its own.
-            summary.device_busy_share /= fleet.replicas.len() as f64;
-        }
+        // Each has a device of its own.
+        summary.device_busy_share /= self.engines.map_or(1, Engines::num_at_work) as f64;
         let lines = told::engine_lines(&summary, self.extrapolated_share()).into_iter();
         let digest = ("Digest of the run", format!("{:016x}", digest(&self.result.recording)));
         let mut text = String::new();
@@ -146,7 +137,7 @@ impl Report<'_> {
 
     /// Requests that can never be scheduled under the engine's limits.
     pub(crate) fn num_unfinished(&self) -> usize {
-        let num_failed = self.fleet.as_ref().map_or(0, Fleet::num_failed);
+        let num_failed = self.engines.map_or(0, Engines::num_failed);
         match &self.result.figures {
             Some(figures) => figures.num_unfinished(),
             None => self.result.recording.requests.iter().filter(|request| !request.is_finished).count() - num_failed,
@@ -169,8 +160,8 @@ impl Report<'_> {
             write_chrome_trace(&mut text, &self.result.recording, &title, self.engine.config.num_gpu_blocks - 1)?;
             write_file(path, |out| out.write_all(text.as_bytes()))?;
         }
-        if let Some((path, fleet)) = flags.replicas_json.as_ref().zip(self.fleet.as_ref()) {
-            write_file(path, |out| writeln!(out, "{}", fleet.json(&self.result.recording)))?;
+        if let Some((path, engines)) = flags.replicas_json.as_ref().zip(self.engines) {
+            write_file(path, |out| writeln!(out, "{}", engines.json(&self.result.recording)))?;
         }
         if let Some(path) = &flags.queries_per_iter {
             let join_order: Vec<u32> = self.result.join_order.iter().map(|id| id.0).collect();

@@ -94,6 +94,12 @@ pub struct EngineArgs {
     /// Passes with tokens from one that carries prompt parts to the next.
     #[serde(alias = "prefill-schedule-interval", skip_serializing_if = "Option::is_none")]
     pub prefill_schedule_interval: Option<i64>,
+    /// Steps from one at which data-parallel ranks of a model with experts ask each other for work to the next.
+    #[serde(alias = "dp-sync-interval", skip_serializing_if = "Option::is_none")]
+    pub dp_sync_interval: Option<i64>,
+    /// Whether a router outside chooses among data-parallel ranks, and each has API servers of its own.
+    #[serde(alias = "data-parallel-external-lb", skip_serializing_if = "Option::is_none")]
+    pub data_parallel_external_lb: Option<bool>,
     /// API-server processes.
     #[serde(alias = "api-server-count", skip_serializing_if = "Option::is_none")]
     pub api_server_count: Option<i64>,
@@ -203,6 +209,7 @@ impl EngineArgs {
             "enable-prefix-caching" => &mut self.enable_prefix_caching,
             "scheduler-reserve-full-isl" => &mut self.scheduler_reserve_full_isl,
             "async-scheduling" => &mut self.async_scheduling,
+            "data-parallel-external-lb" | "-dpe" => &mut self.data_parallel_external_lb,
             "disable-hybrid-kv-cache-manager" => &mut self.disable_hybrid_kv_cache_manager,
             "enable-mamba-shared-prefix-checkpoint" => &mut self.enable_mamba_shared_prefix_checkpoint,
             _ => return None,
@@ -224,6 +231,7 @@ impl EngineArgs {
             "prefix-match-unit" => (&mut self.prefix_match_unit, plain),
             "mamba-block-size" => (&mut self.mamba_block_size, plain),
             "prefill-schedule-interval" => (&mut self.prefill_schedule_interval, plain),
+            "dp-sync-interval" => (&mut self.dp_sync_interval, plain),
             "api-server-count" | "-asc" => (&mut self.api_server_count, plain),
             "num-gpu-blocks-override" => (&mut self.num_gpu_blocks_override, plain),
             "tensor-parallel-size" | "-tp" => (&mut self.tensor_parallel_size, plain),

@@ -133,6 +133,7 @@ impl EngineArgs {
         at_least("max_num_seqs", self.max_num_seqs, 1, "at least 1")?;
         at_least("max_num_active_seqs", self.max_num_active_seqs, 1, "at least 1")?;
         at_least("prefill_schedule_interval", self.prefill_schedule_interval, 1, "at least 1")?;
+        at_least("dp_sync_interval", self.dp_sync_interval, 1, "at least 1")?;
         at_least("api_server_count", self.api_server_count, 1, "at least 1; servers without one are not simulated")?;
         at_least("mamba_block_size", self.mamba_block_size, 1, "at least 1")?;
         let retention_interval = self.prefix_cache_retention_interval.flatten();

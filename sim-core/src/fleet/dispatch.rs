@@ -3,6 +3,9 @@
 use alloc::boxed::Box;
 use core::fmt;
 
+use super::data_parallel::balancer::EngineCounts;
+use super::data_parallel::coordinator::WaveStep;
+use super::data_parallel::rank_desk::RankDesk;
 use super::router::{Arrival, Policy, RouterWeights};
 use super::router_desk::RouterDesk;
 use crate::config::EngineConfig;
@@ -15,6 +18,19 @@ use crate::time::{SimDuration, SimTime};
 pub enum Dispatch {
     /// A router in front of replicas that know nothing of each other.
     Router(RouterSettings),
+    /// The replicas are vLLM's data-parallel ranks.
+    DataParallel(DataParallel),
+}
+
+/// How data-parallel ranks are run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DataParallel {
+    /// Of a model with experts: steps from one at which ranks ask each other for work to the next, at least 1
+    /// (`--dp-sync-interval`). `None` for ranks that are independent.
+    pub dp_sync_interval: Option<u32>,
+    /// A router outside, in front of API servers of each rank's own (`--data-parallel-external-lb`). `None` for vLLM's own
+    /// balancer, in API servers that all ranks have in common.
+    pub router: Option<RouterSettings>,
 }
 
 /// A router, and what it does by itself.
@@ -66,6 +82,8 @@ pub(super) trait Desk: fmt::Debug {
 
     /// `replica` is gone at `now`, and what it had cached with it. Of its requests it was heard that they ended.
     fn forget(&mut self, _now: SimTime, _replica: usize) {}
+    /// `replica` tells that its counts have become these at `time`; in lockstep it says in which step. Told in any order.
+    fn take_counts(&mut self, _time: SimTime, _replica: usize, _counts: EngineCounts, _step: Option<WaveStep>) {}
 
     /// All requests so far have been answered, and the clock begins again.
     fn begin_group(&mut self);
@@ -75,7 +93,21 @@ impl Dispatch {
     /// A desk that has given out nothing yet.
     pub(super) fn desk(self, configs: &[&EngineConfig]) -> Box<dyn Desk> {
         match self {
-            Self::Router(settings) => Box::new(RouterDesk::new(settings, configs.len())),
+            Self::Router(settings) | Self::DataParallel(DataParallel { router: Some(settings), .. }) => {
+                Box::new(RouterDesk::new(settings, configs.len()))
+            }
+            Self::DataParallel(DataParallel { dp_sync_interval, router: None }) => {
+                let num_servers = configs.first().map_or(1, |config| config.api_server_count);
+                Box::new(RankDesk::new(configs.len(), num_servers, dp_sync_interval.is_some()))
+            }
+        }
+    }
+
+    /// How ranks are run, if the replicas are ranks.
+    pub(super) const fn data_parallel(self) -> Option<DataParallel> {
+        match self {
+            Self::Router(_) => None,
+            Self::DataParallel(settings) => Some(settings),
         }
     }
 }

@@ -11,5 +11,5 @@ pub mod router;
 mod router_desk;
 pub mod simulation;
 
-pub use dispatch::{Dispatch, RouterSettings};
-pub use replica_result::{FleetResult, ReplicaResult, imbalance};
+pub use dispatch::{DataParallel, Dispatch, RouterSettings};
+pub use replica_result::{FleetResult, LockstepResult, ReplicaResult, imbalance};

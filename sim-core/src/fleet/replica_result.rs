@@ -9,6 +9,7 @@ use crate::metrics::recorder::{EmissionRun, Recording, RequestRecords, SpecDecod
 use crate::request::RequestId;
 use crate::sched::scheduler::SchedulerStats;
 use crate::simulation_result::SimulationResult;
+use crate::time::SimDuration;
 use crate::workload::Workload;
 
 /// What came of a run of several engines.
@@ -23,6 +24,19 @@ pub struct FleetResult {
     pub owners: Vec<u32>,
     /// What happened to replicas, where something could.
     pub life: Option<LifeResult>,
+    /// What ranks did together; `None` if each did what it did alone.
+    pub lockstep: Option<LockstepResult>,
+}
+
+/// What came of ranks in lockstep together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LockstepResult {
+    /// Waves: times at which ranks began to step after all had paused.
+    pub num_waves: u64,
+    /// Steps of all together, with tokens or without.
+    pub num_steps: u64,
+    /// How long the longest parts of all steps took together.
+    pub step_time: SimDuration,
 }
 
 /// What came of one replica.
@@ -42,6 +56,10 @@ pub struct ReplicaResult {
     pub max_kv_cache_usage: f64,
     /// The scheduler's counters.
     pub stats: SchedulerStats,
+    /// How long its passes would have taken if nobody waited for others.
+    pub device_time: SimDuration,
+    /// Dummy batches: steps of all ranks in which it had no tokens.
+    pub num_dummy_batches: u64,
 }
 
 impl ReplicaResult {
@@ -81,7 +99,7 @@ impl Parts {
         let mut first_passes = Vec::with_capacity(self.results.len());
         let mut results = self.results.into_iter();
         let Some(mut whole) = results.next() else {
-            return FleetResult { whole: empty(), replicas, owners: self.owners, life };
+            return FleetResult { whole: empty(), replicas, owners: self.owners, life, lockstep: None };
         };
         first_passes.push(0);
         for result in results {
@@ -114,7 +132,7 @@ impl Parts {
         if let Some(legs) = legs.filter(|legs| !legs.is_empty()) {
             put_together(&mut whole.recording, &legs, (&first_passes, &mut replicas));
         }
-        FleetResult { whole, replicas, owners: self.owners, life }
+        FleetResult { whole, replicas, owners: self.owners, life, lockstep: None }
     }
 }
 
@@ -183,6 +201,7 @@ fn of_replica((result, &num_usable_blocks): (&SimulationResult, &u32)) -> Replic
         mean_kv_cache_usage: if num_passes > 0 { sum / math::u64_to_f64(num_passes) } else { 0.0 },
         max_kv_cache_usage: most,
         stats: result.stats,
+        device_time: result.device_time.total,
         ..ReplicaResult::default()
     }
 }

@@ -8,7 +8,6 @@ use core::cmp::Reverse;
 use super::data_parallel::balancer::EngineCounts;
 use super::dispatch::{Desk, RouterSettings};
 use super::router::{Arrival, BoxedRouter, ReplicaView};
-use crate::math;
 use crate::request::RequestId;
 use crate::rng::Pcg64;
 use crate::simulator::Simulation;
@@ -114,10 +113,5 @@ impl Desk for RouterDesk {
 pub(super) fn counts(replica: &Simulation<'_>) -> EngineCounts {
     let (num_running, num_waiting, num_free_blocks) = replica.last_counts();
     let num_usable_blocks = replica.engine().scheduler().kv_cache().num_usable_blocks();
-    let num_used = num_usable_blocks.saturating_sub(num_free_blocks);
-    EngineCounts {
-        num_waiting: u64::from(num_waiting),
-        num_running: u64::from(num_running),
-        kv_cache_usage: f64::from(num_used) / math::max(1.0, f64::from(num_usable_blocks)),
-    }
+    EngineCounts::new(num_running, num_waiting, (num_free_blocks, num_usable_blocks))
 }

@@ -7,6 +7,7 @@
 //! (`tests/tests/it/fleet_of_one.rs`).
 
 mod changes;
+mod ranks;
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -67,6 +68,8 @@ pub struct FleetSimulation<'a> {
     requests: RequestRecords,
     desk: Box<dyn Desk>,
     calendar: Calendar,
+    /// What the replicas have in common as data-parallel ranks; `None` if they are none.
+    ranks: Option<ranks::Ranks>,
     /// Replicas in which nothing changes any more unless something is sent.
     is_stuck: Vec<bool>,
     /// Each request's replica.
@@ -107,7 +110,7 @@ impl<'a> FleetSimulation<'a> {
         let configs: Vec<_> = replicas.iter().map(|replica| replica.config).collect();
         let client_work = first.step_time.host().client_work();
         let mut turns = Turns::default();
-        Ok(Self {
+        let mut fleet = Self {
             workload,
             client: turns.next_client(workload, client_work),
             turns,
@@ -115,6 +118,7 @@ impl<'a> FleetSimulation<'a> {
             requests: RequestRecords::with_len(workload.requests.len()),
             desk: dispatch.desk(&configs),
             calendar: Calendar::new(engines.len()),
+            ranks: dispatch.data_parallel().map(|settings| ranks::Ranks::new(settings, first.config, engines.len())),
             is_stuck: vec![false; engines.len()],
             replicas: engines,
             owners: vec![0; workload.requests.len()],
@@ -125,7 +129,9 @@ impl<'a> FleetSimulation<'a> {
             answers: Vec::new(),
             first_tokens: Vec::new(),
             prompt: Vec::new(),
-        })
+        };
+        fleet.begin_ranks();
+        Ok(fleet)
     }
 
     /// The next event, and what of the same replica follows it before anybody else's; false if the run is over.
@@ -145,6 +151,8 @@ impl<'a> FleetSimulation<'a> {
             self.send_again();
         } else if send == first {
             self.send(send);
+        } else if self.step_together() {
+            return self.advance_rank(replica, event);
         } else {
             self.advance_replica(replica, event, send.min(retry).min(look).min(change));
             return !self.is_over();
@@ -188,7 +196,9 @@ impl<'a> FleetSimulation<'a> {
             requests: self.requests,
             owners: self.owners,
         };
-        parts.whole(self.workload)
+        let mut result = parts.whole(self.workload);
+        result.lockstep = self.ranks.and_then(|ranks| ranks.finish(&mut result.replicas));
+        result
     }
 
     /// When the desk looks next; whoever is never asked again need not.
@@ -219,25 +229,36 @@ impl<'a> FleetSimulation<'a> {
         }
         self.owners[sent.id.index()] = math::usize_to_u32(replica);
         self.is_stuck[replica] = false;
+        self.lend(replica);
+        self.replicas[replica].take_sent(sent, num_generated);
+        self.lend(replica);
+        if !self.is_wave_under_way() {
+            self.calendar.set(replica, self.replicas[replica].next_event());
+        }
+    }
+
+    /// What all replicas have in common goes to one, or comes back.
+    fn lend(&mut self, replica: usize) {
         let engine = &mut self.replicas[replica];
         engine.swap_fleet(&mut self.client, &mut self.requests);
-        engine.take_sent(sent, num_generated);
-        engine.swap_fleet(&mut self.client, &mut self.requests);
-        self.calendar.set(replica, engine.next_event());
+        if let Some(api_servers) = self.ranks.as_mut().and_then(ranks::Ranks::common_api_servers) {
+            engine.swap_api_servers(api_servers);
+        }
     }
 
     /// Advances a replica whose next event is at `now`; `horizon` is when somebody beside the replicas acts next.
     fn advance_replica(&mut self, replica: usize, now: SimTime, mut horizon: SimTime) {
         self.now = self.now.max(now);
-        if !self.client.is_open_loop() {
-            // Whatever another replica answers may be followed by something that is sent here.
+        if !self.client.is_open_loop() || self.have_common_front_end() {
+            // Whatever another replica answers may be followed by something that is sent here, or keep a server busy.
             self.calendar.set(replica, SimTime::MAX);
             horizon = horizon.min(self.calendar.first().0);
         }
+        self.lend(replica);
+        self.is_stuck[replica] = !self.replicas[replica].advance_until(horizon);
+        self.lend(replica);
+        self.tell_counts(replica);
         let engine = &mut self.replicas[replica];
-        engine.swap_fleet(&mut self.client, &mut self.requests);
-        self.is_stuck[replica] = !engine.advance_until(horizon);
-        engine.swap_fleet(&mut self.client, &mut self.requests);
         engine.take_news(&mut self.answers, &mut self.first_tokens);
         let delivery_time = engine.last_delivery_time();
         self.calendar.set(replica, engine.next_event());
@@ -259,12 +280,16 @@ impl<'a> FleetSimulation<'a> {
     /// Whether nothing is to be sent, and nothing changes in any replica that has something to do.
     fn is_over(&self) -> bool {
         let (event, replica) = self.calendar.first();
-        if event == SimTime::MAX || !self.is_stuck[replica] || self.client.goes_on() || self.next_retry() < SimTime::MAX
-        {
-            return false;
-        }
+        event < SimTime::MAX && self.is_stuck[replica] && self.are_stuck()
+    }
+
+    /// Whether nothing is to be sent, and replicas that have something to do are stuck, one at least.
+    fn are_stuck(&self) -> bool {
         let mut engines = self.replicas.iter().zip(&self.is_stuck);
-        engines.all(|(engine, &is_stuck)| is_stuck || engine.next_event() == SimTime::MAX)
+        !self.client.goes_on()
+            && self.next_retry() == SimTime::MAX
+            && self.is_stuck.contains(&true)
+            && engines.all(|(engine, &is_stuck)| is_stuck || engine.next_event() == SimTime::MAX)
     }
 
     /// A group was answered: the next one begins on the engines as they are; false if it was the last.
@@ -275,6 +300,7 @@ impl<'a> FleetSimulation<'a> {
         self.client = self.turns.next_client(self.workload, self.client_work);
         self.requests = RequestRecords::with_len(self.workload.requests.len());
         self.replicas.iter_mut().for_each(Simulation::begin_group);
+        self.begin_ranks();
         self.desk.begin_group();
         self.begin_life();
         self.now = SimTime::ZERO;

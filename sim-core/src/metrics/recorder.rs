@@ -135,6 +135,14 @@ impl<'a> Recorder<'a> {
         math::usize_to_u32(self.recording.passes.len() - 1)
     }
 
+    /// Pass `pass` runs from `start_time` to `end_time`, which was not known when it was issued.
+    pub(crate) fn run(&mut self, pass: u32, (start_time, end_time): (SimTime, SimTime)) {
+        if let Some(record) = self.recording.passes.row_mut(pass as usize) {
+            (record.start_time, record.end_time) = (start_time, end_time);
+            (record.output_time, record.delivery_time) = (end_time, end_time);
+        }
+    }
+
     /// Pass `pass` is the first to compute tokens of request `id`.
     pub(crate) fn admitted(&mut self, id: RequestId, pass: u32, num_cached_tokens: u32) {
         let request = self.request(id);

@@ -6,8 +6,8 @@ use alloc::string::{String, ToString as _};
 use super::same_model::check_same_model;
 use super::{Scenario, ScenarioError};
 use crate::config::flags::FlagError;
-use crate::models::Catalogue;
 use crate::models::settings::Quantization;
+use crate::models::{Catalogue, ModelConfig};
 use crate::models::{Dtype, KvCacheDtype};
 use crate::operators::gpu_table;
 use crate::profile::Profile;
@@ -45,8 +45,35 @@ pub(super) fn check(scenario: &Scenario, profile: &Profile, catalogue: &Catalogu
     if args.enable_expert_parallel == Some(true) && ranks > 1 {
         return differs("enable-expert-parallel", String::new(), "an engine of which it says nothing of the kind");
     }
-    if args.data_parallel_size.is_some_and(|size| size > 1) {
-        let why = "several data-parallel engines share the requests; a whole-pass profile is of one that stands alone";
+    Ok(())
+}
+
+/// Refuses several data-parallel ranks, where one engine is simulated.
+pub(super) fn check_one_rank(scenario: &Scenario) -> Result<(), ScenarioError> {
+    let why = "several data-parallel ranks are simulated by `profiler simulate` alone; here it is one engine";
+    refuse_ranks(scenario, why)
+}
+
+/// Refuses several data-parallel ranks that a profile of one engine does not hold for.
+pub(super) fn check_ranks(scenario: &Scenario, profile: &Profile, catalogue: &Catalogue) -> Result<(), ScenarioError> {
+    let found = catalogue.find(&profile.model.name).ok();
+    match found.and_then(|found| ModelConfig::from_json(&found.config_json()).ok()) {
+        Some(facts) if facts.num_experts == 0 => Ok(()),
+        Some(_) => refuse_ranks(
+            scenario,
+            "ranks of a model with experts have these in common, and the profile is of an engine that has them alone; \
+             choose --model and --gpu instead of a profile",
+        ),
+        None => refuse_ranks(
+            scenario,
+            "whether the profile's model has experts, which ranks would have in common, is not known; choose --model and \
+             --gpu instead of a profile",
+        ),
+    }
+}
+
+fn refuse_ranks(scenario: &Scenario, why: &'static str) -> Result<(), ScenarioError> {
+    if scenario.model_args().data_parallel_size.is_some_and(|size| size > 1) {
         return Err(FlagError::NotSimulated { flag: "--data-parallel-size".to_owned(), why }.into());
     }
     Ok(())

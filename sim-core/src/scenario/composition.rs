@@ -100,6 +100,8 @@ pub struct Composed {
     /// The model of the list whose facts were taken, if the name asked for is another, with the quantisation that the name
     /// adds: `Qwen/Qwen3-32B, AWQ`.
     pub recognised: Option<String>,
+    /// Whether it is one of several data-parallel ranks that have experts in common, and so step together.
+    pub is_of_lockstep: bool,
 }
 
 impl Scenario {
@@ -146,9 +148,21 @@ impl Scenario {
     /// `--model` names is looked up in `catalogue`.
     ///
     /// # Errors
-    /// [`ScenarioError::NotInProfile`], and [`ScenarioError::Flag`] for more than one data-parallel engine.
+    /// [`ScenarioError::NotInProfile`], and [`ScenarioError::Flag`] for more than one data-parallel rank.
     pub fn check_profile(&self, profile: &Profile, catalogue: &Catalogue) -> Result<(), ScenarioError> {
-        super::agreement::check(self, profile, catalogue)
+        super::agreement::check(self, profile, catalogue)?;
+        super::agreement::check_one_rank(self)
+    }
+
+    /// As [`Self::check_profile`], for who simulates all data-parallel ranks: those of a dense model are each as `profile`
+    /// says.
+    ///
+    /// # Errors
+    /// [`ScenarioError::NotInProfile`], and [`ScenarioError::Flag`] for several ranks of a model that has experts, or of which
+    /// `catalogue` does not know whether it has.
+    pub fn check_profile_of_ranks(&self, profile: &Profile, catalogue: &Catalogue) -> Result<(), ScenarioError> {
+        super::agreement::check(self, profile, catalogue)?;
+        super::agreement::check_ranks(self, profile, catalogue)
     }
 
     /// The flags of which a profile is composed.
@@ -177,6 +191,26 @@ impl Composition {
         gpu_table::measured(self.gpu_key())
     }
 
+    /// As [`Self::compose`], for who simulates all data-parallel ranks: those of a dense model are engines that stand alone,
+    /// and the profile is that of one.
+    ///
+    /// # Errors
+    /// Those of [`Self::compose`], but for a dense model's ranks.
+    pub fn compose_rank(
+        &self,
+        catalogue: &Catalogue,
+        config_file: Option<&[u8]>,
+        pack: &Pack,
+    ) -> Result<Composed, ScenarioError> {
+        match self.try_compose(catalogue, config_file, pack) {
+            Err(ScenarioError::Compose(ComposeError::NoExperts { flag: "data-parallel-size" })) => {
+                let setup = Setup { data_parallel_size: 1, ..self.setup.clone() };
+                Self { setup, ..self.clone() }.try_compose(catalogue, config_file, pack)
+            }
+            composed => composed,
+        }
+    }
+
     /// The profile on the GPU of `pack`, or on one that nobody measured and `pack` is moved to. The model is that of `config_file`, a `config.json`, if there is one, else the one
     /// that `catalogue` has by the name.
     ///
@@ -184,6 +218,18 @@ impl Composition {
     /// [`ScenarioError::Model`] if the name is not known, [`ScenarioError::NotComposed`] for a value that is not
     /// simulated, [`ScenarioError::Compose`].
     pub fn compose(
+        &self,
+        catalogue: &Catalogue,
+        config_file: Option<&[u8]>,
+        pack: &Pack,
+    ) -> Result<Composed, ScenarioError> {
+        self.try_compose(catalogue, config_file, pack).map_err(|error| match error {
+            ScenarioError::Compose(error) => refusal(error),
+            error => error,
+        })
+    }
+
+    fn try_compose(
         &self,
         catalogue: &Catalogue,
         config_file: Option<&[u8]>,
@@ -211,7 +257,7 @@ impl Composition {
         let other = Some(self.gpu_key()).filter(|key| *key != pack.gpu.key && self.pack_key() == Some(&pack.gpu.key));
         let moved = other.and_then(gpu_table::find).map(|gpu| transfer(pack, &gpu));
         let pack = moved.as_ref().map_or(pack, |moved| &moved.pack);
-        let mut profile = compose(pack, name, &config, &self.setup).map_err(refusal)?;
+        let mut profile = compose(pack, name, &config, &self.setup)?;
         if let Some(moved) = &moved {
             moved.mark(&mut profile);
         }
@@ -220,7 +266,7 @@ impl Composition {
             profile.engine.quantization = Some(method.name().to_owned());
         }
         let name = file_name(pack, &profile);
-        Ok(Composed { profile, name, recognised })
+        Ok(Composed { profile, name, recognised, is_of_lockstep: self.setup.data_parallel_size > 1 })
     }
 }
 
@@ -228,8 +274,8 @@ impl Composition {
 fn refusal(error: ComposeError) -> ScenarioError {
     match error {
         ComposeError::NoExperts { flag: "data-parallel-size" } => {
-            let why = "several data-parallel engines share the requests, and one engine is simulated; in a model with \
-                       experts, which they share, it is one of several";
+            let why = "data-parallel ranks of a model without experts are engines that stand alone, of which one is \
+                       simulated here; `profiler simulate` has all of them";
             FlagError::NotSimulated { flag: "--data-parallel-size".to_owned(), why }.into()
         }
         error => error.into(),

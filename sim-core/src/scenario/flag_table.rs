@@ -99,7 +99,7 @@ pub const FLAGS: &[Flag] = &[
         "data-parallel-size",
         Form::Integer,
         "1",
-        "Engines that share the experts; one of them is simulated, with its share of the requests",
+        "Engines that share the requests, and the experts if there are any: `profiler simulate` has all, others one",
     ),
     model("enable-expert-parallel", Form::Switch, "", "Share experts out among GPUs instead of slicing each"),
     engine(
@@ -149,6 +149,16 @@ pub const FLAGS: &[Flag] = &[
         "prefill-schedule-interval",
         Form::Integer,
         "Passes from one that computes prompts to the next; 1 for no such rule",
+    ),
+    engine(
+        "dp-sync-interval",
+        Form::Integer,
+        "Steps after which data-parallel ranks of a model with experts ask each other for work",
+    ),
+    engine(
+        "data-parallel-external-lb",
+        Form::Switch,
+        "Let --router choose among data-parallel ranks instead of vLLM's own balancer",
     ),
     engine(
         "api-server-count",

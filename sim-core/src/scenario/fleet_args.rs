@@ -46,12 +46,12 @@ impl FleetArgs {
     /// Who gives out requests, drawing from `seed`.
     #[must_use]
     pub fn dispatch(&self, seed: u64) -> Dispatch {
-        Dispatch::Router(RouterSettings {
-            policy: self.router,
-            seed,
-            weights: self.weights,
-            ..RouterSettings::default()
-        })
+        Dispatch::Router(self.router_settings(seed))
+    }
+
+    /// The router, drawing from `seed`.
+    pub(super) fn router_settings(&self, seed: u64) -> RouterSettings {
+        RouterSettings { policy: self.router, seed, weights: self.weights, ..RouterSettings::default() }
     }
 
     /// Refuses what only a fleet has, for those who simulate one engine.

@@ -49,10 +49,13 @@ pub fn prepare(
 ) -> Result<Prepared, ScenarioError> {
     scenario.fleet().check_one()?;
     scenario.check_lifeless()?;
-    prepare_fleet(scenario, profile, dataset, counter)
+    let mut prepared = prepare_fleet(scenario, profile, dataset, counter)?;
+    prepared.notes.extend(scenario.told_rank());
+    Ok(prepared)
 }
 
-/// The same for whoever simulates [`Scenario::fleet`]: all its engines are as [`Prepared::engine`].
+/// The same for whoever simulates [`Scenario::fleet`] or [`Scenario::ranks`]: all engines are as [`Prepared::engine`], which
+/// [`super::Ranks::apply`] makes a rank.
 ///
 /// # Errors
 /// Those of [`prepare`], but that there may be several replicas.

@@ -25,6 +25,7 @@ impl Simulation<'_> {
             }
             num_joining += 1;
         }
+        self.tell_counts();
         Some(num_joining)
     }
 

@@ -15,6 +15,14 @@ use crate::metrics::recorder::RequestRecords;
 use crate::request::RequestId;
 use crate::time::SimTime;
 
+/// Requests that run and wait, and free KV blocks, at times at which they had changed.
+#[derive(Debug, Default)]
+pub(super) struct ToldCounts {
+    /// Of requests: those told last.
+    last: (u32, u32),
+    told: Vec<(SimTime, (u32, u32, u32))>,
+}
+
 impl<'a> Simulation<'a> {
     /// The same engine with nobody but a fleet to send to it, replica `number` there, whose passes differ in their own way.
     /// Before it has begun.
@@ -111,6 +119,38 @@ impl<'a> Simulation<'a> {
         self.client.lose_all();
         self.now = self.now.min(time);
         (self.num_stuck_steps, self.quiet_until) = (0, SimTime::ZERO);
+    }
+
+    /// The API servers of all engines, for as long as this one is at work, or back.
+    pub(crate) const fn swap_api_servers(&mut self, of_all: &mut Option<ApiServers>) {
+        core::mem::swap(&mut self.api_servers, of_all);
+    }
+
+    /// From now on it is told when the numbers of requests change.
+    pub(crate) fn count_for_others(&mut self) {
+        self.counts = Some(ToldCounts::default());
+    }
+
+    /// Tells how many requests run and wait, if that has changed; before and after each step, as
+    /// `core.py::_maybe_publish_request_counts`.
+    pub(crate) fn tell_counts(&mut self) {
+        let Some(counts) = &mut self.counts else { return };
+        let scheduler = self.engine.scheduler();
+        let (num_running, num_waiting) = scheduler.num_requests();
+        if core::mem::replace(&mut counts.last, (num_running, num_waiting)) != (num_running, num_waiting) {
+            let num_free_blocks = scheduler.kv_cache().num_free_blocks();
+            counts.told.push((self.now, (num_running, num_waiting, num_free_blocks)));
+        }
+    }
+
+    /// What was told since this was asked last.
+    pub(crate) fn take_counts(&mut self) -> impl Iterator<Item = (SimTime, (u32, u32, u32))> {
+        self.counts.as_mut().map(|counts| core::mem::take(&mut counts.told)).into_iter().flatten()
+    }
+
+    /// Whether the results of a step are to be taken in at [`Self::next_event`].
+    pub(crate) const fn is_suspended(&self) -> bool {
+        self.suspended.is_some()
     }
 
     /// Requests that run and wait, and free KV blocks, as the pass that was scheduled last left them.

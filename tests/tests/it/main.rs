@@ -10,6 +10,7 @@ mod flag_grammar;
 mod flag_tables;
 mod fleet_life;
 mod fleet_of_one;
+mod data_parallel;
 mod config;
 mod config_texts;
 mod rng_golden;

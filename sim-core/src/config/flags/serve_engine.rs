@@ -24,7 +24,8 @@ pub(super) const ENGINE: &[FlagGroup] = &[
             human("--kv-cache-memory-bytes").or_none(), integer("--num-gpu-blocks-override").or_none(),
             integer("--tensor-parallel-size").also(&["-tp"]), integer("--pipeline-parallel-size").also(&["-pp"]),
             choice("--performance-mode", &["balanced", "interactivity", "throughput"]),
-            integer("--prefill-schedule-interval"), switch("--disable-hybrid-kv-cache-manager"),
+            integer("--prefill-schedule-interval"), integer("--dp-sync-interval"),
+            switch("--data-parallel-external-lb").also(&["-dpe"]), switch("--disable-hybrid-kv-cache-manager"),
             integer("--prefix-cache-retention-interval").or_none().harmless(&["0"]), integer("--mamba-block-size").or_none(),
             switch("--enable-mamba-shared-prefix-checkpoint"), json("--speculative-config").also(&["-sc"]).or_none(),
             choice("--spec-method", &[
@@ -156,14 +157,14 @@ pub(super) const ENGINE: &[FlagGroup] = &[
     },
     FlagGroup {
         effect: NotSimulated,
-        why: "several data-parallel engines share the requests; one engine is simulated",
+        why: "it says where data-parallel ranks run, or that some of them are balanced apart from others; all ranks of \
+              --data-parallel-size are simulated, behind vLLM's own balancer or (--data-parallel-external-lb) a --router",
         #[rustfmt::skip]
         flags: &[
             integer("--data-parallel-rank").also(&["-dpn"]),
             integer("--data-parallel-start-rank").also(&["-dpr"]).harmless(&["0"]),
             integer("--data-parallel-size-local").also(&["-dpl"]).harmless(&["1"]),
             switch("--data-parallel-hybrid-lb").also(&["-dph"]).harmless(&["false"]),
-            switch("--data-parallel-external-lb").also(&["-dpe"]).harmless(&["false"]),
             plain("--data-parallel-multi-port-external-lb").also(&["-dpm"]).harmless(&["false"]),
             plain("--headless").harmless(&["false"]), switch("--enable-elastic-ep").harmless(&["false"]),
             switch("--enable-fault-tolerance").harmless(&["false"]),
@@ -171,15 +172,14 @@ pub(super) const ENGINE: &[FlagGroup] = &[
     },
     FlagGroup {
         effect: NoEffect,
-        why: "it acts only between data-parallel engines; one engine is simulated",
+        why: "it says how data-parallel ranks reach each other and are watched, which changes no schedule",
         #[rustfmt::skip]
         flags: &[
             text("--data-parallel-address").also(&["-dpa"]), integer("--data-parallel-rpc-port").also(&["-dpp"]),
             text("--data-parallel-backend").also(&["-dpb"]), integer("--data-parallel-supervisor-port"),
             number("--dp-supervisor-probe-interval-s"), number("--dp-supervisor-probe-timeout-s"),
-            integer("--dp-supervisor-probe-failure-threshold"), integer("--dp-sync-interval"),
-            switch("--disable-nccl-for-dp-synchronization"), integer("--elastic-ep-max-dp-size"),
-            object("--fault-tolerance-config"),
+            integer("--dp-supervisor-probe-failure-threshold"), switch("--disable-nccl-for-dp-synchronization"),
+            integer("--elastic-ep-max-dp-size"), object("--fault-tolerance-config"),
         ],
     },
     FlagGroup {

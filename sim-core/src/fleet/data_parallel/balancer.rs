@@ -16,6 +16,19 @@ pub struct EngineCounts {
     pub kv_cache_usage: f64,
 }
 
+impl EngineCounts {
+    /// Of so many running and waiting requests, and of KV blocks, of which so many are free and can be used.
+    #[must_use]
+    pub fn new(num_running: u32, num_waiting: u32, (num_free_blocks, num_usable_blocks): (u32, u32)) -> Self {
+        let num_used = num_usable_blocks.saturating_sub(num_free_blocks);
+        Self {
+            num_waiting: u64::from(num_waiting),
+            num_running: u64::from(num_running),
+            kv_cache_usage: f64::from(num_used) / math::max(1.0, f64::from(num_usable_blocks)),
+        }
+    }
+}
+
 /// Each waiting request counts for so many more at a full KV cache, and for none more below half of it.
 const WAITING_WEIGHT: f64 = 6.0;
 /// Share of the KV cache in use above which waiting requests weigh more.

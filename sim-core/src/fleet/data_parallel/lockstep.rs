@@ -56,13 +56,18 @@ impl Lockstep {
         self.prefill_schedule_interval > 1 && !self.num_steps.is_multiple_of(self.prefill_schedule_interval)
     }
 
+    /// Whether ranks ask each other at the end of the step that is under way: they wait for each other then.
+    #[must_use]
+    pub const fn asks(&self) -> bool {
+        self.num_steps == 0 || (self.num_steps + 1).is_multiple_of(self.dp_sync_interval)
+    }
+
     /// Ends a step; `has_unfinished` says whether any rank still has a request, which is only looked at when ranks ask
     /// each other. The first step of a wave is one of them.
     pub const fn end_step(&mut self, has_unfinished: bool) -> Option<WaveNotice> {
         let was_running = self.is_running;
+        self.is_running = !self.asks() || has_unfinished;
         self.num_steps += 1;
-        let asks = self.num_steps == 1 || self.num_steps.is_multiple_of(self.dp_sync_interval);
-        self.is_running = !asks || has_unfinished;
         if !self.is_running {
             let complete = self.wave;
             self.wave += 1;

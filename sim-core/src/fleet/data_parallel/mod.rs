@@ -6,5 +6,6 @@
 pub mod balancer;
 pub mod coordinator;
 pub mod lockstep;
+pub(super) mod rank_desk;
 #[cfg(test)]
 mod tests;

@@ -55,6 +55,10 @@ fn told(flag: &str, engine: &ResolvedEngine, profile: &Profile) -> Told {
         "usage-context" => ("server".to_owned(), "vllm serve"),
         "pass-noise" => ("off".to_owned(), "every pass takes what is expected of it"),
         "client-work" => ("off".to_owned(), "the client is never busy"),
+        "dp-sync-interval" => ("16".to_owned(), "between data-parallel ranks; `profiler simulate` has them"),
+        "data-parallel-external-lb" => {
+            ("off".to_owned(), "vLLM's own balancer chooses among data-parallel ranks; `profiler simulate` has them")
+        }
         "replicas" => ("1".to_owned(), "one engine answers; several are simulated by `profiler simulate`"),
         "replica-fails" => (String::new(), "no replica fails; `profiler simulate` has them"),
         "retry-max-retries" => ("5".to_owned(), "vllm-router's default, where replicas fail"),

@@ -40,6 +40,8 @@ const NAMES: &[(&str, &str)] = &[
     ("enforce-eager", "Without CUDA graphs"),
     ("usage-context", "Defaults of"),
     ("api-server-count", "API servers"),
+    ("data-parallel-external-lb", "Router before ranks"),
+    ("dp-sync-interval", "Steps between ranks' questions"),
     ("pass-noise", "Noise of passes"),
     ("client-work", "Client's own work"),
     ("replicas", "Replicas"),
