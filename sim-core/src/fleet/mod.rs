@@ -4,6 +4,7 @@
 
 mod calendar;
 pub mod data_parallel;
+pub mod disaggregated;
 mod dispatch;
 mod replica_result;
 pub mod router;
