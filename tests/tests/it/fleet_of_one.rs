@@ -42,7 +42,11 @@ fn check_one(
 }
 
 /// The same requests, each of which may wait for the answer of one before it.
-fn in_sessions(workload: &Workload, waits: &[Option<(usize, u64)>], max_concurrency: Option<u32>) -> Workload {
+pub(crate) fn in_sessions(
+    workload: &Workload,
+    waits: &[Option<(usize, u64)>],
+    max_concurrency: Option<u32>,
+) -> Workload {
     let (Traffic::Timed { send_times, .. } | Traffic::Answered { not_before: send_times, .. }) = &workload.traffic
     else {
         return workload.clone();
@@ -58,16 +62,16 @@ fn in_sessions(workload: &Workload, waits: &[Option<(usize, u64)>], max_concurre
 }
 
 /// The same requests with a limit on how many are under way.
-fn limited(workload: &Workload, max_concurrency: Option<u32>) -> Workload {
+pub(crate) fn limited(workload: &Workload, max_concurrency: Option<u32>) -> Workload {
     let Traffic::Timed { send_times, .. } = &workload.traffic else { return workload.clone() };
     Workload { traffic: Traffic::Timed { send_times: send_times.clone(), max_concurrency }, ..workload.clone() }
 }
 
-fn policy() -> impl Strategy<Value = Policy> {
+pub(crate) fn policy() -> impl Strategy<Value = Policy> {
     prop::sample::select(&Policy::ALL[..])
 }
 
-fn waits() -> impl Strategy<Value = Vec<Option<(usize, u64)>>> {
+pub(crate) fn waits() -> impl Strategy<Value = Vec<Option<(usize, u64)>>> {
     prop::collection::vec(prop::option::of((0_usize..4, 0_u64..40_000)), 0..40)
 }
 

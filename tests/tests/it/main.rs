@@ -9,6 +9,7 @@ mod command_flags;
 mod flag_grammar;
 mod flag_tables;
 mod fleet_of_one;
+mod disaggregated;
 mod config;
 mod config_texts;
 mod rng_golden;
