@@ -16,6 +16,7 @@ mod dataset_kind;
 mod dataset_name;
 mod error;
 pub mod examples;
+mod disaggregation_args;
 mod fleet_args;
 mod flag_table;
 pub mod link;
@@ -45,6 +46,7 @@ pub use dataset_kind::{check_dataset, dataset_flags};
 pub use dataset_name::DatasetName;
 pub use error::ScenarioError;
 pub use flag_table::{FLAGS, Flag, Form, Part};
+pub use disaggregation_args::DisaggregationArgs;
 pub use fleet_args::{FleetArgs, MAX_REPLICAS};
 use noise::Noise;
 pub use prepare::{Prepared, TextTokens, check_admission, prepare, prepare_fleet, step_time_model};
@@ -74,6 +76,7 @@ pub struct Scenario {
     noise: Noise,
     client_work: ClientWork,
     fleet: FleetArgs,
+    disaggregation: DisaggregationArgs,
 }
 
 impl PartialEq for Scenario {
@@ -229,6 +232,7 @@ impl Scenario {
             "client-work" => self.client_work = ClientWork::parse(value)?,
             "replicas" => self.fleet.set_replicas(value)?,
             "router" => self.fleet.set_router(value)?,
+            name if self.disaggregation.set(name, value)? => {}
             name if spec.form == Form::Switch => {
                 let switch = if value == "true" { dashed(name) } else { alloc::format!("--no-{name}") };
                 self.engine.set(&switch, None)?;

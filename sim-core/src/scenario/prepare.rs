@@ -48,6 +48,7 @@ pub fn prepare(
     counter: Option<TextTokens<'_>>,
 ) -> Result<Prepared, ScenarioError> {
     scenario.fleet().check_one()?;
+    scenario.disaggregation().check_one()?;
     prepare_fleet(scenario, profile, dataset, counter)
 }
 
@@ -61,6 +62,7 @@ pub fn prepare_fleet(
     dataset: Option<&[u8]>,
     counter: Option<TextTokens<'_>>,
 ) -> Result<Prepared, ScenarioError> {
+    scenario.disaggregation().check(scenario.fleet().replicas)?;
     let engine = scenario.resolve(profile)?;
     let sample = scenario.workload().sample(dataset, counter)?;
     let (num_skipped, notes, classes) = (sample.num_skipped, sample.notes.clone(), sample.classes.clone());
