@@ -252,6 +252,7 @@ impl Run {
             options: &self.options,
             classes: self.classes.as_ref(),
             fleet: None,
+            roles: None,
             flags,
             dataset: self.inputs.dataset.as_deref().map(fingerprint),
             result: &self.result,

@@ -18,6 +18,7 @@ use sim_core::simulator::{Simulation, SimulationOptions};
 use sim_core::workload::Workload;
 
 use super::given::Given;
+use crate::simulate::disaggregated::run_disaggregated;
 use crate::simulate::ends::Ends;
 use crate::simulate::fleet;
 use crate::simulate::inputs::Inputs;
@@ -77,13 +78,24 @@ impl Args {
         );
         let of_run = (&workload, &engine.config, &step_time);
         let fleet_args = inputs.scenario.fleet();
-        let (result, replicas) = if fleet_args.replicas > 1 {
+        let seed = u64::from(inputs.scenario.workload().seed());
+        let disaggregation = inputs.scenario.disaggregation();
+        let mut roles = None;
+        let (result, replicas) = if disaggregation.is_on() {
             fleet::check_flags(&self.report, range.is_some())?;
-            let seed = u64::from(inputs.scenario.workload().seed());
+            let of_fleet = (&disaggregation, &fleet_args, seed);
+            let (result, of_roles) = run_disaggregated(of_fleet, of_run, profile.hardware.num_devices, &self.report)?;
+            roles = Some(of_roles);
+            (result, Vec::new())
+        } else if fleet_args.replicas > 1 {
+            fleet::check_flags(&self.report, range.is_some())?;
             let FleetResult { whole, replicas, .. } = fleet::run_fleet(&fleet_args, of_run, seed, &self.report)?;
             (whole, replicas)
         } else {
-            ensure!(self.report.replicas_json.is_none(), "--replicas-json is of several; give --replicas above 1");
+            ensure!(
+                self.report.replicas_json.is_none(),
+                "--replicas-json is of several; give --replicas above 1, or --prefill-replicas and --decode-replicas"
+            );
             (self.run_one(of_run, needs_records)?, Vec::new())
         };
         let ends = range.map(|range| Ends::new(&range, &result, of_run, &options, self.report.quiet));
@@ -100,6 +112,7 @@ impl Args {
             result: &result,
             ends: ends.as_ref(),
             classes: classes.as_ref(),
+            roles: roles.as_ref(),
             fleet: (!replicas.is_empty()).then_some((&fleet_args, replicas.as_slice())),
         };
         if !self.report.quiet {

@@ -13,5 +13,6 @@ pub(crate) mod memory;
 pub(crate) mod run;
 pub(crate) mod dataset;
 pub(crate) mod ends;
+pub(crate) mod disaggregated;
 pub(crate) mod fleet;
 pub(crate) mod report;

@@ -22,6 +22,7 @@ use sim_core::scenario::told::{self, EngineSetting};
 use sim_core::simulation_result::SimulationResult;
 use sim_core::workload::mixture::Classes;
 
+use super::disaggregated::Roles;
 use super::ends::Ends;
 use super::fleet;
 use super::profile_choice::{Origin, ProfileChoice};
@@ -45,6 +46,8 @@ pub(crate) struct Report<'a> {
     pub(crate) classes: Option<&'a Classes>,
     /// What came of each replica, where there are several.
     pub(crate) fleet: Option<(&'a FleetArgs, &'a [ReplicaResult])>,
+    /// What came of prefill and decode, where they have engines of their own.
+    pub(crate) roles: Option<&'a Roles>,
 }
 
 impl Report<'_> {
@@ -80,6 +83,7 @@ impl Report<'_> {
             if let Some((args, replicas)) = self.fleet {
                 text.push_str(&fleet::text(args, replicas));
             }
+            text.push_str(&self.roles.map(Roles::text).unwrap_or_default());
         }
         if let Some(ends) = self.ends {
             text.push_str(&ends.text);
@@ -93,6 +97,7 @@ impl Report<'_> {
             // Each has a device of its own.
             summary.device_busy_share /= replicas.len() as f64;
         }
+        summary.device_busy_share /= self.roles.map_or(1.0, |roles| roles.num_decode() as f64);
         let lines = told::engine_lines(&summary, self.extrapolated_share()).into_iter();
         let digest = ("Digest of the run", format!("{:016x}", digest(&self.result.recording)));
         let mut text = String::new();
@@ -128,6 +133,10 @@ impl Report<'_> {
 
     /// Requests that can never be scheduled under the engine's limits.
     pub(crate) fn num_unfinished(&self) -> usize {
+        self.num_unanswered() - self.roles.map_or(0, Roles::num_failed)
+    }
+
+    fn num_unanswered(&self) -> usize {
         match &self.result.figures {
             Some(figures) => figures.num_unfinished(),
             None => self.result.recording.requests.iter().filter(|request| !request.is_finished).count(),
@@ -152,6 +161,9 @@ impl Report<'_> {
         }
         if let Some((path, (args, replicas))) = flags.replicas_json.as_ref().zip(self.fleet) {
             write_file(path, |out| writeln!(out, "{}", fleet::json(args, replicas)))?;
+        }
+        if let Some((path, roles)) = flags.replicas_json.as_ref().zip(self.roles) {
+            write_file(path, |out| writeln!(out, "{}", roles.json()))?;
         }
         if let Some(path) = &flags.queries_per_iter {
             let join_order: Vec<u32> = self.result.join_order.iter().map(|id| id.0).collect();

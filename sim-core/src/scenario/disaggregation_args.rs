@@ -103,9 +103,10 @@ impl DisaggregationArgs {
         let refuse = |flag: &str, why| Err(FlagError::NotSimulated { flag: flag.into(), why }.into());
         let of_roles = Self { prefill_replicas: 0, decode_replicas: 0, ..*self };
         match (self.prefill_replicas, self.decode_replicas) {
-            (0, 0) if of_roles != Self::default() => {
-                refuse("--kv-transfer-*", "KV is transferred between engines of two roles; give --prefill-replicas and --decode-replicas")
-            }
+            (0, 0) if of_roles != Self::default() => refuse(
+                "--kv-transfer-*",
+                "KV is transferred between engines of two roles; give --prefill-replicas and --decode-replicas",
+            ),
             (0, 1..) => refuse("--decode-replicas", "somebody has to compute the prompts; give --prefill-replicas"),
             (1.., 0) => refuse("--prefill-replicas", "somebody has to answer; give --decode-replicas"),
             (1.., 1..) if num_replicas > 1 => {

@@ -26,7 +26,7 @@ pub struct DisaggregatedResult {
 pub struct RoleResult {
     /// Each one's.
     pub replicas: Vec<ReplicaResult>,
-    /// Share of the run in which passes of it ran on its device.
+    /// Share of the run in which passes of it ran on its devices, in the mean over the stages.
     pub utilisations: Vec<f64>,
     /// Each measured request's engine.
     pub owners: Vec<u32>,
@@ -64,9 +64,11 @@ impl TransferRecord {
 }
 
 impl RoleResult {
-    /// Of what a role's engines left; and that, put together.
-    pub(super) fn of(workload: &Workload, parts: Parts) -> (Self, SimulationResult) {
-        let busy: Vec<_> = parts.results.iter().map(|result| result.device_time.total.as_secs_f64()).collect();
+    /// Of what a role's engines of so many stages left; and that, put together.
+    pub(super) fn of(workload: &Workload, (parts, num_stages): (Parts, u32)) -> (Self, SimulationResult) {
+        // A pass is on one of the stages at a time.
+        let busy = |result: &SimulationResult| result.device_time.total.as_secs_f64() / math::u32_to_f64(num_stages);
+        let busy: Vec<_> = parts.results.iter().map(busy).collect();
         let span = |result: &SimulationResult| result.end_time.as_secs_f64();
         let end = parts.results.iter().map(span).fold(0.0, math::max);
         let whole = parts.whole(workload);

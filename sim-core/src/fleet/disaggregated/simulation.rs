@@ -259,12 +259,15 @@ fn arrival<'b>(workload: &Workload, sessions: &[u32], runs: &'b mut Vec<TokenRun
     Arrival { id, prompt: runs, session: sessions.get(id.index()).map(|&session| u64::from(session)) }
 }
 
-fn parts(side: Side<'_>) -> Parts {
+/// What a side left, and the stages of its engines.
+fn parts(side: Side<'_>) -> (Parts, u32) {
+    let num_stages = side.replicas.first().map_or(1, |replica| replica.config().pipeline_parallel_size);
     let usable = |replica: &Simulation<'_>| replica.engine().scheduler().kv_cache().num_usable_blocks();
-    Parts {
+    let parts = Parts {
         num_usable_blocks: side.replicas.iter().map(usable).collect(),
         results: side.replicas.into_iter().map(Simulation::finish).collect(),
         requests: side.requests,
         owners: side.owners,
-    }
+    };
+    (parts, num_stages)
 }
