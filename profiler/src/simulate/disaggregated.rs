@@ -6,11 +6,11 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use sim_core::config::EngineConfig;
 use sim_core::fleet::ReplicaResult;
+use sim_core::fleet::RouterSettings;
 use sim_core::fleet::disaggregated::result::{DisaggregatedResult, RoleResult, TransferRecord};
 use sim_core::fleet::disaggregated::settings::{Disaggregated, KvBlock, prefill_workload};
 use sim_core::fleet::disaggregated::simulation::DisaggregatedSimulation;
 use sim_core::fleet::simulation::Replica;
-use sim_core::fleet::{Dispatch, RouterSettings};
 use sim_core::metrics::distribution::{Distribution, Percentile};
 use sim_core::profile::StepTimeModel;
 use sim_core::scenario::{DisaggregationArgs, FleetArgs};
@@ -77,9 +77,10 @@ pub(crate) fn run_disaggregated(
 impl Roles {
     /// Requests whose KV was not loaded, and that were not answered for it.
     pub(crate) fn num_failed(&self) -> usize {
-        let is_fatal =
-            self.args.kv_load_failure_policy == sim_core::sched::connector::interface::KvLoadFailurePolicy::Fail;
-        if is_fatal { self.num_failed_loads() } else { 0 }
+        match self.args.kv_load_failure_policy {
+            KvLoadFailurePolicy::Fail => self.num_failed_loads(),
+            KvLoadFailurePolicy::Recompute => 0,
+        }
     }
 
     /// Engines that clients hear from.
@@ -112,8 +113,8 @@ impl Roles {
         // Writing to a String cannot fail.
         writeln!(
             text,
-            "KV transfers: {}, {:.3} MB in the mean, {p50:.3} ms (P99 {p99:.3}); before that a decode replica's blocks \
-             were waited for {wait_p50:.3} ms (P99 {wait_p99:.3})",
+            "KV transfers: {}, {:.3} MB in the mean, {p50:.3} ms (P99 {p99:.3}); they began {wait_p50:.3} ms \
+             (P99 {wait_p99:.3}) after the prefill replica's answer",
             self.transfers.len(),
             self.mean_megabytes(),
         )

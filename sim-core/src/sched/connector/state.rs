@@ -25,6 +25,8 @@ pub(in crate::sched) struct Connector {
     pub(in crate::sched) holding: RequestQueue,
     /// Requests that wait for a load (`WAITING_FOR_REMOTE_KVS`).
     pub(super) loading: BTreeSet<RequestId>,
+    /// What of these was found in the prefix cache.
+    pub(super) local_hits: BTreeMap<RequestId, u32>,
     /// Of these, those whose load has ended (`finished_recving_kv_req_ids`).
     pub(super) received: BTreeSet<RequestId>,
     /// Of these, those whose load failed (`failed_recving_kv_req_ids`).
@@ -66,6 +68,7 @@ impl Connector {
             is_producer: settings.kv_role.is_producer(),
             holding: RequestQueue::new(config.policy),
             loading: BTreeSet::new(),
+            local_hits: BTreeMap::new(),
             received: BTreeSet::new(),
             failed: BTreeSet::new(),
             delayed: BTreeSet::new(),
@@ -136,6 +139,7 @@ impl Connector {
             set.remove(&id);
         }
         self.prefills.remove(&id);
+        self.local_hits.remove(&id);
         self.drops_stale.remove(&id);
         self.fence.last_pass.remove(&id);
     }
