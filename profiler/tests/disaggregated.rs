@@ -43,7 +43,7 @@ fn number(value: &Value) -> f64 {
 /// The figure behind `name` in the report.
 fn figure(report: &str, name: &str) -> f64 {
     let line = report.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} in\n{report}"));
-    line.rsplit(' ').next().and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("{line:?}"))
+    line.split_whitespace().last().and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("{line:?}"))
 }
 
 #[track_caller]
@@ -89,7 +89,7 @@ fn decode_is_calmer_and_the_first_token_comes_later() {
         let output = simulate(&[WORKLOAD, &["--prefill-replicas=1", "--decode-replicas=1", &bandwidth]]);
         text(&output.stdout)
     };
-    let (fast, slow) = (at("inf"), at("1"));
+    let (fast, slow) = (at("inf"), at("4"));
     for report in [&together, &fast, &slow] {
         assert_eq!(figure(report, "Total generated tokens"), 3000.0, "{report}");
     }
@@ -97,8 +97,8 @@ fn decode_is_calmer_and_the_first_token_comes_later() {
     assert!(p99_itl(&fast) < 0.6 * p99_itl(&together), "no prompt is computed between two tokens");
     let ttft = |report: &str| figure(report, "Median TTFT");
     assert!(ttft(&fast) > ttft(&together), "somebody else computes the first token again");
-    // 262 MB at 1 GB/s.
-    assert!(ttft(&slow) > ttft(&fast) + 250.0, "{} ms after {}", ttft(&slow), ttft(&fast));
+    // 262 MB at 4 GB/s.
+    assert!(ttft(&slow) > ttft(&fast) + 60.0, "{} ms after {}", ttft(&slow), ttft(&fast));
 }
 
 #[test]
@@ -123,8 +123,8 @@ fn what_has_no_meaning_is_refused_by_name() {
     check_refused(&[WORKLOAD, &["--kv-transfer-latency=3"]], &["--prefill-replicas"]);
     check_refused(&[WORKLOAD, ROLES, &["--kv-transfer-bandwidth=0"]], &["--kv-transfer-bandwidth", "above 0"]);
     check_refused(&[WORKLOAD, ROLES, &["--chrome-trace=trace.json"]], &["--chrome-trace"]);
-    let drafter = r#"--speculative-config={"method": "ngram", "num_speculative_tokens": 3}"#;
-    check_refused(&[WORKLOAD, ROLES, &[drafter, "--spec-acceptance-rates=0.5,0.4,0.3"]], &["drafter"]);
+    let of_windows = &["--model=openai/gpt-oss-20b", "--gpu=h100-sxm"];
+    check_refused(&[WORKLOAD, ROLES, of_windows], &["KV connector", "full attention"]);
     check_refused(
         &[WORKLOAD, &[r#"--kv-transfer-config={"kv_connector": "NixlConnector"}"#]],
         &["--kv-transfer-config"],

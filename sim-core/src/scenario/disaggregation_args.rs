@@ -205,6 +205,6 @@ mod tests {
         check(&[("decode-replicas", "2")], 1, Some("--prefill-replicas"));
         check(&[("prefill-replicas", "2"), ("decode-replicas", "1")], 2, Some("--replicas"));
         check(&[("kv-transfer-latency", "5")], 1, Some("--prefill-replicas"));
-        assert_eq!(set(&[]).expect("none").costs(4).bandwidth, 2e11);
+        assert!((set(&[]).expect("none").costs(4).bandwidth - 2e11).abs() < 1.0, "four devices");
     }
 }

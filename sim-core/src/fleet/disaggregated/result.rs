@@ -64,13 +64,12 @@ impl TransferRecord {
 }
 
 impl RoleResult {
-    /// Of what a role's engines of so many stages left; and that, put together.
-    pub(super) fn of(workload: &Workload, (parts, num_stages): (Parts, u32)) -> (Self, SimulationResult) {
+    /// Of what a role's engines of so many stages left, in a run that was over at `end`; and that, put together.
+    pub(super) fn of(workload: &Workload, (parts, num_stages): (Parts, u32), end: SimTime) -> (Self, SimulationResult) {
         // A pass is on one of the stages at a time.
         let busy = |result: &SimulationResult| result.device_time.total.as_secs_f64() / math::u32_to_f64(num_stages);
         let busy: Vec<_> = parts.results.iter().map(busy).collect();
-        let span = |result: &SimulationResult| result.end_time.as_secs_f64();
-        let end = parts.results.iter().map(span).fold(0.0, math::max);
+        let end = end.as_secs_f64();
         let whole = parts.whole(workload);
         let share = |busy: f64| if end > 0.0 { busy / end } else { 0.0 };
         let role = Self {

@@ -96,7 +96,7 @@ impl<'a> DisaggregatedSimulation<'a> {
         let prefill_engines = prefill_engines.collect::<Result<Vec<_>, _>>()?;
         let decode_engines = (prefill_engines.len() as u64..)
             .zip(setup.decode)
-            .map(|(number, replica)| engine(number, workload, replica, Box::new(DecodeConnector::default())));
+            .map(|(number, replica)| engine(number, workload, replica, Box::<DecodeConnector>::default()));
         let decode_engines = decode_engines.collect::<Result<Vec<_>, _>>()?;
         let num_requests = workload.requests.len();
         let client_work = first.step_time.host().client_work();
@@ -177,8 +177,10 @@ impl<'a> DisaggregatedSimulation<'a> {
     pub fn finish(mut self) -> DisaggregatedResult {
         self.prefill.settle(&mut self.proxy);
         self.decode.settle(&mut self.client);
-        let (decode, whole) = RoleResult::of(self.workload, parts(self.decode));
-        let (prefill, _) = RoleResult::of(self.workload, parts(self.prefill));
+        // The other side may have waited on for a lease to end.
+        let end = self.decode.replicas.iter().map(Simulation::now).fold(SimTime::ZERO, SimTime::max);
+        let (decode, whole) = RoleResult::of(self.workload, parts(self.decode), end);
+        let (prefill, _) = RoleResult::of(self.workload, parts(self.prefill), end);
         let num_measured = self.workload.num_measured();
         DisaggregatedResult { whole, prefill, decode, transfers: self.hand_overs.finish(num_measured) }
     }
