@@ -15,9 +15,13 @@ const WORKLOAD: &[&str] = &[
 ];
 const ROLES: &[&str] = &["--prefill-replicas=2", "--decode-replicas=1"];
 
-fn simulate(arguments: &[&[&str]]) -> Output {
+fn profiler(command: &str, arguments: &[&[&str]]) -> Output {
     let program = env!("CARGO_BIN_EXE_profiler");
-    Command::new(program).arg("simulate").args(arguments.concat()).output().expect("the program starts")
+    Command::new(program).arg(command).args(arguments.concat()).output().expect("the program starts")
+}
+
+fn simulate(arguments: &[&[&str]]) -> Output {
+    profiler("simulate", arguments)
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -47,12 +51,21 @@ fn figure(report: &str, name: &str) -> f64 {
 }
 
 #[track_caller]
+fn check_figure(report: &str, name: &str, expect: f64) {
+    assert!((figure(report, name) - expect).abs() < 1e-6, "{name} is not {expect}:\n{report}");
+}
+
+#[track_caller]
 fn check_refused(arguments: &[&[&str]], expect: &[&str]) {
-    let output = simulate(arguments);
+    check_refusal(&simulate(arguments), expect);
+}
+
+#[track_caller]
+fn check_refusal(output: &Output, expect: &[&str]) {
     let stderr = text(&output.stderr);
-    assert!(!output.status.success(), "{arguments:?}");
+    assert!(!output.status.success(), "{}", text(&output.stdout));
     for expect in expect {
-        assert!(stderr.contains(expect), "{arguments:?} says\n{stderr}\nwithout {expect:?}");
+        assert!(stderr.contains(expect), "it says\n{stderr}\nwithout {expect:?}");
     }
 }
 
@@ -91,7 +104,7 @@ fn decode_is_calmer_and_the_first_token_comes_later() {
     };
     let (fast, slow) = (at("inf"), at("4"));
     for report in [&together, &fast, &slow] {
-        assert_eq!(figure(report, "Total generated tokens"), 3000.0, "{report}");
+        check_figure(report, "Total generated tokens", 3000.0);
     }
     let p99_itl = |report: &str| figure(report, "P99 ITL");
     assert!(p99_itl(&fast) < 0.6 * p99_itl(&together), "no prompt is computed between two tokens");
@@ -107,12 +120,12 @@ fn failed_transfers_are_told() {
     let (report, told) = told("failing", &[WORKLOAD, ROLES, failing]);
     let num_failed = number(&told["transfers"]["num_failed"]);
     assert!(num_failed > 0.0 && num_failed < 30.0, "{num_failed} of 60");
-    assert_eq!(figure(&report, "Successful requests"), 60.0 - num_failed, "{report}");
+    check_figure(&report, "Successful requests", 60.0 - num_failed);
     assert!(report.contains("these requests ended with an error"), "{report}");
     let recomputed = simulate(&[WORKLOAD, ROLES, failing, &["--kv-load-failure-policy=recompute"]]);
     let report = text(&recomputed.stdout);
     assert!(report.contains("computed instead"), "{report}");
-    assert_eq!(figure(&report, "Successful requests"), 60.0, "{report}");
+    check_figure(&report, "Successful requests", 60.0);
 }
 
 #[test]
@@ -130,4 +143,9 @@ fn what_has_no_meaning_is_refused_by_name() {
         &["--kv-transfer-config"],
     );
     check_refused(&[WORKLOAD, &["--kv-offloading-size=4"]], &["--kv-offloading-size"]);
+    check_refusal(
+        &profiler("capacity", &[ROLES, &["--goodput=ttft:500"]]),
+        &["--prefill-replicas", "profiler simulate"],
+    );
+    check_refusal(&profiler("emulate", &[ROLES, &["--port=0"]]), &["--prefill-replicas", "profiler simulate"]);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use jiff::Zoned;
 use sim_core::config::EngineConfig;
-use sim_core::fleet::FleetResult;
+use sim_core::fleet::{FleetResult, ReplicaResult};
 use sim_core::profile::StepTimeModel;
 use sim_core::profile::schema::DeviceType;
 use sim_core::scenario::link::fingerprint;
@@ -18,7 +18,7 @@ use sim_core::simulator::{Simulation, SimulationOptions};
 use sim_core::workload::Workload;
 
 use super::given::Given;
-use crate::simulate::disaggregated::run_disaggregated;
+use crate::simulate::disaggregated::{Roles, run_disaggregated};
 use crate::simulate::ends::Ends;
 use crate::simulate::fleet;
 use crate::simulate::inputs::Inputs;
@@ -78,26 +78,8 @@ impl Args {
         );
         let of_run = (&workload, &engine.config, &step_time);
         let fleet_args = inputs.scenario.fleet();
-        let seed = u64::from(inputs.scenario.workload().seed());
-        let disaggregation = inputs.scenario.disaggregation();
-        let mut roles = None;
-        let (result, replicas) = if disaggregation.is_on() {
-            fleet::check_flags(&self.report, range.is_some())?;
-            let of_fleet = (&disaggregation, &fleet_args, seed);
-            let (result, of_roles) = run_disaggregated(of_fleet, of_run, profile.hardware.num_devices, &self.report)?;
-            roles = Some(of_roles);
-            (result, Vec::new())
-        } else if fleet_args.replicas > 1 {
-            fleet::check_flags(&self.report, range.is_some())?;
-            let FleetResult { whole, replicas, .. } = fleet::run_fleet(&fleet_args, of_run, seed, &self.report)?;
-            (whole, replicas)
-        } else {
-            ensure!(
-                self.report.replicas_json.is_none(),
-                "--replicas-json is of several; give --replicas above 1, or --prefill-replicas and --decode-replicas"
-            );
-            (self.run_one(of_run, needs_records)?, Vec::new())
-        };
+        let has_range = range.is_some();
+        let (result, replicas, roles) = self.run_engines(&inputs, of_run, (has_range, needs_records))?;
         let ends = range.map(|range| Ends::new(&range, &result, of_run, &options, self.report.quiet));
         let ends = ends.transpose()?;
         // A million requests are 70 MB that the report does not need.
@@ -129,6 +111,35 @@ impl Args {
         let share = report.goodput_share();
         writeln!(out, "Requests that meet every objective: {share:.4} (required: {required})")?;
         Ok(share >= required)
+    }
+
+    /// The run on as many engines as the scenario has: of all, of each replica, of roles where these have engines of their
+    /// own.
+    fn run_engines(
+        &self,
+        inputs: &Inputs,
+        of_run: (&Workload, &EngineConfig, &StepTimeModel),
+        (has_range, needs_records): (bool, bool),
+    ) -> Result<(SimulationResult, Vec<ReplicaResult>, Option<Roles>)> {
+        let seed = u64::from(inputs.scenario.workload().seed());
+        let (fleet_args, disaggregation) = (inputs.scenario.fleet(), inputs.scenario.disaggregation());
+        if disaggregation.is_on() {
+            fleet::check_flags(&self.report, has_range)?;
+            let num_devices = inputs.choice.profile.hardware.num_devices;
+            let of_fleet = (&disaggregation, &fleet_args, seed);
+            let (result, roles) = run_disaggregated(of_fleet, of_run, num_devices, &self.report)?;
+            return Ok((result, Vec::new(), Some(roles)));
+        }
+        if fleet_args.replicas > 1 {
+            fleet::check_flags(&self.report, has_range)?;
+            let FleetResult { whole, replicas, .. } = fleet::run_fleet(&fleet_args, of_run, seed, &self.report)?;
+            return Ok((whole, replicas, None));
+        }
+        ensure!(
+            self.report.replicas_json.is_none(),
+            "--replicas-json is of several; give --replicas above 1, or --prefill-replicas and --decode-replicas"
+        );
+        Ok((self.run_one(of_run, needs_records)?, Vec::new(), None))
     }
 
     /// A run of one engine, of which no more is kept than the report needs.

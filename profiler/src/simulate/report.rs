@@ -133,7 +133,7 @@ impl Report<'_> {
 
     /// Requests that can never be scheduled under the engine's limits.
     pub(crate) fn num_unfinished(&self) -> usize {
-        self.num_unanswered() - self.roles.map_or(0, Roles::num_failed)
+        self.num_unanswered().saturating_sub(self.roles.map_or(0, Roles::num_failed))
     }
 
     fn num_unanswered(&self) -> usize {

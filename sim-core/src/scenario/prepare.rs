@@ -47,8 +47,7 @@ pub fn prepare(
     dataset: Option<&[u8]>,
     counter: Option<TextTokens<'_>>,
 ) -> Result<Prepared, ScenarioError> {
-    scenario.fleet().check_one()?;
-    scenario.disaggregation().check_one()?;
+    scenario.check_one_engine()?;
     prepare_fleet(scenario, profile, dataset, counter)
 }
 
@@ -78,6 +77,15 @@ pub fn prepare_fleet(
 }
 
 impl Scenario {
+    /// Refuses what only several engines have, for those who simulate one.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Flag`] for several replicas, or some of either role.
+    pub fn check_one_engine(&self) -> Result<(), ScenarioError> {
+        self.fleet().check_one()?;
+        self.disaggregation().check_one()
+    }
+
     /// The engine that vLLM would start with on the profile's device.
     ///
     /// # Errors
