@@ -134,14 +134,7 @@ impl RequestSet {
     /// An empty set with room for `num_requests` requests.
     #[must_use]
     pub fn with_capacity(num_requests: usize) -> Self {
-        Self {
-            requests: Vec::with_capacity(num_requests),
-            runs: Vec::with_capacity(num_requests),
-            num_unused_runs: 0,
-            in_line: Vec::new(),
-            acceptance: Acceptance::None,
-            come_in_any_order: false,
-        }
+        Self { requests: Vec::with_capacity(num_requests), runs: Vec::with_capacity(num_requests), ..Self::new() }
     }
 
     /// Appends a request and returns its id.
@@ -247,6 +240,16 @@ impl RequestSet {
         }
         self.in_line.push(in_line);
         crate::math::usize_to_u32(self.in_line.len())
+    }
+
+    /// The same requests, each with a limit of one token. That one is the last, whether it stops or not.
+    #[must_use]
+    pub(crate) fn with_first_tokens(mut self) -> Self {
+        for request in &mut self.requests {
+            request.stops &= request.num_output_tokens == 1;
+            (request.max_tokens, request.num_output_tokens) = (1, 1);
+        }
+        self
     }
 
     /// Appends a request with the prompt of `id` and another `output`, the rest alike but its place in line.

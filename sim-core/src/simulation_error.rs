@@ -6,6 +6,7 @@ use core::fmt;
 use crate::config::EngineConfig;
 use crate::kv_cache::spec::LayerKind;
 use crate::request::RequestId;
+use crate::sched::connector::interface::KvConnectorError;
 use crate::time::SimTime;
 use crate::workload::{After, Traffic, Workload};
 
@@ -79,6 +80,8 @@ pub enum SimulationError {
     EarlierBesideScript,
     /// A fleet has no replica.
     NoReplicas,
+    /// An engine that is to have a KV connector cannot.
+    Connector(KvConnectorError),
     /// A fleet is given `queries_per_iter`, which is the input of one engine.
     ScriptInFleet,
 }
@@ -124,6 +127,7 @@ impl fmt::Display for SimulationError {
                 f.write_str("queries_per_iter holds every request of a run; none can be sent before it")
             }
             Self::NoReplicas => f.write_str("a fleet has at least one replica"),
+            Self::Connector(error) => error.fmt(f),
             Self::ScriptInFleet => f.write_str("queries_per_iter is the input of one engine; a fleet takes times"),
             Self::WaitsForLater { request } => {
                 write!(f, "after[{request}] is no request before it, or missing; a request waits for one before it")

@@ -21,7 +21,8 @@ use crate::engine_core::EngineCore;
 use crate::metrics::recorder::{Keep, Recorder};
 use crate::profile::pass_times::PassTimes;
 use crate::profile::step_time::{Evidence, StepTimeModel};
-use crate::request::{RequestId, SteadyTokens};
+use crate::request::{FinishReason, RequestId, SteadyTokens};
+use crate::sched::connector::interface::ExternalTokens;
 use crate::simulation_error::{check_config, check_requests, check_traffic};
 use crate::simulation_result::{DeviceTime, SimulationResult};
 use crate::time::{SimDuration, SimTime};
@@ -92,6 +93,8 @@ pub struct Simulation<'a> {
     suspended: Option<bool>,
     /// For whoever balances engines by their counts (`simulator/in_fleet.rs`).
     counts: Option<in_fleet::ToldCounts>,
+    /// Loads that a KV connector began, and when.
+    loads: Vec<(SimTime, ExternalTokens)>,
 }
 
 impl<'a> Simulation<'a> {
@@ -139,6 +142,7 @@ impl<'a> Simulation<'a> {
             horizon: SimTime::MAX,
             suspended: None,
             counts: None,
+            loads: Vec::new(),
         })
     }
 
@@ -189,17 +193,6 @@ impl<'a> Simulation<'a> {
         self.suspended.is_some() || self.end_iteration(has_run_tokens)
     }
 
-    /// Ends an iteration that issued tokens or none; false if nothing can change any more.
-    fn end_iteration(&mut self, has_run_tokens: bool) -> bool {
-        if !has_run_tokens && self.engine.scheduler().has_requests() {
-            self.now += IDLE_STEP_SLEEP;
-        }
-        self.num_stuck_steps = if !has_run_tokens && self.engine.is_stuck() { self.num_stuck_steps + 1 } else { 0 };
-        // A pass that preempted its only request is empty, too, but the next one is not; and a request waits for the
-        // passes of all stages.
-        !(self.num_stuck_steps > 1 + self.config.max_concurrent_batches() && self.expects_nobody())
-    }
-
     /// What came of it.
     #[must_use]
     pub fn finish(mut self) -> SimulationResult {
@@ -231,11 +224,12 @@ impl<'a> Simulation<'a> {
         let (step_time, now) = (self.step_time, &mut self.now);
         let (device, device_time) = (&mut self.device, &mut self.device_time);
         let (recorder, in_flight) = (&mut self.recorder, &mut self.in_flight);
-        let noise = &mut self.noise;
+        let (noise, loads) = (&mut self.noise, &mut self.loads);
         let step = self.engine.step(|_, output| {
             let schedule_time = *now;
             *now += step_time.host().schedule_time(output.batch.num_reqs());
             has_run_tokens = output.has_tokens();
+            loads.extend(output.async_loads().iter().map(|load| (*now, *load)));
             if !has_run_tokens {
                 in_flight.push_back(InFlight { end_time: *now, record: None });
                 return;
@@ -278,7 +272,7 @@ impl<'a> Simulation<'a> {
         let time = self.take_in_time();
         let Some(pass) = self.in_flight.pop_front() else { return };
         self.now = time;
-        let Some(record) = pass.record else { return };
+        let Some(record) = pass.record else { return self.end_with_errors() };
         self.record_steady_tokens();
         let num_outputs = self.engine.outputs().num_tokens();
         let way = self.delivery(num_outputs);
@@ -286,11 +280,12 @@ impl<'a> Simulation<'a> {
         let outputs = self.engine.outputs();
         self.recorder.processed(record, (&outputs.tokens, outputs.num_steady_tokens), self.now, delivery);
         self.recorder.verified(&outputs.verifications);
-        for finished in &outputs.finished {
+        for finished in outputs.finished.iter().filter(|finished| finished.reason != FinishReason::Error) {
             self.recorder.finished(finished.id, finished.num_preemptions, finished.num_passes);
             self.client.complete(finished.id, self.last_delivery_time);
         }
         self.num_finished += outputs.finished.len();
+        self.end_with_errors();
     }
 
     /// Records what requests got that were counted until now.

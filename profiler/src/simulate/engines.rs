@@ -12,6 +12,7 @@ use sim_core::simulation_result::SimulationResult;
 use sim_core::simulator::{Simulation, SimulationOptions};
 use sim_core::workload::Workload;
 
+use super::disaggregated::{Roles, run_disaggregated};
 use super::fleet::{self, Fleet};
 use super::inputs::Inputs;
 use super::ranks::{RanksReport, run_ranks};
@@ -28,6 +29,8 @@ pub(crate) enum Engines {
     Replicas(Fleet),
     /// Data-parallel ranks.
     Ranks(RanksReport),
+    /// Prefill and decode on replicas of their own.
+    Roles(Roles),
 }
 
 impl Engines {
@@ -36,6 +39,7 @@ impl Engines {
         match self {
             Self::Replicas(fleet) => fleet.text(recording),
             Self::Ranks(ranks) => ranks.text(),
+            Self::Roles(roles) => roles.text(),
         }
     }
 
@@ -44,14 +48,16 @@ impl Engines {
         match self {
             Self::Replicas(fleet) => fleet.json(recording),
             Self::Ranks(ranks) => ranks.json(),
+            Self::Roles(roles) => roles.json(),
         }
     }
 
     /// Engines whose devices the whole's passes ran on.
-    pub(crate) const fn num_at_work(&self) -> usize {
+    pub(crate) fn num_at_work(&self) -> usize {
         match self {
             Self::Replicas(fleet) => fleet.replicas.len(),
             Self::Ranks(ranks) => ranks.ranks.len(),
+            Self::Roles(roles) => roles.num_decode(),
         }
     }
 
@@ -60,6 +66,7 @@ impl Engines {
         match self {
             Self::Replicas(Fleet { life: Some(_), .. }) => None,
             Self::Replicas(_) | Self::Ranks(_) => Some(math::usize_to_u32(self.num_at_work())),
+            Self::Roles(roles) => Some(roles.num_replicas()),
         }
     }
 
@@ -68,6 +75,7 @@ impl Engines {
         match self {
             Self::Replicas(fleet) => fleet.num_failed(),
             Self::Ranks(_) => 0,
+            Self::Roles(roles) => roles.num_failed(),
         }
     }
 }
@@ -88,13 +96,26 @@ pub(crate) fn run_engines(
     (needs_records, has_range): (bool, bool),
 ) -> Result<(SimulationResult, Option<Engines>)> {
     let (args, life) = (inputs.scenario.fleet(), inputs.scenario.life()?);
+    let disaggregation = inputs.scenario.disaggregation();
     args.check_router_args()?;
+    ensure!(
+        life.is_uneventful() || ranks.count == 1 && !disaggregation.is_on(),
+        "outages and autoscalers are of the replicas that --replicas has: not of --data-parallel-size ranks, nor of \
+         --prefill-replicas and --decode-replicas"
+    );
+    if disaggregation.is_on() {
+        ensure!(
+            ranks.count == 1,
+            "prefill and decode replicas of several --data-parallel-size ranks are not simulated"
+        );
+        fleet::check_flags(flags, has_range)?;
+        let num_devices = inputs.choice.profile.hardware.num_devices;
+        let of_fleet = (&disaggregation, &args, seed_of(inputs));
+        let (result, roles) = run_disaggregated(of_fleet, of_run, num_devices, flags)?;
+        return Ok((result, Some(Engines::Roles(roles))));
+    }
     if ranks.count > 1 {
         fleet::check_flags(flags, has_range)?;
-        ensure!(
-            life.is_uneventful(),
-            "outages and autoscalers are of replicas, which --replicas has, and not of --data-parallel-size ranks"
-        );
         let (result, ranks) = run_ranks(ranks, of_run, flags)?;
         return Ok((result, Some(Engines::Ranks(ranks))));
     }
@@ -107,7 +128,8 @@ pub(crate) fn run_engines(
     }
     ensure!(
         flags.replicas_json.is_none(),
-        "--replicas-json is of several; give --replicas or --data-parallel-size above 1"
+        "--replicas-json is of several engines: give --replicas or --data-parallel-size above 1, or --prefill-replicas and \
+         --decode-replicas"
     );
     Ok((run_one(of_run, flags, needs_records)?, None))
 }

@@ -77,12 +77,9 @@ pub(crate) fn check_flags(flags: &ReportFlags, has_range: bool) -> Result<()> {
     let of_one =
         [("--queries-per-iter", flags.queries_per_iter.is_some()), ("--chrome-trace", flags.chrome_trace.is_some())];
     for (flag, is_given) in of_one {
-        ensure!(!is_given, "{flag} is of one engine; leave it out with --replicas or --data-parallel-size above 1");
+        ensure!(!is_given, "{flag} is of one engine; leave it out with several");
     }
-    ensure!(
-        !has_range,
-        "--range repeats the run of one engine; with --replicas or --data-parallel-size above 1 say --no-range"
-    );
+    ensure!(!has_range, "--range repeats the run of one engine; with several say --no-range");
     Ok(())
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod memory;
 pub(crate) mod run;
 pub(crate) mod dataset;
 pub(crate) mod ends;
+pub(crate) mod disaggregated;
 pub(crate) mod fleet;
 mod latencies;
 mod life;

@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use super::EngineCore;
 use crate::config::EngineConfig;
 use crate::request_set::RequestSet;
-use crate::sched::connector::interface::{KvConnector, KvConnectorError, KvTransferConfig};
+use crate::sched::connector::interface::{KvConnector, KvConnectorError, KvConnectorOutput, KvTransferConfig};
 
 impl<'a> EngineCore<'a> {
     /// An idle engine with a KV connector.
@@ -21,5 +21,11 @@ impl<'a> EngineCore<'a> {
         let mut engine = Self::new(config, requests);
         engine.scheduler.set_connector(settings, kv_connector)?;
         Ok(engine)
+    }
+
+    /// Transfers have ended that are timed outside: the workers see it when they get the next pass, and report it with that
+    /// one's results.
+    pub fn report_transfers(&mut self, ended: KvConnectorOutput) {
+        self.scheduler.report_transfers(ended);
     }
 }

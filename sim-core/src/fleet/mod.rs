@@ -4,6 +4,7 @@
 
 mod calendar;
 pub mod data_parallel;
+pub mod disaggregated;
 mod dispatch;
 pub mod life;
 mod replica_result;

@@ -309,7 +309,7 @@ impl<'a> FleetSimulation<'a> {
 }
 
 /// The runs of a request's prompt, and of so many tokens behind it.
-fn prompt(requests: &RequestSet, id: RequestId, num_generated: u32) -> impl Iterator<Item = TokenRun> {
+pub(super) fn prompt(requests: &RequestSet, id: RequestId, num_generated: u32) -> impl Iterator<Item = TokenRun> {
     let request = requests.get(id);
     let mut num_left = request.num_prompt_tokens + num_generated;
     let of_prompt = move |&run: &TokenRun| {
@@ -321,7 +321,7 @@ fn prompt(requests: &RequestSet, id: RequestId, num_generated: u32) -> impl Iter
 }
 
 /// The request with which each one's conversation began.
-fn sessions(workload: &Workload) -> Vec<u32> {
+pub(super) fn sessions(workload: &Workload) -> Vec<u32> {
     let Traffic::Answered { after, .. } = &workload.traffic else { return Vec::new() };
     let mut sessions: Vec<u32> = Vec::with_capacity(after.len());
     for (number, after) in (0..).zip(after) {

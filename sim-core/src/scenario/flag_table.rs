@@ -79,6 +79,11 @@ const fn workload(name: &'static str, form: Form, default: &'static str, help: &
     Flag { name, part: Part::Workload, form, help, default, is_vllms: true }
 }
 
+/// A flag of several engines that vLLM has not.
+const fn of_fleet(name: &'static str, form: Form, default: &'static str, help: &'static str) -> Flag {
+    Flag { is_vllms: false, default, ..engine(name, form, help) }
+}
+
 /// A flag of the workload that vLLM has not.
 const fn ours(name: &'static str, form: Form, default: &'static str, help: &'static str) -> Flag {
     Flag { name, part: Part::Workload, form, help, default, is_vllms: false }
@@ -236,6 +241,13 @@ pub const FLAGS: &[Flag] = &[
     life_args::RETRY_MAX_RETRIES,
     life_args::MIGRATION_LIMIT,
     life_args::AUTOSCALER,
+    of_fleet("prefill-replicas", Form::Integer, "0", "Engines that compute prompts only, beside --decode-replicas"),
+    of_fleet("decode-replicas", Form::Integer, "0", "Engines that load computed prompts and answer"),
+    of_fleet("kv-transfer-bandwidth", Form::Number, "50", "GB/s that each device of an engine sends, and receives"),
+    of_fleet("kv-transfer-latency", Form::Number, "0.01", "Milliseconds until the first byte of a transfer comes"),
+    of_fleet("kv-transfer-descriptor-time", Form::Number, "0", "Microseconds that each piece of memory adds to that"),
+    of_fleet("kv-transfer-failure-rate", Form::Number, "0", "Share of transfers that fail"),
+    of_fleet("kv-load-failure-policy", Form::Choice(&["fail", "recompute"]), "fail", "What a failed transfer leads to"),
     workload("dataset-name", Form::Choice(super::DatasetName::NAMES), "random", "Where requests come from"),
     workload("dataset-path", Form::Text, "", "File of the dataset"),
     workload("num-prompts", Form::Integer, "1000; of a recorded trace all", "Requests to send"),

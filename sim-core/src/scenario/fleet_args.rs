@@ -50,7 +50,8 @@ impl FleetArgs {
     }
 
     /// The router, drawing from `seed`.
-    pub(super) fn router_settings(&self, seed: u64) -> RouterSettings {
+    #[must_use]
+    pub fn router_settings(&self, seed: u64) -> RouterSettings {
         RouterSettings { policy: self.router, seed, weights: self.weights, ..RouterSettings::default() }
     }
 

@@ -16,6 +16,7 @@ mod dataset_kind;
 mod dataset_name;
 mod error;
 pub mod examples;
+mod disaggregation_args;
 mod fleet_args;
 mod flag_table;
 mod autoscaler_args;
@@ -47,6 +48,7 @@ use client_work::ClientWork;
 pub use composition::{Composed, Composition, DEFAULT_GPU, DEFAULT_MODEL};
 pub use dataset_kind::{check_dataset, dataset_flags};
 pub use dataset_name::DatasetName;
+pub use disaggregation_args::DisaggregationArgs;
 pub use error::ScenarioError;
 pub use flag_table::{FLAGS, Flag, Form, Part};
 pub use fleet_args::{FleetArgs, MAX_REPLICAS};
@@ -80,6 +82,7 @@ pub struct Scenario {
     client_work: ClientWork,
     fleet: FleetArgs,
     life: life_args::LifeArgs,
+    disaggregation: DisaggregationArgs,
 }
 
 impl PartialEq for Scenario {
@@ -237,6 +240,7 @@ impl Scenario {
             "router" => self.fleet.set_router(value)?,
             "router-args" => self.fleet.weights = router_args::parse(value)?,
             name if self.life.set(name, value)? => {}
+            name if self.disaggregation.set(name, value)? => {}
             name if spec.form == Form::Switch => {
                 let switch = if value == "true" { dashed(name) } else { alloc::format!("--no-{name}") };
                 self.engine.set(&switch, None)?;

@@ -47,8 +47,7 @@ pub fn prepare(
     dataset: Option<&[u8]>,
     counter: Option<TextTokens<'_>>,
 ) -> Result<Prepared, ScenarioError> {
-    scenario.fleet().check_one()?;
-    scenario.check_lifeless()?;
+    scenario.check_one_engine()?;
     let mut prepared = prepare_fleet(scenario, profile, dataset, counter)?;
     prepared.notes.extend(scenario.told_rank());
     Ok(prepared)
@@ -66,6 +65,7 @@ pub fn prepare_fleet(
     counter: Option<TextTokens<'_>>,
 ) -> Result<Prepared, ScenarioError> {
     scenario.life()?;
+    scenario.disaggregation().check(scenario.fleet().replicas)?;
     let engine = scenario.resolve(profile)?;
     let sample = scenario.workload().sample(dataset, counter)?;
     let (num_skipped, notes, classes) = (sample.num_skipped, sample.notes.clone(), sample.classes.clone());
@@ -81,6 +81,16 @@ pub fn prepare_fleet(
 }
 
 impl Scenario {
+    /// Refuses what only several engines have, for those who simulate one.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Flag`] for several replicas, or some of either role.
+    pub fn check_one_engine(&self) -> Result<(), ScenarioError> {
+        self.fleet().check_one()?;
+        self.check_lifeless()?;
+        self.disaggregation().check_one()
+    }
+
     /// The engine that vLLM would start with on the profile's device.
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::connector::interface::KvConnectorPass;
+use super::connector::interface::{ExternalTokens, KvConnectorPass};
 use super::live_request::LiveRequest;
 use crate::batch::BatchComposition;
 use crate::math;
@@ -109,6 +109,12 @@ impl SchedulerOutput {
         if has_connector {
             **self.kv_connector.get_or_insert_default() = KvConnectorPass::default();
         }
+    }
+
+    /// Loads that begin with the pass and do not end within it; none without a KV connector.
+    #[must_use]
+    pub fn async_loads(&self) -> &[ExternalTokens] {
+        self.kv_connector.as_ref().map_or(&[], |pass| &pass.async_loads)
     }
 
     /// Whether the pass computes any token.

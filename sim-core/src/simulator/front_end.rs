@@ -1,9 +1,10 @@
 //! Requests on their way to the engine, and tokens on theirs back: client, API servers, script.
 
-use super::Simulation;
+use super::{IDLE_STEP_SLEEP, Simulation};
 use crate::client::Sent;
 use crate::metrics::recorder::Delivery;
-use crate::request::RequestId;
+use crate::request::{FinishReason, RequestId};
+use crate::sched::output::FinishedRequest;
 use crate::time::{SimDuration, SimTime};
 
 impl Simulation<'_> {
@@ -73,6 +74,26 @@ impl Simulation<'_> {
         }
         script.num_added += num_joining;
         Some(num_joining)
+    }
+
+    /// Ends an iteration that issued tokens or none; false if nothing can change any more.
+    pub(super) fn end_iteration(&mut self, has_run_tokens: bool) -> bool {
+        if !has_run_tokens && self.engine.scheduler().has_requests() {
+            self.now += IDLE_STEP_SLEEP;
+        }
+        self.num_stuck_steps = if !has_run_tokens && self.engine.is_stuck() { self.num_stuck_steps + 1 } else { 0 };
+        // A pass that preempted its only request is empty, too, but the next one is not; and a request waits for the
+        // passes of all stages.
+        !(self.num_stuck_steps > 1 + self.config.max_concurrent_batches() && self.expects_nobody())
+    }
+
+    /// Tells the client of requests that ended with an error: to it they are no success, and their records stay open.
+    pub(super) fn end_with_errors(&mut self) {
+        let time = self.last_delivery_time.max(self.now);
+        let has_failed = |finished: &&FinishedRequest| finished.reason == FinishReason::Error;
+        for finished in self.engine.outputs().finished.iter().filter(has_failed) {
+            self.client.complete(finished.id, time);
+        }
     }
 
     /// Whether no further request can reach the engine unless one of those in it ends.

@@ -4,15 +4,20 @@
 //! the first instant at which somebody outside may do something that it would notice. A step that issues a pass and takes
 //! in another is two events then, if the second lies behind the horizon: what is sent between them has its turn between.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::Simulation;
 use crate::api_servers::ApiServers;
 use crate::client::{Client, Sent, Turns};
+use crate::config::EngineConfig;
 use crate::device::Device;
 use crate::engine_core::EngineCore;
 use crate::metrics::recorder::RequestRecords;
 use crate::request::RequestId;
+use crate::sched::connector::interface::{
+    ExternalTokens, KvConnector, KvConnectorError, KvConnectorOutput, KvTransferConfig,
+};
 use crate::time::SimTime;
 
 /// Requests that run and wait, and free KV blocks, at times at which they had changed.
@@ -38,13 +43,38 @@ impl<'a> Simulation<'a> {
         self
     }
 
+    /// The same engine with a KV connector, whose transfers the fleet times. Before it has begun.
+    ///
+    /// # Errors
+    /// If the engine's rules with a connector are not known.
+    pub(crate) fn with_connector(
+        mut self,
+        settings: KvTransferConfig,
+        kv_connector: Box<dyn KvConnector>,
+    ) -> Result<Self, KvConnectorError> {
+        self.engine = EngineCore::with_connector(self.config, &self.workload.requests, settings, kv_connector)?;
+        Ok(self)
+    }
+
+    /// Loads that began since this was asked last, and when.
+    pub(crate) fn take_loads(&mut self, loads: &mut Vec<(SimTime, ExternalTokens)>) {
+        loads.append(&mut self.loads);
+    }
+
+    /// Transfers have ended; the pass that is decided next reports it.
+    pub(crate) fn report_transfers(&mut self, ended: KvConnectorOutput) {
+        self.num_stuck_steps = 0;
+        self.engine.report_transfers(ended);
+    }
+
     /// The fleet's client and its requests' records, for as long as this engine is at work, or back.
     pub(crate) fn swap_fleet(&mut self, client: &mut Client<'a>, requests: &mut RequestRecords) {
         self.client.swap_thread(client);
         self.swap_requests(requests);
     }
 
-    fn swap_requests(&mut self, requests: &mut RequestRecords) {
+    /// The same for the records alone: of requests that the fleet's client does not see answered here.
+    pub(crate) fn swap_requests(&mut self, requests: &mut RequestRecords) {
         self.recorder.swap_requests(requests);
     }
 
@@ -54,6 +84,17 @@ impl<'a> Simulation<'a> {
             self.engine.scheduler.note_generated(sent.id, num_generated);
         }
         self.accept(sent);
+    }
+
+    /// What it was made for.
+    pub(crate) const fn config(&self) -> &'a EngineConfig {
+        self.config
+    }
+
+    /// Whether it has no request to serve; it may still keep blocks until they are read.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let has_requests = self.engine.scheduler().has_unfinished_requests() || self.client.next_arrival().is_some();
+        !has_requests && self.suspended.is_none()
     }
 
     /// When something happens here next: a step, results of one, an arrival at an idle engine. [`SimTime::MAX`] if nothing.

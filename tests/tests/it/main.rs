@@ -11,6 +11,7 @@ mod flag_tables;
 mod fleet_life;
 mod fleet_of_one;
 mod data_parallel;
+mod disaggregated;
 mod config;
 mod config_texts;
 mod rng_golden;

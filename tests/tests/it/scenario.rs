@@ -14,6 +14,8 @@ pub(crate) fn scenario(flags: &[(&str, &str)]) -> Scenario {
 fn value(flag: &Flag, number: u32) -> String {
     match (flag.form, flag.name) {
         (Form::Integer, "data-parallel-size") => (number + 1).to_string(),
+        (Form::Integer, "prefill-replicas" | "decode-replicas") => (number % 1_025).to_string(),
+        (Form::Number, "kv-transfer-failure-rate") => format!("0.{number}"),
         (Form::Integer, "replicas") => (number % 1_024 + 1).to_string(),
         (Form::Integer, "retry-max-retries" | "migration-limit") => (number % 101).to_string(),
         (Form::Integer, _) => number.to_string(),

@@ -70,6 +70,7 @@ impl Args {
         }
         let inputs = Inputs::new(&self.scenario.scenario, None, self.profile.as_deref(), &self.model_name)?;
         let (scenario, profile) = (&inputs.scenario, &inputs.choice.profile);
+        scenario.check_one_engine()?;
         let engine = scenario.resolve(profile)?;
         for warning in &engine.warnings {
             eprintln!("warning: {warning}");

@@ -202,7 +202,8 @@ pub(super) const ENGINE: &[FlagGroup] = &[
     },
     FlagGroup {
         effect: NotSimulated,
-        why: "KV blocks come from or go to another place, and requests wait for them",
+        why: "KV blocks come from or go to another place, and requests wait for them; of this, prefill and decode on engines \
+              of their own are simulated, by --prefill-replicas and --decode-replicas",
         #[rustfmt::skip]
         flags: &[
             object("--kv-transfer-config").or_none(), object("--ec-transfer-config").or_none(),

@@ -24,6 +24,7 @@ impl Scheduler<'_> {
         let request = self.live.get(slot);
         let id = request.id;
         connector.prefills.remove(&id);
+        connector.local_hits.remove(&id);
         let is_loading = connector.loading.remove(&id);
         let has_received = connector.received.remove(&id);
         connector.failed.remove(&id);

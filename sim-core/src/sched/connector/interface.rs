@@ -34,7 +34,11 @@ pub trait KvConnector: Debug + Send {
     /// A request with blocks has ended; whether they are to be kept until its sending is reported as finished.
     fn request_finished(&mut self, id: RequestId, reason: FinishReason) -> bool;
 
-    /// What the workers report with the pass that was just decided. Called once for each pass, in order.
+    /// The workers get the pass that was just decided, and look what has ended by now: that is reported with its results.
+    /// Called once for each pass, in order, as workers do it once they have launched the pass
+    /// (`vllm/v1/worker/gpu/kv_connector.py::ActiveKVConnector.post_forward`): what ends while it runs is in the next
+    /// report. Transfers that somebody else times are reported through
+    /// [`EngineCore::report_transfers`](crate::engine_core::EngineCore::report_transfers), and not here.
     fn execute(&mut self) -> KvConnectorOutput;
 }
 
@@ -49,6 +53,16 @@ pub struct KvConnectorOutput {
     pub invalid_block_ids: Vec<u32>,
     /// Requests of whose load nothing came.
     pub failed_recving: Vec<RequestId>,
+}
+
+impl KvConnectorOutput {
+    /// Moves all of `other` behind what is here.
+    pub(crate) fn append(&mut self, other: &mut Self) {
+        self.finished_recving.append(&mut other.finished_recving);
+        self.finished_sending.append(&mut other.finished_sending);
+        self.invalid_block_ids.append(&mut other.invalid_block_ids);
+        self.failed_recving.append(&mut other.failed_recving);
+    }
 }
 
 /// On which side of a hand-over the engine is (`KVTransferConfig.kv_role`).

@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
-use super::interface::{KvConnector, KvLoadFailurePolicy, KvTransferConfig};
+use super::interface::{KvConnector, KvConnectorOutput, KvLoadFailurePolicy, KvTransferConfig};
 use crate::config::EngineConfig;
 use crate::request::RequestId;
 use crate::sched::output::SchedulerOutput;
@@ -17,12 +17,16 @@ use crate::sched::scheduler::Scheduler;
 #[derive(Debug)]
 pub(in crate::sched) struct Connector {
     pub(super) kv_connector: Box<dyn KvConnector>,
+    /// What the workers will find with the next pass, of transfers that the connector does not time itself.
+    pub(super) ended: KvConnectorOutput,
     pub(super) recomputes: bool,
     pub(super) is_producer: bool,
     /// Waiting requests that hold blocks (`kv_holding_waiting`); served before the others.
     pub(in crate::sched) holding: RequestQueue,
     /// Requests that wait for a load (`WAITING_FOR_REMOTE_KVS`).
     pub(super) loading: BTreeSet<RequestId>,
+    /// What of these was found in the prefix cache.
+    pub(super) local_hits: BTreeMap<RequestId, u32>,
     /// Of these, those whose load has ended (`finished_recving_kv_req_ids`).
     pub(super) received: BTreeSet<RequestId>,
     /// Of these, those whose load failed (`failed_recving_kv_req_ids`).
@@ -59,10 +63,12 @@ impl Connector {
     ) -> Self {
         Self {
             kv_connector,
+            ended: KvConnectorOutput::default(),
             recomputes: settings.kv_load_failure_policy == KvLoadFailurePolicy::Recompute,
             is_producer: settings.kv_role.is_producer(),
             holding: RequestQueue::new(config.policy),
             loading: BTreeSet::new(),
+            local_hits: BTreeMap::new(),
             received: BTreeSet::new(),
             failed: BTreeSet::new(),
             delayed: BTreeSet::new(),
@@ -123,6 +129,7 @@ impl Connector {
         if let Some(pass) = &mut output.kv_connector {
             pass.num_holding = num_holding;
             pass.report = self.kv_connector.execute();
+            pass.report.append(&mut self.ended);
         }
     }
 
@@ -132,6 +139,7 @@ impl Connector {
             set.remove(&id);
         }
         self.prefills.remove(&id);
+        self.local_hits.remove(&id);
         self.drops_stale.remove(&id);
         self.fence.last_pass.remove(&id);
     }
@@ -151,6 +159,13 @@ impl Scheduler<'_> {
     /// Whether a request has ended, though its blocks are kept.
     pub(in crate::sched) fn is_delayed(&self, id: RequestId) -> bool {
         self.connector.as_ref().is_some_and(|connector| connector.delayed.contains(&id))
+    }
+
+    /// Transfers have ended: the next pass's report has them.
+    pub(crate) fn report_transfers(&mut self, mut ended: KvConnectorOutput) {
+        if let Some(connector) = &mut self.connector {
+            connector.ended.append(&mut ended);
+        }
     }
 
     /// A pass is decided.

@@ -120,6 +120,7 @@ impl Scheduler<'_> {
             request.num_computed_tokens = known.num_computed_tokens;
             if let Some(connector) = &mut self.connector {
                 connector.loading.insert(id);
+                connector.local_hits.insert(id, known.num_hit_tokens);
                 connector.prefills.insert(id);
             }
             return Look::PassedOver;
@@ -131,7 +132,19 @@ impl Scheduler<'_> {
             connector.prefills.insert(id);
         }
         self.start_running(slot, known.num_computed_tokens, (num_new_tokens, false), budget, output);
+        self.count_own_hits_only(id, slot, &known);
         Look::Admitted
+    }
+
+    /// Takes back what the counters of the prefix cache were told of tokens that did not come from it
+    /// (`KVCacheManager.get_computed_blocks` counts; what a connector has is counted apart).
+    fn count_own_hits_only(&mut self, id: RequestId, slot: u32, known: &Known) {
+        let loaded = self.connector.as_mut().and_then(|connector| connector.local_hits.remove(&id));
+        let num_local = loaded.unwrap_or(known.num_hit_tokens).min(known.num_computed_tokens);
+        let num_other = u64::from(known.num_computed_tokens - num_local);
+        let is_first = self.live.get(slot).num_preemptions == 0;
+        let stats = &mut self.stats;
+        *(if is_first { &mut stats.prefix_cache_hits } else { &mut stats.preempted_hits }) -= num_other;
     }
 
     /// Counts what was loaded as computed, once the load has ended; false while it has not.

@@ -33,6 +33,9 @@ pub(super) fn overridden(flag: &str, engine: &ResolvedEngine) -> Option<String> 
     }
 }
 
+/// Why the flags of transfers do nothing here.
+const BETWEEN_ROLES: &str = "between prefill and decode replicas; `profiler simulate` has them";
+
 /// Value and reason of a flag in a resolved engine.
 fn told(flag: &str, engine: &ResolvedEngine, profile: &Profile) -> Told {
     let (value, why) = match flag {
@@ -66,6 +69,11 @@ fn told(flag: &str, engine: &ResolvedEngine, profile: &Profile) -> Told {
         "router-args" => (String::new(), "the router's own weights; `profiler simulate` has routers"),
         "autoscaler" => ("none".to_owned(), "replicas stay as many; `profiler simulate` has one"),
         "router" => ("round-robin".to_owned(), "with several replicas; `profiler simulate` has them"),
+        "prefill-replicas" | "decode-replicas" => ("0".to_owned(), "every engine computes prompts and answers"),
+        "kv-transfer-bandwidth" => ("50".to_owned(), BETWEEN_ROLES),
+        "kv-transfer-latency" => ("0.01".to_owned(), BETWEEN_ROLES),
+        "kv-transfer-descriptor-time" | "kv-transfer-failure-rate" => ("0".to_owned(), BETWEEN_ROLES),
+        "kv-load-failure-policy" => ("fail".to_owned(), BETWEEN_ROLES),
         _ => {
             let why = match engine.reason(&field(flag)) {
                 Some(Reason::Default { why } | Reason::Overridden { why }) => why.clone(),

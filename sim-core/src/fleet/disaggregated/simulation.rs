@@ -1,0 +1,276 @@
+//! Prefill and decode on engines of their own, on one clock.
+//!
+//! The client's request goes to a proxy, which asks an engine of the prefill side for one token of it; when that has come,
+//! a decode engine gets the whole request, loads the prompt's blocks from the first one while other passes run, computes
+//! the prompt's last token again and answers. The first engine keeps its blocks until they have been read, or until
+//! nobody has asked for so long that their lease ends.
+//!
+//! Source: `tests/v1/kv_connector/nixl_integration/toy_proxy_server.py`; the engines' part is `sched/connector`. Of equal
+//! times transfers come first, then looks, sends, hand-overs, prefill engines, decode engines.
+
+use alloc::boxed::Box;
+use alloc::collections::BinaryHeap;
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+
+use super::super::replica_result::Parts;
+use super::super::router::Arrival;
+use super::super::simulation::{Replica, prompt, sessions};
+use super::connector::{DecodeConnector, PrefillConnector};
+use super::hand_over::HandOvers;
+use super::result::{DisaggregatedResult, RoleResult};
+use super::settings::Disaggregated;
+use super::side::{News, Side};
+use crate::client::{Client, Sent, Turns};
+use crate::profile::ClientWork;
+use crate::request::{RequestId, TokenRun};
+use crate::sched::connector::interface::{KvConnector, KvRole, KvTransferConfig};
+use crate::simulation_error::SimulationError;
+use crate::simulation_result::SimulationOptions;
+use crate::simulator::Simulation;
+use crate::time::SimTime;
+use crate::workload::{Traffic, Workload};
+
+/// Runs `workload` to its end; `prefill` is [`prefill_workload`](super::settings::prefill_workload) of it.
+///
+/// # Errors
+/// See [`DisaggregatedSimulation::new`].
+pub fn simulate_disaggregated(
+    (workload, prefill): (&Workload, &Workload),
+    setup: Disaggregated<'_>,
+    options: SimulationOptions,
+) -> Result<DisaggregatedResult, SimulationError> {
+    let mut fleet = DisaggregatedSimulation::new((workload, prefill), setup, options)?;
+    while fleet.advance() {}
+    Ok(fleet.finish())
+}
+
+/// A run in progress.
+#[derive(Debug)]
+pub struct DisaggregatedSimulation<'a> {
+    workload: &'a Workload,
+    turns: Turns,
+    client: Client<'a>,
+    client_work: Option<ClientWork>,
+    /// The proxy's: it has no thread that anybody waits for.
+    proxy: Client<'a>,
+    prefill: Side<'a>,
+    decode: Side<'a>,
+    /// Answers of the prefill side that have not come to the decode side yet.
+    answered: BinaryHeap<Reverse<(SimTime, RequestId)>>,
+    hand_overs: HandOvers,
+    sessions: Vec<u32>,
+    num_finished: usize,
+    now: SimTime,
+    /// Scratch.
+    news: News,
+    prompt: Vec<TokenRun>,
+}
+
+impl<'a> DisaggregatedSimulation<'a> {
+    /// A run that has not begun; `prefill` is [`prefill_workload`](super::settings::prefill_workload) of `workload`. The
+    /// client's own work is what the first decode engine's step times say.
+    ///
+    /// # Errors
+    /// As for a fleet of either role, and [`SimulationError::Connector`].
+    pub fn new(
+        (workload, prefill): (&'a Workload, &'a Workload),
+        setup: Disaggregated<'a>,
+        options: SimulationOptions,
+    ) -> Result<Self, SimulationError> {
+        let first = setup.decode.first().filter(|_| !setup.prefill.is_empty()).ok_or(SimulationError::NoReplicas)?;
+        if matches!(workload.traffic, Traffic::QueriesPerIter { .. }) {
+            return Err(SimulationError::ScriptInFleet);
+        }
+        let settings = KvTransferConfig { kv_role: KvRole::Both, kv_load_failure_policy: setup.kv_load_failure_policy };
+        let engine = |number, workload, replica: &Replica<'a>, connector: Box<dyn KvConnector>| {
+            let engine = Simulation::new(workload, replica.config, replica.step_time, options)?;
+            engine
+                .with_connector(settings, connector)
+                .map(|engine| engine.without_input().in_fleet(number))
+                .map_err(SimulationError::Connector)
+        };
+        let prefill_engines = (0..)
+            .zip(setup.prefill)
+            .map(|(number, replica)| engine(number, prefill, replica, Box::new(PrefillConnector)));
+        let prefill_engines = prefill_engines.collect::<Result<Vec<_>, _>>()?;
+        let decode_engines = (prefill_engines.len() as u64..)
+            .zip(setup.decode)
+            .map(|(number, replica)| engine(number, workload, replica, Box::<DecodeConnector>::default()));
+        let decode_engines = decode_engines.collect::<Result<Vec<_>, _>>()?;
+        let num_requests = workload.requests.len();
+        let client_work = first.step_time.host().client_work();
+        let mut turns = Turns::default();
+        let dispatch = super::super::Dispatch::Router(setup.router);
+        Ok(Self {
+            workload,
+            client: turns.next_client(workload, client_work),
+            turns,
+            client_work,
+            proxy: Client::part(),
+            hand_overs: HandOvers::new(&setup, num_requests),
+            prefill: Side::new(prefill_engines, num_requests, dispatch),
+            decode: Side::new(decode_engines, num_requests, dispatch),
+            answered: BinaryHeap::new(),
+            sessions: sessions(workload),
+            num_finished: 0,
+            now: SimTime::ZERO,
+            news: News::default(),
+            prompt: Vec::new(),
+        })
+    }
+
+    /// The next event; false if the run is over.
+    pub fn advance(&mut self) -> bool {
+        let send = self.client.next_send().unwrap_or(SimTime::MAX);
+        let hand_over = self.answered.peek().map_or(SimTime::MAX, |&Reverse((time, _))| time);
+        let transfer = self.hand_overs.next_event();
+        let ((prefill, prefill_at), (decode, decode_at)) = (self.prefill.next_event(), self.decode.next_event());
+        let look = self.next_look();
+        let outside = send.min(hand_over).min(transfer);
+        let next = outside.min(prefill).min(decode);
+        if next == SimTime::MAX {
+            return self.begin_next();
+        }
+        self.now = self.now.max(next.min(look));
+        if transfer <= next.min(look) {
+            self.hand_overs.advance(transfer, &mut self.prefill, &mut self.decode);
+        } else if look <= next {
+            if self.prefill.next_look() <= look {
+                self.prefill.look(look);
+            } else {
+                self.decode.look(look);
+            }
+        } else if send <= next {
+            self.send(send);
+        } else if hand_over <= next {
+            self.hand_over();
+        } else if prefill <= next {
+            self.advance_prefill(prefill_at, outside.min(look).min(decode));
+            return !self.is_over();
+        } else {
+            self.advance_decode(decode_at, outside.min(look).min(prefill));
+            return !self.is_over();
+        }
+        true
+    }
+
+    /// Requests that ended so far.
+    #[must_use]
+    pub const fn num_finished(&self) -> usize {
+        self.num_finished
+    }
+
+    /// Simulated time so far.
+    #[must_use]
+    pub const fn now(&self) -> SimTime {
+        self.now
+    }
+
+    /// The engines of either role, for invariants: prefill, then decode.
+    pub fn engines(&self) -> impl Iterator<Item = &Simulation<'a>> {
+        self.prefill.replicas.iter().chain(&self.decode.replicas)
+    }
+
+    /// What came of it.
+    #[must_use]
+    pub fn finish(mut self) -> DisaggregatedResult {
+        self.prefill.settle(&mut self.proxy);
+        self.decode.settle(&mut self.client);
+        // The other side may have waited on for a lease to end.
+        let end = self.decode.replicas.iter().map(Simulation::now).fold(SimTime::ZERO, SimTime::max);
+        let (decode, whole) = RoleResult::of(self.workload, parts(self.decode), end);
+        let (prefill, _) = RoleResult::of(self.workload, parts(self.prefill), end);
+        let num_measured = self.workload.num_measured();
+        DisaggregatedResult { whole, prefill, decode, transfers: self.hand_overs.finish(num_measured) }
+    }
+
+    /// When a desk looks next; whoever is never asked again need not.
+    fn next_look(&self) -> SimTime {
+        let is_asked_again = !self.client.has_sent_all() || self.num_finished < self.decode.owners.len();
+        if is_asked_again { self.prefill.next_look().min(self.decode.next_look()) } else { SimTime::MAX }
+    }
+
+    fn send(&mut self, until: SimTime) {
+        let Some(sent) = self.client.send(until) else { return };
+        let arrival = arrival(self.workload, &self.sessions, &mut self.prompt, sent.id);
+        self.prefill.take(sent.send_time, sent, &arrival, &mut self.proxy);
+    }
+
+    /// The proxy has the prefill side's answer, and asks the decode side.
+    fn hand_over(&mut self) {
+        let Some(Reverse((time, id))) = self.answered.pop() else { return };
+        let Some(record) = self.prefill.requests.get(id.index()) else { return };
+        let sent = Sent {
+            id,
+            scheduled_send_time: record.scheduled_send_time,
+            send_time: record.send_time,
+            own_wait: record.front_end_wait,
+            leave_time: time,
+        };
+        let arrival = arrival(self.workload, &self.sessions, &mut self.prompt, id);
+        self.decode.take(time, sent, &arrival, &mut self.client);
+        self.hand_overs.note_answer(id, time, self.prefill.owners[id.index()], self.decode.owners[id.index()]);
+    }
+
+    fn advance_prefill(&mut self, replica: usize, horizon: SimTime) {
+        self.prefill.advance(replica, horizon, &mut self.proxy, &mut self.news);
+        self.answered.extend(self.news.answers.drain(..).map(Reverse));
+    }
+
+    fn advance_decode(&mut self, replica: usize, horizon: SimTime) {
+        self.decode.advance(replica, horizon, &mut self.client, &mut self.news);
+        for (time, load) in self.news.loads.drain(..) {
+            self.hand_overs.begin(time, load);
+        }
+        for (time, id) in self.news.answers.drain(..) {
+            self.client.complete(id, time);
+            self.num_finished += 1;
+        }
+    }
+
+    /// Whether somebody can go no further, and nobody can help.
+    fn is_over(&self) -> bool {
+        let is_any_stuck = self.prefill.is_any_stuck() || self.decode.is_any_stuck();
+        is_any_stuck
+            && self.answered.is_empty()
+            && !self.client.goes_on()
+            && self.hand_overs.next_event() == SimTime::MAX
+            && self.prefill.is_at_rest()
+            && self.decode.is_at_rest()
+    }
+
+    /// A group was answered: the next one begins on the engines as they are; false if it was the last.
+    fn begin_next(&mut self) -> bool {
+        if self.turns.is_last(self.workload) {
+            return false;
+        }
+        self.client = self.turns.next_client(self.workload, self.client_work);
+        self.prefill.begin_group();
+        self.decode.begin_group();
+        self.hand_overs.begin_group();
+        self.now = SimTime::ZERO;
+        true
+    }
+}
+
+/// A request as the proxy's desks see it.
+fn arrival<'b>(workload: &Workload, sessions: &[u32], runs: &'b mut Vec<TokenRun>, id: RequestId) -> Arrival<'b> {
+    runs.clear();
+    runs.extend(prompt(&workload.requests, id, 0));
+    Arrival { id, prompt: runs, session: sessions.get(id.index()).map(|&session| u64::from(session)) }
+}
+
+/// What a side left, and the stages of its engines.
+fn parts(side: Side<'_>) -> (Parts, u32) {
+    let num_stages = side.replicas.first().map_or(1, |replica| replica.config().pipeline_parallel_size);
+    let usable = |replica: &Simulation<'_>| replica.engine().scheduler().kv_cache().num_usable_blocks();
+    let parts = Parts {
+        life: None,
+        num_usable_blocks: side.replicas.iter().map(usable).collect(),
+        results: side.replicas.into_iter().map(Simulation::finish).collect(),
+        requests: side.requests,
+        owners: side.owners,
+    };
+    (parts, num_stages)
+}
