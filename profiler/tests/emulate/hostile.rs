@@ -112,6 +112,8 @@ fn nothing_stays_of_clients_that_misbehave() {
             thread::sleep(Duration::from_millis(10));
         }
     };
+    // What the server opens for itself is open once it answers.
+    assert_eq!(server.get("/health").status, 200);
     let (_, files, threads) = held(&server);
     misbehave(&server, head);
     settle(files);
