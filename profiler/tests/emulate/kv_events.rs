@@ -16,7 +16,7 @@ fn publishing() -> (Server, [u16; 2]) {
     server.stdout.read_line(&mut line).expect("what is served");
     line.clear();
     server.stdout.read_line(&mut line).expect("where events are");
-    let ports: Vec<u16> = line.split("tcp://127.0.0.1:").skip(1).map(|rest| number(rest)).collect();
+    let ports: Vec<u16> = line.split("tcp://127.0.0.1:").skip(1).map(number).collect();
     (server, ports.try_into().unwrap_or_else(|ports| panic!("{ports:?} in {line:?}")))
 }
 
@@ -51,7 +51,7 @@ impl Socket {
         let mut socket = Self::open(port, "SUB");
         socket.send(0, &[b"\x01", topic.as_bytes()].concat());
         socket.send(4, b"\x04PING\0\0here");
-        assert_eq!(socket.frame(), (4, b"\x04PONGhere".to_vec()));
+        assert_eq!(socket.frame(), (4, b"\x04PONGhere".to_vec()), "it is not there");
         socket
     }
 
@@ -89,11 +89,11 @@ impl Socket {
     fn batch(&mut self) -> (u64, Vec<Value>) {
         let message = self.message();
         let [topic, number, payload] = message.as_slice() else { panic!("{message:?}") };
-        assert_eq!(topic, b"kv@one");
+        assert_eq!(topic, b"kv@one", "{message:?}");
         let number = u64::from_be_bytes(number.as_slice().try_into().expect("eight bytes"));
         let Value::Array(batch) = unpacked(&mut payload.as_slice()) else { panic!("{payload:?}") };
         let [Value::Number(_), Value::Array(events), rank] = batch.as_slice() else { panic!("{batch:?}") };
-        assert_eq!(rank, &json!(0));
+        assert_eq!(rank, &json!(0), "{batch:?}");
         (number, events.clone())
     }
 }

@@ -56,7 +56,7 @@ fn hash_block(before: u64, rest: &mut RunCursor<'_>, mut left: u64) -> u64 {
     hash
 }
 
-/// The finaliser of SplitMix64, over a sequence.
+/// The finaliser of `SplitMix64`, over a sequence.
 const fn mix(hash: u64, number: u64) -> u64 {
     let mut mixed = hash.rotate_left(5) ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -50,8 +50,8 @@ pub(in crate::cli) struct Args {
     /// Refuse requests (503) while so many prompt tokens wait for their first token
     #[arg(long, value_name = "N")]
     max_num_queued_tokens: Option<u64>,
-    /// Publish events of the KV cache over ZeroMQ, as vLLM does:
-    /// '{"enable_kv_cache_events": true, "endpoint": "tcp://*:5557"}'; `*` is --host
+    /// Publish events of the KV cache over ZeroMQ as vLLM does: vLLM's JSON (`enable_kv_cache_events`, `endpoint`,
+    /// `replay_endpoint`, `topic`, …); `*` in an endpoint is --host
     #[arg(long, value_name = "JSON")]
     kv_events_config: Option<String>,
     /// Tell in the usage how many prompt tokens were cached

@@ -203,76 +203,25 @@ mod tests {
 
     #[test]
     fn lengths_take_as_few_bytes_as_they_can() {
-        let check = |write: &dyn Fn(&mut Writer), expect: &[u8]| {
+        let check = |write: &dyn Fn(&mut Writer, usize), len: usize, expect: &[u8]| {
             let mut out = Writer::default();
-            write(&mut out);
-            assert_eq!(out.bytes[..expect.len()], *expect);
+            write(&mut out, len);
+            assert_eq!(out.bytes[..expect.len()], *expect, "{len}");
         };
-        check(
-            &|out| {
-                out.text(&"x".repeat(31));
-            },
-            &[0xbf, b'x'],
-        );
-        check(
-            &|out| {
-                out.text(&"x".repeat(32));
-            },
-            &[0xd9, 32, b'x'],
-        );
-        check(
-            &|out| {
-                out.text(&"x".repeat(256));
-            },
-            &[0xda, 1, 0, b'x'],
-        );
-        check(
-            &|out| {
-                out.text(&"x".repeat(1 << 16));
-            },
-            &[0xdb, 0, 1, 0, 0, b'x'],
-        );
-        check(
-            &|out| {
-                out.array(15);
-            },
-            &[0x9f],
-        );
-        check(
-            &|out| {
-                out.array(16);
-            },
-            &[0xdc, 0, 16],
-        );
-        check(
-            &|out| {
-                out.array(1 << 16);
-            },
-            &[0xdd, 0, 1, 0, 0],
-        );
-        check(
-            &|out| {
-                out.map(16);
-            },
-            &[0xde, 0, 16],
-        );
-        check(
-            &|out| {
-                out.uint(127);
-            },
-            &[0x7f],
-        );
-        check(
-            &|out| {
-                out.uint(255);
-            },
-            &[0xcc, 255],
-        );
-        check(
-            &|out| {
-                out.uint(1 << 32);
-            },
-            &[0xcf, 0, 0, 0, 1, 0, 0, 0, 0],
-        );
+        let text = |out: &mut Writer, len: usize| _ = out.text(&"x".repeat(len));
+        let array = |out: &mut Writer, len| _ = out.array(len);
+        let map = |out: &mut Writer, len| _ = out.map(len);
+        let uint = |out: &mut Writer, number: usize| _ = out.uint(number as u64);
+        check(&text, 31, &[0xbf, b'x']);
+        check(&text, 32, &[0xd9, 32, b'x']);
+        check(&text, 256, &[0xda, 1, 0, b'x']);
+        check(&text, 1 << 16, &[0xdb, 0, 1, 0, 0, b'x']);
+        check(&array, 15, &[0x9f]);
+        check(&array, 16, &[0xdc, 0, 16]);
+        check(&array, 1 << 16, &[0xdd, 0, 1, 0, 0]);
+        check(&map, 16, &[0xde, 0, 16]);
+        check(&uint, 127, &[0x7f]);
+        check(&uint, 255, &[0xcc, 255]);
+        check(&uint, 1 << 32, &[0xcf, 0, 0, 0, 1, 0, 0, 0, 0]);
     }
 }
