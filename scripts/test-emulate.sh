@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Real clients against `profiler emulate`: `vllm bench serve` of the installed vLLM, whose figures are put beside those of
-# `profiler simulate` for the same workload, and Prometheus' own parser on /metrics. Not part of `make test`: it takes two
-# minutes and wants an otherwise idle machine.
+# `profiler simulate` for the same workload, Prometheus' own parser on /metrics, libzmq and vLLM's classes on KV events,
+# and production-stack's router in front of three engines. Not part of `make test`: it takes four minutes and wants an
+# otherwise idle machine.
 #
 #   scripts/test-emulate.sh            2,000 requests at 50 a second
 #   scripts/test-emulate.sh 200 20     200 at 20 a second
 #
-# PROFILER: the built program; PYTHON: a Python with vLLM (scripts/install-vllm.sh makes .venv-vllm).
+# PROFILER: the built program; PYTHON: a Python with vLLM (scripts/install-vllm.sh makes .venv-vllm); ROUTER_PYTHON: one
+# that has production-stack's router (its folder `src` on PYTHONPATH, with aiohttp, fastapi and what else it asks for).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/report.sh
@@ -36,16 +38,18 @@ PY
 engine=(--no-enable-prefix-caching)
 workload=(--dataset-name random --random-input-len 512 --random-output-len 16 --num-prompts "$requests"
           --request-rate "$rate" --seed 7 --ready-check-timeout-sec 20 --percentile-metrics ttft,tpot,e2el)
-"$profiler" emulate --port 0 --tokenizer "$work/tokenizer.json" "${engine[@]}" >"$work/address" &
-server=$!
-until grep -q SIMULATED "$work/address"; do sleep 0.1; kill -0 "$server"; done
-address=$(head -1 "$work/address")
-for backend in vllm:/v1/completions openai-chat:/v1/chat/completions; do
-    say "vllm bench serve --backend ${backend%%:*}, $requests requests at $rate a second"
-    HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 "$python" - "${workload[@]}" --backend "${backend%%:*}" --endpoint "${backend#*:}" \
+# start FLAG...: a server at $address.
+start() {
+    "$profiler" emulate --port 0 --tokenizer "$work/tokenizer.json" "${engine[@]}" "$@" >"$work/address" &
+    server=$!
+    until grep -q SIMULATED "$work/address"; do sleep 0.1; kill -0 "$server"; done
+    address=$(head -1 "$work/address")
+}
+# bench BACKEND ENDPOINT NAME: what `vllm bench serve` runs, without asking for the package's version.
+bench() {
+    HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 "$python" - "${workload[@]}" --backend "$1" --endpoint "$2" \
         --base-url "$address" --model meta-llama/Llama-3.1-8B --tokenizer "$work" --ignore-eos --disable-tqdm \
-        --save-result --result-dir "$work" --result-filename "${backend%%:*}.json" >"$work/bench.log" 2>&1 <<'PY' || { tail -20 "$work/bench.log"; exit 1; }
-# What `vllm bench serve` runs, without asking for the package's version.
+        --save-result --result-dir "$work" --result-filename "$3.json" >"$work/bench.log" 2>&1 <<'PY' || { tail -20 "$work/bench.log"; exit 1; }
 import asyncio
 from vllm.benchmarks.serve import add_cli_args, main_async
 from vllm.utils.argparse_utils import FlexibleArgumentParser
@@ -53,13 +57,22 @@ parser = FlexibleArgumentParser()
 add_cli_args(parser)
 asyncio.run(main_async(parser.parse_args()))
 PY
-    curl -s "$address/metrics" >"$work/${backend%%:*}.metrics"
-done
-# The engine alone, and with a client whose one thread works, as Python's does: 200 us a request, 50 us a token.
-for client in off 200,50; do
-    "$profiler" simulate "${engine[@]}" "${workload[@]}" --client-work "$client" --save-result --result-dir "$work" \
-        --result-filename "simulated-$client.json" --quiet >"$work/simulate.log" || { cat "$work/simulate.log"; exit 1; }
-done
+}
+start
+say "vllm bench serve --backend vllm, $requests requests at $rate a second"
+bench vllm /v1/completions vllm
+curl -s "$address/metrics" >"$work/vllm.metrics"
+say "the same with --backend openai-chat"
+bench openai-chat /v1/chat/completions openai-chat
+curl -s "$address/metrics" >"$work/openai-chat.metrics"
+kill "$server"
+say "the same of an engine that takes no time: what is the client's"
+start --time-scale 1000
+bench vllm /v1/completions client
+kill "$server"
+server=
+"$profiler" simulate "${engine[@]}" "${workload[@]}" --save-result --result-dir "$work" \
+    --result-filename simulated.json --quiet >"$work/simulate.log" || { cat "$work/simulate.log"; exit 1; }
 "$python" - "$work" "$requests" <<'PY'
 import json, sys
 from prometheus_client.parser import text_string_to_metric_families
@@ -78,13 +91,16 @@ def compare(what, found, expect):
     if abs(found - expect) > max(0.03 * expect, 1.0):
         failures.append(f"{what} is more than 3 % and 1 ms off")
 
-served, engine, client = read("vllm"), read("simulated-off"), read("simulated-200,50")
+served, engine, client = read("vllm"), read("simulated"), read("client")
 total = {sample.name: sample.value for sample in samples_of("vllm") if sample.name.endswith(("_sum", "_count"))}
 for figure, family in ("ttft", "time_to_first_token"), ("tpot", "request_time_per_output_token"), ("e2el", "e2e_request_latency"):
     mean_ms = 1000 * total[f"vllm:{family}_seconds_sum"] / total[f"vllm:{family}_seconds_count"]
     compare(f"{figure} by the server's metrics", mean_ms, engine[f"mean_{figure}_ms"])
 for figure in ("ttft", "tpot", "e2el"):
-    compare(f"{figure} by the client", served[f"mean_{figure}_ms"], client[f"mean_{figure}_ms"])
+    # An engine a thousand times as fast is in it as a thousandth.
+    own = client[f"mean_{figure}_ms"] - engine[f"mean_{figure}_ms"] / 1000
+    print(f"mean {figure} by the client: {served[f'mean_{figure}_ms']:.2f} ms, of which {own:.2f} are its own")
+    compare(f"{figure} without them", served[f"mean_{figure}_ms"] - own, engine[f"mean_{figure}_ms"])
 samples = samples_of("openai-chat")
 count = lambda name: sum(sample.value for sample in samples if sample.name == name)
 print(f"/metrics: {len(samples)} samples; {count('vllm:request_success_total'):.0f} requests, "
@@ -94,5 +110,14 @@ if count("vllm:request_success_total") != 2 * (requests + 1):
     failures.append("the metrics have not counted all requests")
 late = {float(s.labels["le"]): s.value for s in samples if s.name == "profiler:emulated_token_lateness_seconds_bucket"}
 print("lateness P99 at most", min(bound for bound, n in late.items() if n >= 0.99 * late[float("inf")]), "s")
-sys.exit("\n".join(failures))
+sys.exit("\n".join(failures) or 0)
 PY
+say "KV events over ZeroMQ, as a router that goes by them sees them"
+"$python" scripts/emulate_kv_events.py "$profiler"
+router=${ROUTER_PYTHON:-$python}
+if "$router" -c 'import vllm_router.app' 2>/dev/null; then
+    say "production-stack's router in front of three engines"
+    "$python" scripts/emulate_router.py "$profiler" "$router"
+else
+    not_run "production-stack's router in front of emulated engines" "there is none for $router"
+fi

@@ -1,6 +1,6 @@
 //! The parsers of files that somebody else wrote, for fuzz targets and tests: each takes bytes and says whether it took them.
 
-use crate::emulate::read_request;
+use crate::emulate::{read_peer, read_request};
 use crate::import::aiconfigurator::columns::{Columns, Wanted};
 use crate::import::calibrate::inferencex;
 use crate::import::llmservingsim::{Files, Meta, Ranks, import, inflate, run};
@@ -101,4 +101,11 @@ pub fn sweep_plan(bytes: &[u8]) -> Option<bool> {
 #[must_use]
 pub fn emulated_request(is_chat: bool, bytes: &[u8]) -> Option<(u64, u64)> {
     read_request(is_chat, bytes)
+}
+
+/// Reads what a listener to KV events sends to `profiler emulate`; whether it is the same however it was cut, if it is
+/// understood.
+#[must_use]
+pub fn zeromq_peer(bytes: &[u8]) -> Option<bool> {
+    read_peer(bytes)
 }

@@ -1,9 +1,9 @@
 //! The engine's step loop: decide a pass, issue it, take in the results of the oldest one under way.
 //!
-//! Source: `vllm/v1/engine/core.py::EngineCore.step` and `step_with_batch_queue`. The caller owns the clock; what a
-//! step does never depends on it.
+//! Source: `vllm/v1/engine/core.py::EngineCore.step`, `step_with_batch_queue`. Nothing here depends on the caller's clock.
 
 mod connector;
+mod kv_cache_events;
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;

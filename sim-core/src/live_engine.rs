@@ -7,11 +7,13 @@
 
 use alloc::borrow::Cow;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use crate::api_servers::ApiServers;
 use crate::config::EngineConfig;
 use crate::device::Device;
 use crate::engine_core::EngineCore;
+use crate::kv_cache::events::KvCacheEvent;
 use crate::profile::pass_times::PassTimes;
 use crate::profile::step_time::StepTimeModel;
 use crate::request::RequestId;
@@ -152,10 +154,26 @@ impl<'a> LiveEngine<'a> {
         }
         self.before = self.stats();
         let acceptance = self.engine.scheduler.requests_mut().acceptance().clone();
+        let events = self.engine.scheduler.kv_cache_mut().take_events();
         self.engine = empty_engine(self.config, acceptance);
+        if let Some(mut events) = events {
+            events.push(KvCacheEvent::AllBlocksCleared);
+            self.keep_kv_cache_events();
+            self.engine.scheduler.kv_cache_mut().restore_events(events);
+        }
         self.places = Places::default();
         self.in_flight.clear();
         true
+    }
+
+    /// From now on events of the KV cache are kept for [`Self::take_kv_cache_events`]. For a new engine.
+    pub fn keep_kv_cache_events(&mut self) {
+        self.engine.keep_kv_cache_events();
+    }
+
+    /// As [`EngineCore::take_kv_cache_events`].
+    pub fn take_kv_cache_events(&mut self) -> Vec<KvCacheEvent> {
+        self.engine.take_kv_cache_events()
     }
 
     /// One iteration of the engine's loop. `on_issue` sees the pass that it issued, if any; if the results of one were

@@ -50,7 +50,8 @@ def compare(path: Path, out: Path) -> tuple[str, str]:
 
     kept = read_json(path)
     try:
-        fresh = record(kept["workload"], any("blocks" in entry for entry in kept["iterations"])).trace
+        has = {key: any(key in entry for entry in kept["iterations"]) for key in ("blocks", "kv")}
+        fresh = record(kept["workload"], has["blocks"], with_events=has["kv"]).trace
     except StartRefused as error:
         return "refused", str(error)
     # Another vLLM may fail in any way, and the next trace is to be tried.

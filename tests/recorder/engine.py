@@ -44,6 +44,7 @@ try:
     from vllm.v1.engine.core import EngineCore
 
     from drafters import speculative_arguments
+    from kv_events import events_config
     from layers import has_mamba, layer_specs, mamba_settings
     from scripted_executor import ScriptedExecutor
 except ImportError as error:
@@ -60,8 +61,8 @@ class StartRefused(RuntimeError):
     """vLLM does not start with what the workload sets."""
 
 
-def make_engine_core(workload: Workload) -> EngineCore:
-    """Starts an engine for a workload."""
+def make_engine_core(workload: Workload, with_events: bool = False) -> EngineCore:
+    """Starts an engine for a workload; `with_events` it tells of its KV cache."""
 
     base = ScriptedExecutor
     if workload.has_connector:
@@ -75,7 +76,7 @@ def make_engine_core(workload: Workload) -> EngineCore:
         proposes_as_scheduled = bool((workload.speculative or {}).get("proposes_as_scheduled"))
 
     try:
-        return EngineCore(_vllm_config(workload), WorkloadExecutor, log_stats=False)
+        return EngineCore(_vllm_config(workload, with_events), WorkloadExecutor, log_stats=False)
     except (ValueError, NotImplementedError, AssertionError) as error:
         raise StartRefused(f"{type(error).__name__}: {_first_line(error)}") from error
 
@@ -88,7 +89,7 @@ def resolved_settings(core: EngineCore, workload: Workload) -> dict[str, Any]:
     return settings
 
 
-def _vllm_config(workload: Workload) -> VllmConfig:
+def _vllm_config(workload: Workload, with_events: bool) -> VllmConfig:
     same_name = workload.engine
     policy = same_name.pop("policy")
     num_gpu_blocks = same_name.pop("num_gpu_blocks")
@@ -107,6 +108,7 @@ def _vllm_config(workload: Workload) -> VllmConfig:
         num_gpu_blocks_override=num_gpu_blocks,
         speculative_config=speculative_arguments(workload),
         kv_transfer_config=_connector_config(workload),
+        kv_events_config=events_config() if with_events else None,
         **_cache_arguments(workload),
         **same_name,
     )

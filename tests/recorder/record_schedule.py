@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Records what a real vLLM schedules for given workloads: 0.32.0 or 0.33.0, whichever this Python has.
 
-    record_schedule.py WORKLOAD.json... [-o DIR] [--blocks]
+    record_schedule.py WORKLOAD.json... [-o DIR] [--blocks] [--events]
     record_schedule.py --check TRACE.json.gz...
 
 Without -o a trace goes beside its workload. --check records the workload inside each trace again and compares.
@@ -24,6 +24,7 @@ def main() -> int:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="workloads, or traces with --check")
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="where the traces go")
     parser.add_argument("--blocks", action="store_true", help="also write which block ids were handed out")
+    parser.add_argument("--events", action="store_true", help="also write the events of the KV cache")
     parser.add_argument("--check", action="store_true", help="record again and compare; exit status 1 if any differs")
     arguments = parser.parse_args()
     if arguments.check:
@@ -34,7 +35,7 @@ def main() -> int:
     for path in arguments.files:
         document = read_json(path)
         try:
-            trace = record(document.get("workload", document), arguments.blocks).trace
+            trace = record(document.get("workload", document), arguments.blocks, with_events=arguments.events).trace
         except (WorkloadError, StartRefused) as error:
             sys.exit(f"{path}: {error}")
         target = (arguments.out or path.parent) / f"{path.name.split('.')[0]}.json.gz"
@@ -55,7 +56,8 @@ def check(paths: list[Path]) -> int:
         if kept["vllm"] != VLLM_VERSION:
             sys.exit(f"{path}: of vLLM {kept['vllm']}, this is {VLLM_VERSION}; compare with scripts/follow-vllm.sh")
         with_blocks = any("blocks" in entry for entry in kept["iterations"])
-        fresh = record(kept["workload"], with_blocks).trace
+        with_events = any("kv" in entry for entry in kept["iterations"])
+        fresh = record(kept["workload"], with_blocks, with_events=with_events).trace
         difference = first_difference(kept, fresh)
         if difference:
             differing += 1

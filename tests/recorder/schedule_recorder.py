@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine import VLLM_VERSION, make_engine_core, resolved_settings
+from kv_events import watch_events
 from model_probes import DraftProbes, LayerProbes
 from probes import Probes
 from vllm.sampling_params import SamplingParams
@@ -199,12 +200,17 @@ def _groups(scheduler: Any) -> dict[str, Any]:
 
 
 def record(
-    document: dict[str, Any], with_blocks: bool = False, max_iterations: int = MAX_ITERATIONS
+    document: dict[str, Any],
+    with_blocks: bool = False,
+    max_iterations: int = MAX_ITERATIONS,
+    with_events: bool = False,
 ) -> Recording:
     """Runs a workload document to its end on a fresh engine."""
     workload = Workload(document)
-    core = make_engine_core(workload)
+    core = make_engine_core(workload, with_events)
     recorder = ScheduleRecorder(core, workload, with_blocks)
+    if with_events:
+        watch_events(core.scheduler, lambda: recorder.entry)
     if workload.has_connector:
         from connector_recorder import watch_connector
 

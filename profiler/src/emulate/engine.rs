@@ -16,6 +16,7 @@ use sim_core::time::SimTime;
 use tokio::sync::mpsc;
 
 use super::clock::Clock;
+use super::kv_events::Publisher;
 use super::live_request::{LiveRequest, Outputs, Told};
 use super::metrics::{Metrics, SchedulerState};
 use super::reply::NewTokens;
@@ -32,6 +33,8 @@ pub(crate) struct EngineThread<'a> {
     inbox: Receiver<Message>,
     outbox: mpsc::Sender<Batch>,
     metrics: Arc<Mutex<Metrics>>,
+    /// Where somebody may want to be told of the KV cache.
+    publisher: Option<Publisher>,
     /// On their way to the engine's queue, by the time of their coming.
     coming: BTreeMap<(SimTime, Ticket), Submission>,
     /// By place in the engine.
@@ -54,18 +57,23 @@ enum Place {
 impl<'a> EngineThread<'a> {
     /// A thread's state before its first message.
     pub(crate) fn new(
-        engine: LiveEngine<'a>,
+        mut engine: LiveEngine<'a>,
         clock: Clock,
         inbox: Receiver<Message>,
         outbox: mpsc::Sender<Batch>,
         metrics: Arc<Mutex<Metrics>>,
+        publisher: Option<Publisher>,
     ) -> Self {
+        if publisher.is_some() {
+            engine.keep_kv_cache_events();
+        }
         Self {
             engine,
             clock,
             inbox,
             outbox,
             metrics,
+            publisher,
             coming: BTreeMap::new(),
             live: Vec::new(),
             places: BTreeMap::new(),
@@ -241,8 +249,9 @@ impl<'a> EngineThread<'a> {
             metrics.note_iteration(num_generated, num_computed_prompt);
         }
         drop(metrics);
-        if !told.is_empty() {
-            self.outputs.push_back(Outputs { time, told });
+        let events = self.engine.take_kv_cache_events();
+        if !told.is_empty() || !events.is_empty() {
+            self.outputs.push_back(Outputs { time, told, events });
         }
     }
 
@@ -250,6 +259,12 @@ impl<'a> EngineThread<'a> {
     fn send_outputs(&mut self, now: SimTime) {
         while self.outputs.front().is_some_and(|outputs| outputs.time <= now) {
             let Some(outputs) = self.outputs.pop_front() else { return };
+            if let Some(publisher) = self.publisher.as_ref().filter(|_| !outputs.events.is_empty()) {
+                publisher.publish(&outputs.events);
+            }
+            if outputs.told.is_empty() {
+                continue;
+            }
             let num_outputs = u32::try_from(outputs.told.len()).unwrap_or(u32::MAX);
             let delivery = self.engine.delivery_time(outputs.time, num_outputs);
             let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);

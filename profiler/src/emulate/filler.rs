@@ -28,6 +28,11 @@ impl Filler {
         FIRST_NUMBER + word as u64
     }
 
+    /// The word with the token `number`, if it is a word's.
+    pub(crate) fn word(number: u64) -> Option<usize> {
+        number.checked_sub(FIRST_NUMBER).and_then(|word| usize::try_from(word).ok())
+    }
+
     /// The words.
     pub(crate) fn words(&self) -> &[String] {
         &self.words

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sim_core::kv_cache::events::KvCacheEvent;
 use sim_core::sched::output::FinishedRequest;
 use sim_core::time::SimTime;
 
@@ -29,11 +30,13 @@ pub(crate) struct LiveRequest {
     is_first: bool,
 }
 
-/// The tokens of a pass, when they left the engine core.
+/// What a pass brought, when it left the engine core.
 #[derive(Debug)]
 pub(crate) struct Outputs {
     pub(crate) time: SimTime,
     pub(crate) told: Vec<Told>,
+    /// What is published of the KV cache at the same time.
+    pub(crate) events: Vec<KvCacheEvent>,
 }
 
 /// What a client is told of a pass.

@@ -8,6 +8,7 @@ mod api;
 mod clock;
 mod engine;
 mod filler;
+mod kv_events;
 mod lateness;
 mod lengths;
 mod live_request;
@@ -15,6 +16,7 @@ mod metrics;
 mod pieces;
 mod reply;
 mod server;
+mod silence;
 mod state;
 mod submission;
 mod tokens;
@@ -30,12 +32,14 @@ use sim_core::profile::StepTimeModel;
 use sim_core::speculative::Acceptance;
 
 pub(crate) use admission::QueueLimits;
+pub(crate) use kv_events::{KvEventsConfig, Sockets, read_peer};
 pub(crate) use lengths::OutputLengths;
 pub(crate) use tokens::Tokens;
 
 use api::body::Bodies;
 use clock::Clock;
 use engine::EngineThread;
+use kv_events::Publisher;
 use lateness::Lateness;
 use metrics::{CacheConfigInfo, Metrics};
 use state::{Served, State};
@@ -47,7 +51,7 @@ const MAX_BATCHES: usize = 256;
 /// Reads a body as `POST /v1/completions` or, with `is_chat`, as `POST /v1/chat/completions` does; the tokens of its
 /// prompts, as counted and as sequences, if it is accepted. For fuzzing.
 pub(crate) fn read_request(is_chat: bool, body: &[u8]) -> Option<(u64, u64)> {
-    let served = Served { names: vec!["model".to_owned()], tokens: Tokens::pieces() };
+    let served = Served { names: vec!["model".to_owned()], tokens: Arc::new(Tokens::pieces()) };
     api::read_alone(&served, is_chat, body)
 }
 
@@ -66,6 +70,8 @@ pub(crate) struct Emulation {
     pub(crate) tells_cached_tokens: bool,
     /// Simulated seconds for each second.
     pub(crate) time_scale: f64,
+    /// Who is told of the KV cache, if anybody.
+    pub(crate) kv_events: Option<Sockets>,
 }
 
 impl Emulation {
@@ -74,7 +80,9 @@ impl Emulation {
     /// # Errors
     /// If the system refuses threads, the listener or signals.
     pub(crate) fn serve(self, listener: TcpListener) -> Result<()> {
-        let Self { config, step_time, acceptance, names, root, tokens, lengths, limits, .. } = self;
+        let Self { config, step_time, acceptance, names, root, tokens, lengths, limits, kv_events, .. } = self;
+        let tokens = Arc::new(tokens);
+        let publisher = kv_events.as_ref().map(|sockets| Publisher::new(sockets, &config, Arc::clone(&tokens)));
         let cache = CacheConfigInfo {
             block_size: config.block_size(),
             num_gpu_blocks: config.num_gpu_blocks,
@@ -102,10 +110,10 @@ impl Emulation {
         let clock = Clock::new(self.time_scale);
         let engine = thread::Builder::new().name("engine".to_owned()).spawn(move || {
             let engine = LiveEngine::new(&config, &step_time, acceptance);
-            EngineThread::new(engine, clock, inbox, outbox, metrics).run();
+            EngineThread::new(engine, clock, inbox, outbox, metrics, publisher).run();
         });
         let engine = engine.context("the engine's thread")?;
-        let served = server::serve(listener, &state, batches);
+        let served = server::serve(listener, kv_events, &state, batches);
         // It may have ended before.
         drop(state.engine.send(Message::Stop));
         ensure!(engine.join().is_ok(), "the engine's thread broke down");

@@ -9,13 +9,14 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use rustix::net::sockopt;
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 
 use super::api::router;
+use super::kv_events::Sockets;
+use super::silence;
 use super::state::State;
 use super::submission::Batch;
 
@@ -23,8 +24,6 @@ use super::submission::Batch;
 const MAX_CONNECTIONS: usize = 4096;
 /// How long a client may take for the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a client may leave what was sent to it unacknowledged, its machine gone or its window shut.
-const SILENCE_MS: u32 = 60_000;
 /// Most bytes of a request's head, and of what is read or written ahead.
 const BUFFER_BYTES: usize = 64 << 10;
 /// How long requests under way may go on after the server was told to end.
@@ -33,16 +32,22 @@ const GRACE: Duration = Duration::from_secs(5);
 const MAX_READERS: usize = 2;
 
 /// Serves until the process is told to end (SIGINT, SIGTERM), and then for what is under way, at most [`GRACE`]; or until
-/// the engine is gone.
+/// the engine is gone. `kv_events` are served beside it.
 ///
 /// # Errors
 /// If the system refuses the listener or the signals.
-pub(super) fn serve(listener: TcpListener, state: &Arc<State>, batches: mpsc::Receiver<Batch>) -> Result<()> {
+pub(super) fn serve(
+    listener: TcpListener,
+    kv_events: Option<Sockets>,
+    state: &Arc<State>,
+    batches: mpsc::Receiver<Batch>,
+) -> Result<()> {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().max_blocking_threads(MAX_READERS).build().context("the server")?;
     runtime.block_on(async {
         listener.set_nonblocking(true).context("the listener")?;
         let listener = tokio::net::TcpListener::from_std(listener).context("the listener")?;
+        kv_events.map_or(Ok(()), Sockets::serve).context("KV events")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
         let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
         let mut hand_on = tokio::spawn(hand_on(batches));
@@ -91,11 +96,7 @@ async fn accept(listener: &tokio::net::TcpListener, router: Router) {
 }
 
 async fn connection(stream: TcpStream, router: Router) {
-    // What the system does not know of is done without.
-    drop(stream.set_nodelay(true));
-    sockopt::set_socket_keepalive(&stream, true).unwrap_or_default();
-    #[cfg(target_os = "linux")]
-    sockopt::set_tcp_user_timeout(&stream, SILENCE_MS).unwrap_or_default();
+    silence::limit(&stream);
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER_BYTES);
     let service = TowerToHyperService::new(router);

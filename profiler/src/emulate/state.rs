@@ -18,7 +18,7 @@ use super::tokens::Tokens;
 pub(crate) struct Served {
     /// Names under which the model is served; at least one.
     pub(crate) names: Vec<String>,
-    pub(crate) tokens: Tokens,
+    pub(crate) tokens: Arc<Tokens>,
 }
 
 /// What all connections share.

@@ -27,6 +27,8 @@ pub(crate) struct Tokens {
 struct Own {
     tokenizer: Tokenizer,
     words: BTreeMap<u32, usize>,
+    /// The words' tokens, in the filler's order.
+    ids: Vec<u32>,
 }
 
 /// A sequence of tokens, as the engine takes it.
@@ -80,9 +82,10 @@ impl Tokens {
         whole.map_err(|error| anyhow!("--tokenizer {}: {error}", path.display()))?;
         let words = filler_words(&tokenizer)
             .ok_or_else(|| anyhow!("--tokenizer {}: no words of one token each in it", path.display()))?;
-        let ids = words.iter().enumerate().map(|(at, (id, _))| (*id, at)).collect();
+        let ids: Vec<u32> = words.iter().map(|(id, _)| *id).collect();
+        let places = ids.iter().enumerate().map(|(at, id)| (*id, at)).collect();
         let filler = Filler::new(words.into_iter().map(|(_, word)| word).collect());
-        Ok(Self { filler, tokenizer: Some(Own { tokenizer, words: ids }) })
+        Ok(Self { filler, tokenizer: Some(Own { tokenizer, words: places, ids }) })
     }
 
     /// How tokens are counted, for people.
@@ -135,6 +138,15 @@ impl Tokens {
         let mut sequence = Sequence::default();
         ids.for_each(|id| sequence.push(self.number(id)));
         sequence
+    }
+
+    /// The id under which others are told of a token: the tokenizer's. Of pieces and of what stands for a chat template the
+    /// number's last 32 bits, as ids have no more.
+    pub(crate) fn published_id(&self, number: u64) -> u32 {
+        let last = |number: u64| u32::try_from(number & u64::from(u32::MAX)).unwrap_or(0);
+        let own = self.tokenizer.as_ref().filter(|_| number < TEMPLATE);
+        let word = own.and_then(|own| own.ids.get(Filler::word(number)?));
+        word.copied().unwrap_or_else(|| last(number))
     }
 
     /// The number of a token: its id, but words of the filler are numbered one after the other.

@@ -6,6 +6,7 @@ pub(crate) mod measured_recording;
 mod random_workload;
 pub(crate) mod recorded_model;
 pub(crate) mod recorded_engine;
+pub(crate) mod recorded_events;
 pub(crate) mod recorded_groups;
 pub(crate) mod recorded_trace;
 pub(crate) mod replay;

@@ -11,6 +11,7 @@ use sim_core::request_set::{NewRequest, RequestSet};
 use sim_core::speculative::{Acceptance, RecordedRequest as RecordedDrafts};
 
 use super::recorded_engine::RecordedEngine;
+use super::recorded_events::RecordedEvent;
 use super::recorded_groups::{RecordedDrafting, RecordedGroups};
 use super::recorded_model::RecordedModel;
 
@@ -143,6 +144,9 @@ pub(crate) struct Iteration {
     /// Requests whose loads have ended, as reported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) recv: Vec<u32>,
+    /// Events of the KV cache, where they were recorded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) kv: Vec<RecordedEvent>,
     /// Requests whose blocks were sent, as reported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) sent: Vec<u32>,

@@ -6,6 +6,7 @@ use sim_core::request::{FinishReason, RequestId};
 use sim_core::request_set::RequestSet;
 use sim_core::sched::output::SchedulerOutput;
 
+use super::recorded_events::HashNumbers;
 use super::recorded_trace::Iteration;
 
 /// When requests join and leave.
@@ -45,6 +46,7 @@ pub(crate) fn replay_on(
 ) {
     // Iteration at which each pass was issued.
     let mut issued_at = vec![];
+    let mut hashes = HashNumbers::default();
     let mut next = 0;
     for i in 0.. {
         let mut iteration = Iteration { i, ..Iteration::default() };
@@ -66,6 +68,7 @@ pub(crate) fn replay_on(
             write_pass(config, output, &mut iteration);
         });
         if let Some(pass) = step.processed {
+            iteration.kv = hashes.recorded(engine.take_kv_cache_events());
             let outputs = engine.outputs();
             iteration.done = Some(issued_at[pass as usize]);
             let tokens = outputs.tokens.iter().map(|tokens| tokens.num_tokens);

@@ -117,10 +117,13 @@ fn compare_with(trace: &RecordedTrace, connector: Option<&RecordedConnector>) ->
     let mut difference = None;
     let mut num_iterations = 0;
     let admissions = Admissions { queries_per_iter, aborts };
-    let engine = match connector {
+    let mut engine = match connector {
         Some(connector) => connector.engine(&config, &requests)?,
         None => EngineCore::new(&config, &requests),
     };
+    if trace.iterations.iter().any(|iteration| !iteration.kv.is_empty()) {
+        engine.keep_kv_cache_events();
+    }
     replay_on(engine, &config, &admissions, |found| {
         num_iterations += 1;
         difference = match recorded.next() {
@@ -135,8 +138,9 @@ fn compare_with(trace: &RecordedTrace, connector: Option<&RecordedConnector>) ->
     if difference.is_none() && connector.is_none() {
         let mut recorded = trace.iterations.iter();
         replay_counting(&config, &requests, &admissions, |found| {
-            // Whom it counts it does not list.
-            let scheduled = |expected: &Iteration| Iteration { s: expected.s.clone(), ..found.clone() };
+            // Whom it counts it does not list, and it tells of no blocks.
+            let scheduled =
+                |expected: &Iteration| Iteration { s: expected.s.clone(), kv: expected.kv.clone(), ..found.clone() };
             difference = recorded.next().and_then(|expected| first_difference(expected, &scheduled(expected)));
             difference.is_none()
         });
@@ -173,6 +177,7 @@ pub(crate) fn first_difference(expected: &Iteration, found: &Iteration) -> Optio
         .or_else(|| compare_value(i, "tokens delivered (ntok)", &expected.ntok, &found.ntok))
         .or_else(|| compare_list(i, "requests finished (fin)", &finished(expected), &finished(found)))
         .or_else(|| compare_value(i, "free blocks at the end (free_end)", &expected.free_end, &found.free_end))
+        .or_else(|| compare_value(i, "events of the KV cache (kv)", &expected.kv, &found.kv))
         .or_else(|| connector_difference(expected, found))
 }
 

@@ -17,6 +17,7 @@
 
 use alloc::vec::Vec;
 
+use super::block_hashes::BlockHashes;
 use super::chain_index::ChainIndex;
 use super::departure::Departure;
 use super::run_cursor::RunCursor;
@@ -69,8 +70,9 @@ impl KeyPath {
     }
 }
 
+/// An unbranched stretch of hash blocks.
 #[derive(Debug)]
-struct Chain {
+pub(super) struct Chain {
     /// Per position and group the oldest registration under that key, or [`NO_REGISTRATION`].
     registered: Vec<RegistrationId>,
     num_registered: u32,
@@ -81,8 +83,8 @@ struct Chain {
     /// Hash blocks before it in every sequence that has it.
     num_blocks_before: u32,
     /// Its tokens: as many as its hash blocks have.
-    runs: Vec<TokenRun>,
-    departure: Departure,
+    pub(super) runs: Vec<TokenRun>,
+    pub(super) departure: Departure,
     departure_hash: u32,
 }
 
@@ -93,12 +95,14 @@ pub struct BlockKeys {
     /// Tokens behind a hash block that its key covers, too.
     num_lookahead_tokens: u32,
     num_groups: u32,
-    chains: Vec<Chain>,
+    pub(super) chains: Vec<Chain>,
     unused: Vec<u32>,
     /// The chains alive by where they depart.
     departures: ChainIndex,
     /// Chains with deferred keys that have another holder now.
     shared: Vec<u32>,
+    /// Where others are told of blocks.
+    pub(super) hashes: Option<BlockHashes>,
 }
 
 impl BlockKeys {
@@ -111,6 +115,7 @@ impl BlockKeys {
             unused: Vec::new(),
             departures: ChainIndex::new(),
             shared: Vec::new(),
+            hashes: None,
         }
     }
 
@@ -137,7 +142,7 @@ impl BlockKeys {
 
     /// Tokens of the first `num_blocks` hash blocks from where a chain departs: at the start of all sequences the keys'
     /// look-ahead comes on top.
-    const fn num_tokens(&self, parent: u32, num_blocks: u32) -> u64 {
+    pub(super) const fn num_tokens(&self, parent: u32, num_blocks: u32) -> u64 {
         let lookahead = if parent == u32::MAX { self.num_lookahead_tokens } else { 0 };
         num_blocks as u64 * self.hash_block_size as u64 + lookahead as u64
     }
@@ -306,6 +311,7 @@ impl BlockKeys {
         chain.num_blocks_before = num_blocks_before;
         rest.copy_tokens(num_tokens, &mut chain.runs);
         (chain.departure, chain.departure_hash) = (departure, departure_hash);
+        self.learn_hashes(index);
         self.departures.insert(departure_hash, index);
         index
     }

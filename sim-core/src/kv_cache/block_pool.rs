@@ -2,11 +2,13 @@
 //!
 //! Source: `vllm/v1/core/block_pool.py::BlockPool`.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use super::block_keys::{BlockKey, BlockKeys, NO_REGISTRATION, RegistrationId};
+use super::events::KvCacheEvent;
 use super::free_block_queue::{BlockId, FreeBlockQueue, NULL_BLOCK};
 use crate::math;
 
@@ -50,6 +52,9 @@ pub struct BlockPool {
     pub(super) further_of: BTreeMap<BlockId, Vec<RegistrationId>>,
     /// Scratch of [`Self::release`].
     unkeyed: Vec<BlockId>,
+    /// What others are to be told of, where they want it.
+    #[expect(clippy::box_collection, reason = "a pointer to look at, beside blocks that are looked at all the time")]
+    pub(super) events: Option<Box<Vec<KvCacheEvent>>>,
 }
 
 impl BlockPool {
@@ -64,6 +69,7 @@ impl BlockPool {
             unused_further: Vec::new(),
             further_of: BTreeMap::new(),
             unkeyed: Vec::new(),
+            events: None,
         }
     }
 
@@ -227,6 +233,7 @@ impl BlockPool {
     /// only.
     pub(super) fn cache_full_block(&mut self, block: BlockId, key: BlockKey) {
         if self.key_of(block).is_some() {
+            self.note_removed(block);
             self.forget_keys(block);
         }
         self.register_first(block, key);
@@ -246,6 +253,7 @@ impl BlockPool {
     pub(super) fn evict(&mut self, block: BlockId) {
         if self.key_of(block).is_some() {
             self.num_evictions += 1;
+            self.note_removed(block);
             self.forget_keys(block);
         }
     }

@@ -7,10 +7,10 @@ use crate::math;
 
 impl BlockPool {
     /// Forgets what the first of `blocks` hold and gives each a user, as far as they were found in one chain and nowhere
-    /// else, as a request leaves them; returns how many.
+    /// else, as a request leaves them; returns how many. None where others are told of each.
     pub(super) fn evict_run(&mut self, blocks: &[BlockId]) -> usize {
         let first = self.key_of(blocks[0]);
-        if !first.is_some() || !self.further_of.is_empty() {
+        if !first.is_some() || !self.further_of.is_empty() || self.events.is_some() {
             return 0;
         }
         let (slots, num_registered) = self.keys.slots(BlockKey { slot: 0, ..first });

@@ -135,6 +135,8 @@ impl SingleType {
             }
             block = block.max(end);
         }
+        let is_kept = |block: u32| blocks.table[block as usize] != NULL_BLOCK && self.is_reachable(block, caching);
+        pool.note_stored(self.told(), caching.path, blocks.num_cached_blocks..num_full_blocks, is_kept);
         blocks.num_cached_blocks = num_full_blocks;
     }
 

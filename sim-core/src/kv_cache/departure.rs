@@ -14,8 +14,8 @@ pub(super) struct Departure {
     /// The first block's further runs; nearly always none, and then without an allocation.
     rest: Vec<TokenRun>,
     pub(super) parent: u32,
-    position: u32,
-    cache_salt: u32,
+    pub(super) position: u32,
+    pub(super) cache_salt: u32,
 }
 
 impl Departure {

@@ -99,6 +99,7 @@ impl KvCacheManager {
     pub(crate) fn forget_keys_from(&mut self, blocks: &RequestBlocks, place: u32) {
         for &block in self.table(blocks).iter().skip(place as usize) {
             if self.pool.key_of(block).is_some() {
+                self.pool.note_removed(block);
                 self.pool.forget_keys(block);
             }
         }

@@ -80,7 +80,5 @@ pub(super) fn cache_partial_tail(
         return;
     }
     let Some(&block) = blocks.table.get((boundary / manager.block_size) as usize) else { return };
-    if let Some(key) = pool.keys.key(caching.path, num_hash_blocks - 1, manager.id) {
-        pool.cache_partial_block(block, key, false);
-    }
+    manager.cache_partial_block(pool, (block, false), caching.path, num_hash_blocks);
 }

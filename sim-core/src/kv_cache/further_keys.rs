@@ -10,15 +10,19 @@ use crate::math;
 
 impl BlockPool {
     /// Registers `block` under the `key` of a prefix that ends inside it, or at its end (`cache_partial_block`).
-    pub(super) fn cache_partial_block(&mut self, block: BlockId, key: BlockKey, replaces_keys: bool) {
+    /// Says whether that is new.
+    pub(super) fn cache_partial_block(&mut self, block: BlockId, key: BlockKey, replaces_keys: bool) -> bool {
+        let was_registered = self.is_registered(block, key);
         let is_shorter = self.num_cached_tokens(block).is_some_and(|held| held < self.keys.num_tokens_to(key));
         let has_key = self.key_of(block).is_some();
-        if has_key && (replaces_keys || (is_shorter && !self.is_registered(block, key))) {
+        if has_key && (replaces_keys || (is_shorter && !was_registered)) {
+            self.note_removed(block);
             self.forget_keys(block);
         }
         if !self.is_registered(block, key) {
             self.register(block, key);
         }
+        replaces_keys || !was_registered
     }
 
     /// Lets `to`, which has no key, be found instead of `from` (`move_block_hashes`).
@@ -81,7 +85,7 @@ impl BlockPool {
         id
     }
 
-    fn registration(&self, id: RegistrationId) -> &Registration {
+    pub(super) fn registration(&self, id: RegistrationId) -> &Registration {
         match self.blocks.get(id as usize) {
             Some(block) => &block.registration,
             None => &self.further[id as usize - self.blocks.len()].registration,

@@ -269,8 +269,8 @@ pub(super) fn cache_partial_tail(
     if block == NULL_BLOCK || (manager.skips_keyed_tail && pool.num_cached_tokens(block) == Some(num_tokens)) {
         return;
     }
-    let Some(key) = pool.keys.key(caching.path, num_tokens / hash_block_size - 1, manager.id) else { return };
-    pool.cache_partial_block(block, key, false);
+    let num_hash_blocks = num_tokens / hash_block_size;
+    let Some(key) = manager.cache_partial_block(pool, (block, false), caching.path, num_hash_blocks) else { return };
     if !num_tokens.is_multiple_of(manager.block_size) {
         blocks.partial_hit = Some(PartialHit { index, block });
         blocks.num_cached_blocks = index;
@@ -311,9 +311,6 @@ fn cache_checkpoint(
     if pool.num_cached_tokens(block) == Some(position) {
         return;
     }
-    let hash_block_size = pool.keys.hash_block_size();
-    if let Some(key) = pool.keys.key(caching.path, position / hash_block_size - 1, manager.id) {
-        pool.cache_partial_block(block, key, true);
-        manager.cached_this_step.push(key);
-    }
+    let num_hash_blocks = position / pool.keys.hash_block_size();
+    manager.cached_this_step.extend(manager.cache_partial_block(pool, (block, true), caching.path, num_hash_blocks));
 }

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::block_keys::{BlockKey, ChainSlice, KeyPath};
 use super::block_pool::BlockPool;
+use super::event_log::Told;
 use super::free_block_queue::{BlockId, NULL_BLOCK};
 use super::group_blocks::{GroupBlocks, PartialHit};
 use super::spec::{LayerKind, MambaCacheMode, MambaState};
@@ -207,7 +208,33 @@ impl SingleType {
                 block = end;
             }
         }
-        blocks.num_cached_blocks = blocks.num_cached_blocks.max(num_full_blocks);
+        if blocks.num_cached_blocks < num_full_blocks {
+            let is_kept = |block: u32| blocks.table[block as usize] != NULL_BLOCK;
+            pool.note_stored(self.told(), path, blocks.num_cached_blocks..num_full_blocks, is_kept);
+            blocks.num_cached_blocks = num_full_blocks;
+        }
+    }
+
+    /// As others are told of its blocks.
+    pub(super) const fn told(&self) -> Told {
+        Told { group: self.id, block_size: self.block_size, hash_scale: self.hash_scale }
+    }
+
+    /// Registers `block` under the key of the prefix of `num_hash_blocks` hash blocks, which ends inside it or at its end;
+    /// returns the key, if there is one.
+    pub(super) fn cache_partial_block(
+        &self,
+        pool: &mut BlockPool,
+        (block, replaces_keys): (BlockId, bool),
+        path: &KeyPath,
+        num_hash_blocks: u32,
+    ) -> Option<BlockKey> {
+        let key = pool.keys.key(path, num_hash_blocks - 1, self.id)?;
+        if pool.cache_partial_block(block, key, replaces_keys) {
+            let told = Told { group: self.id, block_size: pool.keys.hash_block_size(), hash_scale: 1 };
+            pool.note_stored(told, path, num_hash_blocks - 1..num_hash_blocks, |_| true);
+        }
+        Some(key)
     }
 
     /// The key of `block`, whose last hash block is in `slice`.

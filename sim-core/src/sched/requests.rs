@@ -1,6 +1,7 @@
 //! The requests that a scheduler knows of, for those who add to them while it runs, and how many are in its queues.
 
 use super::scheduler::Scheduler;
+use crate::kv_cache::manager::KvCacheManager;
 use crate::math;
 use crate::request_set::RequestSet;
 
@@ -14,6 +15,11 @@ impl Scheduler<'_> {
     /// The same, to be changed; those that have not ended must stay as they are.
     pub(crate) fn requests_mut(&mut self) -> &mut RequestSet {
         self.requests.to_mut()
+    }
+
+    /// The KV cache, for those who are told of its events.
+    pub(crate) const fn kv_cache_mut(&mut self) -> &mut KvCacheManager {
+        &mut self.kv_cache
     }
 
     /// How many requests run, and how many wait (`Scheduler.get_request_counts`).

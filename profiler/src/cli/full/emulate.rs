@@ -5,8 +5,9 @@ use std::net::{IpAddr, TcpListener};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
+use sim_core::config::EngineConfig;
 
-use crate::emulate::{Emulation, OutputLengths, QueueLimits, Tokens};
+use crate::emulate::{Emulation, KvEventsConfig, OutputLengths, QueueLimits, Sockets, Tokens};
 use crate::simulate::inputs::Inputs;
 use crate::simulate::model_source::ModelName;
 use crate::simulate::scenario_flags::EmulationFlags;
@@ -49,6 +50,10 @@ pub(in crate::cli) struct Args {
     /// Refuse requests (503) while so many prompt tokens wait for their first token
     #[arg(long, value_name = "N")]
     max_num_queued_tokens: Option<u64>,
+    /// Publish events of the KV cache over ZeroMQ as vLLM does: vLLM's JSON (`enable_kv_cache_events`, `endpoint`,
+    /// `replay_endpoint`, `topic`, …); `*` in an endpoint is --host
+    #[arg(long, value_name = "JSON")]
+    kv_events_config: Option<String>,
     /// Tell in the usage how many prompt tokens were cached
     #[arg(long)]
     enable_prompt_tokens_details: bool,
@@ -84,6 +89,7 @@ impl Args {
         let tokens = self.tokenizer.as_deref().map_or_else(|| Ok(Tokens::pieces()), Tokens::of_file)?;
         let listener = TcpListener::bind((self.host, self.port))
             .with_context(|| format!("port {} of {}: choose another with --port", self.port, self.host))?;
+        let kv_events = self.kv_events(&engine.config)?;
         let address = listener.local_addr().context("the port that was opened")?;
         let mut out = io::stdout().lock();
         writeln!(
@@ -95,6 +101,9 @@ impl Args {
             self.time_scale,
             tokens.described(),
         )?;
+        if let Some(sockets) = &kv_events {
+            writeln!(out, "{}", sockets.told()?)?;
+        }
         out.flush()?;
         drop(out);
         let emulation = Emulation {
@@ -111,8 +120,20 @@ impl Args {
             tells_cached_tokens: self.enable_prompt_tokens_details,
             time_scale: self.time_scale,
             config: engine.config,
+            kv_events,
         };
         emulation.serve(listener)?;
         Ok(true)
+    }
+
+    /// Opens the sockets of `--kv-events-config`.
+    #[expect(clippy::print_stderr, reason = "doubts go to stderr")]
+    fn kv_events(&self, config: &EngineConfig) -> Result<Option<Sockets>> {
+        let Some(text) = &self.kv_events_config else { return Ok(None) };
+        let Some(events) = KvEventsConfig::read(text, self.host)? else { return Ok(None) };
+        if !config.enable_prefix_caching {
+            eprintln!("warning: without prefix caching there are no KV events (--kv-events-config)");
+        }
+        Sockets::open(events).map(Some)
     }
 }

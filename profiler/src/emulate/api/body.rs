@@ -6,9 +6,9 @@ use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::errors::ApiError;
@@ -18,6 +18,8 @@ use super::fields::summary;
 pub(crate) const MAX_BODY_BYTES: usize = 10 << 20;
 /// Bytes of all bodies that are read or taken apart at once, in KiB.
 const MAX_ALL_KIB: usize = 128 << 10;
+/// Bytes of a body that take no room: small requests are served while others send large ones.
+const FREE_BYTES: usize = 16 << 10;
 /// How long a body may take to come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -31,7 +33,7 @@ pub(crate) struct Bodies {
 #[derive(Debug)]
 pub(crate) struct HeldBody<'a> {
     pub(crate) bytes: Bytes,
-    _room: tokio::sync::SemaphorePermit<'a>,
+    _room: Option<SemaphorePermit<'a>>,
 }
 
 impl Bodies {
@@ -47,27 +49,44 @@ impl Bodies {
     pub(crate) async fn read(&self, request: Request) -> Result<HeldBody<'_>, ApiError> {
         check_content_type(request.headers())?;
         let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let length: usize = length.unwrap_or(MAX_BODY_BYTES);
-        if length > MAX_BODY_BYTES {
+        if length.is_some_and(|length: usize| length > MAX_BODY_BYTES) {
             return Err(too_large());
         }
-        let kib = u32::try_from(length / 1024 + 1).unwrap_or(u32::MAX);
-        let read = async {
-            let Ok(room) = self.room.acquire_many(kib).await else { return Err(ApiError::engine_dead()) };
-            let body: Body = request.into_body();
-            let collected = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(|error| {
-                if error.is::<LengthLimitError>() {
-                    return too_large();
-                }
-                ApiError::body(StatusCode::BAD_REQUEST, format!("The body did not come to its end: {error}"))
-            })?;
-            Ok(HeldBody { bytes: collected.to_bytes(), _room: room })
-        };
-        timeout(BODY_TIMEOUT, read).await.unwrap_or_else(|_| {
+        timeout(BODY_TIMEOUT, self.collect(request.into_body())).await.unwrap_or_else(|_| {
             let limit = BODY_TIMEOUT.as_secs();
             Err(ApiError::body(StatusCode::REQUEST_TIMEOUT, format!("The body did not come within {limit} s.")))
         })
     }
+
+    /// Takes room as a body comes: what its head says it will be takes none, or who says much and sends nothing would hold
+    /// everybody up.
+    async fn collect(&self, mut body: Body) -> Result<HeldBody<'_>, ApiError> {
+        let mut bytes = Vec::new();
+        let mut room = None;
+        while let Some(frame) = body.frame().await {
+            let broken_off =
+                |error| ApiError::body(StatusCode::BAD_REQUEST, format!("The body did not come to its end: {error}"));
+            let Ok(data) = frame.map_err(broken_off)?.into_data() else { continue };
+            if bytes.len() + data.len() > MAX_BODY_BYTES {
+                return Err(too_large());
+            }
+            let kib = num_kib(bytes.len() + data.len()) - num_kib(bytes.len());
+            if kib > 0 {
+                let Ok(more) = self.room.acquire_many(kib).await else { return Err(ApiError::engine_dead()) };
+                match &mut room {
+                    None => room = Some(more),
+                    Some(room) => SemaphorePermit::merge(room, more),
+                }
+            }
+            bytes.extend_from_slice(&data);
+        }
+        Ok(HeldBody { bytes: bytes.into(), _room: room })
+    }
+}
+
+/// KiB of room that so many bytes take.
+fn num_kib(num_bytes: usize) -> u32 {
+    u32::try_from(num_bytes.saturating_sub(FREE_BYTES).div_ceil(1024)).unwrap_or(u32::MAX)
 }
 
 fn too_large() -> ApiError {

@@ -8,6 +8,8 @@ mod fleets;
 mod kv_connector;
 #[path = "../../../../profiler/src/verify/recorded_engine.rs"]
 mod recorded_engine;
+#[path = "../../../../profiler/src/verify/recorded_events.rs"]
+mod recorded_events;
 #[path = "../../../../profiler/src/verify/recorded_groups.rs"]
 #[allow(dead_code)]
 mod recorded_groups;

@@ -1,143 +1,16 @@
-//! The built `profiler emulate` as a process: what it answers over HTTP, and what clients can do to it.
+//! The built `profiler emulate` as a process: what it answers over HTTP, what it publishes, and what clients can do to it.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpStream};
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+mod hostile;
+mod kv_events;
+mod server;
+
+use std::io::Read as _;
+use std::process::Command;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
-/// Longest that a test waits for anything.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A running server; ended with its test.
-struct Server {
-    process: Child,
-    /// Kept open: a program whose reader has gone ends.
-    stdout: BufReader<ChildStdout>,
-    port: u16,
-}
-
-/// An answer, its body put together again if it came in chunks.
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-
-    /// The messages of a stream, which ends as it should.
-    fn messages(&self) -> Vec<Value> {
-        let mut messages: Vec<&str> =
-            self.body.split("\n\n").filter_map(|message| message.strip_prefix("data: ")).collect();
-        assert_eq!(messages.pop(), Some("[DONE]"), "{self:?}");
-        messages.into_iter().map(|message| serde_json::from_str(message).expect("JSON")).collect()
-    }
-}
-
-impl Server {
-    fn start(arguments: &[&str]) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_profiler"))
-            .args(["emulate", "--port", "0", "--max-model-len", "4096"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let mut stdout = BufReader::new(process.stdout.take().expect("piped"));
-        let mut url = String::new();
-        stdout.read_line(&mut url).expect("its first line");
-        let port = url.trim().strip_prefix("http://127.0.0.1:").and_then(|port| port.parse().ok());
-        Self { process, stdout, port: port.unwrap_or_else(|| panic!("the first line is {url:?}")) }
-    }
-
-    /// Twenty times as fast as real.
-    fn fast() -> Self {
-        Self::start(&["--time-scale", "20"])
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
-        stream
-    }
-
-    fn post_stream(&self, path: &str, body: &str) -> TcpStream {
-        let mut stream = self.connect();
-        let length = body.len();
-        let head = "Host: x\r\nContent-Type: application/json\r\nConnection: close";
-        let sent = write!(stream, "POST {path} HTTP/1.1\r\n{head}\r\nContent-Length: {length}\r\n\r\n{body}");
-        drop(sent); // A server that has answered already may read no further.
-        stream
-    }
-
-    fn post_text(&self, path: &str, body: &str) -> Answer {
-        read(self.post_stream(path, body))
-    }
-
-    fn post(&self, path: &str, body: &Value) -> Answer {
-        self.post_text(path, &body.to_string())
-    }
-
-    fn get(&self, path: &str) -> Answer {
-        let mut stream = self.connect();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
-        read(stream)
-    }
-
-    /// The value of a sample of `/metrics` whose line begins so.
-    fn metric(&self, begin: &str) -> String {
-        let text = self.get("/metrics").body;
-        let line = text.lines().find(|line| line.starts_with(begin)).unwrap_or_else(|| panic!("no {begin} in {text}"));
-        line.rsplit(' ').next().expect("a value").to_owned()
-    }
-
-    /// Waits until nobody has a request any longer.
-    fn wait_idle(&self) {
-        let start = Instant::now();
-        while self.get("/load").json()["server_load"] != 0 {
-            assert!(start.elapsed() < PATIENCE, "requests are still under way");
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
-}
-
-fn read(mut stream: TcpStream) -> Answer {
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).expect("an answer in time");
-    let text = String::from_utf8(bytes).expect("UTF-8");
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{text:?}"));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    let head = head.to_lowercase();
-    let body = if head.contains("transfer-encoding: chunked") { joined(body) } else { body.to_owned() };
-    Answer { status, head, body }
-}
-
-fn joined(mut chunks: &str) -> String {
-    let mut body = String::new();
-    while let Some((length, rest)) = chunks.split_once("\r\n") {
-        let length = usize::from_str_radix(length, 16).expect("a length");
-        body.push_str(&rest[..length]);
-        chunks = &rest[length + 2..];
-        if length == 0 {
-            break;
-        }
-    }
-    body
-}
+use server::{PATIENCE, Server};
 
 #[test]
 fn a_stream_has_a_message_for_each_token_and_tells_the_usage() {
@@ -319,32 +192,6 @@ fn a_client_that_goes_frees_its_place() {
     assert_eq!(server.post("/v1/completions", &json!({"prompt": "a", "max_tokens": 2})).status, 200);
     assert_eq!(server.metric("vllm:num_requests_running"), "0.0");
     assert_eq!(server.metric("vllm:kv_cache_usage_perc"), "0.0");
-}
-
-#[test]
-fn bodies_and_connections_have_limits() {
-    let server = Server::fast();
-    let large = format!("{{\"prompt\": \"{}\"}}", "x".repeat(11 << 20));
-    let mut stream = server.connect();
-    let head = "Host: x\r\nContent-Type: application/json\r\nConnection: close";
-    let length = large.len();
-    write!(stream, "POST /v1/completions HTTP/1.1\r\n{head}\r\nContent-Length: {length}\r\n\r\n").expect("sent");
-    let answer = read(stream);
-    assert_eq!(answer.status, 413, "{answer:?}");
-    let allowed = format!("{{\"prompt\": \"{}\"}}", "x ".repeat(4 << 20));
-    let answer = server.post_text("/v1/completions", &allowed);
-    assert_eq!(answer.status, 400, "too long for the model, but read: {answer:?}");
-    // Heads and bodies that do not come to an end hold nobody up.
-    let mut half_open: Vec<TcpStream> = (0..50).map(|_| server.connect()).collect();
-    for stream in &mut half_open {
-        write!(stream, "POST /v1/completions HTTP/1.1\r\n{head}\r\nContent-Length: 100\r\n\r\n{{").expect("sent");
-    }
-    assert_eq!(server.post("/v1/completions", &json!({"prompt": "a", "max_tokens": 2})).status, 200);
-    let mut stream = server.connect();
-    write!(stream, "POST /v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{{}}")
-        .expect("sent");
-    let answer = read(stream);
-    assert!(answer.status == 400 && answer.body.contains("Only 'application/json' is allowed"), "{answer:?}");
 }
 
 #[test]
