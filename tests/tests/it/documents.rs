@@ -68,9 +68,9 @@ fn what_is_wrong_is_said_with_its_line() {
     check_refused(&REPORT.replace("successful", "succeeded"), "no request that was answered");
     check_refused(&REPORT.replace("\"prompt_tokens\"", "\"length\""), "length of a prompt");
     check_refused(&REPORT[..REPORT.len() / 2], "line ");
-    check_refused("{\"benchmarks\": 3}", "expected a list");
-    check_refused("{\"benchmarks\": [{\"requests\": [1]}]}", "expected an object with \"successful\"");
-    check_refused(&SPANS.replace("\"374\"", "\"-1\""), &format!("gen_ai.usage.prompt_tokens is -1; {tokens}"));
+    check_refused("{\"benchmarks\": 3}", "it must be a list");
+    check_refused("{\"benchmarks\": [{\"requests\": [1]}]}", "it must be an object with \"successful\"");
+    check_refused(&SPANS.replace("\"374\"", "\"-1\""), &format!("gen_ai.usage.prompt_tokens is \"-1\"; {tokens}"));
     check_refused(&SPANS.replace("\"1764000000500000000\"", "null"), "startTimeUnixNano is absent");
     check_refused(&SPANS.replace("gen_ai.usage", "usage"), "--otlp-traces-endpoint");
     check_refused(&format!("{LINES}{{"), "line 3");
