@@ -108,18 +108,20 @@ fn check_conserved(fleet: Fleet, workload: &Workload, config: &EngineConfig, ste
     let finished = result.whole.recording.requests.iter().filter(|request| request.is_finished);
     let tokens = finished.map(|request| u64::from(request.num_output_tokens)).sum::<u64>();
     let (requests, answered): (Vec<_>, Vec<_>) = sum(&result.decode).into_iter().unzip();
-    assert_eq!(requests.iter().sum::<u64>() as usize + unfinished, workload.num_measured(), "requests");
+    let num_measured = workload.num_measured() as u64;
+    assert_eq!(requests.iter().sum::<u64>() + unfinished as u64, num_measured, "requests");
     if unfinished == 0 {
         assert_eq!(answered.iter().sum::<u64>(), tokens, "tokens");
         let (requests, firsts): (Vec<_>, Vec<_>) = sum(&result.prefill).into_iter().unzip();
-        assert_eq!((&firsts, requests.iter().sum::<u64>() as usize), (&requests, workload.num_measured()), "one each");
+        assert_eq!((&firsts, requests.iter().sum::<u64>()), (&requests, num_measured), "one each");
     }
     for utilisation in result.prefill.utilisations.iter().chain(&result.decode.utilisations) {
         assert!((0.0..=1.0).contains(utilisation), "{utilisation}");
     }
     let again = run(fleet, workload, config, step_time);
     assert_eq!(digest(&result.whole.recording), digest(&again.whole.recording), "the same run");
-    assert_eq!((result.transfers, result.prefill, result.decode), (again.transfers, again.prefill, again.decode));
+    let beside = |result: DisaggregatedResult| (result.transfers, result.prefill, result.decode);
+    assert_eq!(beside(result), beside(again), "the same transfers, and the same work of either role");
 }
 
 fn costs() -> impl Strategy<Value = TransferCosts> {
@@ -218,7 +220,7 @@ fn a_transfer_delays_the_first_token_by_what_it_takes() {
         assert_eq!((transfer.num_bytes, transfer.duration()), (10_000_000, SimDuration::ZERO));
         for (costs, expect_ms) in [(costs(0.1, 0.0), 100.0), (costs(0.1, 50.0), 150.0), (costs(1.0, 7.0), 17.0)] {
             let found = at(costs);
-            assert_eq!(found.transfers[0].duration().as_millis_f64(), expect_ms);
+            assert_eq!(found.transfers[0].duration(), SimDuration::from_micros_f64(1000.0 * expect_ms));
             // The engine looks every millisecond whether it has ended.
             let delay = first_token_ms(&found) - first_token_ms(&free);
             assert!((delay - expect_ms).abs() <= 1.5, "{delay} ms for {expect_ms}");
