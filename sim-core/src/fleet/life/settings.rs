@@ -129,7 +129,6 @@ impl LifeSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec;
 
     fn check(outages: &[(u32, u64, u64)], expect: Result<(), OutageError>) {
         let outage = |&(replica, from, until): &(u32, u64, u64)| Outage {
@@ -149,7 +148,7 @@ mod tests {
         check(&[(1, 6, 6)], Err(OutageError::Backwards { replica: 1 }));
         check(&[(1, 20, 30), (0, 1, 2), (1, 5, 20)], Err(OutageError::Overlapping { replica: 1 }));
         check(&[(1, 5, u64::MAX), (1, 9, 10)], Err(OutageError::Overlapping { replica: 1 }));
-        let texts = vec![
+        let texts = [
             OutageError::NoSuchReplica { replica: 4, num_replicas: 4 },
             OutageError::Backwards { replica: 4 },
             OutageError::Overlapping { replica: 4 },
