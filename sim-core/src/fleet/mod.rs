@@ -5,8 +5,10 @@
 mod calendar;
 pub mod data_parallel;
 pub mod disaggregated;
+mod desk;
 mod dispatch;
 pub mod life;
+mod new_desk;
 mod replica_result;
 pub mod router;
 mod router_desk;

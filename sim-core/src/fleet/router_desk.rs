@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use super::data_parallel::balancer::EngineCounts;
-use super::dispatch::{Desk, RouterSettings};
+use super::desk::Desk;
+use super::dispatch::RouterSettings;
 use super::router::{Arrival, BoxedRouter, ReplicaView};
 use crate::request::RequestId;
 use crate::rng::Pcg64;

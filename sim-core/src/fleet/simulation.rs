@@ -14,7 +14,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::calendar::Calendar;
-use super::dispatch::{Desk, Dispatch};
+use super::desk::Desk;
+use super::dispatch::Dispatch;
 use super::life::Life;
 use super::replica_result::{FleetResult, Parts};
 use super::router::Arrival;
@@ -249,8 +250,9 @@ impl<'a> FleetSimulation<'a> {
     /// Advances a replica whose next event is at `now`; `horizon` is when somebody beside the replicas acts next.
     fn advance_replica(&mut self, replica: usize, now: SimTime, mut horizon: SimTime) {
         self.now = self.now.max(now);
-        if !self.client.is_open_loop() || self.have_common_front_end() {
-            // Whatever another replica answers may be followed by something that is sent here, or keep a server busy.
+        if !self.client.is_open_loop() || self.client_work.is_some() || self.have_common_front_end() {
+            // Whatever another replica answers may be followed by something that is sent here, or keep busy the client's
+            // thread or a server.
             self.calendar.set(replica, SimTime::MAX);
             horizon = horizon.min(self.calendar.first().0);
         }

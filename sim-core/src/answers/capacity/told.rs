@@ -97,14 +97,16 @@ impl Question {
         let mut lines = vec![];
         let Some(at) = answer.at_capacity() else { return lines };
         let p99 = |place: usize| at.mean(|trial| trial.latencies_ms[place][2]);
+        let preemptions = at.mean(|trial| math::u64_to_f64(trial.num_preemptions));
+        let preemptions =
+            if preemptions > 0.0 { format!("{preemptions:.1} preemptions a run") } else { "no preemptions".to_owned() };
         lines.push(format!(
-            "there: {:.0} tokens/s, P99 TTFT {:.0} ms, TPOT {:.1} ms, E2EL {:.0} ms; KV cache up to {:.0} %, {:.1} preemptions a run",
+            "there: {:.0} tokens/s, P99 TTFT {:.0} ms, TPOT {:.1} ms, E2EL {:.0} ms; KV cache up to {:.0} %, {preemptions}",
             at.mean(|trial| trial.output_throughput),
             p99(0),
             p99(1),
             p99(2),
             100.0 * at.mean(|trial| trial.kv_cache_peak),
-            at.mean(|trial| math::u64_to_f64(trial.num_preemptions))
         ));
         let capacity = answer.capacity.unwrap_or(0.0);
         let beyond = |factor: f64| answer.curve.iter().find(|point| point.load >= capacity * factor);
@@ -123,7 +125,8 @@ impl Question {
         let waiting = at.trials.first().and_then(|trial| Some((trial.waiting.0?, trial.waiting.1)));
         lines.push(match waiting {
             Some((limit, share)) => {
-                format!("requests waited {:.0} % of the time, mostly for {}", 100.0 * share, name(limit))
+                let share = if share < 0.01 { "under 1".to_owned() } else { format!("{:.0}", 100.0 * share) };
+                format!("requests waited {share} % of the time, mostly for {}", name(limit))
             }
             None => "no request waited longer than a pass".to_owned(),
         });

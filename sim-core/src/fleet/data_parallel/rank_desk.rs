@@ -11,7 +11,7 @@ use core::cmp::Reverse;
 
 use super::balancer::{Balancer, EngineCounts};
 use super::coordinator::{Coordinator, WaveStep};
-use crate::fleet::dispatch::Desk;
+use crate::fleet::desk::Desk;
 use crate::fleet::router::Arrival;
 use crate::request::RequestId;
 use crate::simulator::Simulation;

@@ -5,7 +5,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::super::calendar::Calendar;
-use super::super::dispatch::{Desk, Dispatch};
+use super::super::desk::Desk;
+use super::super::dispatch::Dispatch;
 use super::super::router::Arrival;
 use crate::client::{Client, Sent};
 use crate::metrics::recorder::RequestRecords;
