@@ -116,3 +116,29 @@ pub(super) fn counts(replica: &Simulation<'_>) -> EngineCounts {
     let num_usable_blocks = replica.engine().scheduler().kv_cache().num_usable_blocks();
     EngineCounts::new(num_running, num_waiting, (num_free_blocks, num_usable_blocks))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::router::Policy;
+    use crate::request::TokenRun;
+
+    #[test]
+    fn a_first_token_on_its_way_from_a_dead_replica_is_not_the_next_ones() {
+        let settings = RouterSettings { policy: Policy::KvCost, ..RouterSettings::default() };
+        let mut desk = RouterDesk::new(settings, 2);
+        let prompt = [TokenRun { start: 0, len: 160 }];
+        let at = SimTime::from_nanos;
+        let mut send = |desk: &mut RouterDesk, now, id| {
+            desk.choose(at(now), &Arrival { id: RequestId(id), prompt: &prompt, session: None })
+        };
+        let first = send(&mut desk, 0, 0);
+        desk.hear(at(10), RequestId(0), first, false);
+        desk.hear(at(5), RequestId(0), first, true);
+        desk.set_ready(first, false);
+        desk.forget(at(5), first);
+        assert_eq!(send(&mut desk, 6, 0), 1 - first, "the other one goes on with it");
+        assert_eq!(send(&mut desk, 20, 1), 1 - first, "it is the only one");
+        assert_eq!(desk.views[first].num_in_flight, 0, "nothing is left of it");
+    }
+}
