@@ -89,8 +89,9 @@ impl ProfileChoice {
             }
             None => {
                 let choice = whole(link, given)?;
-                // Half a millisecond to read, and looked into where a model is named.
-                let catalogue = if scenario.get("model").is_some() { catalogue()? } else { Catalogue::default() };
+                // Half a millisecond to read, and looked into where a model is named, or must be known to have experts or not.
+                let needs_list = ["model", "data-parallel-size"].into_iter().any(|flag| scenario.get(flag).is_some());
+                let catalogue = if needs_list { catalogue()? } else { Catalogue::default() };
                 if let Some(file) = flags.get("model").map(|given| model_name.file(given)).transpose()?.flatten() {
                     let same = check_same_config(&file.name, &file.config, &choice.profile, &catalogue);
                     same.map_err(|other| anyhow!("--model {}: {other}", file.name))?;

@@ -63,10 +63,10 @@ fn told(flag: &str, engine: &ResolvedEngine, profile: &Profile) -> Told {
             ("off".to_owned(), "vLLM's own balancer chooses among data-parallel ranks; `profiler simulate` has them")
         }
         "replicas" => ("1".to_owned(), "one engine answers; several are simulated by `profiler simulate`"),
-        "replica-fails" => (String::new(), "no replica fails; `profiler simulate` has them"),
+        "replica-fails" => ("none".to_owned(), "no replica fails; `profiler simulate` has them"),
         "retry-max-retries" => ("5".to_owned(), "vllm-router's default, where replicas fail"),
         "migration-limit" => ("0".to_owned(), "Dynamo's default, where replicas fail"),
-        "router-args" => (String::new(), "the router's own weights; `profiler simulate` has routers"),
+        "router-args" => ("its own".to_owned(), "what the router weighs with; `profiler simulate` has routers"),
         "autoscaler" => ("none".to_owned(), "replicas stay as many; `profiler simulate` has one"),
         "router" => ("round-robin".to_owned(), "with several replicas; `profiler simulate` has them"),
         "prefill-replicas" | "decode-replicas" => ("0".to_owned(), "every engine computes prompts and answers"),
