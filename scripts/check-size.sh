@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 . scripts/report.sh
 . scripts/find-browser.sh
 ANSWER=45000
-ALIVE=985000
+ALIVE=1005000
 
 need_wasm "weight of a first visit" || exit 0
 scripts/build-web.sh >/dev/null

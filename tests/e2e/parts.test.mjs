@@ -12,12 +12,11 @@ const MISSING = /a part of the page did not load/;
 
 pageTest("a first visit asks for nothing but what shows its answer, what happens for that and then for what stands below it", async ({ page, open, server }) => {
   server.requests.length = 0;
-  await open();
-  await answered(page);
-  const later = [...ASKED, "pkg/more.wasm", "pkg/results.wasm"];
-  assert.deepEqual(server.requests.filter((file) => later.includes(file)), []);
   const release = server.hold("pkg/more.wasm");
   try {
+    await open();
+    await answered(page);
+    assert.deepEqual(server.requests.filter((file) => [...ASKED, "pkg/results.wasm"].includes(file)), []);
     await page.getByTestId("ask-what-if").click();
     await page.getByTestId("verdict-headline").waitFor();
     await page.getByTestId("distribution").locator(".plot-svg svg").first().waitFor();

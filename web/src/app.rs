@@ -10,10 +10,11 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{ClipboardEvent, HtmlElement, Worker};
 
 use crate::components::inputs::{DropLayer, Header, Notices, Panels, provide_theme};
-use crate::components::questions::{FIRST, QuestionBar, Questions, title_of};
+use crate::components::questions::{QuestionBar, Questions, title_of};
 use crate::components::results::Results;
 use crate::files;
 use crate::making::check_whole;
+use crate::opening::first_question;
 use crate::recipe::Recipe;
 use crate::run_range::stored_wish;
 use crate::state::{AppState, Origin, RunState, Source, SourceSignal};
@@ -73,7 +74,7 @@ impl AppState {
             })
         });
         Self {
-            asking: RwSignal::new(Asking { question: FIRST, ..Asking::default() }),
+            asking: RwSignal::new(Asking { question: first_question(), ..Asking::default() }),
             scenario,
             set_aside: RwSignal::default(),
             profile,

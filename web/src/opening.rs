@@ -6,16 +6,28 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 use sim_core::profile::Profile;
-use sim_core::scenario::Part;
 use sim_core::scenario::link::{Link, fingerprint, is_profile_name};
+use sim_core::scenario::{AskedFor, Asking, Part};
 use web_sys::File;
 
+use crate::components::questions::FIRST;
 use crate::files;
 use crate::gallery::{self, DEFAULT_PROFILE};
 use crate::making::fetch_models;
 use crate::presets::EXAMPLE;
 use crate::protocol::Found;
 use crate::state::{AppState, DatasetFile, NoticeKind, Origin, OwnFile, ProfileChoice, Source};
+
+/// What is asked until the address is read: what it says if that can be seen, so that nothing else begins.
+pub(crate) fn first_question() -> AskedFor {
+    let fragment = files::page_fragment();
+    if fragment.len() <= 1 {
+        return FIRST;
+    }
+    let mut asked = fragment.split(['#', '&']).filter_map(|pair| pair.strip_prefix("ask="));
+    let named = asked.next().and_then(|name| AskedFor::ALL.into_iter().find(|question| question.name() == name));
+    named.unwrap_or_default()
+}
 
 impl AppState {
     /// Loads what the address asks for, or the example, and then the gallery.
@@ -26,6 +38,7 @@ impl AppState {
             self.load_preset(&EXAMPLE);
             self.source.set(Source::Form);
             self.is_example.set(true);
+            self.asking.set(Asking { question: FIRST, ..Asking::default() });
         }
         match files::fetch("profiles/index.json").await {
             Ok(json) => match gallery::parse(&String::from_utf8_lossy(&json)) {
