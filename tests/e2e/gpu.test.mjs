@@ -78,7 +78,7 @@ pageTest("prices have a date and a source, can be changed, and are in the link",
   await sameAsCommand(page);
   await page.reload();
   await page.getByTestId("gpu-price-l40s").waitFor();
-  assert.equal(await page.getByTestId("gpu-price-l40s").inputValue(), "0.01", "from the link");
+  await page.waitForFunction(() => document.querySelector("[data-testid=gpu-price-l40s]").value === "0.01");
   await page.getByTestId("gpu-price-l40s").fill("cheap");
   await page.getByTestId("gpu-price-l40s").blur();
   await page.getByTestId("gpu-price-fault").filter({ hasText: /price/ }).waitFor();

@@ -129,7 +129,7 @@ mod tests {
         let mut desk = RouterDesk::new(settings, 2);
         let prompt = [TokenRun { start: 0, len: 160 }];
         let at = SimTime::from_nanos;
-        let mut send = |desk: &mut RouterDesk, now, id| {
+        let send = |desk: &mut RouterDesk, now, id| {
             desk.choose(at(now), &Arrival { id: RequestId(id), prompt: &prompt, session: None })
         };
         let first = send(&mut desk, 0, 0);

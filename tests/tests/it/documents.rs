@@ -27,10 +27,10 @@ fn check(file: &str, expect: &[(u64, u32, u32)], columns: &str) {
         .zip(sample.requests.as_slice())
         .map(|(time, request)| (time.as_nanos(), request.num_prompt_tokens, request.num_output_tokens))
         .collect();
-    assert_eq!(found, expect);
-    assert_eq!(sample.notes[0], format!("the dataset's columns: {columns}"));
-    assert_eq!(recognise(file.as_bytes()), Ok(Recognised::Trace(TraceKind::Table)));
-    assert_eq!(dataset_flags(file.as_bytes()).expect("a dataset")[0].1, "table");
+    assert_eq!(found, expect, "times, prompts, outputs");
+    assert_eq!(sample.notes[0], format!("the dataset's columns: {columns}"), "what was taken for what");
+    assert_eq!(recognise(file.as_bytes()), Ok(Recognised::Trace(TraceKind::Table)), "known by its content");
+    assert_eq!(dataset_flags(file.as_bytes()).expect("a dataset")[0].1, "table", "read as a table");
 }
 
 #[test]

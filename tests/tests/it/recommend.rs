@@ -186,6 +186,7 @@ struct Held {
 }
 
 /// `None` if nothing is recommended.
+#[expect(clippy::print_stdout, reason = "how near each grid came, for whoever asks with --no-capture")]
 fn held(number: u64) -> Option<Held> {
     let (mut engines, base) = (Engines::default(), base(number));
     let recommend = recommend(&mut engines, &base, number);
@@ -216,6 +217,7 @@ fn held(number: u64) -> Option<Held> {
 }
 
 #[track_caller]
+#[expect(clippy::print_stdout, reason = "how near all came, likewise")]
 fn check(numbers: impl Iterator<Item = u64>) {
     let numbers: Vec<u64> = numbers.collect();
     let held: Vec<Held> = numbers.iter().filter_map(|&number| held(number)).collect();
