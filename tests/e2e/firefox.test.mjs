@@ -1,6 +1,6 @@
 // What a user of Firefox does first, and that it comes to the same there.
 import assert from "node:assert/strict";
-import { LINKS, capacityOfProfiler, digestOfProfiler, formOf, ownProfile } from "./app.mjs";
+import { LINKS, answerOfCommand, capacityOfProfiler, digestOfProfiler, formOf, ownProfile } from "./app.mjs";
 import { DESKTOP, PHONE } from "./browser.mjs";
 import { choose, click, count, digestOf, drop, edit, finished, paste, screenshot, shareLink, site, text, told, until, valueOf } from "./firefox.mjs";
 
@@ -90,6 +90,15 @@ pageTest("how much load is answered as in Chromium and on the command line", asy
   await click(page, "ask-flags");
   await until("steps were tried", async () => /^\d+ setups, in /.test(await text(page, "flags-status").catch(() => "")));
   assert.match(await text(page, "flags-headline"), /helps most|No single step helps/);
+});
+
+pageTest("which GPU is answered as on the command line", async ({ page, open }) => {
+  await open("#v=1&goodput=ttft:500,tpot:50&num-prompts=60&ask=gpu&ask-seeds=1");
+  await until("GPUs can be compared", () => page.$eval("[data-testid=gpu-compare]", (button) => !button.disabled).catch(() => false));
+  await click(page, "gpu-compare");
+  await until("setups were tried", async () => /^\d+ setups, .* runs, in /.test(await text(page, "gpu-status").catch(() => "")));
+  const { digest } = await answerOfCommand(await text(page, "gpu-command"));
+  assert.equal(await text(page, "gpu-digest"), digest, "the same runs");
 });
 
 for (const [width, viewport] of Object.entries({ 390: PHONE, 1600: DESKTOP })) {
