@@ -1,9 +1,9 @@
 //! Replicas that are the data-parallel ranks of one server: what they have in common, and, with experts, their steps.
 //!
-//! Behind vLLM's own balancer ranks have API servers in common and tell a coordinator how many requests they have. In lockstep nobody begins a step
-//! before all have ended the one before: a step begins for each rank when its own host is ready, its pass runs when the
-//! last rank has issued its part and for as long as the longest part takes, and each rank takes in results in its own
-//! time. Only where ranks ask each other for work do their hosts wait for each other, too.
+//! Behind vLLM's own balancer ranks have API servers in common and tell a coordinator how many requests they have. In
+//! lockstep nobody begins a step before all have ended the one before: a step begins for each rank when its own host is
+//! ready, its pass runs when the last rank has issued its part and for as long as the longest part takes, and each rank
+//! takes in results in its own time. Only where ranks ask each other for work do their hosts wait for each other, too.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -104,7 +104,7 @@ impl FleetSimulation<'_> {
 
     /// Whether what comes out of one rank can keep what comes out of another waiting.
     pub(super) fn have_common_front_end(&self) -> bool {
-        self.ranks.as_ref().is_some_and(|ranks| ranks.api_servers.is_some() || self.client_work.is_some())
+        self.ranks.as_ref().is_some_and(|ranks| ranks.api_servers.is_some())
     }
 
     /// A rank's counts go to the coordinator, if they changed.
