@@ -179,6 +179,10 @@ mod tests {
         is_accepted(&[0x15, 2, 0x19, 0x1c, 0, 0], true);
         is_accepted(&[0x19, 0x05, 0], false);
         is_accepted(&[0x15, 2, 0x15, 2, 0], false);
+        // A text in field 9, said in full; in field 65,538, which is field 2 to who keeps 16 bits; and in field -2.
+        is_accepted(&[0x08, 18, 1, b'a', 0], true);
+        is_accepted(&[0x08, 0x84, 0x80, 0x08, 1, b'a', 0], false);
+        is_accepted(&[0x08, 3, 1, b'a', 0], false);
         is_accepted(&[0x15, 2, 0x19, 0x15, 2, 0], false);
     }
 }

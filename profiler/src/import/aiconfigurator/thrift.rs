@@ -2,6 +2,9 @@
 //! reads them: it reserves memory for as many entries as a list or a page says it has, which may be more than there are
 //! bytes, and takes a field for a list whatever type it has.
 
+/// Largest number of a field: an `i16`.
+const MAX_FIELD: u64 = i16::MAX as u64;
+
 /// What is left of some bytes.
 pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
 
@@ -72,12 +75,13 @@ impl Bytes<'_> {
         if header == 0 {
             return Some(None);
         }
-        // The distance from the field before, or the field's own number, whose lowest bit is its sign.
+        // The distance from the field before, or the field's own number. The crate keeps 16 bits of it, so that a longer one
+        // would be another field there.
         *number = match u64::from(header >> 4) {
-            0 => self.varint()? >> 1,
+            0 => self.natural()?,
             distance => number.checked_add(distance)?,
         };
-        Some(Some(header & 0x0f))
+        (*number <= MAX_FIELD).then_some(Some(header & 0x0f))
     }
 
     /// A struct with fields of these shapes by number, from 1, and any others.
