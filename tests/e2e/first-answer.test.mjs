@@ -64,7 +64,7 @@ for (const viewport of [PHONE, DESKTOP]) {
       assert.ok(overflow <= 0, `${overflow} px too wide`);
       await checkAccessible(page);
       const before = await page.evaluate(seen, "first");
-      assert.ok(before.words.every((words) => words.length > 1) && before.shapes.length > 20, "there is something to compare");
+      assert.ok(before.words.every((words) => words.length > 1) && before.words[2].length > 200 && before.shapes.length > 20, "there is something to compare");
       release();
       await page.locator("html[data-ready]").waitFor({ state: "attached" });
       await answered(page);
