@@ -110,8 +110,9 @@ impl Report<'_> {
         let entries = self.recommend.entries();
         match answer.ranked.first().and_then(|&best| entries.get(best)) {
             Some(best) => {
-                let simpler = self.telling().why_simpler(answer).map_or_else(String::new, |why| format!(" {why}."));
-                format!("{}{simpler}", self.best(best))
+                let simpler = self.telling().why_simpler(answer);
+                let why = simpler.as_ref().map_or_else(String::new, |why| format!(" {why}."));
+                format!("{}{why}", self.best(best, simpler.is_some()))
             }
             None if self.is_over => self.why_nothing(),
             None => {
@@ -125,7 +126,8 @@ impl Report<'_> {
         }
     }
 
-    fn best(&self, best: &Entry) -> String {
+    /// `is_tied`: another comes out better, by no more than chance.
+    fn best(&self, best: &Entry, is_tied: bool) -> String {
         let (plan, setup) = (self.recommend.plan(), full(best));
         let Some(figures) = best.figures(plan) else { return setup };
         let capacity = best.answer.as_ref().and_then(|answer| answer.capacity).unwrap_or(0.0);
@@ -137,9 +139,13 @@ impl Report<'_> {
         );
         match figures.usd_per_million_tokens.filter(|_| plan.objective == Objective::Cost) {
             Some(cost) => {
-                format!("{setup} costs least: {} for a million output tokens. It {carries}, {tokens}.", usd(cost))
+                let least = if is_tied { "as little as any" } else { "least" };
+                format!("{setup} costs {least}: {} for a million output tokens. It {carries}, {tokens}.", usd(cost))
             }
-            None => format!("{setup} gives most for each GPU: it {carries}, {tokens}."),
+            None => {
+                let most = if is_tied { "as much as any" } else { "most" };
+                format!("{setup} gives {most} for each GPU: it {carries}, {tokens}.")
+            }
         }
     }
 
