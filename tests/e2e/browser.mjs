@@ -117,14 +117,14 @@ async function watch(context, problems) {
   });
 }
 
-/** axe-core finds nothing of the given weight in the page as it now stands. */
-export async function checkAccessible(page, impacts = ["moderate", "serious", "critical"]) {
+/** axe-core finds nothing of the given weight in the page as it now stands, or in a part of it. */
+export async function checkAccessible(page, impacts = ["moderate", "serious", "critical"], part = "html") {
   const source = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
   // By the debugger: Playwright's own way is eval, which the page's policy forbids.
   const session = await page.context().newCDPSession(page);
   await session.send("Runtime.evaluate", { expression: source });
   await session.detach();
-  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+  const { violations } = await page.evaluate((part) => globalThis.axe.run(part, { resultTypes: ["violations"] }), part);
   const found = violations
     .filter(({ impact }) => impacts.includes(impact))
     .map(({ id, impact, help, nodes }) => `${impact} ${id}: ${help}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join(" | ")}`);
