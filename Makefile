@@ -15,8 +15,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 ARGS ?=
 
-# A heading on stderr, where cargo writes too.
-step = @printf '\n\033[1m== %s\033[0m\n' "$(1)" >&2
+# A heading on stderr, where cargo writes too; with the time of day, to see what takes long.
+step = @printf '\n\033[1m== %s\033[0m  %s\n' "$(1)" "$$(date +%T)" >&2
 
 .PHONY: help run test lint bench web guide serve setup-run setup-test begin report fmt clippy native doctest doc bench-once no-std wasm fuzz-check deny python page-size page-unit page-e2e test-vllm test-ray
 

@@ -14,6 +14,12 @@ shift 2
 
 stamp=.tools/installed-$name-$version
 [ ! -e "$stamp" ] || exit 0
+mkdir -p .tools
+if command -v flock >/dev/null 2>&1; then # Two at once: the second waits, and finds it there.
+    exec 9>".tools/lock-$name"
+    flock 9
+    [ ! -e "$stamp" ] || exit 0
+fi
 say "cargo install $name $version, once (about a minute)"
 unset RUSTUP_TOOLCHAIN # Programs of this machine, whatever toolchain the project is being built with.
 export CARGO_TARGET_DIR="$PWD/.tools/target-$name" CARGO_PROFILE_DEV_DEBUG=0

@@ -24,6 +24,11 @@ scripts/install-tool.sh wasm-pack "$WASM_PACK_VERSION"
 scripts/install-tool.sh wasm-bindgen-cli "$wasm_bindgen" --no-default-features
 # Writes what wasm_split_macros in Cargo.lock asks for.
 scripts/install-tool.sh wasm_split_cli_support "$WASM_SPLIT_VERSION" --features build-binary
+mkdir -p .tools
+if command -v flock >/dev/null 2>&1; then # As in install-tool.sh.
+    exec 9>.tools/lock-npm
+    flock 9
+fi
 if [ "$(.tools/node_modules/.bin/wasm-opt --version 2>/dev/null | awk '{print $3}')" != "${BINARYEN_VERSION%%.*}" ]; then
     npm install --prefix .tools --ignore-scripts --no-audit --no-fund --no-save "binaryen@$BINARYEN_VERSION" >&2
 fi
