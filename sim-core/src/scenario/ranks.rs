@@ -46,6 +46,7 @@ impl Scenario {
         let settings = DataParallel {
             dp_sync_interval: (is_lockstep && count > 1).then_some(interval),
             router: is_external.then(|| self.fleet().router_settings(u64::from(self.workload().seed()))),
+            num_local_ranks: 1,
         };
         Ok(Ranks { count, settings })
     }

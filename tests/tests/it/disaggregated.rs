@@ -2,13 +2,14 @@
 
 use proptest::prelude::*;
 use sim_core::config::EngineConfig;
-use sim_core::fleet::RouterSettings;
+use sim_core::fleet::disaggregated::links::Bandwidths;
 use sim_core::fleet::disaggregated::result::{DisaggregatedResult, RoleResult};
-use sim_core::fleet::disaggregated::settings::{Disaggregated, KvBlock, prefill_workload};
+use sim_core::fleet::disaggregated::settings::{Disaggregated, KvBlock, Role, prefill_workload};
 use sim_core::fleet::disaggregated::simulation::DisaggregatedSimulation;
 use sim_core::fleet::disaggregated::transfer::TransferCosts;
 use sim_core::fleet::router::Policy;
 use sim_core::fleet::simulation::Replica;
+use sim_core::fleet::{Dispatch, RouterSettings};
 use sim_core::metrics::digest::digest;
 use sim_core::profile::{StepTimeModel, StepTimeSettings, SyntheticCosts};
 use sim_core::request::TokenRun;
@@ -22,8 +23,11 @@ use sim_core::workload::{EarlierOptions, Traffic, Workload};
 use crate::fleet_of_one::{in_sessions, limited, policy, waits};
 use crate::steady_requests::stretched_case;
 
-const FREE: TransferCosts =
-    TransferCosts { bandwidth: f64::INFINITY, latency: SimDuration::ZERO, per_descriptor: SimDuration::ZERO };
+const FREE: TransferCosts = TransferCosts {
+    bandwidths: Bandwidths::both(f64::INFINITY),
+    latency: SimDuration::ZERO,
+    per_descriptor: SimDuration::ZERO,
+};
 
 /// A fleet of so many engines on either side, all alike.
 #[derive(Debug, Clone, Copy)]
@@ -49,10 +53,10 @@ const ONE_EACH: Fleet = Fleet {
 fn run(fleet: Fleet, workload: &Workload, config: &EngineConfig, step_time: &StepTimeModel) -> DisaggregatedResult {
     let prefill_side = prefill_workload(workload);
     let replicas = vec![Replica { config, step_time }; fleet.num_prefill.max(fleet.num_decode)];
+    let dispatch = Dispatch::Router(RouterSettings { policy: fleet.router, ..RouterSettings::default() });
     let setup = Disaggregated {
-        prefill: &replicas[..fleet.num_prefill],
-        decode: &replicas[..fleet.num_decode],
-        router: RouterSettings { policy: fleet.router, ..RouterSettings::default() },
+        prefill: Role { engines: &replicas[..fleet.num_prefill], dispatch },
+        decode: Role { engines: &replicas[..fleet.num_decode], dispatch },
         costs: fleet.costs,
         block: KvBlock { num_bytes: 1_000_000, num_descriptors: 8 },
         kv_load_failure_policy: fleet.policy,
@@ -90,7 +94,7 @@ fn check_conserved(fleet: Fleet, workload: &Workload, config: &EngineConfig, ste
         assert!(loaded >= asked, "{loaded} loads of {asked} requests");
     }
     let mut num_failed = 0;
-    let bandwidth = fleet.costs.bandwidth;
+    let bandwidth = fleet.costs.bandwidths.sending;
     for transfer in &result.transfers {
         num_failed += usize::from(transfer.has_failed);
         assert!(transfer.answer_time <= transfer.begin_time, "it is computed before it is loaded");
@@ -127,7 +131,7 @@ fn check_conserved(fleet: Fleet, workload: &Workload, config: &EngineConfig, ste
 fn costs() -> impl Strategy<Value = TransferCosts> {
     let some =
         (1_u32..2000, 0_u64..20_000, 0_u64..20).prop_map(|(mb_per_s, latency_us, descriptor_us)| TransferCosts {
-            bandwidth: 1e6 * f64::from(mb_per_s),
+            bandwidths: Bandwidths::both(1e6 * f64::from(mb_per_s)),
             latency: SimDuration::from_nanos(1000 * latency_us),
             per_descriptor: SimDuration::from_nanos(1000 * descriptor_us),
         });
@@ -207,7 +211,7 @@ fn first_token_ms(result: &DisaggregatedResult) -> f64 {
 fn a_transfer_delays_the_first_token_by_what_it_takes() {
     let workload = workload(&[(160, 0)]);
     let costs = |gb_per_s: f64, latency_ms: f64| TransferCosts {
-        bandwidth: 1e9 * gb_per_s,
+        bandwidths: Bandwidths::both(1e9 * gb_per_s),
         latency: SimDuration::from_micros_f64(1000.0 * latency_ms),
         per_descriptor: SimDuration::ZERO,
     };
