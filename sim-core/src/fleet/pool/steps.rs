@@ -12,6 +12,7 @@ use crate::client::Client;
 use crate::fleet::LockstepResult;
 use crate::fleet::data_parallel::coordinator::WaveStep;
 use crate::fleet::data_parallel::lockstep::Lockstep;
+use crate::profile::PassShape;
 use crate::simulator::{Simulation, StepPart};
 use crate::time::{SimDuration, SimTime};
 
@@ -153,12 +154,18 @@ impl<'a> Pool<'a> {
         }
     }
 
-    /// The parts of a step run: from when the last was issued, as long as the longest takes.
+    /// The parts of a step run: in the shape that ranks agree on, from when the last was issued, as long as the longest
+    /// takes.
     fn run_parts(&mut self, replica: usize, time: SimTime) {
         let engines = self.engines_of(replica);
         let wave = &mut self.waves[replica];
         let last = wave.parts.iter().map(|part| part.issue_time).max().unwrap_or(time);
-        let longest = wave.parts.iter().map(|part| part.duration).max().unwrap_or(SimDuration::ZERO);
+        let ranks = &self.engines[engines.clone()];
+        let agreed = wave.parts.iter().map(|part| part.shape).reduce(PassShape::and);
+        let duration = |(engine, part): (&Simulation<'_>, &StepPart)| {
+            agreed.map_or(part.duration, |agreed| engine.duration_in(part, agreed))
+        };
+        let longest = ranks.iter().zip(&wave.parts).map(duration).max().unwrap_or(SimDuration::ZERO);
         wave.result.step_time += longest;
         for (engine, &part) in self.engines[engines].iter_mut().zip(&wave.parts) {
             wave.start_time = engine.run_part(part, last, longest);
