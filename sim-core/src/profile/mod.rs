@@ -24,7 +24,7 @@ pub(crate) mod decode_times;
 mod drafter_tables;
 mod host_times;
 mod pass_shape;
-mod pass_times;
+pub(crate) mod pass_times;
 mod step_time_settings;
 pub mod step_time;
 mod other_times;
