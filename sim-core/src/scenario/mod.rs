@@ -51,7 +51,9 @@ pub use composition::{Composed, Composition, DEFAULT_GPU, DEFAULT_MODEL};
 pub use dataset_kind::{check_dataset, dataset_flags};
 pub use dataset_name::DatasetName;
 pub use disaggregation_args::DisaggregationArgs;
-pub use engines::{Engines, EnginesResult, RanksResult, ReplicasResult, RolesResult, imbalances, routers_json};
+pub use engines::{
+    Engines, EnginesResult, RanksResult, ReplicasResult, RoleEngine, RoleEngines, RolesResult, imbalances, routers_json,
+};
 pub use error::ScenarioError;
 pub use flag_table::{FLAGS, Flag, Form, Part};
 pub use fleet_args::{FleetArgs, MAX_REPLICAS};
