@@ -9,13 +9,13 @@ use jiff::Zoned;
 use sim_core::profile::schema::DeviceType;
 use sim_core::scenario::link::fingerprint;
 use sim_core::scenario::repeat::stated_flags;
-use sim_core::scenario::{Prepared, TextTokens, prepare_fleet};
+use sim_core::scenario::{Prepared, TextTokens, prepare_fleet, routers_json};
 use sim_core::workload::Workload;
 
 use super::given::Given;
 use crate::simulate::compare;
 use crate::simulate::ends::Ends;
-use crate::simulate::engines::{OfRun, run_engines, seed_of};
+use crate::simulate::engines::{OfRun, run_engines};
 use crate::simulate::fleet;
 use crate::simulate::inputs::Inputs;
 use crate::simulate::memory;
@@ -82,7 +82,7 @@ impl Args {
             return Ok(true);
         }
         let needs = (needs_records, range.is_some());
-        let (result, engines) = run_engines((&inputs, ranks), of_run, &self.report, needs)?;
+        let (result, engines) = run_engines(&inputs, of_run, &self.report, needs)?;
         let ends = range.map(|range| Ends::new(&range, &result, of_run, &options, self.report.quiet));
         let ends = ends.transpose()?;
         // A million requests are 70 MB that the report does not need.
@@ -128,9 +128,9 @@ impl Args {
         let args = inputs.scenario.fleet();
         ensure!(args.replicas > 1, "--compare-routers needs replicas to choose from; give --replicas above 1");
         let life = inputs.scenario.life()?;
-        let compared = compare::compare(&routers, (&args, &life), of_run, seed_of(inputs), &self.report)?;
+        let compared = compare::compare(&routers, (&args, &life), of_run, inputs.scenario.fleet_seed(), &self.report)?;
         if let Some(path) = &self.report.replicas_json {
-            write_file(path, |out| writeln!(out, "{}", compare::json(&compared)))?;
+            write_file(path, |out| writeln!(out, "{}", routers_json(&compared)))?;
         }
         Ok(compare::table(&compared))
     }

@@ -3,19 +3,18 @@
 use std::fmt::Write as _;
 
 use anyhow::{Result, ensure};
-use serde_json::{Value, json};
 use sim_core::answers::said::counted;
 use sim_core::config::EngineConfig;
-use sim_core::fleet::life::{LifeResult, LifeSettings};
-use sim_core::fleet::router::Policy;
+use sim_core::fleet::FleetResult;
+use sim_core::fleet::life::LifeSettings;
 use sim_core::fleet::simulation::{FleetSimulation, Replica};
-use sim_core::fleet::{Dispatch, FleetResult, ReplicaResult, imbalance};
 use sim_core::metrics::recorder::Recording;
 use sim_core::profile::StepTimeModel;
-use sim_core::scenario::FleetArgs;
+use sim_core::scenario::{FleetArgs, ReplicasResult};
 use sim_core::simulation_result::SimulationOptions;
 use sim_core::workload::Workload;
 
+use super::engines::Told;
 use super::life;
 use super::report_flags::ReportFlags;
 use super::run::bar;
@@ -33,24 +32,9 @@ pub(crate) fn run_fleet(
     seed: u64,
     flags: &ReportFlags,
 ) -> Result<FleetResult> {
-    let replicas = vec![Replica { config, step_time }; life.num_engines(args.replicas) as usize];
-    let fleet = new_fleet(workload, &replicas, args.dispatch(seed), flags)?;
-    let fleet = if life.is_uneventful() { fleet } else { fleet.living(life, seed) };
-    Ok(finished(fleet, workload, flags))
-}
-
-/// A run of `workload` on `replicas` that has not begun.
-///
-/// # Errors
-/// If the simulator refuses it.
-pub(super) fn new_fleet<'a>(
-    workload: &'a Workload,
-    replicas: &[Replica<'a>],
-    dispatch: Dispatch,
-    flags: &ReportFlags,
-) -> Result<FleetSimulation<'a>> {
     let options = SimulationOptions { record_emissions: flags.save_detailed };
-    Ok(FleetSimulation::new(workload, replicas, dispatch, options)?)
+    let fleet = args.simulation(life, (workload, Replica { config, step_time }), seed, options)?;
+    Ok(finished(fleet, workload, flags))
 }
 
 /// What comes of a run, which is made to its end.
@@ -83,25 +67,9 @@ pub(crate) fn check_flags(flags: &ReportFlags, has_range: bool) -> Result<()> {
     Ok(())
 }
 
-/// What came of a fleet beside what came of all its engines together.
-#[derive(Debug)]
-pub(crate) struct Fleet {
-    pub(crate) router: Policy,
-    pub(crate) replicas: Vec<ReplicaResult>,
-    /// GPUs of each.
-    pub(crate) num_gpus: u32,
-    /// What happened to them, where something could.
-    pub(crate) life: Option<LifeResult>,
-}
-
-impl Fleet {
-    /// Requests that failed with their replica.
-    pub(crate) fn num_failed(&self) -> usize {
-        self.life.as_ref().map_or(0, |life| life.failed.len())
-    }
-
+impl Told for ReplicasResult {
     /// A line for each replica, how uneven they are, and what happened to them.
-    pub(crate) fn text(&self, recording: &Recording) -> String {
+    fn text(&self, recording: &Recording) -> String {
         let mut text =
             format!("{} behind the router {}:\n", counted(self.replicas.len() as u64, "replica"), self.router.name());
         text.push_str("replica  requests  prompt tokens  output tokens  KV mean  KV peak  prefix hits  preemptions\n");
@@ -120,7 +88,7 @@ impl Fleet {
             )
             .unwrap_or_default();
         }
-        let [requests, prompts, outputs] = imbalances(&self.replicas);
+        let [requests, prompts, outputs] = self.imbalances();
         writeln!(
             text,
             "Most over mean: requests {requests:.3}, prompt tokens {prompts:.3}, output tokens {outputs:.3}"
@@ -131,38 +99,4 @@ impl Fleet {
         }
         text
     }
-
-    /// The same for programs.
-    pub(crate) fn json(&self, recording: &Recording) -> Value {
-        let [requests, prompts, outputs] = imbalances(&self.replicas);
-        let of_replica = |replica: &ReplicaResult| {
-            json!({
-                "num_requests": replica.num_requests,
-                "num_prompt_tokens": replica.num_prompt_tokens,
-                "num_output_tokens": replica.num_output_tokens,
-                "num_passes": replica.num_passes,
-                "mean_kv_cache_usage": replica.mean_kv_cache_usage,
-                "max_kv_cache_usage": replica.max_kv_cache_usage,
-                "prefix_cache_hit_rate": replica.prefix_cache_hit_rate(),
-                "num_preemptions": replica.stats.num_preemptions,
-            })
-        };
-        let mut json = json!({
-            "router": self.router.name(),
-            "imbalance": {"requests": requests, "prompt_tokens": prompts, "output_tokens": outputs},
-            "replicas": self.replicas.iter().map(of_replica).collect::<Vec<_>>(),
-        });
-        if let (Some(life), Some(fields)) = (&self.life, json.as_object_mut()) {
-            fields.insert("life".into(), life::json(life, recording, self.num_gpus));
-        }
-        json
-    }
-}
-
-fn imbalances(replicas: &[ReplicaResult]) -> [f64; 3] {
-    [
-        imbalance(replicas.iter().map(|replica| replica.num_requests)),
-        imbalance(replicas.iter().map(|replica| replica.num_prompt_tokens)),
-        imbalance(replicas.iter().map(|replica| replica.num_output_tokens)),
-    ]
 }

@@ -15,7 +15,6 @@ pub(crate) mod dataset;
 pub(crate) mod ends;
 pub(crate) mod disaggregated;
 pub(crate) mod fleet;
-mod latencies;
 mod life;
 pub(crate) mod compare;
 pub(crate) mod cost;

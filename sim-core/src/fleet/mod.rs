@@ -12,7 +12,9 @@ mod new_desk;
 mod replica_result;
 pub mod router;
 mod router_desk;
+mod router_figures;
 pub mod simulation;
 
 pub use dispatch::{DataParallel, Dispatch, RouterSettings};
 pub use replica_result::{FleetResult, LockstepResult, ReplicaResult, imbalance};
+pub use router_figures::RouterFigures;
