@@ -112,7 +112,7 @@ impl ProfileChoice {
     ///
     /// # Errors
     /// If the file cannot be read, or flags disagree with a profile that is not composed.
-    pub(super) fn of_role(&self, scenario: &Scenario, file: Option<&Path>) -> Result<Self> {
+    pub(crate) fn of_role(&self, scenario: &Scenario, file: Option<&Path>) -> Result<Self> {
         let catalogue = catalogue()?;
         let is_composed = matches!(self.origin, Origin::Composed { .. } | Origin::BuiltIn);
         if let Some(composition) = scenario.composition().filter(|_| file.is_none() && is_composed) {
