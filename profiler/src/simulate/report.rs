@@ -17,8 +17,8 @@ use sim_core::metrics::chrome_trace::write_chrome_trace;
 use sim_core::metrics::digest::digest;
 use sim_core::metrics::request_csv::write_request_csv;
 use sim_core::profile::Profile;
-use sim_core::scenario::{EnginesResult, Scenario};
 use sim_core::scenario::told::{self, EngineSetting};
+use sim_core::scenario::{EnginesResult, Scenario};
 use sim_core::simulation_result::SimulationResult;
 use sim_core::workload::mixture::Classes;
 

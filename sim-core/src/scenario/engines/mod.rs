@@ -41,8 +41,7 @@ impl Scenario {
         let ranks = self.ranks(is_lockstep)?;
         fleet.check_router_args()?;
         roles.check(fleet.replicas)?;
-        let refuse =
-            |flag: &str, why| Err(ScenarioError::from(FlagError::NotSimulated { flag: flag.to_owned(), why }));
+        let refuse = |flag: &str, why| Err(ScenarioError::from(FlagError::NotSimulated { flag: flag.to_owned(), why }));
         if !life.is_uneventful() && (ranks.count > 1 || roles.is_on()) {
             let flag = if life.outages.is_empty() { "--autoscaler" } else { "--replica-fails" };
             return refuse(
@@ -52,7 +51,10 @@ impl Scenario {
             );
         }
         if roles.is_on() && ranks.count > 1 {
-            return refuse("--data-parallel-size", "prefill and decode replicas of several ranks each are not simulated");
+            return refuse(
+                "--data-parallel-size",
+                "prefill and decode replicas of several ranks each are not simulated",
+            );
         }
         Ok(if roles.is_on() {
             Engines::Roles(roles, fleet)
@@ -127,9 +129,9 @@ impl DisaggregationArgs {
             decode: role(self.decode_replicas),
             router: fleet.router_settings(seed),
             costs: self.costs(num_devices),
-            block: engines.first().map_or(KvBlock { num_bytes: 0, num_descriptors: 0 }, |engine| {
-                KvBlock::of(engine.config, num_devices)
-            }),
+            block: engines
+                .first()
+                .map_or(KvBlock { num_bytes: 0, num_descriptors: 0 }, |engine| KvBlock::of(engine.config, num_devices)),
             kv_load_failure_policy: self.kv_load_failure_policy,
             failure_rate: self.failure_rate,
             seed,
@@ -158,7 +160,10 @@ mod tests {
         check(&[("replicas", "1"), ("router", "random")], Ok(|engines| *engines == Engines::One));
         check(&[("replicas", "3")], Ok(|engines| matches!(engines, Engines::Replicas(args, _) if args.replicas == 3)));
         check(&[("replica-fails", "0@1..2")], Ok(|engines| matches!(engines, Engines::Replicas(..))));
-        check(&[("data-parallel-size", "4")], Ok(|engines| matches!(engines, Engines::Ranks(ranks) if ranks.count == 4)));
+        check(
+            &[("data-parallel-size", "4")],
+            Ok(|engines| matches!(engines, Engines::Ranks(ranks) if ranks.count == 4)),
+        );
         let roles = [("prefill-replicas", "1"), ("decode-replicas", "2")];
         check(&roles, Ok(|engines| matches!(engines, Engines::Roles(args, _) if args.num_of_larger_role() == 2)));
     }
