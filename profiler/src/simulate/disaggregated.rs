@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use sim_core::fleet::ReplicaResult;
-use sim_core::fleet::disaggregated::result::{DisaggregatedResult, RoleResult};
+use sim_core::fleet::disaggregated::result::DisaggregatedResult;
 use sim_core::fleet::disaggregated::settings::prefill_workload;
 use sim_core::fleet::disaggregated::simulation::DisaggregatedSimulation;
 use sim_core::metrics::recorder::Recording;

@@ -125,8 +125,8 @@ impl DisaggregationArgs {
     /// [`ScenarioError::Flag`] for engines of either role.
     pub(super) fn check_one(&self) -> Result<(), ScenarioError> {
         if self.prefill_replicas > 0 || self.decode_replicas > 0 {
-            let why = "prefill and decode on engines of their own are simulated by `profiler simulate` alone; here it is \
-                       one engine";
+            let why = "this asks about one engine; prefill and decode on engines of their own are simulated by `profiler \
+                       simulate` and by the page's \"What if?\"";
             return Err(FlagError::NotSimulated { flag: "--prefill-replicas".into(), why }.into());
         }
         Ok(())
