@@ -2,6 +2,7 @@
 
 use sim_core::metrics::figure_ranges::RunRange;
 
+use crate::fleet_answer::FleetAnswer;
 use crate::parcel::{choices, records};
 
 /// Everything the page shows of a run without asking again.
@@ -35,8 +36,10 @@ pub(crate) struct Answer {
     pub(crate) metrics: Vec<Metric>,
     /// Mean and percentiles of the parts of TTFT.
     pub(crate) ttft_split: Vec<SplitRow>,
-    /// The engine over time.
+    /// The engine over time; empty of several.
     pub(crate) series: TimeSeries,
+    /// Each of several engines; `None` of one.
+    pub(crate) fleet: Option<FleetAnswer>,
     /// The table of `vllm bench serve`.
     pub(crate) bench_table: String,
     /// The engine's summary as name and value, as `profiler simulate` prints it.
@@ -287,7 +290,7 @@ pub(crate) struct TimeSeries {
 records! {
     Answer {
         digest, num_requests, num_finished, num_skipped, wall_ms, profile, engine, kv_cache, warnings, verdict,
-        spec_decoding, totals, metrics, ttft_split, series, bench_table, engine_lines,
+        spec_decoding, totals, metrics, ttft_split, series, fleet, bench_table, engine_lines,
     }
     RangeAnswer { range, bounds }
     RunRange { low_factor, high_factor, why, figures }

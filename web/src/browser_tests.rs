@@ -88,8 +88,8 @@ mod in_the_browser {
             Request::Run { id: u32::MAX, input: input() },
             Request::Run { id: 0, input: RunInput { dataset: None, flags: Vec::new(), ..input() } },
             Request::Requests { id: 2, sort_by: "ttft".to_owned(), descending: true, offset: 50, limit: 50 },
-            Request::Gantt { id: 3, range: Some((0.25, 1e-9)), width: 800, max_requests: 60 },
-            Request::Gantt { id: 4, range: None, width: 0, max_requests: 0 },
+            Request::Gantt { id: 3, range: Some((0.25, 1e-9)), width: 800, max_requests: 60, engine: 0 },
+            Request::Gantt { id: 4, range: None, width: 0, max_requests: 0, engine: 0 },
             Request::Export { id: 5, kind: ExportKind::ChromeTrace, date: "20260102-030405".to_owned(), range: None },
             Request::Read { id: 6, name: "a ☃.json".to_owned(), content: vec![0, 128, 255] },
         ];
@@ -120,7 +120,7 @@ mod in_the_browser {
     async fn the_worker_answers_in_values_that_the_page_reads_without_loss() {
         let run = Request::Run { id: 1, input: input() };
         let rows = Request::Requests { id: 2, sort_by: "ttft".to_owned(), descending: true, offset: 0, limit: 7 };
-        let gantt = Request::Gantt { id: 3, range: None, width: 800, max_requests: 60 };
+        let gantt = Request::Gantt { id: 3, range: None, width: 800, max_requests: 60, engine: 0 };
         let file =
             Request::Export { id: 4, kind: ExportKind::RequestCsv, date: "20260102-030405".to_owned(), range: None };
         let read = Request::Read { id: 5, name: "p.json".to_owned(), content: PROFILE.to_vec() };

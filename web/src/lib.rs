@@ -15,6 +15,7 @@ mod components;
 mod composer;
 mod files;
 mod fitting;
+mod fleet_answer;
 mod format;
 mod gallery;
 mod html;

@@ -7,6 +7,7 @@ use sim_core::models::ModelConfig;
 
 use crate::answer::{Answer, ProfileCard, RangeAnswer};
 use crate::detail::{GanttWindow, MeasuredRun, RequestRow};
+use crate::fleet_answer::RouterRow;
 use crate::parcel::{choices, records};
 
 /// A run to be made: everything it depends on.
@@ -48,6 +49,11 @@ pub(crate) enum Trying {
         /// Requests, if not as many as the flags say.
         num_prompts: Option<u32>,
     },
+    /// The requests as the flags say, with another router.
+    Router {
+        /// Its place in [`Policy::ALL`](sim_core::fleet::router::Policy::ALL).
+        place: u32,
+    },
 }
 
 /// What comes of one run of many.
@@ -57,6 +63,8 @@ pub(crate) enum Tried {
     Saturated(f64),
     /// Of [`Trying::Trial`].
     Trial(Box<Trial>),
+    /// Of [`Trying::Router`].
+    Routed(Box<RouterRow>),
 }
 
 /// What the page asks.
@@ -92,6 +100,8 @@ pub(crate) enum Request {
         width: u32,
         /// Requests at most.
         max_requests: u32,
+        /// Of several engines the one of this number among those that answer.
+        engine: u32,
     },
     /// A file of the last run.
     Export {
@@ -190,6 +200,8 @@ pub(crate) enum ExportKind {
     RequestCsv,
     /// For ui.perfetto.dev.
     ChromeTrace,
+    /// `profiler simulate --replicas-json`.
+    EnginesJson,
 }
 
 /// What was dropped, and what it is good for.
@@ -328,7 +340,7 @@ choices! {
     Request {
         0 Run { id id, input input }
         1 Requests { id id, sort_by sort_by, descending descending, offset offset, limit limit }
-        2 Gantt { id id, range range, width width, max_requests max_requests }
+        2 Gantt { id id, range range, width width, max_requests max_requests, engine engine }
         3 Export { id id, kind kind, date date, range range }
         4 Read { id id, name name, content content }
         5 Range { id id, input input };
@@ -340,12 +352,14 @@ choices! {
         2 Users {}
     }
     Trying {
-        0 Saturated { seed seed };
-        1 Trial { load load, seed seed, num_prompts num_prompts }
+        0 Saturated { seed seed }
+        1 Trial { load load, seed seed, num_prompts num_prompts };
+        2 Router { place place }
     }
     Tried {
-        0 Saturated { 0 rate };
-        1 Trial { 0 trial }
+        0 Saturated { 0 rate }
+        1 Trial { 0 trial };
+        2 Routed { 0 row }
     }
     Limit {
         0 KvBlocks {}
@@ -356,8 +370,9 @@ choices! {
     ExportKind {
         0 BenchJson {}
         1 BenchJsonDetailed {}
-        2 RequestCsv {};
-        3 ChromeTrace {}
+        2 RequestCsv {}
+        3 ChromeTrace {};
+        4 EnginesJson {}
     }
     Found {
         0 Profile { card card }

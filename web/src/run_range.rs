@@ -12,7 +12,7 @@ use crate::answer::RangeAnswer;
 use crate::files;
 use crate::protocol::{Reply, Request};
 use crate::simulation::{last_input, next_id, wasm_module};
-use crate::state::{AppState, NoticeKind};
+use crate::state::{AppState, NoticeKind, Run};
 use crate::worker_handle::WorkerHandle;
 
 /// Runs that took less wall-clock time than this are repeated unasked.
@@ -44,10 +44,15 @@ pub(crate) fn stored_wish() -> Option<bool> {
     }
 }
 
+/// How far the profile of a run is off; `None` where it does not say, and for several engines, which are not repeated.
+fn stated(run: &Run) -> Option<StatedRange> {
+    if run.answer.fleet.is_some() { None } else { StatedRange::of(&run.profile.profile) }
+}
+
 impl AppState {
     /// Whether the profile of the run that is shown says how far it may be off.
     pub(crate) fn has_range(self) -> bool {
-        self.current.with(|run| run.as_ref().is_some_and(|run| StatedRange::of(&run.profile.profile).is_some()))
+        self.current.with(|run| run.as_ref().is_some_and(|run| stated(run).is_some()))
     }
 
     /// Whether ranges are shown: as the user wishes; without a wish where they cost little, or the device was never
@@ -55,8 +60,7 @@ impl AppState {
     pub(crate) fn shows_range(self) -> bool {
         let wish = self.range_wish.with(|wish| *wish);
         self.current.with(|run| {
-            let Some((run, stated)) = run.as_ref().and_then(|run| Some((run, StatedRange::of(&run.profile.profile)?)))
-            else {
+            let Some((run, stated)) = run.as_ref().and_then(|run| Some((run, stated(run)?))) else {
                 return false;
             };
             wish.unwrap_or(stated.grounds == Grounds::Estimate || run.answer.wall_ms < CHEAP_RUN_MS)

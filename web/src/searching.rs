@@ -119,6 +119,6 @@ pub(crate) async fn search(
 fn trial_of(tried: Tried) -> Option<Trial> {
     match tried {
         Tried::Trial(trial) => Some(*trial),
-        Tried::Saturated(_) => None,
+        Tried::Saturated(_) | Tried::Routed(_) => None,
     }
 }

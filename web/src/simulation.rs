@@ -290,9 +290,9 @@ impl AppState {
         self.ask_about_run(Request::Requests { id: next_id(), sort_by: sort_by.to_owned(), descending, offset, limit });
     }
 
-    /// Asks for a stretch of the run; it comes as [`AppState::gantt`].
-    pub(crate) fn ask_gantt(self, range: Option<(f64, f64)>, width: u32, max_requests: u32) {
-        self.ask_about_run(Request::Gantt { id: next_id(), range, width, max_requests });
+    /// Asks for a stretch of the run, of several engines of one; it comes as [`AppState::gantt`].
+    pub(crate) fn ask_gantt(self, range: Option<(f64, f64)>, (width, max_requests): (u32, u32), engine: u32) {
+        self.ask_about_run(Request::Gantt { id: next_id(), range, width, max_requests, engine });
     }
 
     /// Asks for a file of the last run, which is then downloaded.

@@ -3,32 +3,17 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::{Value, json};
 use sim_core::config::EngineConfig;
+use sim_core::fleet::RouterFigures;
 use sim_core::fleet::life::LifeSettings;
 use sim_core::fleet::router::Policy;
-use sim_core::fleet::{FleetResult, imbalance};
-use sim_core::metrics::digest::digest;
+use sim_core::metrics::latency_summary::LatencySummary;
 use sim_core::profile::StepTimeModel;
-use sim_core::scenario::FleetArgs;
+use sim_core::scenario::{FleetArgs, Ranks};
 use sim_core::workload::Workload;
 
 use super::fleet::run_fleet;
-use super::latencies::Latencies;
 use super::report_flags::ReportFlags;
-
-/// What came of a router.
-#[derive(Debug)]
-pub(crate) struct Compared {
-    router: Policy,
-    latencies: Latencies,
-    /// Share of the looked up prompt tokens that prefix caches held.
-    hit_rate: f64,
-    /// The most of any replica over the mean: requests, and output tokens.
-    imbalance: [f64; 2],
-    num_failed: usize,
-    digest: u64,
-}
 
 /// The routers of a list, or `all`.
 ///
@@ -69,43 +54,25 @@ pub(crate) fn check_flags(flags: &ReportFlags) -> Result<()> {
 /// If the simulator refuses it.
 pub(crate) fn compare(
     routers: &[Policy],
-    (args, life): (&FleetArgs, &LifeSettings),
+    (args, life, ranks): (&FleetArgs, &LifeSettings, Ranks),
     of_run: (&Workload, &EngineConfig, &StepTimeModel),
     seed: u64,
     flags: &ReportFlags,
-) -> Result<Vec<Compared>> {
+) -> Result<Vec<RouterFigures>> {
     let run = |&router: &Policy| {
         let args = FleetArgs { router, ..*args };
-        Ok(Compared::new(router, &run_fleet((&args, life), of_run, seed, flags)?))
+        Ok(RouterFigures::new(router, &run_fleet((&args, life, ranks), of_run, seed, flags)?))
     };
     routers.iter().map(run).collect()
 }
 
-impl Compared {
-    fn new(router: Policy, result: &FleetResult) -> Self {
-        let (hits, queries) = (result.whole.stats.prefix_cache_hits, result.whole.stats.prefix_cache_queries);
-        Self {
-            router,
-            latencies: Latencies::of(&result.whole.recording, |_| true),
-            #[expect(clippy::cast_precision_loss, reason = "a share for people")]
-            hit_rate: if queries > 0 { hits as f64 / queries as f64 } else { 0.0 },
-            imbalance: [
-                imbalance(result.replicas.iter().map(|replica| replica.num_requests)),
-                imbalance(result.replicas.iter().map(|replica| replica.num_output_tokens)),
-            ],
-            num_failed: result.life.as_ref().map_or(0, |life| life.failed.len()),
-            digest: digest(&result.whole.recording),
-        }
-    }
-}
-
 /// A line for each router, in the order that was asked for; latencies in milliseconds.
-pub(crate) fn table(compared: &[Compared]) -> String {
+pub(crate) fn table(compared: &[RouterFigures]) -> String {
     let mut text = "router            finished  failed   TTFT P50       P99  TPOT P50     P99   E2EL P50       P99  \
                     prefix hits  most/mean: requests  tokens\n"
         .to_owned();
     for one in compared {
-        let Latencies { num_requests, ttft, tpot, e2el } = &one.latencies;
+        let LatencySummary { num_requests, ttft, tpot, e2el } = &one.latencies;
         let [ttft, tpot, e2el] = [ttft, tpot, e2el].map(|seconds| seconds.map(|seconds| 1e3 * seconds));
         // Writing to a String cannot fail.
         writeln!(
@@ -126,19 +93,4 @@ pub(crate) fn table(compared: &[Compared]) -> String {
         .unwrap_or_default();
     }
     text
-}
-
-/// The same for programs.
-pub(crate) fn json(compared: &[Compared]) -> Value {
-    let of_router = |one: &Compared| {
-        json!({
-            "router": one.router.name(),
-            "latencies": one.latencies.json(),
-            "prefix_cache_hit_rate": one.hit_rate,
-            "imbalance": {"requests": one.imbalance[0], "output_tokens": one.imbalance[1]},
-            "num_failed": one.num_failed,
-            "digest": format!("{:016x}", one.digest),
-        })
-    };
-    json!({"routers": compared.iter().map(of_router).collect::<Vec<_>>()})
 }

@@ -17,14 +17,14 @@ use sim_core::metrics::chrome_trace::write_chrome_trace;
 use sim_core::metrics::digest::digest;
 use sim_core::metrics::request_csv::write_request_csv;
 use sim_core::profile::Profile;
-use sim_core::scenario::Scenario;
 use sim_core::scenario::told::{self, EngineSetting};
+use sim_core::scenario::{EnginesResult, Scenario};
 use sim_core::simulation_result::SimulationResult;
 use sim_core::workload::mixture::Classes;
 
 use super::cost;
 use super::ends::Ends;
-use super::engines::Engines;
+use super::engines::Told as _;
 use super::profile_choice::{Origin, ProfileChoice};
 use super::report_flags::ReportFlags;
 
@@ -45,7 +45,7 @@ pub(crate) struct Report<'a> {
     /// Which requests are of which class, where there are several.
     pub(crate) classes: Option<&'a Classes>,
     /// What came of each engine, where there are several.
-    pub(crate) engines: Option<&'a Engines>,
+    pub(crate) engines: Option<&'a EnginesResult>,
     /// What is run, for its prices.
     pub(crate) scenario: &'a Scenario,
 }
@@ -93,15 +93,15 @@ impl Report<'_> {
 
     /// What the run costs, where a price is given; replicas that come and go cost their GPU hours, which their lines say.
     fn cost(&self, metrics: &BenchmarkMetrics) -> cost::Told {
-        let num_engines = self.engines.map_or(Some(1), Engines::num_paid)?;
-        let num_stages = num_engines * self.engine.config.pipeline_parallel_size;
-        cost::of_run(self.scenario, self.choice, num_stages, (metrics.request_throughput, metrics.output_throughput))
+        let of_engine = self.choice.profile.hardware.num_devices * self.engine.config.pipeline_parallel_size;
+        let num_gpus = self.engines.map_or(Some(of_engine), |engines| engines.num_paid(of_engine))?;
+        cost::of_run(self.scenario, self.choice, num_gpus, (metrics.request_throughput, metrics.output_throughput))
     }
 
     fn engine_lines(&self) -> String {
         let mut summary = told::engine_summary(&self.engine.config, self.result);
         // Each has a device of its own.
-        summary.device_busy_share /= self.engines.map_or(1, Engines::num_at_work) as f64;
+        summary.device_busy_share /= self.engines.map_or(1, EnginesResult::num_at_work) as f64;
         let lines = told::engine_lines(&summary, self.extrapolated_share()).into_iter();
         let digest = ("Digest of the run", format!("{:016x}", digest(&self.result.recording)));
         let mut text = String::new();
@@ -137,7 +137,7 @@ impl Report<'_> {
 
     /// Requests that can never be scheduled under the engine's limits.
     pub(crate) fn num_unfinished(&self) -> usize {
-        let num_failed = self.engines.map_or(0, Engines::num_failed);
+        let num_failed = self.engines.map_or(0, EnginesResult::num_failed);
         match &self.result.figures {
             Some(figures) => figures.num_unfinished(),
             None => self.result.recording.requests.iter().filter(|request| !request.is_finished).count() - num_failed,

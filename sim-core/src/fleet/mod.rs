@@ -5,14 +5,16 @@
 mod calendar;
 pub mod data_parallel;
 pub mod disaggregated;
-mod desk;
 mod dispatch;
+mod front;
 pub mod life;
-mod new_desk;
+mod pool;
 mod replica_result;
 pub mod router;
 mod router_desk;
+mod router_figures;
 pub mod simulation;
 
 pub use dispatch::{DataParallel, Dispatch, RouterSettings};
 pub use replica_result::{FleetResult, LockstepResult, ReplicaResult, imbalance};
+pub use router_figures::RouterFigures;

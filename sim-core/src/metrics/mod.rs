@@ -27,6 +27,8 @@ mod python_json;
 pub mod time_series;
 pub mod summary;
 pub mod limits;
+pub mod engine_part;
+pub mod latency_summary;
 pub mod ttft_split;
 pub mod json_measured;
 pub mod request_csv;

@@ -61,7 +61,7 @@ impl FleetArgs {
     /// [`ScenarioError::Flag`] for more than one replica.
     pub(super) fn check_one(&self) -> Result<(), ScenarioError> {
         if self.replicas > 1 {
-            let why = "several replicas are simulated by `profiler simulate` alone; here it is one engine";
+            let why = "this asks about one engine; several replicas are simulated by `profiler simulate` and by the page's \"What if?\"";
             return Err(FlagError::NotSimulated { flag: "--replicas".into(), why }.into());
         }
         Ok(())

@@ -118,7 +118,7 @@ impl Scenario {
     pub(super) fn check_lifeless(&self) -> Result<(), ScenarioError> {
         let of_life = [REPLICA_FAILS, RETRY_MAX_RETRIES, MIGRATION_LIMIT, AUTOSCALER];
         let Some((flag, _)) = self.given().find(|(flag, _)| of_life.contains(flag)) else { return Ok(()) };
-        let why = "what happens to replicas is simulated by `profiler simulate` alone; here they are always there";
+        let why = "this asks about one engine; what happens to replicas is simulated by `profiler simulate` and by the page's \"What if?\"";
         Err(FlagError::NotSimulated { flag: format!("--{}", flag.name), why }.into())
     }
 }

@@ -31,9 +31,13 @@ pub(crate) fn verdict(run: &FinishedRun, outputs: &impl BenchOutputs, metrics: &
         .filter_map(|(key, bound, alone)| Some((key.to_owned(), bound?, alone.share_met(outputs))))
         .collect();
     let share_met = goodput.share_met(outputs);
-    let waiting = WaitingLimits::new(&run.result.recording, &run.engine.config);
-    let overload = limits::overload(&run.result.recording)
-        .map(|found| Overload { offered: found.offered, answered: found.answered });
+    let (recording, config) = (&run.result.recording, &run.engine.config);
+    let waiting = match &run.several {
+        Some(several) => several.waiting(recording, config),
+        None => WaitingLimits::new(recording, config),
+    };
+    let overload =
+        limits::overload(recording).map(|found| Overload { offered: found.offered, answered: found.answered });
     let meets = (!goodput.is_empty()).then_some(share_met >= Verdict::REQUIRED_SHARE);
     let mut verdict = Verdict {
         meets,

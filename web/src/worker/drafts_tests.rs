@@ -78,7 +78,7 @@ fn answer(session: &mut Session, flags: &[(&str, &str)]) -> Answer {
 }
 
 fn gantt(session: &mut Session) -> GanttWindow {
-    match session.handle(Request::Gantt { id: 2, range: None, width: 10_000, max_requests: 60 }, &mut Desk) {
+    match session.handle(Request::Gantt { id: 2, range: None, width: 10_000, max_requests: 60, engine: 0 }, &mut Desk) {
         Reply::Gantt { id: 2, window } => *window,
         other => panic!("{other:?}"),
     }

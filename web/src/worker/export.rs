@@ -50,6 +50,14 @@ pub(crate) fn export(
             write_request_csv(&mut text, recording, &run.options.goodput).map_err(|error| error.to_string())?;
             file(format!("{base}.requests.csv"), "text/csv", text)
         }
+        ExportKind::ChromeTrace if run.several.is_some() => {
+            return Err("a Chrome trace is of one engine; there is none of several".to_owned());
+        }
+        ExportKind::EnginesJson => {
+            let several = run.several.as_ref().ok_or("the run has one engine; give --replicas above 1")?;
+            let json = format!("{}\n", several.result.json(recording));
+            file(format!("{base}.replicas.json"), "application/json", json)
+        }
         ExportKind::ChromeTrace => {
             let title = format!("vLLM {} engine, simulated", run.engine.config.vllm_version);
             let num_usable_blocks = run.engine.config.num_gpu_blocks.saturating_sub(1);

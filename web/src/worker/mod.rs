@@ -7,6 +7,8 @@ mod advice;
 pub(crate) mod cards;
 mod date;
 mod export;
+mod fleet;
+mod fleet_summary;
 mod gantt;
 mod measured;
 mod metric;
@@ -21,6 +23,8 @@ pub(crate) mod trial;
 mod warm_up;
 #[cfg(test)]
 mod drafts_tests;
+#[cfg(test)]
+mod fleet_tests;
 #[cfg(test)]
 mod range_tests;
 #[cfg(test)]

@@ -4,13 +4,15 @@ use sim_core::config::{EngineConfig, ResolvedEngine};
 use sim_core::math;
 use sim_core::metrics::bench_serve::BenchServeOptions;
 use sim_core::profile::{Profile, StepTimeModel};
-use sim_core::scenario::{Prepared, Scenario, prepare};
+use sim_core::scenario::{Engines, Prepared, Scenario, prepare_fleet};
 use sim_core::simulation_result::SimulationResult;
 use sim_core::simulator::{Simulation, SimulationOptions};
+use sim_core::time::SimTime;
 use sim_core::workload::Workload;
 use sim_core::workload::mixture::Classes;
 
 use super::date;
+use super::fleet::Several;
 use crate::protocol::RunInput;
 
 /// Iterations between two calls of [`Host::progress`].
@@ -42,7 +44,34 @@ pub(crate) struct FinishedRun {
     /// Which requests are of which class, where there are several.
     pub(crate) classes: Option<Classes>,
     pub(crate) result: SimulationResult,
+    /// What came of each engine, where there are several.
+    pub(crate) several: Option<Several>,
     pub(crate) wall_ms: f64,
+}
+
+/// What engines are asked, and what each of them is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Setup<'a> {
+    pub(super) workload: &'a Workload,
+    pub(super) config: &'a EngineConfig,
+    pub(super) step_time: &'a StepTimeModel,
+}
+
+/// All that a run of some input needs.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) profile: Profile,
+    pub(super) scenario: Scenario,
+    /// Who answers.
+    pub(super) engines: Engines,
+    pub(super) prepared: Prepared,
+}
+
+/// Tells the host now and then how far a run is.
+pub(super) struct Ticker<'a> {
+    host: &'a mut dyn Host,
+    total: u32,
+    iterations: u32,
 }
 
 impl FinishedRun {
@@ -51,53 +80,71 @@ impl FinishedRun {
     /// # Errors
     /// The message of whatever refuses it: profile, flags, dataset, or the simulator.
     pub(crate) fn new(input: RunInput, keep: SimulationOptions, host: &mut dyn Host) -> Result<Self, String> {
-        let (profile, prepared) = prepared(&input, host)?;
+        let Ready { profile, scenario, engines, prepared } = Ready::new(&input, host)?;
         let Prepared { engine, workload, num_skipped, notes, classes, step_time, options } = prepared;
         let start = host.now_ms();
-        let mut result = simulated(&workload, &engine.config, &step_time, keep, host)?;
+        let setup = Setup { workload: &workload, config: &engine.config, step_time: &step_time };
+        let (mut result, several) = Several::simulated(&engines, (&scenario, &profile), &setup, keep, host)?;
         let wall_ms = host.now_ms() - start;
         drop(workload);
         // Only a replay on a real engine needs these.
         (result.queries_per_iter, result.join_order) = (Vec::new(), Vec::new());
-        Ok(Self { input, profile, engine, options, num_skipped, notes, classes, result, wall_ms })
+        Ok(Self { input, profile, engine, options, num_skipped, notes, classes, result, several, wall_ms })
     }
 }
 
-/// Everything that a run of `input` needs.
-///
-/// # Errors
-/// The message of whatever refuses it: profile, flags or dataset.
-pub(super) fn prepared(input: &RunInput, host: &dyn Host) -> Result<(Profile, Prepared), String> {
-    let profile = Profile::from_json(&input.profile).map_err(|error| format!("{}: {error}", input.profile_name))?;
-    let flags = input.flags.iter().map(|(flag, value)| (flag.as_str(), value.as_deref()));
-    let scenario = Scenario::from_flags(flags).map_err(|error| error.to_string())?;
-    let dataset = input.dataset.as_deref();
-    let mut prepared = prepare(&scenario, &profile, dataset, None).map_err(|error| error.to_string())?;
-    // A simulated run has no date of its own: as if it had begun now.
-    let began_ms = host.wall_clock_ms();
-    let dated = prepared.date_rate_changes(&scenario.workload().traffic(), |time| date::iso_date(began_ms, time));
-    dated.map_err(|error| error.to_string())?;
-    Ok((profile, prepared))
+impl Ready {
+    /// Reads `input`.
+    ///
+    /// # Errors
+    /// The message of whatever refuses it: profile, flags or dataset.
+    pub(super) fn new(input: &RunInput, host: &dyn Host) -> Result<Self, String> {
+        let profile = Profile::from_json(&input.profile).map_err(|error| format!("{}: {error}", input.profile_name))?;
+        let flags = input.flags.iter().map(|(flag, value)| (flag.as_str(), value.as_deref()));
+        let scenario = Scenario::from_flags(flags).map_err(|error| error.to_string())?;
+        // The page has ranks of models with experts alone: a profile of several is composed of nothing else.
+        let engines = scenario.engines(true).map_err(|error| error.to_string())?;
+        let dataset = input.dataset.as_deref();
+        let mut prepared = prepare_fleet(&scenario, &profile, dataset, None).map_err(|error| error.to_string())?;
+        if let Engines::Ranks(ranks) | Engines::Replicas(_, _, ranks) = &engines {
+            ranks.apply(&mut prepared.engine);
+        }
+        // A simulated run has no date of its own: as if it had begun now.
+        let began_ms = host.wall_clock_ms();
+        let dated = prepared.date_rate_changes(&scenario.workload().traffic(), |time| date::iso_date(began_ms, time));
+        dated.map_err(|error| error.to_string())?;
+        Ok(Self { profile, scenario, engines, prepared })
+    }
 }
 
-/// Simulates `workload` to its end.
-pub(super) fn simulated(
-    workload: &Workload,
-    config: &EngineConfig,
-    step_time: &StepTimeModel,
-    keep: SimulationOptions,
-    host: &mut dyn Host,
-) -> Result<SimulationResult, String> {
-    let mut simulation = Simulation::new(workload, config, step_time, keep).map_err(|error| error.to_string())?;
-    let total = math::usize_to_u32(workload.requests.len());
-    let mut iterations = 0;
-    while simulation.advance() {
-        iterations += 1;
-        if iterations == ITERATIONS_PER_TICK {
-            iterations = 0;
-            let done = math::usize_to_u32(simulation.num_finished());
-            host.progress(done, total, simulation.now().as_secs_f64());
+impl Setup<'_> {
+    /// Simulates it to its end on one engine.
+    ///
+    /// # Errors
+    /// The message of the simulator, if it refuses it.
+    pub(super) fn alone(&self, keep: SimulationOptions, host: &mut dyn Host) -> Result<SimulationResult, String> {
+        let Self { workload, config, step_time } = *self;
+        let mut simulation = Simulation::new(workload, config, step_time, keep).map_err(|error| error.to_string())?;
+        let mut ticker = Ticker::new(workload, host);
+        while simulation.advance() {
+            ticker.tick(|| (simulation.num_finished(), simulation.now()));
+        }
+        Ok(simulation.finish())
+    }
+}
+
+impl<'a> Ticker<'a> {
+    pub(super) fn new(workload: &Workload, host: &'a mut dyn Host) -> Self {
+        Self { host, total: math::usize_to_u32(workload.requests.len()), iterations: 0 }
+    }
+
+    /// An iteration has been made; `state` says how many requests ended, and the simulated time.
+    pub(super) fn tick(&mut self, state: impl FnOnce() -> (usize, SimTime)) {
+        self.iterations += 1;
+        if self.iterations == ITERATIONS_PER_TICK {
+            self.iterations = 0;
+            let (done, now) = state();
+            self.host.progress(math::usize_to_u32(done), self.total, now.as_secs_f64());
         }
     }
-    Ok(simulation.finish())
 }

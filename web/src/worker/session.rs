@@ -54,10 +54,14 @@ pub(crate) fn simulate(session: &mut Session, request: Request, host: &mut dyn H
             let rows = rows(recording, goodput, &mut session.order, (&sort_by, descending), (offset, limit))?;
             Ok(Reply::Requests { id, rows })
         }
-        Request::Gantt { id, range, width, max_requests } => {
+        Request::Gantt { id, range, width, max_requests, engine } => {
             let run = session.last.as_ref().ok_or(NO_RUN)?;
-            let window = Box::new(gantt::window(&run.result.recording, range, width, max_requests)?);
-            Ok(Reply::Gantt { id, window })
+            let recording = &run.result.recording;
+            let window = match &run.several {
+                Some(several) => several.window(recording, engine, range, (width, max_requests))?,
+                None => gantt::window(recording, range, width, max_requests)?,
+            };
+            Ok(Reply::Gantt { id, window: Box::new(window) })
         }
         Request::Range { id, input } => Ok(Reply::Range { id, range: Box::new(range(&input, host)?) }),
         Request::Try { id, setup, asked, trying } => {

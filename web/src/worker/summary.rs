@@ -28,13 +28,20 @@ impl FinishedRun {
         let outputs = RecordedOutputs::without_itls(recording);
         let latencies = Latencies::new(&outputs);
         let metrics = BenchmarkMetrics::new(&outputs, &latencies, &self.options);
-        let summary = told::engine_summary(&self.engine.config, &self.result);
+        let summary = match &self.several {
+            Some(several) => several.summary(&self.engine.config, &self.result),
+            None => told::engine_summary(&self.engine.config, &self.result),
+        };
         let profile = cards::profile_card(&self.profile, &self.input.profile_name, &self.result.device_time);
         let num_requests = math::usize_to_u32(recording.requests.len());
         let num_finished = math::u64_to_u32(metrics.completed);
         let mut warnings: Vec<String> = self.engine.warnings.iter().map(ToString::to_string).collect();
-        if num_finished < num_requests {
-            let unfinished = num_requests - num_finished;
+        let num_failed = self.several.as_ref().map_or(0, |several| math::usize_to_u32(several.result.num_failed()));
+        if num_failed > 0 {
+            warnings.push(format!("{num_failed} requests failed with their engine; latencies are of the others"));
+        }
+        let unfinished = num_requests.saturating_sub(num_finished).saturating_sub(num_failed);
+        if unfinished > 0 {
             warnings.push(format!("{unfinished} requests can never be scheduled: their prefill exceeds the budget"));
         }
         if self.num_skipped > 0 {
@@ -70,7 +77,8 @@ impl FinishedRun {
             },
             metrics: metric::metrics(&latencies, &self.options.goodput),
             ttft_split: ttft_split(recording),
-            series: self.series(),
+            series: if self.several.is_some() { TimeSeries::default() } else { self.series() },
+            fleet: self.several.as_ref().map(|several| several.answer(recording, &self.engine.config)),
             bench_table: table(&metrics, &self.options),
             engine_lines: told::engine_lines(&summary, profile.extrapolated_share)
                 .into_iter()

@@ -71,7 +71,7 @@ fn rows(session: &mut Session, sort_by: &str, descending: bool, (offset, limit):
 }
 
 fn gantt(session: &mut Session, range: Option<(f64, f64)>, width: u32, max_requests: u32) -> GanttWindow {
-    let request = Request::Gantt { id: 9, range, width, max_requests };
+    let request = Request::Gantt { id: 9, range, width, max_requests, engine: 0 };
     match session.handle(request, &mut Desk::default()) {
         Reply::Gantt { id: 9, window } => *window,
         other => panic!("{other:?}"),
@@ -227,7 +227,7 @@ fn a_stretch_shows_every_pass_and_request_in_it() {
         .filter(|pass| pass.end_time.as_secs_f64() >= from && pass.start_time.as_secs_f64() <= to);
     assert_eq!(first.passes.len(), single.count(), "a pass of some milliseconds is wider than a pixel of 2 ms");
     for range in [(2.0, 1.0), (f64::NAN, 1.0), (0.0, f64::INFINITY)] {
-        let request = Request::Gantt { id: 1, range: Some(range), width: 100, max_requests: 1 };
+        let request = Request::Gantt { id: 1, range: Some(range), width: 100, max_requests: 1, engine: 0 };
         assert!(matches!(session.handle(request, &mut Desk::default()), Reply::Fault { .. }), "{range:?}");
     }
 }

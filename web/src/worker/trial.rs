@@ -7,6 +7,7 @@ use sim_core::answers::capacity::{Asked, LoadKind};
 use sim_core::profile::Profile;
 use sim_core::scenario::Scenario;
 
+use super::fleet::routed;
 use crate::protocol::{self, RunInput, Tried, Trying};
 
 /// Setups that a worker keeps, enough for a recommendation's: when one more comes, the one with the lowest number goes. The
@@ -67,6 +68,10 @@ impl Setups {
                     scenario.set("num-prompts", Some(&number.to_string())).map_err(|error| error.to_string())?;
                 }
                 asked(&scenario).run(load, seed, None).map(|trial| Tried::Trial(Box::new(trial)))
+            }
+            Trying::Router { place } => {
+                let row = routed(place, scenario, &profile.profile, dataset.as_deref());
+                return row.map(|row| Tried::Routed(Box::new(row)));
             }
         };
         tried.map_err(|error| error.to_string())

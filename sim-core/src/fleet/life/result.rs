@@ -1,7 +1,11 @@
 //! What came of a fleet's life.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use crate::math;
+use crate::metrics::latency_summary::LatencySummary;
+use crate::metrics::recorder::Recording;
 use crate::request::RequestId;
 use crate::time::SimTime;
 
@@ -38,4 +42,41 @@ pub struct Phase {
     pub num_coming: u32,
     /// Replicas that answer what they have and take no more.
     pub num_draining: u32,
+}
+
+/// Seconds in an hour.
+const HOUR: f64 = 3600.0;
+
+impl LifeResult {
+    /// Latencies of the requests that something happened to, and of all others; `recording` is the fleet's.
+    #[must_use]
+    pub fn latencies(&self, recording: &Recording) -> [LatencySummary; 2] {
+        let touched: BTreeSet<_> = self.touched.iter().map(|id| id.index()).collect();
+        [true, false].map(|is_touched| {
+            let requests = 0..recording.requests.len();
+            LatencySummary::of(recording, requests.filter(|index| touched.contains(index) == is_touched))
+        })
+    }
+
+    /// Tokens that clients got of answers that failed.
+    #[must_use]
+    pub fn num_tokens_of_failed(&self, recording: &Recording) -> u64 {
+        let records = self.failed.iter().filter_map(|id| recording.requests.get(id.index()));
+        records.map(|record| u64::from(record.num_output_tokens)).sum()
+    }
+
+    /// Replicas that took requests, in the mean over time.
+    #[must_use]
+    pub fn mean_ready(&self) -> f64 {
+        let seconds = |phase: &Phase| phase.until.saturating_since(phase.from).as_secs_f64();
+        let sum: f64 = self.phases.iter().map(|phase| seconds(phase) * math::u32_to_f64(phase.num_ready)).sum();
+        let length: f64 = self.phases.iter().map(seconds).sum();
+        if length > 0.0 { sum / length } else { 0.0 }
+    }
+
+    /// Hours of all GPUs together, of so many to a replica; see [`Self::replica_seconds`].
+    #[must_use]
+    pub fn gpu_hours(&self, num_gpus: u32) -> f64 {
+        self.replica_seconds * math::u32_to_f64(num_gpus) / HOUR
+    }
 }

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use sim_core::scenario::{FLAGS, Part};
 
 use super::field::{FlagField, Refill};
+use super::fleet_flags::FLEET;
 use super::follows::is_about_memory;
 use super::panels::Card;
 use crate::components::live::{When, live};
@@ -24,7 +25,7 @@ const ELSEWHERE: &str = "tensor-parallel-size";
 
 /// The other engine arguments, in the order of [`FLAGS`].
 fn rest() -> impl Iterator<Item = &'static str> {
-    let has_field = |name| BASIC.contains(&name) || name == ELSEWHERE;
+    let has_field = |name| BASIC.contains(&name) || name == ELSEWHERE || FLEET.contains(&name);
     FLAGS.iter().filter(move |flag| flag.part == Part::Engine && !has_field(flag.name)).map(|flag| flag.name)
 }
 
@@ -117,6 +118,7 @@ mod tests {
     #[test]
     fn every_engine_argument_has_a_field() {
         let num_flags = FLAGS.iter().filter(|flag| flag.part == Part::Engine).count();
-        assert_eq!(BASIC.len() + rest().count() + 1, num_flags, "a basic field is no engine argument");
+        let num_of_fleet = FLAGS.iter().filter(|flag| flag.part == Part::Engine && FLEET.contains(&flag.name)).count();
+        assert_eq!(BASIC.len() + rest().count() + 1 + num_of_fleet, num_flags, "a basic field is no engine argument");
     }
 }

@@ -33,8 +33,8 @@ pub(super) fn overridden(flag: &str, engine: &ResolvedEngine) -> Option<String> 
     }
 }
 
-/// Why the flags of transfers do nothing here.
-const BETWEEN_ROLES: &str = "between prefill and decode replicas; `profiler simulate` has them";
+/// Between whom KV is transferred.
+const BETWEEN_ROLES: &str = "between prefill and decode replicas";
 
 /// Value and reason of a flag in a resolved engine.
 fn told(flag: &str, engine: &ResolvedEngine, profile: &Profile) -> Told {
@@ -58,17 +58,19 @@ fn told(flag: &str, engine: &ResolvedEngine, profile: &Profile) -> Told {
         "usage-context" => ("server".to_owned(), "vllm serve"),
         "pass-noise" => ("off".to_owned(), "every pass takes what is expected of it"),
         "client-work" => ("off".to_owned(), "the client is never busy"),
-        "dp-sync-interval" => ("16".to_owned(), "between data-parallel ranks; `profiler simulate` has them"),
-        "data-parallel-external-lb" => {
-            ("off".to_owned(), "vLLM's own balancer chooses among data-parallel ranks; `profiler simulate` has them")
+        "dp-sync-interval" => ("16".to_owned(), "between data-parallel ranks"),
+        "data-parallel-size-local" => ("all".to_owned(), "data-parallel ranks are on one node"),
+        "prefill-args" | "decode-args" => ("none".to_owned(), "a role's engines are as all are"),
+        "data-parallel-external-lb" | "data-parallel-hybrid-lb" => {
+            ("off".to_owned(), "vLLM's own balancer chooses among data-parallel ranks")
         }
-        "replicas" => ("1".to_owned(), "one engine answers; several are simulated by `profiler simulate`"),
-        "replica-fails" => ("none".to_owned(), "no replica fails; `profiler simulate` has them"),
+        "replicas" => ("1".to_owned(), "one engine answers"),
+        "replica-fails" => ("none".to_owned(), "no replica fails"),
         "retry-max-retries" => ("5".to_owned(), "vllm-router's default, where replicas fail"),
         "migration-limit" => ("0".to_owned(), "Dynamo's default, where replicas fail"),
-        "router-args" => ("its own".to_owned(), "what the router weighs with; `profiler simulate` has routers"),
-        "autoscaler" => ("none".to_owned(), "replicas stay as many; `profiler simulate` has one"),
-        "router" => ("round-robin".to_owned(), "with several replicas; `profiler simulate` has them"),
+        "router-args" => ("its own".to_owned(), "what the router weighs with"),
+        "autoscaler" => ("none".to_owned(), "replicas stay as many"),
+        "router" => ("round-robin".to_owned(), "with several replicas"),
         "prefill-replicas" | "decode-replicas" => ("0".to_owned(), "every engine computes prompts and answers"),
         "kv-transfer-bandwidth" => ("50".to_owned(), BETWEEN_ROLES),
         "kv-transfer-latency" => ("0.01".to_owned(), BETWEEN_ROLES),

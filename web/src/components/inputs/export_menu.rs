@@ -10,11 +10,17 @@ use crate::protocol::ExportKind;
 use crate::state::AppState;
 
 /// What can be saved of a run: kind, test's name, name, what it is good for.
-const ITEMS: [(ExportKind, &str, &str, &str); 4] = [
+const ITEMS: [(ExportKind, &str, &str, &str); 5] = [
     (ExportKind::BenchJson, "export-bench-json", "Result, JSON", "as vllm bench serve --save-result"),
     (ExportKind::BenchJsonDetailed, "export-bench-json-detailed", "Result with requests, JSON", "as --save-detailed"),
     (ExportKind::RequestCsv, "export-request-csv", "Requests, CSV", "a row per request"),
     (ExportKind::ChromeTrace, "export-chrome-trace", "Chrome trace, JSON", "open it in ui.perfetto.dev"),
+    (
+        ExportKind::EnginesJson,
+        "export-engines-json",
+        "Replicas, JSON",
+        "as simulate --replicas-json; of several engines",
+    ),
 ];
 
 /// The menu behind the header's button.

@@ -6,6 +6,7 @@ use super::command_box::command_box;
 use super::engine_card::EngineCard;
 use super::faults::Faults;
 use super::field::Refill;
+use super::fleet_card::fleet_card;
 use super::model_card::ModelCard;
 use super::run_bar::RunBar;
 use super::workload_card::WorkloadCard;
@@ -33,7 +34,8 @@ pub(crate) fn Panels() -> impl IntoView {
             <Soon><ModelCard/></Soon>
             <Soon><EngineCard/></Soon>
             <Soon><WorkloadCard/></Soon>
-            // Seldom the first that is looked at: it lets the answer come first.
+            // Seldom the first that are looked at: they let the answer come first.
+            <When when=Signal::derive(move || is_answered.get())>{later(|| Box::pin(fleet_card()), nothing)}</When>
             <When when=Signal::derive(move || is_answered.get())>{later(|| Box::pin(command_box()), nothing)}</When>
             <RunBar/>
         </div>

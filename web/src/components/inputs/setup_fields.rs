@@ -15,7 +15,7 @@ use crate::making::known_models;
 use crate::state::AppState;
 
 /// What few people set.
-const MORE: [&str; 2] = ["dtype", "data-parallel-size"];
+const MORE: [&str; 1] = ["dtype"];
 
 /// The fields.
 #[component]

@@ -13,8 +13,12 @@ mod over_time;
 pub(crate) mod parts;
 mod passes;
 mod passes_data;
+mod replicas;
+mod replicas_over_time;
 mod report;
 mod requests;
+mod routers;
+mod routers_ask;
 #[cfg(test)]
 mod sample;
 mod sentences;

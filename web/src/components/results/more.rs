@@ -7,9 +7,11 @@ use super::measured::MeasuredCard;
 use super::over_time::OverTimeCard;
 use super::parts::Shown;
 use super::passes::PassesCard;
+use super::replicas::ReplicasCard;
 use super::report::ReportCard;
 use super::requests::RequestsCard;
 use super::split::SplitCard;
+use crate::components::live::When;
 use crate::parts::part;
 
 part! {
@@ -23,9 +25,11 @@ part! {
 
 fn below() -> AnyView {
     let shown = expect_context::<Shown>();
+    let is_fleet = shown.part(|answer| answer.fleet.is_some());
     view! {
+        <ReplicasCard shown/>
         <SplitCard shown/>
-        <OverTimeCard shown/>
+        <When when=Signal::derive(move || !is_fleet.get())><OverTimeCard shown/></When>
         <PassesCard shown/>
         <RequestsCard shown/>
         <ReportCard shown/>

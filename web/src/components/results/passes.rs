@@ -10,6 +10,8 @@ use super::passes_data::{self, panned, zoomed};
 use crate::components::live::{When, heard, live};
 use crate::components::plot_view::{PlotSource, PlotView};
 use crate::detail::GanttWindow;
+use crate::fleet_answer::FleetAnswer;
+use crate::html;
 use crate::state::AppState;
 
 /// Most requests that have a row.
@@ -31,6 +33,14 @@ pub(crate) fn PassesCard(
     let is_open = RwSignal::new(false);
     // Whether another stretch was asked for than the one that is worth looking at.
     let is_zoomed = RwSignal::new(false);
+    // Of several engines the one that is looked at, and the names of those that may be.
+    let engine = RwSignal::new(0_u32);
+    let names = shown.part(|answer| answer.fleet.as_ref().map(FleetAnswer::answering).unwrap_or_default());
+    Effect::new(move |_| {
+        if names.with(Vec::len) <= sim_core::math::u32_to_usize(engine.get_untracked()) {
+            engine.set(0);
+        }
+    });
     let canvas = NodeRef::<Div>::new();
     let width = move || {
         let width = canvas.get_untracked().and_then(|canvas| u32::try_from(canvas.client_width()).ok());
@@ -40,16 +50,17 @@ pub(crate) fn PassesCard(
     Effect::new(move |_| {
         if shown.get().is_some() && is_open.get() {
             is_zoomed.set(false);
-            state.ask_gantt(None, width(), MAX_REQUESTS);
+            state.ask_gantt(None, (width(), MAX_REQUESTS), engine.get());
         }
     });
     let ask = Callback::new(move |range: Option<(f64, f64)>| {
         is_zoomed.set(range.is_some());
-        state.ask_gantt(range, width(), MAX_REQUESTS);
+        state.ask_gantt(range, (width(), MAX_REQUESTS), engine.get_untracked());
     });
     let has_window = Memo::new(move |_| state.gantt.with(Option::is_some));
     view! {
         <Fold title="Passes and requests" aside="every pass of the engine, every request, to the microsecond" testid="passes" is_open>
+            <When when=Signal::derive(move || !names.with(Vec::is_empty))><EngineChoice names engine/></When>
             <div node_ref=canvas>
                 <When
                     when=Signal::derive(move || has_window.get())
@@ -59,6 +70,24 @@ pub(crate) fn PassesCard(
                 </When>
             </div>
         </Fold>
+    }
+}
+
+/// Which of several engines is looked at.
+#[component]
+fn EngineChoice(names: Memo<Vec<String>>, engine: RwSignal<u32>) -> impl IntoView {
+    let chosen = move |event: leptos::ev::Event| engine.set(event_target_value(&event).parse().unwrap_or(0));
+    let options = move || {
+        let option = |(place, name): (usize, &String)| {
+            html::option(&place.to_string(), name, sim_core::math::usize_to_u32(place) == engine.get())
+        };
+        names.with(|names| names.iter().enumerate().map(option).collect::<String>())
+    };
+    view! {
+        <label class="question-option">
+            <span>"Engine"</span>
+            <select class="input" data-testid="passes-engine" inner_html=options on:change=chosen></select>
+        </label>
     }
 }
 

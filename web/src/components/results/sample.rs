@@ -49,6 +49,7 @@ pub(crate) fn answer() -> Answer {
         ],
         ttft_split: Vec::new(),
         series: TimeSeries::default(),
+        fleet: None,
         bench_table: String::new(),
         engine_lines: Vec::new(),
     }

@@ -268,6 +268,8 @@ fn done_of(tried: Result<Tried, String>) -> Done {
     match tried {
         Ok(Tried::Saturated(rate)) => Done::Rate(rate),
         Ok(Tried::Trial(trial)) => Done::Trial(trial),
+        // Nobody asks for one here.
+        Ok(Tried::Routed(_)) => Done::Rate(0.0),
         Err(why) => Done::Excluded(Exclusion { kind: Kind::Refused, why }),
     }
 }

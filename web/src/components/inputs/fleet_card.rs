@@ -1,0 +1,228 @@
+//! Fleet: how many engines answer, who does what, and who decides which of them gets a request.
+
+use leptos::prelude::*;
+use sim_core::fleet::router::Policy;
+use sim_core::scenario::Scenario;
+
+use super::engine_card::Changed;
+use super::field::FlagField;
+use super::fleet_flags::{FLEET, TO_RANKS, TO_REPLICAS, TO_ROLES};
+use super::routers::about;
+use crate::components::live::{When, heard, live};
+use crate::fleet_answer::FleetKind;
+use crate::parts::part;
+use crate::state::AppState;
+
+/// What replicas have besides.
+const OF_REPLICAS: [&str; 5] = ["router-args", "autoscaler", "replica-fails", "retry-max-retries", "migration-limit"];
+/// What two roles have besides.
+const OF_ROLES: [&str; 8] = [
+    "kv-transfer-bandwidth",
+    "kv-transfer-latency",
+    "kv-transfer-descriptor-time",
+    "kv-transfer-failure-rate",
+    "kv-load-failure-policy",
+    "prefill-args",
+    "decode-args",
+    "router-args",
+];
+/// What ranks have besides.
+const OF_RANKS: [&str; 2] = ["data-parallel-external-lb", "dp-sync-interval"];
+
+part! {
+    /// The card.
+    pub(super) fn fleet_card() -> fn() -> AnyView { || view! { <FleetCard/> }.into_any() } in more
+}
+
+/// What the flags make of several engines.
+fn kind_of(scenario: &Scenario) -> FleetKind {
+    let is_above = |flag: &str, least: u32| {
+        scenario.get(flag).and_then(|value| value.parse::<u32>().ok()).is_some_and(|value| value > least)
+    };
+    if is_above("prefill-replicas", 0) || is_above("decode-replicas", 0) {
+        FleetKind::Roles
+    } else if is_above("data-parallel-size", 1) && !is_above("replicas", 1) {
+        FleetKind::Ranks
+    } else {
+        FleetKind::Replicas
+    }
+}
+
+/// The fleet in a few words.
+fn in_short(scenario: &Scenario) -> String {
+    let value = |flag: &str| scenario.get(flag).unwrap_or("1").to_owned();
+    match kind_of(scenario) {
+        FleetKind::Roles => format!("{} prefill, {} decode", value("prefill-replicas"), value("decode-replicas")),
+        FleetKind::Ranks => format!("{} ranks", value("data-parallel-size")),
+        FleetKind::Replicas if scenario.fleet().replicas > 1 => {
+            format!("{} replicas, {}", value("replicas"), scenario.fleet().router.name())
+        }
+        FleetKind::Replicas => "one engine".to_owned(),
+    }
+}
+
+/// Leaves the other kinds: their flags go.
+fn choose(state: AppState, kind: FleetKind) {
+    let (gone, set): (&[&str], &[(&str, &str)]) = match kind {
+        FleetKind::Replicas => (&TO_REPLICAS, &[("replicas", "2")]),
+        FleetKind::Roles => (&TO_ROLES, &[("prefill-replicas", "1"), ("decode-replicas", "1")]),
+        FleetKind::Ranks => (&TO_RANKS, &[("data-parallel-size", "2")]),
+    };
+    let mut scenario = state.scenario.get_untracked();
+    gone.iter().for_each(|flag| scenario.unset(flag));
+    for (flag, value) in set {
+        // Values that these flags take.
+        scenario.set(flag, Some(value)).ok();
+    }
+    state.is_example.set(false);
+    state.scenario.set(scenario);
+}
+
+#[component]
+fn FleetCard() -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let kind = Memo::new(move |_| state.scenario.with(kind_of));
+    let short = Memo::new(move |_| state.scenario.with(in_short));
+    let is_set = state.scenario.with_untracked(|scenario| FLEET.iter().any(|flag| scenario.get(flag).is_some()));
+    view! {
+        <details class="card panel" open=is_set data-testid="card-fleet">
+            <summary class="card-title">
+                <h2 class="panel-title">"Fleet"</h2>
+                <span class="chip" data-testid="fleet-short">{short}</span>
+            </summary>
+            <div class="card-body">
+                <Kinds kind/>
+                {live(move || match kind.get() {
+                    FleetKind::Replicas => view! {
+                        <FlagField name="replicas"/>
+                        <RouterField/>
+                        <More flags=&OF_REPLICAS name="Weights, failures, autoscaler"/>
+                    }.into_any(),
+                    FleetKind::Roles => view! {
+                        <FlagField name="prefill-replicas"/>
+                        <FlagField name="decode-replicas"/>
+                        <RouterField/>
+                        <More flags=&OF_ROLES name="KV transfers and each role's flags"/>
+                    }.into_any(),
+                    FleetKind::Ranks => view! {
+                        <FlagField name="data-parallel-size"/>
+                        {OF_RANKS.map(|name| view! { <FlagField name/> }).collect_view()}
+                        <When when=Signal::derive(move || state.scenario.with(|flags| flags.get("data-parallel-external-lb") == Some("true")))>
+                            <RouterField/>
+                        </When>
+                    }.into_any(),
+                })}
+            </div>
+        </details>
+    }
+}
+
+/// Who does what.
+#[component]
+fn Kinds(kind: Memo<FleetKind>) -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let has_experts = Memo::new(move |_| state.model_facts().is_some_and(|facts| facts.num_experts > 0));
+    let can =
+        move |wanted: FleetKind| wanted != FleetKind::Ranks || has_experts.get() || kind.get() == FleetKind::Ranks;
+    let kinds = [
+        (FleetKind::Replicas, "fleet-replicas", "Together"),
+        (FleetKind::Roles, "fleet-roles", "P/D apart"),
+        (FleetKind::Ranks, "fleet-ranks", "DP ranks"),
+    ];
+    let said = move || match kind.get() {
+        FleetKind::Replicas => "Replicas behind a router, each of which computes prompts and answers.",
+        FleetKind::Roles => "Some replicas compute prompts, others load the KV cache from them and answer.",
+        FleetKind::Ranks => "Ranks of one vLLM that have the model's experts in common and step together.",
+    };
+    view! {
+        <fieldset class="field segments-field">
+            <legend class="field-label">"Roles"</legend>
+            <div class="segments">
+                {kinds.map(|(wanted, testid, name)| view! {
+                    <label class="segment" class:segment-off=move || !can(wanted)>
+                        <input
+                            type="radio" name="fleet-kind" data-testid=testid disabled=move || !can(wanted)
+                            prop:checked=move || kind.get() == wanted on:change=heard(move |_| choose(state, wanted))
+                        />
+                        <span>{name}</span>
+                    </label>
+                }).collect_view()}
+            </div>
+            <p class="field-help" aria-live="polite" data-testid="fleet-kind-said">
+                {said}
+                <When when=Signal::derive(move || !can(FleetKind::Ranks))>
+                    " DP ranks are for models with experts; those of a dense model are replicas."
+                </When>
+            </p>
+        </fieldset>
+    }
+}
+
+/// The router, and what it does.
+#[component]
+fn RouterField() -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let router = Memo::new(move |_| state.scenario.with(|scenario| scenario.fleet().router.name()));
+    let told = move || {
+        let policy = Policy::from_name(router.get()).unwrap_or_default();
+        let router = about(policy);
+        view! {
+            <p class="field-help" data-testid="router-about">
+                <b>{policy.name()}</b> ": " {router.what} ". " "Source: " {router.source} "."
+            </p>
+        }
+    };
+    view! {
+        <FlagField name="router"/>
+        {live(told)}
+        <details class="more" data-testid="router-list">
+            <summary>"What each router does"</summary>
+            <dl class="router-list">
+                {Policy::ALL.map(|policy| { let router = about(policy); view! {
+                    <div><dt class="mono">{policy.name()}</dt><dd>{router.what} ". " <span class="muted">{router.source}</span></dd></div>
+                } }).collect_view()}
+            </dl>
+        </details>
+    }
+}
+
+#[component]
+fn More(flags: &'static [&'static str], name: &'static str) -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let num_changed =
+        Memo::new(move |_| state.scenario.with(|given| flags.iter().filter(|name| given.get(name).is_some()).count()));
+    view! {
+        <details class="more" data-testid="fleet-more">
+            <summary>{name} <Changed count=num_changed/></summary>
+            <div class="settings">{flags.iter().map(|name| view! { <FlagField name/> }).collect_view()}</div>
+        </details>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(flags: &[(&str, &str)], kind: FleetKind, short: &str) {
+        let scenario = Scenario::from_flags(flags.iter().map(|&(flag, value)| (flag, Some(value)))).expect("values");
+        assert_eq!((kind_of(&scenario), in_short(&scenario).as_str()), (kind, short), "{flags:?}");
+    }
+
+    #[test]
+    fn the_fleet_is_what_the_flags_say() {
+        check(&[], FleetKind::Replicas, "one engine");
+        check(&[("replicas", "1"), ("data-parallel-size", "1")], FleetKind::Replicas, "one engine");
+        check(&[("replicas", "4"), ("router", "kv-cost")], FleetKind::Replicas, "4 replicas, kv-cost");
+        check(&[("data-parallel-size", "8")], FleetKind::Ranks, "8 ranks");
+        check(&[("prefill-replicas", "1"), ("decode-replicas", "3")], FleetKind::Roles, "1 prefill, 3 decode");
+    }
+
+    #[test]
+    fn every_flag_of_a_fleet_has_its_field_with_one_kind_at_least() {
+        let fields = ["replicas", "router", "prefill-replicas", "decode-replicas", "data-parallel-size"];
+        let all = fields.iter().chain(&OF_REPLICAS).chain(&OF_ROLES).chain(&OF_RANKS).collect::<Vec<_>>();
+        let missing: Vec<_> = FLEET.iter().filter(|flag| !all.contains(flag)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+}

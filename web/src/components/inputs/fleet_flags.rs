@@ -1,0 +1,70 @@
+//! The flags that the fleet card has, and which of them go when another kind of fleet is chosen.
+
+/// All of them; the engine card and the model card leave them out.
+pub(super) const FLEET: [&str; 19] = [
+    "replicas",
+    "router",
+    "router-args",
+    "replica-fails",
+    "retry-max-retries",
+    "migration-limit",
+    "autoscaler",
+    "prefill-replicas",
+    "decode-replicas",
+    "prefill-args",
+    "decode-args",
+    "kv-transfer-bandwidth",
+    "kv-transfer-latency",
+    "kv-transfer-descriptor-time",
+    "kv-transfer-failure-rate",
+    "kv-load-failure-policy",
+    "data-parallel-size",
+    "data-parallel-external-lb",
+    "dp-sync-interval",
+];
+
+/// What is neither of replicas nor of both kinds.
+pub(super) const TO_REPLICAS: [&str; 12] = [
+    "prefill-replicas",
+    "decode-replicas",
+    "prefill-args",
+    "decode-args",
+    "kv-transfer-bandwidth",
+    "kv-transfer-latency",
+    "kv-transfer-descriptor-time",
+    "kv-transfer-failure-rate",
+    "kv-load-failure-policy",
+    "data-parallel-size",
+    "data-parallel-external-lb",
+    "dp-sync-interval",
+];
+
+/// What is not of two roles.
+pub(super) const TO_ROLES: [&str; 8] = [
+    "replicas",
+    "replica-fails",
+    "retry-max-retries",
+    "migration-limit",
+    "autoscaler",
+    "data-parallel-size",
+    "data-parallel-external-lb",
+    "dp-sync-interval",
+];
+
+/// What is not of ranks.
+pub(super) const TO_RANKS: [&str; 14] = [
+    "replicas",
+    "replica-fails",
+    "retry-max-retries",
+    "migration-limit",
+    "autoscaler",
+    "prefill-replicas",
+    "decode-replicas",
+    "prefill-args",
+    "decode-args",
+    "kv-transfer-bandwidth",
+    "kv-transfer-latency",
+    "kv-transfer-descriptor-time",
+    "kv-transfer-failure-rate",
+    "kv-load-failure-policy",
+];
