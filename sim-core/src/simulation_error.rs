@@ -80,6 +80,15 @@ pub enum SimulationError {
     EarlierBesideScript,
     /// A fleet has no replica.
     NoReplicas,
+    /// The engines of a fleet are not a whole number of replicas, or those of a replica not of addresses.
+    UnevenRanks {
+        /// Engines in all.
+        num_engines: u32,
+        /// Engines that a replica is to have.
+        num_ranks: u32,
+        /// Engines that are to be behind an address.
+        num_local_ranks: u32,
+    },
     /// An engine that is to have a KV connector cannot.
     Connector(KvConnectorError),
     /// A fleet is given `queries_per_iter`, which is the input of one engine.
@@ -127,6 +136,11 @@ impl fmt::Display for SimulationError {
                 f.write_str("queries_per_iter holds every request of a run; none can be sent before it")
             }
             Self::NoReplicas => f.write_str("a fleet has at least one replica"),
+            Self::UnevenRanks { num_engines, num_ranks, num_local_ranks } => write!(
+                f,
+                "{num_engines} engines cannot be replicas of {num_ranks} data-parallel ranks, {num_local_ranks} of them \
+                 behind each address: each has to be a multiple of the next"
+            ),
             Self::Connector(error) => error.fmt(f),
             Self::ScriptInFleet => f.write_str("queries_per_iter is the input of one engine; a fleet takes times"),
             Self::WaitsForLater { request } => {

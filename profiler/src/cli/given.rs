@@ -35,6 +35,14 @@ impl Given {
         Inputs::new(flags, self.link.as_deref(), profile, &self.model_name)
     }
 
+    /// The same for who simulates all data-parallel ranks.
+    ///
+    /// # Errors
+    /// See [`Self::inputs_of`].
+    pub(super) fn inputs_of_ranks(&self, flags: &Scenario) -> Result<Inputs> {
+        Inputs::of_all_ranks(flags, self.link.as_deref(), None, &self.model_name)
+    }
+
     /// Everything that decides a run, for who simulates all data-parallel ranks.
     ///
     /// # Errors

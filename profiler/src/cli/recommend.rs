@@ -52,6 +52,10 @@ pub(super) struct Args {
     /// and none, where a drafter and how many drafts are accepted is given
     #[arg(long, value_name = "FLAG=VALUES", value_parser = parse_axis, action = clap::ArgAction::Append)]
     vary: Vec<Axis>,
+    /// Instead: how many of the GPUs' replicas are to compute prompts and how many to answer (--prefill-replicas,
+    /// --decode-replicas), beside all of them doing both; the engine is as the flags say
+    #[arg(long, conflicts_with = "vary")]
+    disaggregated: bool,
     #[command(flatten)]
     prices: PriceList,
     /// What a load is; --request-rate or --max-concurrency say how much all engines together are to carry
@@ -81,7 +85,6 @@ impl Args {
     pub(super) fn run(&self) -> Result<bool> {
         let flags = self.given.flags();
         let flags = if self.given.link.is_none() { completed(flags)? } else { flags.clone() };
-        let inputs = self.given.inputs_of(&flags, None)?;
         let aim = Aim {
             objective: self.objective.objective(),
             kind: self.by.kind(),
@@ -90,8 +93,12 @@ impl Args {
             share: self.share,
             num_seeds: self.num_seeds,
         };
-        let told =
-            aim.answer(inputs, self.prices.list()?, self.tokenizer.as_deref(), (self.quiet, &AtomicBool::new(false)))?;
+        let (tokenizer, go_on) = (self.tokenizer.as_deref(), (self.quiet, &AtomicBool::new(false)));
+        let told = if self.disaggregated {
+            aim.answer_splits(&self.given.inputs_of_ranks(&flags)?, &self.prices.list()?, tokenizer, go_on)?
+        } else {
+            aim.answer(self.given.inputs_of(&flags, None)?, self.prices.list()?, tokenizer, go_on)?
+        };
         let mut out = io::stdout().lock();
         if !self.quiet {
             writeln!(

@@ -21,6 +21,7 @@ use crate::simulate::inputs::Inputs;
 use crate::simulate::memory;
 use crate::simulate::report::{Report, explain, explain_memory, write_file};
 use crate::simulate::report_flags::ReportFlags;
+use crate::simulate::roles::RoleProfiles;
 use crate::simulate::token_counter::load_token_counter;
 
 /// What is simulated, and what is reported.
@@ -30,6 +31,8 @@ pub(super) struct Args {
     /// Llama-3.1-8B bf16 on one H100, derived]
     #[arg(long, value_name = "PATH")]
     profile: Option<PathBuf>,
+    #[command(flatten)]
+    role_profiles: RoleProfiles,
     #[command(flatten)]
     given: Given,
     /// The model's tokenizer.json: counts the tokens of sharegpt and custom prompts
@@ -62,9 +65,12 @@ impl Args {
         if let Some(num_prompts) = inputs.scenario.get("num-prompts").and_then(|text| text.parse().ok()) {
             memory::check(num_prompts, needs_records)?;
         }
-        let Prepared { mut engine, workload, num_skipped, notes, classes, step_time, options } =
-            self.prepare(&inputs)?;
-        ranks.apply(&mut engine);
+        let mut prepared = self.prepare(&inputs)?;
+        ranks.apply(&mut prepared.engine);
+        let has_roles = inputs.scenario.disaggregation().is_on();
+        self.role_profiles.check(has_roles)?;
+        let roles = has_roles.then(|| self.role_profiles.engines(&inputs, (&prepared, ranks))).transpose()?;
+        let Prepared { engine, workload, num_skipped, notes, classes, step_time, options } = prepared;
         let options = self.report.on_top_of(options)?;
         self.tell_dataset(&notes, num_skipped);
         let workload_name = workload_name(inputs.is_default_trace, &workload);
@@ -82,7 +88,7 @@ impl Args {
             return Ok(true);
         }
         let needs = (needs_records, range.is_some());
-        let (result, engines) = run_engines(&inputs, of_run, &self.report, needs)?;
+        let (result, engines) = run_engines((&inputs, roles.as_ref()), of_run, &self.report, needs)?;
         let ends = range.map(|range| Ends::new(&range, &result, of_run, &options, self.report.quiet));
         let ends = ends.transpose()?;
         // A million requests are 70 MB that the report does not need.
@@ -128,7 +134,9 @@ impl Args {
         let args = inputs.scenario.fleet();
         ensure!(args.replicas > 1, "--compare-routers needs replicas to choose from; give --replicas above 1");
         let life = inputs.scenario.life()?;
-        let compared = compare::compare(&routers, (&args, &life), of_run, inputs.scenario.fleet_seed(), &self.report)?;
+        let ranks = inputs.scenario.ranks(inputs.choice.is_of_lockstep)?;
+        let compared =
+            compare::compare(&routers, (&args, &life, ranks), of_run, inputs.scenario.fleet_seed(), &self.report)?;
         if let Some(path) = &self.report.replicas_json {
             write_file(path, |out| writeln!(out, "{}", routers_json(&compared)))?;
         }

@@ -6,3 +6,4 @@ pub(crate) mod question;
 mod report;
 mod report_json;
 mod run;
+mod splits;

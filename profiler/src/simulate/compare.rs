@@ -9,7 +9,7 @@ use sim_core::fleet::life::LifeSettings;
 use sim_core::fleet::router::Policy;
 use sim_core::metrics::latency_summary::LatencySummary;
 use sim_core::profile::StepTimeModel;
-use sim_core::scenario::FleetArgs;
+use sim_core::scenario::{FleetArgs, Ranks};
 use sim_core::workload::Workload;
 
 use super::fleet::run_fleet;
@@ -54,14 +54,14 @@ pub(crate) fn check_flags(flags: &ReportFlags) -> Result<()> {
 /// If the simulator refuses it.
 pub(crate) fn compare(
     routers: &[Policy],
-    (args, life): (&FleetArgs, &LifeSettings),
+    (args, life, ranks): (&FleetArgs, &LifeSettings, Ranks),
     of_run: (&Workload, &EngineConfig, &StepTimeModel),
     seed: u64,
     flags: &ReportFlags,
 ) -> Result<Vec<RouterFigures>> {
     let run = |&router: &Policy| {
         let args = FleetArgs { router, ..*args };
-        Ok(RouterFigures::new(router, &run_fleet((&args, life), of_run, seed, flags)?))
+        Ok(RouterFigures::new(router, &run_fleet((&args, life, ranks), of_run, seed, flags)?))
     };
     routers.iter().map(run).collect()
 }

@@ -12,10 +12,9 @@ use super::profile_choice::{Origin, ProfileChoice};
 /// What it costs, or in words why that is not known; `None` if no price is given.
 pub(crate) type Told = Option<Result<Cost, String>>;
 
-/// Of engines with `num_stages` in all that answer so many requests and give so many output tokens a second.
-pub(crate) fn of_run(scenario: &Scenario, choice: &ProfileChoice, num_stages: u32, rates: (f64, f64)) -> Told {
+/// Of engines with so many GPUs in all that answer so many requests and give so many output tokens a second.
+pub(crate) fn of_run(scenario: &Scenario, choice: &ProfileChoice, num_gpus: u32, rates: (f64, f64)) -> Told {
     let usd = price(scenario, choice)?;
-    let num_gpus = choice.profile.hardware.num_devices * num_stages;
     Some(usd.map(|usd| Cost::new(usd, num_gpus, rates.0, rates.1)))
 }
 

@@ -3,38 +3,37 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
-use sim_core::config::EngineConfig;
 use sim_core::fleet::ReplicaResult;
-use sim_core::fleet::disaggregated::result::DisaggregatedResult;
+use sim_core::fleet::disaggregated::result::{DisaggregatedResult, RoleResult};
 use sim_core::fleet::disaggregated::settings::prefill_workload;
 use sim_core::fleet::disaggregated::simulation::DisaggregatedSimulation;
-use sim_core::fleet::simulation::Replica;
 use sim_core::metrics::recorder::Recording;
-use sim_core::profile::StepTimeModel;
-use sim_core::scenario::{DisaggregationArgs, FleetArgs, RolesResult};
+use sim_core::scenario::{DisaggregationArgs, FleetArgs, RoleEngine, RoleEngines, RolesResult};
 use sim_core::simulation_result::{SimulationOptions, SimulationResult};
 use sim_core::workload::Workload;
 
 use super::engines::Told;
+use super::fleet::{engine_name, of_ranks, steps};
 use super::report_flags::ReportFlags;
 use super::run::bar;
 
 /// Events between two looks at the clock.
 const EVENTS_PER_TICK: u32 = 20_000;
 
-/// Runs `workload` to its end on the engines of `args`, each of so many devices.
+/// Runs `workload` to its end on as many engines of either role as `args` says.
 ///
 /// # Errors
-/// If the simulator refuses it.
+/// If one role's engines cannot take over from the other's, and if the simulator refuses the run.
 pub(crate) fn run_disaggregated(
     (args, fleet, seed): (&DisaggregationArgs, &FleetArgs, u64),
-    (workload, config, step_time): (&Workload, &EngineConfig, &StepTimeModel),
-    num_devices: u32,
+    workload: &Workload,
+    [prefill, decode]: &[RoleEngine; 2],
     flags: &ReportFlags,
 ) -> Result<(SimulationResult, RolesResult)> {
+    let num_devices = [prefill.num_devices, decode.num_devices];
     let prefill_side = prefill_workload(workload);
-    let engines = vec![Replica { config, step_time }; args.num_of_larger_role()];
-    let setup = args.setup((&engines, num_devices), fleet, seed);
+    let engines = RoleEngines::new(args, [prefill, decode])?;
+    let setup = engines.setup(args, fleet, seed);
     let options = SimulationOptions { record_emissions: flags.save_detailed };
     let mut run = DisaggregatedSimulation::new((workload, &prefill_side), setup, options)?;
     let bar = bar(workload.requests.len(), "{bar:20} {pos}/{len} requests, {msg}, {eta} left", flags.quiet);
@@ -49,23 +48,33 @@ pub(crate) fn run_disaggregated(
     }
     bar.finish_and_clear();
     let DisaggregatedResult { whole, prefill, decode, transfers } = run.finish();
-    Ok((whole, RolesResult { args: *args, router: fleet.router, num_devices, prefill, decode, transfers }))
+    let num_gpus = engines.num_gpus();
+    Ok((whole, RolesResult { args: *args, router: fleet.router, num_devices, num_gpus, prefill, decode, transfers }))
 }
 
 impl Told for RolesResult {
     /// A line for each engine, and what was transferred.
     fn text(&self, _: &Recording) -> String {
         let DisaggregationArgs { prefill_replicas, decode_replicas, bandwidth_gb_s, .. } = self.args;
+        let [out, into] = self.num_devices.map(|num_devices| bandwidth_gb_s * f64::from(num_devices));
+        let speed = if self.num_devices[0] == self.num_devices[1] {
+            format!("{out} GB/s between them")
+        } else {
+            format!("{out} GB/s out of one and {into} GB/s into one")
+        };
+        let ranks = |role: &RoleResult| of_ranks(role.num_ranks, role.lockstep.is_some());
         let mut text = format!(
-            "{prefill_replicas} prefill and {decode_replicas} decode replicas behind the router {}, {} GB/s between them:\n",
+            "{prefill_replicas} prefill replicas{} and {decode_replicas} decode replicas{} behind the router {}, {speed}:\n",
+            ranks(&self.prefill),
+            ranks(&self.decode),
             self.router.name(),
-            bandwidth_gb_s * f64::from(self.num_devices),
         );
         text.push_str(
             "replica    requests  prompt tokens  output tokens    busy  KV mean  KV peak  prefix hits  preemptions\n",
         );
         for (name, role) in [("prefill", &self.prefill), ("decode", &self.decode)] {
             for (number, (replica, busy)) in role.replicas.iter().zip(&role.utilisations).enumerate() {
+                let number = engine_name(number, role.num_ranks);
                 text.push_str(&line(&format!("{name} {number}"), replica, *busy));
             }
         }
@@ -86,6 +95,11 @@ impl Told for RolesResult {
         }
         let busy = [self.prefill.utilisation(), self.decode.utilisation()].map(|share| 100.0 * share);
         writeln!(text, "Busy in the mean: prefill {:.1}%, decode {:.1}%", busy[0], busy[1]).unwrap_or_default();
+        for (name, role) in [("Prefill", &self.prefill), ("Decode", &self.decode)] {
+            if let Some(lockstep) = &role.lockstep {
+                text.push_str(&format!("{name}: {}", steps(lockstep, &role.replicas, role.num_ranks)));
+            }
+        }
         text
     }
 }

@@ -1,11 +1,11 @@
 //! A run on all engines that a scenario has, and what is told of each where there are several.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use sim_core::config::EngineConfig;
 use sim_core::fleet::FleetResult;
 use sim_core::metrics::recorder::Recording;
 use sim_core::profile::StepTimeModel;
-use sim_core::scenario::{Engines, EnginesResult, ReplicasResult};
+use sim_core::scenario::{Engines, EnginesResult, ReplicasResult, RoleEngine};
 use sim_core::simulation_result::SimulationResult;
 use sim_core::simulator::{Simulation, SimulationOptions};
 use sim_core::workload::Workload;
@@ -36,12 +36,12 @@ impl Told for EnginesResult {
     }
 }
 
-/// Runs what `inputs` ask for to its end; of one engine no more is kept than the report needs.
+/// Runs what `inputs` ask for to its end, with the engines of `roles` where there are two; of one engine no more is kept than the report needs.
 ///
 /// # Errors
 /// If flags of one engine are given for several, or the reverse; and if the simulator refuses the run.
 pub(crate) fn run_engines(
-    inputs: &Inputs,
+    (inputs, roles): (&Inputs, Option<&[RoleEngine; 2]>),
     of_run: OfRun<'_>,
     flags: &ReportFlags,
     (needs_records, has_range): (bool, bool),
@@ -60,18 +60,21 @@ pub(crate) fn run_engines(
             return Ok((run_one(of_run, flags, needs_records)?, None));
         }
         Engines::Roles(args, fleet) => {
-            let num_devices = inputs.choice.profile.hardware.num_devices;
-            let (whole, roles) = run_disaggregated((&args, &fleet, seed), of_run, num_devices, flags)?;
+            let each = roles.context("engines of two roles were not prepared")?;
+            let (whole, roles) = run_disaggregated((&args, &fleet, seed), of_run.0, each, flags)?;
             (whole, EnginesResult::Roles(roles))
         }
         Engines::Ranks(ranks) => {
             let (whole, ranks) = run_ranks(ranks, of_run, flags)?;
             (whole, EnginesResult::Ranks(ranks))
         }
-        Engines::Replicas(args, life) => {
-            let FleetResult { whole, replicas, life, .. } = fleet::run_fleet((&args, &life), of_run, seed, flags)?;
-            let num_gpus = inputs.choice.profile.engine.tensor_parallel_size * of_run.1.pipeline_parallel_size;
-            (whole, EnginesResult::Replicas(ReplicasResult { router: args.router, replicas, num_gpus, life }))
+        Engines::Replicas(args, life, ranks) => {
+            let result = fleet::run_fleet((&args, &life, ranks), of_run, seed, flags)?;
+            let FleetResult { whole, replicas, num_ranks, life, lockstep, .. } = result;
+            let of_engine = inputs.choice.profile.engine.tensor_parallel_size * of_run.1.pipeline_parallel_size;
+            let (router, num_gpus) = (args.router, of_engine * num_ranks);
+            let replicas = ReplicasResult { router, replicas, num_ranks, lockstep, num_gpus, life };
+            (whole, EnginesResult::Replicas(replicas))
         }
     };
     Ok((whole, Some(engines)))

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use anyhow::{Result, ensure};
 use sim_core::answers::said::counted;
 use sim_core::config::EngineConfig;
-use sim_core::fleet::FleetResult;
 use sim_core::fleet::life::LifeSettings;
 use sim_core::fleet::simulation::{FleetSimulation, Replica};
+use sim_core::fleet::{FleetResult, LockstepResult, ReplicaResult};
 use sim_core::metrics::recorder::Recording;
 use sim_core::profile::StepTimeModel;
-use sim_core::scenario::{FleetArgs, ReplicasResult};
+use sim_core::scenario::{FleetArgs, Ranks, ReplicasResult};
 use sim_core::simulation_result::SimulationOptions;
 use sim_core::workload::Workload;
 
@@ -22,18 +22,18 @@ use super::run::bar;
 /// Events between two looks at the clock.
 const EVENTS_PER_TICK: u32 = 20_000;
 
-/// Runs `workload` on the replicas of `args`, all alike, to its end.
+/// Runs `workload` on the replicas of `args`, each of them the `ranks`, all alike, to its end.
 ///
 /// # Errors
 /// If the simulator refuses it.
 pub(crate) fn run_fleet(
-    (args, life): (&FleetArgs, &LifeSettings),
+    (args, life, ranks): (&FleetArgs, &LifeSettings, Ranks),
     (workload, config, step_time): (&Workload, &EngineConfig, &StepTimeModel),
     seed: u64,
     flags: &ReportFlags,
 ) -> Result<FleetResult> {
     let options = SimulationOptions { record_emissions: flags.save_detailed };
-    let fleet = args.simulation(life, (workload, Replica { config, step_time }), seed, options)?;
+    let fleet = args.simulation((life, ranks), (workload, Replica { config, step_time }), seed, options)?;
     Ok(finished(fleet, workload, flags))
 }
 
@@ -67,17 +67,48 @@ pub(crate) fn check_flags(flags: &ReportFlags, has_range: bool) -> Result<()> {
     Ok(())
 }
 
+/// What replicas are, where each has several ranks: ` of 8 data-parallel ranks, in lockstep,`.
+pub(super) fn of_ranks(num_ranks: u32, is_lockstep: bool) -> String {
+    let how = if is_lockstep { "in lockstep" } else { "independent of each other" };
+    if num_ranks > 1 { format!(" of {num_ranks} data-parallel ranks, {how},") } else { String::new() }
+}
+
+/// The name of an engine: its replica's number, and where that has several its rank.
+pub(super) fn engine_name(number: usize, num_ranks: u32) -> String {
+    let num_ranks = num_ranks as usize;
+    if num_ranks > 1 { format!("{}.{}", number / num_ranks, number % num_ranks) } else { number.to_string() }
+}
+
+/// What replicas of ranks in lockstep did: the sums over all replicas.
+pub(super) fn steps(lockstep: &LockstepResult, engines: &[ReplicaResult], num_ranks: u32) -> String {
+    let own: f64 = engines.iter().map(|engine| engine.device_time.as_secs_f64()).sum();
+    let all = lockstep.step_time.as_secs_f64() * f64::from(num_ranks);
+    format!(
+        "Waves: {}, steps of all ranks of a replica: {}, which took {:.3} s in all; ranks' own passes were {:.1}% of that\n",
+        lockstep.num_waves,
+        lockstep.num_steps,
+        lockstep.step_time.as_secs_f64(),
+        if all > 0.0 { 100.0 * own / all } else { 0.0 }
+    )
+}
+
 impl Told for ReplicasResult {
     /// A line for each replica, how uneven they are, and what happened to them.
     fn text(&self, recording: &Recording) -> String {
-        let mut text =
-            format!("{} behind the router {}:\n", counted(self.replicas.len() as u64, "replica"), self.router.name());
+        let num_replicas = self.replicas.len() as u64 / u64::from(self.num_ranks);
+        let mut text = format!(
+            "{}{} behind the router {}:\n",
+            counted(num_replicas, "replica"),
+            of_ranks(self.num_ranks, self.lockstep.is_some()),
+            self.router.name()
+        );
         text.push_str("replica  requests  prompt tokens  output tokens  KV mean  KV peak  prefix hits  preemptions\n");
         for (number, replica) in self.replicas.iter().enumerate() {
             // Writing to a String cannot fail.
             writeln!(
                 text,
-                "{number:>7}  {:>8}  {:>13}  {:>13}  {:>6.1}%  {:>6.1}%  {:>10.1}%  {:>11}",
+                "{:>7}  {:>8}  {:>13}  {:>13}  {:>6.1}%  {:>6.1}%  {:>10.1}%  {:>11}",
+                engine_name(number, self.num_ranks),
                 replica.num_requests,
                 replica.num_prompt_tokens,
                 replica.num_output_tokens,
@@ -94,6 +125,7 @@ impl Told for ReplicasResult {
             "Most over mean: requests {requests:.3}, prompt tokens {prompts:.3}, output tokens {outputs:.3}"
         )
         .unwrap_or_default();
+        text.extend(self.lockstep.as_ref().map(|lockstep| steps(lockstep, &self.replicas, self.num_ranks)));
         if let Some(life) = &self.life {
             text.push_str(&life::text(life, recording, self.num_gpus));
         }

@@ -19,5 +19,6 @@ mod life;
 pub(crate) mod compare;
 pub(crate) mod cost;
 mod ranks;
+pub(crate) mod roles;
 pub(crate) mod engines;
 pub(crate) mod report;

@@ -107,6 +107,40 @@ impl ProfileChoice {
         }
     }
 
+    /// The profile of a role's engines, beside this one of all: that of `file`, or composed for the flags of `scenario`,
+    /// which are all that these have.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or flags disagree with a profile that is not composed.
+    pub(crate) fn of_role(&self, scenario: &Scenario, file: Option<&Path>) -> Result<Self> {
+        let catalogue = catalogue()?;
+        let is_composed = matches!(self.origin, Origin::Composed { .. } | Origin::BuiltIn);
+        if let Some(composition) = scenario.composition().filter(|_| file.is_none() && is_composed) {
+            let (config, own_pack) = match &self.origin {
+                Origin::Composed { config, pack, .. } => (config.clone(), pack.clone()),
+                _ => (None, None),
+            };
+            let own_pack = own_pack.map(|file| Pack::from_json(&file)).transpose()?;
+            let own_pack = own_pack.filter(|pack| pack.gpu.key == composition.gpu_key());
+            let pack = own_pack.map_or_else(|| pack(composition.gpu_key()).map(|found| found.pack), Ok)?;
+            let composed = composition.compose_rank(&catalogue, config.as_deref(), &pack)?;
+            let Composed { profile, name, recognised, is_of_lockstep } = composed;
+            let origin = Origin::Composed { config, pack: None, recognised };
+            return Ok(Self { profile, name, origin, is_of_lockstep });
+        }
+        let choice = match file {
+            Some(path) => whole(&Link::default(), Some(WholeProfile::Path(path)))?,
+            None => Self {
+                profile: self.profile.clone(),
+                name: self.name.clone(),
+                origin: Origin::BuiltIn,
+                is_of_lockstep: self.is_of_lockstep,
+            },
+        };
+        scenario.check_profile_of_ranks(&choice.profile, &catalogue)?;
+        Ok(choice)
+    }
+
     /// Puts into `link` what it needs to find the profile again.
     pub(super) fn tell(&self, link: &mut Link) {
         match &self.origin {

@@ -93,9 +93,9 @@ impl Report<'_> {
 
     /// What the run costs, where a price is given; replicas that come and go cost their GPU hours, which their lines say.
     fn cost(&self, metrics: &BenchmarkMetrics) -> cost::Told {
-        let num_engines = self.engines.map_or(Some(1), EnginesResult::num_paid)?;
-        let num_stages = num_engines * self.engine.config.pipeline_parallel_size;
-        cost::of_run(self.scenario, self.choice, num_stages, (metrics.request_throughput, metrics.output_throughput))
+        let of_engine = self.choice.profile.hardware.num_devices * self.engine.config.pipeline_parallel_size;
+        let num_gpus = self.engines.map_or(Some(of_engine), |engines| engines.num_paid(of_engine))?;
+        cost::of_run(self.scenario, self.choice, num_gpus, (metrics.request_throughput, metrics.output_throughput))
     }
 
     fn engine_lines(&self) -> String {

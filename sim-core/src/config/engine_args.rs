@@ -100,6 +100,12 @@ pub struct EngineArgs {
     /// Whether a router outside chooses among data-parallel ranks, and each has API servers of its own.
     #[serde(alias = "data-parallel-external-lb", skip_serializing_if = "Option::is_none")]
     pub data_parallel_external_lb: Option<bool>,
+    /// Whether a router outside chooses among nodes, each of which balances its own data-parallel ranks.
+    #[serde(alias = "data-parallel-hybrid-lb", skip_serializing_if = "Option::is_none")]
+    pub data_parallel_hybrid_lb: Option<bool>,
+    /// Data-parallel ranks of a node.
+    #[serde(alias = "data-parallel-size-local", skip_serializing_if = "Option::is_none")]
+    pub data_parallel_size_local: Option<i64>,
     /// API-server processes.
     #[serde(alias = "api-server-count", skip_serializing_if = "Option::is_none")]
     pub api_server_count: Option<i64>,
@@ -210,6 +216,7 @@ impl EngineArgs {
             "scheduler-reserve-full-isl" => &mut self.scheduler_reserve_full_isl,
             "async-scheduling" => &mut self.async_scheduling,
             "data-parallel-external-lb" | "-dpe" => &mut self.data_parallel_external_lb,
+            "data-parallel-hybrid-lb" | "-dph" => &mut self.data_parallel_hybrid_lb,
             "disable-hybrid-kv-cache-manager" => &mut self.disable_hybrid_kv_cache_manager,
             "enable-mamba-shared-prefix-checkpoint" => &mut self.enable_mamba_shared_prefix_checkpoint,
             _ => return None,
@@ -232,6 +239,7 @@ impl EngineArgs {
             "mamba-block-size" => (&mut self.mamba_block_size, plain),
             "prefill-schedule-interval" => (&mut self.prefill_schedule_interval, plain),
             "dp-sync-interval" => (&mut self.dp_sync_interval, plain),
+            "data-parallel-size-local" | "-dpl" => (&mut self.data_parallel_size_local, plain),
             "api-server-count" | "-asc" => (&mut self.api_server_count, plain),
             "num-gpu-blocks-override" => (&mut self.num_gpu_blocks_override, plain),
             "tensor-parallel-size" | "-tp" => (&mut self.tensor_parallel_size, plain),

@@ -5,10 +5,10 @@
 mod calendar;
 pub mod data_parallel;
 pub mod disaggregated;
-mod desk;
 mod dispatch;
+mod front;
 pub mod life;
-mod new_desk;
+mod pool;
 mod replica_result;
 pub mod router;
 mod router_desk;

@@ -18,13 +18,15 @@ pub struct FleetResult {
     /// Of all together. Its passes are those of the first replica, then those of the next; of
     /// [`SimulationResult::queries_per_iter`] there is only that of a single replica.
     pub whole: SimulationResult,
-    /// Of each.
+    /// Of each engine: those of the first replica, then those of the next.
     pub replicas: Vec<ReplicaResult>,
-    /// The replica of each measured request.
+    /// Engines of each replica: its data-parallel ranks.
+    pub num_ranks: u32,
+    /// The engine of each measured request.
     pub owners: Vec<u32>,
     /// What happened to replicas, where something could.
     pub life: Option<LifeResult>,
-    /// What ranks did together; `None` if each did what it did alone.
+    /// What ranks did together, the sums over all replicas; `None` if each did what it did alone.
     pub lockstep: Option<LockstepResult>,
 }
 
@@ -39,7 +41,18 @@ pub struct LockstepResult {
     pub step_time: SimDuration,
 }
 
-/// What came of one replica.
+impl LockstepResult {
+    /// This and another replica's.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            num_waves: self.num_waves + other.num_waves,
+            num_steps: self.num_steps + other.num_steps,
+            step_time: self.step_time + other.step_time,
+        }
+    }
+}
+
+/// What came of one engine.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ReplicaResult {
     /// Measured requests that it ended.
@@ -99,7 +112,7 @@ impl Parts {
         let mut first_passes = Vec::with_capacity(self.results.len());
         let mut results = self.results.into_iter();
         let Some(mut whole) = results.next() else {
-            return FleetResult { whole: empty(), replicas, owners: self.owners, life, lockstep: None };
+            return FleetResult { whole: empty(), replicas, num_ranks: 1, owners: self.owners, life, lockstep: None };
         };
         first_passes.push(0);
         for result in results {
@@ -132,7 +145,7 @@ impl Parts {
         if let Some(legs) = legs.filter(|legs| !legs.is_empty()) {
             put_together(&mut whole.recording, &legs, (&first_passes, &mut replicas));
         }
-        FleetResult { whole, replicas, owners: self.owners, life, lockstep: None }
+        FleetResult { whole, replicas, num_ranks: 1, owners: self.owners, life, lockstep: None }
     }
 }
 
@@ -147,20 +160,20 @@ fn put_together(
         let Some(record) = recording.requests.row_mut(id.index()) else { continue };
         let last = (record.num_output_tokens > 0).then_some([record.first_token_pass, record.last_token_pass]);
         let spans = legs.iter().map(|leg| {
-            let first_pass = first_passes[leg.replica as usize];
+            let first_pass = first_passes[leg.engine as usize];
             [first_pass + leg.first_token_pass, first_pass + leg.last_token_pass]
         });
         let spans: Vec<_> = spans.chain(last).collect();
         if let (Some(leg), Some(&[first_token, _]), Some(&[_, last_token])) =
             (legs.first(), spans.first(), spans.last())
         {
-            record.first_scheduled_pass = first_passes[leg.replica as usize] + leg.first_scheduled_pass;
+            record.first_scheduled_pass = first_passes[leg.engine as usize] + leg.first_scheduled_pass;
             record.num_cached_tokens = leg.num_cached_tokens;
             (record.first_token_pass, record.last_token_pass) = (first_token, last_token);
         }
         for leg in legs {
             record.num_output_tokens += leg.num_output_tokens;
-            replicas[leg.replica as usize].num_output_tokens += u64::from(leg.num_output_tokens);
+            replicas[leg.engine as usize].num_output_tokens += u64::from(leg.num_output_tokens);
         }
         for pair in spans.windows(2) {
             let times = [pair[0][1], pair[1][0]].map(|pass| recording.passes.delivery_time(pass));

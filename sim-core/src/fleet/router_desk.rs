@@ -1,4 +1,4 @@
-//! A router with what it knows: its own requests, and metrics as it read them last.
+//! A router with what it knows: its own requests, and metrics as it read them last. What it chooses from are addresses.
 
 use alloc::collections::BinaryHeap;
 use alloc::vec;
@@ -6,12 +6,10 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use super::data_parallel::balancer::EngineCounts;
-use super::desk::Desk;
 use super::dispatch::RouterSettings;
 use super::router::{Arrival, BoxedRouter, ReplicaView};
 use crate::request::RequestId;
 use crate::rng::Pcg64;
-use crate::simulator::Simulation;
 use crate::time::SimTime;
 
 /// The router. What comes back from replicas it knows when it has come, and not before.
@@ -58,10 +56,10 @@ impl RouterDesk {
             }
         }
     }
-}
 
-impl Desk for RouterDesk {
-    fn choose(&mut self, now: SimTime, arrival: &Arrival<'_>) -> usize {
+    /// The replica of a request that comes at `now`; some are ready. Times do not decrease from call to call, but for those
+    /// of [`Self::hear`].
+    pub(super) fn choose(&mut self, now: SimTime, arrival: &Arrival<'_>) -> usize {
         self.take_news(now);
         let replica = if self.is_ready.iter().all(|&is_ready| is_ready) {
             self.router.route(arrival, &self.views, &mut self.random)
@@ -75,11 +73,13 @@ impl Desk for RouterDesk {
         replica
     }
 
-    fn set_ready(&mut self, replica: usize, is_ready: bool) {
+    /// Whether `replica` takes requests from now on; at first all do.
+    pub(super) fn set_ready(&mut self, replica: usize, is_ready: bool) {
         self.is_ready[replica] = is_ready;
     }
 
-    fn forget(&mut self, now: SimTime, replica: usize) {
+    /// `replica` is gone at `now`, and what it had cached with it. Of its requests it was heard that they ended.
+    pub(super) fn forget(&mut self, now: SimTime, replica: usize) {
         self.take_news(now);
         // First tokens that are still on their way are of requests that have ended here; another replica may have them.
         self.news.retain(|Reverse((_, _, is_end, of))| *is_end || *of != replica);
@@ -87,34 +87,31 @@ impl Desk for RouterDesk {
         self.views[replica].scraped = EngineCounts::default();
     }
 
-    fn hear(&mut self, time: SimTime, id: RequestId, replica: usize, is_end: bool) {
+    /// At `time` it will have come back from `replica` that the request's first token or its last is there.
+    pub(super) fn hear(&mut self, time: SimTime, id: RequestId, replica: usize, is_end: bool) {
         self.news.push(Reverse((time, id, is_end, replica)));
     }
 
-    fn next_look(&self) -> SimTime {
+    /// When it reads metrics next, if it does.
+    pub(super) const fn next_look(&self) -> SimTime {
         self.next_look
     }
 
-    fn look(&mut self, now: SimTime, replicas: &[Simulation<'_>]) {
-        for view in &mut self.views {
-            view.scraped = counts(&replicas[view.replica]);
+    /// It reads those of each replica.
+    pub(super) fn look(&mut self, now: SimTime, metrics: impl Iterator<Item = EngineCounts>) {
+        for (view, scraped) in self.views.iter_mut().zip(metrics) {
+            view.scraped = scraped;
         }
         self.next_look = now + self.settings.scrape_interval;
     }
 
-    fn begin_group(&mut self) {
+    /// All requests so far have been answered, and the clock begins again.
+    pub(super) fn begin_group(&mut self) {
         self.take_news(SimTime::MAX);
         if self.next_look < SimTime::MAX {
             self.next_look = SimTime::ZERO;
         }
     }
-}
-
-/// What a replica's metrics say.
-pub(super) fn counts(replica: &Simulation<'_>) -> EngineCounts {
-    let (num_running, num_waiting, num_free_blocks) = replica.last_counts();
-    let num_usable_blocks = replica.engine().scheduler().kv_cache().num_usable_blocks();
-    EngineCounts::new(num_running, num_waiting, (num_free_blocks, num_usable_blocks))
 }
 
 #[cfg(test)]

@@ -170,7 +170,14 @@ impl StepTimeModel {
                 extrapolated: SimDuration::ZERO,
             };
         }
-        let mut sum = self.before_attention(self.padded(batch), batch.num_reqs() + batch.num_draft_tokens());
+        let num_padded = self.num_padded(num_tokens, self.is_uniform_verification(batch));
+        self.predict_padded(batch, num_padded, self.has_graph(num_tokens))
+    }
+
+    /// The same of a pass of some tokens, for which the device computes so many; `has_graph` if a CUDA graph holds it.
+    #[inline]
+    pub(super) fn predict_padded(&self, batch: &BatchComposition, num_padded: u32, has_graph: bool) -> StepTime {
+        let mut sum = self.before_attention(num_padded, batch.num_reqs() + batch.num_draft_tokens());
         for tables in &self.attention {
             if batch.prefill_chunks.is_empty() {
                 sum.add(tables.of_decodes(tables.decodes(batch)));
@@ -181,7 +188,7 @@ impl StepTimeModel {
             }
         }
         self.add_drafter(batch, &mut sum);
-        self.step_time(sum, self.capture_sizes.fitting(num_tokens).is_some())
+        self.step_time(sum, has_graph)
     }
 
     /// The terms that do not depend on contexts, of a pass with so many tokens, padding included, and rows.
@@ -216,10 +223,19 @@ impl StepTimeModel {
         &self.host
     }
 
-    /// Tokens that the device computes for a pass.
-    fn padded(&self, batch: &BatchComposition) -> u32 {
-        let num_tokens = batch.num_tokens();
-        if batch.num_draft_tokens() > 0 && batch.is_uniform_decode(self.decode_query_len) {
+    /// Whether a CUDA graph holds a pass of so many tokens.
+    pub(super) fn has_graph(&self, num_tokens: u32) -> bool {
+        self.capture_sizes.fitting(num_tokens).is_some()
+    }
+
+    /// Whether all requests of a pass verify the same number of drafts.
+    pub(super) fn is_uniform_verification(&self, batch: &BatchComposition) -> bool {
+        batch.num_draft_tokens() > 0 && batch.is_uniform_decode(self.decode_query_len)
+    }
+
+    /// Tokens that the device computes for a pass of so many.
+    pub(super) fn num_padded(&self, num_tokens: u32, is_uniform_verification: bool) -> u32 {
+        if is_uniform_verification {
             let uniform = self.uniform_capture_sizes.fitting(num_tokens);
             return uniform.unwrap_or_else(|| self.capture_sizes.padded(num_tokens));
         }

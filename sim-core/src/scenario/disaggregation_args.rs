@@ -4,6 +4,7 @@
 use super::fleet_args::MAX_REPLICAS;
 use super::{Scenario, ScenarioError};
 use crate::config::flags::FlagError;
+use crate::fleet::disaggregated::links::Bandwidths;
 use crate::fleet::disaggregated::transfer::TransferCosts;
 use crate::math;
 use crate::sched::connector::interface::KvLoadFailurePolicy;
@@ -85,11 +86,13 @@ impl DisaggregationArgs {
         self.prefill_replicas > 0
     }
 
-    /// How long transfers take between engines of so many devices, which send and receive side by side.
+    /// How long transfers take from engines of so many devices to engines of so many others, which send and receive side
+    /// by side.
     #[must_use]
-    pub fn costs(&self, num_devices: u32) -> TransferCosts {
+    pub fn costs(&self, [num_prefill, num_decode]: [u32; 2]) -> TransferCosts {
+        let bandwidth = |num_devices| self.bandwidth_gb_s * 1e9 * math::u32_to_f64(num_devices);
         TransferCosts {
-            bandwidth: self.bandwidth_gb_s * 1e9 * math::u32_to_f64(num_devices),
+            bandwidths: Bandwidths { sending: bandwidth(num_prefill), receiving: bandwidth(num_decode) },
             latency: SimDuration::from_micros_f64(1000.0 * self.latency_ms),
             per_descriptor: SimDuration::from_micros_f64(self.descriptor_us),
         }
@@ -205,6 +208,7 @@ mod tests {
         check(&[("decode-replicas", "2")], 1, Some("--prefill-replicas"));
         check(&[("prefill-replicas", "2"), ("decode-replicas", "1")], 2, Some("--replicas"));
         check(&[("kv-transfer-latency", "5")], 1, Some("--prefill-replicas"));
-        assert!((set(&[]).expect("none").costs(4).bandwidth - 2e11).abs() < 1.0, "four devices");
+        let Bandwidths { sending, receiving } = set(&[]).expect("none").costs([4, 1]).bandwidths;
+        assert!((sending - 2e11).abs() < 1.0 && (receiving - 5e10).abs() < 1.0, "four devices, and one");
     }
 }

@@ -1,11 +1,13 @@
 //! Why a scenario cannot be read or run.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
 use super::DatasetName;
 use super::link::LinkError;
+use super::role_args::Role;
 use crate::compose::ComposeError;
 use crate::config::flags::FlagError;
 use crate::config::{ConfigError, RequestRefusal};
@@ -125,6 +127,13 @@ pub enum ScenarioError {
     },
     /// `--replica-fails` says what cannot happen to so many replicas.
     Outage(OutageError),
+    /// It is in what a role has of its own.
+    InRole {
+        /// The role.
+        role: Role,
+        /// What it is.
+        error: Box<ScenarioError>,
+    },
     /// A share link cannot be read.
     Link(LinkError),
 }
@@ -185,6 +194,7 @@ impl fmt::Display for ScenarioError {
             }
             Self::Acceptance { flag, error } => write!(f, "--{flag}: {error}"),
             Self::Outage(error) => write!(f, "--replica-fails: {error}"),
+            Self::InRole { role, error } => write!(f, "--{}, {role} replicas: {error}", role.flag()),
             Self::Link(error) => error.fmt(f),
         }
     }

@@ -4,7 +4,7 @@ use crate::fleet::router::Policy;
 use alloc::string::{String, ToString};
 
 use super::composition::{DEFAULT_GPU, DEFAULT_MODEL};
-use super::{life_args, router_args};
+use super::{life_args, role_args, router_args};
 use crate::workload::table::{SessionReplay, TimeUnit};
 
 /// How the value of a flag is written.
@@ -166,6 +166,12 @@ pub const FLAGS: &[Flag] = &[
         "Let --router choose among data-parallel ranks instead of vLLM's own balancer",
     ),
     engine(
+        "data-parallel-hybrid-lb",
+        Form::Switch,
+        "Let --router choose among nodes, each of which balances --data-parallel-size-local ranks",
+    ),
+    engine("data-parallel-size-local", Form::Integer, "Data-parallel ranks of each node"),
+    engine(
         "api-server-count",
         Form::Integer,
         "API-server processes, each of which handles requests and tokens one after the other",
@@ -243,6 +249,8 @@ pub const FLAGS: &[Flag] = &[
     life_args::AUTOSCALER,
     of_fleet("prefill-replicas", Form::Integer, "0", "Engines that compute prompts only, beside --decode-replicas"),
     of_fleet("decode-replicas", Form::Integer, "0", "Engines that load computed prompts and answer"),
+    role_args::PREFILL_ARGS,
+    role_args::DECODE_ARGS,
     of_fleet("kv-transfer-bandwidth", Form::Number, "50", "GB/s that each device of an engine sends, and receives"),
     of_fleet("kv-transfer-latency", Form::Number, "0.01", "Milliseconds until the first byte of a transfer comes"),
     of_fleet("kv-transfer-descriptor-time", Form::Number, "0", "Microseconds that each piece of memory adds to that"),

@@ -22,6 +22,7 @@ mod fleet_args;
 mod flag_table;
 mod autoscaler_args;
 mod life_args;
+mod role_args;
 mod router_args;
 pub mod link;
 mod client_work;
@@ -50,7 +51,9 @@ pub use composition::{Composed, Composition, DEFAULT_GPU, DEFAULT_MODEL};
 pub use dataset_kind::{check_dataset, dataset_flags};
 pub use dataset_name::DatasetName;
 pub use disaggregation_args::DisaggregationArgs;
-pub use engines::{Engines, EnginesResult, RanksResult, ReplicasResult, RolesResult, imbalances, routers_json};
+pub use engines::{
+    Engines, EnginesResult, RanksResult, ReplicasResult, RoleEngine, RoleEngines, RolesResult, imbalances, routers_json,
+};
 pub use error::ScenarioError;
 pub use flag_table::{FLAGS, Flag, Form, Part};
 pub use fleet_args::{FleetArgs, MAX_REPLICAS};
@@ -60,6 +63,7 @@ pub use ranks::Ranks;
 pub use recognise::{Recognised, recognise};
 pub use recognise_error::RecogniseError;
 pub use report_args::ReportArgs;
+pub use role_args::Role;
 pub use same_model::{Doubt, OtherModel, check_same_config, check_same_model};
 pub use workload_args::WorkloadArgs;
 
@@ -85,6 +89,7 @@ pub struct Scenario {
     fleet: FleetArgs,
     life: life_args::LifeArgs,
     disaggregation: DisaggregationArgs,
+    role_args: role_args::RoleArgs,
 }
 
 impl PartialEq for Scenario {
@@ -243,6 +248,7 @@ impl Scenario {
             "router-args" => self.fleet.weights = router_args::parse(value)?,
             name if self.life.set(name, value)? => {}
             name if self.disaggregation.set(name, value)? => {}
+            name if self.role_args.set(name, value)? => {}
             name if spec.form == Form::Switch => {
                 let switch = if value == "true" { dashed(name) } else { alloc::format!("--no-{name}") };
                 self.engine.set(&switch, None)?;

@@ -66,6 +66,7 @@ pub fn prepare_fleet(
 ) -> Result<Prepared, ScenarioError> {
     scenario.life()?;
     scenario.disaggregation().check(scenario.fleet().replicas)?;
+    scenario.check_role_args()?;
     let engine = scenario.resolve(profile)?;
     let sample = scenario.workload().sample(dataset, counter)?;
     let (num_skipped, notes, classes) = (sample.num_skipped, sample.notes.clone(), sample.classes.clone());

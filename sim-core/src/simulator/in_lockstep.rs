@@ -6,6 +6,7 @@
 
 use super::Simulation;
 use crate::batch::BatchComposition;
+use crate::profile::PassShape;
 use crate::time::{SimDuration, SimTime};
 
 /// A rank's part of a step.
@@ -13,8 +14,10 @@ use crate::time::{SimDuration, SimTime};
 pub(crate) struct StepPart {
     /// When the rank has issued it.
     pub(crate) issue_time: SimTime,
-    /// How long it takes if no other takes longer.
+    /// How long it takes if it is run in its own shape and no other takes longer.
     pub(crate) duration: SimDuration,
+    /// How it would be run alone.
+    pub(crate) shape: PassShape,
     /// Whether it has no tokens: a dummy batch.
     pub(crate) is_dummy: bool,
     /// False if nothing can change any more unless something is sent.
@@ -27,14 +30,27 @@ impl Simulation<'_> {
         self.device.wait_for_others();
     }
 
-    /// How long a dummy batch takes: one request with one token (`GPUModelRunner._dummy_run`), with a drafter as many more
-    /// as it proposes.
-    fn dummy_time(&self) -> SimDuration {
+    /// A dummy batch: one request with one token (`GPUModelRunner._dummy_run`), with a drafter as many more as it proposes.
+    fn dummy_batch(&self) -> BatchComposition {
         let num_drafts = self.config.num_speculative_tokens();
         let mut batch = BatchComposition::default();
         batch.set_spans(&self.config.kv_cache.spans());
         batch.push_verification(1 + num_drafts, 1, num_drafts);
-        self.step_time.predict(&batch).duration + self.step_time.host().time_between_passes(1)
+        batch
+    }
+
+    /// What the pass computes that was issued last.
+    fn issued_batch(&self) -> &BatchComposition {
+        &self.engine.issued().unwrap_or_else(|| self.engine.processed()).batch
+    }
+
+    /// How long a part takes in the shape that all ranks agreed on, if no other takes longer.
+    pub(crate) fn duration_in(&self, part: &StepPart, agreed: PassShape) -> SimDuration {
+        let dummy = part.is_dummy.then(|| self.dummy_batch());
+        let batch = dummy.as_ref().unwrap_or_else(|| self.issued_batch());
+        let [own, agreed] = [part.shape, agreed].map(|shape| self.step_time.predict_in(batch, shape).duration);
+        // What it takes beyond the prediction stays.
+        SimDuration::from_nanos((part.duration + agreed).as_nanos().saturating_sub(own.as_nanos()))
     }
 
     /// Whether a request that is here, or comes by `now`, makes ranks step that pause.
@@ -54,11 +70,14 @@ impl Simulation<'_> {
         let is_awaited = self.client.next_arrival().is_some_and(|arrival| arrival <= self.now);
         let goes_on = !(is_awaited || self.engine.has_work()) || self.advance_until(SimTime::ZERO);
         if let Some((issue_time, duration)) = self.device.take_issued() {
-            return StepPart { issue_time, duration, is_dummy: false, goes_on };
+            let shape = self.step_time.shape(self.issued_batch());
+            return StepPart { issue_time, duration, shape, is_dummy: false, goes_on };
         }
         // A dummy batch comes behind the step that had no tokens, and that has waited for results.
         let issue_time = if self.is_suspended() { self.take_in_time() } else { self.now };
-        StepPart { issue_time, duration: self.dummy_time(), is_dummy: true, goes_on }
+        let batch = self.dummy_batch();
+        let duration = self.step_time.predict(&batch).duration + self.step_time.host().time_between_passes(1);
+        StepPart { issue_time, duration, shape: self.step_time.shape(&batch), is_dummy: true, goes_on }
     }
 
     /// All ranks have issued their parts, the last at `issue_time`, and the longest takes `duration`; returns when they

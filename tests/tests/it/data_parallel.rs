@@ -20,7 +20,7 @@ fn ranks(
     count: usize,
     dp_sync_interval: Option<u32>,
 ) -> FleetResult {
-    behind((workload, config, step_time), count, DataParallel { dp_sync_interval, router: None })
+    behind((workload, config, step_time), count, DataParallel { dp_sync_interval, router: None, num_local_ranks: 1 })
 }
 
 fn behind(
@@ -91,7 +91,7 @@ fn check_several(workload: &Workload, config: &EngineConfig, step_time: &StepTim
     if dp_sync_interval.is_some() && config.pipeline_parallel_size == 1 {
         check_together(&result);
     }
-    let external = DataParallel { dp_sync_interval, router: Some(RouterSettings::default()) };
+    let external = DataParallel { dp_sync_interval, router: Some(RouterSettings::default()), num_local_ranks: 1 };
     let external = behind((workload, config, step_time), count, external);
     check_conserved(&external, count);
     if dp_sync_interval.is_some() && config.pipeline_parallel_size == 1 {

@@ -2,13 +2,14 @@
 
 use proptest::prelude::*;
 use sim_core::config::EngineConfig;
-use sim_core::fleet::RouterSettings;
+use sim_core::fleet::disaggregated::links::Bandwidths;
 use sim_core::fleet::disaggregated::result::{DisaggregatedResult, RoleResult};
-use sim_core::fleet::disaggregated::settings::{Disaggregated, KvBlock, prefill_workload};
+use sim_core::fleet::disaggregated::settings::{Disaggregated, KvBlock, Role, prefill_workload};
 use sim_core::fleet::disaggregated::simulation::DisaggregatedSimulation;
 use sim_core::fleet::disaggregated::transfer::TransferCosts;
 use sim_core::fleet::router::Policy;
 use sim_core::fleet::simulation::Replica;
+use sim_core::fleet::{DataParallel, Dispatch, RouterSettings};
 use sim_core::metrics::digest::digest;
 use sim_core::profile::{StepTimeModel, StepTimeSettings, SyntheticCosts};
 use sim_core::request::TokenRun;
@@ -22,8 +23,11 @@ use sim_core::workload::{EarlierOptions, Traffic, Workload};
 use crate::fleet_of_one::{in_sessions, limited, policy, waits};
 use crate::steady_requests::stretched_case;
 
-const FREE: TransferCosts =
-    TransferCosts { bandwidth: f64::INFINITY, latency: SimDuration::ZERO, per_descriptor: SimDuration::ZERO };
+const FREE: TransferCosts = TransferCosts {
+    bandwidths: Bandwidths::both(f64::INFINITY),
+    latency: SimDuration::ZERO,
+    per_descriptor: SimDuration::ZERO,
+};
 
 /// A fleet of so many engines on either side, all alike.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +38,18 @@ struct Fleet {
     failure_rate: f64,
     policy: KvLoadFailurePolicy,
     router: Policy,
+    ranks: Ranks,
 }
+
+/// Data-parallel ranks of each engine of either role, and how those step together; 0 ranks for engines as they are alone.
+#[derive(Debug, Clone, Copy)]
+struct Ranks {
+    prefill: usize,
+    decode: usize,
+    dp_sync_interval: Option<u32>,
+}
+
+const NO_RANKS: Ranks = Ranks { prefill: 0, decode: 0, dp_sync_interval: None };
 
 const ONE_EACH: Fleet = Fleet {
     num_prefill: 1,
@@ -43,16 +58,32 @@ const ONE_EACH: Fleet = Fleet {
     failure_rate: 0.0,
     policy: KvLoadFailurePolicy::Fail,
     router: Policy::RoundRobin,
+    ranks: NO_RANKS,
 };
+
+impl Fleet {
+    /// How requests are given to a role whose replicas have so many ranks, and how many engines so many of these are.
+    fn role(&self, num_replicas: usize, num_ranks: usize) -> (Dispatch, usize) {
+        let router = RouterSettings { policy: self.router, ..RouterSettings::default() };
+        if num_ranks == 0 {
+            return (Dispatch::Router(router), num_replicas);
+        }
+        let dp_sync_interval = self.ranks.dp_sync_interval;
+        let ranks = DataParallel { dp_sync_interval, router: None, num_local_ranks: 1 };
+        let num = u32::try_from(num_ranks).expect("few");
+        (Dispatch::Replicas { router, num_ranks: num, ranks }, num_replicas * num_ranks)
+    }
+}
 
 /// Runs it to the end, at which no engine holds anything.
 fn run(fleet: Fleet, workload: &Workload, config: &EngineConfig, step_time: &StepTimeModel) -> DisaggregatedResult {
     let prefill_side = prefill_workload(workload);
-    let replicas = vec![Replica { config, step_time }; fleet.num_prefill.max(fleet.num_decode)];
+    let (prefill, num_prefill) = fleet.role(fleet.num_prefill, fleet.ranks.prefill);
+    let (decode, num_decode) = fleet.role(fleet.num_decode, fleet.ranks.decode);
+    let engines = vec![Replica { config, step_time }; num_prefill.max(num_decode)];
     let setup = Disaggregated {
-        prefill: &replicas[..fleet.num_prefill],
-        decode: &replicas[..fleet.num_decode],
-        router: RouterSettings { policy: fleet.router, ..RouterSettings::default() },
+        prefill: Role { engines: &engines[..num_prefill], dispatch: prefill },
+        decode: Role { engines: &engines[..num_decode], dispatch: decode },
         costs: fleet.costs,
         block: KvBlock { num_bytes: 1_000_000, num_descriptors: 8 },
         kv_load_failure_policy: fleet.policy,
@@ -90,7 +121,7 @@ fn check_conserved(fleet: Fleet, workload: &Workload, config: &EngineConfig, ste
         assert!(loaded >= asked, "{loaded} loads of {asked} requests");
     }
     let mut num_failed = 0;
-    let bandwidth = fleet.costs.bandwidth;
+    let bandwidth = fleet.costs.bandwidths.sending;
     for transfer in &result.transfers {
         num_failed += usize::from(transfer.has_failed);
         assert!(transfer.answer_time <= transfer.begin_time, "it is computed before it is loaded");
@@ -127,7 +158,7 @@ fn check_conserved(fleet: Fleet, workload: &Workload, config: &EngineConfig, ste
 fn costs() -> impl Strategy<Value = TransferCosts> {
     let some =
         (1_u32..2000, 0_u64..20_000, 0_u64..20).prop_map(|(mb_per_s, latency_us, descriptor_us)| TransferCosts {
-            bandwidth: 1e6 * f64::from(mb_per_s),
+            bandwidths: Bandwidths::both(1e6 * f64::from(mb_per_s)),
             latency: SimDuration::from_nanos(1000 * latency_us),
             per_descriptor: SimDuration::from_nanos(1000 * descriptor_us),
         });
@@ -145,8 +176,17 @@ fn fleets() -> impl Strategy<Value = Fleet> {
             failure_rate,
             policy,
             router,
+            ranks: NO_RANKS,
         },
     )
+}
+
+fn ranks() -> impl Strategy<Value = Ranks> {
+    (1_usize..4, 1_usize..4, prop::option::of(1_u32..20)).prop_map(|(prefill, decode, dp_sync_interval)| Ranks {
+        prefill,
+        decode,
+        dp_sync_interval,
+    })
 }
 
 proptest! {
@@ -160,6 +200,28 @@ proptest! {
         let workload = limited(&case.workload(), max_concurrency);
         let workload = if has_sessions { in_sessions(&workload, &waits, max_concurrency) } else { workload };
         check_conserved(fleet, &workload, &case.config, &case.step_time());
+    }
+
+    #[test]
+    fn nobody_is_lost_where_roles_have_ranks(
+        case in stretched_case(), fleet in fleets(), ranks in ranks(), max_concurrency in prop::option::of(1_u32..6),
+    ) {
+        let workload = limited(&case.workload(), max_concurrency);
+        let config = EngineConfig { steps_with_others: ranks.dp_sync_interval.is_some(), ..case.config.clone() };
+        check_conserved(Fleet { ranks, ..fleet }, &workload, &config, &case.step_time());
+    }
+
+    #[test]
+    fn one_rank_is_the_engine_of_a_role(
+        case in stretched_case(), fleet in fleets(), max_concurrency in prop::option::of(1_u32..6),
+    ) {
+        let (workload, step_time) = (limited(&case.workload(), max_concurrency), case.step_time());
+        let ranks = Ranks { prefill: 1, decode: 1, dp_sync_interval: None };
+        let [found, expect] =
+            [ranks, NO_RANKS].map(|ranks| run(Fleet { ranks, ..fleet }, &workload, &case.config, &step_time));
+        prop_assert_eq!(digest(&found.whole.recording), digest(&expect.whole.recording), "what clients see");
+        let beside = |result: DisaggregatedResult| (result.transfers, result.prefill, result.decode);
+        prop_assert_eq!(beside(found), beside(expect), "transfers, and the work of either role");
     }
 }
 
@@ -207,7 +269,7 @@ fn first_token_ms(result: &DisaggregatedResult) -> f64 {
 fn a_transfer_delays_the_first_token_by_what_it_takes() {
     let workload = workload(&[(160, 0)]);
     let costs = |gb_per_s: f64, latency_ms: f64| TransferCosts {
-        bandwidth: 1e9 * gb_per_s,
+        bandwidths: Bandwidths::both(1e9 * gb_per_s),
         latency: SimDuration::from_micros_f64(1000.0 * latency_ms),
         per_descriptor: SimDuration::ZERO,
     };

@@ -26,9 +26,9 @@ use crate::fleet_of_one::{check_conserved, in_sessions, limited, policy, waits};
 use crate::steady_requests::{stretched_case, surroundings};
 
 /// A replica's outages: shares of the run's length from which and for how long, or for good.
-type Drawn = Vec<(usize, f64, Option<f64>)>;
+pub(crate) type Drawn = Vec<(usize, f64, Option<f64>)>;
 
-fn drawn_outages() -> impl Strategy<Value = Drawn> {
+pub(crate) fn drawn_outages() -> impl Strategy<Value = Drawn> {
     let outage = (0_usize..5, 0.0..1.2, prop::option::weighted(0.8, 0.001..0.5));
     prop::collection::vec(outage, 1..8)
 }
@@ -57,7 +57,7 @@ fn scaling() -> impl Strategy<Value = Option<Autoscaling>> {
 }
 
 /// Of those drawn, all that can be, in a run that takes so long on one engine.
-fn outages(drawn: &Drawn, num_replicas: usize, length: f64) -> Vec<Outage> {
+pub(crate) fn outages(drawn: &Drawn, num_replicas: usize, length: f64) -> Vec<Outage> {
     let mut settings = LifeSettings::default();
     for &(replica, from, lasts) in drawn {
         let number = u32::try_from(replica % num_replicas).expect("few");

@@ -55,6 +55,7 @@ mod library_defaults;
 mod same_model;
 mod attention_between;
 mod model_mutations;
+mod composed_fleets;
 mod composition;
 mod estimates;
 mod uncertainty;

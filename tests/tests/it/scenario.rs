@@ -38,6 +38,7 @@ fn value(flag: &Flag, number: u32) -> String {
         (Form::Text, "client-work") => format!("{number}.5,25"),
         (Form::Text, "router-args") => format!("balance-abs-threshold={number},cache-threshold=0.{number}"),
         (Form::Text, "autoscaler") => format!("saturation:max-replicas=9,startup-time={number}.5"),
+        (Form::Text, "prefill-args" | "decode-args") => format!("--max-num-seqs={number} --no-async-scheduling"),
         (Form::Text, "columns") => format!("time=when,prompt=tokens {number}"),
         (Form::Text, "session-turns" | "session-prefix-len" | "session-input-len" | "session-output-len") => {
             format!("1..1{number}")

@@ -73,11 +73,11 @@ fn directly(flags: Flags<'_>, router: Policy) -> RouterFigures {
     let profile = Profile::from_json(PROFILE).expect("the shipped profile");
     let scenario = Scenario::from_flags(flags.iter().map(|&(flag, value)| (flag, Some(value)))).expect("known flags");
     let Prepared { engine, workload, step_time, .. } = prepare_fleet(&scenario, &profile, None, None).expect("a run");
-    let Engines::Replicas(args, life) = scenario.engines(true).expect("engines") else { panic!("no replicas") };
+    let Engines::Replicas(args, life, ranks) = scenario.engines(true).expect("engines") else { panic!("no replicas") };
     let replica = Replica { config: &engine.config, step_time: &step_time };
     let args = FleetArgs { router, ..args };
     let mut fleet = args
-        .simulation(&life, (&workload, replica), scenario.fleet_seed(), SimulationOptions::default())
+        .simulation((&life, ranks), (&workload, replica), scenario.fleet_seed(), SimulationOptions::default())
         .expect("a run");
     while fleet.advance() {}
     RouterFigures::new(router, &fleet.finish())

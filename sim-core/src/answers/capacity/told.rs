@@ -59,6 +59,12 @@ impl Question {
         }
     }
 
+    /// What is searched for, in a clause.
+    #[must_use]
+    pub fn headline_of_search(&self) -> String {
+        format!("the most {} that are carried {}", self.unit(), self.condition())
+    }
+
     /// How much is carried under which condition, in a sentence.
     #[must_use]
     pub fn headline(&self, answer: &Answer) -> String {

@@ -4,6 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::config::EngineConfig;
 use crate::math;
 use crate::metrics::bench_outputs::{BenchOutputs as _, RecordedOutputs};
 use crate::metrics::bench_serve::Latencies;
@@ -14,8 +15,10 @@ use crate::metrics::limits::{Limit, WaitingLimits, overload};
 use crate::metrics::time_series::kv_cache_usage;
 use crate::profile::Profile;
 use crate::scenario::{DatasetName, Prepared, Scenario, ScenarioError, TextTokens, prepare};
+use crate::simulation_result::SimulationResult;
 use crate::simulator::{SimulationError, SimulationOptions, simulate};
 use crate::time::{SimDuration, SimTime};
+use crate::workload::mixture::Classes;
 use crate::workload::{Traffic, Workload};
 
 /// What is varied.
@@ -206,18 +209,24 @@ impl Asked<'_> {
             return Ok(f64::INFINITY);
         }
         let places = self.scenario.resolve(self.profile)?.config.max_num_active_seqs;
-        let mut scenario = self.at(f64::INFINITY, seed)?;
-        let is_sessions = self.scenario.workload().dataset_name() == DatasetName::Sessions;
-        let (flag, default) = if is_sessions { ("num-sessions", 100) } else { ("num-prompts", 1000) };
-        let given = self.num_arrivals(flag, default);
-        let enough = given.max(places.saturating_mul(4)).min(MOST_AT_ONCE.max(given));
-        scenario.set(flag, Some(&enough.to_string()))?;
+        let scenario = self.all_at_once(seed, places)?;
         let mut prepared = prepare(&scenario, self.profile, self.dataset, counter)?;
         let num_arrivals = without_pauses(&mut prepared.workload);
         let num_requests = prepared.workload.num_measured();
         let trial = Trial::of(&prepared, Goodput::default(), f64::INFINITY, seed)?;
         // The rate is that of arrivals: a session is one, whatever follows.
         Ok(trial.middle_throughput * math::usize_to_f64(num_arrivals) / math::usize_to_f64(num_requests.max(1)))
+    }
+
+    /// The scenario in which so many places never run empty, as far as [`MOST_AT_ONCE`] lets them.
+    pub(crate) fn all_at_once(&self, seed: u32, num_places: u32) -> Result<Scenario, TrialError> {
+        let mut scenario = self.at(f64::INFINITY, seed)?;
+        let is_sessions = self.scenario.workload().dataset_name() == DatasetName::Sessions;
+        let (flag, default) = if is_sessions { ("num-sessions", 100) } else { ("num-prompts", 1000) };
+        let given = self.num_arrivals(flag, default);
+        let enough = given.max(num_places.saturating_mul(4)).min(MOST_AT_ONCE.max(given));
+        scenario.set(flag, Some(&enough.to_string()))?;
+        Ok(scenario)
     }
 
     /// How many requests or sessions are asked for.
@@ -227,7 +236,7 @@ impl Asked<'_> {
 }
 
 /// Lets every request that waits for an answer follow at once; how many wait for none.
-fn without_pauses(workload: &mut Workload) -> usize {
+pub(crate) fn without_pauses(workload: &mut Workload) -> usize {
     let Traffic::Answered { after, .. } = &mut workload.traffic else { return workload.num_measured() };
     after.iter_mut().flatten().for_each(|after| after.delay = SimDuration::ZERO);
     after.iter().filter(|after| after.is_none()).count()
@@ -243,11 +252,24 @@ impl Trial {
         let config = &prepared.engine.config;
         let options = SimulationOptions::default();
         let result = simulate(workload, config, &prepared.step_time, options).map_err(TrialError::Simulation)?;
+        let waiting = WaitingLimits::new(&result.recording, config);
+        let waiting = (waiting.limits.first().map(|limit| limit.0), waiting.waiting_share);
+        Ok(Self::of_result(&result, (prepared.classes.as_ref(), config), goodput, waiting))
+    }
+
+    /// What came of a run, of requests that may be of `classes`, on engines that each are as `config` says; at no load that
+    /// could be named.
+    pub(crate) fn of_result(
+        result: &SimulationResult,
+        (classes, config): (Option<&Classes>, &EngineConfig),
+        goodput: Goodput,
+        waiting: (Option<Limit>, f64),
+    ) -> Self {
         let recording = &result.recording;
         let outputs = RecordedOutputs::new(recording);
         let latencies = Latencies::new(&outputs);
         let [ttft, tpot, e2el] = [&latencies.ttft, &latencies.tpot, &latencies.e2el];
-        let bounds = |request| match &prepared.classes {
+        let bounds = |request| match classes {
             Some(classes) => classes.goodput(request, goodput),
             None => goodput,
         };
@@ -263,9 +285,8 @@ impl Trial {
         let last = recording.passes.iter().map(|pass| pass.delivery_time).max().unwrap_or_default().as_secs_f64();
         let per_second = |count: u64| if last > 0.0 { math::u64_to_f64(count) / last } else { 0.0 };
         let num_tokens = recording.requests.iter().map(|request| u64::from(request.num_output_tokens)).sum();
-        let waiting = WaitingLimits::new(recording, config);
         let usage = recording.passes.iter().map(|pass| kv_cache_usage(pass, config.num_gpu_blocks));
-        Ok(Self {
+        Self {
             load: f64::INFINITY,
             seed: 0,
             num_requests: math::usize_to_u64(recording.requests.len()),
@@ -284,9 +305,9 @@ impl Trial {
             latencies_ms: [ttft, tpot, e2el].map(percentiles_ms),
             kv_cache_peak: usage.fold(0.0, f64::max),
             num_preemptions: result.stats.num_preemptions,
-            waiting: (waiting.limits.first().map(|limit| limit.0), waiting.waiting_share),
+            waiting,
             digest: digest(recording),
-        })
+        }
     }
 }
 

@@ -13,6 +13,7 @@ pub mod entry;
 pub mod objective;
 pub mod rounds;
 mod simpler;
+pub mod splits;
 pub mod answer;
 pub mod told;
 #[cfg(test)]

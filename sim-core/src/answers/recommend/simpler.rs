@@ -18,6 +18,11 @@ use crate::math;
 /// Less than this is a tie whatever seeds say, as a share: the loads that a search tries last are as far apart.
 const LEAST_DIFFERENCE: f64 = 0.005;
 
+/// Whether the logarithm of a ratio may be one by chance; `left_out` is the same of the runs of all seeds but one.
+pub(super) fn is_by_chance(ln_ratio: f64, left_out: &[f64]) -> bool {
+    ln_ratio.abs() <= standard_error(left_out).max(LEAST_DIFFERENCE)
+}
+
 impl Recommend {
     /// Those of the grid that were searched to the end and are a choice: first what is recommended, then by the objective.
     #[must_use]
@@ -60,7 +65,7 @@ impl Recommend {
         let seeds = self.left_out(one).into_iter().zip(self.left_out(other));
         let ratios: Vec<f64> =
             seeds.filter(|(one, other)| one.is_choice() && other.is_choice()).map(ln_ratio).collect();
-        ln_ratio((one.standing, other.standing)).abs() <= standard_error(&ratios).max(LEAST_DIFFERENCE)
+        is_by_chance(ln_ratio((one.standing, other.standing)), &ratios)
     }
 
     /// How good a setup is by the runs of all seeds but one, in the order of the seeds.

@@ -25,7 +25,8 @@ pub(super) const ENGINE: &[FlagGroup] = &[
             integer("--tensor-parallel-size").also(&["-tp"]), integer("--pipeline-parallel-size").also(&["-pp"]),
             choice("--performance-mode", &["balanced", "interactivity", "throughput"]),
             integer("--prefill-schedule-interval"), integer("--dp-sync-interval"),
-            switch("--data-parallel-external-lb").also(&["-dpe"]), switch("--disable-hybrid-kv-cache-manager"),
+            switch("--data-parallel-external-lb").also(&["-dpe"]), switch("--data-parallel-hybrid-lb").also(&["-dph"]),
+            integer("--data-parallel-size-local").also(&["-dpl"]), switch("--disable-hybrid-kv-cache-manager"),
             integer("--prefix-cache-retention-interval").or_none().harmless(&["0"]), integer("--mamba-block-size").or_none(),
             switch("--enable-mamba-shared-prefix-checkpoint"), json("--speculative-config").also(&["-sc"]).or_none(),
             choice("--spec-method", &[
@@ -157,14 +158,13 @@ pub(super) const ENGINE: &[FlagGroup] = &[
     },
     FlagGroup {
         effect: NotSimulated,
-        why: "it says where data-parallel ranks run, or that some of them are balanced apart from others; all ranks of \
-              --data-parallel-size are simulated, behind vLLM's own balancer or (--data-parallel-external-lb) a --router",
+        why: "it says which data-parallel ranks run here, or that their number changes; all ranks of --data-parallel-size \
+              are simulated, behind vLLM's own balancer or (--data-parallel-external-lb, --data-parallel-hybrid-lb) a \
+              --router",
         #[rustfmt::skip]
         flags: &[
             integer("--data-parallel-rank").also(&["-dpn"]),
             integer("--data-parallel-start-rank").also(&["-dpr"]).harmless(&["0"]),
-            integer("--data-parallel-size-local").also(&["-dpl"]).harmless(&["1"]),
-            switch("--data-parallel-hybrid-lb").also(&["-dph"]).harmless(&["false"]),
             plain("--data-parallel-multi-port-external-lb").also(&["-dpm"]).harmless(&["false"]),
             plain("--headless").harmless(&["false"]), switch("--enable-elastic-ep").harmless(&["false"]),
             switch("--enable-fault-tolerance").harmless(&["false"]),

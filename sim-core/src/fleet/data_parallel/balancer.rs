@@ -20,12 +20,20 @@ impl EngineCounts {
     /// Of so many running and waiting requests, and of KV blocks, of which so many are free and can be used.
     #[must_use]
     pub fn new(num_running: u32, num_waiting: u32, (num_free_blocks, num_usable_blocks): (u32, u32)) -> Self {
-        let num_used = num_usable_blocks.saturating_sub(num_free_blocks);
-        Self {
-            num_waiting: u64::from(num_waiting),
-            num_running: u64::from(num_running),
-            kv_cache_usage: f64::from(num_used) / math::max(1.0, f64::from(num_usable_blocks)),
-        }
+        let blocks = (u64::from(num_free_blocks), u64::from(num_usable_blocks));
+        Self::of_several(u64::from(num_running), u64::from(num_waiting), blocks)
+    }
+
+    /// The same of several engines together.
+    #[must_use]
+    pub(in crate::fleet) fn of_several(
+        num_running: u64,
+        num_waiting: u64,
+        (num_free_blocks, num_usable_blocks): (u64, u64),
+    ) -> Self {
+        let num_used = math::u64_to_f64(num_usable_blocks.saturating_sub(num_free_blocks));
+        let kv_cache_usage = num_used / math::max(1.0, math::u64_to_f64(num_usable_blocks));
+        Self { num_waiting, num_running, kv_cache_usage }
     }
 }
 

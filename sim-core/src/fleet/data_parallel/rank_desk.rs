@@ -1,7 +1,10 @@
 //! vLLM's front end of several ranks: API servers, each with a balancer of its own, and the coordinator that tells them
 //! what ranks told it. Source: `vllm/v1/engine/core_client.py::DPLBAsyncMPClient`, `coordinator.py::DPCoordinatorProc`.
 //!
-//! Requests come to the API servers in turn, as in `api_servers.rs`. Only when one is to be placed does it matter what was
+//! With `--data-parallel-hybrid-lb` each node has an address, API servers of its own behind that, and balancers that know of
+//! the node's ranks only; the coordinator is that of all (`DPLBAsyncMPClient.count_slice`).
+//!
+//! Requests come to the API servers of an address in turn, as in `api_servers.rs`. Only when one is to be placed does it matter what was
 //! told and published before: then it is caught up with, in order of time.
 
 use alloc::collections::{BinaryHeap, VecDeque};
@@ -11,25 +14,28 @@ use core::cmp::Reverse;
 
 use super::balancer::{Balancer, EngineCounts};
 use super::coordinator::{Coordinator, WaveStep};
-use crate::fleet::desk::Desk;
 use crate::fleet::router::Arrival;
+use crate::math;
 use crate::request::RequestId;
-use crate::simulator::Simulation;
 use crate::time::SimTime;
 
 /// The front end. A message between processes takes no time.
 #[derive(Debug)]
 pub(in crate::fleet) struct RankDesk {
     num_ranks: usize,
+    /// Ranks behind each address.
+    num_local_ranks: usize,
     is_lockstep: bool,
-    /// One for each API server.
+    /// API servers of each address.
+    num_servers: usize,
+    /// One for each API server: those of the first address, then those of the next.
     balancers: Vec<Balancer>,
-    /// Who gets the next request.
-    next_server: usize,
+    /// Of each address, who gets the next request.
+    next_servers: Vec<usize>,
     coordinator: Coordinator,
     /// What ranks told and nobody looked at yet, by time.
     told: VecDeque<Told>,
-    /// Each request's API server.
+    /// Each request's API server, by its place in [`Self::balancers`].
     servers: Vec<usize>,
     /// Answers on their way back: when they are here, whose, and of which rank.
     ends: BinaryHeap<Reverse<(SimTime, RequestId, usize)>>,
@@ -45,13 +51,21 @@ struct Told {
 }
 
 impl RankDesk {
-    pub(in crate::fleet) fn new(num_ranks: usize, num_servers: u32, is_lockstep: bool) -> Self {
-        let balancer = |server| Balancer::new(num_ranks, num_servers.max(1), server);
+    /// A front end of so many ranks, so many of them behind each address, which has so many API servers.
+    pub(in crate::fleet) fn new(
+        (num_ranks, num_local_ranks): (usize, usize),
+        num_servers: u32,
+        is_lockstep: bool,
+    ) -> Self {
+        let (num_servers, num_addresses) = (num_servers.max(1), num_ranks / num_local_ranks.max(1));
+        let balancers = |_| (0..num_servers).map(|server| Balancer::new(num_local_ranks, num_servers, server));
         Self {
             num_ranks,
+            num_local_ranks,
             is_lockstep,
-            balancers: (0..num_servers.max(1)).map(balancer).collect(),
-            next_server: 0,
+            num_servers: math::u32_to_usize(num_servers),
+            balancers: (0..num_addresses).flat_map(balancers).collect(),
+            next_servers: vec![0; num_addresses],
             coordinator: Coordinator::new(num_ranks, is_lockstep),
             told: VecDeque::new(),
             servers: Vec::new(),
@@ -70,7 +84,7 @@ impl RankDesk {
                 }
                 None if publish_time <= now => {
                     let counts = self.coordinator.publish(publish_time);
-                    self.balancers.iter_mut().for_each(|balancer| balancer.take_snapshot(&counts));
+                    self.tell_balancers(&counts);
                 }
                 None => break,
             }
@@ -80,50 +94,59 @@ impl RankDesk {
         {
             self.ends.pop();
             if let Some(balancer) = self.servers.get(id.index()).and_then(|&server| self.balancers.get_mut(server)) {
-                balancer.finish(rank);
+                balancer.finish(rank % self.num_local_ranks);
             }
         }
     }
-}
 
-impl Desk for RankDesk {
-    fn choose(&mut self, now: SimTime, arrival: &Arrival<'_>) -> usize {
+    /// Each balancer is told the counts of its ranks.
+    fn tell_balancers(&mut self, counts: &[EngineCounts]) {
+        let of_addresses = self.balancers.chunks_mut(self.num_servers).zip(counts.chunks(self.num_local_ranks));
+        for (balancers, counts) in of_addresses {
+            balancers.iter_mut().for_each(|balancer| balancer.take_snapshot(counts));
+        }
+    }
+
+    /// The rank of a request that comes to an address at `now`. Times do not decrease from call to call.
+    pub(in crate::fleet) fn choose(&mut self, now: SimTime, address: usize, arrival: &Arrival<'_>) -> usize {
         self.catch_up(now);
-        let server = self.next_server;
-        self.next_server = (server + 1) % self.balancers.len();
+        let next = self.next_servers[address];
+        self.next_servers[address] = (next + 1) % self.num_servers;
+        let server = address * self.num_servers + next;
         let place = arrival.id.index();
         if self.servers.len() <= place {
             self.servers.resize(place + 1, 0);
         }
         self.servers[place] = server;
-        self.balancers[server].choose()
+        address * self.num_local_ranks + self.balancers[server].choose()
     }
 
-    fn hear(&mut self, time: SimTime, id: RequestId, replica: usize, is_end: bool) {
-        if is_end {
-            self.ends.push(Reverse((time, id, replica)));
-        }
+    /// At `time` it will have come back from `rank` that the request's last token is there. Told in any order.
+    pub(in crate::fleet) fn hear_end(&mut self, time: SimTime, id: RequestId, rank: usize) {
+        self.ends.push(Reverse((time, id, rank)));
     }
 
-    fn next_look(&self) -> SimTime {
-        SimTime::MAX
-    }
-
-    fn look(&mut self, _now: SimTime, _replicas: &[Simulation<'_>]) {}
-
-    fn take_counts(&mut self, time: SimTime, rank: usize, counts: EngineCounts, step: Option<WaveStep>) {
+    /// `rank` tells that its counts have become these at `time`; in lockstep it says in which step. Told in any order.
+    pub(in crate::fleet) fn take_counts(
+        &mut self,
+        time: SimTime,
+        rank: usize,
+        counts: EngineCounts,
+        step: Option<WaveStep>,
+    ) {
         let place = self.told.partition_point(|told| told.time <= time);
         self.told.insert(place, Told { time, rank, counts, step });
     }
 
-    fn begin_group(&mut self) {
+    /// All requests so far have been answered, and the clock begins again.
+    pub(in crate::fleet) fn begin_group(&mut self) {
         while let Some(Reverse((_, id, rank))) = self.ends.pop() {
-            self.balancers[self.servers[id.index()]].finish(rank);
+            self.balancers[self.servers[id.index()]].finish(rank % self.num_local_ranks);
         }
         // Ranks are at rest, and long enough for all balancers to know it.
         self.told.clear();
         self.coordinator = Coordinator::new(self.num_ranks, self.is_lockstep);
         let at_rest = vec![EngineCounts::default(); self.num_ranks];
-        self.balancers.iter_mut().for_each(|balancer| balancer.take_snapshot(&at_rest));
+        self.tell_balancers(&at_rest);
     }
 }

@@ -9,10 +9,10 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
+use super::super::pool::Pool;
 use super::links::Route;
 use super::result::TransferRecord;
 use super::settings::{Disaggregated, HEARTBEAT_INTERVAL, KvBlock, LEASE, LEASE_EXTENSION};
-use super::side::Side;
 use super::transfer::{Transfer, TransferCosts, Transfers};
 use crate::math;
 use crate::request::RequestId;
@@ -41,12 +41,12 @@ pub(super) struct HandOvers {
 
 impl HandOvers {
     pub(super) fn new(setup: &Disaggregated<'_>, num_requests: usize) -> Self {
-        let num_engines = math::usize_to_u32(setup.prefill.len().max(setup.decode.len()));
+        let num_engines = math::usize_to_u32(setup.prefill.engines.len().max(setup.decode.engines.len()));
         Self {
             costs: setup.costs,
             num_engines,
             block: setup.block,
-            block_size: setup.decode.first().map_or(1, |replica| replica.config.kv_cache.scheduler_block_size),
+            block_size: setup.decode.engines.first().map_or(1, |replica| replica.config.kv_cache.scheduler_block_size),
             failure_rate: setup.failure_rate,
             random: Pcg64::stream(setup.seed, "kv-transfer"),
             transfers: Transfers::new(setup.costs, num_engines),
@@ -83,7 +83,7 @@ impl HandOvers {
     }
 
     /// Everything up to `time` happens, and engines will find it.
-    pub(super) fn advance(&mut self, time: SimTime, prefill: &mut Side<'_>, decode: &mut Side<'_>) {
+    pub(super) fn advance(&mut self, time: SimTime, prefill: &mut Pool<'_>, decode: &mut Pool<'_>) {
         let mut ended = core::mem::take(&mut self.ended);
         self.transfers.advance(time, &mut ended);
         for (end_time, transfer) in ended.drain(..) {
@@ -123,7 +123,7 @@ impl HandOvers {
 }
 
 /// The engine that has the blocks is told that nobody needs them any longer.
-fn release(prefill: &mut Side<'_>, route: Route, id: RequestId) {
+fn release(prefill: &mut Pool<'_>, route: Route, id: RequestId) {
     let report = KvConnectorOutput { finished_sending: vec![id], ..Default::default() };
     prefill.report_transfers(math::u32_to_usize(route.from), report);
 }

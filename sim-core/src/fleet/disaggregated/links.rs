@@ -1,7 +1,7 @@
 //! How fast transfers go that share links: max-min fair shares.
 //!
-//! Each engine has a link for what it sends and one for what it receives, all of the same bandwidth; between engines
-//! nothing is narrower. This is what congestion control aims at, not what a network does packet by packet.
+//! Each engine has a link for what it sends and one for what it receives, all of a role of the same bandwidth; between
+//! engines nothing is narrower. This is what congestion control aims at, not what a network does packet by packet.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -35,18 +35,38 @@ impl Link {
     }
 }
 
-/// The rate of each transfer, in the unit of `bandwidth`: the tightest link is divided evenly among its transfers, then
+/// What an engine that sends sends in a second, and what one that receives receives; in any unit, may be infinite.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bandwidths {
+    /// Of each engine that sends.
+    pub sending: f64,
+    /// Of each engine that receives.
+    pub receiving: f64,
+}
+
+impl Bandwidths {
+    /// The same either way.
+    #[must_use]
+    pub const fn both(bandwidth: f64) -> Self {
+        Self { sending: bandwidth, receiving: bandwidth }
+    }
+}
+
+/// The rate of each transfer, in the unit of `bandwidths`: the tightest link is divided evenly among its transfers, then
 /// the tightest of what is left. So nobody's rate can grow but at the cost of one that is not higher, and each
 /// transfer goes through some link that is used up. `num_engines` bounds the numbers in `routes`.
 #[must_use]
-pub fn fair_rates(routes: &[Route], bandwidth: f64, num_engines: u32) -> Vec<f64> {
-    let mut rates = vec![bandwidth; routes.len()];
-    if bandwidth == f64::INFINITY {
+pub fn fair_rates(routes: &[Route], bandwidths: Bandwidths, num_engines: u32) -> Vec<f64> {
+    let Bandwidths { sending, receiving } = bandwidths;
+    let mut rates = vec![math::min(sending, receiving); routes.len()];
+    if sending == f64::INFINITY && receiving == f64::INFINITY {
         return rates;
     }
     // Sending links, then receiving ones.
     let num_engines = math::u32_to_usize(num_engines);
-    let mut links = vec![Link { left: bandwidth, num_transfers: 0 }; 2 * num_engines];
+    let link = |left| Link { left, num_transfers: 0 };
+    let mut links = vec![link(sending); num_engines];
+    links.resize(2 * num_engines, link(receiving));
     let ends = |route: &Route| [math::u32_to_usize(route.from), num_engines + math::u32_to_usize(route.to)];
     for end in routes.iter().flat_map(ends) {
         links[end].num_transfers += 1;
@@ -80,7 +100,7 @@ mod tests {
 
     fn check(routes: &[(u32, u32)], expect: &[f64]) {
         let routes: Vec<_> = routes.iter().map(|&(from, to)| Route { from, to }).collect();
-        assert_eq!(fair_rates(&routes, 12.0, 8), expect, "{routes:?}");
+        assert_eq!(fair_rates(&routes, Bandwidths::both(12.0), 8), expect, "{routes:?}");
     }
 
     #[test]
@@ -93,7 +113,21 @@ mod tests {
         // What the third cannot use of its sender's link, the fourth can.
         check(&[(0, 0), (1, 0), (2, 0), (2, 1)], &[4.0, 4.0, 4.0, 8.0]);
         check(&[(0, 0), (0, 1), (1, 1), (2, 1)], &[8.0, 4.0, 4.0, 4.0]);
-        assert_eq!(fair_rates(&[Route { from: 0, to: 0 }; 2], f64::INFINITY, 1), [f64::INFINITY; 2]);
+        let endless = Bandwidths::both(f64::INFINITY);
+        assert_eq!(fair_rates(&[Route { from: 0, to: 0 }; 2], endless, 1), [f64::INFINITY; 2]);
+    }
+
+    #[test]
+    fn the_narrower_side_decides() {
+        let check = |sending, receiving, expect: &[f64]| {
+            let routes = [Route { from: 0, to: 0 }, Route { from: 0, to: 1 }, Route { from: 1, to: 1 }];
+            assert_eq!(fair_rates(&routes, Bandwidths { sending, receiving }, 2), expect, "{sending} {receiving}");
+        };
+        check(12.0, f64::INFINITY, &[6.0, 6.0, 12.0]);
+        check(f64::INFINITY, 12.0, &[12.0, 6.0, 6.0]);
+        // One engine sends 4 a second, however much is received.
+        check(4.0, 12.0, &[2.0, 2.0, 4.0]);
+        check(24.0, 6.0, &[6.0, 3.0, 3.0]);
     }
 
     #[test]
@@ -103,7 +137,7 @@ mod tests {
             let num_engines = random.integers(1, 6);
             let mut engine = || random.integers(0, num_engines - 1);
             let routes: Vec<_> = (0..seed % 17).map(|_| Route { from: engine(), to: engine() }).collect();
-            let rates = fair_rates(&routes, 1.0, num_engines);
+            let rates = fair_rates(&routes, Bandwidths::both(1.0), num_engines);
             let load = |is_of: &dyn Fn(&Route) -> bool| -> f64 {
                 routes.iter().zip(&rates).filter(|(route, _)| is_of(route)).map(|(_, rate)| rate).sum()
             };

@@ -6,6 +6,5 @@ mod hand_over;
 pub mod links;
 pub mod result;
 pub mod settings;
-mod side;
 pub mod simulation;
 pub mod transfer;

@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::super::replica_result::{Parts, ReplicaResult};
+use super::super::pool::Together;
+use super::super::replica_result::{LockstepResult, Parts, ReplicaResult};
 use crate::math;
 use crate::simulation_result::SimulationResult;
 use crate::time::{SimDuration, SimTime};
@@ -24,12 +25,16 @@ pub struct DisaggregatedResult {
 /// What came of a role's engines.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoleResult {
-    /// Each one's.
+    /// Each one's: those of the first replica, then those of the next.
     pub replicas: Vec<ReplicaResult>,
+    /// Engines of each replica: its data-parallel ranks.
+    pub num_ranks: u32,
     /// Share of the run in which passes of it ran on its devices, in the mean over the stages.
     pub utilisations: Vec<f64>,
     /// Each measured request's engine.
     pub owners: Vec<u32>,
+    /// What ranks did together, the sums over all replicas; `None` if each engine did what it did alone.
+    pub lockstep: Option<LockstepResult>,
 }
 
 /// A hand-over of a request's blocks.
@@ -65,17 +70,25 @@ impl TransferRecord {
 
 impl RoleResult {
     /// Of what a role's engines of so many stages left, in a run that was over at `end`; and that, put together.
-    pub(super) fn of(workload: &Workload, (parts, num_stages): (Parts, u32), end: SimTime) -> (Self, SimulationResult) {
+    pub(super) fn of(
+        workload: &Workload,
+        (parts, together, num_stages): (Parts, Together, u32),
+        end: SimTime,
+    ) -> (Self, SimulationResult) {
         // A pass is on one of the stages at a time.
         let busy = |result: &SimulationResult| result.device_time.total.as_secs_f64() / math::u32_to_f64(num_stages);
         let busy: Vec<_> = parts.results.iter().map(busy).collect();
         let end = end.as_secs_f64();
-        let whole = parts.whole(workload);
+        let mut whole = parts.whole(workload);
+        let num_ranks = together.num_ranks;
+        let lockstep = together.finish(&mut whole.replicas);
         let share = |busy: f64| if end > 0.0 { busy / end } else { 0.0 };
         let role = Self {
             replicas: whole.replicas,
+            num_ranks,
             utilisations: busy.into_iter().map(share).collect(),
             owners: whole.owners,
+            lockstep,
         };
         (role, whole.whole)
     }

@@ -1,6 +1,6 @@
 //! A fleet whose prompts are computed by some engines and whose answers by others: what it is made of.
 
-use super::super::dispatch::RouterSettings;
+use super::super::dispatch::Dispatch;
 use super::super::simulation::Replica;
 use super::transfer::TransferCosts;
 use crate::config::EngineConfig;
@@ -17,15 +17,12 @@ use super::simulation::DisaggregatedSimulation;
 #[derive(Debug, Clone, Copy)]
 pub struct Disaggregated<'a> {
     /// Engines that compute prompts (`do_remote_decode`), at least one.
-    pub prefill: &'a [Replica<'a>],
+    pub prefill: Role<'a>,
     /// Engines that load them and go on (`do_remote_prefill`), at least one.
-    pub decode: &'a [Replica<'a>],
-    /// By which the proxy chooses of either. vLLM's own
-    /// (`tests/v1/kv_connector/nixl_integration/toy_proxy_server.py`) takes turns.
-    pub router: RouterSettings,
+    pub decode: Role<'a>,
     /// How long transfers take.
     pub costs: TransferCosts,
-    /// What a block is, on its way.
+    /// What a block of a decode engine is, on its way.
     pub block: KvBlock,
     /// What becomes of a request whose load failed.
     pub kv_load_failure_policy: KvLoadFailurePolicy,
@@ -33,6 +30,16 @@ pub struct Disaggregated<'a> {
     pub failure_rate: f64,
     /// Of what is drawn.
     pub seed: u64,
+}
+
+/// A role's engines.
+#[derive(Debug, Clone, Copy)]
+pub struct Role<'a> {
+    /// All of them: those of the first replica, then those of the next.
+    pub engines: &'a [Replica<'a>],
+    /// By which the proxy chooses of them, and what there is behind an address. vLLM's own proxy
+    /// (`tests/v1/kv_connector/nixl_integration/toy_proxy_server.py`) takes turns.
+    pub dispatch: Dispatch,
 }
 
 /// A block of an engine, as it is transferred.

@@ -13,6 +13,7 @@ use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
+use super::super::pool::{Horizon, News, Pool, Together};
 use super::super::replica_result::Parts;
 use super::super::router::Arrival;
 use super::super::simulation::{Replica, prompt, sessions};
@@ -20,7 +21,6 @@ use super::connector::{DecodeConnector, PrefillConnector};
 use super::hand_over::HandOvers;
 use super::result::{DisaggregatedResult, RoleResult};
 use super::settings::Disaggregated;
-use super::side::{News, Side};
 use crate::client::{Client, Sent, Turns};
 use crate::profile::ClientWork;
 use crate::request::{RequestId, TokenRun};
@@ -54,8 +54,8 @@ pub struct DisaggregatedSimulation<'a> {
     client_work: Option<ClientWork>,
     /// The proxy's: it has no thread that anybody waits for.
     proxy: Client<'a>,
-    prefill: Side<'a>,
-    decode: Side<'a>,
+    prefill: Pool<'a>,
+    decode: Pool<'a>,
     /// Answers of the prefill side that have not come to the decode side yet.
     answered: BinaryHeap<Reverse<(SimTime, RequestId)>>,
     hand_overs: HandOvers,
@@ -78,7 +78,7 @@ impl<'a> DisaggregatedSimulation<'a> {
         setup: Disaggregated<'a>,
         options: SimulationOptions,
     ) -> Result<Self, SimulationError> {
-        let first = setup.decode.first().filter(|_| !setup.prefill.is_empty()).ok_or(SimulationError::NoReplicas)?;
+        let first = setup.decode.engines.first().ok_or(SimulationError::NoReplicas)?;
         if matches!(workload.traffic, Traffic::QueriesPerIter { .. }) {
             return Err(SimulationError::ScriptInFleet);
         }
@@ -91,17 +91,16 @@ impl<'a> DisaggregatedSimulation<'a> {
                 .map_err(SimulationError::Connector)
         };
         let prefill_engines = (0..)
-            .zip(setup.prefill)
+            .zip(setup.prefill.engines)
             .map(|(number, replica)| engine(number, prefill, replica, Box::new(PrefillConnector)));
         let prefill_engines = prefill_engines.collect::<Result<Vec<_>, _>>()?;
         let decode_engines = (prefill_engines.len() as u64..)
-            .zip(setup.decode)
+            .zip(setup.decode.engines)
             .map(|(number, replica)| engine(number, workload, replica, Box::<DecodeConnector>::default()));
         let decode_engines = decode_engines.collect::<Result<Vec<_>, _>>()?;
         let num_requests = workload.requests.len();
         let client_work = first.step_time.host().client_work();
         let mut turns = Turns::default();
-        let dispatch = super::super::Dispatch::Router(setup.router);
         Ok(Self {
             workload,
             client: turns.next_client(workload, client_work),
@@ -109,8 +108,8 @@ impl<'a> DisaggregatedSimulation<'a> {
             client_work,
             proxy: Client::part(),
             hand_overs: HandOvers::new(&setup, num_requests),
-            prefill: Side::new(prefill_engines, num_requests, dispatch),
-            decode: Side::new(decode_engines, num_requests, dispatch),
+            prefill: Pool::new(prefill_engines, num_requests, setup.prefill.dispatch)?,
+            decode: Pool::new(decode_engines, num_requests, setup.decode.dispatch)?,
             answered: BinaryHeap::new(),
             sessions: sessions(workload),
             num_finished: 0,
@@ -146,10 +145,10 @@ impl<'a> DisaggregatedSimulation<'a> {
         } else if hand_over <= next {
             self.hand_over();
         } else if prefill <= next {
-            self.advance_prefill(prefill_at, outside.min(look).min(decode));
+            self.advance_prefill((prefill_at, prefill), outside.min(look).min(decode));
             return !self.is_over();
         } else {
-            self.advance_decode(decode_at, outside.min(look).min(prefill));
+            self.advance_decode((decode_at, decode), outside.min(look).min(prefill));
             return !self.is_over();
         }
         true
@@ -169,7 +168,7 @@ impl<'a> DisaggregatedSimulation<'a> {
 
     /// The engines of either role, for invariants: prefill, then decode.
     pub fn engines(&self) -> impl Iterator<Item = &Simulation<'a>> {
-        self.prefill.replicas.iter().chain(&self.decode.replicas)
+        self.prefill.engines().iter().chain(self.decode.engines())
     }
 
     /// What came of it.
@@ -178,7 +177,7 @@ impl<'a> DisaggregatedSimulation<'a> {
         self.prefill.settle(&mut self.proxy);
         self.decode.settle(&mut self.client);
         // The other side may have waited on for a lease to end.
-        let end = self.decode.replicas.iter().map(Simulation::now).fold(SimTime::ZERO, SimTime::max);
+        let end = self.decode.last_time();
         let (decode, whole) = RoleResult::of(self.workload, parts(self.decode), end);
         let (prefill, _) = RoleResult::of(self.workload, parts(self.prefill), end);
         let num_measured = self.workload.num_measured();
@@ -194,7 +193,7 @@ impl<'a> DisaggregatedSimulation<'a> {
     fn send(&mut self, until: SimTime) {
         let Some(sent) = self.client.send(until) else { return };
         let arrival = arrival(self.workload, &self.sessions, &mut self.prompt, sent.id);
-        self.prefill.take(sent.send_time, sent, &arrival, &mut self.proxy);
+        self.prefill.take(sent.send_time, (sent, 0), &arrival, &mut self.proxy);
     }
 
     /// The proxy has the prefill side's answer, and asks the decode side.
@@ -209,19 +208,22 @@ impl<'a> DisaggregatedSimulation<'a> {
             leave_time: time,
         };
         let arrival = arrival(self.workload, &self.sessions, &mut self.prompt, id);
-        self.decode.take(time, sent, &arrival, &mut self.client);
+        self.decode.take(time, (sent, 0), &arrival, &mut self.client);
         self.hand_overs.note_answer(id, time, self.prefill.owners[id.index()], self.decode.owners[id.index()]);
     }
 
-    fn advance_prefill(&mut self, replica: usize, horizon: SimTime) {
-        self.prefill.advance(replica, horizon, &mut self.proxy, &mut self.news);
+    fn advance_prefill(&mut self, next: (usize, SimTime), outside: SimTime) {
+        let horizon = Horizon { outside, is_shared: true };
+        self.prefill.advance(next, horizon, &mut self.proxy, &mut self.news);
         self.answered.extend(self.news.answers.drain(..).map(Reverse));
     }
 
-    fn advance_decode(&mut self, replica: usize, horizon: SimTime) {
-        self.decode.advance(replica, horizon, &mut self.client, &mut self.news);
+    fn advance_decode(&mut self, next: (usize, SimTime), outside: SimTime) {
+        let horizon = Horizon { outside, is_shared: true };
+        self.decode.advance(next, horizon, &mut self.client, &mut self.news);
         for (time, load) in self.news.loads.drain(..) {
-            self.hand_overs.begin(time, load);
+            // Ranks in lockstep decide a step when each is ready, and all of them are asked when the last one is.
+            self.hand_overs.begin(time.max(self.now), load);
         }
         for (time, id) in self.news.answers.drain(..) {
             self.client.complete(id, time);
@@ -261,16 +263,9 @@ fn arrival<'b>(workload: &Workload, sessions: &[u32], runs: &'b mut Vec<TokenRun
     Arrival { id, prompt: runs, session: sessions.get(id.index()).map(|&session| u64::from(session)) }
 }
 
-/// What a side left, and the stages of its engines.
-fn parts(side: Side<'_>) -> (Parts, u32) {
-    let num_stages = side.replicas.first().map_or(1, |replica| replica.config().pipeline_parallel_size);
-    let usable = |replica: &Simulation<'_>| replica.engine().scheduler().kv_cache().num_usable_blocks();
-    let parts = Parts {
-        life: None,
-        num_usable_blocks: side.replicas.iter().map(usable).collect(),
-        results: side.replicas.into_iter().map(Simulation::finish).collect(),
-        requests: side.requests,
-        owners: side.owners,
-    };
-    (parts, num_stages)
+/// What a role's engines left, what those did that stepped together, and their stages.
+fn parts(pool: Pool<'_>) -> (Parts, Together, u32) {
+    let num_stages = pool.engines().first().map_or(1, |engine| engine.config().pipeline_parallel_size);
+    let (parts, together) = pool.finish();
+    (parts, together, num_stages)
 }

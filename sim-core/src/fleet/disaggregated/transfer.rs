@@ -7,15 +7,15 @@ use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-use super::links::{Route, fair_rates};
+use super::links::{Bandwidths, Route, fair_rates};
 use crate::math;
 use crate::time::{SimDuration, SimTime};
 
 /// How long transfers take.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TransferCosts {
-    /// Bytes per second that an engine sends, and that it receives, over all its devices; above 0, may be infinite.
-    pub bandwidth: f64,
+    /// Bytes per second that an engine sends, and that one receives, over all its devices; above 0, may be infinite.
+    pub bandwidths: Bandwidths,
     /// From the decision to load until the first byte comes.
     pub latency: SimDuration,
     /// For each descriptor of a transfer, before its first byte comes.
@@ -117,7 +117,7 @@ impl Transfers {
     /// Divides the links anew.
     fn share(&mut self) {
         let routes: Vec<_> = self.flows.iter().map(|flow| flow.transfer.route).collect();
-        let rates = fair_rates(&routes, self.costs.bandwidth, self.num_engines);
+        let rates = fair_rates(&routes, self.costs.bandwidths, self.num_engines);
         for (flow, rate) in self.flows.iter_mut().zip(rates) {
             flow.rate = rate;
             flow.end = self.now + SimDuration::from_secs_f64(flow.rest / rate);
@@ -138,7 +138,7 @@ mod tests {
 
     fn costs(gb_per_s: f64, latency_ms: f64, per_descriptor_us: f64) -> TransferCosts {
         TransferCosts {
-            bandwidth: gb_per_s * 1e9,
+            bandwidths: Bandwidths::both(gb_per_s * 1e9),
             latency: SimDuration::from_micros_f64(1e3 * latency_ms),
             per_descriptor: SimDuration::from_micros_f64(per_descriptor_us),
         }

@@ -22,7 +22,7 @@ const JITTER_FACTOR: f64 = 0.2;
 /// A part of a request's life that ended with its replica, after it had got tokens there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::fleet) struct Leg {
-    pub(in crate::fleet) replica: u32,
+    pub(in crate::fleet) engine: u32,
     pub(in crate::fleet) first_scheduled_pass: u32,
     pub(in crate::fleet) first_token_pass: u32,
     pub(in crate::fleet) last_token_pass: u32,
@@ -89,12 +89,12 @@ impl RecoveryDesk {
         self.legs.get(&id).map_or(0, |legs| legs.iter().map(|leg| leg.num_output_tokens).sum())
     }
 
-    /// `replica` died at `now` and had request `id`, of which `record` is what it left.
+    /// The replica of `engine` died at `now`, which had request `id`, of which `record` is what it left.
     pub(in crate::fleet) fn lose(
         &mut self,
         now: SimTime,
         id: RequestId,
-        (replica, record): (usize, &RequestRecord),
+        (engine, record): (u32, &RequestRecord),
     ) -> Lost {
         self.num_losses += 1;
         if record.num_output_tokens == 0 && self.num_generated(id) == 0 {
@@ -107,7 +107,7 @@ impl RecoveryDesk {
         tries.num_migrations += 1;
         if record.num_output_tokens > 0 {
             self.legs.entry(id).or_default().push(Leg {
-                replica: math::usize_to_u32(replica),
+                engine,
                 first_scheduled_pass: record.first_scheduled_pass,
                 first_token_pass: record.first_token_pass,
                 last_token_pass: record.last_token_pass,

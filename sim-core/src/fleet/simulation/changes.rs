@@ -1,11 +1,8 @@
 //! What a fleet's life does to its engines: one dies, its requests are sent again, go on elsewhere or fail.
 
-use alloc::vec;
-
 use super::FleetSimulation;
 use crate::client::Sent;
 use crate::fleet::life::{Change, Life, LifeSettings, Lost};
-use crate::fleet::router_desk::counts;
 use crate::metrics::recorder::RequestRecord;
 use crate::request::RequestId;
 use crate::time::{SimDuration, SimTime};
@@ -15,12 +12,10 @@ impl FleetSimulation<'_> {
     /// [`LifeSettings::check`]ed. Nothing happens to it before the measured requests are sent: their clock is the life's.
     #[must_use]
     pub fn living(mut self, settings: &LifeSettings, seed: u64) -> Self {
-        let life = Life::new(settings, self.replicas.len(), self.workload.requests.len(), seed);
-        let mut is_ready = vec![false; self.replicas.len()];
-        life.states.ready().into_iter().for_each(|replica| is_ready[replica] = true);
-        for (replica, is_ready) in is_ready.into_iter().enumerate() {
-            self.desk.set_ready(replica, is_ready);
-        }
+        let num_replicas = self.pool.num_replicas();
+        let life = Life::new(settings, num_replicas, self.workload.requests.len(), seed);
+        (0..num_replicas).for_each(|replica| self.pool.set_ready(replica, false));
+        life.states.ready().into_iter().for_each(|replica| self.pool.set_ready(replica, true));
         self.life = Some(life.into());
         self.begin_life();
         self
@@ -47,17 +42,17 @@ impl FleetSimulation<'_> {
     pub(super) fn change(&mut self, now: SimTime) {
         let Some(change) = self.life.as_mut().and_then(|life| life.states.pop(now)) else { return };
         match change {
-            Change::Ready(replica) => self.desk.set_ready(replica, true),
+            Change::Ready(replica) => self.pool.set_ready(replica, true),
             Change::Dies(replica, _) => self.die(replica, now),
             Change::Look => {
                 for replica in self.life.as_ref().map(|life| life.states.ready()).unwrap_or_default() {
-                    let counts = counts(&self.replicas[replica]);
+                    let counts = self.pool.counts(replica);
                     self.life.iter_mut().for_each(|life| life.observe(now, replica, counts));
                 }
             }
             Change::Decide => {
                 let Some(replica) = self.life.as_mut().and_then(|life| life.decide(now)) else { return };
-                self.desk.set_ready(replica, false);
+                self.pool.set_ready(replica, false);
                 if self.life.as_ref().is_some_and(|life| life.is_idle(replica)) {
                     self.stop(replica);
                 }
@@ -67,33 +62,21 @@ impl FleetSimulation<'_> {
 
     /// A replica that was to take no more requests has answered all that it had.
     pub(super) fn stop(&mut self, replica: usize) {
-        let now = self.now.max(self.replicas[replica].now());
-        self.clear(replica, now);
-        self.desk.forget(now, replica);
+        let now = self.now.max(self.pool.now_of(replica));
+        self.pool.clear(replica, now, &mut self.client);
+        self.pool.forget(replica, now, &[]);
         self.life.iter_mut().for_each(|life| life.states.stop(now, replica));
     }
 
-    /// The engine is gone, and an empty one is in its place.
-    fn clear(&mut self, replica: usize, now: SimTime) {
-        let engine = &mut self.replicas[replica];
-        engine.swap_fleet(&mut self.client, &mut self.requests);
-        engine.die(now);
-        engine.swap_fleet(&mut self.client, &mut self.requests);
-        self.calendar.set(replica, engine.next_event());
-        self.is_stuck[replica] = false;
-    }
-
     fn die(&mut self, replica: usize, now: SimTime) {
-        self.clear(replica, now);
-        self.desk.set_ready(replica, false);
+        self.pool.clear(replica, now, &mut self.client);
+        self.pool.set_ready(replica, false);
         let lost = self.life.as_mut().map(|life| life.take_all(replica)).unwrap_or_default();
-        for &id in &lost {
-            self.desk.hear(now, id, replica, true);
-        }
-        self.desk.forget(now, replica);
+        self.pool.forget(replica, now, &lost);
         for id in lost {
-            let (Some(life), Some(record)) = (&mut self.life, self.requests.row_mut(id.index())) else { continue };
-            let what = life.recovery.lose(now, id, (replica, record));
+            let engine = self.pool.owners[id.index()];
+            let (Some(life), Some(record)) = (&mut self.life, self.pool.requests.row_mut(id.index())) else { continue };
+            let what = life.recovery.lose(now, id, (engine, record));
             if what != Lost::Failed {
                 // The next replica writes it anew.
                 *record = sent_only(record);
@@ -106,7 +89,7 @@ impl FleetSimulation<'_> {
     pub(super) fn is_refused(&mut self, sent: &Sent, now: SimTime) -> bool {
         let Some(life) = self.life.as_mut().filter(|life| !life.states.is_any_ready()) else { return false };
         let what = life.recovery.refuse(now, sent.id);
-        if let Some(record) = self.requests.row_mut(sent.id.index()) {
+        if let Some(record) = self.pool.requests.row_mut(sent.id.index()) {
             record.scheduled_send_time = sent.scheduled_send_time;
             record.send_time = sent.send_time;
         }
@@ -125,7 +108,7 @@ impl FleetSimulation<'_> {
     /// Whoever is sent again next.
     pub(super) fn send_again(&mut self) {
         let Some((now, id)) = self.life.as_mut().and_then(|life| life.recovery.pop_retry()) else { return };
-        let Some(record) = self.requests.get(id.index()) else { return };
+        let Some(record) = self.pool.requests.get(id.index()) else { return };
         let sent = Sent {
             id,
             scheduled_send_time: record.scheduled_send_time,

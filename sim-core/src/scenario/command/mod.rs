@@ -154,6 +154,11 @@ pub fn read(text: &str, before: &Scenario) -> Result<ReadCommand, CommandError> 
     Ok(read)
 }
 
+/// The words of a text, by quotation marks; `None` if one is left open.
+pub(super) fn words(text: &str) -> Option<Vec<String>> {
+    shell::words(text).ok()
+}
+
 /// Whether a text is meant as commands: whether [`read`] takes it, or says more of it than that there is none.
 pub(super) fn is_meant(text: &str) -> bool {
     !matches!(programs::find(text), Err(CommandError::NoCommand))

@@ -48,6 +48,7 @@ fn of_replicas(fleet: &ReplicasResult, recording: &Recording) -> Value {
         "imbalance": {"requests": requests, "prompt_tokens": prompts, "output_tokens": outputs},
         "replicas": fleet.replicas.iter().map(of_replica).collect::<Vec<_>>(),
     });
+    set_ranks(&mut json, fleet.num_ranks, fleet.lockstep.as_ref(), &fleet.replicas);
     if let Some(life) = &fleet.life {
         set(&mut json, "life", of_life(life, recording, fleet.num_gpus));
     }
@@ -87,14 +88,17 @@ fn of_roles(roles: &RolesResult) -> Value {
         json
     };
     let of_role = |role: &RoleResult| {
-        json!({
+        let mut json = json!({
             "utilisation": role.utilisation(),
             "replicas": role.replicas.iter().zip(&role.utilisations).map(of_engine).collect::<Vec<_>>(),
-        })
+        });
+        set_ranks(&mut json, role.num_ranks, role.lockstep.as_ref(), &role.replicas);
+        json
     };
     let ([p50, p99], [wait_p50, wait_p99]) = (roles.transfer_ms(), roles.transfer_wait_ms());
     json!({
         "router": roles.router.name(),
+        "num_gpus": {"prefill": roles.num_gpus[0], "decode": roles.num_gpus[1]},
         "prefill": of_role(&roles.prefill),
         "decode": of_role(&roles.decode),
         "transfers": {
@@ -105,6 +109,24 @@ fn of_roles(roles: &RolesResult) -> Value {
             "wait_ms": {"p50": wait_p50, "p99": wait_p99},
         },
     })
+}
+
+/// Where replicas have several ranks: how many, and what these did together. Engines are those of the first replica, then
+/// those of the next.
+fn set_ranks(json: &mut Value, num_ranks: u32, lockstep: Option<&LockstepResult>, engines: &[ReplicaResult]) {
+    if num_ranks == 1 {
+        return;
+    }
+    set(json, "data_parallel_size", num_ranks.into());
+    let Some(lockstep) = lockstep else { return };
+    let dummies: Vec<_> = engines.iter().map(|engine| engine.num_dummy_batches).collect();
+    let told = json!({
+        "num_waves": lockstep.num_waves,
+        "num_steps": lockstep.num_steps,
+        "step_time_s": lockstep.step_time.as_secs_f64(),
+        "num_dummy_batches": dummies,
+    });
+    set(json, "lockstep", told);
 }
 
 fn of_replica(replica: &ReplicaResult) -> Value {

@@ -2,30 +2,33 @@
 
 mod json;
 mod result;
+mod roles;
 
 use alloc::borrow::ToOwned as _;
+use alloc::format;
 use alloc::vec;
 
 pub use json::routers_json;
 pub use result::{EnginesResult, RanksResult, ReplicasResult, RolesResult, imbalances};
+pub use roles::{RoleEngine, RoleEngines};
 
-use super::{DisaggregationArgs, FleetArgs, Ranks, Scenario, ScenarioError};
+use super::{DisaggregationArgs, FleetArgs, MAX_REPLICAS, Ranks, Scenario, ScenarioError};
 use crate::config::flags::FlagError;
-use crate::fleet::disaggregated::settings::{Disaggregated, KvBlock};
+use crate::fleet::RouterSettings;
 use crate::fleet::life::LifeSettings;
 use crate::fleet::simulation::{FleetSimulation, Replica};
 use crate::simulation_error::SimulationError;
 use crate::simulation_result::SimulationOptions;
 use crate::workload::Workload;
 
-/// The engines of a scenario, which are all alike.
+/// The engines of a scenario: all alike, but for those of two roles ([`RoleEngine`]).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Engines {
     /// One that stands alone.
     One,
-    /// Replicas behind a router, and what happens to them.
-    Replicas(FleetArgs, LifeSettings),
-    /// Data-parallel ranks.
+    /// Replicas behind a router, what happens to them, and the data-parallel ranks that each of them is, or the one.
+    Replicas(FleetArgs, LifeSettings, Ranks),
+    /// The data-parallel ranks of one replica.
     Ranks(Ranks),
     /// Prefill and decode on engines of their own, each role behind a router.
     Roles(DisaggregationArgs, FleetArgs),
@@ -35,33 +38,36 @@ impl Scenario {
     /// Which engines answer; `is_lockstep` if data-parallel ranks have experts in common.
     ///
     /// # Errors
-    /// [`ScenarioError`] for flags of engines that are not there, and for fleets of several kinds at once.
+    /// [`ScenarioError`] for flags of engines that are not there, for too many engines, and for what does not go together.
     pub fn engines(&self, is_lockstep: bool) -> Result<Engines, ScenarioError> {
         let (fleet, life, roles) = (self.fleet(), self.life()?, self.disaggregation());
         let ranks = self.ranks(is_lockstep)?;
         fleet.check_router_args()?;
         roles.check(fleet.replicas)?;
         let refuse = |flag: &str, why| Err(ScenarioError::from(FlagError::NotSimulated { flag: flag.to_owned(), why }));
-        if !life.is_uneventful() && (ranks.count > 1 || roles.is_on()) {
+        self.check_role_args()?;
+        if !life.is_uneventful() && roles.is_on() {
             let flag = if life.outages.is_empty() { "--autoscaler" } else { "--replica-fails" };
             return refuse(
                 flag,
-                "outages and autoscalers are of the replicas that --replicas has: not of --data-parallel-size ranks, nor of \
-                 --prefill-replicas and --decode-replicas",
+                "outages and autoscalers are of the replicas that --replicas has: not of --prefill-replicas and \
+                 --decode-replicas",
             );
         }
-        if roles.is_on() && ranks.count > 1 {
-            return refuse(
-                "--data-parallel-size",
-                "prefill and decode replicas of several ranks each are not simulated",
+        let num_replicas = life.num_engines(fleet.replicas);
+        if num_replicas.saturating_mul(ranks.count) > MAX_REPLICAS {
+            let need = format!(
+                "possible: each has {} data-parallel ranks, and {MAX_REPLICAS} engines are the most",
+                ranks.count
             );
+            return Err(ScenarioError::Value { flag: "replicas", value: format!("{num_replicas}"), need });
         }
         Ok(if roles.is_on() {
             Engines::Roles(roles, fleet)
+        } else if fleet.replicas > 1 || !life.is_uneventful() {
+            Engines::Replicas(fleet, life, ranks)
         } else if ranks.count > 1 {
             Engines::Ranks(ranks)
-        } else if fleet.replicas > 1 || !life.is_uneventful() {
-            Engines::Replicas(fleet, life)
         } else {
             Engines::One
         })
@@ -75,19 +81,21 @@ impl Scenario {
 }
 
 impl FleetArgs {
-    /// A run of `workload` on replicas that are each as `replica`, drawing from `seed`.
+    /// A run of `workload` on replicas that are each the `ranks`, each of which is as `engine`, drawing from `seed`.
     ///
     /// # Errors
     /// If the simulator refuses it.
     pub fn simulation<'a>(
         &self,
-        life: &LifeSettings,
-        (workload, replica): (&'a Workload, Replica<'a>),
+        (life, ranks): (&LifeSettings, Ranks),
+        (workload, engine): (&'a Workload, Replica<'a>),
         seed: u64,
         options: SimulationOptions,
     ) -> Result<FleetSimulation<'a>, SimulationError> {
-        let replicas = vec![replica; life.num_engines(self.replicas) as usize];
-        let fleet = FleetSimulation::new(workload, &replicas, self.dispatch(seed), options)?;
+        let num_engines = life.num_engines(self.replicas).saturating_mul(ranks.count);
+        let engines = vec![engine; num_engines as usize];
+        let dispatch = ranks.dispatch_behind(self.router_settings(seed));
+        let fleet = FleetSimulation::new(workload, &engines, dispatch, options)?;
         Ok(if life.is_uneventful() { fleet } else { fleet.living(life, seed) })
     }
 }
@@ -103,46 +111,13 @@ impl Ranks {
         options: SimulationOptions,
     ) -> Result<FleetSimulation<'a>, SimulationError> {
         let ranks = vec![rank; self.count as usize];
-        FleetSimulation::new(workload, &ranks, self.dispatch(), options)
-    }
-}
-
-impl DisaggregationArgs {
-    /// Engines of the larger role.
-    #[must_use]
-    pub fn num_of_larger_role(&self) -> usize {
-        self.prefill_replicas.max(self.decode_replicas) as usize
-    }
-
-    /// Both roles, of engines that are alike and of so many devices each; `engines` has [`Self::num_of_larger_role`] of them,
-    /// at least one.
-    #[must_use]
-    pub fn setup<'a>(
-        &self,
-        (engines, num_devices): (&'a [Replica<'a>], u32),
-        fleet: &FleetArgs,
-        seed: u64,
-    ) -> Disaggregated<'a> {
-        let role = |count: u32| engines.get(..count as usize).unwrap_or_default();
-        Disaggregated {
-            prefill: role(self.prefill_replicas),
-            decode: role(self.decode_replicas),
-            router: fleet.router_settings(seed),
-            costs: self.costs(num_devices),
-            block: engines
-                .first()
-                .map_or(KvBlock { num_bytes: 0, num_descriptors: 0 }, |engine| KvBlock::of(engine.config, num_devices)),
-            kv_load_failure_policy: self.kv_load_failure_policy,
-            failure_rate: self.failure_rate,
-            seed,
-        }
+        FleetSimulation::new(workload, &ranks, self.dispatch_behind(RouterSettings::default()), options)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::format;
 
     #[track_caller]
     fn check(flags: &[(&str, &str)], expect: Result<fn(&Engines) -> bool, &str>) {
@@ -158,23 +133,35 @@ mod tests {
     fn flags_say_which_engines_there_are() {
         check(&[], Ok(|engines| *engines == Engines::One));
         check(&[("replicas", "1"), ("router", "random")], Ok(|engines| *engines == Engines::One));
-        check(&[("replicas", "3")], Ok(|engines| matches!(engines, Engines::Replicas(args, _) if args.replicas == 3)));
+        check(&[("replicas", "3")], Ok(|engines| matches!(engines, Engines::Replicas(args, ..) if args.replicas == 3)));
         check(&[("replica-fails", "0@1..2")], Ok(|engines| matches!(engines, Engines::Replicas(..))));
         check(
             &[("data-parallel-size", "4")],
             Ok(|engines| matches!(engines, Engines::Ranks(ranks) if ranks.count == 4)),
         );
-        let roles = [("prefill-replicas", "1"), ("decode-replicas", "2")];
-        check(&roles, Ok(|engines| matches!(engines, Engines::Roles(args, _) if args.num_of_larger_role() == 2)));
+        let of_ranks = [("data-parallel-size", "4"), ("replicas", "2")];
+        check(
+            &of_ranks,
+            Ok(
+                |engines| matches!(engines, Engines::Replicas(args, _, ranks) if (args.replicas, ranks.count) == (2, 4)),
+            ),
+        );
+        check(
+            &[("data-parallel-size", "2"), ("replica-fails", "0@1..2")],
+            Ok(
+                |engines| matches!(engines, Engines::Replicas(args, _, ranks) if (args.replicas, ranks.count) == (1, 2)),
+            ),
+        );
+        let roles = [("prefill-replicas", "1"), ("decode-replicas", "2"), ("data-parallel-size", "2")];
+        check(&roles, Ok(|engines| matches!(engines, Engines::Roles(args, _) if args.decode_replicas == 2)));
     }
 
     #[test]
-    fn fleets_of_several_kinds_are_refused_by_the_flag() {
+    fn what_does_not_go_together_is_refused_by_the_flag() {
         let roles = [("prefill-replicas", "1"), ("decode-replicas", "2")];
-        check(&[roles[0], roles[1], ("data-parallel-size", "2")], Err("--data-parallel-size"));
         check(&[roles[0], roles[1], ("replica-fails", "0@1..2")], Err("--replica-fails"));
-        check(&[("data-parallel-size", "2"), ("replica-fails", "0@1..2")], Err("--replica-fails"));
-        check(&[("data-parallel-size", "2"), ("replicas", "2")], Err("--data-parallel-size"));
+        check(&[("data-parallel-size", "64"), ("replicas", "17")], Err("--replicas"));
+        check(&[("decode-args", "--max-num-seqs 8"), ("replicas", "2")], Err("--decode-args"));
         check(&roles[..1], Err("--decode-replicas"));
     }
 }

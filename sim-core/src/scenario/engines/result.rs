@@ -28,9 +28,13 @@ pub enum EnginesResult {
 pub struct ReplicasResult {
     /// The router.
     pub router: Policy,
-    /// Of each.
+    /// Of each engine: those of the first replica, then those of the next.
     pub replicas: Vec<ReplicaResult>,
-    /// GPUs of each.
+    /// Engines of each replica: its data-parallel ranks.
+    pub num_ranks: u32,
+    /// What ranks did together, the sums over all replicas; `None` if they are independent of each other.
+    pub lockstep: Option<LockstepResult>,
+    /// GPUs of each replica.
     pub num_gpus: u32,
     /// What happened to them, where something could.
     pub life: Option<LifeResult>,
@@ -58,8 +62,10 @@ pub struct RolesResult {
     pub args: DisaggregationArgs,
     /// The router of either.
     pub router: Policy,
-    /// Devices of each replica.
-    pub num_devices: u32,
+    /// Devices of an engine of either role: prefill, decode.
+    pub num_devices: [u32; 2],
+    /// GPUs of all engines of either role.
+    pub num_gpus: [u32; 2],
     /// Who computed prompts.
     pub prefill: RoleResult,
     /// Who answered.
@@ -79,13 +85,14 @@ impl EnginesResult {
         }
     }
 
-    /// Engines that are paid for from the first request to the last answer; `None` if they come and go.
+    /// GPUs that are paid for from the first request to the last answer, where an engine has so many; `None` if they come
+    /// and go. Those of either role are theirs.
     #[must_use]
-    pub fn num_paid(&self) -> Option<u32> {
+    pub fn num_paid(&self, num_gpus_of_engine: u32) -> Option<u32> {
         match self {
             Self::Replicas(ReplicasResult { life: Some(_), .. }) => None,
-            Self::Replicas(_) | Self::Ranks(_) => Some(math::usize_to_u32(self.num_at_work())),
-            Self::Roles(roles) => Some(roles.args.prefill_replicas + roles.args.decode_replicas),
+            Self::Replicas(_) | Self::Ranks(_) => Some(math::usize_to_u32(self.num_at_work()) * num_gpus_of_engine),
+            Self::Roles(roles) => Some(roles.num_gpus.iter().sum()),
         }
     }
 

@@ -59,7 +59,11 @@ fn told(flag: &str, engine: &ResolvedEngine, profile: &Profile) -> Told {
         "pass-noise" => ("off".to_owned(), "every pass takes what is expected of it"),
         "client-work" => ("off".to_owned(), "the client is never busy"),
         "dp-sync-interval" => ("16".to_owned(), "between data-parallel ranks"),
-        "data-parallel-external-lb" => ("off".to_owned(), "vLLM's own balancer chooses among data-parallel ranks"),
+        "data-parallel-size-local" => ("all".to_owned(), "data-parallel ranks are on one node"),
+        "prefill-args" | "decode-args" => ("none".to_owned(), "a role's engines are as all are"),
+        "data-parallel-external-lb" | "data-parallel-hybrid-lb" => {
+            ("off".to_owned(), "vLLM's own balancer chooses among data-parallel ranks")
+        }
         "replicas" => ("1".to_owned(), "one engine answers"),
         "replica-fails" => ("none".to_owned(), "no replica fails"),
         "retry-max-retries" => ("5".to_owned(), "vllm-router's default, where replicas fail"),
