@@ -80,8 +80,7 @@ fn choose(state: AppState, kind: FleetKind) {
         // Values that these flags take.
         scenario.set(flag, Some(value)).ok();
     }
-    state.is_example.set(false);
-    state.scenario.set(scenario);
+    state.set_scenario(scenario);
 }
 
 #[component]
