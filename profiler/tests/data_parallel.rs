@@ -117,13 +117,20 @@ fn a_profile_of_one_engine_is_that_of_each_rank_of_a_dense_model() {
 fn what_is_not_simulated_of_ranks_is_refused_by_name() {
     check_refused("simulate", &["--model", DENSE, "-dp", "65"], "--data-parallel-size");
     check_refused("simulate", &["--model", DENSE, "-dp", "x"], "--data-parallel-size");
+    check_refused("simulate", &["--model", DENSE, "-dp", "2", "--dp-sync-interval", "0"], "dp_sync_interval = 0");
+    check_refused("simulate", &["--model", DENSE, "-dp", "4", "-dph"], "--data-parallel-size-local");
     check_refused(
         "simulate",
-        &["--model", DENSE, "-dp", "2", "--replicas", "2"],
-        "--data-parallel-size is not simulated",
+        &["--model", DENSE, "-dp", "4", "-dph", "-dpl", "3"],
+        "a divisor of --data-parallel-size",
     );
-    check_refused("simulate", &["--model", DENSE, "-dp", "2", "--dp-sync-interval", "0"], "dp_sync_interval = 0");
-    check_refused("simulate", &["--model", DENSE, "-dp", "2", "-dph"], "--data-parallel-hybrid-lb is not simulated");
+    check_refused("simulate", &["--model", DENSE, "-dp", "4", "-dpl", "5"], "from 1 to --data-parallel-size");
+    check_refused("simulate", &["--model", DENSE, "-dp", "4", "-dpe", "-dpl", "2"], "--data-parallel-size-local");
+    check_refused(
+        "simulate",
+        &["--model", DENSE, "-dp", "4", "-dpe", "-dph", "-dpl", "2"],
+        "--data-parallel-hybrid-lb",
+    );
     check_refused(
         "simulate",
         &["--model", DENSE, "-dp", "2", "--chrome-trace", "x"],

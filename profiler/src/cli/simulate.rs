@@ -95,7 +95,8 @@ impl Args {
         drop(workload);
         let report = Report {
             choice: &inputs.choice,
-            engine: &engine,
+            // Of two roles what is told of passes is of those that answer.
+            engine: roles.as_ref().map_or(&engine, |[_, decode]| &decode.engine),
             workload_name: &workload_name,
             options: &options,
             flags: &stated_flags(&inputs.scenario),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use sim_core::fleet::ReplicaResult;
-use sim_core::fleet::disaggregated::result::{DisaggregatedResult, RoleResult};
+use sim_core::fleet::disaggregated::result::DisaggregatedResult;
 use sim_core::fleet::disaggregated::settings::prefill_workload;
 use sim_core::fleet::disaggregated::simulation::DisaggregatedSimulation;
 use sim_core::metrics::recorder::Recording;
@@ -13,7 +13,7 @@ use sim_core::simulation_result::{SimulationOptions, SimulationResult};
 use sim_core::workload::Workload;
 
 use super::engines::Told;
-use super::fleet::{engine_name, of_ranks, steps};
+use super::fleet::{engine_name, steps};
 use super::report_flags::ReportFlags;
 use super::run::bar;
 
@@ -62,11 +62,12 @@ impl Told for RolesResult {
         } else {
             format!("{out} GB/s out of one and {into} GB/s into one")
         };
-        let ranks = |role: &RoleResult| of_ranks(role.num_ranks, role.lockstep.is_some());
+        let of_ranks = match [self.prefill.num_ranks, self.decode.num_ranks] {
+            [1, 1] => String::new(),
+            [prefill, decode] => format!(" of {prefill} and {decode} data-parallel ranks"),
+        };
         let mut text = format!(
-            "{prefill_replicas} prefill replicas{} and {decode_replicas} decode replicas{} behind the router {}, {speed}:\n",
-            ranks(&self.prefill),
-            ranks(&self.decode),
+            "{prefill_replicas} prefill and {decode_replicas} decode replicas{of_ranks} behind the router {}, {speed}:\n",
             self.router.name(),
         );
         text.push_str(

@@ -68,7 +68,7 @@ pub(crate) fn check_flags(flags: &ReportFlags, has_range: bool) -> Result<()> {
 }
 
 /// What replicas are, where each has several ranks: ` of 8 data-parallel ranks, in lockstep,`.
-pub(super) fn of_ranks(num_ranks: u32, is_lockstep: bool) -> String {
+fn of_ranks(num_ranks: u32, is_lockstep: bool) -> String {
     let how = if is_lockstep { "in lockstep" } else { "independent of each other" };
     if num_ranks > 1 { format!(" of {num_ranks} data-parallel ranks, {how},") } else { String::new() }
 }

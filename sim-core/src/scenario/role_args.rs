@@ -12,9 +12,10 @@ use super::{Scenario, ScenarioError, find};
 
 /// `--prefill-args`.
 pub(super) const PREFILL_ARGS: Flag =
-    role_flag("prefill-args", "Flags that prefill replicas have of their own, quoted");
+    role_flag("prefill-args", "Flags that prefill replicas have of their own, quoted and behind =");
 /// `--decode-args`.
-pub(super) const DECODE_ARGS: Flag = role_flag("decode-args", "Flags that decode replicas have of their own, quoted");
+pub(super) const DECODE_ARGS: Flag =
+    role_flag("decode-args", "Flags that decode replicas have of their own, quoted and behind =");
 
 const fn role_flag(name: &'static str, help: &'static str) -> Flag {
     Flag { name, part: Part::Engine, form: Form::Text, help, default: "the same as all", is_vllms: false }
