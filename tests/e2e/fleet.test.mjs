@@ -98,7 +98,7 @@ pageTest("routers are compared as by --compare-routers all, and one of them can 
 });
 
 pageTest("a comparison that takes long can be stopped, and asked for again", async ({ page, open }) => {
-  await open(`${FOUR}&num-prompts=20000`);
+  await open(FOUR.replace("num-prompts=200", "num-prompts=6000"));
   await page.getByTestId("replicas").waitFor({ timeout: 60_000 });
   await page.getByTestId("compare-routers").click();
   await page.getByTestId("routers-cancel").click();
@@ -142,7 +142,7 @@ pageTest("what cannot be is refused at its field, and the results stay", async (
   assert.equal(await digestOf(page), digest, "as before");
   // Questions over many runs are of one engine, and say so.
   await page.getByTestId("ask-load").click();
-  await page.getByTestId("load-headline").filter({ hasText: "--replicas is not simulated: this asks about one engine" }).waitFor();
+  await page.getByTestId("load-failure").filter({ hasText: "--replicas is not simulated: this asks about one engine" }).waitFor();
 });
 
 for (const [name, viewport, colorScheme] of [["desktop-light", DESKTOP, "light"], ["desktop-dark", DESKTOP, "dark"], ["phone-light", PHONE, "light"], ["phone-dark", PHONE, "dark"]]) {
