@@ -5,23 +5,23 @@ use core::ops::Range;
 use sim_core::fleet::disaggregated::result::{DisaggregatedResult, RoleResult};
 use sim_core::fleet::disaggregated::settings::prefill_workload;
 use sim_core::fleet::disaggregated::simulation::DisaggregatedSimulation;
+use sim_core::fleet::life::LifeSettings;
 use sim_core::fleet::router::Policy;
-use sim_core::fleet::simulation::{FleetSimulation, Replica};
+use sim_core::fleet::simulation::FleetSimulation;
 use sim_core::fleet::{FleetResult, ReplicaResult, RouterFigures};
 use sim_core::math;
 use sim_core::metrics::engine_part::by_owner;
 use sim_core::metrics::latency_summary::LatencySummary;
 use sim_core::profile::Profile;
 use sim_core::scenario::{
-    DisaggregationArgs, Engines, EnginesResult, FleetArgs, RanksResult, ReplicasResult, Role, RoleEngine, RoleEngines,
-    RolesResult, Scenario, ScenarioError, prepare_fleet,
+    DisaggregationArgs, Engines, EnginesResult, FleetArgs, Ranks, RanksResult, ReplicasResult, Role, RoleEngine,
+    RoleEngines, RolesResult, Scenario, prepare_fleet,
 };
 use sim_core::simulation_result::{SimulationOptions, SimulationResult};
-use sim_core::simulator::SimulationError;
-use sim_core::time::{SimDuration, SimTime};
+use sim_core::time::SimDuration;
 use sim_core::workload::Workload;
 
-use super::run::{Host, Setup, Ticker};
+use super::run::{Host, Ready, Setup, Ticker};
 use crate::fleet_answer::RouterRow;
 
 /// What came of several engines beside what came of all together.
@@ -48,52 +48,112 @@ pub(super) struct EngineOf {
 }
 
 impl Several {
-    /// Simulates `setup` on `engines`, which are several.
+    /// Simulates what is `ready`; of one engine there is only what came of all.
     ///
     /// # Errors
     /// The message of whatever refuses it.
     pub(super) fn simulated(
-        engines: &Engines,
-        (scenario, profile): (&Scenario, &Profile),
-        setup: &Setup<'_>,
+        ready: &Ready,
         keep: SimulationOptions,
         host: &mut dyn Host,
     ) -> Result<(SimulationResult, Option<Self>), String> {
-        let seed = scenario.fleet_seed();
-        let replica = Replica { config: setup.config, step_time: setup.step_time };
-        let of_run = (setup.workload, replica);
-        let said = |error: SimulationError| error.to_string();
-        match engines {
-            Engines::One => setup.alone(keep, host).map(|whole| (whole, None)),
-            Engines::Replicas(args, life, ranks) => {
-                let fleet = args.simulation((life, *ranks), of_run, seed, keep).map_err(said)?;
-                let FleetResult { whole, replicas, num_ranks, owners, life, lockstep } = finished(fleet, setup, host);
-                let of_engine = profile.engine.tensor_parallel_size * setup.config.pipeline_parallel_size;
-                let num_gpus = of_engine * num_ranks;
-                let engines = each(("replica", num_ranks), &replicas, &owners, &whole, setup);
-                let result = ReplicasResult { router: args.router, replicas, num_ranks, lockstep, num_gpus, life };
-                Ok((whole, Some(Self { result: EnginesResult::Replicas(result), engines })))
-            }
-            Engines::Ranks(ranks) => {
-                let fleet = ranks.simulation(of_run, keep).map_err(said)?;
-                let FleetResult { whole, replicas, owners, lockstep, .. } = finished(fleet, setup, host);
-                let engines = each(("rank", 1), &replicas, &owners, &whole, setup);
-                let result = RanksResult {
-                    ranks: replicas,
-                    lockstep,
-                    num_api_servers: setup.config.api_server_count,
-                    router: ranks.settings.router.map(|router| router.policy),
-                    end: SimDuration::from_nanos(whole.end_time.as_nanos()),
-                };
-                Ok((whole, Some(Self { result: EnginesResult::Ranks(result), engines })))
-            }
-            Engines::Roles(args, fleet) => {
-                let (whole, result) = roles((args, fleet), (scenario, profile), setup, (keep, host))?;
-                let engines = of_roles(&result);
-                Ok((whole, Some(Self { result: EnginesResult::Roles(result), engines })))
-            }
-        }
+        let setup = Setup::of(&ready.prepared);
+        let (whole, several) = match &ready.engines {
+            Engines::One => return setup.alone(keep, host).map(|whole| (whole, None)),
+            Engines::Replicas(args, life, _) => replicas(args, life, ready, (&setup, keep), host)?,
+            Engines::Ranks(_) => of_ranks(ready.ranks, &setup, keep, host)?,
+            Engines::Roles(args, fleet) => of_roles(args, fleet, ready, keep, host)?,
+        };
+        Ok((whole, Some(several)))
     }
+}
+
+fn replicas(
+    args: &FleetArgs,
+    life: &LifeSettings,
+    ready: &Ready,
+    (setup, keep): (&Setup<'_>, SimulationOptions),
+    host: &mut dyn Host,
+) -> Result<(SimulationResult, Several), String> {
+    let of_run = (setup.workload, setup.engine());
+    let fleet = args.simulation((life, ready.ranks), of_run, ready.scenario.fleet_seed(), keep);
+    let result = finished(fleet.map_err(|error| error.to_string())?, setup, host);
+    let FleetResult { whole, replicas, num_ranks, owners, life, lockstep } = result;
+    let of_engine = ready.profile.engine.tensor_parallel_size * setup.config.pipeline_parallel_size;
+    let engines = named("replica", (&replicas, num_ranks), &owners, setup.busy(&whole));
+    let num_gpus = of_engine * num_ranks;
+    let result = ReplicasResult { router: args.router, replicas, num_ranks, lockstep, num_gpus, life };
+    Ok((whole, Several { result: EnginesResult::Replicas(result), engines }))
+}
+
+fn of_ranks(
+    ranks: Ranks,
+    setup: &Setup<'_>,
+    keep: SimulationOptions,
+    host: &mut dyn Host,
+) -> Result<(SimulationResult, Several), String> {
+    let fleet = ranks.simulation((setup.workload, setup.engine()), keep).map_err(|error| error.to_string())?;
+    let FleetResult { whole, replicas, owners, lockstep, .. } = finished(fleet, setup, host);
+    let engines = named("rank", (&replicas, 1), &owners, setup.busy(&whole));
+    let result = RanksResult {
+        ranks: replicas,
+        lockstep,
+        num_api_servers: setup.config.api_server_count,
+        router: ranks.settings.router.map(|router| router.policy),
+        end: SimDuration::from_nanos(whole.end_time.as_nanos()),
+    };
+    Ok((whole, Several { result: EnginesResult::Ranks(result), engines }))
+}
+
+fn of_roles(
+    args: &DisaggregationArgs,
+    fleet: &FleetArgs,
+    ready: &Ready,
+    keep: SimulationOptions,
+    host: &mut dyn Host,
+) -> Result<(SimulationResult, Several), String> {
+    let workload = &ready.prepared.workload;
+    let prefill_side = prefill_workload(workload);
+    let prefill = role_engine(Role::Prefill, ready, &prefill_side)?;
+    let decode = role_engine(Role::Decode, ready, workload)?;
+    let num_devices = [prefill.num_devices, decode.num_devices];
+    let engines = RoleEngines::new(args, [&prefill, &decode]).map_err(|error| error.to_string())?;
+    let setup = engines.setup(args, fleet, ready.scenario.fleet_seed());
+    let run = DisaggregatedSimulation::new((workload, &prefill_side), setup, keep);
+    let mut run = run.map_err(|error| error.to_string())?;
+    let mut ticker = Ticker::new(workload, host);
+    while run.advance() {
+        ticker.tick(|| (run.num_finished(), run.now()));
+    }
+    let DisaggregatedResult { whole, prefill, decode, transfers } = run.finish();
+    let num_gpus = engines.num_gpus();
+    let result = RolesResult { args: *args, router: fleet.router, num_devices, num_gpus, prefill, decode, transfers };
+    let engines = both_roles(&result);
+    Ok((whole, Several { result: EnginesResult::Roles(result), engines }))
+}
+
+/// The engine of a role: as all are, unless the role has flags of its own.
+///
+/// # Errors
+/// What vLLM would refuse; and flags that ask for a profile of their own, which only the command line composes.
+fn role_engine(role: Role, ready: &Ready, workload: &Workload) -> Result<RoleEngine, String> {
+    let Ready { profile, scenario, ranks, prepared, .. } = ready;
+    if !scenario.has_own_args(role) {
+        return Ok(RoleEngine::of_all(prepared, *ranks, profile));
+    }
+    let own = scenario.of_role(role).map_err(|error| error.to_string())?;
+    let of_profile = |scenario: &Scenario| {
+        scenario.composed_of().map(|(flag, value)| (flag.name, value.to_owned())).collect::<Vec<_>>()
+    };
+    if of_profile(&own) != of_profile(scenario) {
+        let value = scenario.get(role.flag()).unwrap_or_default();
+        return Err(format!(
+            "--{} {value:?}: flags that decide about the profile (model, GPU, formats, parallelism) are the same for both \
+             roles on this page; `profiler simulate` has profiles of each role",
+            role.flag()
+        ));
+    }
+    RoleEngine::new(role, &own, (profile, true), workload).map_err(|error| error.to_string())
 }
 
 /// What comes of the requests with the router that has this place among all, and everything else as `scenario` says.
@@ -113,56 +173,12 @@ pub(super) fn routed(
     let mut prepared = prepare_fleet(scenario, profile, dataset, None).map_err(|error| error.to_string())?;
     ranks.apply(&mut prepared.engine);
     let args = FleetArgs { router, ..args };
-    let replica = Replica { config: &prepared.engine.config, step_time: &prepared.step_time };
-    let of_run = (&prepared.workload, replica);
+    let setup = Setup::of(&prepared);
+    let of_run = (setup.workload, setup.engine());
     let fleet = args.simulation((&life, ranks), of_run, scenario.fleet_seed(), SimulationOptions::default());
     let mut fleet = fleet.map_err(|error| error.to_string())?;
     while fleet.advance() {}
     Ok(row(&RouterFigures::new(router, &fleet.finish())))
-}
-
-/// Prefill and decode on engines of their own.
-fn roles(
-    (args, fleet): (&DisaggregationArgs, &FleetArgs),
-    of: (&Scenario, &Profile),
-    setup: &Setup<'_>,
-    (keep, host): (SimulationOptions, &mut dyn Host),
-) -> Result<(SimulationResult, RolesResult), String> {
-    let prefill = prefill_workload(setup.workload);
-    let each = [role_engine(Role::Prefill, of, &prefill)?, role_engine(Role::Decode, of, setup.workload)?];
-    let engines = RoleEngines::new(args, [&each[0], &each[1]]).map_err(|error| error.to_string())?;
-    let (num_devices, num_gpus) = (each.each_ref().map(|role| role.num_devices), engines.num_gpus());
-    let roles = engines.setup(args, fleet, of.0.fleet_seed());
-    let run = DisaggregatedSimulation::new((setup.workload, &prefill), roles, keep);
-    let mut run = run.map_err(|error| error.to_string())?;
-    let mut ticker = Ticker::new(setup.workload, host);
-    while run.advance() {
-        ticker.tick(|| (run.num_finished(), run.now()));
-    }
-    let DisaggregatedResult { whole, prefill, decode, transfers } = run.finish();
-    let result = RolesResult { args: *args, router: fleet.router, num_devices, num_gpus, prefill, decode, transfers };
-    Ok((whole, result))
-}
-
-/// The engine of a role. The page composes one profile, which both roles then have.
-fn role_engine(
-    role: Role,
-    (scenario, profile): (&Scenario, &Profile),
-    workload: &Workload,
-) -> Result<RoleEngine, String> {
-    let said = |error: ScenarioError| error.to_string();
-    let of_role = scenario.of_role(role).map_err(said)?;
-    let composed = |scenario: &Scenario| {
-        scenario.composed_of().map(|(flag, value)| (flag.name, value.to_owned())).collect::<Vec<_>>()
-    };
-    if composed(&of_role) != composed(scenario) {
-        return Err(format!(
-            "--{}: here both roles have one GPU, parallelism and number formats; `profiler simulate` has roles that differ in \
-             them",
-            role.flag()
-        ));
-    }
-    RoleEngine::new(role, &of_role, (profile, true), workload).map_err(said)
 }
 
 fn row(figures: &RouterFigures) -> RouterRow {
@@ -190,43 +206,40 @@ fn finished(mut fleet: FleetSimulation<'_>, setup: &Setup<'_>, host: &mut dyn Ho
     fleet.finish()
 }
 
-/// Engines whose passes follow each other in the recording of all.
-fn each(
-    name: (&str, u32),
-    replicas: &[ReplicaResult],
-    owners: &[u32],
-    whole: &SimulationResult,
-    setup: &Setup<'_>,
-) -> Vec<EngineOf> {
-    let num_stages = math::u32_to_f64(setup.config.pipeline_parallel_size.max(1));
-    let busy = |replica: &ReplicaResult| share(replica.device_time.as_secs_f64() / num_stages, whole.end_time);
-    named(name, replicas, owners, busy)
+impl Setup<'_> {
+    /// Share of the run in which an engine's devices were busy.
+    fn busy(&self, whole: &SimulationResult) -> impl Fn(&ReplicaResult) -> f64 {
+        let num_stages = math::u32_to_f64(self.config.pipeline_parallel_size.max(1));
+        let end = whole.end_time.as_secs_f64();
+        move |engine| if end > 0.0 { engine.device_time.as_secs_f64() / num_stages / end } else { 0.0 }
+    }
 }
 
-/// Engines of a name, each with its number; of replicas of several ranks with both.
+/// Engines whose passes follow each other in the recording of all; of replicas of several ranks each has two numbers.
 fn named(
-    (name, num_ranks): (&str, u32),
-    replicas: &[ReplicaResult],
+    name: &str,
+    (replicas, num_ranks): (&[ReplicaResult], u32),
     owners: &[u32],
     busy: impl Fn(&ReplicaResult) -> f64,
 ) -> Vec<EngineOf> {
-    let mut first = 0;
+    let (mut first, num_ranks) = (0, math::u32_to_usize(num_ranks.max(1)));
     let owned = by_owner(owners, replicas.len());
     let engine = |(number, (figures, owned)): (usize, (&ReplicaResult, Vec<u32>))| {
         let passes = first..first + math::u32_to_usize(math::u64_to_u32(figures.num_passes));
         first = passes.end;
-        let ranks = math::u32_to_usize(num_ranks.max(1));
-        let number = if ranks > 1 { format!("{}.{}", number / ranks, number % ranks) } else { number.to_string() };
-        let (name, busy) = (format!("{name} {number}"), busy(figures));
-        EngineOf { name, figures: *figures, is_answering: true, passes, owned, busy }
+        let name = match num_ranks {
+            1 => format!("{name} {number}"),
+            _ => format!("{name} {}.{}", number / num_ranks, number % num_ranks),
+        };
+        EngineOf { name, figures: *figures, is_answering: true, passes, owned, busy: busy(figures) }
     };
     replicas.iter().zip(owned).enumerate().map(engine).collect()
 }
 
 /// Both roles' engines; only those that answer have passes in the recording of all.
-fn of_roles(roles: &RolesResult) -> Vec<EngineOf> {
+fn both_roles(roles: &RolesResult) -> Vec<EngineOf> {
     let role = |name, role: &RoleResult| {
-        let mut engines = named((name, role.num_ranks), &role.replicas, &role.owners, |_| 0.0);
+        let mut engines = named(name, (&role.replicas, role.num_ranks), &role.owners, |_| 0.0);
         for (engine, busy) in engines.iter_mut().zip(&role.utilisations) {
             engine.busy = *busy;
         }
@@ -238,9 +251,4 @@ fn of_roles(roles: &RolesResult) -> Vec<EngineOf> {
     }
     engines.extend(role("decode", &roles.decode));
     engines
-}
-
-fn share(part: f64, end: SimTime) -> f64 {
-    let end = end.as_secs_f64();
-    if end > 0.0 { part / end } else { 0.0 }
 }

@@ -2,6 +2,7 @@
 
 use sim_core::config::EngineConfig;
 use sim_core::fleet::life::LifeResult;
+use sim_core::fleet::{LockstepResult, ReplicaResult};
 use sim_core::math;
 use sim_core::metrics::latency_summary::LatencySummary;
 use sim_core::metrics::limits::WaitingLimits;
@@ -162,8 +163,10 @@ impl Several {
     fn notes(&self, recording: &Recording) -> Vec<String> {
         match &self.result {
             EnginesResult::Replicas(fleet) => {
+                let steps = fleet.lockstep.as_ref().map(|lockstep| steps(lockstep, &fleet.replicas, fleet.num_ranks));
                 let life = fleet.life.as_ref();
-                life.map(|life| of_life(life, recording, fleet.num_gpus)).unwrap_or_default()
+                let life = life.map(|life| of_life(life, recording, fleet.num_gpus)).unwrap_or_default();
+                steps.into_iter().chain(life).collect()
             }
             EnginesResult::Ranks(ranks) => of_ranks(ranks),
             EnginesResult::Roles(roles) => of_roles(roles),
@@ -206,6 +209,18 @@ fn of_ranks(ranks: &RanksResult) -> Vec<String> {
     notes
 }
 
+/// What replicas of ranks in lockstep did: the sums over all replicas.
+fn steps(lockstep: &LockstepResult, engines: &[ReplicaResult], num_ranks: u32) -> String {
+    let own: f64 = engines.iter().map(|engine| engine.device_time.as_secs_f64()).sum();
+    let all = lockstep.step_time.as_secs_f64() * math::u32_to_f64(num_ranks);
+    format!(
+        "Ranks of a replica step together: {} waves, {} steps; ranks' own passes were {:.1} % of that time.",
+        lockstep.num_waves,
+        lockstep.num_steps,
+        if all > 0.0 { 100.0 * own / all } else { 0.0 }
+    )
+}
+
 fn of_roles(roles: &RolesResult) -> Vec<String> {
     let ([p50, p99], [wait_p50, wait_p99]) = (roles.transfer_ms(), roles.transfer_wait_ms());
     let mut notes = vec![
@@ -221,6 +236,10 @@ fn of_roles(roles: &RolesResult) -> Vec<String> {
             100.0 * roles.decode.utilisation()
         ),
     ];
+    for (name, role) in [("Prefill", &roles.prefill), ("Decode", &roles.decode)] {
+        let told = role.lockstep.as_ref().map(|lockstep| steps(lockstep, &role.replicas, role.num_ranks));
+        notes.extend(told.map(|told| format!("{name}: {told}")));
+    }
     let num_failed = roles.num_failed_loads();
     if num_failed > 0 {
         let then = if roles.num_failed() > 0 { "these requests ended with an error" } else { "computed instead" };

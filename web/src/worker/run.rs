@@ -1,10 +1,11 @@
 //! A run, from flags to everything that was recorded.
 
 use sim_core::config::{EngineConfig, ResolvedEngine};
+use sim_core::fleet::simulation::Replica;
 use sim_core::math;
 use sim_core::metrics::bench_serve::BenchServeOptions;
 use sim_core::profile::{Profile, StepTimeModel};
-use sim_core::scenario::{Engines, Prepared, Scenario, prepare_fleet};
+use sim_core::scenario::{Engines, Prepared, Ranks, Scenario, prepare_fleet};
 use sim_core::simulation_result::SimulationResult;
 use sim_core::simulator::{Simulation, SimulationOptions};
 use sim_core::time::SimTime;
@@ -62,8 +63,9 @@ pub(super) struct Setup<'a> {
 pub(super) struct Ready {
     pub(super) profile: Profile,
     pub(super) scenario: Scenario,
-    /// Who answers.
+    /// Who answers, and the ranks that each of them is, or the one.
     pub(super) engines: Engines,
+    pub(super) ranks: Ranks,
     pub(super) prepared: Prepared,
 }
 
@@ -80,12 +82,12 @@ impl FinishedRun {
     /// # Errors
     /// The message of whatever refuses it: profile, flags, dataset, or the simulator.
     pub(crate) fn new(input: RunInput, keep: SimulationOptions, host: &mut dyn Host) -> Result<Self, String> {
-        let Ready { profile, scenario, engines, prepared } = Ready::new(&input, host)?;
-        let Prepared { engine, workload, num_skipped, notes, classes, step_time, options } = prepared;
+        let ready = Ready::new(&input, host)?;
         let start = host.now_ms();
-        let setup = Setup { workload: &workload, config: &engine.config, step_time: &step_time };
-        let (mut result, several) = Several::simulated(&engines, (&scenario, &profile), &setup, keep, host)?;
+        let (mut result, several) = Several::simulated(&ready, keep, host)?;
         let wall_ms = host.now_ms() - start;
+        let Ready { profile, prepared, .. } = ready;
+        let Prepared { engine, workload, num_skipped, notes, classes, options, .. } = prepared;
         drop(workload);
         // Only a replay on a real engine needs these.
         (result.queries_per_iter, result.join_order) = (Vec::new(), Vec::new());
@@ -104,20 +106,27 @@ impl Ready {
         let scenario = Scenario::from_flags(flags).map_err(|error| error.to_string())?;
         // The page has ranks of models with experts alone: a profile of several is composed of nothing else.
         let engines = scenario.engines(true).map_err(|error| error.to_string())?;
+        let ranks = scenario.ranks(true).map_err(|error| error.to_string())?;
         let dataset = input.dataset.as_deref();
         let mut prepared = prepare_fleet(&scenario, &profile, dataset, None).map_err(|error| error.to_string())?;
-        if let Engines::Ranks(ranks) | Engines::Replicas(_, _, ranks) = &engines {
-            ranks.apply(&mut prepared.engine);
-        }
+        ranks.apply(&mut prepared.engine);
         // A simulated run has no date of its own: as if it had begun now.
         let began_ms = host.wall_clock_ms();
         let dated = prepared.date_rate_changes(&scenario.workload().traffic(), |time| date::iso_date(began_ms, time));
         dated.map_err(|error| error.to_string())?;
-        Ok(Self { profile, scenario, engines, prepared })
+        Ok(Self { profile, scenario, engines, ranks, prepared })
     }
 }
 
-impl Setup<'_> {
+impl<'a> Setup<'a> {
+    pub(super) const fn of(prepared: &'a Prepared) -> Self {
+        Self { workload: &prepared.workload, config: &prepared.engine.config, step_time: &prepared.step_time }
+    }
+
+    pub(super) const fn engine(&self) -> Replica<'a> {
+        Replica { config: self.config, step_time: self.step_time }
+    }
+
     /// Simulates it to its end on one engine.
     ///
     /// # Errors

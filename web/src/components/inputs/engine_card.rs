@@ -33,8 +33,12 @@ fn rest() -> impl Iterator<Item = &'static str> {
 #[component]
 pub(super) fn EngineCard() -> impl IntoView {
     let state = expect_context::<AppState>();
+    // Those of the fleet are counted at its card.
+    let is_own = |name: &str| !FLEET.contains(&name);
     let num_changed = Memo::new(move |_| {
-        state.scenario.with(|scenario| scenario.given().filter(|(flag, _)| flag.part == Part::Engine).count())
+        state.scenario.with(|scenario| {
+            scenario.given().filter(|(flag, _)| flag.part == Part::Engine && is_own(flag.name)).count()
+        })
     });
     let num_changed_rest =
         Memo::new(move |_| state.scenario.with(|scenario| rest().filter(|name| scenario.get(name).is_some()).count()));

@@ -27,7 +27,8 @@ const OF_ROLES: [&str; 8] = [
     "router-args",
 ];
 /// What ranks have besides.
-const OF_RANKS: [&str; 2] = ["data-parallel-external-lb", "dp-sync-interval"];
+const OF_RANKS: [&str; 4] =
+    ["data-parallel-external-lb", "data-parallel-hybrid-lb", "data-parallel-size-local", "dp-sync-interval"];
 
 part! {
     /// The card.
@@ -46,6 +47,11 @@ fn kind_of(scenario: &Scenario) -> FleetKind {
     } else {
         FleetKind::Replicas
     }
+}
+
+/// Whether a router chooses among ranks or their nodes.
+fn has_router(scenario: &Scenario) -> bool {
+    ["data-parallel-external-lb", "data-parallel-hybrid-lb"].iter().any(|flag| scenario.get(flag) == Some("true"))
 }
 
 /// The fleet in a few words.
@@ -74,8 +80,7 @@ fn choose(state: AppState, kind: FleetKind) {
         // Values that these flags take.
         scenario.set(flag, Some(value)).ok();
     }
-    state.is_example.set(false);
-    state.scenario.set(scenario);
+    state.set_scenario(scenario);
 }
 
 #[component]
@@ -107,7 +112,7 @@ fn FleetCard() -> impl IntoView {
                     FleetKind::Ranks => view! {
                         <FlagField name="data-parallel-size"/>
                         {OF_RANKS.map(|name| view! { <FlagField name/> }).collect_view()}
-                        <When when=Signal::derive(move || state.scenario.with(|flags| flags.get("data-parallel-external-lb") == Some("true")))>
+                        <When when=Signal::derive(move || state.scenario.with(has_router))>
                             <RouterField/>
                         </When>
                     }.into_any(),

@@ -1,7 +1,7 @@
 //! The flags that the fleet card has, and which of them go when another kind of fleet is chosen.
 
 /// All of them; the engine card and the model card leave them out.
-pub(super) const FLEET: [&str; 19] = [
+pub(super) const FLEET: [&str; 21] = [
     "replicas",
     "router",
     "router-args",
@@ -20,11 +20,13 @@ pub(super) const FLEET: [&str; 19] = [
     "kv-load-failure-policy",
     "data-parallel-size",
     "data-parallel-external-lb",
+    "data-parallel-hybrid-lb",
+    "data-parallel-size-local",
     "dp-sync-interval",
 ];
 
 /// What is neither of replicas nor of both kinds.
-pub(super) const TO_REPLICAS: [&str; 12] = [
+pub(super) const TO_REPLICAS: [&str; 14] = [
     "prefill-replicas",
     "decode-replicas",
     "prefill-args",
@@ -36,11 +38,13 @@ pub(super) const TO_REPLICAS: [&str; 12] = [
     "kv-load-failure-policy",
     "data-parallel-size",
     "data-parallel-external-lb",
+    "data-parallel-hybrid-lb",
+    "data-parallel-size-local",
     "dp-sync-interval",
 ];
 
 /// What is not of two roles.
-pub(super) const TO_ROLES: [&str; 8] = [
+pub(super) const TO_ROLES: [&str; 10] = [
     "replicas",
     "replica-fails",
     "retry-max-retries",
@@ -48,6 +52,8 @@ pub(super) const TO_ROLES: [&str; 8] = [
     "autoscaler",
     "data-parallel-size",
     "data-parallel-external-lb",
+    "data-parallel-hybrid-lb",
+    "data-parallel-size-local",
     "dp-sync-interval",
 ];
 

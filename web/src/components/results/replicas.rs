@@ -30,7 +30,7 @@ pub(crate) fn ReplicasCard(
             <section class="card" aria-labelledby="replicas-title" data-testid="replicas">
                 <div class="card-title">
                     <h3 id="replicas-title">{live(move || fleet.with(|fleet| title(fleet)))}</h3>
-                    <span class="muted card-aside">{live(move || fleet.with(|fleet| format!("behind {}", fleet.router)))}</span>
+                    <span class="muted card-aside">{live(move || fleet.with(|fleet| behind(fleet)))}</span>
                 </div>
                 <div class="card-body">
                     {live(move || fleet.with(|fleet| imbalances(fleet)))}
@@ -52,6 +52,11 @@ fn title(fleet: &FleetAnswer) -> &'static str {
         FleetKind::Ranks => "Data-parallel ranks",
         FleetKind::Roles => "Prefill and decode replicas",
     }
+}
+
+/// Who gave them requests.
+fn behind(fleet: &FleetAnswer) -> String {
+    if fleet.kind == FleetKind::Ranks { String::new() } else { format!("behind the router {}", fleet.router) }
 }
 
 /// A count for show.

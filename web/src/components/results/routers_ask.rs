@@ -14,9 +14,6 @@ use crate::protocol::{Asked, RunInput, Tried, Trying};
 use crate::simulation::last_input;
 use crate::state::{AppState, ProfileChoice};
 
-/// Flags that do not outlive the router: they are one router's, and which one it is.
-const OF_ONE_ROUTER: [&str; 2] = ["router", "router-args"];
-
 /// How far it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Status {
@@ -65,6 +62,8 @@ impl Comparison {
                 comparison.forget();
             }
         });
+        // Nobody sees it any longer.
+        on_cleanup(move || comparison.wish.try_with_value(Wish::give_up).unwrap_or_default());
         comparison
     }
 
@@ -95,8 +94,6 @@ impl Comparison {
     }
 
     async fn run(self, input: RunInput, wish: &Wish) {
-        let flags = input.flags.iter().filter(|(flag, _)| !OF_ONE_ROUTER.contains(&flag.as_str())).cloned().collect();
-        let input = RunInput { flags, ..input };
         // Nothing is varied but the router.
         let setup = Setup::new(move || Asked { input: input.clone(), kind: LoadKind::Rate });
         let runs: Vec<Trying> =
@@ -122,7 +119,7 @@ fn of_run(state: AppState) -> Option<Of> {
     state.current.with(|run| {
         let run = run.as_ref()?;
         let mut scenario = run.scenario.clone();
-        OF_ONE_ROUTER.iter().for_each(|flag| scenario.unset(flag));
+        scenario.unset("router");
         Some(Of { scenario, profile: run.profile.clone() })
     })
 }
