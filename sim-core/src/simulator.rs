@@ -8,6 +8,7 @@ mod front_end;
 mod in_fleet;
 mod in_lockstep;
 mod keeping;
+mod offloading;
 mod stretch;
 
 use alloc::collections::VecDeque;
@@ -30,6 +31,7 @@ use crate::workload::Workload;
 
 pub(crate) use in_lockstep::StepPart;
 use keeping::Before;
+use offloading::OffloadingWorkers;
 
 pub use crate::simulation_error::SimulationError;
 pub use crate::simulation_result::SimulationOptions;
@@ -95,6 +97,7 @@ pub struct Simulation<'a> {
     counts: Option<in_fleet::ToldCounts>,
     /// Loads that a KV connector began, and when.
     loads: Vec<(SimTime, ExternalTokens)>,
+    offloading: Option<OffloadingWorkers>,
 }
 
 impl<'a> Simulation<'a> {
@@ -118,7 +121,7 @@ impl<'a> Simulation<'a> {
             workload,
             config,
             step_time,
-            engine: EngineCore::counting_steady(config, &workload.requests),
+            engine: offloading::engine_of(config, &workload.requests).map_err(SimulationError::Connector)?,
             recorder: Recorder::new(&workload.requests, config.num_speculative_tokens(), keep),
             client,
             api_servers: ApiServers::new(config.api_server_count, step_time),
@@ -143,6 +146,7 @@ impl<'a> Simulation<'a> {
             suspended: None,
             counts: None,
             loads: Vec::new(),
+            offloading: Self::workers_of(config, step_time.host().offloading_link()),
         })
     }
 
@@ -209,6 +213,7 @@ impl<'a> Simulation<'a> {
             join_order: self.join_order,
             device_time: self.device_time,
             end_time: self.now,
+            offloading: self.offloading.as_ref().map(OffloadingWorkers::totals),
         }
     }
 
@@ -224,14 +229,18 @@ impl<'a> Simulation<'a> {
         let (step_time, now) = (self.step_time, &mut self.now);
         let (device, device_time) = (&mut self.device, &mut self.device_time);
         let (recorder, in_flight) = (&mut self.recorder, &mut self.in_flight);
-        let (noise, loads) = (&mut self.noise, &mut self.loads);
+        let (noise, loads, workers) = (&mut self.noise, &mut self.loads, &mut self.offloading);
         let step = self.engine.step(|_, output| {
             let schedule_time = *now;
             *now += step_time.host().schedule_time(output.batch.num_reqs());
             has_run_tokens = output.has_tokens();
-            loads.extend(output.async_loads().iter().map(|load| (*now, *load)));
+            let mut launch_time = *now;
+            match (workers.as_mut(), &mut output.kv_connector) {
+                (Some(workers), Some(pass)) => launch_time = workers.launch(*now, pass),
+                _ => loads.extend(output.async_loads().iter().map(|load| (*now, *load))),
+            }
             if !has_run_tokens {
-                in_flight.push_back(InFlight { end_time: *now, record: None });
+                in_flight.push_back(InFlight { end_time: launch_time, record: None });
                 return;
             }
             let mut prediction = step_time.predict(&output.batch);
@@ -239,7 +248,8 @@ impl<'a> Simulation<'a> {
                 prediction.duration = noise.draw(prediction.duration);
             }
             let between_passes = step_time.host().time_between_passes(output.batch.num_reqs());
-            let (start_time, end_time) = device.run(*now, prediction.duration + between_passes);
+            let (start_time, end_time) = device.run(launch_time, prediction.duration + between_passes);
+            workers.iter_mut().for_each(|workers| workers.note_pass(end_time));
             device_time.total += prediction.duration;
             device_time.extrapolated += prediction.extrapolated;
             if prediction.evidence == Evidence::Measured {

@@ -13,6 +13,9 @@ use sim_core::sched::connector::interface::{
     Waiting,
 };
 
+/// Of the recorder's one layer: keys and values of one head of 64 numbers, two bytes each.
+const BYTES_PER_TOKEN: u64 = 256;
+
 /// What vLLM made of the settings.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Offloading {
@@ -60,7 +63,7 @@ impl Offloading {
             Some(other) => bail!("kv.kv_connector_extra_config.eviction_policy: {other:?} is neither lru nor arc"),
         };
         ensure!(self.blocks_per_chunk > 0, "offloading.blocks_per_chunk is 0; it must be at least 1");
-        let (bytes, block_bytes) = (extra.cpu_bytes_to_use, config.kv_cache.bytes_per_block());
+        let (bytes, block_bytes) = (extra.cpu_bytes_to_use, BYTES_PER_TOKEN * u64::from(config.block_size()));
         let num_chunks = OffloadingSettings::num_chunks_of(bytes, block_bytes, self.blocks_per_chunk);
         ensure!(
             num_chunks == self.num_chunks,

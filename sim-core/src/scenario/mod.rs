@@ -26,6 +26,7 @@ pub mod link;
 mod client_work;
 mod mixture;
 mod noise;
+mod offloading_args;
 mod prepare;
 mod ranks;
 mod recognise;
@@ -83,6 +84,7 @@ pub struct Scenario {
     fleet: FleetArgs,
     life: life_args::LifeArgs,
     disaggregation: DisaggregationArgs,
+    offloading: offloading_args::OffloadingArgs,
 }
 
 impl PartialEq for Scenario {
@@ -241,6 +243,7 @@ impl Scenario {
             "router-args" => self.fleet.weights = router_args::parse(value)?,
             name if self.life.set(name, value)? => {}
             name if self.disaggregation.set(name, value)? => {}
+            name if self.offloading.set(name, value)? => {}
             name if spec.form == Form::Switch => {
                 let switch = if value == "true" { dashed(name) } else { alloc::format!("--no-{name}") };
                 self.engine.set(&switch, None)?;

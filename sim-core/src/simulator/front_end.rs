@@ -81,7 +81,8 @@ impl Simulation<'_> {
         if !has_run_tokens && self.engine.scheduler().has_requests() {
             self.now += IDLE_STEP_SLEEP;
         }
-        self.num_stuck_steps = if !has_run_tokens && self.engine.is_stuck() { self.num_stuck_steps + 1 } else { 0 };
+        let is_stuck = !has_run_tokens && self.engine.is_stuck() && !self.is_moving_blocks();
+        self.num_stuck_steps = if is_stuck { self.num_stuck_steps + 1 } else { 0 };
         // A pass that preempted its only request is empty, too, but the next one is not; and a request waits for the
         // passes of all stages.
         !(self.num_stuck_steps > 1 + self.config.max_concurrent_batches() && self.expects_nobody())

@@ -154,7 +154,11 @@ impl<'a> Simulation<'a> {
             pass.record.into_iter().for_each(|pass| self.recorder.cut_short(pass, time));
         }
         self.before.replace(self.engine.scheduler());
-        self.engine = EngineCore::counting_steady(self.config, &self.workload.requests);
+        // What could be made when the run began can be made again.
+        if let Ok(engine) = super::offloading::engine_of(self.config, &self.workload.requests) {
+            self.engine = engine;
+        }
+        self.offloading = Self::workers_of(self.config, self.step_time.host().offloading_link());
         self.device = Device::new(self.config.pipeline_parallel_size);
         self.api_servers = ApiServers::new(self.config.api_server_count, self.step_time);
         self.client.lose_all();
