@@ -91,6 +91,12 @@ impl KvTransferArgs {
         Self::try_from(object)
     }
 
+    /// The same as a JSON object, without what was not given.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        Value::Object(self.clone().into()).to_string()
+    }
+
     fn set(&mut self, key: &str, value: &Value) -> Result<(), KvTransferKeyError> {
         let not_simulated =
             |why| Err(KvTransferKeyError::NotSimulated { key: key.to_string(), value: value.to_string(), why });

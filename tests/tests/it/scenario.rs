@@ -35,7 +35,8 @@ fn value(flag: &Flag, number: u32) -> String {
         }
         (Form::Text, "kv-transfer-config") => {
             let extra = format!("{{\"cpu_bytes_to_use\": {}, \"eviction_policy\": \"arc\"}}", number + 1);
-            let (connector, extra_config) = ("\"kv_connector\": \"OffloadingConnector\"", "\"kv_connector_extra_config\"");
+            let (connector, extra_config) =
+                ("\"kv_connector\": \"OffloadingConnector\"", "\"kv_connector_extra_config\"");
             format!("{{{connector}, \"kv_role\": \"kv_both\", {extra_config}: {extra}}}")
         }
         (Form::Text, "spec-acceptance-rates") => format!("0.5,0.{number}"),
