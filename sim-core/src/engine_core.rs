@@ -160,8 +160,7 @@ impl<'a> EngineCore<'a> {
         self.scheduler.dissolve();
     }
 
-    /// One iteration of the engine's loop. `on_issue` sees the pass as soon as it is decided, and fills in what its
-    /// workers report of transfers that it times.
+    /// One iteration of the engine's loop. `on_issue` sees the pass as soon as it is decided, and may add to its report.
     pub fn step(&mut self, mut on_issue: impl FnMut(u32, &mut SchedulerOutput)) -> Step {
         let mut step = Step::default();
         if self.scheduler.has_requests() {

@@ -23,7 +23,6 @@ use crate::metrics::recorder::{Keep, Recorder};
 use crate::profile::pass_times::PassTimes;
 use crate::profile::step_time::{Evidence, StepTimeModel};
 use crate::request::{FinishReason, RequestId, SteadyTokens};
-use crate::sched::connector::interface::ExternalTokens;
 use crate::simulation_error::{check_config, check_requests, check_traffic};
 use crate::simulation_result::{DeviceTime, SimulationResult};
 use crate::time::{SimDuration, SimTime};
@@ -31,14 +30,10 @@ use crate::workload::Workload;
 
 pub(crate) use in_lockstep::StepPart;
 use keeping::Before;
-use offloading::OffloadingWorkers;
+use offloading::Transfers;
 
 pub use crate::simulation_error::SimulationError;
 pub use crate::simulation_result::SimulationOptions;
-
-/// The engine process sleeps this long after a step that ran no tokens while there is still scheduler work
-/// (`vllm/v1/engine/core.py::_process_engine_step`).
-const IDLE_STEP_SLEEP: SimDuration = SimDuration::from_nanos(1_000_000);
 
 /// Runs `workload` to its end.
 ///
@@ -95,9 +90,7 @@ pub struct Simulation<'a> {
     suspended: Option<bool>,
     /// For whoever balances engines by their counts (`simulator/in_fleet.rs`).
     counts: Option<in_fleet::ToldCounts>,
-    /// Loads that a KV connector began, and when.
-    loads: Vec<(SimTime, ExternalTokens)>,
-    offloading: Option<OffloadingWorkers>,
+    transfers: Transfers,
 }
 
 impl<'a> Simulation<'a> {
@@ -145,8 +138,7 @@ impl<'a> Simulation<'a> {
             horizon: SimTime::MAX,
             suspended: None,
             counts: None,
-            loads: Vec::new(),
-            offloading: Self::workers_of(config, step_time.host().offloading_link()),
+            transfers: Transfers::new(config, step_time),
         })
     }
 
@@ -213,7 +205,7 @@ impl<'a> Simulation<'a> {
             join_order: self.join_order,
             device_time: self.device_time,
             end_time: self.now,
-            offloading: self.offloading.as_ref().map(OffloadingWorkers::totals),
+            offloading: self.transfers.totals(),
         }
     }
 
@@ -229,16 +221,12 @@ impl<'a> Simulation<'a> {
         let (step_time, now) = (self.step_time, &mut self.now);
         let (device, device_time) = (&mut self.device, &mut self.device_time);
         let (recorder, in_flight) = (&mut self.recorder, &mut self.in_flight);
-        let (noise, loads, workers) = (&mut self.noise, &mut self.loads, &mut self.offloading);
+        let (noise, transfers) = (&mut self.noise, &mut self.transfers);
         let step = self.engine.step(|_, output| {
             let schedule_time = *now;
             *now += step_time.host().schedule_time(output.batch.num_reqs());
             has_run_tokens = output.has_tokens();
-            let mut launch_time = *now;
-            match (workers.as_mut(), &mut output.kv_connector) {
-                (Some(workers), Some(pass)) => launch_time = workers.launch(*now, pass),
-                _ => loads.extend(output.async_loads().iter().map(|load| (*now, *load))),
-            }
+            let launch_time = transfers.launch(*now, output);
             if !has_run_tokens {
                 in_flight.push_back(InFlight { end_time: launch_time, record: None });
                 return;
@@ -249,7 +237,7 @@ impl<'a> Simulation<'a> {
             }
             let between_passes = step_time.host().time_between_passes(output.batch.num_reqs());
             let (start_time, end_time) = device.run(launch_time, prediction.duration + between_passes);
-            workers.iter_mut().for_each(|workers| workers.note_pass(end_time));
+            transfers.note_pass(end_time);
             device_time.total += prediction.duration;
             device_time.extrapolated += prediction.extrapolated;
             if prediction.evidence == Evidence::Measured {

@@ -85,7 +85,7 @@ impl Simulation<'_> {
         self.api_servers = ApiServers::new(self.config.api_server_count, self.step_time);
         self.last_delivery_time = SimTime::ZERO;
         self.in_flight.clear();
-        self.offloading.iter_mut().for_each(super::offloading::OffloadingWorkers::begin_group);
+        self.transfers.begin_group();
         self.queries_per_iter.clear();
         self.join_order.clear();
         self.device_time = DeviceTime::default();

@@ -8,22 +8,32 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::Simulation;
 use crate::config::EngineConfig;
 use crate::engine_core::EngineCore;
 use crate::kv_offload::connector::OffloadingConnector;
-use crate::profile::OffloadingLink;
+use crate::profile::{OffloadingLink, StepTimeModel};
 use crate::request::RequestId;
 use crate::request_set::RequestSet;
 use crate::sched::connector::interface::{
-    JobId, KvConnectorError, KvConnectorPass, KvLoadFailurePolicy, KvRole, KvTransferConfig, TransferJob,
+    ExternalTokens, JobId, KvConnectorError, KvConnectorPass, KvLoadFailurePolicy, KvRole, KvTransferConfig,
+    TransferJob,
 };
+use crate::sched::output::SchedulerOutput;
 use crate::simulation_result::OffloadingTotals;
 use crate::time::SimTime;
 
+/// Transfers of an engine with a KV connector.
+#[derive(Debug, Default)]
+pub(super) struct Transfers {
+    /// Loads that somebody else times, and when they began.
+    begun: Vec<(SimTime, ExternalTokens)>,
+    /// Where the engine has host memory for its blocks.
+    workers: Option<OffloadingWorkers>,
+}
+
 /// The workers of an engine that offloads.
 #[derive(Debug)]
-pub(super) struct OffloadingWorkers {
+struct OffloadingWorkers {
     link: OffloadingLink,
     /// Of one device; all devices of an engine move their parts side by side.
     block_bytes: u64,
@@ -51,11 +61,6 @@ impl OffloadingWorkers {
         }
     }
 
-    /// Whether something will end without anybody doing anything.
-    pub(super) fn is_at_work(&self) -> bool {
-        !self.under_way.is_empty()
-    }
-
     fn submit(&mut self, now: SimTime, job: &TransferJob) {
         let num_bytes = u64::from(job.num_blocks).saturating_mul(self.block_bytes);
         let duration = self.link.time(num_bytes);
@@ -69,7 +74,7 @@ impl OffloadingWorkers {
     }
 
     /// The workers get a pass that was decided by `now`; returns when they launch it, having filled in its report.
-    pub(super) fn launch(&mut self, now: SimTime, pass: &mut KvConnectorPass) -> SimTime {
+    fn launch(&mut self, now: SimTime, pass: &mut KvConnectorPass) -> SimTime {
         for job in core::mem::take(&mut self.put_off) {
             self.submit(now, &job);
         }
@@ -97,21 +102,6 @@ impl OffloadingWorkers {
         });
         launch_time
     }
-
-    /// The pass that was launched last ends then.
-    pub(super) fn note_pass(&mut self, end_time: SimTime) {
-        self.device_free = self.device_free.max(end_time);
-    }
-
-    /// The clock begins again, on an engine at rest.
-    pub(super) fn begin_group(&mut self) {
-        (self.queues, self.device_free) = ([SimTime::ZERO; 2], SimTime::ZERO);
-        self.totals = OffloadingTotals::default();
-    }
-
-    pub(super) const fn totals(&self) -> OffloadingTotals {
-        self.totals
-    }
 }
 
 /// An engine of `config`, with its connector if it has one.
@@ -127,14 +117,51 @@ pub(super) fn engine_of<'a>(
     EngineCore::with_connector(config, requests, transfer, Box::new(OffloadingConnector::new(config, settings)))
 }
 
-impl Simulation<'_> {
-    /// Its workers, if it offloads.
-    pub(super) fn workers_of(config: &EngineConfig, link: OffloadingLink) -> Option<OffloadingWorkers> {
-        config.kv_offloading.map(|_| OffloadingWorkers::new(config, link))
+impl Transfers {
+    /// Those of an engine of `config`, if it has a connector by itself.
+    pub(super) fn new(config: &EngineConfig, step_time: &StepTimeModel) -> Self {
+        let link = step_time.host().offloading_link();
+        Self { begun: Vec::new(), workers: config.kv_offloading.map(|_| OffloadingWorkers::new(config, link)) }
     }
 
-    /// Whether transfers are under way that will end whatever else happens.
-    pub(super) fn is_moving_blocks(&self) -> bool {
-        self.offloading.as_ref().is_some_and(OffloadingWorkers::is_at_work)
+    /// A pass is decided by `now`; returns when it is launched.
+    pub(super) fn launch(&mut self, now: SimTime, output: &mut SchedulerOutput) -> SimTime {
+        match (&mut self.workers, &mut output.kv_connector) {
+            (Some(workers), Some(pass)) => workers.launch(now, pass),
+            _ => {
+                self.begun.extend(output.async_loads().iter().map(|load| (now, *load)));
+                now
+            }
+        }
+    }
+
+    /// The pass that was launched last ends then.
+    pub(super) fn note_pass(&mut self, end_time: SimTime) {
+        if let Some(workers) = &mut self.workers {
+            workers.device_free = workers.device_free.max(end_time);
+        }
+    }
+
+    /// Whether some are under way that will end whatever else happens.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.workers.as_ref().is_some_and(|workers| !workers.under_way.is_empty())
+    }
+
+    /// Loads that somebody else times, since this was asked last.
+    pub(super) fn take_loads(&mut self, loads: &mut Vec<(SimTime, ExternalTokens)>) {
+        loads.append(&mut self.begun);
+    }
+
+    /// The clock begins again, on an engine at rest.
+    pub(super) fn begin_group(&mut self) {
+        if let Some(workers) = &mut self.workers {
+            (workers.queues, workers.device_free) = ([SimTime::ZERO; 2], SimTime::ZERO);
+            workers.totals = OffloadingTotals::default();
+        }
+    }
+
+    /// What was moved, if anything is to be.
+    pub(super) fn totals(&self) -> Option<OffloadingTotals> {
+        self.workers.as_ref().map(|workers| workers.totals)
     }
 }
