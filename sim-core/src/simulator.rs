@@ -25,7 +25,7 @@ use crate::profile::step_time::{Evidence, StepTimeModel};
 use crate::request::{FinishReason, RequestId, SteadyTokens};
 use crate::simulation_error::{check_config, check_requests, check_traffic};
 use crate::simulation_result::{DeviceTime, SimulationResult};
-use crate::time::{SimDuration, SimTime};
+use crate::time::SimTime;
 use crate::workload::Workload;
 
 pub(crate) use in_lockstep::StepPart;
