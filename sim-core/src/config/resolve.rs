@@ -220,7 +220,8 @@ impl EngineArgs {
         let max_model_len = reasons.note("max_model_len", fit.max_model_len);
         let num_gpu_blocks = reasons.count("num_gpu_blocks", fit.num_gpu_blocks)?;
         let kv_offloading = self.kv_offloading(platform, &kv_cache, speculation.config.is_some())?;
-        let kv_offloading = reasons.note("kv_offloading", kv_offloading);
+        let kv_offloading =
+            if kv_offloading.value.is_some() { reasons.note("kv_offloading", kv_offloading) } else { None };
         Ok(EngineConfig {
             max_num_seqs,
             max_num_active_seqs,
