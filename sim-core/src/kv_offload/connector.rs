@@ -7,10 +7,10 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::chunks::ChunkId;
+use super::fences::Fences;
 use super::manager::{CpuOffloadingManager, LookupResult};
-use super::request::{End, OffloadState};
+use super::request::{End, Job, OffloadState};
 use super::settings::OffloadingSettings;
-use super::stores::Fences;
 use crate::config::EngineConfig;
 use crate::math;
 use crate::request::RequestId;
@@ -20,16 +20,6 @@ use crate::sched::connector::interface::{
 };
 
 const NOTHING: Matched = Matched { num_external_tokens: 0, load_kv_async: false };
-
-/// A transfer under way.
-#[derive(Debug)]
-pub(super) struct Job {
-    pub(super) request: RequestId,
-    pub(super) is_store: bool,
-    pub(super) chunks: Vec<ChunkId>,
-    /// Blocks of the device that it reads.
-    pub(super) blocks: Vec<u32>,
-}
 
 /// vLLM's `OffloadingConnector`, beside the scheduler.
 #[derive(Debug)]

@@ -7,6 +7,7 @@
 mod arc;
 mod chunks;
 pub mod connector;
+mod fences;
 mod lru;
 mod manager;
 mod request;

@@ -5,8 +5,9 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use super::chunks::ChunkId;
 use crate::kv_cache::block_keys::KeyPath;
-use crate::request::FinishReason;
+use crate::request::{FinishReason, RequestId};
 
 /// What a request did with a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,4 +93,14 @@ pub(super) struct OffloadState {
     pub(super) end: Option<End>,
     /// Whether the tier was told of its end.
     pub(super) is_over: bool,
+}
+
+/// A transfer under way.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) request: RequestId,
+    pub(super) is_store: bool,
+    pub(super) chunks: Vec<ChunkId>,
+    /// Blocks of the device that it reads.
+    pub(super) blocks: Vec<u32>,
 }

@@ -1,51 +1,12 @@
-//! What is stored, when, and what waits for it: a store reads blocks of the device that nobody keeps for it once its
-//! request has ended or was preempted.
+//! What is stored, and when: a store reads blocks of the device behind the pass that computed them.
 //!
-//! Source: `OffloadingConnectorScheduler._build_store_jobs` and `_block_id_to_pending_jobs`.
+//! Source: `OffloadingConnectorScheduler._build_store_jobs`.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::connector::{Job, OffloadingConnector};
+use super::connector::OffloadingConnector;
+use super::request::Job;
 use crate::request::{FinishReason, RequestId};
-use crate::sched::connector::interface::JobId;
-
-/// Blocks that are free though stores read them.
-#[derive(Debug, Default)]
-pub(super) struct Fences {
-    /// The stores of each.
-    readers: BTreeMap<u32, BTreeSet<JobId>>,
-    /// Blocks that requests got in the pass being decided.
-    pub(super) allocated: Vec<u32>,
-}
-
-impl Fences {
-    /// A store's request has ended.
-    pub(super) fn add(&mut self, job: JobId, blocks: &[u32]) {
-        for &block in blocks {
-            self.readers.entry(block).or_default().insert(job);
-        }
-    }
-
-    /// A store is over.
-    pub(super) fn remove(&mut self, job: JobId, blocks: &[u32]) {
-        for block in blocks {
-            if let Some(readers) = self.readers.get_mut(block) {
-                readers.remove(&job);
-                if readers.is_empty() {
-                    self.readers.remove(block);
-                }
-            }
-        }
-    }
-
-    /// Adds the stores of blocks that somebody got.
-    pub(super) fn find_taken(&self, found: &mut BTreeSet<JobId>) {
-        if !self.readers.is_empty() {
-            found.extend(self.allocated.iter().filter_map(|block| self.readers.get(block)).flatten());
-        }
-    }
-}
 
 impl OffloadingConnector {
     /// Offers what a request has by the end of the pass.
