@@ -104,7 +104,7 @@ fn flags_that_are_not_simulated_are_refused_by_name() {
     for (arguments, expect) in [
         (&["--enable-lora"][..], "--enable-lora is not simulated"),
         (&["--speculative-config", "{\"method\": \"suffix\"}"], "method \"suffix\" is not simulated"),
-        (&["--kv-transfer-config", "{}"], "--kv-transfer-config is not simulated"),
+        (&["--ec-transfer-config", "{}"], "--ec-transfer-config is not simulated"),
         (&["--data-parallel-start-rank", "4"], "--data-parallel-start-rank is not simulated"),
         (&["--stream-interval", "4"], "--stream-interval is not simulated"),
         (&["--probe-request-rate", "3"], "--probe-request-rate is not simulated"),

@@ -142,7 +142,7 @@ fn what_has_no_meaning_is_refused_by_name() {
         &[WORKLOAD, &[r#"--kv-transfer-config={"kv_connector": "NixlConnector"}"#]],
         &["--kv-transfer-config"],
     );
-    check_refused(&[WORKLOAD, &["--kv-offloading-size=4"]], &["--kv-offloading-size"]);
+    check_refused(&[WORKLOAD, ROLES, &["--kv-offloading-size=4"]], &["--kv-offloading-size", "--prefill-replicas"]);
     check_refusal(
         &profiler("capacity", &[ROLES, &["--goodput=ttft:500"]]),
         &["--prefill-replicas", "profiler simulate"],

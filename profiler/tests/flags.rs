@@ -95,7 +95,7 @@ fn a_flag_is_judged_by_its_value() {
     check_aside(&["--backend=openai-chat", "--endpoint", "/v1/chat/completions"], &["--backend", "--endpoint"]);
     check_aside(&["--probe-request-rate", "0"], &["--probe-request-rate"]);
     check_aside(&["--no-enable-lora", "--stream-interval=1"], &["--no-enable-lora", "--stream-interval"]);
-    check_aside(&["--kv-transfer-config", "None", "--runner", "generate"], &["--kv-transfer-config", "--runner"]);
+    check_aside(&["--ec-transfer-config", "None", "--runner", "generate"], &["--ec-transfer-config", "--runner"]);
     check_aside(&["-dcp", "1", "--extra-body", "{}"], &["-dcp", "--extra-body"]);
     check_aside(&["-O3", "--trust-remote", "--port=80"], &["--optimization-level", "--trust-remote-code", "--port"]);
     check_aside(&["--enable-lora", "--no-enable-lora"], &["--no-enable-lora"]);

@@ -160,8 +160,8 @@ impl<'a> EngineCore<'a> {
         self.scheduler.dissolve();
     }
 
-    /// One iteration of the engine's loop. `on_issue` sees the pass as soon as it is decided.
-    pub fn step(&mut self, mut on_issue: impl FnMut(u32, &SchedulerOutput)) -> Step {
+    /// One iteration of the engine's loop. `on_issue` sees the pass as soon as it is decided, and may add to its report.
+    pub fn step(&mut self, mut on_issue: impl FnMut(u32, &mut SchedulerOutput)) -> Step {
         let mut step = Step::default();
         if self.scheduler.has_requests() {
             let number = self.num_passes;
@@ -171,7 +171,7 @@ impl<'a> EngineCore<'a> {
             if let Some(model_runner) = &mut self.model_runner {
                 model_runner.execute(self.scheduler.requests().acceptance(), &mut output);
             }
-            on_issue(number, &output);
+            on_issue(number, &mut output);
             let has_tokens = output.has_tokens();
             self.batch_queue.push_back(Issued { number, output });
             step.issued = Some(number);

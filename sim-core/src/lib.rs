@@ -43,6 +43,7 @@ pub mod kv_cache;
 pub mod models;
 pub mod speculative;
 pub mod sched;
+pub mod kv_offload;
 pub mod engine_core;
 pub mod profile;
 pub mod operators;

@@ -19,6 +19,51 @@ pub struct DeviceTime {
     pub extrapolated: SimDuration,
 }
 
+/// Transfers in one direction between the device and the host's memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TransferTotals {
+    /// How many.
+    pub num_transfers: u64,
+    /// Bytes of one device.
+    pub num_bytes: u64,
+    /// Time of the link.
+    pub time: SimDuration,
+}
+
+/// What an engine did that keeps KV blocks in the host's memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OffloadingTotals {
+    /// Tokens that came from there instead of being computed.
+    pub num_loaded_tokens: u64,
+    /// To the device.
+    pub loads: TransferTotals,
+    /// From the device.
+    pub stores: TransferTotals,
+    /// Time for which passes waited until blocks were saved that they were to write to.
+    pub flush_wait: SimDuration,
+    /// Chunks in the tier, at the most.
+    pub max_chunks: u32,
+}
+
+impl OffloadingTotals {
+    /// What both did, beside each other.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        let both = |one: TransferTotals, other: TransferTotals| TransferTotals {
+            num_transfers: one.num_transfers + other.num_transfers,
+            num_bytes: one.num_bytes.saturating_add(other.num_bytes),
+            time: one.time + other.time,
+        };
+        Self {
+            num_loaded_tokens: self.num_loaded_tokens + other.num_loaded_tokens,
+            loads: both(self.loads, other.loads),
+            stores: both(self.stores, other.stores),
+            flush_wait: self.flush_wait + other.flush_wait,
+            max_chunks: self.max_chunks.saturating_add(other.max_chunks),
+        }
+    }
+}
+
 /// What a run is asked to keep beyond the summary.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SimulationOptions {
@@ -46,6 +91,8 @@ pub struct SimulationResult {
     pub device_time: DeviceTime,
     /// When the engine came to rest.
     pub end_time: SimTime,
+    /// What was kept in the host's memory, and came back; `None` without that.
+    pub offloading: Option<OffloadingTotals>,
 }
 
 impl SchedulerStats {

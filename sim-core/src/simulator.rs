@@ -8,6 +8,7 @@ mod front_end;
 mod in_fleet;
 mod in_lockstep;
 mod keeping;
+mod offloading;
 mod stretch;
 
 use alloc::collections::VecDeque;
@@ -22,21 +23,17 @@ use crate::metrics::recorder::{Keep, Recorder};
 use crate::profile::pass_times::PassTimes;
 use crate::profile::step_time::{Evidence, StepTimeModel};
 use crate::request::{FinishReason, RequestId, SteadyTokens};
-use crate::sched::connector::interface::ExternalTokens;
 use crate::simulation_error::{check_config, check_requests, check_traffic};
 use crate::simulation_result::{DeviceTime, SimulationResult};
-use crate::time::{SimDuration, SimTime};
+use crate::time::SimTime;
 use crate::workload::Workload;
 
 pub(crate) use in_lockstep::StepPart;
 use keeping::Before;
+use offloading::Transfers;
 
 pub use crate::simulation_error::SimulationError;
 pub use crate::simulation_result::SimulationOptions;
-
-/// The engine process sleeps this long after a step that ran no tokens while there is still scheduler work
-/// (`vllm/v1/engine/core.py::_process_engine_step`).
-const IDLE_STEP_SLEEP: SimDuration = SimDuration::from_nanos(1_000_000);
 
 /// Runs `workload` to its end.
 ///
@@ -93,8 +90,7 @@ pub struct Simulation<'a> {
     suspended: Option<bool>,
     /// For whoever balances engines by their counts (`simulator/in_fleet.rs`).
     counts: Option<in_fleet::ToldCounts>,
-    /// Loads that a KV connector began, and when.
-    loads: Vec<(SimTime, ExternalTokens)>,
+    transfers: Transfers,
 }
 
 impl<'a> Simulation<'a> {
@@ -118,7 +114,7 @@ impl<'a> Simulation<'a> {
             workload,
             config,
             step_time,
-            engine: EngineCore::counting_steady(config, &workload.requests),
+            engine: offloading::engine_of(config, &workload.requests).map_err(SimulationError::Connector)?,
             recorder: Recorder::new(&workload.requests, config.num_speculative_tokens(), keep),
             client,
             api_servers: ApiServers::new(config.api_server_count, step_time),
@@ -142,7 +138,7 @@ impl<'a> Simulation<'a> {
             horizon: SimTime::MAX,
             suspended: None,
             counts: None,
-            loads: Vec::new(),
+            transfers: Transfers::new(config, step_time),
         })
     }
 
@@ -209,6 +205,7 @@ impl<'a> Simulation<'a> {
             join_order: self.join_order,
             device_time: self.device_time,
             end_time: self.now,
+            offloading: self.transfers.totals(),
         }
     }
 
@@ -224,14 +221,14 @@ impl<'a> Simulation<'a> {
         let (step_time, now) = (self.step_time, &mut self.now);
         let (device, device_time) = (&mut self.device, &mut self.device_time);
         let (recorder, in_flight) = (&mut self.recorder, &mut self.in_flight);
-        let (noise, loads) = (&mut self.noise, &mut self.loads);
+        let (noise, transfers) = (&mut self.noise, &mut self.transfers);
         let step = self.engine.step(|_, output| {
             let schedule_time = *now;
             *now += step_time.host().schedule_time(output.batch.num_reqs());
             has_run_tokens = output.has_tokens();
-            loads.extend(output.async_loads().iter().map(|load| (*now, *load)));
+            let launch_time = transfers.launch(*now, output);
             if !has_run_tokens {
-                in_flight.push_back(InFlight { end_time: *now, record: None });
+                in_flight.push_back(InFlight { end_time: launch_time, record: None });
                 return;
             }
             let mut prediction = step_time.predict(&output.batch);
@@ -239,7 +236,8 @@ impl<'a> Simulation<'a> {
                 prediction.duration = noise.draw(prediction.duration);
             }
             let between_passes = step_time.host().time_between_passes(output.batch.num_reqs());
-            let (start_time, end_time) = device.run(*now, prediction.duration + between_passes);
+            let (start_time, end_time) = device.run(launch_time, prediction.duration + between_passes);
+            transfers.note_pass(end_time);
             device_time.total += prediction.duration;
             device_time.extrapolated += prediction.extrapolated;
             if prediction.evidence == Evidence::Measured {

@@ -27,7 +27,7 @@ class ConnectorExecutor(ScriptedExecutor):
         return super().collective_rpc(method, timeout, args, kwargs, non_block)
 
     def execute_model(self, scheduler_output: Any, non_block: bool = False) -> Any:
-        report = self._report(scheduler_output.kv_connector_metadata.begun)
+        report = self._report(scheduler_output.kv_connector_metadata)
         if scheduler_output.total_num_scheduled_tokens == 0:
             nothing = ModelRunnerOutput(
                 req_ids=[], req_id_to_index={}, sampled_token_ids=[], kv_connector_output=report
@@ -37,10 +37,10 @@ class ConnectorExecutor(ScriptedExecutor):
         self._sampled.kv_connector_output = report
         return answer
 
-    def _report(self, begun: list[Transfer]) -> KVConnectorOutput:
+    def _report(self, metadata: Any) -> KVConnectorOutput:
         now = self._num_passes
         self._num_passes += 1
-        self._under_way += [(now + transfer.num_passes, transfer) for transfer in begun]
+        self._under_way += [(now + transfer.num_passes, transfer) for transfer in metadata.begun]
         over = sorted((one for one in self._under_way if one[0] <= now), key=lambda one: one[0])
         self._under_way = [one for one in self._under_way if one[0] > now]
         of_kind = {kind: [t.request_id for _, t in over if t.kind == kind] for kind in ("receive", "send")}

@@ -65,7 +65,11 @@ def make_engine_core(workload: Workload, with_events: bool = False) -> EngineCor
     """Starts an engine for a workload; `with_events` it tells of its KV cache."""
 
     base = ScriptedExecutor
-    if workload.has_connector:
+    if workload.has_offloading:
+        from offloading_executor import OffloadingExecutor
+
+        base = OffloadingExecutor
+    elif workload.has_connector:
         from connector_executor import ConnectorExecutor
 
         base = ConnectorExecutor
@@ -73,6 +77,7 @@ def make_engine_core(workload: Workload, with_events: bool = False) -> EngineCor
     class WorkloadExecutor(base):
         requests = {request.request_id: request for request in workload.requests}
         kv_cache_spec = layer_specs(workload)
+        transfer_passes = workload.document.get("transfer_passes", {})
         proposes_as_scheduled = bool((workload.speculative or {}).get("proposes_as_scheduled"))
 
     try:
@@ -130,6 +135,8 @@ def _vllm_config(workload: Workload, with_events: bool) -> VllmConfig:
 def _connector_config(workload: Workload) -> KVTransferConfig | None:
     if not workload.has_connector:
         return None
+    if workload.has_offloading:
+        return KVTransferConfig(**workload.document["kv"])
     from connector_recorder import connector_settings
 
     settings = connector_settings(workload)

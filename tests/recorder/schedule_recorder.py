@@ -164,6 +164,10 @@ def derived_facts(core: Any, workload: Workload) -> dict[str, Any]:
     scheduler = core.scheduler
     if workload.layers is not None:
         facts["groups"] = _groups(scheduler)
+    if workload.has_offloading:
+        from offloading_recorder import offloading_facts
+
+        facts["offloading"] = offloading_facts(scheduler)
     if workload.speculative is not None:
         drafter = core.vllm_config.speculative_config
         facts["speculative"] = {
@@ -211,7 +215,11 @@ def record(
     recorder = ScheduleRecorder(core, workload, with_blocks)
     if with_events:
         watch_events(core.scheduler, lambda: recorder.entry)
-    if workload.has_connector:
+    if workload.has_offloading:
+        from offloading_recorder import watch_offloading
+
+        watch_offloading(core.scheduler, workload, lambda: recorder.entry)
+    elif workload.has_connector:
         from connector_recorder import watch_connector
 
         watch_connector(core.scheduler, workload, lambda: recorder.entry)

@@ -52,8 +52,9 @@ MODEL_FIELDS = (
     "shared_prefix_checkpoint",
     "speculative",
 )
-# The KV connector's settings.
+# The KV connector's settings, and for vLLM's own how many passes its transfers take.
 CONNECTOR_FIELD = "kv"
+TRANSFERS_FIELD = "transfer_passes"
 
 
 class WorkloadError(ValueError):
@@ -165,6 +166,11 @@ class Workload:
         """Whether the engine has a KV connector."""
         return CONNECTOR_FIELD in self.document
 
+    @property
+    def has_offloading(self) -> bool:
+        """Whether that is vLLM's own, which keeps KV blocks in host memory."""
+        return self.document.get(CONNECTOR_FIELD, {}).get("kv_connector") == "OffloadingConnector"
+
     def aborts_before(self, iteration: int) -> list[str]:
         return self._aborts.get(iteration, [])
 
@@ -179,7 +185,7 @@ class Workload:
         unknown = set(self.document["engine"]) - {*ENGINE_DEFAULTS, *ENGINE_OPTIONS}
         if unknown:
             raise WorkloadError(f"engine: unknown settings {sorted(unknown)}")
-        unknown = set(self.document) - {"engine", "requests", "queries_per_iter", "aborts", CONNECTOR_FIELD, *MODEL_FIELDS}
+        unknown = set(self.document) - {"engine", "requests", "queries_per_iter", "aborts", CONNECTOR_FIELD, TRANSFERS_FIELD, *MODEL_FIELDS}
         if unknown:
             raise WorkloadError(f"unknown fields {sorted(unknown)}")
         if len(self.index_of) != len(self.requests):

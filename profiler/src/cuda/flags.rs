@@ -75,6 +75,9 @@ impl CudaFlags {
             _ if SpeculativeArgs::key_of_flag(flag).is_some() || matches!(flag, "--speculative-config" | "-sc") => {
                 bail!("{flag} is not done by the cuda engine, which has no drafters")
             }
+            "--kv-offloading-size" | "--kv-offloading-backend" | "--kv-transfer-config" => {
+                bail!("{flag} is not done by the cuda engine, which has no KV connector")
+            }
             _ => self.args.set(flag, value).or_else(|error| {
                 bail!("{flag} is not done by the cuda engine, which measures its own operators: {error}")
             })?,

@@ -15,6 +15,7 @@ use sim_core::metrics::bench_table::table;
 use sim_core::metrics::by_class::{self, ClassMetrics};
 use sim_core::metrics::chrome_trace::write_chrome_trace;
 use sim_core::metrics::digest::digest;
+use sim_core::metrics::kv_tiers::KvTiers;
 use sim_core::metrics::request_csv::write_request_csv;
 use sim_core::profile::Profile;
 use sim_core::scenario::told::{self, EngineSetting};
@@ -102,7 +103,9 @@ impl Report<'_> {
         let mut summary = told::engine_summary(&self.engine.config, self.result);
         // Each has a device of its own.
         summary.device_busy_share /= self.engines.map_or(1, EnginesResult::num_at_work) as f64;
+        let tiers = KvTiers::of(&self.engine.config, self.result);
         let lines = told::engine_lines(&summary, self.extrapolated_share()).into_iter();
+        let lines = lines.chain(tiers.iter().flat_map(KvTiers::lines));
         let digest = ("Digest of the run", format!("{:016x}", digest(&self.result.recording)));
         let mut text = String::new();
         for (name, value) in lines.chain([digest]) {
@@ -205,6 +208,7 @@ impl Report<'_> {
             provenance: self.choice.profile.provenance.kind.name(),
             range: self.ends.map(|ends| &ends.range),
             extrapolated_share: self.extrapolated_share(),
+            kv_tiers: KvTiers::of(&self.engine.config, self.result),
             digest: digest(&self.result.recording),
             flags: self.flags,
             dataset: self.dataset,

@@ -9,26 +9,39 @@ use sim_core::engine_core::EngineCore;
 use sim_core::request::{FinishReason, RequestId};
 use sim_core::request_set::RequestSet;
 use sim_core::sched::connector::interface::{
-    KvConnector, KvConnectorOutput, KvLoadFailurePolicy, KvRole, KvTransferConfig, Matched,
+    Ended, KvConnector, KvConnectorOutput, KvLoadFailurePolicy, KvRole, KvTransferConfig, Matched, Waiting,
 };
+
+use super::offloading::{ExtraConfig, Offloading, TransferPasses};
 
 /// What a recording adds if its engine had a connector.
 #[derive(Debug, Deserialize)]
 pub(crate) struct RecordedConnector {
     kv: Option<Settings>,
     workload: Scripts,
+    /// What vLLM made of its own connector's settings, if the engine had that one.
+    offloading: Option<Offloading>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Settings {
     kv_role: String,
+    #[serde(default = "fail")]
     kv_load_failure_policy: String,
+    #[serde(default)]
+    kv_connector_extra_config: ExtraConfig,
+}
+
+fn fail() -> String {
+    "fail".to_owned()
 }
 
 #[derive(Debug, Deserialize)]
 struct Scripts {
     #[serde(default)]
     requests: Vec<Script>,
+    #[serde(default)]
+    transfer_passes: TransferPasses,
 }
 
 /// What the connector does with one request. Names as in the file.
@@ -98,6 +111,21 @@ impl RecordedConnector {
             "fail" => KvLoadFailurePolicy::Fail,
             other => bail!("kv.kv_load_failure_policy: {other:?} is neither recompute nor fail"),
         };
+        let with_connector = |connector| {
+            Ok(EngineCore::with_connector(
+                config,
+                requests,
+                KvTransferConfig { kv_role, kv_load_failure_policy },
+                connector,
+            )?)
+        };
+        if let Some(offloading) = &self.offloading {
+            return with_connector(offloading.connector(
+                config,
+                &settings.kv_connector_extra_config,
+                &self.workload.transfer_passes,
+            )?);
+        }
         let connector = ScriptedConnector {
             requests: self.workload.requests.iter().map(|script| (script.clone(), 0)).collect(),
             used: BTreeSet::new(),
@@ -105,8 +133,7 @@ impl RecordedConnector {
             under_way: vec![],
             num_passes: 0,
         };
-        let settings = KvTransferConfig { kv_role, kv_load_failure_policy };
-        Ok(EngineCore::with_connector(config, requests, settings, Box::new(connector))?)
+        with_connector(Box::new(connector))
     }
 }
 
@@ -141,12 +168,8 @@ enum TransferKind {
 }
 
 impl KvConnector for ScriptedConnector {
-    fn get_num_new_matched_tokens(
-        &mut self,
-        id: RequestId,
-        num_prompt_tokens: u32,
-        num_computed_tokens: u32,
-    ) -> Option<Matched> {
+    fn get_num_new_matched_tokens(&mut self, request: Waiting) -> Option<Matched> {
+        let Waiting { id, num_prompt_tokens, num_computed_tokens, .. } = request;
         let nothing = Some(Matched { num_external_tokens: 0, load_kv_async: false });
         let Some((script, num_asked)) = self.requests.get_mut(id.index()) else { return nothing };
         let Some(external) = &script.ext else { return nothing };
@@ -183,11 +206,12 @@ impl KvConnector for ScriptedConnector {
         }
     }
 
-    fn request_finished(&mut self, id: RequestId, reason: FinishReason) -> bool {
+    fn request_finished(&mut self, ended: Ended) -> bool {
+        let Ended { id, reason, has_blocks, .. } = ended;
         let Some(num_passes) = self.requests.get(id.index()).and_then(|(script, _)| script.send_passes) else {
             return false;
         };
-        let sends = matches!(reason, FinishReason::Length | FinishReason::Stop);
+        let sends = has_blocks && matches!(reason, FinishReason::Length | FinishReason::Stop);
         if sends {
             self.begun.push(Transfer { id, num_passes, kind: TransferKind::Sends, invalid_block: None, fails: false });
         }

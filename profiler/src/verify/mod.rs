@@ -18,6 +18,7 @@ pub(crate) mod run;
 mod run_drafts;
 pub(crate) mod difference;
 mod kv_connector;
+mod offloading;
 mod fleets;
 pub(crate) mod tokens;
 pub(crate) mod metrics;

@@ -90,6 +90,7 @@ impl RecordedEngine {
             kv_cache,
             enable_mamba_shared_prefix_checkpoint: model.shared_prefix_checkpoint,
             speculative,
+            kv_offloading: None,
         })
     }
 

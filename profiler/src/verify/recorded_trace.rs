@@ -91,6 +91,11 @@ const fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_empty_tier(tier: &(u32, u32)) -> bool {
+    tier.0 == 0
+}
+
 /// One call of the engine's step function. Names as in the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Iteration {
@@ -144,6 +149,18 @@ pub(crate) struct Iteration {
     /// Requests whose loads have ended, as reported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) recv: Vec<u32>,
+    /// Stores that begin: job, request, blocks. These and the next three only with vLLM's offloading connector.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) store: Vec<(u32, u32, u32)>,
+    /// Jobs that are over before the pass runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) flush: Vec<u32>,
+    /// Chunks of the tier, and of these, those that nobody uses.
+    #[serde(default, skip_serializing_if = "is_empty_tier")]
+    pub(crate) tier: (u32, u32),
+    /// Jobs that have ended, as reported.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) jobs: Vec<u32>,
     /// Events of the KV cache, where they were recorded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) kv: Vec<RecordedEvent>,

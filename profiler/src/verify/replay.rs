@@ -89,6 +89,7 @@ pub(crate) fn replay_on(
             if let Some(pass) = &engine.processed().kv_connector {
                 iteration.recv = pass.report.finished_recving.iter().map(|id| id.0).collect();
                 iteration.sent = pass.report.finished_sending.iter().map(|id| id.0).collect();
+                iteration.jobs.clone_from(&pass.report.completed_jobs);
             }
         }
         iteration.free_end = Some(engine.scheduler().kv_cache().num_free_blocks());
@@ -119,5 +120,9 @@ fn write_pass(config: &EngineConfig, output: &SchedulerOutput, iteration: &mut I
         iteration.ext = pass.sync_loads.iter().map(|load| (load.id.0, load.num_external_tokens)).collect();
         iteration.ready = pass.ready.iter().map(|&(id, num_computed_tokens)| (id.0, num_computed_tokens)).collect();
         iteration.hold = pass.num_holding;
+        let stores = pass.jobs.iter().filter(|job| job.is_store);
+        iteration.store = stores.map(|job| (job.id, job.request.0, job.num_blocks)).collect();
+        iteration.flush.clone_from(&pass.jobs_to_flush);
+        iteration.tier = pass.num_resident_chunks;
     }
 }

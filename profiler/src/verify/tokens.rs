@@ -192,4 +192,8 @@ fn connector_difference(expected: &Iteration, found: &Iteration) -> Option<Diffe
         .or_else(|| compare_value(i, "waiting requests that hold blocks (hold)", &expected.hold, &found.hold))
         .or_else(|| compare_list(i, "loads that have ended (recv)", &just(&expected.recv), &just(&found.recv)))
         .or_else(|| compare_list(i, "blocks that were sent (sent)", &just(&expected.sent), &just(&found.sent)))
+        .or_else(|| compare_value(i, "stores that begin (store)", &expected.store, &found.store))
+        .or_else(|| compare_value(i, "jobs that are flushed (flush)", &expected.flush, &found.flush))
+        .or_else(|| compare_value(i, "jobs that have ended (jobs)", &expected.jobs, &found.jobs))
+        .or_else(|| compare_value(i, "chunks of the tier (tier)", &expected.tier, &found.tier))
 }

@@ -72,6 +72,8 @@ pub(crate) fn check_flags(flags: &[String]) -> Result<()> {
         ensure!(effect != FlagEffect::NotSimulated, "{flag} is not simulated: {why}");
         let is_several = matches!(flag, "--data-parallel-size" | "-dp") && value != Some("1");
         ensure!(!is_several, "{flag} is not simulated: one engine that stands alone is measured");
+        let offloads = flag.starts_with("--kv-offloading") || flag.starts_with("--kv-transfer-config");
+        ensure!(!offloads, "{flag} is not simulated here: an engine without a KV connector is measured");
     }
     Ok(())
 }

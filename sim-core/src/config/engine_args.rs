@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::SchedulingPolicy;
 use super::flags::{self, FlagError};
 use super::human_readable::{human_readable_int, human_readable_int_or_auto};
+use super::kv_transfer_args::{KvOffloadingBackend, KvTransferArgs};
 use super::speculative_args::SpeculativeArgs;
 use crate::metrics::python_float;
 use crate::vllm_version::VllmVersion;
@@ -135,6 +136,15 @@ pub struct EngineArgs {
     /// Pipeline stages; must be the profile's.
     #[serde(alias = "pipeline-parallel-size", skip_serializing_if = "Option::is_none")]
     pub pipeline_parallel_size: Option<i64>,
+    /// GiB of host memory for KV blocks that the device gives up, over all devices.
+    #[serde(alias = "kv-offloading-size", skip_serializing_if = "Option::is_none")]
+    pub kv_offloading_size: Option<f64>,
+    /// Who keeps them.
+    #[serde(alias = "kv-offloading-backend", skip_serializing_if = "Option::is_none")]
+    pub kv_offloading_backend: Option<KvOffloadingBackend>,
+    /// The same in vLLM's longer form, and how they are kept.
+    #[serde(alias = "kv-transfer-config", skip_serializing_if = "Option::is_none")]
+    pub kv_transfer_config: Option<KvTransferArgs>,
     /// What the defaults are tuned for.
     #[serde(alias = "performance-mode", skip_serializing_if = "Option::is_none")]
     pub performance_mode: Option<PerformanceMode>,
@@ -287,6 +297,24 @@ impl EngineArgs {
             "speculative-config" | "-sc" => {
                 let args = SpeculativeArgs::from_json(text?).map_err(FlagError::SpeculativeConfig)?;
                 self.speculative_config = Some(args);
+            }
+            "kv-offloading-size" if text.as_ref().is_ok_and(|text| *text == "None") => self.kv_offloading_size = None,
+            "kv-offloading-size" => {
+                let text = text?;
+                let value = python_float::parse(text).ok_or_else(|| FlagError::value(flag, text, "not a number"))?;
+                self.kv_offloading_size = Some(value);
+            }
+            "kv-offloading-backend" => {
+                self.kv_offloading_backend = Some(match text? {
+                    "native" => KvOffloadingBackend::Native,
+                    "lmcache" => KvOffloadingBackend::Lmcache,
+                    text => return Err(FlagError::value(flag, text, "one of lmcache, native")),
+                });
+            }
+            "kv-transfer-config" if text.as_ref().is_ok_and(|text| *text == "None") => self.kv_transfer_config = None,
+            "kv-transfer-config" => {
+                let args = KvTransferArgs::from_json(text?).map_err(FlagError::KvTransferConfig)?;
+                self.kv_transfer_config = Some(args);
             }
             "vllm-version" => {
                 let text = text?;

@@ -13,12 +13,14 @@ mod engine_args;
 pub mod flags;
 mod human_readable;
 mod kv_fit;
+mod kv_transfer_args;
 mod platform;
 mod reasons;
 mod refusals;
 mod layer_specs;
 mod kv_layers;
 mod resolve;
+mod resolve_offloading;
 mod resolve_speculation;
 mod speculation;
 mod speculative_args;
@@ -28,6 +30,7 @@ pub use admit::{EntryPoint, RequestRefusal, admit};
 pub use engine_args::{EngineArgs, PerformanceMode};
 pub use human_readable::{NotAnInteger, human_readable_int, human_readable_int_or_auto};
 pub(crate) use kv_fit::GPU_MEMORY_UTILIZATION;
+pub use kv_transfer_args::{KvOffloadingBackend, KvTransferArgs, KvTransferKeyError};
 pub use platform::{Device, DrafterPlatform, KvCacheMemory, Platform, UsageContext};
 pub use reasons::{ConfigWarning, FieldReason, Reason, ResolvedEngine};
 pub use refusals::ConfigError;
@@ -37,6 +40,7 @@ pub use speculative_args::{SpeculativeArgs, SpeculativeKeyError};
 use serde::{Deserialize, Serialize};
 
 use crate::kv_cache::spec::{DrafterDemand, KvCacheConfig, RequestExtent};
+use crate::kv_offload::settings::OffloadingSettings;
 use crate::math;
 use crate::speculative::SpeculativeConfig;
 
@@ -102,6 +106,8 @@ pub struct EngineConfig {
     pub enable_mamba_shared_prefix_checkpoint: bool,
     /// The drafter, if there is one.
     pub speculative: Option<SpeculativeConfig>,
+    /// The tier of host memory for KV blocks, if there is one.
+    pub kv_offloading: Option<OffloadingSettings>,
 }
 
 impl EngineConfig {
@@ -133,6 +139,7 @@ impl EngineConfig {
             kv_cache: KvCacheConfig::full_attention(block_size),
             enable_mamba_shared_prefix_checkpoint: false,
             speculative: None,
+            kv_offloading: None,
         }
     }
 

@@ -137,6 +137,13 @@ pub enum ConfigError {
     },
     /// The simulator's own: `performance_mode` is `interactivity`, which changes the captured batch sizes.
     InteractivityNotSimulated,
+    /// Host memory for KV blocks is asked for in a way that vLLM refuses or that is not simulated.
+    KvOffloading {
+        /// The argument.
+        field: &'static str,
+        /// What is wrong.
+        why: &'static str,
+    },
     /// The simulator's own: `field` is above 4,294,967,295.
     TooLarge {
         /// The argument.
@@ -203,6 +210,7 @@ impl fmt::Display for ConfigError {
                 "{field} cannot be changed: the profile says how many KV blocks there were, not how large memory and \
                  weights are; give num_gpu_blocks_override instead"
             ),
+            Self::KvOffloading { field, why } => write!(f, "{field}: {why}"),
             Self::InteractivityNotSimulated => f.write_str(
                 "performance_mode = interactivity is not simulated: it pads batches to other sizes than the profile \
                  was measured with",

@@ -219,6 +219,9 @@ impl EngineArgs {
         let max_num_scheduled_tokens = reasons.count("max_num_scheduled_tokens", scheduled)?;
         let max_model_len = reasons.note("max_model_len", fit.max_model_len);
         let num_gpu_blocks = reasons.count("num_gpu_blocks", fit.num_gpu_blocks)?;
+        let kv_offloading = self.kv_offloading(platform, &kv_cache, speculation.config.is_some())?;
+        let kv_offloading =
+            if kv_offloading.value.is_some() { reasons.note("kv_offloading", kv_offloading) } else { None };
         Ok(EngineConfig {
             max_num_seqs,
             max_num_active_seqs,
@@ -261,6 +264,7 @@ impl EngineArgs {
                 Resolved::or_default(self.enable_mamba_shared_prefix_checkpoint, false, "off"),
             ),
             speculative: reasons.note("speculative_config", speculation.reasoned()),
+            kv_offloading,
         })
     }
 

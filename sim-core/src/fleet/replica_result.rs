@@ -197,6 +197,7 @@ fn empty() -> SimulationResult {
         num_evictions: 0,
         device_time: crate::simulation_result::DeviceTime::default(),
         end_time: crate::time::SimTime::ZERO,
+        offloading: None,
     }
 }
 
@@ -235,6 +236,9 @@ fn append(whole: &mut SimulationResult, other: SimulationResult) {
     whole.device_time.measured += other.device_time.measured;
     whole.device_time.extrapolated += other.device_time.extrapolated;
     whole.end_time = whole.end_time.max(other.end_time);
+    if let Some(other) = other.offloading {
+        whole.offloading = Some(whole.offloading.unwrap_or_default().and(&other));
+    }
 }
 
 fn add_drafts(sum: &mut SpecDecodingTotals, other: &SpecDecodingTotals) {

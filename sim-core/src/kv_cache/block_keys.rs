@@ -26,10 +26,10 @@ use crate::request::TokenRun;
 
 /// Number of a registration of a block under a key. A block's first registration has the block's own number
 /// ([`BlockPool`](super::block_pool::BlockPool) says what the others have); 0, the null block's, stands for none.
-pub(super) type RegistrationId = u32;
+pub(crate) type RegistrationId = u32;
 
 /// No registration.
-pub(super) const NO_REGISTRATION: RegistrationId = 0;
+pub(crate) const NO_REGISTRATION: RegistrationId = 0;
 
 /// A hash block's identity for one group: `slot` is its position in chain `chain` times the number of groups, plus the
 /// group.
@@ -41,7 +41,7 @@ pub struct BlockKey {
 
 impl BlockKey {
     /// The key of a block that has none.
-    pub(super) const NONE: Self = Self { chain: u32::MAX, slot: 0 };
+    pub(crate) const NONE: Self = Self { chain: u32::MAX, slot: 0 };
 
     pub(super) const fn is_some(self) -> bool {
         self.chain != u32::MAX
@@ -106,7 +106,7 @@ pub struct BlockKeys {
 }
 
 impl BlockKeys {
-    pub(super) fn new(hash_block_size: u32, num_lookahead_tokens: u32, num_groups: u32) -> Self {
+    pub(crate) fn new(hash_block_size: u32, num_lookahead_tokens: u32, num_groups: u32) -> Self {
         Self {
             hash_block_size,
             num_lookahead_tokens,
@@ -149,7 +149,7 @@ impl BlockKeys {
 
     /// Finds the keys of the first `num_blocks` hash blocks of the sequence `runs`, and holds them for a request until
     /// [`Self::release`].
-    pub(super) fn resolve(&mut self, runs: &[TokenRun], num_blocks: u32, cache_salt: u32, path: &mut KeyPath) {
+    pub(crate) fn resolve(&mut self, runs: &[TokenRun], num_blocks: u32, cache_salt: u32, path: &mut KeyPath) {
         path.slices.clear();
         let mut rest = RunCursor::new(runs);
         let (mut parent, mut position, mut from) = (u32::MAX, 0, 0);
@@ -205,7 +205,7 @@ impl BlockKeys {
     }
 
     /// The key of the hash block `block` of a request for `group`; `None` behind the last that the request can have.
-    pub(super) fn key(&self, path: &KeyPath, block: u32, group: u32) -> Option<BlockKey> {
+    pub(crate) fn key(&self, path: &KeyPath, block: u32, group: u32) -> Option<BlockKey> {
         let slice = path.slice(block)?;
         Some(BlockKey { chain: slice.chain, slot: (block - slice.from) * self.num_groups + group })
     }
@@ -217,7 +217,7 @@ impl BlockKeys {
     }
 
     /// Lets go of what [`Self::resolve`] held.
-    pub(super) fn release(&mut self, path: &mut KeyPath) {
+    pub(crate) fn release(&mut self, path: &mut KeyPath) {
         // The last first: a chain that ends here lets go of the one that it departs from.
         while let Some(slice) = path.slices.pop() {
             self.chains[slice.chain as usize].num_holders -= 1;
@@ -226,7 +226,7 @@ impl BlockKeys {
     }
 
     /// The registration under `key`: of several the first.
-    pub(super) fn registered(&self, key: BlockKey) -> RegistrationId {
+    pub(crate) fn registered(&self, key: BlockKey) -> RegistrationId {
         self.chains[key.chain as usize].registered[key.slot as usize]
     }
 
@@ -249,7 +249,7 @@ impl BlockKeys {
 
     /// Counts `registration` under `key`, and makes it the one to be found if there is no other; says whether it did.
     #[inline]
-    pub(super) fn register_alone(&mut self, key: BlockKey, registration: RegistrationId) -> bool {
+    pub(crate) fn register_alone(&mut self, key: BlockKey, registration: RegistrationId) -> bool {
         let chain = &mut self.chains[key.chain as usize];
         chain.num_registered += 1;
         let first = &mut chain.registered[key.slot as usize];
@@ -262,7 +262,7 @@ impl BlockKeys {
 
     /// Forgets the only registration under `key`.
     #[inline]
-    pub(super) fn forget_alone(&mut self, key: BlockKey) {
+    pub(crate) fn forget_alone(&mut self, key: BlockKey) {
         let chain = &mut self.chains[key.chain as usize];
         chain.registered[key.slot as usize] = NO_REGISTRATION;
         chain.num_registered -= 1;

@@ -17,6 +17,7 @@ use crate::metrics::bench_outputs::{BenchOutputs, RequestOutput};
 use crate::metrics::bench_serve::{BenchServeOptions, BenchmarkMetrics, RampUp};
 use crate::metrics::by_class::{self, ClassMetrics};
 use crate::metrics::figure_ranges::RunRange;
+use crate::metrics::kv_tiers::KvTiers;
 use crate::metrics::python_float::{JsonFloat, Repr};
 use crate::metrics::python_json::{write_list, write_string};
 use crate::metrics::recorder::SpecDecodingTotals;
@@ -48,6 +49,8 @@ pub struct Simulation<'a> {
     pub dataset: Option<u64>,
     /// The classes of a mixture; not written where there are none.
     pub classes: &'a [ClassMetrics],
+    /// What came from which tier of KV blocks; not written where there is one.
+    pub kv_tiers: Option<KvTiers>,
 }
 
 /// Why there is no result file. Each variant's doc is its exact predicate.
@@ -319,6 +322,10 @@ impl Simulation<'_> {
         if !self.classes.is_empty() {
             f.write_str(", \"classes\": ")?;
             by_class::write_json(self.classes, f)?;
+        }
+        if let Some(kv_tiers) = &self.kv_tiers {
+            f.write_str(", \"kv_offloading\": ")?;
+            kv_tiers.write_json(f)?;
         }
         f.write_char('}')
     }

@@ -22,6 +22,7 @@ pub mod bench_table;
 pub mod by_class;
 pub mod figure_ranges;
 pub mod bench_json;
+pub mod kv_tiers;
 pub mod python_float;
 mod python_json;
 pub mod time_series;

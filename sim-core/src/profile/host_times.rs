@@ -1,6 +1,7 @@
 //! What host and front end take around a pass; no part of it is the device's.
 
 use super::affine::Affine;
+use super::offloading_link::OffloadingLink;
 use super::schema::Profile;
 use crate::time::SimDuration;
 
@@ -16,6 +17,7 @@ pub struct HostTimes {
     message_work: Affine,
     chunk_work: Affine,
     client_work: Option<ClientWork>,
+    offloading_link: OffloadingLink,
 }
 
 /// How long the client's one thread works, for a request and for a token that it receives.
@@ -42,6 +44,7 @@ impl HostTimes {
             message_work: work.map_or_else(Affine::zero, |work| Affine::new(&work.per_pass, &work.per_token)),
             chunk_work: work.map_or_else(Affine::zero, |work| Affine::each(&work.per_chunk)),
             client_work: None,
+            offloading_link: OffloadingLink::default(),
         }
     }
 
@@ -49,6 +52,18 @@ impl HostTimes {
     pub(super) fn with_client_work(self, work: ClientWork) -> Self {
         let is_idle = work.per_request == SimDuration::ZERO && work.per_token == SimDuration::ZERO;
         Self { client_work: (!is_idle).then_some(work), ..self }
+    }
+
+    /// The same with another link to the host's memory.
+    pub(super) const fn with_offloading_link(mut self, link: OffloadingLink) -> Self {
+        self.offloading_link = link;
+        self
+    }
+
+    /// How fast KV blocks go to the host's memory and back.
+    #[must_use]
+    pub const fn offloading_link(&self) -> OffloadingLink {
+        self.offloading_link
     }
 
     /// How long the client works; `None` if it is never busy.

@@ -1,6 +1,7 @@
 //! The same device with other times: all of them longer, or each another.
 
 use super::host_times::ClientWork;
+use super::offloading_link::OffloadingLink;
 use super::pass_times::PassTimes;
 use super::schema::PassNoise;
 use super::step_time::StepTimeModel;
@@ -30,6 +31,13 @@ impl StepTimeModel {
     #[must_use]
     pub fn with_client_work(mut self, per_request: SimDuration, per_token: SimDuration) -> Self {
         self.host = self.host.with_client_work(ClientWork { per_request, per_token });
+        self
+    }
+
+    /// The same device with another link to the host's memory.
+    #[must_use]
+    pub fn with_offloading_link(mut self, link: OffloadingLink) -> Self {
+        self.host = self.host.with_offloading_link(link);
         self
     }
 

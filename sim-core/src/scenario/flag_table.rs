@@ -181,6 +181,15 @@ pub const FLAGS: &[Flag] = &[
         Form::Text,
         "Speculative decoding: {\"method\": …, \"num_speculative_tokens\": …}, or its keys behind a dot",
     ),
+    engine("kv-offloading-size", Form::Number, "GiB of host memory for KV blocks that the GPUs give up"),
+    engine("kv-offloading-backend", Form::Choice(&["native", "lmcache"]), "Who keeps them: vLLM itself"),
+    engine(
+        "kv-transfer-config",
+        Form::Text,
+        "The same as JSON, {\"kv_connector\": \"OffloadingConnector\", …}, with chunks and eviction policy",
+    ),
+    of_fleet("kv-offloading-bandwidth", Form::Number, "55", "GB/s between each GPU and its host's memory, either way"),
+    of_fleet("kv-offloading-latency", Form::Number, "0.02", "Milliseconds that each of these transfers takes besides"),
     engine("gpu-memory-utilization", Form::Number, "Share of the GPU's memory that the engine may use"),
     engine("kv-cache-memory-bytes", Form::Integer, "Memory of the KV cache, instead of what the share leaves"),
     engine(

@@ -28,6 +28,7 @@ pub mod link;
 mod client_work;
 mod mixture;
 mod noise;
+mod offloading_args;
 mod prepare;
 mod ranks;
 mod recognise;
@@ -90,6 +91,7 @@ pub struct Scenario {
     life: life_args::LifeArgs,
     disaggregation: DisaggregationArgs,
     role_args: role_args::RoleArgs,
+    offloading: offloading_args::OffloadingArgs,
 }
 
 impl PartialEq for Scenario {
@@ -249,6 +251,7 @@ impl Scenario {
             name if self.life.set(name, value)? => {}
             name if self.disaggregation.set(name, value)? => {}
             name if self.role_args.set(name, value)? => {}
+            name if self.offloading.set(name, value)? => {}
             name if spec.form == Form::Switch => {
                 let switch = if value == "true" { dashed(name) } else { alloc::format!("--no-{name}") };
                 self.engine.set(&switch, None)?;

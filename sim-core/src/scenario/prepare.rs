@@ -68,6 +68,7 @@ pub fn prepare_fleet(
     scenario.disaggregation().check(scenario.fleet().replicas)?;
     scenario.check_role_args()?;
     let engine = scenario.resolve(profile)?;
+    scenario.check_offloading(&engine.config)?;
     let sample = scenario.workload().sample(dataset, counter)?;
     let (num_skipped, notes, classes) = (sample.num_skipped, sample.notes.clone(), sample.classes.clone());
     let traffic = scenario.workload().traffic();
@@ -76,7 +77,7 @@ pub fn prepare_fleet(
     workload.requests.set_acceptance(scenario.acceptance(&engine.config)?);
     check_admission(&workload, &engine.config, scenario.usage_context())?;
     let step_time = scenario.step_time(profile, &engine.config)?;
-    let step_time = scenario.client_work.applied(step_time);
+    let step_time = scenario.offloading.applied(scenario.client_work.applied(step_time));
     let options = with_traffic(scenario.report().options(profile.model.name.clone()), &traffic);
     Ok(Prepared { engine, workload, num_skipped, notes, classes, step_time, options })
 }

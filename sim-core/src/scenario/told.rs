@@ -65,6 +65,9 @@ fn field_values(config: &EngineConfig) -> Vec<(&'static str, String)> {
         ("enable_mamba_shared_prefix_checkpoint", config.enable_mamba_shared_prefix_checkpoint.to_string()),
         ("speculative_config", speculative(config.speculative.as_ref())),
     ];
+    if let Some(offloading) = &config.kv_offloading {
+        fields.push(("kv_offloading", format!("{} chunks", offloading.num_chunks)));
+    }
     if config.kv_cache.groups.len() > 1 {
         fields.push(("kv_cache_groups", groups(&config.kv_cache)));
     }

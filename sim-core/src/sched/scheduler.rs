@@ -157,7 +157,7 @@ impl<'a> Scheduler<'a> {
     /// Whether there is anything to schedule, or a finished request to tell the worker of.
     #[must_use]
     pub fn has_requests(&self) -> bool {
-        self.has_unfinished_requests() || self.has_finished_ids || self.has_delayed_frees()
+        self.has_unfinished_requests() || self.has_finished_ids || self.has_transfers()
     }
 
     /// Whether any request runs or waits.

@@ -3,6 +3,7 @@
 //! Source: `vllm/v1/core/sched/scheduler.py::schedule`, its second half.
 
 use super::budget::Budget;
+use super::connector::interface::NewText;
 use super::live_request::{LiveRequest, Place};
 use super::mamba_split::Chunk;
 use super::output::{Admission, ScheduledRequest, SchedulerOutput};
@@ -225,7 +226,17 @@ impl Scheduler<'_> {
         let blocks = &mut self.live.get_mut(slot).blocks;
         let runs = self.requests.runs(request);
         let lengths = (num_prompt_tokens, final_num_tokens);
-        self.kv_cache.register_content(blocks, runs, lengths, self.requests.in_line(id).cache_salt);
+        let cache_salt = self.requests.in_line(id).cache_salt;
+        self.kv_cache.register_content(blocks, runs, lengths, cache_salt);
+        if let Some(connector) = &mut self.connector {
+            connector.note_new_request(&NewText {
+                id,
+                runs,
+                num_prompt_tokens,
+                num_tokens: final_num_tokens,
+                cache_salt,
+            });
+        }
         self.share_keys();
         slot
     }

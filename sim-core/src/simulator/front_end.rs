@@ -1,11 +1,15 @@
 //! Requests on their way to the engine, and tokens on theirs back: client, API servers, script.
 
-use super::{IDLE_STEP_SLEEP, Simulation};
+use super::Simulation;
 use crate::client::Sent;
 use crate::metrics::recorder::Delivery;
 use crate::request::{FinishReason, RequestId};
 use crate::sched::output::FinishedRequest;
 use crate::time::{SimDuration, SimTime};
+
+/// The engine process sleeps this long after a step that ran no tokens while there is still scheduler work
+/// (`vllm/v1/engine/core.py::_process_engine_step`).
+const IDLE_STEP_SLEEP: SimDuration = SimDuration::from_nanos(1_000_000);
 
 impl Simulation<'_> {
     /// Gives the engine what has arrived, first waiting for an arrival if it has nothing to do.
@@ -81,7 +85,8 @@ impl Simulation<'_> {
         if !has_run_tokens && self.engine.scheduler().has_requests() {
             self.now += IDLE_STEP_SLEEP;
         }
-        self.num_stuck_steps = if !has_run_tokens && self.engine.is_stuck() { self.num_stuck_steps + 1 } else { 0 };
+        let is_stuck = !has_run_tokens && self.engine.is_stuck() && !self.transfers.is_under_way();
+        self.num_stuck_steps = if is_stuck { self.num_stuck_steps + 1 } else { 0 };
         // A pass that preempted its only request is empty, too, but the next one is not; and a request waits for the
         // passes of all stages.
         !(self.num_stuck_steps > 1 + self.config.max_concurrent_batches() && self.expects_nobody())

@@ -53,12 +53,13 @@ impl<'a> Simulation<'a> {
         kv_connector: Box<dyn KvConnector>,
     ) -> Result<Self, KvConnectorError> {
         self.engine = EngineCore::with_connector(self.config, &self.workload.requests, settings, kv_connector)?;
+        self.transfers = super::offloading::Transfers::default();
         Ok(self)
     }
 
     /// Loads that began since this was asked last, and when.
     pub(crate) fn take_loads(&mut self, loads: &mut Vec<(SimTime, ExternalTokens)>) {
-        loads.append(&mut self.loads);
+        self.transfers.take_loads(loads);
     }
 
     /// Transfers have ended; the pass that is decided next reports it.
@@ -154,7 +155,11 @@ impl<'a> Simulation<'a> {
             pass.record.into_iter().for_each(|pass| self.recorder.cut_short(pass, time));
         }
         self.before.replace(self.engine.scheduler());
-        self.engine = EngineCore::counting_steady(self.config, &self.workload.requests);
+        // What could be made when the run began can be made again.
+        if let Ok(engine) = super::offloading::engine_of(self.config, &self.workload.requests) {
+            self.engine = engine;
+        }
+        self.transfers = super::offloading::Transfers::new(self.config, self.step_time);
         self.device = Device::new(self.config.pipeline_parallel_size);
         self.api_servers = ApiServers::new(self.config.api_server_count, self.step_time);
         self.client.lose_all();

@@ -66,7 +66,10 @@ impl Simulation<'_> {
     /// The same run by an engine that looks at every request in every pass: the oracle of tests. Before it has begun.
     #[must_use]
     pub fn looking_at_all(mut self) -> Self {
-        self.engine = EngineCore::new(self.config, &self.workload.requests);
+        // With a connector it does so anyway.
+        if self.config.kv_offloading.is_none() {
+            self.engine = EngineCore::new(self.config, &self.workload.requests);
+        }
         self
     }
 
@@ -82,6 +85,7 @@ impl Simulation<'_> {
         self.api_servers = ApiServers::new(self.config.api_server_count, self.step_time);
         self.last_delivery_time = SimTime::ZERO;
         self.in_flight.clear();
+        self.transfers.begin_group();
         self.queries_per_iter.clear();
         self.join_order.clear();
         self.device_time = DeviceTime::default();

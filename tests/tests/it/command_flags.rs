@@ -54,7 +54,7 @@ fn a_flag_is_judged_by_its_value_in_a_command() {
         "vllm serve m --stream-interval 1 --no-enable-lora -dcp 1",
         &["--stream-interval", "--no-enable-lora", "--decode-context-parallel-size"],
     );
-    aside("vllm serve m --runner generate --kv-transfer-config None", &["--runner", "--kv-transfer-config"]);
+    aside("vllm serve m --runner generate --ec-transfer-config None", &["--runner", "--ec-transfer-config"]);
     aside(
         "vllm serve m --cpu-offload-gb 0 --load-format auto --hf-overrides {}",
         &["--cpu-offload-gb", "--load-format", "--hf-overrides"],

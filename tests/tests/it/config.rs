@@ -318,6 +318,8 @@ fn a_simulated_flag_can_be_set_and_no_other() {
         "--performance-mode" => "throughput",
         "--watermark" => "0.25",
         "--spec-method" => "ngram",
+        "--kv-offloading-backend" => "native",
+        "--kv-transfer-config" => r#"{"kv_connector": "OffloadingConnector"}"#,
         "--speculative-config" | "-sc" => r#"{"method": "ngram"}"#,
         _ => "1",
     };

@@ -138,7 +138,7 @@ fn request_refusals_name_value_and_limit() {
 #[test]
 fn flags_that_are_not_taken_say_why() {
     let mut text = String::new();
-    for flag in ["--enable-lora", "--data-parallel-rank", "-dcp", "--kv_transfer_config", "--stream-interval", "--foo"]
+    for flag in ["--enable-lora", "--data-parallel-rank", "-dcp", "--ec_transfer_config", "--stream-interval", "--foo"]
     {
         writeln!(text, "{}", serve_flag(flag, None).expect_err("the flag is refused")).expect("a string takes it");
     }

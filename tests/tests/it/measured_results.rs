@@ -234,6 +234,7 @@ fn a_simulated_file_comes_back_as_it_was_and_says_what_it_is() {
         provenance: "derived",
         range: None,
         extrapolated_share: 0.0,
+        kv_tiers: None,
         digest: 1,
         flags: &[],
         dataset: None,

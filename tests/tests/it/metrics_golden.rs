@@ -194,6 +194,7 @@ fn check_case(name: &str) {
         provenance: "measured",
         range: None,
         extrapolated_share: 0.25,
+        kv_tiers: None,
         digest: 0x1f,
         flags: &[("seed", "3".to_owned())],
         dataset: Some(0x2e),

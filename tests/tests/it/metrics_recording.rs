@@ -141,6 +141,7 @@ const SIMULATION: Simulation<'static> = Simulation {
     provenance: "synthetic",
     range: None,
     extrapolated_share: 0.0,
+    kv_tiers: None,
     digest: 0,
     flags: &[],
     dataset: None,

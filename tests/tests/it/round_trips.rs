@@ -242,6 +242,7 @@ impl<'a> Case<'a> {
                 provenance: "derived",
                 range: None,
                 extrapolated_share: 0.0,
+                kv_tiers: None,
                 digest: digest(&recording),
                 flags: &stated_flags(scenario),
                 dataset: dataset.as_deref().map(fingerprint),

@@ -5,7 +5,7 @@
 
 use sim_core::metrics::digest;
 use sim_core::sched::scheduler::SchedulerStats;
-use sim_core::simulation_result::{DeviceTime, SimulationResult};
+use sim_core::simulation_result::{DeviceTime, OffloadingTotals, SimulationResult, TransferTotals};
 
 pub mod exports;
 mod models;
@@ -34,6 +34,7 @@ fn digest_of(result: &SimulationResult) -> u64 {
         num_evictions,
         device_time,
         end_time,
+        offloading,
     } = result;
     let mut hash = Fnv1a::new();
     hash.write(digest::digest(recording));
@@ -54,6 +55,16 @@ fn digest_of(result: &SimulationResult) -> u64 {
         hash.write(time.as_nanos());
     }
     hash.write(end_time.as_nanos());
+    if let Some(OffloadingTotals { num_loaded_tokens, loads, stores, flush_wait, max_chunks }) = offloading {
+        for number in [*num_loaded_tokens, flush_wait.as_nanos(), u64::from(*max_chunks)] {
+            hash.write(number);
+        }
+        for TransferTotals { num_transfers, num_bytes, time } in [loads, stores] {
+            for number in [*num_transfers, *num_bytes, time.as_nanos()] {
+                hash.write(number);
+            }
+        }
+    }
     hash.finish()
 }
 

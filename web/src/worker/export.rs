@@ -91,6 +91,7 @@ fn bench_json(
         provenance: &card.kind,
         range: range.as_ref(),
         extrapolated_share: card.extrapolated_share,
+        kv_tiers: None,
         // As `profiler simulate --save-detailed` has it: the times of single tokens count, where they were recorded.
         digest: digest(recording),
         flags: &stated_flags(&scenario),

@@ -77,6 +77,10 @@ impl Args {
         let (scenario, profile) = (&inputs.scenario, &inputs.choice.profile);
         scenario.check_one_engine()?;
         let engine = scenario.resolve(profile)?;
+        ensure!(
+            engine.config.kv_offloading.is_none(),
+            "--kv-offloading-size: host memory for KV blocks is simulated by `profiler simulate`, and not emulated"
+        );
         for warning in &engine.warnings {
             eprintln!("warning: {warning}");
         }

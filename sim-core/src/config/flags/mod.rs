@@ -18,6 +18,7 @@ mod serve_front_end;
 mod spec;
 mod values;
 
+use super::kv_transfer_args::KvTransferKeyError;
 use super::speculative_args::SpeculativeKeyError;
 use crate::vllm_version::VllmVersion;
 
@@ -87,6 +88,8 @@ pub enum FlagError {
     },
     /// `--speculative-config` holds something that is not taken.
     SpeculativeConfig(SpeculativeKeyError),
+    /// `--kv-transfer-config` holds something that is not taken.
+    KvTransferConfig(KvTransferKeyError),
     /// The value is none of the words that it may be.
     Choice {
         /// The name as looked up.
@@ -127,6 +130,7 @@ impl fmt::Display for FlagError {
                 if more > 0 { write!(f, " and {more} more") } else { Ok(()) }
             }
             Self::SpeculativeConfig(error) => error.fmt(f),
+            Self::KvTransferConfig(error) => error.fmt(f),
             Self::NotSimulated { flag, why } => write!(f, "{flag} is not simulated: {why}"),
             Self::NotHere { flag, why } => write!(f, "{flag} cannot be set here: {why}"),
             Self::Choice { flag, value, choices } => write!(f, "{flag} {value:?}: one of {}", choices.join(", ")),

@@ -38,7 +38,8 @@ pub(super) const ENGINE: &[FlagGroup] = &[
                 "nemotron_h_mtp", "ngram", "ngram_gpu", "pangu_ultra_moe_mtp", "qwen3_5_mtp", "qwen3_next_mtp",
                 "qwen4_exp_mtp", "step3p5_mtp", "step5_mtp", "suffix",
             ]).or_none(),
-            text("--spec-model").or_none(), integer("--spec-tokens"),
+            text("--spec-model").or_none(), integer("--spec-tokens"), number("--kv-offloading-size").or_none(),
+            choice("--kv-offloading-backend", &["lmcache", "native"]), object("--kv-transfer-config").or_none(),
         ],
     },
     FlagGroup {
@@ -202,12 +203,10 @@ pub(super) const ENGINE: &[FlagGroup] = &[
     },
     FlagGroup {
         effect: NotSimulated,
-        why: "KV blocks come from or go to another place, and requests wait for them; of this, prefill and decode on engines \
-              of their own are simulated, by --prefill-replicas and --decode-replicas",
+        why: "encoder outputs come from or go to another place, and requests wait for them",
         #[rustfmt::skip]
         flags: &[
-            object("--kv-transfer-config").or_none(), object("--ec-transfer-config").or_none(),
-            number("--kv-offloading-size").or_none(),
+            object("--ec-transfer-config").or_none(),
         ],
     },
     FlagGroup {

@@ -36,14 +36,6 @@ pub(super) const AROUND_ENGINE: &[FlagGroup] = &[
     },
     FlagGroup {
         effect: NoEffect,
-        why: "it acts only together with --kv-offloading-size, which is refused",
-        #[rustfmt::skip]
-        flags: &[
-            choice("--kv-offloading-backend", &["lmcache", "native"]),
-        ],
-    },
-    FlagGroup {
-        effect: NoEffect,
         why: "the number of tokens of a request is given by the workload, not by what is sampled",
         #[rustfmt::skip]
         flags: &[

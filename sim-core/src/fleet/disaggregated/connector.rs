@@ -6,7 +6,7 @@
 use alloc::collections::BTreeSet;
 
 use crate::request::{FinishReason, RequestId};
-use crate::sched::connector::interface::{KvConnector, KvConnectorOutput, Matched};
+use crate::sched::connector::interface::{Ended, KvConnector, Matched, Waiting};
 
 const NOTHING: Matched = Matched { num_external_tokens: 0, load_kv_async: false };
 
@@ -15,18 +15,14 @@ const NOTHING: Matched = Matched { num_external_tokens: 0, load_kv_async: false 
 pub(super) struct PrefillConnector;
 
 impl KvConnector for PrefillConnector {
-    fn get_num_new_matched_tokens(&mut self, _id: RequestId, _num_prompt: u32, _num_computed: u32) -> Option<Matched> {
+    fn get_num_new_matched_tokens(&mut self, _request: Waiting) -> Option<Matched> {
         Some(NOTHING)
     }
 
     fn update_state_after_alloc(&mut self, _id: RequestId, _blocks: &[u32], _matched: Matched) {}
 
-    fn request_finished(&mut self, _id: RequestId, reason: FinishReason) -> bool {
-        matches!(reason, FinishReason::Length | FinishReason::Stop)
-    }
-
-    fn execute(&mut self) -> KvConnectorOutput {
-        KvConnectorOutput::default()
+    fn request_finished(&mut self, ended: Ended) -> bool {
+        ended.has_blocks && matches!(ended.reason, FinishReason::Length | FinishReason::Stop)
     }
 }
 
@@ -38,9 +34,9 @@ pub(super) struct DecodeConnector {
 }
 
 impl KvConnector for DecodeConnector {
-    fn get_num_new_matched_tokens(&mut self, id: RequestId, num_prompt: u32, num_computed: u32) -> Option<Matched> {
-        let num_external_tokens = num_prompt.saturating_sub(num_computed);
-        let is_remote = num_external_tokens > 0 && !self.loaded.contains(&id);
+    fn get_num_new_matched_tokens(&mut self, request: Waiting) -> Option<Matched> {
+        let num_external_tokens = request.num_prompt_tokens.saturating_sub(request.num_computed_tokens);
+        let is_remote = num_external_tokens > 0 && !self.loaded.contains(&request.id);
         Some(if is_remote { Matched { num_external_tokens, load_kv_async: true } } else { NOTHING })
     }
 
@@ -48,12 +44,8 @@ impl KvConnector for DecodeConnector {
         self.loaded.insert(id);
     }
 
-    fn request_finished(&mut self, id: RequestId, _reason: FinishReason) -> bool {
-        self.loaded.remove(&id);
+    fn request_finished(&mut self, ended: Ended) -> bool {
+        self.loaded.remove(&ended.id);
         false
-    }
-
-    fn execute(&mut self) -> KvConnectorOutput {
-        KvConnectorOutput::default()
     }
 }

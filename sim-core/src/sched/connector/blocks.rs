@@ -3,6 +3,7 @@
 //!
 //! Source: `vllm/v1/core/sched/scheduler.py`: `finish_requests`, `_free_request`, `_free_request_blocks`.
 
+use super::interface::Ended;
 use crate::request::{FinishReason, RequestId};
 use crate::sched::scheduler::Scheduler;
 
@@ -29,7 +30,9 @@ impl Scheduler<'_> {
         let has_received = connector.received.remove(&id);
         connector.failed.remove(&id);
         let has_blocks = !self.kv_cache.table(&request.blocks).is_empty();
-        let sends = has_blocks && connector.kv_connector.request_finished(id, reason);
+        let (num_tokens, num_computed_tokens) = (request.num_tokens, request.num_computed_tokens);
+        let ended = Ended { id, reason, num_tokens, num_computed_tokens, has_blocks };
+        let sends = connector.kv_connector.request_finished(ended);
         if (is_loading && !has_received) || sends {
             connector.delayed.insert(id);
             return false;

@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 use core::fmt::Debug;
 
-use crate::request::{FinishReason, RequestId};
+use crate::request::{FinishReason, RequestId, TokenRun};
 
 /// Tokens that a connector has of a prompt, beyond those computed here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,29 +17,124 @@ pub struct Matched {
     pub load_kv_async: bool,
 }
 
+/// Number of a transfer that a connector told its workers of.
+pub type JobId = u32;
+
+/// A request, when the scheduler looks at it first.
+#[derive(Debug, Clone, Copy)]
+pub struct NewText<'a> {
+    /// The request.
+    pub id: RequestId,
+    /// Prompt, and what will be generated.
+    pub runs: &'a [TokenRun],
+    /// Tokens of the prompt.
+    pub num_prompt_tokens: u32,
+    /// Tokens of both, of those that the request lives to see.
+    pub num_tokens: u32,
+    /// Requests with different salts share nothing; 0 means none.
+    pub cache_salt: u32,
+}
+
+/// A waiting request without blocks, about which a connector is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// The request.
+    pub id: RequestId,
+    /// Tokens of its prompt.
+    pub num_prompt_tokens: u32,
+    /// Known tokens: after a preemption more than the prompt.
+    pub num_tokens: u32,
+    /// Tokens found in the prefix cache.
+    pub num_computed_tokens: u32,
+}
+
+/// A request that a pass computes tokens of.
+#[derive(Debug, Clone, Copy)]
+pub struct ScheduledBlocks<'a> {
+    /// The request.
+    pub id: RequestId,
+    /// Known tokens.
+    pub num_tokens: u32,
+    /// Tokens computed once the pass has run.
+    pub num_computed_tokens: u32,
+    /// Its blocks, first to last.
+    pub blocks: &'a [u32],
+}
+
+/// A request that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// The request.
+    pub id: RequestId,
+    /// Why.
+    pub reason: FinishReason,
+    /// Known tokens.
+    pub num_tokens: u32,
+    /// Tokens computed, or being computed by a pass issued.
+    pub num_computed_tokens: u32,
+    /// Whether it has blocks.
+    pub has_blocks: bool,
+}
+
+/// Blocks that begin to be moved between the device and where else a connector keeps them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransferJob {
+    /// Its number.
+    pub id: JobId,
+    /// Whose blocks.
+    pub request: RequestId,
+    /// Whether they leave the device.
+    pub is_store: bool,
+    /// How many of the device's.
+    pub num_blocks: u32,
+}
+
 /// A KV connector, as the scheduler sees it.
 pub trait KvConnector: Debug + Send {
-    /// Tokens of the prompt that could be loaded behind the first `num_computed_tokens`; `None` if that is not known yet:
-    /// then the request is passed over.
-    fn get_num_new_matched_tokens(
-        &mut self,
-        id: RequestId,
-        num_prompt_tokens: u32,
-        num_computed_tokens: u32,
-    ) -> Option<Matched>;
+    /// A request is looked at for the first time.
+    fn on_new_request(&mut self, _request: &NewText<'_>) {}
+
+    /// Tokens that could be loaded behind those that the request has; `None` if that is not known yet: then it is passed
+    /// over.
+    fn get_num_new_matched_tokens(&mut self, request: Waiting) -> Option<Matched>;
 
     /// The request has its `blocks`, and `matched` is going to be loaded into the last of them.
     fn update_state_after_alloc(&mut self, id: RequestId, blocks: &[u32], matched: Matched);
 
-    /// A request with blocks has ended; whether they are to be kept until its sending is reported as finished.
-    fn request_finished(&mut self, id: RequestId, reason: FinishReason) -> bool;
+    /// A request has ended; whether its blocks are to be kept until its sending is reported as finished.
+    fn request_finished(&mut self, ended: Ended) -> bool;
+
+    /// A pass is decided: which transfers begin with it is added to `told`. `preempted` are those of this pass.
+    fn build_connector_meta(
+        &mut self,
+        _scheduled: &[ScheduledBlocks<'_>],
+        _preempted: &[RequestId],
+        _told: &mut KvConnectorPass,
+    ) {
+    }
 
     /// The workers get the pass that was just decided, and look what has ended by now: that is reported with its results.
     /// Called once for each pass, in order, as workers do it once they have launched the pass
     /// (`vllm/v1/worker/gpu/kv_connector.py::ActiveKVConnector.post_forward`): what ends while it runs is in the next
     /// report. Transfers that somebody else times are reported through
     /// [`EngineCore::report_transfers`](crate::engine_core::EngineCore::report_transfers), and not here.
-    fn execute(&mut self) -> KvConnectorOutput;
+    fn execute(&mut self) -> KvConnectorOutput {
+        KvConnectorOutput::default()
+    }
+
+    /// The results of a pass are processed, and the workers' report with them.
+    fn update_connector_output(&mut self, _report: &KvConnectorOutput) {}
+
+    /// Whether transfers are under way for whose ends passes are needed, if empty ones.
+    fn has_pending_push_work(&self) -> bool {
+        false
+    }
+
+    /// Whether what a producer computed has to get to whoever waits for it: then results from before a preemption are
+    /// dropped.
+    fn requires_kv_delivery(&self) -> bool {
+        true
+    }
 }
 
 /// What workers report of transfers, with the results of a pass.
@@ -53,6 +148,8 @@ pub struct KvConnectorOutput {
     pub invalid_block_ids: Vec<u32>,
     /// Requests of whose load nothing came.
     pub failed_recving: Vec<RequestId>,
+    /// Jobs that have ended, of a connector that counts them.
+    pub completed_jobs: Vec<JobId>,
 }
 
 impl KvConnectorOutput {
@@ -62,6 +159,7 @@ impl KvConnectorOutput {
         self.finished_sending.append(&mut other.finished_sending);
         self.invalid_block_ids.append(&mut other.invalid_block_ids);
         self.failed_recving.append(&mut other.failed_recving);
+        self.completed_jobs.append(&mut other.completed_jobs);
     }
 }
 
@@ -126,6 +224,12 @@ pub struct KvConnectorPass {
     pub ready: Vec<(RequestId, u32)>,
     /// Waiting requests that hold blocks, after the decision.
     pub num_holding: u32,
+    /// Transfers that begin with the pass, of a connector that counts them; loads first.
+    pub jobs: Vec<TransferJob>,
+    /// Jobs that have to be over before the pass runs, in order: others get the blocks that they read.
+    pub jobs_to_flush: Vec<JobId>,
+    /// Chunks of a tier that have content or soon will, and of these, those that nobody uses.
+    pub num_resident_chunks: (u32, u32),
     /// The workers' report.
     pub report: KvConnectorOutput,
 }

@@ -38,6 +38,9 @@ impl Scheduler<'_> {
             }
         }
         let Some(pass) = &output.kv_connector else { return };
+        if let Some(connector) = &mut self.connector {
+            connector.kv_connector.update_connector_output(&pass.report);
+        }
         for &id in &pass.report.finished_recving {
             match &mut self.connector {
                 Some(connector) if connector.loading.contains(&id) => {

@@ -6,7 +6,9 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
-use super::interface::{KvConnector, KvConnectorOutput, KvLoadFailurePolicy, KvTransferConfig};
+use super::interface::{
+    KvConnector, KvConnectorOutput, KvLoadFailurePolicy, KvTransferConfig, NewText, ScheduledBlocks,
+};
 use crate::config::EngineConfig;
 use crate::request::RequestId;
 use crate::sched::output::SchedulerOutput;
@@ -62,10 +64,10 @@ impl Connector {
         kv_connector: Box<dyn KvConnector>,
     ) -> Self {
         Self {
-            kv_connector,
             ended: KvConnectorOutput::default(),
             recomputes: settings.kv_load_failure_policy == KvLoadFailurePolicy::Recompute,
-            is_producer: settings.kv_role.is_producer(),
+            is_producer: settings.kv_role.is_producer() && kv_connector.requires_kv_delivery(),
+            kv_connector,
             holding: RequestQueue::new(config.policy),
             loading: BTreeSet::new(),
             local_hits: BTreeMap::new(),
@@ -83,6 +85,11 @@ impl Connector {
                 deferred: VecDeque::new(),
             },
         }
+    }
+
+    /// A request is looked at for the first time.
+    pub(in crate::sched) fn note_new_request(&mut self, request: &NewText<'_>) {
+        self.kv_connector.on_new_request(request);
     }
 
     /// Whether a result does not count: of a request that ended or whose load failed, or one of before a preemption
@@ -123,11 +130,12 @@ impl Connector {
     }
 
     /// A pass is decided: workers hear of it and report.
-    fn end_pass(&mut self, output: &mut SchedulerOutput) {
+    fn end_pass(&mut self, output: &mut SchedulerOutput, scheduled: &[ScheduledBlocks<'_>]) {
         self.note_pass(output.scheduled.iter().map(|part| (part.id, part.emits())));
         let num_holding = crate::math::usize_to_u32(self.holding.len());
         if let Some(pass) = &mut output.kv_connector {
             pass.num_holding = num_holding;
+            self.kv_connector.build_connector_meta(scheduled, &output.preempted_reqs, pass);
             pass.report = self.kv_connector.execute();
             pass.report.append(&mut self.ended);
         }
@@ -151,9 +159,11 @@ impl Scheduler<'_> {
         self.waiting.len() + self.connector.as_ref().map_or(0, |connector| connector.holding.len())
     }
 
-    /// Whether requests that have ended still hold blocks.
-    pub(in crate::sched) fn has_delayed_frees(&self) -> bool {
-        self.connector.as_ref().is_some_and(|connector| !connector.delayed.is_empty())
+    /// Whether passes are needed without requests: some that have ended still hold blocks, or transfers are under way.
+    pub(in crate::sched) fn has_transfers(&self) -> bool {
+        let has_some =
+            |connector: &Connector| !connector.delayed.is_empty() || connector.kv_connector.has_pending_push_work();
+        self.connector.as_deref().is_some_and(has_some)
     }
 
     /// Whether a request has ended, though its blocks are kept.
@@ -170,9 +180,19 @@ impl Scheduler<'_> {
 
     /// A pass is decided.
     pub(in crate::sched) fn end_connector_pass(&mut self, output: &mut SchedulerOutput) {
-        if let Some(connector) = &mut self.connector {
-            connector.end_pass(output);
-        }
+        let Some(connector) = &mut self.connector else { return };
+        let (live, kv_cache) = (&self.live, &self.kv_cache);
+        let scheduled = output.scheduled.iter().map(|part| {
+            let request = live.get(part.slot);
+            ScheduledBlocks {
+                id: part.id,
+                num_tokens: request.num_tokens,
+                num_computed_tokens: part.num_computed_tokens + part.num_scheduled_tokens,
+                blocks: kv_cache.table(&request.blocks),
+            }
+        });
+        let scheduled: Vec<_> = scheduled.collect();
+        connector.end_pass(output, &scheduled);
     }
 }
 

@@ -4,7 +4,7 @@
 
 use alloc::vec::Vec;
 
-use super::interface::{ExternalTokens, Matched};
+use super::interface::{ExternalTokens, Matched, Waiting};
 use crate::kv_cache::external::ExternalDemand;
 use crate::kv_cache::request_blocks::AdmissionLimits;
 use crate::math;
@@ -180,11 +180,12 @@ impl Scheduler<'_> {
         }
         let num_hit_tokens = self.kv_cache.get_computed_blocks(&mut request.blocks, request.num_tokens);
         let matched = match &mut self.connector {
-            Some(connector) => connector.kv_connector.get_num_new_matched_tokens(
-                request.id,
-                request.num_prompt_tokens,
-                num_hit_tokens,
-            )?,
+            Some(connector) => connector.kv_connector.get_num_new_matched_tokens(Waiting {
+                id: request.id,
+                num_prompt_tokens: request.num_prompt_tokens,
+                num_tokens: request.num_tokens,
+                num_computed_tokens: num_hit_tokens,
+            })?,
             None => NOTHING,
         };
         let num_computed_tokens = num_hit_tokens + matched.num_external_tokens;

@@ -6,6 +6,8 @@ mod difference;
 mod fleets;
 #[path = "../../../../profiler/src/verify/kv_connector.rs"]
 mod kv_connector;
+#[path = "../../../../profiler/src/verify/offloading.rs"]
+mod offloading;
 #[path = "../../../../profiler/src/verify/recorded_engine.rs"]
 mod recorded_engine;
 #[path = "../../../../profiler/src/verify/recorded_events.rs"]

@@ -35,6 +35,8 @@ pub(super) fn overridden(flag: &str, engine: &ResolvedEngine) -> Option<String> 
 
 /// Between whom KV is transferred.
 const BETWEEN_ROLES: &str = "between prefill and decode replicas";
+/// Why the way to host memory has a value.
+const OFFLOADED: &str = "where KV blocks go to host memory";
 
 /// Value and reason of a flag in a resolved engine.
 fn told(flag: &str, engine: &ResolvedEngine, profile: &Profile) -> Told {
@@ -76,6 +78,11 @@ fn told(flag: &str, engine: &ResolvedEngine, profile: &Profile) -> Told {
         "kv-transfer-latency" => ("0.01".to_owned(), BETWEEN_ROLES),
         "kv-transfer-descriptor-time" | "kv-transfer-failure-rate" => ("0".to_owned(), BETWEEN_ROLES),
         "kv-load-failure-policy" => ("fail".to_owned(), BETWEEN_ROLES),
+        "kv-offloading-size" => ("none".to_owned(), "blocks that make room on the GPU are gone"),
+        "kv-transfer-config" => ("none".to_owned(), "no KV connector"),
+        "kv-offloading-backend" => ("native".to_owned(), OFFLOADED),
+        "kv-offloading-bandwidth" => ("55".to_owned(), OFFLOADED),
+        "kv-offloading-latency" => ("0.02".to_owned(), OFFLOADED),
         _ => {
             let why = match engine.reason(&field(flag)) {
                 Some(Reason::Default { why } | Reason::Overridden { why }) => why.clone(),

@@ -1,0 +1,145 @@
+//! `profiler simulate` with KV blocks in host memory, as a process.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// Forty documents that the device's cache does not hold together, each asked about four times.
+const WORKLOAD: &[&str] = &[
+    "--dataset-name=prefix_repetition",
+    "--prefix-repetition-num-prefixes=40",
+    "--num-prompts=160",
+    "--prefix-repetition-prefix-len=8000",
+    "--prefix-repetition-suffix-len=100",
+    "--prefix-repetition-output-len=20",
+    "--request-rate=2",
+    "--num-gpu-blocks-override=6000",
+    "--no-range",
+];
+const HOST: &[&str] = &["--kv-offloading-size=64"];
+
+fn profiler(command: &str, arguments: &[&[&str]]) -> Output {
+    let program = env!("CARGO_BIN_EXE_profiler");
+    Command::new(program).arg(command).args(arguments.concat()).output().expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+#[track_caller]
+fn report(arguments: &[&[&str]]) -> String {
+    let output = profiler("simulate", arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// What the report has behind `name`.
+#[track_caller]
+fn line<'a>(report: &'a str, name: &str) -> &'a str {
+    let line = report.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} in\n{report}"));
+    line[name.len()..].trim_start_matches(':').trim()
+}
+
+#[track_caller]
+fn number(report: &str, name: &str) -> f64 {
+    line(report, name).split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("{name}"))
+}
+
+#[track_caller]
+fn check_refused(command: &str, arguments: &[&[&str]], expect: &[&str]) {
+    let output = profiler(command, arguments);
+    let stderr = text(&output.stderr);
+    assert!(!output.status.success(), "{arguments:?}: {}", text(&output.stdout));
+    for expect in expect {
+        assert!(stderr.contains(expect), "{arguments:?}: it says\n{stderr}\nwithout {expect:?}");
+    }
+}
+
+#[test]
+fn transfer_time_against_computation_decides() {
+    let ttft = |more: &[&str]| number(&report(&[WORKLOAD, more]), "Mean TTFT (ms)");
+    let (without, with) = (ttft(&[]), ttft(HOST));
+    assert!(with < 0.6 * without, "{with} ms instead of {without}");
+    let slow = ttft(&["--kv-offloading-size=64", "--kv-offloading-bandwidth=0.5"]);
+    assert!(slow > 1.2 * without, "{slow} ms instead of {without}");
+}
+
+#[test]
+fn a_tier_that_is_never_asked_changes_hardly_a_figure() {
+    // Every prompt is another, and all fit.
+    let plain = &["--num-prompts=40", "--request-rate=3", "--no-range", "--random-input-len=500"];
+    let (without, with) = (report(&[plain]), report(&[plain, HOST]));
+    for name in ["Total generated tokens", "Preemptions", "Prefix cache hit rate"] {
+        assert_eq!(line(&with, name), line(&without, name), "{name}");
+    }
+    assert_eq!(line(&with, "Prompt tokens found, GPU / CPU"), "0.0 % / 0.0 %");
+    assert_eq!(line(&with, "Passes waited for saves"), "0.0 ms");
+    // An engine at rest but for its saves looks every millisecond who has come.
+    let mean = |report: &str| number(report, "Mean TTFT (ms)");
+    assert!((mean(&with) - mean(&without)).abs() < 1.5, "{with}");
+}
+
+#[test]
+fn hits_and_transfers_are_told_for_people_and_programs() {
+    let path = std::env::temp_dir().join(format!("offloading-{}.json", std::process::id()));
+    let save = ["--save-result".to_owned(), format!("--result-filename={}", path.display())];
+    let save: Vec<_> = save.iter().map(String::as_str).collect();
+    let told = report(&[WORKLOAD, HOST, &save]);
+    let json: Value = serde_json::from_slice(&std::fs::read(&path).expect("a result")).expect("JSON");
+    std::fs::remove_file(&path).expect("it can be removed");
+    let tiers = &json["simulation"]["kv_offloading"];
+    let field = |name: &str| tiers[name].as_f64().unwrap_or_else(|| panic!("no {name} in {tiers}"));
+    let share = |name: &str| format!("{:.1} %", 100.0 * field(name) / field("queried_tokens"));
+    let hits = format!("{} / {}", share("gpu_hit_tokens"), share("cpu_hit_tokens"));
+    assert_eq!(line(&told, "Prompt tokens found, GPU / CPU"), hits);
+    assert!(field("cpu_hit_tokens") > 0.2 * field("queried_tokens"), "{tiers}");
+    // Of 128 KiB a token: 32 layers of 8 heads of 128 numbers of 2 bytes, twice; whole blocks of 16 tokens.
+    assert!((field("load_bytes") / field("cpu_hit_tokens") - 131_072.0).abs() < 1e-6, "{tiers}");
+    let seconds = field("load_bytes") / 55e9 + 20e-6 * field("loads");
+    assert!((field("load_seconds") - seconds).abs() < 1e-6 * field("loads"), "{tiers}");
+    // Each document is stored once, and beside it what is asked about it: 506 blocks and more of 2 MiB.
+    let blocks = field("store_bytes") / 2_097_152.0;
+    assert!((40.0 * 500.0..40.0 * 500.0 + 160.0 * 7.0).contains(&blocks), "{blocks} blocks");
+    let flags = json["simulation"]["flags"].as_object().expect("flags");
+    assert_eq!(flags["kv-offloading-size"], "64");
+}
+
+#[test]
+fn what_is_not_simulated_is_refused_by_name() {
+    let config = |text: &str| format!("--kv-transfer-config={text}");
+    let extra = |text: &str| {
+        config(&format!(
+            r#"{{"kv_connector": "OffloadingConnector", "kv_role": "kv_both", "kv_connector_extra_config": {text}}}"#
+        ))
+    };
+    for (flags, expect) in [
+        (&["--kv-offloading-size=0"][..], &["kv_offloading_size", "above 0"][..]),
+        (&["--kv-offloading-size=8", "--kv-offloading-backend=lmcache"], &["LMCache"]),
+        (&["--kv-offloading-bandwidth=20"], &["--kv-offloading-size"]),
+        (&["--kv-offloading-size=8", "--kv-offloading-bandwidth=0"], &["--kv-offloading-bandwidth", "0.001"]),
+        (&["--kv-offloading-size=8", "--data-parallel-size=2"], &["--kv-offloading-size", "--data-parallel-size"]),
+        (&["--kv-offloading-size=8", "--model=openai/gpt-oss-20b"], &["kv_offloading_size", "one kind of layers"]),
+        (&[config("[]").as_str()], &["--kv-transfer-config", "JSON object"]),
+        (&[config("{}").as_str()], &["kv_transfer_config", "kv_connector"]),
+        (&[config(r#"{"kv_connector": "LMCacheConnectorV1"}"#).as_str()], &["LMCacheConnectorV1", "not simulated"]),
+        (&[extra("{}").as_str()], &["cpu_bytes_to_use"]),
+        (&[extra(r#"{"cpu_bytes_to_use": 0}"#).as_str()], &["cpu_bytes_to_use", "above 0"]),
+        (&[extra(r#"{"cpu_bytes_to_use": 9, "block_size": 24}"#).as_str()], &["block_size", "multiple"]),
+        (&[extra(r#"{"cpu_bytes_to_use": 9, "store_threshold": 2}"#).as_str()], &["store_threshold"]),
+        (&[extra(r#"{"spec_name": "TieringOffloadingSpec"}"#).as_str()], &["TieringOffloadingSpec"]),
+    ] {
+        check_refused("simulate", &[WORKLOAD, flags], expect);
+    }
+    check_refused("emulate", &[HOST, &["--port=0"]], &["--kv-offloading-size", "profiler simulate"]);
+}
+
+#[test]
+fn both_spellings_are_one_run_and_replicas_have_a_tier_each() {
+    let json = r#"{"kv_connector": "OffloadingConnector", "kv_role": "kv_both",
+        "kv_connector_extra_config": {"cpu_bytes_to_use": 68719476736, "block_size": 16}}"#;
+    let long = report(&[WORKLOAD, &[&format!("--kv-transfer-config={json}")]]);
+    assert_eq!(line(&long, "Digest of the run"), line(&report(&[WORKLOAD, HOST]), "Digest of the run"));
+    let two = report(&[WORKLOAD, HOST, &["--replicas=2"]]);
+    assert!(line(&two, "Prompt tokens found, GPU / CPU").ends_with('%'), "{two}");
+}

@@ -1,0 +1,271 @@
+//! The connector's half beside the scheduler: what of a prompt the tier has, when it is loaded, what its workers are told.
+//!
+//! Source: `vllm/distributed/kv_transfer/kv_connector/v1/offloading/scheduler.py::OffloadingConnectorScheduler`. Of requests
+//! that have ended since the last pass the one with the lowest number comes first; in vLLM it is the order of a set.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use super::chunks::ChunkId;
+use super::fences::Fences;
+use super::manager::{CpuOffloadingManager, LookupResult};
+use super::request::{End, Job, OffloadState};
+use super::settings::OffloadingSettings;
+use crate::config::EngineConfig;
+use crate::math;
+use crate::request::RequestId;
+use crate::sched::connector::interface::{
+    Ended, JobId, KvConnector, KvConnectorOutput, KvConnectorPass, Matched, NewText, ScheduledBlocks, TransferJob,
+    Waiting,
+};
+
+const NOTHING: Matched = Matched { num_external_tokens: 0, load_kv_async: false };
+
+/// vLLM's `OffloadingConnector`, beside the scheduler.
+#[derive(Debug)]
+pub struct OffloadingConnector {
+    pub(super) settings: OffloadingSettings,
+    block_size: u32,
+    pub(super) manager: CpuOffloadingManager,
+    pub(super) requests: BTreeMap<RequestId, OffloadState>,
+    pub(super) jobs: BTreeMap<JobId, Job>,
+    num_jobs: JobId,
+    /// Chunks that loads read, where the device's cache finds them afterwards: nobody else loads them again.
+    being_loaded: Option<BTreeSet<ChunkId>>,
+    pub(super) fences: Fences,
+    /// Requests that have ended since the last pass.
+    ended: Vec<RequestId>,
+    /// Transfers that begin with the pass being decided.
+    pub(super) begun: Vec<TransferJob>,
+    pub(super) to_flush: BTreeSet<JobId>,
+}
+
+impl OffloadingConnector {
+    /// One with an empty tier, for an engine of `config`.
+    #[must_use]
+    pub fn new(config: &EngineConfig, settings: OffloadingSettings) -> Self {
+        let block_size = config.kv_cache.scheduler_block_size;
+        Self {
+            settings,
+            block_size,
+            manager: CpuOffloadingManager::new(&settings, block_size.saturating_mul(settings.blocks_per_chunk)),
+            requests: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            num_jobs: 0,
+            being_loaded: config.enable_prefix_caching.then(BTreeSet::new),
+            fences: Fences::default(),
+            ended: Vec::new(),
+            begun: Vec::new(),
+            to_flush: BTreeSet::new(),
+        }
+    }
+
+    /// Chunks of the tier that have content or soon will, and of these, those that nobody uses.
+    #[must_use]
+    pub const fn num_resident(&self) -> (u32, u32) {
+        self.manager.num_resident()
+    }
+
+    pub(super) const fn tokens_per_chunk(&self) -> u32 {
+        self.block_size * self.settings.blocks_per_chunk
+    }
+
+    /// Tells the workers of a transfer.
+    pub(super) fn begin(&mut self, job: Job, num_blocks: u32) -> JobId {
+        let id = self.num_jobs;
+        self.num_jobs += 1;
+        self.begun.push(TransferJob { id, request: job.request, is_store: job.is_store, num_blocks });
+        if let Some(state) = self.requests.get_mut(&job.request) {
+            state.jobs.insert(id);
+        }
+        self.jobs.insert(id, job);
+        id
+    }
+
+    /// How many tokens behind those of the device's cache the tier has; `None` if some are still on their way
+    /// (`_lookup_complete_chunks`).
+    fn lookup(&self, state: &OffloadState) -> Option<u32> {
+        let (size, num_local) = (self.tokens_per_chunk(), state.num_local_tokens);
+        let end = state.num_tokens / size;
+        let start = num_local / size;
+        if (end * size).saturating_sub(num_local) < size {
+            return Some(0);
+        }
+        let mut hit_end = start;
+        let mut is_pending = false;
+        while hit_end < end {
+            match self.manager.lookup(&state.text, hit_end) {
+                LookupResult::Miss => break,
+                LookupResult::Hit => {}
+                LookupResult::HitPending => is_pending = true,
+            }
+            hit_end += 1;
+        }
+        if hit_end == start {
+            return Some(0);
+        }
+        if is_pending {
+            return None;
+        }
+        let num_hit_tokens = hit_end * size - num_local;
+        if num_hit_tokens < size {
+            return Some(0);
+        }
+        let is_loading = |place: u32| {
+            let id = self.manager.id_of(&state.text, place);
+            self.being_loaded.as_ref().zip(id).is_some_and(|(loading, id)| loading.contains(&id))
+        };
+        if (start..hit_end).any(is_loading) { None } else { Some(num_hit_tokens) }
+    }
+
+    fn complete(&mut self, id: JobId) {
+        let Some(job) = self.jobs.remove(&id) else { return };
+        if job.is_store {
+            self.manager.complete_store(&job.chunks);
+        } else {
+            self.manager.complete_load(&job.chunks);
+            if let Some(loading) = &mut self.being_loaded {
+                job.chunks.iter().for_each(|chunk| {
+                    loading.remove(chunk);
+                });
+            }
+        }
+        self.fences.remove(id, &job.blocks);
+        let Some(state) = self.requests.get_mut(&job.request) else { return };
+        state.jobs.remove(&id);
+        self.forget_if_over(job.request);
+    }
+
+    /// Forgets a request that has ended and of which nothing is under way.
+    fn forget_if_over(&mut self, id: RequestId) {
+        let is_over = |state: &OffloadState| state.is_over && state.jobs.is_empty();
+        if self.requests.get(&id).is_some_and(is_over)
+            && let Some(mut state) = self.requests.remove(&id)
+        {
+            self.manager.forget(&mut state.text);
+        }
+    }
+
+    /// Notes the blocks that a pass's requests got (`_update_req_states`).
+    fn note_blocks(&mut self, scheduled: &[ScheduledBlocks<'_>]) {
+        for part in scheduled {
+            let Some(state) = self.requests.get_mut(&part.id) else { continue };
+            state.num_tokens = part.num_tokens;
+            let new = part.blocks.get(state.blocks.len()..).unwrap_or(&[]);
+            self.fences.allocated.extend_from_slice(new);
+            state.blocks.extend_from_slice(new);
+        }
+    }
+}
+
+impl KvConnector for OffloadingConnector {
+    fn on_new_request(&mut self, request: &NewText<'_>) {
+        let num_chunks = request.num_tokens / self.tokens_per_chunk();
+        let state = OffloadState {
+            text: self.manager.on_new_request(request.runs, num_chunks, request.cache_salt),
+            num_prompt_tokens: request.num_prompt_tokens,
+            num_tokens: request.num_prompt_tokens,
+            blocks: Vec::new(),
+            next_stored_chunk: 0,
+            num_local_tokens: 0,
+            jobs: BTreeSet::new(),
+            end: None,
+            is_over: false,
+        };
+        self.requests.insert(request.id, state);
+    }
+
+    fn get_num_new_matched_tokens(&mut self, request: Waiting) -> Option<Matched> {
+        let Some(state) = self.requests.get_mut(&request.id) else { return Some(NOTHING) };
+        state.blocks.clear();
+        if !state.jobs.is_empty() {
+            return None;
+        }
+        (state.num_tokens, state.num_local_tokens) = (request.num_tokens, request.num_computed_tokens);
+        let num_external_tokens = self.lookup(&self.requests[&request.id])?;
+        Some(Matched { num_external_tokens, load_kv_async: num_external_tokens > 0 })
+    }
+
+    fn update_state_after_alloc(&mut self, id: RequestId, blocks: &[u32], matched: Matched) {
+        let size = self.tokens_per_chunk();
+        let Some(state) = self.requests.get_mut(&id) else { return };
+        let num_cached_tokens = state.num_local_tokens + matched.num_external_tokens;
+        self.fences.allocated.extend_from_slice(blocks);
+        let places = state.num_local_tokens / size..num_cached_tokens.div_ceil(size);
+        let num_blocks = num_cached_tokens.div_ceil(self.block_size) - state.num_local_tokens / self.block_size;
+        state.next_stored_chunk = places.end;
+        let chunks = self.manager.prepare_load(&mut state.text, places);
+        if let Some(loading) = &mut self.being_loaded {
+            loading.extend(&chunks);
+        }
+        self.begin(Job { request: id, is_store: false, chunks, blocks: Vec::new() }, num_blocks);
+    }
+
+    fn request_finished(&mut self, ended: Ended) -> bool {
+        let Some(state) = self.requests.get_mut(&ended.id) else { return false };
+        state.num_tokens = ended.num_tokens;
+        state.end = Some(End { reason: ended.reason, num_computed_tokens: ended.num_computed_tokens });
+        for id in &state.jobs {
+            if let Some(job) = self.jobs.get(id) {
+                self.fences.add(*id, &job.blocks);
+            }
+        }
+        self.ended.push(ended.id);
+        false
+    }
+
+    fn build_connector_meta(
+        &mut self,
+        scheduled: &[ScheduledBlocks<'_>],
+        preempted: &[RequestId],
+        told: &mut KvConnectorPass,
+    ) {
+        self.note_blocks(scheduled);
+        let jobs = preempted.iter().filter_map(|id| self.requests.get(id)).flat_map(|state| &state.jobs);
+        self.to_flush.extend(jobs);
+        self.fences.find_taken(&mut self.to_flush);
+        let mut ended = core::mem::take(&mut self.ended);
+        ended.sort_unstable();
+        for part in scheduled {
+            self.store(part.id, part.num_computed_tokens);
+        }
+        for &id in &ended {
+            self.store_at_end(id);
+        }
+        for &id in &ended {
+            if let Some(state) = self.requests.get_mut(&id) {
+                state.is_over = true;
+                self.manager.on_request_finished(&state.text);
+                self.forget_if_over(id);
+            }
+        }
+        told.jobs.append(&mut self.begun);
+        told.jobs_to_flush.extend(core::mem::take(&mut self.to_flush));
+        told.num_resident_chunks = self.manager.num_resident();
+        self.fences.allocated.clear();
+    }
+
+    fn update_connector_output(&mut self, report: &KvConnectorOutput) {
+        for &id in &report.completed_jobs {
+            self.complete(id);
+        }
+    }
+
+    fn has_pending_push_work(&self) -> bool {
+        !self.jobs.is_empty()
+    }
+
+    fn requires_kv_delivery(&self) -> bool {
+        false
+    }
+}
+
+impl OffloadState {
+    /// Chunks that can be offered of the first `num_tokens` tokens (`storable_chunks`).
+    pub(super) fn num_storable_chunks(&self, num_tokens: u32, settings: &OffloadingSettings, block_size: u32) -> u32 {
+        let size = block_size * settings.blocks_per_chunk;
+        let most = if settings.offload_prompt_only { self.num_prompt_tokens } else { self.num_tokens };
+        let num_held = math::usize_to_u32(self.blocks.len()) / settings.blocks_per_chunk;
+        (num_tokens.min(self.num_tokens).min(most) / size).min(num_held)
+    }
+}

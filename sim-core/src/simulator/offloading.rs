@@ -1,0 +1,167 @@
+//! Workers that move KV blocks between the device and the host's memory: when transfers begin, end and are told of.
+//!
+//! Source: `vllm/v1/kv_offload/cpu/gpu_worker.py` and the connector's `worker.py`. Each direction is a queue: a transfer
+//! begins when the one before it has ended, and behind the passes that were issued before it. Stores are handed over
+//! with the pass after the one that computed them. What has to be flushed is waited for before a pass is launched.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::config::EngineConfig;
+use crate::engine_core::EngineCore;
+use crate::kv_offload::connector::OffloadingConnector;
+use crate::profile::{OffloadingLink, StepTimeModel};
+use crate::request::RequestId;
+use crate::request_set::RequestSet;
+use crate::sched::connector::interface::{
+    ExternalTokens, JobId, KvConnectorError, KvConnectorPass, KvLoadFailurePolicy, KvRole, KvTransferConfig,
+    TransferJob,
+};
+use crate::sched::output::SchedulerOutput;
+use crate::simulation_result::OffloadingTotals;
+use crate::time::SimTime;
+
+/// Transfers of an engine with a KV connector.
+#[derive(Debug, Default)]
+pub(super) struct Transfers {
+    /// Loads that somebody else times, and when they began.
+    begun: Vec<(SimTime, ExternalTokens)>,
+    /// Where the engine has host memory for its blocks.
+    workers: Option<OffloadingWorkers>,
+}
+
+/// The workers of an engine that offloads.
+#[derive(Debug)]
+struct OffloadingWorkers {
+    link: OffloadingLink,
+    /// Of one device; all devices of an engine move their parts side by side.
+    block_bytes: u64,
+    /// When the last transfer of either direction ends: loads, stores.
+    queues: [SimTime; 2],
+    /// When the last pass issued ends.
+    device_free: SimTime,
+    /// When each transfer ends, and whom it loads for.
+    under_way: BTreeMap<JobId, (SimTime, Option<RequestId>)>,
+    /// Stores that begin with the next pass.
+    put_off: Vec<TransferJob>,
+    totals: OffloadingTotals,
+}
+
+impl OffloadingWorkers {
+    fn new(config: &EngineConfig, link: OffloadingLink) -> Self {
+        Self {
+            link,
+            block_bytes: config.kv_cache.bytes_per_block(),
+            queues: [SimTime::ZERO; 2],
+            device_free: SimTime::ZERO,
+            under_way: BTreeMap::new(),
+            put_off: Vec::new(),
+            totals: OffloadingTotals::default(),
+        }
+    }
+
+    fn submit(&mut self, now: SimTime, job: &TransferJob) {
+        let num_bytes = u64::from(job.num_blocks).saturating_mul(self.block_bytes);
+        let duration = self.link.time(num_bytes);
+        let free = &mut self.queues[usize::from(job.is_store)];
+        *free = now.max(*free).max(self.device_free) + duration;
+        self.under_way.insert(job.id, (*free, (!job.is_store).then_some(job.request)));
+        let totals = if job.is_store { &mut self.totals.stores } else { &mut self.totals.loads };
+        totals.num_transfers += 1;
+        totals.num_bytes += num_bytes;
+        totals.time += duration;
+    }
+
+    /// The workers get a pass that was decided by `now`; returns when they launch it, having filled in its report.
+    fn launch(&mut self, now: SimTime, pass: &mut KvConnectorPass) -> SimTime {
+        for job in core::mem::take(&mut self.put_off) {
+            self.submit(now, &job);
+        }
+        let (flushed, put_off): (Vec<_>, Vec<_>) =
+            pass.jobs.iter().filter(|job| job.is_store).partition(|job| pass.jobs_to_flush.contains(&job.id));
+        self.put_off = put_off;
+        flushed.iter().for_each(|job| self.submit(now, job));
+        let ends = pass.jobs_to_flush.iter().filter_map(|id| self.under_way.get(id));
+        let launch_time = ends.fold(now, |time, &(end, _)| time.max(end));
+        self.totals.flush_wait += launch_time.saturating_since(now);
+        for job in pass.jobs.iter().filter(|job| !job.is_store) {
+            self.submit(launch_time, job);
+        }
+        for load in &pass.async_loads {
+            self.totals.num_loaded_tokens += u64::from(load.num_external_tokens);
+        }
+        self.totals.max_chunks = self.totals.max_chunks.max(pass.num_resident_chunks.0);
+        let report = &mut pass.report;
+        self.under_way.retain(|&id, &mut (end, loaded)| {
+            if end <= launch_time {
+                report.completed_jobs.push(id);
+                report.finished_recving.extend(loaded);
+            }
+            end > launch_time
+        });
+        launch_time
+    }
+}
+
+/// An engine of `config`, with its connector if it has one.
+///
+/// # Errors
+/// If the engine's rules with a connector are not known.
+pub(super) fn engine_of<'a>(
+    config: &'a EngineConfig,
+    requests: &'a RequestSet,
+) -> Result<EngineCore<'a>, KvConnectorError> {
+    let Some(settings) = config.kv_offloading else { return Ok(EngineCore::counting_steady(config, requests)) };
+    let transfer = KvTransferConfig { kv_role: KvRole::Both, kv_load_failure_policy: KvLoadFailurePolicy::Fail };
+    EngineCore::with_connector(config, requests, transfer, Box::new(OffloadingConnector::new(config, settings)))
+}
+
+impl Transfers {
+    /// Those of an engine of `config`, if it has a connector by itself.
+    pub(super) fn new(config: &EngineConfig, step_time: &StepTimeModel) -> Self {
+        let link = step_time.host().offloading_link();
+        Self { begun: Vec::new(), workers: config.kv_offloading.map(|_| OffloadingWorkers::new(config, link)) }
+    }
+
+    /// A pass is decided by `now`; returns when it is launched.
+    pub(super) fn launch(&mut self, now: SimTime, output: &mut SchedulerOutput) -> SimTime {
+        match (&mut self.workers, &mut output.kv_connector) {
+            (Some(workers), Some(pass)) => workers.launch(now, pass),
+            _ => {
+                self.begun.extend(output.async_loads().iter().map(|load| (now, *load)));
+                now
+            }
+        }
+    }
+
+    /// The pass that was launched last ends then.
+    pub(super) fn note_pass(&mut self, end_time: SimTime) {
+        if let Some(workers) = &mut self.workers {
+            workers.device_free = workers.device_free.max(end_time);
+        }
+    }
+
+    /// Whether some are under way that will end whatever else happens.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.workers.as_ref().is_some_and(|workers| !workers.under_way.is_empty())
+    }
+
+    /// Loads that somebody else times, since this was asked last.
+    pub(super) fn take_loads(&mut self, loads: &mut Vec<(SimTime, ExternalTokens)>) {
+        loads.append(&mut self.begun);
+    }
+
+    /// The clock begins again, on an engine at rest.
+    pub(super) fn begin_group(&mut self) {
+        if let Some(workers) = &mut self.workers {
+            (workers.queues, workers.device_free) = ([SimTime::ZERO; 2], SimTime::ZERO);
+            workers.totals = OffloadingTotals::default();
+        }
+    }
+
+    /// What was moved, if anything is to be.
+    pub(super) fn totals(&self) -> Option<OffloadingTotals> {
+        self.workers.as_ref().map(|workers| workers.totals)
+    }
+}
