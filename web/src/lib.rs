@@ -36,6 +36,7 @@ mod share;
 mod simulation;
 mod state;
 mod texts;
+mod trying;
 mod worker;
 mod worker_handle;
 

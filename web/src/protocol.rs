@@ -1,14 +1,14 @@
 //! Messages between the page and its worker; each travels as a [`Parcel`](crate::parcel::Parcel).
 
-use sim_core::answers::capacity::{LoadKind, Trial};
+use sim_core::answers::capacity::LoadKind;
 use sim_core::metrics::figure_ranges::RunRange;
 use sim_core::metrics::limits::Limit;
 use sim_core::models::ModelConfig;
 
 use crate::answer::{Answer, ProfileCard, RangeAnswer};
 use crate::detail::{GanttWindow, MeasuredRun, RequestRow};
-use crate::fleet_answer::RouterRow;
 use crate::parcel::{choices, records};
+pub(crate) use crate::trying::{Tried, Trying};
 
 /// A run to be made: everything it depends on.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,41 +30,6 @@ pub(crate) struct Asked {
     pub(crate) input: RunInput,
     /// What is varied.
     pub(crate) kind: LoadKind,
-}
-
-/// Which run is made of a setup.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Trying {
-    /// What is answered a second while all requests come at once.
-    Saturated {
-        /// What lengths and gaps are drawn from.
-        seed: u32,
-    },
-    /// A trial.
-    Trial {
-        /// Requests per second, or at once; infinite: all come at once.
-        load: f64,
-        /// As above.
-        seed: u32,
-        /// Requests, if not as many as the flags say.
-        num_prompts: Option<u32>,
-    },
-    /// The requests as the flags say, with another router.
-    Router {
-        /// Its place in [`Policy::ALL`](sim_core::fleet::router::Policy::ALL).
-        place: u32,
-    },
-}
-
-/// What comes of one run of many.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Tried {
-    /// Of [`Trying::Saturated`]: requests per second.
-    Saturated(f64),
-    /// Of [`Trying::Trial`].
-    Trial(Box<Trial>),
-    /// Of [`Trying::Router`].
-    Routed(Box<RouterRow>),
 }
 
 /// What the page asks.
@@ -325,10 +290,6 @@ pub(crate) enum Reply {
 records! {
     RunInput { flags, profile_name, profile, dataset }
     Asked { input, kind }
-    Trial {
-        load, seed, num_requests, num_met, num_met_each, keeps_up, request_throughput, middle_throughput,
-        output_throughput, latencies_ms, kv_cache_peak, num_preemptions, waiting, digest,
-    }
     ModelConfig {
         architecture, model_type, hidden_size, num_hidden_layers, intermediate_size, num_attention_heads,
         num_key_value_heads, head_dim, v_head_dim, vocab_size, dtype, max_position_embeddings, num_experts, kv_lora_rank,
@@ -350,16 +311,6 @@ choices! {
         0 Rate {}
         1 Concurrency {};
         2 Users {}
-    }
-    Trying {
-        0 Saturated { seed seed }
-        1 Trial { load load, seed seed, num_prompts num_prompts };
-        2 Router { place place }
-    }
-    Tried {
-        0 Saturated { 0 rate }
-        1 Trial { 0 trial };
-        2 Routed { 0 row }
     }
     Limit {
         0 KvBlocks {}
