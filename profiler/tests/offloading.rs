@@ -14,6 +14,7 @@ const WORKLOAD: &[&str] = &[
     "--prefix-repetition-output-len=20",
     "--request-rate=2",
     "--num-gpu-blocks-override=6000",
+    "--max-model-len=9000",
     "--no-range",
 ];
 const HOST: &[&str] = &["--kv-offloading-size=64"];
@@ -61,7 +62,7 @@ fn transfer_time_against_computation_decides() {
     let ttft = |more: &[&str]| number(&report(&[WORKLOAD, more]), "Mean TTFT (ms)");
     let (without, with) = (ttft(&[]), ttft(HOST));
     assert!(with < 0.6 * without, "{with} ms instead of {without}");
-    let slow = ttft(&["--kv-offloading-size=64", "--kv-offloading-bandwidth=0.5"]);
+    let slow = ttft(&["--kv-offloading-size=64", "--kv-offloading-bandwidth=2"]);
     assert!(slow > 1.2 * without, "{slow} ms instead of {without}");
 }
 

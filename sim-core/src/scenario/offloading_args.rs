@@ -68,7 +68,10 @@ impl Scenario {
             );
         }
         if self.get("data-parallel-size").is_some_and(|ranks| ranks != "1") {
-            return refuse("--kv-offloading-size", "beside --data-parallel-size it is not simulated");
+            return refuse(
+                "--kv-offloading-size",
+                "ranks of one host share its memory; leave out --data-parallel-size",
+            );
         }
         Ok(())
     }
