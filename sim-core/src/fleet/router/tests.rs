@@ -168,20 +168,24 @@ fn scraped(metrics: &[(u64, u64, f64)]) -> Vec<ReplicaView> {
 
 #[test]
 fn metrics_decide_where_they_are_read() {
+    // Whatever is drawn.
     let chosen = |policy: Policy, weights: RouterWeights, metrics: &[(u64, u64, f64)]| {
         let arrival = Arrival { id: RequestId(0), prompt: &[TokenRun { start: 0, len: 160 }], session: None };
-        policy.router_with(&weights).route(&arrival, &scraped(metrics), &mut Pcg64::new(7))
+        let route = |seed| policy.router_with(&weights).route(&arrival, &scraped(metrics), &mut Pcg64::new(seed));
+        let mut places: Vec<_> = (0..10).map(route).collect();
+        places.dedup();
+        places
     };
     let unsaid = RouterWeights::default();
-    assert_eq!(chosen(Policy::PowerOfTwo, unsaid, &[(0, 9, 0.0), (3, 1, 0.0)]), 1, "running requests are load");
-    assert_eq!(chosen(Policy::PowerOfTwo, unsaid, &[(9, 0, 0.0), (1, 3, 0.0)]), 1, "waiting ones, too");
+    assert_eq!(chosen(Policy::PowerOfTwo, unsaid, &[(0, 9, 0.0), (3, 1, 0.0)]), [1], "running requests are load");
+    assert_eq!(chosen(Policy::PowerOfTwo, unsaid, &[(9, 0, 0.0), (1, 3, 0.0)]), [1], "waiting ones, too");
     let queue = RouterWeights { prefix_cache_scorer: 0.0, kv_cache_utilization_scorer: 0.0, ..unsaid };
-    assert_eq!(chosen(Policy::WeightedScorers, queue, &[(4, 0, 0.0), (0, 9, 0.9), (2, 0, 0.0)]), 1, "shortest queue");
+    assert_eq!(chosen(Policy::WeightedScorers, queue, &[(4, 0, 0.0), (0, 9, 0.9), (2, 0, 0.0)]), [1], "shortest queue");
     let kv = RouterWeights { prefix_cache_scorer: 0.0, queue_scorer: 0.0, ..unsaid };
-    assert_eq!(chosen(Policy::WeightedScorers, kv, &[(0, 0, 0.9), (8, 9, 0.2), (0, 0, 0.5)]), 1, "emptiest cache");
+    assert_eq!(chosen(Policy::WeightedScorers, kv, &[(0, 0, 0.9), (8, 9, 0.2), (0, 0, 0.5)]), [1], "emptiest cache");
     // 1 + 0.1, 0.5 + 1 and 0 + 1: the length of a queue counts as a share of the range.
     let both = RouterWeights { prefix_cache_scorer: 0.0, ..unsaid };
-    assert_eq!(chosen(Policy::WeightedScorers, both, &[(0, 0, 0.9), (5, 0, 0.0), (10, 0, 0.0)]), 1, "both");
+    assert_eq!(chosen(Policy::WeightedScorers, both, &[(0, 0, 0.9), (5, 0, 0.0), (10, 0, 0.0)]), [1], "both");
 }
 
 #[test]
