@@ -136,37 +136,42 @@ def judge(mutation: Mutation, scratch: Path) -> tuple[Counter[str], str | None]:
     return counts, "it is said to be unnoticed, and traces notice" if names else None
 
 
-def results_before(path: Path) -> dict[str, Counter[str]]:
-    """The rows of an earlier RESULTS.md."""
-    rows: dict[str, Counter[str]] = {}
+def results_before(path: Path) -> dict[str, dict[str, str]]:
+    """The cells of an earlier RESULTS.md, by mutation and folder."""
+    rows: dict[str, dict[str, str]] = {}
     folders: list[str] = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if line.startswith("| mutation |"):
             folders = cells[1:]
         elif line.startswith("| `"):
-            rows[cells[0].strip("`")] = Counter({folder: int(cell or 0) for folder, cell in zip(folders, cells[1:])})
+            rows[cells[0].strip("`")] = dict(zip(folders, cells[1:]))
     return rows
 
 
 def write_results(path: Path, found: dict[str, Counter[str]]) -> None:
-    """Rows of what was not tried stay as they were."""
-    rows = results_before(path) | found
-    folders = [".", *sorted(folder.name for folder in TRACES.iterdir() if folder.is_dir()), TESTS]
+    """Rows of what was not tried now stay as they were, with a dash for folders that are younger."""
+    known, rows = list(mutations()), results_before(path)
+    folders = [".", *sorted(folder.name for folder in TRACES.iterdir() if folder.is_dir())]
+    for mutation in known:
+        if (counts := found.get(mutation.name)) is not None:
+            of_fleets = ["fleets"] if mutation.file.startswith("fleet/") else folders
+            tried = of_fleets if mutation.tests is None else [TESTS]
+            rows[mutation.name] = {folder: str(counts[folder] or "") for folder in tried}
+    folders.append(TESTS)
     lines = [
         "# Which recorded schedules notice a broken rule",
         "",
         "Made by `scripts/mutate-engine.sh --write`: number of traces in each folder of `tests/data/traces` that the engine",
         "does not reproduce with the mutation; `.` has one layer of full attention and no drafter. Under `tests` it is the",
-        "number of sim-core's own tests that fail, where the rule is one of which no real code was recorded.",
+        "number of sim-core's own tests that fail, where the rule is one of which no real code was recorded. A dash: not tried.",
         "",
         "| mutation | " + " | ".join(folders) + " |",
         "|---|" + "---|" * len(folders),
     ]
-    known = list(mutations())
     for mutation in known:
         if mutation.name in rows:
-            cells = [str(rows[mutation.name][folder] or "") for folder in folders]
+            cells = [rows[mutation.name].get(folder, "–") for folder in folders]
             lines.append(f"| `{mutation.name}` | " + " | ".join(cells) + " |")
     unnoticed = [mutation for mutation in known if mutation.unnoticed]
     if unnoticed:
