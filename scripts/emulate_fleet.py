@@ -227,7 +227,7 @@ def compare(profiler: str, name: str, num_requests: str, rate: str, failures: li
 
 
 def main() -> int:
-    profiler, num_requests, rate = (sys.argv[1:] + ["1200", "25"][len(sys.argv) - 2 :])[:3]
+    profiler, num_requests, rate = (sys.argv[1:] + ["600", "33"][len(sys.argv) - 2 :])[:3]
     failures: list[str] = []
     for name in [*ROUTERS, *filter(None, [os.environ.get("VLLM_ROUTER")])]:
         compare(profiler, name, num_requests, rate, failures)

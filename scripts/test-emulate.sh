@@ -2,7 +2,7 @@
 # Real clients against `profiler emulate`: `vllm bench serve` of the installed vLLM, whose figures are put beside those of
 # `profiler simulate` for the same workload, Prometheus' own parser on /metrics, libzmq and vLLM's classes on KV events,
 # a fleet of three engines against the simulated one, and production-stack's router in front of three. Not part of `make
-# test`: it takes eight minutes and wants an otherwise idle machine.
+# test`: it takes six minutes and wants an otherwise idle machine.
 #
 #   scripts/test-emulate.sh            2,000 requests at 50 a second
 #   scripts/test-emulate.sh 200 20     200 at 20 a second

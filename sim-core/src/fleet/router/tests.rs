@@ -219,7 +219,8 @@ fn sessions_of_a_replica_that_goes_are_spread_and_come_back() {
     let mut owners = |router: &mut dyn Router, replicas: &[usize]| -> Vec<usize> {
         let views: Vec<_> = views(&[0; 5]).into_iter().filter(|view| replicas.contains(&view.replica)).collect();
         let owner = |session| {
-            let arrival = Arrival { id: RequestId(0), prompt: &[TokenRun { start: 0, len: 9 }], session: Some(session) };
+            let arrival =
+                Arrival { id: RequestId(0), prompt: &[TokenRun { start: 0, len: 9 }], session: Some(session) };
             views[router.route(&arrival, &views, &mut rng)].replica
         };
         (0..200).map(owner).collect()
