@@ -2,7 +2,7 @@
 
     emulate_router.py PROFILER PYTHON
 
-PYTHON has the router (`pip install vllm-router`). The same conversations are sent with every routing logic, to engines
+PYTHON has the router: its folder `src` on PYTHONPATH, as PyPI's `vllm-router` is another one. The same conversations are sent with every routing logic, to engines
 that have seen nothing yet.
 """
 

@@ -4,9 +4,12 @@
 #
 #   scripts/mutate-engine.sh                all of tests/mutations/*.toml
 #   scripts/mutate-engine.sh --only REGEX   those whose names match
-#   scripts/mutate-engine.sh --write        all, and tests/mutations/RESULTS.md anew
+#   scripts/mutate-engine.sh --write        and their rows of tests/mutations/RESULTS.md anew
 #
-# Ends with 1 if no trace notices a mutation, or one does not apply or compile any longer. To add one: a [[mutation]] in
+# Rules of which no real code was recorded (routers but one, a fleet's life, transfers) are to be noticed by sim-core's own
+# tests instead: `tests` names them.
+#
+# Ends with 1 if nothing notices a mutation, or one does not apply or compile any longer. To add one: a [[mutation]] in
 # tests/mutations. One that no trace notices asks for a trace that does (tests/recorder/kept), or for the reason why there
 # is none (`unnoticed`).
 set -euo pipefail

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Real clients against `profiler emulate`: `vllm bench serve` of the installed vLLM, whose figures are put beside those of
 # `profiler simulate` for the same workload, Prometheus' own parser on /metrics, libzmq and vLLM's classes on KV events,
-# and production-stack's router in front of three engines. Not part of `make test`: it takes four minutes and wants an
-# otherwise idle machine.
+# a fleet of three engines against the simulated one, and production-stack's router in front of three. Not part of `make
+# test`: it takes six minutes and wants an otherwise idle machine.
 #
 #   scripts/test-emulate.sh            2,000 requests at 50 a second
 #   scripts/test-emulate.sh 200 20     200 at 20 a second
 #
-# PROFILER: the built program; PYTHON: a Python with vLLM (scripts/install-vllm.sh makes .venv-vllm); ROUTER_PYTHON: one
-# that has production-stack's router (its folder `src` on PYTHONPATH, with aiohttp, fastapi and what else it asks for).
+# PROFILER: the built program; PYTHON: a Python with vLLM (scripts/install-vllm.sh makes .venv-vllm); VLLM_ROUTER: PyPI's
+# vllm-router, if the fleet is to be behind that, too; ROUTER_PYTHON: a Python that has production-stack's router (its
+# folder `src` on PYTHONPATH, with aiohttp, fastapi and what else it asks for).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/report.sh
@@ -114,6 +115,8 @@ sys.exit("\n".join(failures) or 0)
 PY
 say "KV events over ZeroMQ, as a router that goes by them sees them"
 "$python" scripts/emulate_kv_events.py "$profiler"
+say "a fleet of emulated engines against the simulated one"
+"$python" scripts/emulate_fleet.py "$profiler"
 router=${ROUTER_PYTHON:-$python}
 if "$router" -c 'import vllm_router.app' 2>/dev/null; then
     say "production-stack's router in front of three engines"

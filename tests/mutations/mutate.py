@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Breaks rules of the engine one at a time and counts the recorded schedules that notice. See scripts/mutate-engine.sh."""
+"""Breaks rules of the engine one at a time and counts the recorded schedules, or tests, that notice. See
+scripts/mutate-engine.sh."""
 
 from __future__ import annotations
 
@@ -17,20 +18,25 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 TRACES = ROOT / "tests/data/traces"
-# What the replayer is compiled from.
-SOURCES = ("Cargo.toml", "sim-core", "profiler/src/verify", "tests/mutations/replay")
+# What the replayer is compiled from, and sim-core's tests with the files that they read.
+SOURCES = ("Cargo.toml", "Cargo.lock", "sim-core", "profiler/src/verify", "tests/mutations/replay")
+READ_BY_TESTS = ("www/models.json", "www/prices.json", "www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json")
 # Replaying takes seconds; a mutated engine may never come to an end.
 REPLAY_TIMEOUT = 120
+# The column of sim-core's own tests.
+TESTS = "tests"
 
 
 @dataclass(frozen=True)
 class Mutation:
-    """A rule broken. `unnoticed` says why no kept trace notices, where none does."""
+    """A rule broken. `tests` names those of sim-core that are to notice, where no real code was recorded; `unnoticed` says
+    why no kept trace notices, where none does."""
 
     name: str
     file: str
     before: str
     after: str
+    tests: str | None
     unnoticed: str | None
 
 
@@ -41,18 +47,20 @@ class MutationError(Exception):
 def mutations() -> Iterator[Mutation]:
     for path in sorted(HERE.glob("*.toml")):
         for one in tomllib.loads(path.read_text(encoding="utf-8"))["mutation"]:
-            yield Mutation(one["name"], one["file"], one["from"], one["to"], one.get("unnoticed"))
+            yield Mutation(one["name"], one["file"], one["from"], one["to"], one.get("tests"), one.get("unnoticed"))
 
 
 def copy_sources(scratch: Path) -> None:
     """Brings the scratch copy up to date; what is the same keeps its time, so that it is not compiled again."""
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *SOURCES]
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *SOURCES, *READ_BY_TESTS]
     names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\n")
     for name in filter(None, names):
         content = (ROOT / name).read_bytes()
         if name == "Cargo.toml":
             content = re.sub(rb"(?m)^members = .*", b'members = ["sim-core"]', content)
             content = re.sub(rb"(?m)^default-members = .*", b"", content)
+            # What counts is the time to compile one changed file, as in the replay.
+            content = re.sub(rb"(?m)^\[profile\.dev\]\n(?:[^\[\n].*\n)*", b"[profile.dev]\ndebug = false\n", content)
         copy = scratch / name
         if not copy.exists() or copy.read_bytes() != content:
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -72,50 +80,100 @@ def applied(mutation: Mutation, scratch: Path) -> Iterator[None]:
         path.write_text(text, encoding="utf-8")
 
 
-def noticing(scratch: Path) -> list[str]:
-    """Names of the traces that the scratch copy does not reproduce, or of all folders if it does not end."""
-    replay = scratch / "tests/mutations/replay"
-    build = ["cargo", "build", "--quiet", "--locked", "--target-dir", str(scratch / "target")]
-    built = subprocess.run(build, cwd=replay, capture_output=True, text=True, check=False)
+def build(arguments: list[str], folder: Path) -> None:
+    built = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False)
     if built.returncode != 0:
         error = next((line for line in built.stderr.splitlines() if line.startswith("error")), built.stderr)
         raise MutationError(f"it does not compile: {error}")
+
+
+def differing_traces(scratch: Path, file: str = "") -> list[str]:
+    """Names of the traces that the scratch copy does not reproduce, or of all folders if it does not end. One engine knows
+    nothing of fleets: what is broken in `fleet` can only differ in their traces."""
+    target = ["--target-dir", str(scratch / "target")]
+    build(["cargo", "build", "--quiet", "--locked", *target], scratch / "tests/mutations/replay")
+    folder = TRACES / "fleets" if file.startswith("fleet/") else TRACES
     try:
-        run = [str(scratch / "target/debug/mutation-replay"), str(TRACES)]
+        run = [str(scratch / "target/debug/mutation-replay"), str(folder)]
         output = subprocess.run(run, capture_output=True, text=True, check=True, timeout=REPLAY_TIMEOUT).stdout
     except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
         return ["does not end"]
-    return output.splitlines()[:-1]
+    names = output.splitlines()[:-1]
+    return [str((folder / name).relative_to(TRACES)) for name in names]
+
+
+def failing_tests(scratch: Path, tests: str) -> list[str]:
+    """Those of sim-core below the module `tests` that fail, or all of them if they do not end."""
+    test = ["cargo", "test", "--quiet", "--lib", "--package", "sim-core", "--target-dir", str(scratch / "target")]
+    build([*test, "--no-run"], scratch)
+    run = [*test, "--", tests, "--test-threads", "2"]
+    try:
+        ended = subprocess.run(run, cwd=scratch, capture_output=True, text=True, check=False, timeout=REPLAY_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        return [f"{TESTS}/do not end"]
+    if not re.search(r"(?m)^running [1-9]", ended.stdout):
+        raise MutationError(f"no test of sim-core is called {tests}")
+    names = sorted(set(re.findall(r"(?m)^---- (\S+) stdout ----", ended.stdout)))
+    return [f"{TESTS}/{name}" for name in names] or [f"{TESTS}/broke off"] * (ended.returncode != 0)
+
+
+def noticing(mutation: Mutation, scratch: Path) -> list[str]:
+    if mutation.tests is not None:
+        return failing_tests(scratch, mutation.tests)
+    return differing_traces(scratch, mutation.file)
 
 
 def judge(mutation: Mutation, scratch: Path) -> tuple[Counter[str], str | None]:
     """How many traces notice in each folder, and what is wrong with that, if anything."""
     try:
         with applied(mutation, scratch):
-            names = noticing(scratch)
+            names = noticing(mutation, scratch)
     except MutationError as error:
         return Counter(), str(error)
     counts = Counter(str(Path(name).parent) if "/" in name else "." for name in names)
     if mutation.unnoticed is None:
-        return counts, None if names else "no trace notices"
+        return counts, None if names else "no trace notices" if mutation.tests is None else "no test notices"
     return counts, "it is said to be unnoticed, and traces notice" if names else None
 
 
-def write_results(path: Path, rows: list[tuple[Mutation, Counter[str]]]) -> None:
+def results_before(path: Path) -> dict[str, dict[str, str]]:
+    """The cells of an earlier RESULTS.md, by mutation and folder."""
+    rows: dict[str, dict[str, str]] = {}
+    folders: list[str] = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| mutation |"):
+            folders = cells[1:]
+        elif line.startswith("| `"):
+            rows[cells[0].strip("`")] = dict(zip(folders, cells[1:]))
+    return rows
+
+
+def write_results(path: Path, found: dict[str, Counter[str]]) -> None:
+    """Rows of what was not tried now stay as they were, with a dash for folders that are younger."""
+    known, rows = list(mutations()), results_before(path)
     folders = [".", *sorted(folder.name for folder in TRACES.iterdir() if folder.is_dir())]
+    for mutation in known:
+        if (counts := found.get(mutation.name)) is not None:
+            of_fleets = ["fleets"] if mutation.file.startswith("fleet/") else folders
+            tried = of_fleets if mutation.tests is None else [TESTS]
+            rows[mutation.name] = {folder: str(counts[folder] or "") for folder in tried}
+    folders.append(TESTS)
     lines = [
         "# Which recorded schedules notice a broken rule",
         "",
         "Made by `scripts/mutate-engine.sh --write`: number of traces in each folder of `tests/data/traces` that the engine",
-        "does not reproduce with the mutation. `.` has one layer of full attention and no drafter.",
+        "does not reproduce with the mutation; `.` has one layer of full attention and no drafter. Under `tests` it is the",
+        "number of sim-core's own tests that fail, where the rule is one of which no real code was recorded. A dash: not tried.",
         "",
         "| mutation | " + " | ".join(folders) + " |",
         "|---|" + "---|" * len(folders),
     ]
-    for mutation, counts in rows:
-        cells = [str(counts[folder] or "") for folder in folders]
-        lines.append(f"| `{mutation.name}` | " + " | ".join(cells) + " |")
-    unnoticed = [mutation for mutation, _ in rows if mutation.unnoticed]
+    for mutation in known:
+        if mutation.name in rows:
+            cells = [rows[mutation.name].get(folder, "–") for folder in folders]
+            lines.append(f"| `{mutation.name}` | " + " | ".join(cells) + " |")
+    unnoticed = [mutation for mutation in known if mutation.unnoticed]
     if unnoticed:
         lines += ["", "No trace notices, and why:"]
         lines += [f"- `{mutation.name}`: {mutation.unnoticed}" for mutation in unnoticed]
@@ -126,24 +184,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", metavar="REGEX", default="", help="mutations whose names match")
     parser.add_argument("--scratch", type=Path, required=True, metavar="DIR", help="where the copy is")
-    parser.add_argument("--write", action="store_true", help="write tests/mutations/RESULTS.md")
+    parser.add_argument("--write", action="store_true", help="write their rows of tests/mutations/RESULTS.md")
     arguments = parser.parse_args()
     scratch = arguments.scratch.resolve()
     copy_sources(scratch)
-    unbroken = noticing(scratch)
+    chosen = [mutation for mutation in mutations() if re.search(arguments.only, mutation.name)]
+    unbroken = differing_traces(scratch) if any(mutation.tests is None for mutation in chosen) else []
+    for tests in sorted({mutation.tests for mutation in chosen if mutation.tests}):
+        unbroken += failing_tests(scratch, tests)
     if unbroken:
         sys.exit("without a mutation these differ already: " + ", ".join(unbroken))
-    rows, failures = [], 0
-    for mutation in mutations():
-        if not re.search(arguments.only, mutation.name):
-            continue
+    rows, failures = {}, 0
+    for mutation in chosen:
         counts, wrong = judge(mutation, scratch)
         told = ", ".join(f"{folder} {count}" for folder, count in sorted(counts.items())) or "none"
         print(f"{mutation.name}: {told}" + (f"  <- {wrong}" if wrong else ""), flush=True)
-        rows.append((mutation, counts))
+        rows[mutation.name] = counts
         failures += wrong is not None
     print(f"{len(rows)} mutations, {failures} that are not as they should be")
-    if arguments.write and not arguments.only:
+    if arguments.write:
         write_results(HERE / "RESULTS.md", rows)
     return int(failures > 0 or not rows)
 

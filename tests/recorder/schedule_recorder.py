@@ -236,6 +236,8 @@ def record(
             # One message each: vLLM frees the members of one abort message in no defined order.
             probes.abort(request_id)
             core.abort_requests([request_id])
+        if len(iterations) in workload.resets and not core.reset_prefix_cache():
+            raise NoProgress(f"the prefix cache is in use before iteration {len(iterations)}")
         added = next(arrivals, None)
         for request in added or ():
             core.add_request(*core.preprocess_add_request(engine_core_request(request)))

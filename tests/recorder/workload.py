@@ -144,6 +144,8 @@ class Workload:
         self._aborts: dict[int, list[str]] = {}
         for iteration, request_id in document.get("aborts", ()):
             self._aborts.setdefault(iteration, []).append(request_id)
+        # Iterations before whose additions the prefix cache is emptied.
+        self.resets: list[int] = document.get("resets", [])
         self._check()
 
     @property
@@ -185,7 +187,8 @@ class Workload:
         unknown = set(self.document["engine"]) - {*ENGINE_DEFAULTS, *ENGINE_OPTIONS}
         if unknown:
             raise WorkloadError(f"engine: unknown settings {sorted(unknown)}")
-        unknown = set(self.document) - {"engine", "requests", "queries_per_iter", "aborts", CONNECTOR_FIELD, TRANSFERS_FIELD, *MODEL_FIELDS}
+        known = {"engine", "requests", "queries_per_iter", "aborts", "resets", CONNECTOR_FIELD, TRANSFERS_FIELD, *MODEL_FIELDS}
+        unknown = set(self.document) - known
         if unknown:
             raise WorkloadError(f"unknown fields {sorted(unknown)}")
         if len(self.index_of) != len(self.requests):

@@ -31,7 +31,8 @@ pub(crate) struct EngineThread<'a> {
     engine: LiveEngine<'a>,
     clock: Clock,
     inbox: Receiver<Message>,
-    outbox: mpsc::Sender<Batch>,
+    /// One for each of the connections' threads.
+    outboxes: Vec<mpsc::Sender<Batch>>,
     metrics: Arc<Mutex<Metrics>>,
     /// Where somebody may want to be told of the KV cache.
     publisher: Option<Publisher>,
@@ -60,7 +61,7 @@ impl<'a> EngineThread<'a> {
         mut engine: LiveEngine<'a>,
         clock: Clock,
         inbox: Receiver<Message>,
-        outbox: mpsc::Sender<Batch>,
+        outboxes: Vec<mpsc::Sender<Batch>>,
         metrics: Arc<Mutex<Metrics>>,
         publisher: Option<Publisher>,
     ) -> Self {
@@ -71,7 +72,7 @@ impl<'a> EngineThread<'a> {
             engine,
             clock,
             inbox,
-            outbox,
+            outboxes,
             metrics,
             publisher,
             coming: BTreeMap::new(),
@@ -278,10 +279,17 @@ impl<'a> EngineThread<'a> {
     fn hand_out(&mut self, now: SimTime) -> bool {
         while self.deliveries.front().is_some_and(|(delivery, _)| *delivery <= now) {
             let Some((delivery, told)) = self.deliveries.pop_front() else { return true };
-            let tokens = told.into_iter().map(|told| (told.reply, told.new)).collect();
-            let batch = Batch { due: self.clock.instant_of(delivery), tokens };
-            if self.outbox.blocking_send(batch).is_err() {
-                return false;
+            let due = self.clock.instant_of(delivery);
+            let mut batches: Vec<Batch> = self.outboxes.iter().map(|_| Batch { due, tokens: Vec::new() }).collect();
+            for told in told {
+                if let Some(batch) = batches.get_mut(told.reply.thread) {
+                    batch.tokens.push((told.reply, told.new));
+                }
+            }
+            for (outbox, batch) in self.outboxes.iter().zip(batches) {
+                if !batch.tokens.is_empty() && outbox.blocking_send(batch).is_err() {
+                    return false;
+                }
             }
         }
         true

@@ -1,11 +1,12 @@
 //! `profiler emulate`: an HTTP server that answers as vLLM's does, in the simulated engine's time, without a GPU.
 //!
-//! One thread is the engine (`engine.rs`), one has all connections (`server.rs`). Requests go to the engine as messages,
-//! tokens come back in batches, one for each pass.
+//! One thread is the engine (`engine.rs`), a few have the connections (`server.rs`, `connections.rs`). Requests go to the
+//! engine as messages, tokens come back in batches, one for each pass and thread.
 
 mod admission;
 mod api;
 mod clock;
+mod connections;
 mod engine;
 mod filler;
 mod kv_events;
@@ -45,7 +46,7 @@ use metrics::{CacheConfigInfo, Metrics};
 use state::{Served, State};
 use submission::{EngineHandle, Message};
 
-/// Passes that may wait for the front end.
+/// Passes that may wait for a thread of the front end.
 const MAX_BATCHES: usize = 256;
 
 /// Reads a body as `POST /v1/completions` or, with `is_chat`, as `POST /v1/chat/completions` does; the tokens of its
@@ -93,7 +94,8 @@ impl Emulation {
         let metrics = Metrics::new(model_name, cache, config.max_model_len, num_drafts);
         let metrics = Arc::new(Mutex::new(metrics));
         let (sender, inbox) = mpsc::channel();
-        let (outbox, batches) = tokio::sync::mpsc::channel(MAX_BATCHES);
+        let channels = (0..connections::num_threads()).map(|_| tokio::sync::mpsc::channel(MAX_BATCHES));
+        let (outboxes, batches) = channels.unzip();
         let state = Arc::new(State {
             served: Served { names, tokens },
             root,
@@ -110,7 +112,7 @@ impl Emulation {
         let clock = Clock::new(self.time_scale);
         let engine = thread::Builder::new().name("engine".to_owned()).spawn(move || {
             let engine = LiveEngine::new(&config, &step_time, acceptance);
-            EngineThread::new(engine, clock, inbox, outbox, metrics, publisher).run();
+            EngineThread::new(engine, clock, inbox, outboxes, metrics, publisher).run();
         });
         let engine = engine.context("the engine's thread")?;
         let served = server::serve(listener, kv_events, &state, batches);

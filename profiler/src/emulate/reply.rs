@@ -20,6 +20,8 @@ pub(crate) struct Progress {
 /// The answer to an HTTP request, as far as it has come.
 #[derive(Debug)]
 pub(crate) struct Reply {
+    /// Which of the connections' threads its connection belongs to.
+    pub(crate) thread: usize,
     state: Mutex<State>,
 }
 
@@ -41,10 +43,10 @@ pub(crate) struct NewTokens {
 }
 
 impl Reply {
-    /// Nothing yet, for so many prompts.
-    pub(crate) fn new(num_choices: usize) -> Self {
+    /// Nothing yet, for so many prompts of a request on a connection of `thread`.
+    pub(crate) fn new(thread: usize, num_choices: usize) -> Self {
         let state = State { choices: vec![Progress::default(); num_choices], due: None, waker: None };
-        Self { state: Mutex::new(state) }
+        Self { thread, state: Mutex::new(state) }
     }
 
     /// Adds tokens that were due at `due`, and wakes who waits for them.
@@ -89,7 +91,7 @@ mod tests {
 
     #[test]
     fn what_nobody_took_is_summed_up() {
-        let reply = Reply::new(2);
+        let reply = Reply::new(0, 2);
         let mut told = vec![Progress::default(); 2];
         let context = Context::from_waker(Waker::noop());
         assert!(reply.poll_news(&context, &mut told).is_pending());

@@ -49,7 +49,7 @@ pub(crate) enum Message {
     Stop,
 }
 
-/// Tokens of a pass, due together.
+/// Tokens of a pass for connections of one thread, due together.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) due: Instant,

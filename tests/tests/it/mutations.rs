@@ -22,6 +22,8 @@ struct Mutation {
     file: String,
     from: String,
     to: String,
+    /// The module of sim-core whose tests are to notice, where no real code was recorded.
+    tests: Option<String>,
     /// Why no trace can notice it.
     unnoticed: Option<String>,
 }
@@ -39,11 +41,14 @@ fn every_mutation_changes_one_place_of_the_engine() {
     for path in lists() {
         let text = fs::read_to_string(&path).expect("a list of mutations");
         let list: List = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        for Mutation { name, file, from, to, unnoticed } in list.mutation {
+        for Mutation { name, file, from, to, tests, unnoticed } in list.mutation {
             let code = fs::read_to_string(source.join(&file)).unwrap_or_default();
             let count = code.matches(&from).count();
             if count != 1 || from == to {
                 complaints.push(format!("{name}: its text stands {count} times in {file}"));
+            }
+            if tests.is_some_and(|tests| !file.starts_with(&tests.replace("::", "/"))) {
+                complaints.push(format!("{name}: its tests are not those beside {file}"));
             }
             if unnoticed.is_some_and(|reason| reason.len() < 40) {
                 complaints.push(format!("{name}: why no trace notices it is not said"));

@@ -57,11 +57,16 @@ pub(super) fn check_model(served: &Served, name: Option<&str>) -> Result<(), Api
     }
 }
 
-/// Gives the request to the engine.
+/// Gives the request, whose connection belongs to `thread`, to the engine.
 ///
 /// # Errors
 /// What vLLM refuses (400), what its queue or this program's memory does not hold (503).
-pub(super) fn submit(state: &Arc<State>, asked: Asked, request_id: String) -> Result<UnderWay, ApiError> {
+pub(super) fn submit(
+    state: &Arc<State>,
+    thread: usize,
+    asked: Asked,
+    request_id: String,
+) -> Result<UnderWay, ApiError> {
     let Asked { entry_point, max_tokens_field, generation, prompts, arrival } = asked;
     let held = &state.engine.held;
     // As vLLM, by `n`, not by the number of prompts.
@@ -72,7 +77,7 @@ pub(super) fn submit(state: &Arc<State>, asked: Asked, request_id: String) -> Re
             .map_err(|refusal| ApiError::refused(refusal, max_tokens_field))
     };
     let granted = prompts.iter().map(admitted).collect::<Result<Vec<u32>, ApiError>>()?;
-    let reply = Arc::new(Reply::new(prompts.len()));
+    let reply = Arc::new(Reply::new(thread, prompts.len()));
     let (mut choices, mut submissions) = (Vec::new(), Vec::new());
     for (choice, (prompt, max_tokens)) in prompts.into_iter().zip(granted).enumerate() {
         let first_word = usize::try_from(prompt.hash() >> 32).unwrap_or(0);

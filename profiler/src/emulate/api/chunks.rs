@@ -25,6 +25,10 @@ pub(super) struct Chunks {
     continuous_usage: bool,
     /// Everything up to the list of choices.
     head: String,
+    /// For each choice, everything up to the text, and behind it while there is more to come: nearly all messages are
+    /// these two around a word.
+    opens: Vec<String>,
+    close: &'static str,
 }
 
 impl Chunks {
@@ -37,15 +41,23 @@ impl Chunks {
         choices: Vec<Choice>,
     ) -> Self {
         let created = unix_time();
-        let object =
-            if entry_point == EntryPoint::ChatCompletions { "chat.completion.chunk" } else { "text_completion" };
+        let is_chat = entry_point == EntryPoint::ChatCompletions;
+        let object = if is_chat { "chat.completion.chunk" } else { "text_completion" };
         // Quoted and escaped.
         let (quoted_id, model) = (Value::from(id.as_str()), Value::from(state.name()));
         let head = format!(
             "data: {{\"id\":{quoted_id},\"object\":\"{object}\",\"created\":{created},\"model\":{model},\"choices\":["
         );
         let Generation { include_usage, continuous_usage, .. } = *generation;
-        Self { id, created, choices, entry_point, include_usage, continuous_usage, head }
+        let text = if is_chat { "\"delta\":{\"content\":\"" } else { "\"text\":\"" };
+        let opens = (0..choices.len()).map(|choice| format!("{head}{{\"index\":{choice},{text}")).collect();
+        let close = if is_chat {
+            "\"},\"logprobs\":null,\"finish_reason\":null,\"token_ids\":null}]"
+        } else {
+            "\",\"logprobs\":null,\"finish_reason\":null,\"stop_reason\":null,\"prompt_token_ids\":null,\
+             \"token_ids\":null}]"
+        };
+        Self { id, created, choices, entry_point, include_usage, continuous_usage, head, opens, close }
     }
 
     /// Whether it is a chat's.
@@ -62,23 +74,21 @@ impl Chunks {
             write!(out, "{}{{\"index\":{choice},{role}}}]", self.head).unwrap_or_default();
             self.end(out, num_prompt_tokens, 0);
         }
-        let (open, close) = if self.is_chat() { ("\"delta\":{\"content\":\"", "\"}") } else { ("\"text\":\"", "\"") };
-        write!(out, "{}{{\"index\":{choice},{open}", self.head).unwrap_or_default();
+        out.push_str(self.opens.get(choice).map_or("", String::as_str));
         filler.write(out, first_word, (told.num_tokens, now.num_tokens));
-        write!(out, "{close},\"logprobs\":null,\"finish_reason\":").unwrap_or_default();
         match now.finished {
-            None => out.push_str("null"),
+            None => out.push_str(self.close),
             Some(reason) => {
-                write!(out, "\"{}\"", finish_reason(reason)).unwrap_or_default();
+                let (brace, ids) = if self.is_chat() { ("}", "") } else { ("", ",\"prompt_token_ids\":null") };
+                let reason = finish_reason(reason);
+                write!(
+                    out,
+                    "\"{brace},\"logprobs\":null,\"finish_reason\":\"{reason}\",\"stop_reason\":null{ids},\
+                     \"token_ids\":null}}]"
+                )
+                .unwrap_or_default();
             }
         }
-        if !self.is_chat() || now.finished.is_some() {
-            out.push_str(",\"stop_reason\":null");
-        }
-        if !self.is_chat() {
-            out.push_str(",\"prompt_token_ids\":null");
-        }
-        out.push_str(",\"token_ids\":null}]");
         self.end(out, num_prompt_tokens, now.num_tokens);
     }
 

@@ -31,8 +31,8 @@ use errors::ApiError;
 /// Bodies from this size on are taken apart beside the thread that writes tokens.
 const LARGE_BODY_BYTES: usize = 16 << 10;
 
-/// All that is served.
-pub(super) fn router(state: &Arc<State>) -> Router {
+/// All that is served, on connections of one thread.
+pub(super) fn router(state: &Arc<State>, thread: usize) -> Router {
     let banner = HeaderValue::from_str(&state.banner()).unwrap_or(HeaderValue::from_static("profiler-emulate"));
     let name_server = move |mut response: Response| {
         response.headers_mut().insert(SERVER, banner.clone());
@@ -41,8 +41,8 @@ pub(super) fn router(state: &Arc<State>) -> Router {
     let not_found = || async { ApiError::body(StatusCode::NOT_FOUND, "Not Found") };
     let not_allowed = || async { ApiError::body(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed") };
     Router::new()
-        .route("/v1/completions", post(completions))
-        .route("/v1/chat/completions", post(chat_completions))
+        .route("/v1/completions", post(move |shared, request| completions(shared, thread, request)))
+        .route("/v1/chat/completions", post(move |shared, request| chat_completions(shared, thread, request)))
         .route("/tokenize", post(tokenize))
         .merge(control::router())
         .route("/health", get(|| async { StatusCode::OK }))
@@ -53,12 +53,12 @@ pub(super) fn router(state: &Arc<State>) -> Router {
         .with_state(Arc::clone(state))
 }
 
-async fn completions(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
-    generate(state, request, "cmpl", completions::read).await.unwrap_or_else(|error| error.into_response())
+async fn completions(Shared(state): Shared<Arc<State>>, thread: usize, request: Request) -> Response {
+    generate(state, thread, request, "cmpl", completions::read).await.unwrap_or_else(|error| error.into_response())
 }
 
-async fn chat_completions(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
-    generate(state, request, "chatcmpl", chat::read).await.unwrap_or_else(|error| error.into_response())
+async fn chat_completions(Shared(state): Shared<Arc<State>>, thread: usize, request: Request) -> Response {
+    generate(state, thread, request, "chatcmpl", chat::read).await.unwrap_or_else(|error| error.into_response())
 }
 
 async fn tokenize(Shared(state): Shared<Arc<State>>, request: Request) -> Response {
@@ -72,7 +72,13 @@ async fn tokenize(Shared(state): Shared<Arc<State>>, request: Request) -> Respon
 /// How a body becomes what is asked.
 type Read = fn(&Served, &[u8], Instant) -> Result<Asked, ApiError>;
 
-async fn generate(state: Arc<State>, request: Request, kind: &str, read: Read) -> Result<Response, ApiError> {
+async fn generate(
+    state: Arc<State>,
+    thread: usize,
+    request: Request,
+    kind: &str,
+    read: Read,
+) -> Result<Response, ApiError> {
     let given_id = header_id(request.headers());
     let body = state.bodies.read(request).await?;
     let arrival = Instant::now();
@@ -83,7 +89,7 @@ async fn generate(state: Arc<State>, request: Request, kind: &str, read: Read) -
         let ticket = state.engine.ticket().0;
         format!("{ticket:016x}{:016x}", super::pieces::hash(&ticket.to_le_bytes()))
     });
-    Ok(submit(&state, asked, format!("{kind}-{id}"))?.respond(is_streamed).await)
+    Ok(submit(&state, thread, asked, format!("{kind}-{id}"))?.respond(is_streamed).await)
 }
 
 /// Reads a body as either endpoint does, without an engine; the tokens of its prompts, as counted and as sequences.

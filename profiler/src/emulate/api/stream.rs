@@ -15,6 +15,8 @@ use super::answer::UnderWay;
 pub(super) struct StreamBody {
     under_way: UnderWay,
     told: Vec<Progress>,
+    /// What was told before; kept so as not to ask for memory with each message.
+    before: Vec<Progress>,
     has_ended: bool,
 }
 
@@ -22,7 +24,7 @@ impl StreamBody {
     /// Nothing told yet.
     pub(super) fn new(under_way: UnderWay) -> Self {
         let told = vec![Progress::default(); under_way.chunks.choices.len()];
-        Self { under_way, told, has_ended: false }
+        Self { under_way, before: told.clone(), told, has_ended: false }
     }
 }
 
@@ -37,8 +39,8 @@ impl Body for StreamBody {
         if self.has_ended {
             return Poll::Ready(None);
         }
-        let Self { under_way, told, has_ended } = &mut *self;
-        let before = told.clone();
+        let Self { under_way, told, before, has_ended } = &mut *self;
+        before.clone_from(told);
         let due = ready!(under_way.reply.poll_news(context, told));
         if let Some(due) = due {
             under_way.state.lateness.note(due.elapsed());

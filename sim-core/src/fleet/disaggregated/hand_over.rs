@@ -138,3 +138,20 @@ fn lease_end(record: &TransferRecord) -> SimTime {
     }
     lease.max(record.answer_time + HEARTBEAT_INTERVAL.saturating_mul(num_heartbeats) + LEASE_EXTENSION)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heartbeats_make_a_lease_longer_and_never_shorter() {
+        let second = 1_000_000_000;
+        // Seconds from the answer to the failure of the load, and to the end of the lease.
+        for (waited, expect) in [(0, 30), (4, 30), (5, 30), (10, 30), (14, 30), (15, 35), (60, 80), (64, 80)] {
+            let answer_time = SimTime::from_nanos(7 * second);
+            let end_time = SimTime::from_nanos((7 + waited) * second);
+            let record = TransferRecord { answer_time, end_time, ..TransferRecord::default() };
+            assert_eq!(lease_end(&record), SimTime::from_nanos((7 + expect) * second), "after {waited} s");
+        }
+    }
+}

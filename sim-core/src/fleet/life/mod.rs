@@ -10,6 +10,8 @@ mod result;
 mod saturation;
 mod settings;
 mod states;
+#[cfg(test)]
+mod tests;
 mod under_way;
 
 pub use autoscaler::{Autoscaling, ScalingRule};

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::prefixes::PrefixAware;
 use super::{Arrival, Policy, ReplicaView, Router, RouterWeights};
 use crate::fleet::data_parallel::balancer::EngineCounts;
 use crate::request::{RequestId, TokenRun};
@@ -154,4 +155,109 @@ fn weights_change_what_they_are_for() {
     };
     assert!(scored(2.0).windows(2).all(|pair| pair[0] == pair[1]), "with its prefix it stays");
     assert!(scored(0.0).windows(2).any(|pair| pair[0] != pair[1]), "without, any will do");
+}
+
+/// Replicas without requests of the router, whose metrics said: waiting, running, share of KV in use.
+fn scraped(metrics: &[(u64, u64, f64)]) -> Vec<ReplicaView> {
+    let view = |(replica, &(num_waiting, num_running, kv_cache_usage))| {
+        let scraped = EngineCounts { num_waiting, num_running, kv_cache_usage };
+        ReplicaView { replica, num_in_flight: 0, scraped }
+    };
+    metrics.iter().enumerate().map(view).collect()
+}
+
+#[test]
+fn metrics_decide_where_they_are_read() {
+    // Whatever is drawn.
+    let chosen = |policy: Policy, weights: RouterWeights, metrics: &[(u64, u64, f64)]| {
+        let arrival = Arrival { id: RequestId(0), prompt: &[TokenRun { start: 0, len: 160 }], session: None };
+        let route = |seed| policy.router_with(&weights).route(&arrival, &scraped(metrics), &mut Pcg64::new(seed));
+        let mut places: Vec<_> = (0..10).map(route).collect();
+        places.dedup();
+        places
+    };
+    let unsaid = RouterWeights::default();
+    assert_eq!(chosen(Policy::PowerOfTwo, unsaid, &[(0, 9, 0.0), (3, 1, 0.0)]), [1], "running requests are load");
+    assert_eq!(chosen(Policy::PowerOfTwo, unsaid, &[(9, 0, 0.0), (1, 3, 0.0)]), [1], "waiting ones, too");
+    let queue = RouterWeights { prefix_cache_scorer: 0.0, kv_cache_utilization_scorer: 0.0, ..unsaid };
+    assert_eq!(chosen(Policy::WeightedScorers, queue, &[(4, 0, 0.0), (0, 9, 0.9), (2, 0, 0.0)]), [1], "shortest queue");
+    let kv = RouterWeights { prefix_cache_scorer: 0.0, queue_scorer: 0.0, ..unsaid };
+    assert_eq!(chosen(Policy::WeightedScorers, kv, &[(0, 0, 0.9), (8, 9, 0.2), (0, 0, 0.5)]), [1], "emptiest cache");
+    // 1 + 0.1, 0.5 + 1 and 0 + 1: the length of a queue counts as a share of the range.
+    let both = RouterWeights { prefix_cache_scorer: 0.0, ..unsaid };
+    assert_eq!(chosen(Policy::WeightedScorers, both, &[(0, 0, 0.9), (5, 0, 0.0), (10, 0, 0.0)]), [1], "both");
+}
+
+#[test]
+fn limits_are_where_their_sources_have_them() {
+    let unsaid = RouterWeights::default();
+    let second = |prompt: u32, in_flight| {
+        weighed(Policy::CacheAware, unsaid, &[((0, 160), [0, 0]), ((0, prompt), in_flight)])[1]
+    };
+    assert_eq!((second(319, [5, 0]), second(320, [5, 0])), (0, 1), "half of a prompt is not more than the threshold");
+    assert_eq!((second(160, [439, 400]), second(160, [441, 400])), (0, 1), "39 more is a lot, and less than a tenth");
+    // Fifteen known tokens are no block: nobody costs less.
+    let stays = |num_known: u32| {
+        let stays = |seed: &u64| {
+            let (mut router, mut rng) = (Policy::KvCost.router(), Pcg64::new(*seed));
+            let mut send = |router: &mut dyn Router, id: u32, len: u32| {
+                let prompt = [TokenRun { start: 0, len }];
+                router.route(&Arrival { id: RequestId(id), prompt: &prompt, session: None }, &views(&[0; 2]), &mut rng)
+            };
+            let first = send(&mut *router, 0, num_known);
+            router.note_end(RequestId(0), first);
+            send(&mut *router, 1, 32) == first
+        };
+        (0..20).filter(stays).count()
+    };
+    assert!((stays(16), (4..=16).contains(&stays(15))) == (20, true), "{} and {} of 20", stays(16), stays(15));
+}
+
+#[test]
+fn sessions_of_a_replica_that_goes_are_spread_and_come_back() {
+    let (mut router, mut rng) = (Policy::ConsistentHash.router(), Pcg64::new(7));
+    let mut owners = |router: &mut dyn Router, replicas: &[usize]| -> Vec<usize> {
+        let views: Vec<_> = views(&[0; 5]).into_iter().filter(|view| replicas.contains(&view.replica)).collect();
+        let owner = |session| {
+            let arrival =
+                Arrival { id: RequestId(0), prompt: &[TokenRun { start: 0, len: 9 }], session: Some(session) };
+            views[router.route(&arrival, &views, &mut rng)].replica
+        };
+        (0..200).map(owner).collect()
+    };
+    let before = owners(&mut *router, &[0, 1, 2, 3, 4]);
+    let without = owners(&mut *router, &[0, 1, 3, 4]);
+    assert!(before.iter().zip(&without).all(|(before, now)| before == now || *before == 2), "the others stay");
+    for heir in [0, 1, 3, 4] {
+        let inherits = |(before, now): &(&usize, &usize)| **before == 2 && **now == heir;
+        assert!(before.iter().zip(&without).any(|pair| inherits(&pair)), "{heir} gets some of its sessions");
+    }
+    assert_eq!(owners(&mut *router, &[0, 1, 2, 3, 4]), before, "they come back with it");
+}
+
+#[test]
+fn nothing_is_known_to_be_where_a_replica_was() {
+    let mut router = Policy::CacheAware.router();
+    let mut rng = Pcg64::new(7);
+    let mut send = |router: &mut dyn Router, in_flight: [u64; 2]| {
+        let arrival = Arrival { id: RequestId(0), prompt: &[TokenRun { start: 0, len: 320 }], session: None };
+        router.route(&arrival, &views(&in_flight), &mut rng)
+    };
+    assert_eq!((send(&mut *router, [0, 0]), send(&mut *router, [5, 0])), (0, 0), "the one that has the prompt");
+    router.note_gone(0);
+    assert_eq!(send(&mut *router, [5, 0]), 1, "an empty one is as good as any other");
+
+    // Two prompts of 40 tokens, of which 32 are the same; the first replica had one, and after its end the other.
+    let mut router = PrefixAware::new();
+    let prompts = [90_000, 50_000].map(|tail| [TokenRun { start: 0, len: 32 }, TokenRun { start: tail, len: 8 }]);
+    let candidates = |router: &PrefixAware, prompt: &[TokenRun]| {
+        router.candidates(&Arrival { id: RequestId(0), prompt, session: None }, &[0, 1, 2])
+    };
+    router.learn(&prompts[0], 0);
+    router.learn(&prompts[1], 1);
+    assert_eq!(candidates(&router, &prompts[0]), [0], "the whole prompt");
+    router.note_gone(0);
+    assert_eq!(candidates(&router, &prompts[0]), [1], "its beginning");
+    router.learn(&prompts[1], 0);
+    assert_eq!(candidates(&router, &prompts[0]), [0, 1], "either has its beginning, and nobody all of it");
 }
