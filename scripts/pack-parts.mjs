@@ -9,8 +9,12 @@ import { readFileSync, writeFileSync } from "node:fs";
 
 const [split, out] = process.argv.slice(2);
 
-/** Parts that are asked for only where another is there. */
-const NEEDS = { files: "simulator", dialogs: "more" };
+/** Parts that another comes before, whose pieces they do without. */
+const NEEDS = {
+  simulator: "profiles", reader: "profiles", texts: "profiles",
+  questions: "profiles", setups: "profiles", results: "profiles", more: "profiles",
+  files: "simulator", dialogs: "more",
+};
 
 const link = readFileSync(`${split}/__wasm_split.js`, "utf8");
 /** Everything that `pattern` finds; there must be something. */

@@ -1,4 +1,5 @@
-// Starts the page: the module and what simulates are fetched and compiled once, for the page and for its workers.
+// Starts the page: first the interface, which is alive as soon as it stands; then what answers. Each is fetched and compiled
+// once, for the page and for its workers.
 //
 // What others may use:
 //   globalThis.showPanic(message)   shows the overlay that stands outside the page; a panicked module must not be used
@@ -7,6 +8,7 @@
 //                                   the user asks for it, never before.
 //   "vllmsim:answered" on window     said by the page when it has its first answer and how far that may be off, or when
 //                                   there will be none
+//   "vllmsim:asked" on window       said by the page when it is asked something else than index.html answers
 import { compiled, fetchPart, give } from "./parts.js";
 
 /** The profile of a visit that asks for nothing: DEFAULT_PROFILE of web/src/gallery.rs. */
@@ -57,28 +59,51 @@ async function start() {
   // first-paint.js has found out.
   const isAsked = "asked" in document.documentElement.dataset;
   if (/[#&](v|z)=/.test(location.hash)) $("skeleton-status").textContent = "Simulating the linked run…";
-  const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "simulation" });
-  // What answers the question that the address asks, or the first.
-  const asked = /[#&]ask=(\w+)/.exec(location.hash)?.[1];
-  const part = { load: "questions", flags: "setups", gpu: "setups" }[asked] ?? (isAsked ? "results" : "questions");
-  const [{ default: init, mount }, module, simulator, answer] = await Promise.all([
+  const [{ default: init, mount }, module] = await Promise.all([
     import("./pkg/web.js"),
     compiled(new URL("./pkg/web_bg.wasm", import.meta.url)),
-    fetchPart("simulator"),
-    // Without it the page says so, and fetches it when asked to.
-    fetchPart(part).catch(() => undefined),
   ]);
-  if (answer) give({ [part]: answer });
   if (!isAsked) preload(EXAMPLE);
-  const modules = { module, parts: { simulator } };
-  worker.postMessage({ ...modules, isFirst: true });
   await init({ module_or_path: module });
+  const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "simulation" });
+  const modules = { module, parts: {} };
+  fetchAnswer(modules, worker, isAsked);
   await nextTask();
   mount(modules, worker);
   // What is made in tasks of its own (components/live.rs) is there then.
   await nextTask();
-  // The page has laid itself out unseen: where its answer stands already, it takes the place when it has the same.
-  if (!isAsked) await answeredWithin(5000);
+  takePlace(isAsked);
+}
+
+/**
+ * Fetches what answers. Workers find in `modules` what is there when they are started; the first hears of it all at once. What
+ * does not come is fetched again by whoever needs it, who says so if it still does not.
+ */
+function fetchAnswer(modules, worker, isAsked) {
+  const part = (name) => fetchPart(name).catch(() => undefined);
+  const all = ["profiles", "simulator"].map((name) => part(name).then((file) => { modules.parts[name] = file; }));
+  const simulates = Promise.all(all).then(() => worker.postMessage({ ...modules, isFirst: true }));
+  // What answers the question that the address asks, or the first. It would ask workers: they have what they need first.
+  const asked = /[#&]ask=(\w+)/.exec(location.hash)?.[1];
+  const answer = { load: "questions", flags: "setups", gpu: "setups" }[asked] ?? (isAsked ? "results" : "questions");
+  const file = part(answer);
+  give({ profiles: all[0].then(() => modules.parts.profiles), [answer]: simulates.then(() => file) });
+}
+
+/**
+ * The page has laid itself out unseen, and takes the shell's place. The answer that index.html holds stays in it until the page
+ * has the same itself, or is asked something else.
+ */
+function takePlace(isAsked) {
+  const [first, own] = [$("shell").querySelector(".first-answer"), $("answer-load")];
+  if (!isAsked && own) {
+    own.classList.add("answer-coming");
+    own.before(first);
+    Promise.race([answered, heard("vllmsim:asked")]).then(() => {
+      first.remove();
+      own.classList.remove("answer-coming");
+    });
+  }
   $("shell").remove();
   $("app").classList.remove("app-coming");
   document.documentElement.dataset.ready = "";
@@ -119,6 +144,7 @@ async function keepOffline() {
   });
 }
 
-const answered = new Promise((resolve) => addEventListener("vllmsim:answered", resolve, { once: true }));
+const heard = (name) => new Promise((resolve) => addEventListener(name, resolve, { once: true }));
+const answered = heard("vllmsim:answered");
 const answeredWithin = (ms) => Promise.race([answered, new Promise((resolve) => setTimeout(resolve, ms))]);
 start().catch(showStartFailure).then(keepOffline).catch((error) => console.warn("no offline copy:", error));

@@ -10,7 +10,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{ClipboardEvent, HtmlElement, Worker};
 
 use crate::components::inputs::{DropLayer, Header, Notices, Panels, provide_theme};
-use crate::components::questions::{QuestionBar, Questions, title_of};
+use crate::components::questions::{FIRST, QuestionBar, Questions, title_of};
 use crate::components::results::Results;
 use crate::files;
 use crate::making::check_whole;
@@ -18,6 +18,7 @@ use crate::opening::first_question;
 use crate::recipe::Recipe;
 use crate::run_range::stored_wish;
 use crate::state::{AppState, Origin, RunState, Source, SourceSignal};
+use crate::telling::{tell_answered, tell_asked};
 
 /// Pause after an edit before a run starts and the address changes.
 const PAUSE: Duration = Duration::from_millis(150);
@@ -58,7 +59,7 @@ impl AppState {
                 let is_whole = source.get() == Source::Whole;
                 let engine = scenario.with(|scenario| {
                     let agrees = if is_whole { check_whole(scenario, &choice.profile) } else { Ok(()) };
-                    agrees.and_then(|()| scenario.resolve(&choice.profile).map_err(|error| error.to_string()))
+                    agrees.and_then(|()| choice.resolve(scenario))
                 });
                 Some(engine.map(Arc::new))
             })
@@ -116,6 +117,7 @@ fn App(module: JsValue, worker: Worker) -> impl IntoView {
     state.follow_fits();
     listen(state);
     tell_of_run(state);
+    tell_of_asking(state);
     leptos::task::spawn_local(state.open_first());
     view! {
         <a class="skip-link" href=move || format!("#{}", title_of(state.asking.get().question))>"Skip to the results"</a>
@@ -131,16 +133,7 @@ fn App(module: JsValue, worker: Worker) -> impl IntoView {
     }
 }
 
-/// Tells `www/boot.js` that the first answer is painted, with how far it may be off, or that there will be none.
-pub(crate) fn tell_answered() {
-    request_animation_frame(|| {
-        if let Ok(event) = web_sys::Event::new("vllmsim:answered") {
-            window().dispatch_event(&event).ok();
-        }
-    });
-}
-
-/// Tells it of the run, where that is what is asked for, and of a run or profile that fails; other questions tell it
+/// Tells `www/boot.js` of the run, where that is what is asked for, and of a run or profile that fails; other questions tell it
 /// themselves.
 fn tell_of_run(state: AppState) {
     Effect::new(move |was_told: Option<bool>| {
@@ -152,6 +145,18 @@ fn tell_of_run(state: AppState) {
             tell_answered();
         }
         is_answered || was_told == Some(true)
+    });
+}
+
+/// Tells it that something else is asked than a visit asks that says nothing.
+fn tell_of_asking(state: AppState) {
+    Effect::new(move |was_first: Option<bool>| {
+        let first = Asking { question: FIRST, ..Asking::default() };
+        let is_first = state.is_example.get() && state.asking.with(|asking| *asking == first);
+        if was_first == Some(true) && !is_first {
+            tell_asked();
+        }
+        is_first
     });
 }
 

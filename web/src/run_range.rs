@@ -5,7 +5,6 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use leptos::prelude::{GetUntracked, Set, With, window};
-use sim_core::profile::StatedRange;
 use sim_core::profile::uncertainty::Grounds;
 
 use crate::answer::RangeAnswer;
@@ -47,7 +46,7 @@ pub(crate) fn stored_wish() -> Option<bool> {
 impl AppState {
     /// Whether the profile of the run that is shown says how far it may be off.
     pub(crate) fn has_range(self) -> bool {
-        self.current.with(|run| run.as_ref().is_some_and(|run| StatedRange::of(&run.profile.profile).is_some()))
+        self.current.with(|run| run.as_ref().is_some_and(|run| run.profile.stated_range().is_some()))
     }
 
     /// Whether ranges are shown: as the user wishes; without a wish where they cost little, or the device was never
@@ -55,7 +54,7 @@ impl AppState {
     pub(crate) fn shows_range(self) -> bool {
         let wish = self.range_wish.with(|wish| *wish);
         self.current.with(|run| {
-            let Some((run, stated)) = run.as_ref().and_then(|run| Some((run, StatedRange::of(&run.profile.profile)?)))
+            let Some((run, stated)) = run.as_ref().and_then(|run| Some((run, run.profile.stated_range()?)))
             else {
                 return false;
             };

@@ -78,7 +78,7 @@ fn Answer(question: AskedFor, fetch: fn() -> Coming) -> impl IntoView {
     view! {
         <section
             class="results" hidden=move || !is_asked.get() aria-labelledby=title_of(question)
-            data-testid=format!("answer-{}", question.name())
+            id=format!("answer-{}", question.name()) data-testid=format!("answer-{}", question.name())
         >
             <When when=Signal::derive(move || was_asked.get())>{later(fetch, meanwhile)}</When>
         </section>

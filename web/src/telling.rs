@@ -1,0 +1,19 @@
+//! What `www/boot.js` is told: it shows the answer of `index.html` until the page has its own, or is asked something else.
+
+use leptos::prelude::{request_animation_frame, window};
+
+fn tell(name: &str) {
+    if let Ok(event) = web_sys::Event::new(name) {
+        window().dispatch_event(&event).ok();
+    }
+}
+
+/// The first answer is painted, with how far it may be off, or there will be none.
+pub(crate) fn tell_answered() {
+    request_animation_frame(|| tell("vllmsim:answered"));
+}
+
+/// Something else is asked than a visit asks that says nothing.
+pub(crate) fn tell_asked() {
+    tell("vllmsim:asked");
+}
