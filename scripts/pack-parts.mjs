@@ -11,7 +11,7 @@ const [split, out] = process.argv.slice(2);
 
 /** Parts that another comes before, whose pieces they do without. */
 const NEEDS = {
-  simulator: "profiles", reader: "profiles", texts: "profiles",
+  profiles: "form", models: "form", simulator: "profiles", reader: "profiles", texts: "profiles",
   questions: "profiles", setups: "profiles", results: "profiles", more: "profiles",
   files: "simulator", dialogs: "more",
 };

@@ -1,4 +1,4 @@
-// Starts the page: first the interface, which is alive as soon as it stands; then what answers. Each is fetched and compiled
+// Starts the page: first its frame, which is alive as soon as it stands; then the form, and what answers. Each is fetched and compiled
 // once, for the page and for its workers.
 //
 // What others may use:
@@ -8,6 +8,7 @@
 //                                   the user asks for it, never before.
 //   "vllmsim:answered" on window     said by the page when it has its first answer and how far that may be off, or when
 //                                   there will be none
+//   "vllmsim:ready" on window       said by the page when its form is there, or will not come
 //   "vllmsim:asked" on window       said by the page when it is asked something else than index.html answers
 import { compiled, fetchPart, give } from "./parts.js";
 
@@ -63,50 +64,58 @@ async function start() {
     import("./pkg/web.js"),
     compiled(new URL("./pkg/web_bg.wasm", import.meta.url)),
   ]);
-  if (!isAsked) preload(EXAMPLE);
-  await init({ module_or_path: module });
-  const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "simulation" });
   const modules = { module, parts: {} };
-  fetchAnswer(modules, worker, isAsked);
+  const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "simulation" });
+  fetchMore(modules, worker, isAsked);
+  await init({ module_or_path: module });
   await nextTask();
   mount(modules, worker);
-  // What is made in tasks of its own (components/live.rs) is there then.
-  await nextTask();
   takePlace(isAsked);
+  // The form is there, or will not come.
+  await ready;
+  document.documentElement.dataset.ready = "";
 }
 
 /**
- * Fetches what answers. Workers find in `modules` what is there when they are started; the first hears of it all at once. What
- * does not come is fetched again by whoever needs it, who says so if it still does not.
+ * Fetches the form, and then what answers. Workers find in `modules` what is there when they are started; the first hears of it
+ * all at once. What does not come is fetched again by whoever needs it, who says so if it still does not.
  */
-function fetchAnswer(modules, worker, isAsked) {
+function fetchMore(modules, worker, isAsked) {
   const part = (name) => fetchPart(name).catch(() => undefined);
-  const all = ["profiles", "simulator"].map((name) => part(name).then((file) => { modules.parts[name] = file; }));
-  const simulates = Promise.all(all).then(() => worker.postMessage({ ...modules, isFirst: true }));
+  const kept = (name) => part(name).then((file) => { modules.parts[name] = file; return file; });
+  const form = kept("form");
+  const profiles = form.then(() => {
+    if (!isAsked) preload(EXAMPLE);
+    return kept("profiles");
+  });
+  const simulates = Promise.all([profiles, form.then(() => kept("simulator"))]);
+  simulates.then(() => worker.postMessage({ ...modules, isFirst: true }));
   // What answers the question that the address asks, or the first. It would ask workers: they have what they need first.
   const asked = /[#&]ask=(\w+)/.exec(location.hash)?.[1];
   const answer = { load: "questions", flags: "setups", gpu: "setups" }[asked] ?? (isAsked ? "results" : "questions");
-  const file = part(answer);
-  give({ profiles: all[0].then(() => modules.parts.profiles), [answer]: simulates.then(() => file) });
+  const file = form.then(() => part(answer));
+  give({ form, profiles, [answer]: simulates.then(() => file) });
 }
 
-/**
- * The page has laid itself out unseen, and takes the shell's place. The answer that index.html holds stays in it until the page
- * has the same itself, or is asked something else.
- */
+/** The page's frame takes the shell's place; what stands in that stands in for what is still to come. */
 function takePlace(isAsked) {
-  const [first, own] = [$("shell").querySelector(".first-answer"), $("answer-load")];
-  if (!isAsked && own) {
-    own.classList.add("answer-coming");
-    own.before(first);
-    Promise.race([answered, heard("vllmsim:asked")]).then(() => {
-      first.remove();
-      own.classList.remove("answer-coming");
-    });
-  }
-  $("shell").remove();
-  $("app").classList.remove("app-coming");
-  document.documentElement.dataset.ready = "";
+  const shell = $("shell");
+  standIn(shell.querySelector(".panels"), $("settings"), ready);
+  // The answer of index.html stays until the page has the same itself, or is asked something else.
+  if (!isAsked) standIn(shell.querySelector(".first-answer"), $("answer-load"), Promise.race([answered, heard("vllmsim:asked")]));
+  shell.remove();
+  $("app").classList.remove("coming");
+  document.documentElement.dataset.alive = "";
+}
+
+/** `first` is seen in the place of `own`, which lays itself out unseen, until `until`. */
+function standIn(first, own, until) {
+  own.classList.add("coming");
+  own.before(first);
+  until.then(() => {
+    first.remove();
+    own.classList.remove("coming");
+  });
 }
 
 /** Lets the thread do what else is to be done. */
@@ -146,5 +155,6 @@ async function keepOffline() {
 
 const heard = (name) => new Promise((resolve) => addEventListener(name, resolve, { once: true }));
 const answered = heard("vllmsim:answered");
+const ready = heard("vllmsim:ready");
 const answeredWithin = (ms) => Promise.race([answered, new Promise((resolve) => setTimeout(resolve, ms))]);
 start().catch(showStartFailure).then(keepOffline).catch((error) => console.warn("no offline copy:", error));

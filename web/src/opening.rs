@@ -65,7 +65,7 @@ impl AppState {
     pub(crate) fn open_file(self, file: File) {
         leptos::task::spawn_local(async move {
             match files::content(&file).await {
-                Ok(content) => self.ask_reader(file.name(), content),
+                Ok(content) => self.read(file.name(), content).await,
                 Err(fault) => self.notify(NoticeKind::Error, &fault),
             }
         });
@@ -73,7 +73,7 @@ impl AppState {
 
     /// As [`Self::open_file`], of a pasted text.
     pub(crate) fn open_text(self, name: &str, text: &str) {
-        self.ask_reader(name.to_owned(), text.as_bytes().to_vec());
+        leptos::task::spawn_local(self.read(name.to_owned(), text.as_bytes().to_vec()));
     }
 
     /// Takes what the reader made of a file.

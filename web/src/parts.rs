@@ -11,7 +11,7 @@ use std::pin::Pin;
 
 use leptos::prelude::*;
 
-use crate::telling::tell_answered;
+use crate::telling::{tell_answered, tell_ready};
 
 /// A part could not be fetched, or is of another version than this page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +69,8 @@ pub(crate) fn later(fetch: fn() -> Coming, meanwhile: fn() -> AnyView) -> AnyVie
     let shown = move || match came.get() {
         Some(Ok(view)) => view(),
         Some(Err(missing)) => {
+            // Nothing stands in for what says so.
+            tell_ready();
             tell_answered();
             did_not_come(missing, Callback::new(move |()| ask()))
         }

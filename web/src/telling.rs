@@ -1,4 +1,4 @@
-//! What `www/boot.js` is told: it shows the answer of `index.html` until the page has its own, or is asked something else.
+//! What `www/boot.js` is told: it lets parts of `index.html` stay in their places until the page has its own.
 
 use leptos::prelude::{request_animation_frame, window};
 
@@ -16,4 +16,9 @@ pub(crate) fn tell_answered() {
 /// Something else is asked than a visit asks that says nothing.
 pub(crate) fn tell_asked() {
     tell("vllmsim:asked");
+}
+
+/// The form is there, or will not come.
+pub(crate) fn tell_ready() {
+    tell("vllmsim:ready");
 }
