@@ -48,8 +48,10 @@ const section = (name, content) => {
   const body = Buffer.concat([uleb(name.length), Buffer.from(name), Buffer.from(content)]);
   return Buffer.concat([Buffer.from([0]), uleb(body.length), body]);
 };
+/** All that is there before a part. */
+const before = (name) => (name in NEEDS ? [...pieces.get(NEEDS[name]), ...before(NEEDS[name])] : []);
 for (const [name, own] of pieces) {
-  const there = new Set(pieces.get(NEEDS[name]));
+  const there = new Set(before(name));
   const kept = own.filter((piece) => !there.has(piece));
   writeFileSync(`${out}/${name}.wasm`, Buffer.concat([
     Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]),

@@ -44,8 +44,10 @@ mod worker_handle;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// Shows the interface in the element `app`. `module` is this module, compiled; `worker` a worker that has it already.
+/// Shows the frame in the element `app`. `module` is this module, compiled; `worker` a worker that has it already. Gives the
+/// part that answers what the address asks, or what is asked first.
 #[wasm_bindgen]
-pub fn mount(module: wasm_bindgen::JsValue, worker: web_sys::Worker) {
+pub fn mount(module: wasm_bindgen::JsValue, worker: web_sys::Worker) -> String {
     app::mount(module, worker);
+    components::questions::part_of(opening::first_question()).to_owned()
 }

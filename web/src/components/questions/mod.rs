@@ -38,6 +38,15 @@ pub(crate) const fn title_of(question: AskedFor) -> &'static str {
     }
 }
 
+/// The part that answers a question.
+pub(crate) const fn part_of(question: AskedFor) -> &'static str {
+    match question {
+        AskedFor::Load => "questions",
+        AskedFor::Flags | AskedFor::Gpu => "setups",
+        AskedFor::WhatIf => "results",
+    }
+}
+
 /// Chooses the question.
 #[component]
 pub(crate) fn QuestionBar() -> impl IntoView {
