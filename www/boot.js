@@ -66,43 +66,50 @@ async function start() {
   ]);
   const modules = { module, parts: {} };
   const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "simulation" });
-  fetchMore(modules, worker, isAsked);
+  const { form, simulates } = fetchMore(modules, worker, isAsked);
   await init({ module_or_path: module });
   await nextTask();
-  mount(modules, worker);
+  const answer = mount(modules, worker);
+  // It would ask workers: they have what they need first.
+  const file = form.then(() => part(answer));
+  give({ [answer]: simulates.then(() => file) });
   takePlace(isAsked);
   // The form is there, or will not come.
   await ready;
   document.documentElement.dataset.ready = "";
 }
 
+/** The file of a part. One that does not come is fetched again by whoever needs it, who says so if it still does not. */
+const part = (name) => fetchPart(name).catch(() => undefined);
+
 /**
- * Fetches the form, and then what answers. Workers find in `modules` what is there when they are started; the first hears of it
- * all at once. What does not come is fetched again by whoever needs it, who says so if it still does not.
+ * Fetches the form, and then what simulates. Workers find in `modules` what is there when they are started; the first hears of
+ * it all at once.
  */
 function fetchMore(modules, worker, isAsked) {
-  const part = (name) => fetchPart(name).catch(() => undefined);
   const kept = (name) => part(name).then((file) => { modules.parts[name] = file; return file; });
   const form = kept("form");
   const profiles = form.then(() => {
     if (!isAsked) preload(EXAMPLE);
     return kept("profiles");
   });
+  give({ form, profiles });
   const simulates = Promise.all([profiles, form.then(() => kept("simulator"))]);
   simulates.then(() => worker.postMessage({ ...modules, isFirst: true }));
-  // What answers the question that the address asks, or the first. It would ask workers: they have what they need first.
-  const asked = /[#&]ask=(\w+)/.exec(location.hash)?.[1];
-  const answer = { load: "questions", flags: "setups", gpu: "setups" }[asked] ?? (isAsked ? "results" : "questions");
-  const file = form.then(() => part(answer));
-  give({ form, profiles, [answer]: simulates.then(() => file) });
+  return { form, simulates };
 }
 
 /** The page's frame takes the shell's place; what stands in that stands in for what is still to come. */
 function takePlace(isAsked) {
   const shell = $("shell");
   standIn(shell.querySelector(".panels"), $("settings"), ready);
-  // The answer of index.html stays until the page has the same itself, or is asked something else.
-  if (!isAsked) standIn(shell.querySelector(".first-answer"), $("answer-load"), Promise.race([answered, heard("vllmsim:asked")]));
+  if (!isAsked) {
+    const first = shell.querySelector(".first-answer");
+    // What skips to the answer finds it.
+    Object.assign(first.querySelector("h2"), { id: "load-title", tabIndex: -1 });
+    // It stays until the page has the same itself, or is asked something else.
+    standIn(first, $("answer-load"), Promise.race([answered, heard("vllmsim:asked")]));
+  }
   shell.remove();
   $("app").classList.remove("coming");
   document.documentElement.dataset.alive = "";

@@ -142,7 +142,9 @@ fn tell_of_run(state: AppState) {
 fn tell_of_asking(state: AppState) {
     Effect::new(move |was_first: Option<bool>| {
         let first = Asking { question: FIRST, ..Asking::default() };
-        let is_first = state.is_example.get() && state.asking.with(|asking| *asking == first);
+        // Before the form is there nothing is opened, and only the question can be another.
+        let is_example = state.is_example.get() || state.source.get() == Source::Unset;
+        let is_first = is_example && state.asking.with(|asking| *asking == first);
         if was_first == Some(true) && !is_first {
             tell_asked();
         }
