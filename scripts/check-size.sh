@@ -12,9 +12,9 @@ cd "$(dirname "$0")/.."
 . scripts/report.sh
 . scripts/find-browser.sh
 ANSWER=45000
-ALIVE=@ALIVE
-FORM=@FORM
-OWN=@OWN
+ALIVE=200000
+FORM=522000
+OWN=1049000
 
 need_wasm "weight of a first visit" || exit 0
 scripts/build-web.sh >/dev/null

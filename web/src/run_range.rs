@@ -54,8 +54,7 @@ impl AppState {
     pub(crate) fn shows_range(self) -> bool {
         let wish = self.range_wish.with(|wish| *wish);
         self.current.with(|run| {
-            let Some((run, stated)) = run.as_ref().and_then(|run| Some((run, run.profile.stated_range()?)))
-            else {
+            let Some((run, stated)) = run.as_ref().and_then(|run| Some((run, run.profile.stated_range()?))) else {
                 return false;
             };
             wish.unwrap_or(stated.grounds == Grounds::Estimate || run.answer.wall_ms < CHEAP_RUN_MS)
