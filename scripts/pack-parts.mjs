@@ -9,8 +9,12 @@ import { readFileSync, writeFileSync } from "node:fs";
 
 const [split, out] = process.argv.slice(2);
 
-/** Parts that are asked for only where another is there. */
-const NEEDS = { files: "simulator", dialogs: "more" };
+/** Parts that another comes before, whose pieces they do without. */
+const NEEDS = {
+  profiles: "form", models: "form", simulator: "profiles", reader: "profiles", texts: "profiles",
+  questions: "profiles", setups: "profiles", results: "profiles", more: "profiles",
+  files: "simulator", dialogs: "more",
+};
 
 const link = readFileSync(`${split}/__wasm_split.js`, "utf8");
 /** Everything that `pattern` finds; there must be something. */
@@ -44,8 +48,10 @@ const section = (name, content) => {
   const body = Buffer.concat([uleb(name.length), Buffer.from(name), Buffer.from(content)]);
   return Buffer.concat([Buffer.from([0]), uleb(body.length), body]);
 };
+/** All that is there before a part. */
+const before = (name) => (name in NEEDS ? [...pieces.get(NEEDS[name]), ...before(NEEDS[name])] : []);
 for (const [name, own] of pieces) {
-  const there = new Set(pieces.get(NEEDS[name]));
+  const there = new Set(before(name));
   const kept = own.filter((piece) => !there.has(piece));
   writeFileSync(`${out}/${name}.wasm`, Buffer.concat([
     Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]),

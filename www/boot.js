@@ -1,4 +1,5 @@
-// Starts the page: the module and what simulates are fetched and compiled once, for the page and for its workers.
+// Starts the page: first its frame, which is alive as soon as it stands; then the form, and what answers. Each is fetched and compiled
+// once, for the page and for its workers.
 //
 // What others may use:
 //   globalThis.showPanic(message)   shows the overlay that stands outside the page; a panicked module must not be used
@@ -7,6 +8,8 @@
 //                                   the user asks for it, never before.
 //   "vllmsim:answered" on window     said by the page when it has its first answer and how far that may be off, or when
 //                                   there will be none
+//   "vllmsim:ready" on window       said by the page when its form is there, or will not come
+//   "vllmsim:asked" on window       said by the page when it is asked something else than index.html answers
 import { compiled, fetchPart, give } from "./parts.js";
 
 /** The profile of a visit that asks for nothing: DEFAULT_PROFILE of web/src/gallery.rs. */
@@ -57,31 +60,69 @@ async function start() {
   // first-paint.js has found out.
   const isAsked = "asked" in document.documentElement.dataset;
   if (/[#&](v|z)=/.test(location.hash)) $("skeleton-status").textContent = "Simulating the linked run…";
-  const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "simulation" });
-  // What answers the question that the address asks, or the first.
-  const asked = /[#&]ask=(\w+)/.exec(location.hash)?.[1];
-  const part = { load: "questions", flags: "setups", gpu: "setups" }[asked] ?? (isAsked ? "results" : "questions");
-  const [{ default: init, mount }, module, simulator, answer] = await Promise.all([
+  const [{ default: init, mount }, module] = await Promise.all([
     import("./pkg/web.js"),
     compiled(new URL("./pkg/web_bg.wasm", import.meta.url)),
-    fetchPart("simulator"),
-    // Without it the page says so, and fetches it when asked to.
-    fetchPart(part).catch(() => undefined),
   ]);
-  if (answer) give({ [part]: answer });
-  if (!isAsked) preload(EXAMPLE);
-  const modules = { module, parts: { simulator } };
-  worker.postMessage({ ...modules, isFirst: true });
+  const modules = { module, parts: {} };
+  const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "simulation" });
+  const { form, simulates } = fetchMore(modules, worker, isAsked);
   await init({ module_or_path: module });
   await nextTask();
-  mount(modules, worker);
-  // What is made in tasks of its own (components/live.rs) is there then.
-  await nextTask();
-  // The page has laid itself out unseen: where its answer stands already, it takes the place when it has the same.
-  if (!isAsked) await answeredWithin(5000);
-  $("shell").remove();
-  $("app").classList.remove("app-coming");
+  const answer = mount(modules, worker);
+  // It would ask workers: they have what they need first.
+  const file = form.then(() => part(answer));
+  give({ [answer]: simulates.then(() => file) });
+  takePlace(isAsked);
+  // The form is there, or will not come.
+  await ready;
   document.documentElement.dataset.ready = "";
+}
+
+/** The file of a part. One that does not come is fetched again by whoever needs it, who says so if it still does not. */
+const part = (name) => fetchPart(name).catch(() => undefined);
+
+/**
+ * Fetches the form, and then what simulates. Workers find in `modules` what is there when they are started; the first hears of
+ * it all at once.
+ */
+function fetchMore(modules, worker, isAsked) {
+  const kept = (name) => part(name).then((file) => { modules.parts[name] = file; return file; });
+  const form = kept("form");
+  const profiles = form.then(() => {
+    if (!isAsked) preload(EXAMPLE);
+    return kept("profiles");
+  });
+  give({ form, profiles });
+  const simulates = Promise.all([profiles, form.then(() => kept("simulator"))]);
+  simulates.then(() => worker.postMessage({ ...modules, isFirst: true }));
+  return { form, simulates };
+}
+
+/** The page's frame takes the shell's place; what stands in that stands in for what is still to come. */
+function takePlace(isAsked) {
+  const shell = $("shell");
+  standIn(shell.querySelector(".panels"), $("settings"), ready);
+  if (!isAsked) {
+    const first = shell.querySelector(".first-answer");
+    // What skips to the answer finds it.
+    Object.assign(first.querySelector("h2"), { id: "load-title", tabIndex: -1 });
+    // It stays until the page has the same itself, or is asked something else.
+    standIn(first, $("answer-load"), Promise.race([answered, heard("vllmsim:asked")]));
+  }
+  shell.remove();
+  $("app").classList.remove("coming");
+  document.documentElement.dataset.alive = "";
+}
+
+/** `first` is seen in the place of `own`, which lays itself out unseen, until `until`. */
+function standIn(first, own, until) {
+  own.classList.add("coming");
+  own.before(first);
+  until.then(() => {
+    first.remove();
+    own.classList.remove("coming");
+  });
 }
 
 /** Lets the thread do what else is to be done. */
@@ -119,6 +160,8 @@ async function keepOffline() {
   });
 }
 
-const answered = new Promise((resolve) => addEventListener("vllmsim:answered", resolve, { once: true }));
+const heard = (name) => new Promise((resolve) => addEventListener(name, resolve, { once: true }));
+const answered = heard("vllmsim:answered");
+const ready = heard("vllmsim:ready");
 const answeredWithin = (ms) => Promise.race([answered, new Promise((resolve) => setTimeout(resolve, ms))]);
 start().catch(showStartFailure).then(keepOffline).catch((error) => console.warn("no offline copy:", error));

@@ -6,7 +6,7 @@
 
 const given = new Map();
 
-/** What is compiled already: another thread has fetched it. */
+/** What is compiled already, for another thread has fetched it; or a promise of that, of nothing where it did not come. */
 export function give(parts) {
   for (const [name, file] of Object.entries(parts)) given.set(name, file);
 }
@@ -48,7 +48,7 @@ export function partLoader({ build, needs, imports }) {
   const place = (name) =>
     once(name, async () => {
       if (needs[name]) await place(needs[name]);
-      const file = given.get(name) ?? (await fetchPart(name));
+      const file = (await given.get(name)) ?? (await fetchPart(name));
       if (text(file, "build") !== build) throw new Error(`pkg/${name}.wasm is of another version than this page`);
       const pieces = text(file, "pieces").split(" ");
       await Promise.all(pieces.map((piece) =>

@@ -1,13 +1,12 @@
 // The simulation's side: the page's own module, with a memory of its own.
 //
-// First message: { module, parts, isFirst }, the compiled module, parts of it, and whether this worker is the page's first, on
-// whose account the browser is to compile what simulates for speed; workers share that. Every later one is [id, part, request] and goes
-// to `answer`, in order; a part that did not load is told by [id, why]. What cannot be handled reaches the page as the
+// One message: { module, parts, isFirst }, the compiled module, parts of it, and whether this worker is the page's first, on
+// whose account the browser is to compile what simulates for speed; workers share that. Every other is [id, part, request] and goes
+// to `answer`, in order, once that is there; a part that did not load is told by [id, why]. What cannot be handled reaches the page as the
 // worker's "error" event, with the panic's text where there is one.
 import { give } from "./parts.js";
 import init, { answer, warmUp } from "./pkg/web.js";
 
-let last;
 let panic;
 
 // Rust's panic hook calls this; the trap that follows says only "unreachable".
@@ -33,8 +32,15 @@ async function handle([id, part, request]) {
   }
 }
 
+// Requests may be there before that message, which waits for what is fetched.
+let begin;
+let last = new Promise((resolve) => { begin = resolve; }).then(start).catch(fail);
+
+function fail(error) {
+  reportError(panic === undefined ? error : new Error(panic));
+}
+
 onmessage = ({ data }) => {
-  last = (last === undefined ? start(data) : last.then(() => handle(data))).catch((error) => {
-    reportError(panic === undefined ? error : new Error(panic));
-  });
+  if (Array.isArray(data)) last = last.then(() => handle(data)).catch(fail);
+  else begin(data);
 };

@@ -1,26 +1,24 @@
-//! The page as a whole: its state, what follows from a change, and what the window hears.
+//! The page as a whole: its state, its frame, and what `www/boot.js` is told of it. What follows from the form: `form.rs`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use leptos::mount::mount_to;
 use leptos::prelude::*;
 use sim_core::scenario::{AskedFor, Asking, Scenario};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{ClipboardEvent, HtmlElement, Worker};
+use web_sys::{HtmlElement, Worker};
 
-use crate::components::inputs::{DropLayer, Header, Notices, Panels, provide_theme};
-use crate::components::questions::{QuestionBar, Questions, title_of};
+use crate::components::inputs::{DropLayer, Header, Notices, provide_theme};
+use crate::components::questions::{FIRST, QuestionBar, Questions, title_of};
 use crate::components::results::Results;
-use crate::files;
+use crate::form::panels;
 use crate::making::check_whole;
 use crate::opening::first_question;
 use crate::recipe::Recipe;
 use crate::run_range::stored_wish;
+use crate::simulation::keep_module;
 use crate::state::{AppState, Origin, RunState, Source, SourceSignal};
-
-/// Pause after an edit before a run starts and the address changes.
-const PAUSE: Duration = Duration::from_millis(150);
+use crate::telling::{tell_answered, tell_asked};
 
 /// Shows the page in the element `app`.
 pub(crate) fn mount(module: JsValue, worker: Worker) {
@@ -58,7 +56,7 @@ impl AppState {
                 let is_whole = source.get() == Source::Whole;
                 let engine = scenario.with(|scenario| {
                     let agrees = if is_whole { check_whole(scenario, &choice.profile) } else { Ok(()) };
-                    agrees.and_then(|()| scenario.resolve(&choice.profile).map_err(|error| error.to_string()))
+                    agrees.and_then(|()| choice.resolve(scenario))
                 });
                 Some(engine.map(Arc::new))
             })
@@ -108,22 +106,16 @@ fn App(module: JsValue, worker: Worker) -> impl IntoView {
     let state = AppState::new();
     provide_context(state);
     provide_theme();
-    if let Err(error) = state.connect(module, worker) {
-        state.run_state.set(RunState::Failed(format!("The worker cannot be used: {}", files::message(&error))));
-    }
-    follow_edits(state);
-    state.follow_recipe();
-    state.follow_fits();
-    listen(state);
+    keep_module(module, worker);
     tell_of_run(state);
-    leptos::task::spawn_local(state.open_first());
+    tell_of_asking(state);
     view! {
         <a class="skip-link" href=move || format!("#{}", title_of(state.asking.get().question))>"Skip to the results"</a>
         <Header/>
         <Notices/>
         <QuestionBar/>
         <main class="app-main" data-question=move || state.asking.get().question.name()>
-            <Panels/>
+            {panels()}
             <Results/>
             <Questions/>
         </main>
@@ -131,16 +123,7 @@ fn App(module: JsValue, worker: Worker) -> impl IntoView {
     }
 }
 
-/// Tells `www/boot.js` that the first answer is painted, with how far it may be off, or that there will be none.
-pub(crate) fn tell_answered() {
-    request_animation_frame(|| {
-        if let Ok(event) = web_sys::Event::new("vllmsim:answered") {
-            window().dispatch_event(&event).ok();
-        }
-    });
-}
-
-/// Tells it of the run, where that is what is asked for, and of a run or profile that fails; other questions tell it
+/// Tells `www/boot.js` of the run, where that is what is asked for, and of a run or profile that fails; other questions tell it
 /// themselves.
 fn tell_of_run(state: AppState) {
     Effect::new(move |was_told: Option<bool>| {
@@ -155,85 +138,16 @@ fn tell_of_run(state: AppState) {
     });
 }
 
-/// A change of the form starts a run and changes the address, after a pause in which others may follow.
-fn follow_edits(state: AppState) {
-    let pending = StoredValue::new(None::<TimeoutHandle>);
-    Effect::new(move |before: Option<Option<Arc<Vec<u8>>>>| {
-        let (_, _, _) = (state.scenario.track(), state.dataset.track(), state.is_made.track());
-        state.asking.track();
-        let file = state.profile.with(|choice| choice.as_ref().map(|choice| choice.file.clone()));
-        file.as_ref()?;
-        if let Some(handle) = pending.get_value() {
-            handle.clear();
+/// Tells it that something else is asked than a visit asks that says nothing.
+fn tell_of_asking(state: AppState) {
+    Effect::new(move |was_first: Option<bool>| {
+        let first = Asking { question: FIRST, ..Asking::default() };
+        // Before the form is there nothing is opened, and only the question can be another.
+        let is_example = state.is_example.get() || state.source.get() == Source::Unset;
+        let is_first = is_example && state.asking.with(|asking| *asking == first);
+        if was_first == Some(true) && !is_first {
+            tell_asked();
         }
-        // A choice is no text that goes on: the run of another profile waits for nothing.
-        let is_same = before.flatten() == file;
-        let pause = if is_same { PAUSE } else { Duration::ZERO };
-        let handle = set_timeout_with_handle(
-            move || {
-                state.run_if_quick();
-                if !state.is_example.get_untracked() {
-                    state.show_address();
-                }
-            },
-            pause,
-        );
-        pending.set_value(handle.ok());
-        file
+        is_first
     });
-}
-
-/// Pasted text outside the fields, keys, and a link that is put into the address bar.
-fn listen(state: AppState) {
-    let paste = window_event_listener_untyped("paste", move |event| {
-        let Some(event) = event.dyn_ref::<ClipboardEvent>() else { return };
-        let Some(data) = event.clipboard_data().filter(|_| !is_typing(event)) else { return };
-        let num_files = data.files().map_or(0, |files| files.length());
-        for place in 0..num_files {
-            if let Some(file) = data.files().and_then(|files| files.get(place)) {
-                state.open_file(file);
-            }
-        }
-        if num_files == 0
-            && let Ok(text) = data.get_data("text")
-            && !text.trim().is_empty()
-        {
-            state.open_text("pasted text", &text);
-        }
-    });
-    let keys = window_event_listener(leptos::ev::keydown, move |event| {
-        let with_control = event.ctrl_key() || event.meta_key();
-        match event.key().as_str() {
-            "Enter" if with_control => {
-                event.prevent_default();
-                state.run();
-            }
-            "Escape" if matches!(state.run_state.get_untracked(), RunState::Running { .. }) => state.cancel(),
-            _ => {}
-        }
-    });
-    let hash = window_event_listener(leptos::ev::hashchange, move |_| {
-        let fragment = files::page_fragment();
-        if fragment.starts_with("#v=") {
-            leptos::task::spawn_local(async move {
-                let own = state.share().await.map(|link| link.fragment);
-                if own.as_ref() != Ok(&fragment) {
-                    state.load_link(&fragment).await;
-                }
-            });
-        }
-    });
-    on_cleanup(move || {
-        paste.remove();
-        keys.remove();
-        hash.remove();
-    });
-}
-
-/// Whether the event belongs to a field.
-pub(crate) fn is_typing(event: &web_sys::Event) -> bool {
-    let target = event.target().and_then(|target| target.dyn_into::<HtmlElement>().ok());
-    target.is_some_and(|target| {
-        matches!(target.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT") || target.is_content_editable()
-    })
 }

@@ -155,7 +155,7 @@ impl AppState {
             (Question::Compose(recipe, _), Some(error)) => self.not_composed(&recipe, error),
             (Question::Compose(recipe, _), None) => {
                 let file = member(data, "file").dyn_into::<Uint8Array>().map(|file| file.to_vec()).unwrap_or_default();
-                self.take_composed(text("name").unwrap_or_default(), file.into(), recipe);
+                self.take_composed(&text("name").unwrap_or_default(), file.into(), recipe);
             }
             (Question::Fit(num_gpus, recipe, ..), error) => {
                 let is_too_small = member(data, "isTooSmall").is_truthy();

@@ -16,8 +16,10 @@ mod composer;
 mod files;
 mod fitting;
 mod fleet_answer;
+mod form;
 mod format;
 mod gallery;
+mod hearing;
 mod html;
 mod kept;
 mod making;
@@ -28,6 +30,7 @@ mod parts;
 mod plot;
 mod pool;
 mod presets;
+mod profiles;
 mod protocol;
 mod recipe;
 mod run_range;
@@ -35,6 +38,7 @@ mod searching;
 mod share;
 mod simulation;
 mod state;
+mod telling;
 mod texts;
 mod trying;
 mod worker;
@@ -42,8 +46,10 @@ mod worker_handle;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// Shows the interface in the element `app`. `module` is this module, compiled; `worker` a worker that has it already.
+/// Shows the frame in the element `app`. `module` is this module, compiled; `worker` a worker that has it already. Gives the
+/// part that answers what the address asks, or what is asked first.
 #[wasm_bindgen]
-pub fn mount(module: wasm_bindgen::JsValue, worker: web_sys::Worker) {
+pub fn mount(module: wasm_bindgen::JsValue, worker: web_sys::Worker) -> String {
     app::mount(module, worker);
+    components::questions::part_of(opening::first_question()).to_owned()
 }

@@ -19,8 +19,9 @@ use crate::files;
 use crate::gallery::DEFAULT_PROFILE;
 use crate::models::{KnownModels, Models, NotListed, models};
 use crate::parts::Missing;
+use crate::profiles::profiles;
 use crate::recipe::{OWN_PACK, Recipe};
-use crate::state::{AppState, Making, NoticeKind, Origin, OwnFile, ProfileChoice, RunState, Source};
+use crate::state::{AppState, Making, NoticeKind, Origin, OwnFile, RunState, Source};
 
 /// What is under way, and what the worker has.
 #[derive(Default)]
@@ -117,7 +118,7 @@ impl AppState {
 
     fn take_default(self, recipe: Recipe) {
         if let Some(file) = KITCHEN.with_borrow(|kitchen| kitchen.default.clone()) {
-            return self.take_composed(DEFAULT_PROFILE.to_owned(), file, recipe);
+            return self.take_composed(DEFAULT_PROFILE, file, recipe);
         }
         // Whoever asked first looks again at what the form says by then.
         if KITCHEN.with_borrow_mut(|kitchen| std::mem::replace(&mut kitchen.is_default_loading, true)) {
@@ -316,22 +317,29 @@ impl AppState {
     }
 
     /// Takes a profile of `recipe`, if that is what the form says by now.
-    pub(crate) fn take_composed(self, name: String, file: Arc<Vec<u8>>, recipe: Recipe) {
+    pub(crate) fn take_composed(self, name: &str, file: Arc<Vec<u8>>, recipe: Recipe) {
         KITCHEN.with_borrow_mut(|kitchen| kitchen.composing.take_if(|composing| *composing == recipe));
-        if self.source.get_untracked() != Source::Form || self.recipe.with_untracked(|now| *now != recipe) {
-            return;
-        }
-        match Profile::from_json(&file) {
-            Ok(profile) => {
-                let origin = Origin::Composed(Box::new(recipe));
-                self.profile.set(Some(ProfileChoice { name, file, profile: Arc::new(profile), origin }));
-                self.making.set(Making::Idle);
-                if matches!(self.run_state.get_untracked(), RunState::Failed(_)) {
-                    self.run_state.set(RunState::Idle);
-                }
+        let name = name.to_owned();
+        leptos::task::spawn_local(async move {
+            let reader = profiles().await;
+            if self.source.get_untracked() != Source::Form || self.recipe.with_untracked(|now| *now != recipe) {
+                return;
             }
-            Err(error) => self.cannot_make(error.to_string(), Vec::new(), false),
-        }
+            let reader = match reader {
+                Ok(reader) => reader,
+                Err(missing) => return self.cannot_make(missing.to_string(), Vec::new(), true),
+            };
+            match reader.choice(name, file, Origin::Composed(Box::new(recipe))) {
+                Ok(choice) => {
+                    self.profile.set(Some(choice));
+                    self.making.set(Making::Idle);
+                    if matches!(self.run_state.get_untracked(), RunState::Failed(_)) {
+                        self.run_state.set(RunState::Idle);
+                    }
+                }
+                Err(error) => self.cannot_make(error, Vec::new(), false),
+            }
+        });
     }
 
     /// No profile can be composed of `recipe`.

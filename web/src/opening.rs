@@ -5,16 +5,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use sim_core::profile::Profile;
 use sim_core::scenario::link::{Link, fingerprint, is_profile_name};
 use sim_core::scenario::{AskedFor, Asking, Part};
 use web_sys::File;
 
 use crate::components::questions::FIRST;
 use crate::files;
-use crate::gallery::{self, DEFAULT_PROFILE};
+use crate::gallery::DEFAULT_PROFILE;
 use crate::making::fetch_models;
 use crate::presets::EXAMPLE;
+use crate::profiles::profiles;
 use crate::protocol::Found;
 use crate::state::{AppState, DatasetFile, NoticeKind, Origin, OwnFile, ProfileChoice, Source};
 
@@ -41,10 +41,11 @@ impl AppState {
             self.asking.set(Asking { question: FIRST, ..Asking::default() });
         }
         match files::fetch("profiles/index.json").await {
-            Ok(json) => match gallery::parse(&String::from_utf8_lossy(&json)) {
-                Ok(entries) => self.gallery.set(entries),
-                Err(fault) => self.notify(NoticeKind::Error, &fault),
-            },
+            Ok(json) => {
+                if let Err(fault) = self.read_index(&json).await {
+                    self.notify(NoticeKind::Error, &fault);
+                }
+            }
             Err(fault) => self.notify(NoticeKind::Error, &fault),
         }
     }
@@ -64,7 +65,7 @@ impl AppState {
     pub(crate) fn open_file(self, file: File) {
         leptos::task::spawn_local(async move {
             match files::content(&file).await {
-                Ok(content) => self.ask_reader(file.name(), content),
+                Ok(content) => self.read(file.name(), content).await,
                 Err(fault) => self.notify(NoticeKind::Error, &fault),
             }
         });
@@ -72,7 +73,7 @@ impl AppState {
 
     /// As [`Self::open_file`], of a pasted text.
     pub(crate) fn open_text(self, name: &str, text: &str) {
-        self.ask_reader(name.to_owned(), text.as_bytes().to_vec());
+        leptos::task::spawn_local(self.read(name.to_owned(), text.as_bytes().to_vec()));
     }
 
     /// Takes what the reader made of a file.
@@ -278,14 +279,13 @@ impl AppState {
 
     /// Takes a profile as a whole, with what tells whether a form's model is its own.
     async fn take_profile(self, name: String, file: Vec<u8>, origin: Origin) -> bool {
-        let read = match fetch_models().await {
-            Ok(_) => Profile::from_json(&file).map_err(|error| error.to_string()),
-            Err(missing) => Err(missing.to_string()),
+        let read = match (fetch_models().await, profiles().await) {
+            (Ok(_), Ok(reader)) => reader.choice(name.clone(), Arc::new(file), origin),
+            (Err(missing), _) | (_, Err(missing)) => Err(missing.to_string()),
         };
         match read {
-            Ok(profile) => {
-                let (file, profile) = (Arc::new(file), Arc::new(profile));
-                self.profile.set(Some(ProfileChoice { name, file, profile, origin }));
+            Ok(choice) => {
+                self.profile.set(Some(choice));
                 self.source.set(Source::Whole);
                 true
             }

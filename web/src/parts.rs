@@ -11,6 +11,8 @@ use std::pin::Pin;
 
 use leptos::prelude::*;
 
+use crate::telling::{tell_answered, tell_ready};
+
 /// A part could not be fetched, or is of another version than this page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Missing;
@@ -66,7 +68,12 @@ pub(crate) fn later(fetch: fn() -> Coming, meanwhile: fn() -> AnyView) -> AnyVie
     ask();
     let shown = move || match came.get() {
         Some(Ok(view)) => view(),
-        Some(Err(missing)) => did_not_come(missing, Callback::new(move |()| ask())),
+        Some(Err(missing)) => {
+            // Nothing stands in for what says so.
+            tell_ready();
+            tell_answered();
+            did_not_come(missing, Callback::new(move |()| ask()))
+        }
         None => meanwhile(),
     };
     shown.into_any()

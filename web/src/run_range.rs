@@ -5,8 +5,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use leptos::prelude::{GetUntracked, Set, With, window};
-use sim_core::profile::StatedRange;
-use sim_core::profile::uncertainty::Grounds;
+use sim_core::profile::uncertainty::{Grounds, StatedRange};
 
 use crate::answer::RangeAnswer;
 use crate::files;
@@ -46,7 +45,7 @@ pub(crate) fn stored_wish() -> Option<bool> {
 
 /// How far the profile of a run is off; `None` where it does not say, and for several engines, which are not repeated.
 fn stated(run: &Run) -> Option<StatedRange> {
-    if run.answer.fleet.is_some() { None } else { StatedRange::of(&run.profile.profile) }
+    if run.answer.fleet.is_some() { None } else { run.profile.stated_range() }
 }
 
 impl AppState {

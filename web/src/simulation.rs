@@ -25,6 +25,8 @@ struct Links {
     /// Reads files, so that a long run does not hold them up.
     reader: Option<WorkerHandle>,
     module: JsValue,
+    /// Started with the page, and not listened to yet.
+    first: Option<Worker>,
     /// Number of the last message.
     last_id: u32,
     /// Number and input of the run under way.
@@ -69,6 +71,14 @@ fn take_unread(id: u32) -> Vec<u8> {
     })
 }
 
+/// Keeps the compiled module, and the worker that was started with the page until [`AppState::connect`] takes it over.
+pub(crate) fn keep_module(module: JsValue, worker: Worker) {
+    LINKS.with_borrow_mut(|links| {
+        links.module = module;
+        links.first = Some(worker);
+    });
+}
+
 /// The compiled module, for another worker.
 pub(crate) fn wasm_module() -> JsValue {
     LINKS.with_borrow(|links| links.module.clone())
@@ -81,13 +91,12 @@ pub(crate) fn last_input() -> Option<RunInput> {
 
 impl AppState {
     /// Takes over the worker that was started with the page.
-    pub(crate) fn connect(self, module: JsValue, worker: Worker) -> Result<(), JsValue> {
-        let simulator = self.new_handle(module.clone(), Some(worker))?;
+    pub(crate) fn connect(self) -> Result<(), JsValue> {
         LINKS.with_borrow_mut(|links| {
-            links.simulator = Some(simulator);
-            links.module = module;
-        });
-        Ok(())
+            let worker = links.first.take();
+            links.simulator = Some(self.new_handle(links.module.clone(), worker)?);
+            Ok(())
+        })
     }
 
     fn new_handle(self, module: JsValue, worker: Option<Worker>) -> Result<WorkerHandle, JsValue> {

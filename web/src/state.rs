@@ -12,6 +12,7 @@ use crate::answer::{Answer, RangeAnswer};
 use crate::commands::Taken;
 use crate::detail::{GanttWindow, MeasuredRun, RequestRow};
 use crate::gallery::GalleryEntry;
+use crate::profiles::Profiles;
 use crate::recipe::Recipe;
 
 /// Where a profile comes from.
@@ -119,6 +120,8 @@ pub(crate) struct ProfileChoice {
     pub(crate) profile: Arc<Profile>,
     /// Where it comes from.
     pub(crate) origin: Origin,
+    /// What has read it.
+    pub(crate) profiles: Profiles,
 }
 
 impl PartialEq for ProfileChoice {

@@ -5,8 +5,8 @@ use wasm_bindgen::JsValue;
 use web_sys::{DataTransfer, DragEvent};
 
 use super::header::open_all;
-use crate::app::is_typing;
 use crate::components::live::When;
+use crate::hearing::is_typing;
 use crate::state::AppState;
 
 /// What is seen while something is dragged over the page.

@@ -5,6 +5,8 @@ use sim_core::profile::Profile;
 use sim_core::scenario::Scenario;
 use sim_core::scenario::told;
 
+use crate::state::ProfileChoice;
+
 /// A value as text with its reason in words.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Told {
@@ -15,11 +17,11 @@ pub(super) struct Told {
 }
 
 /// What holds for `flag` if it is not given: resolved with everything else as it stands, or `None` if that is refused.
-pub(super) fn default_of(flag: &str, scenario: &Scenario, profile: &Profile) -> Option<Told> {
+pub(super) fn default_of(flag: &str, scenario: &Scenario, choice: &ProfileChoice) -> Option<Told> {
     let mut without = scenario.clone();
     without.unset(flag);
-    let engine = without.resolve(profile).ok()?;
-    Some(told(flag, &engine, profile))
+    let engine = choice.resolve(&without).ok()?;
+    Some(told(flag, &engine, &choice.profile))
 }
 
 /// What became of a given value, if it was set aside or led to another.
@@ -139,11 +141,17 @@ fn value_of(flag: &str, config: &EngineConfig) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
     use sim_core::scenario::{FLAGS, Part};
 
-    fn profile() -> Profile {
+    use crate::profiles::Profiles;
+    use crate::state::Origin;
+
+    fn profile() -> ProfileChoice {
         let file = include_bytes!("../../../../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json");
-        Profile::from_json(file).expect("the site's own profile")
+        let choice = Profiles::WHOLE.choice("the site's own".to_owned(), Arc::new(file.to_vec()), Origin::Gallery);
+        choice.expect("the site's own profile")
     }
 
     #[test]
@@ -171,7 +179,7 @@ mod tests {
         let profile = profile();
         let mut scenario = Scenario::default();
         scenario.set("watermark", Some("0.01")).expect("a valid flag");
-        let engine = scenario.resolve(&profile).expect("an engine that starts");
+        let engine = profile.resolve(&scenario).expect("an engine that starts");
         let said = overridden("watermark", &engine).expect("it is turned into blocks");
         assert!(said.starts_with("Runs with ") && said.contains("blocks"), "{said}");
         assert_eq!(overridden("max-num-seqs", &engine), None, "nobody gave it");

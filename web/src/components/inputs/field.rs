@@ -137,9 +137,9 @@ fn default_told(state: AppState, flag: &'static Flag) -> Told {
     }
     state.profile.with(|choice| {
         let Some(choice) = choice else { return Told::default() };
-        let told = state.scenario.with(|scenario| default_of(flag.name, scenario, &choice.profile));
+        let told = state.scenario.with(|scenario| default_of(flag.name, scenario, choice));
         // While vLLM would not start, what it has when nothing is given.
-        told.or_else(|| default_of(flag.name, &Scenario::default(), &choice.profile)).unwrap_or_default()
+        told.or_else(|| default_of(flag.name, &Scenario::default(), choice)).unwrap_or_default()
     })
 }
 

@@ -9,8 +9,8 @@ use super::help::HelpDialog;
 use super::icons::{HELP, Icon, OPEN, SHARE};
 use super::share_dialog::ShareDialog;
 use super::theme::ThemeButton;
-use crate::app::is_typing;
 use crate::components::live::heard;
+use crate::hearing::is_typing;
 use crate::state::AppState;
 
 /// Product, purpose and what concerns the whole page.

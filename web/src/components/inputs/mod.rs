@@ -34,5 +34,5 @@ mod workload_fields;
 pub(crate) use drop_layer::DropLayer;
 pub(crate) use header::Header;
 pub(crate) use notices::Notices;
-pub(crate) use panels::Panels;
+pub(crate) use panels::Cards;
 pub(crate) use theme::provide_theme;

@@ -8,6 +8,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::icons::{CLOSE, Icon};
 use super::taken::TakenDetails;
 use crate::components::live::{When, heard};
+use crate::parts::{later, nothing, part};
 use crate::state::{AppState, Notice, NoticeKind};
 
 /// How long that something was done is told.
@@ -20,10 +21,26 @@ pub(crate) fn Notices() -> impl IntoView {
     view! {
         <div class="notices" data-testid="notices">
             <NewVersion/>
-            <For each=move || state.notices.get() key=|notice| notice.id let:notice>
-                <NoticeCard notice/>
-            </For>
+            // What there is to be told comes of the form.
+            <When when=Signal::derive(move || state.notices.with(|notices| !notices.is_empty()))>
+                {later(|| Box::pin(cards()), nothing)}
+            </When>
         </div>
+    }
+}
+
+part! {
+    /// What there is to be told.
+    fn cards() -> fn() -> AnyView { || view! { <Cards/> }.into_any() } in form
+}
+
+#[component]
+fn Cards() -> impl IntoView {
+    let state = expect_context::<AppState>();
+    view! {
+        <For each=move || state.notices.get() key=|notice| notice.id let:notice>
+            <NoticeCard notice/>
+        </For>
     }
 }
 

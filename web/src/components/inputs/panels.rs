@@ -1,4 +1,4 @@
-//! The column of what is asked.
+//! What stands in the column of what is asked.
 
 use leptos::prelude::*;
 
@@ -24,21 +24,19 @@ fn is_wide() -> bool {
 
 /// Model, engine, workload, commands, and what starts a run.
 #[component]
-pub(crate) fn Panels() -> impl IntoView {
+pub(crate) fn Cards() -> impl IntoView {
     provide_context(Refill(RwSignal::new(0)));
     let state = expect_context::<AppState>();
     provide_context(Faults::new(state));
     let is_answered = Memo::new(move |was: Option<&bool>| was == Some(&true) || state.is_answered());
     view! {
-        <div class="panels" id="settings" role="group" aria-label="Settings" data-testid="panels">
-            <Soon><ModelCard/></Soon>
-            <Soon><EngineCard/></Soon>
-            <Soon><WorkloadCard/></Soon>
-            // Seldom the first that are looked at: they let the answer come first.
-            <When when=Signal::derive(move || is_answered.get())>{later(|| Box::pin(fleet_card()), nothing)}</When>
-            <When when=Signal::derive(move || is_answered.get())>{later(|| Box::pin(command_box()), nothing)}</When>
-            <RunBar/>
-        </div>
+        <Soon><ModelCard/></Soon>
+        <Soon><EngineCard/></Soon>
+        <Soon><WorkloadCard/></Soon>
+        // Seldom the first that are looked at: they let the answer come first.
+        <When when=Signal::derive(move || is_answered.get())>{later(|| Box::pin(fleet_card()), nothing)}</When>
+        <When when=Signal::derive(move || is_answered.get())>{later(|| Box::pin(command_box()), nothing)}</When>
+        <RunBar/>
     }
 }
 

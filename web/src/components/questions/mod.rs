@@ -38,6 +38,15 @@ pub(crate) const fn title_of(question: AskedFor) -> &'static str {
     }
 }
 
+/// The part that answers a question.
+pub(crate) const fn part_of(question: AskedFor) -> &'static str {
+    match question {
+        AskedFor::Load => "questions",
+        AskedFor::Flags | AskedFor::Gpu => "setups",
+        AskedFor::WhatIf => "results",
+    }
+}
+
 /// Chooses the question.
 #[component]
 pub(crate) fn QuestionBar() -> impl IntoView {
@@ -78,7 +87,7 @@ fn Answer(question: AskedFor, fetch: fn() -> Coming) -> impl IntoView {
     view! {
         <section
             class="results" hidden=move || !is_asked.get() aria-labelledby=title_of(question)
-            data-testid=format!("answer-{}", question.name())
+            id=format!("answer-{}", question.name()) data-testid=format!("answer-{}", question.name())
         >
             <When when=Signal::derive(move || was_asked.get())>{later(fetch, meanwhile)}</When>
         </section>

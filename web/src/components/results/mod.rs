@@ -35,9 +35,9 @@ use self::more::{comparisons, more};
 use self::parts::Shown;
 use self::tiles::Tiles;
 use self::verdict::{Provenance, VerdictCard};
-use crate::app::is_typing;
 use crate::components::example::Example;
 use crate::components::live::{Soon, When};
+use crate::hearing::is_typing;
 use crate::parts::{later, nothing, part};
 use crate::state::{AppState, RunState};
 

@@ -1,7 +1,6 @@
 //! The answer in sentences, and what it rests on.
 
 use leptos::prelude::*;
-use sim_core::profile::StatedRange;
 use sim_core::profile::uncertainty::Grounds;
 use sim_core::scenario::told;
 
@@ -132,7 +131,7 @@ fn RangeToggle(shown: Shown) -> impl IntoView {
     let has_range = Memo::new(move |_| state.has_range());
     let is_shown = Memo::new(move |_| state.shows_range());
     let said = move || {
-        let stated = state.current.with(|run| StatedRange::of(&run.as_ref()?.profile.profile));
+        let stated = state.current.with(|run| run.as_ref()?.profile.stated_range());
         // Of an estimate the verdict says it.
         let stated = stated.filter(|stated| stated.grounds != Grounds::Estimate);
         let why = stated.map(|stated| format!("{}.", told::stated_range(&stated))).unwrap_or_default();

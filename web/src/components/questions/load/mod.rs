@@ -16,7 +16,6 @@ use self::ask::Load;
 use self::curve::{LATENCIES, Panel};
 use self::failure::Failure;
 use self::tiles::{Tile, tiles};
-use crate::app::tell_answered;
 use crate::components::example::Example;
 use crate::components::live::{When, heard, live};
 use crate::components::plot_view::{PlotSource, PlotView};
@@ -27,6 +26,7 @@ use crate::components::results::parts::CopyButton;
 use crate::format::{duration, grouped};
 use crate::searching::Found;
 use crate::state::AppState;
+use crate::telling::tell_answered;
 
 /// The whole answer.
 #[component]
