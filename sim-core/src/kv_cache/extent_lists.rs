@@ -3,8 +3,10 @@
 use alloc::vec::Vec;
 
 use super::block_keys::BlockKeys;
-use super::extents::ExtentId;
 use crate::math;
+
+/// Number of an extent.
+pub(super) type ExtentId = u32;
 
 /// No extent.
 pub(super) const NO_EXTENT: ExtentId = u32::MAX;

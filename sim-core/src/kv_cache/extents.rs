@@ -12,10 +12,7 @@
 use alloc::vec::Vec;
 
 use super::block_keys::{BlockKeys, KeyPath};
-use super::extent_lists::{ExtentLists, NO_EXTENT};
-
-/// Number of an extent.
-pub(super) type ExtentId = u32;
+use super::extent_lists::{ExtentId, ExtentLists, NO_EXTENT};
 
 /// Blocks that stand behind each other in a chain and in a request, from the first of an extent on; they may have become
 /// several extents since.
@@ -133,28 +130,28 @@ impl Extents {
                 lowest = self.lists.get(lowest).upper;
                 continue;
             }
-            // Of all with the next position the one that came first, as far as no other begins.
-            let (mut hit, mut to, mut first_number, mut next) = (NO_EXTENT, most, u64::MAX, lowest);
+            // Of all with the next position the one that came first, up to where one begins that came before it.
+            let (mut hit, mut number) = (Hit { extent: NO_EXTENT, from: found, to: found }, u64::MAX);
+            let mut next = lowest;
             while next != NO_EXTENT {
                 let extent = self.lists.get(next);
-                if extent.from > found {
-                    to = to.min(extent.from);
+                if extent.from > found && extent.from >= hit.to {
                     break;
                 }
-                if extent.to > found && extent.number < first_number {
-                    (hit, first_number) = (next, extent.number);
+                if extent.number < number && extent.to > found {
+                    if extent.from > found {
+                        hit.to = extent.from;
+                        break;
+                    }
+                    (hit.extent, hit.to, number) = (next, extent.to.min(most), extent.number);
                 }
                 next = extent.upper;
             }
-            if hit == NO_EXTENT {
+            if hit.extent == NO_EXTENT {
                 break;
             }
-            to = to.min(self.lists.get(hit).to);
-            match self.hits.last_mut() {
-                Some(last) if last.extent == hit => last.to = to,
-                _ => self.hits.push(Hit { extent: hit, from: found, to }),
-            }
-            found = to;
+            self.hits.push(hit);
+            found = hit.to;
         }
         found
     }
