@@ -92,7 +92,8 @@ impl KvCacheManager {
         let num_hit_blocks = num_hit_tokens / block_size;
         let num_new_blocks = |num_tokens: u32| num_tokens.div_ceil(block_size).saturating_sub(num_hit_blocks);
         let Some(extents) = &mut self.pool.extents else { return false };
-        let num_kept_blocks = watermark + if num_hit_blocks > 0 { extents.num_free_hits() } else { 0 };
+        let num_free_hits = if num_hit_blocks > 0 { extents.num_free_hits() } else { 0 };
+        let num_kept_blocks = watermark.saturating_add(num_free_hits);
         let fits = |num_tokens| num_new_blocks(num_tokens).saturating_add(num_kept_blocks) <= extents.num_free_blocks();
         if (limits.reserve_full && !fits(all)) || !fits(now) {
             return false;
