@@ -4,7 +4,7 @@ use super::block_keys::{BlockKey, BlockKeys, NO_REGISTRATION, RegistrationId};
 
 impl BlockKeys {
     /// The registration under `key`: of several the first.
-    pub(super) fn registered(&self, key: BlockKey) -> RegistrationId {
+    pub(crate) fn registered(&self, key: BlockKey) -> RegistrationId {
         self.chains[key.chain as usize].registered[key.slot as usize]
     }
 
@@ -27,7 +27,7 @@ impl BlockKeys {
 
     /// Counts `registration` under `key`, and makes it the one to be found if there is no other; says whether it did.
     #[inline]
-    pub(super) fn register_alone(&mut self, key: BlockKey, registration: RegistrationId) -> bool {
+    pub(crate) fn register_alone(&mut self, key: BlockKey, registration: RegistrationId) -> bool {
         let chain = &mut self.chains[key.chain as usize];
         chain.num_registered += 1;
         let first = &mut chain.registered[key.slot as usize];
@@ -40,7 +40,7 @@ impl BlockKeys {
 
     /// Forgets the only registration under `key`.
     #[inline]
-    pub(super) fn forget_alone(&mut self, key: BlockKey) {
+    pub(crate) fn forget_alone(&mut self, key: BlockKey) {
         let chain = &mut self.chains[key.chain as usize];
         chain.registered[key.slot as usize] = NO_REGISTRATION;
         chain.num_registered -= 1;
