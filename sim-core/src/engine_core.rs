@@ -66,13 +66,15 @@ pub(crate) struct Stretch {
 
 impl<'a> EngineCore<'a> {
     /// An idle engine; `requests` are those it may be given. It looks at each in every pass: its passes have all of them.
+    /// So it does at each block.
     #[must_use]
     pub fn new(config: &'a EngineConfig, requests: &'a RequestSet) -> Self {
         Self::with_requests(config, Cow::Borrowed(requests), false)
     }
 
     /// The same, but requests that get one token in every pass are counted (`sched/steady.rs`): passes have their number
-    /// ([`SchedulerOutput::num_steady_reqs`]), and [`Self::take_steady_tokens`] tells of their tokens later.
+    /// ([`SchedulerOutput::num_steady_reqs`]), and [`Self::take_steady_tokens`] tells of their tokens later. Blocks are
+    /// taken many at once where the model allows (`kv_cache/extents.rs`).
     #[must_use]
     pub fn counting_steady(config: &'a EngineConfig, requests: &'a RequestSet) -> Self {
         Self::with_requests(config, Cow::Borrowed(requests), true)

@@ -6,6 +6,7 @@ mod given;
 mod gpus_needed;
 mod groups;
 mod known;
+mod later;
 mod link;
 mod prices;
 mod recommend;
@@ -24,7 +25,9 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use self::later::Later;
 
 /// Exit codes: 0 all is well, 1 a check failed (an objective missed, a trace that differs), 2 a wrong command line or
 /// input.
@@ -44,33 +47,33 @@ enum Command {
     /// Simulate a workload on a profile and print what `vllm bench serve` would print.
     // As in vLLM, the last of a flag given twice counts.
     #[command(args_override_self = true)]
-    Simulate(Box<simulate::Args>),
+    Simulate(Later<simulate::Args>),
     /// Search the highest load that meets --goodput, and show the whole load curve.
     #[command(args_override_self = true)]
-    Capacity(Box<capacity::Args>),
+    Capacity(Later<capacity::Args>),
     /// Search the GPU, parallelism, number formats and flags that answer a workload best.
     #[command(args_override_self = true)]
-    Recommend(Box<recommend::Args>),
+    Recommend(Later<recommend::Args>),
     /// Say how many replicas a recorded trace needs over time, with an ideal autoscaler.
     #[command(args_override_self = true)]
-    GpusNeeded(Box<gpus_needed::Args>),
+    GpusNeeded(Later<gpus_needed::Args>),
     /// Print a share link for the page that says what `simulate` would run with the same flags.
     #[command(args_override_self = true)]
-    Link(Box<link::Args>),
+    Link(Later<link::Args>),
     /// Compose the profile of a model on a GPU of measured operators, and write it.
     #[command(args_override_self = true)]
-    Compose(Box<compose::Args>),
+    Compose(Later<compose::Args>),
     /// List the models that --model knows by name.
     Models(known::ModelsArgs),
     /// List the GPUs that --gpu knows.
     Gpus,
     /// Print the KV cache that vLLM plans for a model: layers, groups, block sizes, bytes.
     #[command(args_override_self = true)]
-    Groups(Box<groups::Args>),
+    Groups(Later<groups::Args>),
     /// Serve the page on this machine, with a profile and flags of your own if you like.
     #[cfg(feature = "serve")]
     #[command(args_override_self = true)]
-    Serve(Box<serve::Args>),
+    Serve(Later<serve::Args>),
     #[cfg(feature = "full")]
     #[command(flatten)]
     Full(full::Command),
@@ -96,19 +99,22 @@ pub fn run() -> ExitCode {
 
 /// Whether every check passed.
 fn try_run() -> Result<bool> {
-    let arguments = vllm_flags::take(std::env::args_os().collect())?;
-    match Cli::parse_from(arguments).command {
-        Command::Simulate(args) => args.run(),
-        Command::Capacity(args) => args.run(),
-        Command::Recommend(args) => args.run(),
-        Command::GpusNeeded(args) => args.run(),
-        Command::Link(args) => args.run(),
-        Command::Compose(args) => args.run(),
+    let cli = Cli::command();
+    let arguments = vllm_flags::take(&cli, std::env::args_os().collect())?;
+    let cli = Cli::from_arg_matches_mut(&mut cli.get_matches_from(arguments))
+        .unwrap_or_else(|error| error.format(&mut Cli::command()).exit());
+    match cli.command {
+        Command::Simulate(Later(args)) => args.run(),
+        Command::Capacity(Later(args)) => args.run(),
+        Command::Recommend(Later(args)) => args.run(),
+        Command::GpusNeeded(Later(args)) => args.run(),
+        Command::Link(Later(args)) => args.run(),
+        Command::Compose(Later(args)) => args.run(),
         Command::Models(args) => args.run(),
         Command::Gpus => known::gpus(),
-        Command::Groups(args) => args.run(),
+        Command::Groups(Later(args)) => args.run(),
         #[cfg(feature = "serve")]
-        Command::Serve(args) => args.run(),
+        Command::Serve(Later(args)) => args.run(),
         #[cfg(feature = "full")]
         Command::Full(command) => command.run(),
         #[cfg(not(feature = "full"))]

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 
 use anyhow::{Result, ensure};
-use clap::{Arg, ArgAction, Command, CommandFactory as _};
+use clap::{Arg, ArgAction, Command};
 use sim_core::config::SpeculativeArgs;
 use sim_core::config::flags::grammar::{self, Argument, Given};
 use sim_core::config::flags::{BENCH_SERVE, FlagEffect, FlagSpec, SERVE, Takes, removed, spec_of};
@@ -16,12 +16,10 @@ const DRAFTER: &str = "--speculative-config";
 /// Takes those flags of vLLM out of a command line that change nothing here, with a note, and refuses by name those that
 /// are not simulated. What is left is for the parser, with names in full. Only subcommands that take flags of vLLM are
 /// looked at.
-pub(super) fn take(arguments: Vec<OsString>) -> Result<Vec<OsString>> {
+pub(super) fn take(cli: &Command, arguments: Vec<OsString>) -> Result<Vec<OsString>> {
     let texts: Option<Vec<String>> = arguments.iter().map(|word| word.to_str().map(ToOwned::to_owned)).collect();
     let Some(texts) = texts else { return Ok(arguments) };
-    let mut cli = super::Cli::command();
-    cli.build();
-    let (command, path_len) = called(&cli, &texts);
+    let Some((command, path_len)) = called(cli, &texts) else { return Ok(arguments) };
     let own: Vec<OwnFlag> = command.get_arguments().filter_map(OwnFlag::of).collect();
     if !own.iter().any(|flag| is_of_scenario(&flag.name)) {
         return Ok(arguments);
@@ -29,18 +27,22 @@ pub(super) fn take(arguments: Vec<OsString>) -> Result<Vec<OsString>> {
     let (path, words) = texts.split_at_checked(path_len).unwrap_or((&texts, &[]));
     let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
     let (words, behind) = words.split_at_checked(end).unwrap_or((words, &[]));
-    let kept = Line { command, own: &own }.kept(words)?;
+    let kept = Line { command: &command, own: &own }.kept(words)?;
     Ok(path.iter().cloned().chain(kept).chain(behind.iter().cloned()).map(OsString::from).collect())
 }
 
-/// The subcommand that is called, and how many words its name has, this program's included.
-fn called<'a>(cli: &'a Command, words: &[String]) -> (&'a Command, usize) {
-    let (mut command, mut path_len) = (cli, 1);
-    while let Some(inner) = words.get(path_len).and_then(|word| command.find_subcommand(word)) {
+/// The subcommand that is called, with its arguments, and how many words its name has, this program's included; `None` if
+/// there is none.
+fn called(cli: &Command, words: &[String]) -> Option<(Command, usize)> {
+    let inner = |command: &Command, path_len: usize| command.find_subcommand(words.get(path_len)?).cloned();
+    let (mut command, mut path_len) = (inner(cli, 1)?, 2);
+    // Its arguments are made now, and those of no other.
+    command.build();
+    while let Some(inner) = inner(&command, path_len) {
         command = inner;
         path_len += 1;
     }
-    (command, path_len)
+    Some((command, path_len))
 }
 
 fn is_of_scenario(name: &str) -> bool {

@@ -73,9 +73,11 @@ impl KeyPath {
 /// An unbranched stretch of hash blocks.
 #[derive(Debug)]
 pub(super) struct Chain {
-    /// Per position and group the oldest registration under that key, or [`NO_REGISTRATION`].
-    registered: Vec<RegistrationId>,
-    num_registered: u32,
+    num_blocks: u32,
+    /// Per position and group the oldest registration under that key, or [`NO_REGISTRATION`]; empty where
+    /// [`super::extents`] has them.
+    pub(super) registered: Vec<RegistrationId>,
+    pub(super) num_registered: u32,
     /// Live requests and departing chains that hold it.
     num_holders: u32,
     /// Whether its one holder gives its blocks their keys later: see [`BlockKeys::defer`].
@@ -101,6 +103,8 @@ pub struct BlockKeys {
     departures: ChainIndex,
     /// Chains with deferred keys that have another holder now.
     shared: Vec<u32>,
+    /// Whether blocks are registered one by one.
+    pub(super) registers_blocks: bool,
     /// Where others are told of blocks.
     pub(super) hashes: Option<BlockHashes>,
 }
@@ -115,6 +119,7 @@ impl BlockKeys {
             unused: Vec::new(),
             departures: ChainIndex::new(),
             shared: Vec::new(),
+            registers_blocks: true,
             hashes: None,
         }
     }
@@ -159,12 +164,15 @@ impl BlockKeys {
             let departure = Departure::new(rest, [parent, position, salt], self.num_tokens(parent, 1));
             let hash = departure.hash();
             let is_it = |chain: u32| self.chains[chain as usize].departure == departure;
-            let chain = match self.departures.find(hash, is_it) {
-                Some(chain) => chain,
-                None => self.grow((departure, hash), &rest, from, num_blocks - from),
+            let Some(chain) = self.departures.find(hash, is_it) else {
+                let len = num_blocks - from;
+                let chain = self.grow((departure, hash), &rest, from, len);
+                self.hold(chain);
+                path.slices.push(ChainSlice { chain, from, len });
+                return;
             };
             let known = &self.chains[chain as usize];
-            let most = (math::usize_to_u32(known.registered.len()) / self.num_groups).min(num_blocks - from);
+            let most = known.num_blocks.min(num_blocks - from);
             let common = rest.common_tokens(&known.runs, self.num_tokens(parent, most));
             let len = math::u64_to_u32((common - self.num_tokens(parent, 0)) / u64::from(self.hash_block_size));
             assert!(len > 0, "a chain's first block is the one it was found by");
@@ -225,62 +233,6 @@ impl BlockKeys {
         }
     }
 
-    /// The registration under `key`: of several the first.
-    pub(crate) fn registered(&self, key: BlockKey) -> RegistrationId {
-        self.chains[key.chain as usize].registered[key.slot as usize]
-    }
-
-    /// Per position and group of `chain`, the registration or [`NO_REGISTRATION`].
-    pub(super) fn registered_in(&self, chain: u32) -> &[RegistrationId] {
-        &self.chains[chain as usize].registered
-    }
-
-    /// Makes `registration` the one to be found under `key`.
-    pub(super) fn set_registered(&mut self, key: BlockKey, registration: RegistrationId) {
-        self.chains[key.chain as usize].registered[key.slot as usize] = registration;
-    }
-
-    /// What is registered at the positions of `key`'s chain from `key` on, a group after another, and the count of all
-    /// registrations in the chain.
-    pub(super) fn slots(&mut self, key: BlockKey) -> (&mut [RegistrationId], &mut u32) {
-        let chain = &mut self.chains[key.chain as usize];
-        (&mut chain.registered[key.slot as usize..], &mut chain.num_registered)
-    }
-
-    /// Counts `registration` under `key`, and makes it the one to be found if there is no other; says whether it did.
-    #[inline]
-    pub(crate) fn register_alone(&mut self, key: BlockKey, registration: RegistrationId) -> bool {
-        let chain = &mut self.chains[key.chain as usize];
-        chain.num_registered += 1;
-        let first = &mut chain.registered[key.slot as usize];
-        let is_alone = *first == NO_REGISTRATION;
-        if is_alone {
-            *first = registration;
-        }
-        is_alone
-    }
-
-    /// Forgets the only registration under `key`.
-    #[inline]
-    pub(crate) fn forget_alone(&mut self, key: BlockKey) {
-        let chain = &mut self.chains[key.chain as usize];
-        chain.registered[key.slot as usize] = NO_REGISTRATION;
-        chain.num_registered -= 1;
-        if chain.num_registered == 0 {
-            self.drop_unused(key.chain);
-        }
-    }
-
-    /// One block less is registered under `key`.
-    #[inline]
-    pub(super) fn count_eviction(&mut self, key: BlockKey) {
-        let chain = &mut self.chains[key.chain as usize];
-        chain.num_registered -= 1;
-        if chain.num_registered == 0 {
-            self.drop_unused(key.chain);
-        }
-    }
-
     /// A new chain of `num_blocks` hash blocks with the tokens at `rest`, behind `num_blocks_before` others.
     fn grow(
         &mut self,
@@ -294,6 +246,7 @@ impl BlockKeys {
         }
         let index = self.unused.pop().unwrap_or_else(|| {
             self.chains.push(Chain {
+                num_blocks,
                 registered: Vec::new(),
                 num_registered: 0,
                 num_holders: 0,
@@ -307,7 +260,10 @@ impl BlockKeys {
         });
         let num_tokens = self.num_tokens(departure.parent, num_blocks);
         let chain = &mut self.chains[index as usize];
-        chain.registered.resize(num_blocks as usize * self.num_groups as usize, NO_REGISTRATION);
+        chain.num_blocks = num_blocks;
+        if self.registers_blocks {
+            chain.registered.resize(num_blocks as usize * self.num_groups as usize, NO_REGISTRATION);
+        }
         chain.num_blocks_before = num_blocks_before;
         rest.copy_tokens(num_tokens, &mut chain.runs);
         (chain.departure, chain.departure_hash) = (departure, departure_hash);

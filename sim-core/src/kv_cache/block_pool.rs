@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::block_keys::{BlockKey, BlockKeys, NO_REGISTRATION, RegistrationId};
 use super::events::KvCacheEvent;
+use super::extents::Extents;
 use super::free_block_queue::{BlockId, FreeBlockQueue, NULL_BLOCK};
 use crate::math;
 
@@ -43,6 +44,8 @@ pub(super) struct Further {
 pub struct BlockPool {
     pub(super) blocks: Vec<Block>,
     pub(super) free: FreeBlockQueue,
+    /// The blocks where they are taken many at once: then there are none of the above.
+    pub(super) extents: Option<Extents>,
     pub(super) keys: BlockKeys,
     pub(super) num_evictions: u64,
     /// Registrations of blocks that have one already: such a block was found, or can be found, by a prefix that ends
@@ -58,11 +61,16 @@ pub struct BlockPool {
 }
 
 impl BlockPool {
-    pub(super) fn new(num_gpu_blocks: u32, keys: BlockKeys) -> Self {
+    /// `num_gpu_blocks` counts the null block. `by_extent` is for an engine with one group of full attention.
+    pub(super) fn new(num_gpu_blocks: u32, mut keys: BlockKeys, by_extent: bool) -> Self {
         let block = Block { ref_cnt: 0, registration: Registration::NONE };
+        keys.registers_blocks = !by_extent;
+        let (num_blocks, extents) =
+            if by_extent { (1, Some(Extents::new(num_gpu_blocks - 1))) } else { (num_gpu_blocks, None) };
         Self {
-            blocks: vec![block; num_gpu_blocks as usize],
-            free: FreeBlockQueue::new(num_gpu_blocks),
+            blocks: vec![block; num_blocks as usize],
+            free: FreeBlockQueue::new(num_blocks),
+            extents,
             keys,
             num_evictions: 0,
             further: Vec::new(),
@@ -76,7 +84,10 @@ impl BlockPool {
     /// Blocks that nobody uses, those that hold cached content included.
     #[must_use]
     pub const fn num_free_blocks(&self) -> u32 {
-        self.free.len()
+        match &self.extents {
+            Some(extents) => extents.num_free_blocks(),
+            None => self.free.len(),
+        }
     }
 
     /// Cached blocks that were reused for something else so far.
@@ -279,6 +290,9 @@ impl BlockPool {
     /// # Panics
     /// If one is neither or both.
     pub fn assert_invariants(&self) {
+        if let Some(extents) = &self.extents {
+            extents.assert_invariants(&self.keys);
+        }
         let mut is_free = vec![false; self.blocks.len()];
         for block in self.free.to_vec() {
             assert!(!is_free[block as usize], "a block is in the free queue once");

@@ -89,6 +89,11 @@ impl KvCacheConfig {
         self.groups.iter().map(|group| group.spec.block_size).min().unwrap_or(0)
     }
 
+    /// Whether there is one group, of full attention.
+    pub(super) fn is_dense(&self) -> bool {
+        matches!(self.groups.as_slice(), [group] if group.spec.kind.is_full_attention())
+    }
+
     /// Blocks of the longest request over all groups.
     #[must_use]
     pub fn max_blocks_per_request(&self, extent: RequestExtent) -> u64 {

@@ -90,7 +90,7 @@ impl Coordinator {
             num_reprefillable_tokens: drafter.num_reprefillable_tokens,
             drops_any_block: drafter.drops_block,
             has_partial_hits,
-            is_dense: matches!(config.groups.as_slice(), [group] if group.spec.kind.is_full_attention()),
+            is_dense: config.is_dense(),
         }
     }
 

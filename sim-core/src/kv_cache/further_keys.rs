@@ -123,6 +123,6 @@ impl BlockPool {
             self.keys.set_registered(key, next);
         }
         self.link(previous, next);
-        self.keys.count_eviction(key);
+        self.keys.count_evictions(key.chain, 1);
     }
 }

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::extents::HeldBlocks;
 use super::free_block_queue::BlockId;
 
 /// A request's block table for one group, and what the group's manager remembers of it.
@@ -9,6 +10,8 @@ use super::free_block_queue::BlockId;
 pub(super) struct GroupBlocks {
     /// Block of each `block_size` tokens; the null block where one was given back or skipped.
     pub(super) table: Vec<BlockId>,
+    /// Its blocks where they are taken many at once: then the table is empty.
+    pub(super) held: HeldBlocks,
     /// Leading blocks of the table that were looked at for a key.
     pub(super) num_cached_blocks: u32,
     /// Leading blocks of the table that were given back as no later token attends to them.
@@ -45,9 +48,9 @@ pub(super) struct Checkpoint {
 }
 
 impl GroupBlocks {
-    /// Length of the table.
+    /// Length of the table, or blocks held without one.
     pub(super) fn len(&self) -> u32 {
-        crate::math::usize_to_u32(self.table.len())
+        crate::math::usize_to_u32(self.table.len()) + self.held.len()
     }
 
     /// Forgets everything but the table, which the pool empties.

@@ -33,12 +33,13 @@ pub struct KvCacheManager {
 }
 
 impl KvCacheManager {
-    /// A manager over `config.num_gpu_blocks` blocks, all free.
+    /// A manager over `config.num_gpu_blocks` blocks, all free. With `by_extent` it takes many at once where it can.
     #[must_use]
-    pub fn new(config: &EngineConfig) -> Self {
+    pub fn new(config: &EngineConfig, by_extent: bool) -> Self {
         let kv_cache = &config.kv_cache;
         let num_groups = math::usize_to_u32(kv_cache.groups.len());
         let keys = BlockKeys::new(kv_cache.hash_block_size, config.num_hash_lookahead_tokens(), num_groups);
+        let by_extent = by_extent && kv_cache.is_dense();
         Self {
             max_model_len: config.max_model_len,
             num_gpu_blocks: config.num_gpu_blocks,
@@ -53,7 +54,7 @@ impl KvCacheManager {
                 config.vllm_version,
                 config.enable_mamba_shared_prefix_checkpoint,
             ),
-            pool: BlockPool::new(config.num_gpu_blocks, keys),
+            pool: BlockPool::new(config.num_gpu_blocks, keys, by_extent),
             hits: alloc::vec![Vec::new(); kv_cache.groups.len()],
             num_hit_tokens: 0,
         }
@@ -129,6 +130,10 @@ impl KvCacheManager {
         self.num_hit_tokens = 0;
         if !self.enable_caching {
             return 0;
+        }
+        if let Some(num_hit_blocks) = self.find_extents(blocks, num_tokens) {
+            self.num_hit_tokens = num_hit_blocks * self.block_size();
+            return self.num_hit_tokens;
         }
         let hit = self.coordinator.find_longest_cache_hit(
             &self.pool,
@@ -230,6 +235,9 @@ impl KvCacheManager {
         limits: AdmissionLimits,
     ) -> bool {
         let num_hit_tokens = self.num_hit_tokens;
+        if self.pool.extents.is_some() {
+            return self.admit_extents(blocks, (num_hit_tokens, num_new_tokens, num_tokens), limits);
+        }
         let watermark = if limits.keep_watermark { self.watermark_blocks } else { 0 };
         let prefill_end = self.prefill_end(blocks, num_tokens);
         let all = num_tokens.min(self.max_model_len);
@@ -294,7 +302,7 @@ impl KvCacheManager {
         }
     }
 
-    fn cache_full_blocks(
+    pub(super) fn cache_full_blocks(
         &mut self,
         blocks: &mut RequestBlocks,
         num_final_tokens: u32,
@@ -326,18 +334,6 @@ impl KvCacheManager {
             manager.cache_blocks(&mut self.pool, group, &caching);
             blocks.next_full_block_end = blocks.next_full_block_end.min(manager.next_full_block_end(group));
         }
-    }
-
-    /// Notes up to where a request can go on without more blocks.
-    fn note_capacity(&self, blocks: &mut RequestBlocks) {
-        let groups = self.coordinator.managers.iter().zip(&blocks.groups);
-        blocks.capacity = groups.map(|(manager, group)| manager.capacity(group)).min().unwrap_or(0);
-    }
-
-    /// Notes up to where a request can go on without a block being given back.
-    fn note_next_skip(&self, blocks: &mut RequestBlocks) {
-        let groups = self.coordinator.managers.iter().zip(&blocks.groups);
-        blocks.next_skip = groups.map(|(manager, group)| manager.next_skip(group)).min().unwrap_or(0);
     }
 
     /// Gives back all blocks of a request; cached ones can still be found.

@@ -23,11 +23,16 @@ mod planning_error;
 pub mod spec;
 pub mod block_pool;
 mod block_runs;
+mod extents;
+mod extent_lists;
+#[cfg(test)]
+mod extents_tests;
 mod block_hashes;
 pub mod events;
 mod event_log;
 mod further_keys;
 pub mod block_keys;
+mod registrations;
 mod run_cursor;
 mod chain_index;
 mod departure;

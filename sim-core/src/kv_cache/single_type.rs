@@ -255,7 +255,10 @@ impl SingleType {
 
     /// Gives back all blocks of a request.
     pub(super) fn free(&self, pool: &mut BlockPool, blocks: &mut GroupBlocks) {
-        pool.free_table(&mut blocks.table);
+        match &mut pool.extents {
+            Some(extents) => extents.free(&mut blocks.held),
+            None => pool.free_table(&mut blocks.table),
+        }
         blocks.reset();
     }
 }

@@ -1,22 +1,33 @@
 //! What a request that gets one token in every pass needs of its blocks, and when (`sched/steady.rs`).
 
-use alloc::vec::Vec;
-
-use super::free_block_queue::BlockId;
 use super::manager::KvCacheManager;
 use super::request_blocks::RequestBlocks;
-use crate::math;
 
 impl KvCacheManager {
     /// Computed tokens at which [`Self::allocate_slots`] has something to do next for a request that gets one token a
     /// pass; `num_known_ahead` of the tokens known then are not computed. `u32::MAX` for never.
     pub(crate) const fn next_change(&self, blocks: &RequestBlocks, num_known_ahead: u32) -> u32 {
-        let mut next = blocks.next_full_block_end.saturating_sub(num_known_ahead);
+        let mut next = blocks.next_full_block_end;
+        if next < u32::MAX {
+            next = next.saturating_sub(num_known_ahead);
+        }
         if blocks.next_skip < next {
             next = blocks.next_skip;
         }
         let last_with_room = blocks.capacity.saturating_sub(self.num_lookahead_tokens);
         if blocks.capacity < self.max_model_len && last_with_room < next { last_with_room } else { next }
+    }
+
+    /// Notes up to where a request can go on without more blocks.
+    pub(super) fn note_capacity(&self, blocks: &mut RequestBlocks) {
+        let groups = self.coordinator.managers.iter().zip(&blocks.groups);
+        blocks.capacity = groups.map(|(manager, group)| manager.capacity(group)).min().unwrap_or(0);
+    }
+
+    /// Notes up to where a request can go on without a block being given back.
+    pub(super) fn note_next_skip(&self, blocks: &mut RequestBlocks) {
+        let groups = self.coordinator.managers.iter().zip(&blocks.groups);
+        blocks.next_skip = groups.map(|(manager, group)| manager.next_skip(group)).min().unwrap_or(0);
     }
 
     /// Lets a request that only grows by a token at a time go on without giving its full blocks their keys, where nobody
@@ -49,41 +60,21 @@ impl KvCacheManager {
         self.coordinator.is_dense.then(|| self.coordinator.managers[0].block_size)
     }
 
-    /// Whether a request of such an engine needs nothing but one block after another, without keys.
+    /// Whether a request needs nothing but one block after another, without keys.
     #[inline]
     pub(crate) const fn only_grows(&self, blocks: &RequestBlocks) -> bool {
-        blocks.next_full_block_end == u32::MAX
+        self.coordinator.is_dense && blocks.next_full_block_end == u32::MAX
     }
 
-    /// One block more for such a request, if there is one.
+    /// Takes so many fresh blocks for [`Self::hand_out`]. The caller has made sure that there are as many.
     #[inline]
-    pub(crate) fn grow(&mut self, blocks: &mut RequestBlocks) -> bool {
-        if self.pool.num_free_blocks() == 0 {
-            return false;
-        }
-        let block = self.pool.get_new_block();
-        blocks.grow(block, self.coordinator.managers[0].block_size);
-        true
+    pub(crate) fn take_blocks(&mut self, num_blocks: u32) {
+        self.pool.take(num_blocks);
     }
 
-    /// Replaces `fresh` by so many fresh blocks, if there are as many.
-    #[inline]
-    pub(crate) fn get_new_blocks(&mut self, num_blocks: usize, fresh: &mut Vec<BlockId>) -> bool {
-        fresh.clear();
-        let num_blocks = math::usize_to_u32(num_blocks);
-        let is_available = num_blocks <= self.pool.num_free_blocks();
-        if is_available {
-            self.pool.get_new_blocks(num_blocks, fresh);
-        }
-        is_available
-    }
-}
-
-impl RequestBlocks {
-    /// Takes over one block of so many tokens more, for the one group.
-    #[inline]
-    pub(crate) fn grow(&mut self, block: BlockId, block_size: u32) {
-        self.groups[0].table.push(block);
-        self.capacity += block_size;
+    /// Blocks that were taken are those of a request that only grows.
+    pub(crate) fn hand_out(&self, blocks: &mut RequestBlocks, num_blocks: u32) {
+        blocks.groups[0].held.add(num_blocks);
+        blocks.capacity += num_blocks * self.block_size();
     }
 }

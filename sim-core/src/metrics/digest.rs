@@ -14,18 +14,14 @@ pub fn digest(recording: &Recording) -> u64 {
     let Recording { passes, requests, gaps, emissions, spec_decoding } = recording;
     let mut hash = Fnv1a::new();
     hash.write(math::usize_to_u64(passes.len()));
-    for pass in passes {
-        hash.pass(&pass);
-    }
+    passes.iter().for_each(|pass| hash.pass(&pass));
     hash.write(math::usize_to_u64(requests.len()));
-    for request in requests {
-        hash.request(&request);
-    }
+    requests.iter().for_each(|request| hash.request(&request));
     hash.write(math::usize_to_u64(gaps.len()));
-    for WeightedGap { gap, count } in gaps {
+    gaps.iter().for_each(|WeightedGap { gap, count }| {
         hash.write(gap.as_nanos());
         hash.write(u64::from(count));
-    }
+    });
     hash.write(math::usize_to_u64(emissions.len()));
     for &EmissionRun { request, first_pass, stride, num_messages } in emissions {
         hash.write_all([request, first_pass, stride, num_messages]);

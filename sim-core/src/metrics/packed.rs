@@ -134,13 +134,23 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
     }
 
     /// Appends a row.
+    #[inline]
     pub fn push(&mut self, row: R) {
+        match self.slots.last_mut() {
+            Some(Slot::Open { rows, .. }) if rows.len() < ROWS => rows.push(row),
+            _ => self.push_to_another(row),
+        }
+        self.len += 1;
+    }
+
+    /// Appends a row where there is no slot for it yet, or not as it has to be.
+    #[cold]
+    fn push_to_another(&mut self, row: R) {
         if self.len.is_multiple_of(ROWS) {
             self.slots.push(Slot::Open { rows: Vec::with_capacity(ROWS), num_settled: 0 });
         }
         if let Some(rows) = self.open(self.len / ROWS * ROWS) {
             rows.push(row);
-            self.len += 1;
         }
     }
 

@@ -12,7 +12,7 @@ use crate::math;
 /// Rows of a block.
 pub(super) const ROWS: usize = 128;
 
-/// A value is read and written as eight bytes, of which the last may lie behind it.
+/// A value by itself is read as eight bytes, of which the last may lie behind it.
 const WORD: usize = 8;
 
 /// A record as `N` whole numbers. Those of which neighbours differ least pack best: differences, not instants.
@@ -39,28 +39,35 @@ pub(super) struct Block<const N: usize> {
 impl<const N: usize> Block<N> {
     /// Packs [`ROWS`] rows.
     pub(super) fn pack<R: Row<N>>(rows: &[R]) -> Self {
-        let rows: Vec<[u64; N]> = rows.iter().take(ROWS).map(R::to_columns).collect();
-        let (mut bases, mut maxima) = ([u64::MAX; N], [0; N]);
-        for row in &rows {
-            for ((base, max), &value) in bases.iter_mut().zip(&mut maxima).zip(row) {
-                *base = value.min(*base);
-                *max = value.max(*max);
+        let mut columns = [[0; ROWS]; N];
+        for (place, row) in rows.iter().take(ROWS).enumerate() {
+            for (column, value) in columns.iter_mut().zip(row.to_columns()) {
+                column[place] = value;
             }
         }
-        let (mut starts, mut widths, mut num_bytes) = ([0; N], [0; N], 0);
-        for column in 0..N {
-            let width = (u64::BITS - (maxima[column] - bases[column]).leading_zeros()).div_ceil(u8::BITS);
-            starts[column] = math::u32_to_u16(num_bytes);
-            widths[column] = math::u32_to_u16(width);
+        let (mut bases, mut starts, mut widths, mut num_bytes) = ([0; N], [0; N], [0; N], 0);
+        for (number, column) in columns.iter().enumerate() {
+            let bounds = |(min, max): (u64, u64), &value: &u64| (min.min(value), max.max(value));
+            let (min, max) = column.iter().fold((u64::MAX, 0), bounds);
+            let width = (u64::BITS - (max - min).leading_zeros()).div_ceil(u8::BITS);
+            bases[number] = min;
+            starts[number] = math::u32_to_u16(num_bytes);
+            widths[number] = math::u32_to_u16(width);
             num_bytes += width * math::usize_to_u32(ROWS);
         }
         let mut bytes = vec![0; math::u32_to_usize(num_bytes) + WORD].into_boxed_slice();
-        for column in (0..N).filter(|&column| widths[column] > 0) {
-            let (mut at, width) = (usize::from(starts[column]), usize::from(widths[column]));
-            for row in &rows {
-                // The zeros behind it are where the next one is written.
-                bytes[at..at + WORD].copy_from_slice(&(row[column] - bases[column]).to_le_bytes());
-                at += width;
+        for (number, column) in columns.iter().enumerate() {
+            let (values, base) = (&mut bytes[usize::from(starts[number])..], bases[number]);
+            match widths[number] {
+                0 => {}
+                1 => write::<1>(values, column, base),
+                2 => write::<2>(values, column, base),
+                3 => write::<3>(values, column, base),
+                4 => write::<4>(values, column, base),
+                5 => write::<5>(values, column, base),
+                6 => write::<6>(values, column, base),
+                7 => write::<7>(values, column, base),
+                _ => write::<8>(values, column, base),
             }
         }
         Self { bases, starts, widths, bytes }
@@ -79,16 +86,39 @@ impl<const N: usize> Block<N> {
 
     /// Appends all rows to `rows`: cheaper than one by one.
     pub(super) fn unpack<R: Row<N>>(&self, rows: &mut Vec<R>) {
-        let mut places = self.starts.map(usize::from);
-        let widths = self.widths.map(usize::from);
-        let masks = widths.map(|width| MASKS[width]);
-        rows.extend((0..ROWS).map(|_| {
-            R::from_columns(core::array::from_fn(|column| {
-                let at = places[column];
-                places[column] = at + widths[column];
-                self.bases[column] + (word(&self.bytes[at..at + WORD]) & masks[column])
-            }))
-        }));
+        let mut columns = [[0; ROWS]; N];
+        for (number, column) in columns.iter_mut().enumerate() {
+            let (values, base) = (&self.bytes[usize::from(self.starts[number])..], self.bases[number]);
+            match self.widths[number] {
+                0 => column.fill(base),
+                1 => read::<1>(values, column, base),
+                2 => read::<2>(values, column, base),
+                3 => read::<3>(values, column, base),
+                4 => read::<4>(values, column, base),
+                5 => read::<5>(values, column, base),
+                6 => read::<6>(values, column, base),
+                7 => read::<7>(values, column, base),
+                _ => read::<8>(values, column, base),
+            }
+        }
+        rows.extend((0..ROWS).map(|place| R::from_columns(core::array::from_fn(|number| columns[number][place]))));
+    }
+}
+
+/// Writes what the values of a column are more than `base`, in `WIDTH` bytes each: a loop for each width, as a compiler
+/// makes short ones of those.
+fn write<const WIDTH: usize>(bytes: &mut [u8], column: &[u64; ROWS], base: u64) {
+    for (bytes, value) in bytes.chunks_exact_mut(WIDTH).zip(column) {
+        bytes.copy_from_slice(&(value - base).to_le_bytes()[..WIDTH]);
+    }
+}
+
+/// Reads what [`write`] wrote.
+fn read<const WIDTH: usize>(bytes: &[u8], column: &mut [u64; ROWS], base: u64) {
+    for (value, bytes) in column.iter_mut().zip(bytes.chunks_exact(WIDTH)) {
+        let mut word = [0; WORD];
+        word[..WIDTH].copy_from_slice(bytes);
+        *value = base + u64::from_le_bytes(word);
     }
 }
 

@@ -42,23 +42,39 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
     }
 }
 
+impl<R: Row<N>, const N: usize> Rows<'_, R, N> {
+    /// Goes on to the next block; false if there is none.
+    fn read_next_block(&mut self) -> bool {
+        self.from += self.num_rows;
+        self.open = self.packed.read_block(self.from, &mut self.unpacked);
+        let left = self.packed.len() - self.from.min(self.packed.len());
+        (self.num_rows, self.num_read) = ((self.open.len() + self.unpacked.len()).min(left), 0);
+        self.num_rows > 0
+    }
+}
+
 impl<R: Row<N>, const N: usize> Iterator for Rows<'_, R, N> {
     type Item = R;
 
     #[inline]
     fn next(&mut self) -> Option<R> {
-        if self.num_read == self.num_rows {
-            self.from += self.num_rows;
-            self.open = self.packed.read_block(self.from, &mut self.unpacked);
-            let left = self.packed.len() - self.from.min(self.packed.len());
-            (self.num_rows, self.num_read) = ((self.open.len() + self.unpacked.len()).min(left), 0);
-            if self.num_rows == 0 {
-                return None;
-            }
+        if self.num_read == self.num_rows && !self.read_next_block() {
+            return None;
         }
         let row = self.open.get(self.num_read).or_else(|| self.unpacked.get(self.num_read)).copied();
         self.num_read += 1;
         row
+    }
+
+    /// A block at a time, and of its rows nothing but what is asked for.
+    fn fold<T, F: FnMut(T, R) -> T>(mut self, start: T, mut join: F) -> T {
+        let mut so_far = start;
+        while self.num_read < self.num_rows || self.read_next_block() {
+            let rows = if self.open.is_empty() { &self.unpacked } else { self.open };
+            so_far = rows[self.num_read..self.num_rows].iter().copied().fold(so_far, &mut join);
+            self.num_read = self.num_rows;
+        }
+        so_far
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

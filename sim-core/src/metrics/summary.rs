@@ -76,7 +76,7 @@ impl EngineSummary {
     pub fn new(recording: &Recording, totals: EngineTotals, num_gpu_blocks: u32) -> Self {
         let mut summary = Self { totals, ..Self::default() };
         let (mut end, mut device_time) = (SimTime::ZERO, SimDuration::ZERO);
-        for pass in &recording.passes {
+        recording.passes.iter().for_each(|pass| {
             summary.num_tokens += u64::from(pass.num_tokens);
             summary.num_prefill_tokens += u64::from(pass.num_prefill_tokens);
             summary.num_outputs += u64::from(pass.num_outputs);
@@ -89,7 +89,7 @@ impl EngineSummary {
             }
             end = end.max(pass.output_time);
             device_time += pass.end_time.saturating_since(pass.start_time);
-        }
+        });
         if end == SimTime::ZERO {
             return summary;
         }

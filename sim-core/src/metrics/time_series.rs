@@ -88,17 +88,22 @@ impl Recording {
         let busy = self.busy_periods();
         let mut busy = busy.iter().copied().peekable();
         let mut now = 0;
-        let mut passes = self.passes.iter().peekable();
-        while let Some(pass) = passes.next() {
+        let mut see = |pass: &PassRecord, next: u64| {
             let from = pass.schedule_time.as_nanos().max(now);
             if now < from {
                 visit(now, from, None);
             }
-            let next = passes.peek().map_or(u64::MAX, |next| next.schedule_time.as_nanos());
             while busy.next_if(|&end| end < pass.output_time.as_nanos()).is_some() {}
             let empty = busy.peek().copied().unwrap_or(pass.output_time.as_nanos());
             now = next.min(empty).max(from);
-            visit(from, now, Some(&pass));
+            visit(from, now, Some(pass));
+        };
+        let last = self.passes.iter().reduce(|pass, next| {
+            see(&pass, next.schedule_time.as_nanos());
+            next
+        });
+        if let Some(last) = last {
+            see(&last, u64::MAX);
         }
     }
 

@@ -71,20 +71,36 @@ pub(super) struct Axis {
     points: Vec<f64>,
     /// 1 / width of each cell: a multiplication is cheaper than a division.
     inverse_widths: Vec<f64>,
-    /// The places of 0, 1, 2, …: most lookups are of a count of requests or tokens that is small, and skip the search.
-    small: Vec<Place>,
+    /// The cells of 0, 1, 2, …: most lookups are of a count of requests or tokens that is small, and skip the search.
+    small: Vec<u16>,
 }
 
 impl Axis {
-    /// Counts whose places are kept: vLLM's largest CUDA graph and default number of requests.
+    /// Counts whose cells are kept: vLLM's largest CUDA graph and default number of requests.
     const NUM_SMALL: u32 = 1025;
 
     /// At least two points, growing.
     pub(super) fn new(points: Vec<f64>) -> Self {
         let inverse_widths = points.windows(2).map(|cell| 1.0 / (cell[1] - cell[0])).collect();
         let mut axis = Self { points, inverse_widths, small: Vec::new() };
-        axis.small = (0..Self::NUM_SMALL).map(|count| axis.place(math::u32_to_f64(count))).collect();
+        // More cells than there are numbers for: then all counts are searched for.
+        if let Ok(last_cell) = u16::try_from(axis.last_cell()) {
+            let mut cell = 0;
+            axis.small = (0..Self::NUM_SMALL)
+                .map(math::u32_to_f64)
+                .map(|count| {
+                    while cell < last_cell && axis.points[usize::from(cell) + 1] <= count {
+                        cell += 1;
+                    }
+                    cell
+                })
+                .collect();
+        }
         axis
+    }
+
+    fn last_cell(&self) -> usize {
+        self.inverse_widths.len() - 1
     }
 
     /// Points, the guard included.
@@ -94,16 +110,20 @@ impl Axis {
 
     /// The place of any argument.
     fn place(&self, x: f64) -> Place {
-        let last_cell = self.inverse_widths.len() - 1;
-        let cell = self.points.partition_point(|&start| start <= x).saturating_sub(1).min(last_cell);
+        let cell = self.points.partition_point(|&start| start <= x).saturating_sub(1);
+        self.place_in(cell.min(self.last_cell()), x)
+    }
+
+    fn place_in(&self, cell: usize, x: f64) -> Place {
         place_in(cell, x - self.points[cell], self.inverse_widths[cell])
     }
 
     /// The place of a count.
     fn place_of_count(&self, count: u32) -> Place {
+        let x = math::u32_to_f64(count);
         match self.small.get(math::u32_to_usize(count)) {
-            Some(&place) => place,
-            None => self.place(math::u32_to_f64(count)),
+            Some(&cell) => self.place_in(usize::from(cell), x),
+            None => self.place(x),
         }
     }
 }

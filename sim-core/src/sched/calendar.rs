@@ -30,7 +30,7 @@ impl Calendar {
     }
 
     /// Where what happens in `pass` is noted.
-    pub(super) fn day(&mut self, pass: u64) -> &mut Vec<Due> {
+    fn day(&mut self, pass: u64) -> &mut Vec<Due> {
         &mut self.days[math::u32_to_usize(math::low_u32(pass % NUM_DAYS))]
     }
 

@@ -41,6 +41,8 @@ pub(super) struct LiveRequest {
     pub(super) processed: u64,
     /// While it is steady, the pass in which it has to be asked for blocks and keys next.
     pub(super) next_ask: u64,
+    /// While it only grows, the first pass that takes a block for it that it does not have; `u64::MAX` else.
+    pub(super) next_growth: u64,
     /// Tokens that it got while it is steady and that nobody was told of.
     pub(super) num_untold_tokens: u32,
     pub(super) num_prompt_tokens: u32,

@@ -11,6 +11,7 @@ mod prefill_interval;
 mod update;
 mod steady;
 mod steady_counts;
+mod growth;
 pub(crate) mod stretch;
 mod calendar;
 pub mod request_queue;

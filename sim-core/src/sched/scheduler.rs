@@ -92,7 +92,7 @@ impl<'a> Scheduler<'a> {
     /// ones are counted where `counts_steady_reqs`, and otherwise looked at in every pass as all others are.
     #[must_use]
     pub fn new(config: &'a EngineConfig, requests: Cow<'a, RequestSet>, counts_steady_reqs: bool) -> Self {
-        let kv_cache = KvCacheManager::new(config);
+        let kv_cache = KvCacheManager::new(config, counts_steady_reqs);
         let rules = config.vllm_version;
         let mamba_split = MambaSplit::new(config, &kv_cache);
         let prefill_interval = PrefillInterval::new(config);

@@ -19,12 +19,12 @@ use core::mem;
 
 use super::budget::Budget;
 use super::calendar::{Calendar, Due};
+use super::growth::Growth;
 use super::live_request::LiveRequest;
 use super::output::{ScheduledRequest, SchedulerOutput};
 use super::running::{RunningRules, num_new_tokens};
 use super::scheduler::Scheduler;
 use crate::config::EngineConfig;
-use crate::kv_cache::free_block_queue::BlockId;
 use crate::math;
 use crate::request::SteadyTokens;
 
@@ -44,8 +44,9 @@ pub(super) struct SteadyRequests {
     pub(super) processed: u64,
     /// No request becomes steady before this pass.
     pub(super) resumes_at: u64,
-    /// When a request has to be asked for blocks and keys.
+    /// When a request has to be asked for blocks and keys, but for those that only grow.
     pub(super) asks: Calendar,
+    pub(super) growth: Growth,
     /// Which pass samples a request's last token.
     pub(super) ends: Calendar,
     /// The other running requests, in the order of the running list; looked through when a pass is decided.
@@ -58,8 +59,6 @@ pub(super) struct SteadyRequests {
     due: Vec<Due>,
     /// Scratch: tokens of each of the others.
     shares: Vec<u32>,
-    /// Scratch: blocks for who is due.
-    fresh: Vec<BlockId>,
 }
 
 impl SteadyRequests {
@@ -74,13 +73,13 @@ impl SteadyRequests {
             processed: 0,
             resumes_at: 0,
             asks: Calendar::new(),
+            growth: Growth::new(config.kv_cache.block_size()),
             ends: Calendar::new(),
             others: Vec::new(),
             departed: Vec::new(),
             told: Vec::new(),
             due: Vec::new(),
             shares: Vec::new(),
-            fresh: Vec::new(),
         }
     }
 }
@@ -168,10 +167,8 @@ impl Scheduler<'_> {
     fn serve(&mut self, budget: &mut Budget, output: &mut SchedulerOutput) -> bool {
         let mut due = mem::take(&mut self.steady.due);
         self.steady.asks.take(self.pass_number, &mut due);
-        if self.are_before_others(&due) && self.let_grow(&due) {
-            due.clear();
-        }
-        let mut is_served = true;
+        let num_due = math::usize_to_u32(due.len());
+        let mut is_served = self.let_grow(|scheduler| scheduler.num_blocks_of_others().saturating_add(num_due));
         let mut dates = due.iter().peekable();
         for place in 0..self.steady.others.len() {
             let (slot, share) = (self.steady.others[place], self.steady.shares[place]);
@@ -190,66 +187,29 @@ impl Scheduler<'_> {
         is_served
     }
 
-    /// Whether all of `due` come before the first of the others that gets tokens, as mostly: these were admitted last.
-    fn are_before_others(&self, due: &[Due]) -> bool {
-        let mut served = self.steady.others.iter().zip(&self.steady.shares).filter(|&(_, &share)| share > 0);
-        let first = served.next().map(|(&slot, _)| self.live.get(slot).admission);
-        due.last().is_none_or(|last| first.is_none_or(|first| last.admission < first))
+    /// Blocks that the others need for what they get, in an engine with one group of full attention.
+    fn num_blocks_of_others(&self) -> u32 {
+        let others = self.steady.others.iter().zip(&self.steady.shares).filter(|&(_, &share)| share > 0);
+        let num_blocks = others.map(|(&slot, &share)| {
+            let request = self.live.get(slot);
+            self.kv_cache.num_missing_blocks(&request.blocks, request.num_computed_tokens + share)
+        });
+        num_blocks.fold(0, u32::saturating_add)
     }
 
     /// Serves who is due, where there are no others; false if blocks do not suffice.
     pub(super) fn serve_due(&mut self) -> bool {
         let mut due = mem::take(&mut self.steady.due);
         self.steady.asks.take(self.pass_number, &mut due);
-        let is_served = self.let_grow(&due) || due.iter().all(|date| self.ask(date));
+        let is_served = self.let_grow(|_| math::usize_to_u32(due.len())) && due.iter().all(|date| self.ask(date));
         self.steady.due = due;
         is_served
     }
 
-    /// Gives each of `due` the one block that it needs; false, and nothing is changed, if one of them needs something else
-    /// or there are not as many blocks.
-    fn let_grow(&mut self, due: &[Due]) -> bool {
-        let Some(block_size) = self.kv_cache.dense_block_size() else { return false };
-        let (mut num_due, mut all_grow) = (0, true);
-        for date in due {
-            let request = self.live.get(date.slot);
-            if request.is_due(date) {
-                num_due += 1;
-                all_grow &= self.kv_cache.only_grows(&request.blocks);
-            }
-        }
-        let fresh = &mut self.steady.fresh;
-        if !all_grow || !self.kv_cache.get_new_blocks(num_due, fresh) {
-            return false;
-        }
-        let pass = self.pass_number + u64::from(block_size);
-        let day = self.steady.asks.day(pass);
-        let mut fresh = fresh.iter();
-        for date in due {
-            let request = self.live.get_mut(date.slot);
-            if request.is_due(date)
-                && let Some(&block) = fresh.next()
-            {
-                request.next_ask = pass;
-                request.blocks.grow(block, block_size);
-                day.push(Due { pass, ..*date });
-            }
-        }
-        true
-    }
-
     /// A steady request needs a block, or has one that is full.
     fn ask(&mut self, date: &Due) -> bool {
-        let request = self.live.get_mut(date.slot);
-        if !request.is_due(date) {
+        if !self.live.get(date.slot).is_due(date) {
             return true;
-        }
-        if let Some(block_size) = self.kv_cache.dense_block_size()
-            && self.kv_cache.only_grows(&request.blocks)
-        {
-            request.next_ask = date.pass + u64::from(block_size);
-            self.steady.asks.note(Due { pass: request.next_ask, ..*date });
-            return self.kv_cache.grow(&mut request.blocks);
         }
         self.catch_up(date.slot);
         let request = self.live.get_mut(date.slot);
@@ -282,6 +242,9 @@ impl Scheduler<'_> {
         if next < u32::MAX {
             let passes = next.saturating_sub(request.num_computed_tokens);
             let pass = (pass + u64::from(passes)).max(self.pass_number + 1);
+            if self.kv_cache.only_grows(&request.blocks) {
+                return self.begin_growth(slot, pass);
+            }
             request.next_ask = pass;
             self.steady.asks.note(Due { pass, admission: request.admission, slot });
         }

@@ -89,6 +89,7 @@ impl Scheduler<'_> {
         if lag > 0 {
             request.num_output_placeholders = request.num_output_placeholders + num_issued - num_processed;
         }
+        self.settle_growth(slot);
     }
 
     /// A request that is looked at for the first time may have text of others: what they have computed so far, the pass
@@ -100,6 +101,7 @@ impl Scheduler<'_> {
                 let request = self.live.get(slot);
                 if request.is_steady && request.blocks.ends_in(chain) {
                     self.catch_up(slot);
+                    self.end_growth(slot);
                     let request = self.live.get_mut(slot);
                     let num_final_tokens = request.num_computed_tokens + 1 - math::low_u32(self.steady.lag);
                     self.kv_cache.commit_keys(&mut request.blocks, num_final_tokens);
@@ -112,6 +114,7 @@ impl Scheduler<'_> {
     /// A steady request is looked at from now on; a pass under way counted it.
     pub(super) fn depart(&mut self, slot: u32) {
         self.catch_up(slot);
+        self.end_growth(slot);
         let request = self.live.get_mut(slot);
         request.is_steady = false;
         self.steady.count -= 1;

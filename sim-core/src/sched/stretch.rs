@@ -46,7 +46,8 @@ impl Scheduler<'_> {
         if self.steady.ends.has(pass - self.steady.lag) {
             return None;
         }
-        if self.steady.asks.has(pass) && !self.serve_dates(pass) {
+        let is_anybody_due = self.steady.growth.num_due(pass) > 0 || self.steady.asks.has(pass);
+        if is_anybody_due && !self.serve_dates(pass) {
             return None;
         }
         let steady = &mut self.steady;

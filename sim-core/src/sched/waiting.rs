@@ -213,6 +213,7 @@ impl Scheduler<'_> {
             issued: 0,
             processed: 0,
             next_ask: 0,
+            next_growth: u64::MAX,
             num_untold_tokens: 0,
             num_prompt_tokens,
             num_preemptions: 0,
