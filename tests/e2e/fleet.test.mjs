@@ -129,6 +129,24 @@ pageTest("a link restores the fleet, and each kind is what its flags say", async
   assert.equal(await digestOf(page), again, "the link is the run");
 });
 
+pageTest("ranks that step together are the command line's, and so are replicas of them", async ({ page, open }) => {
+  const model = "#v=1&model=Qwen/Qwen3-30B-A3B&gpu=h100-sxm&num-prompts=80&request-rate=20";
+  for (const [fleet, short, first] of [
+    ["data-parallel-size=2", "2 ranks", "rank 0"],
+    ["data-parallel-size=2&replicas=2", "2 replicas, round-robin", "replica 0.0"],
+    ["prefill-replicas=1&decode-replicas=1&data-parallel-size=2", "1 prefill, 1 decode", "prefill 0.0"],
+  ]) {
+    const link = `${model}&${fleet}`;
+    await open(link);
+    assert.equal(await digestOf(page), await digestOfProfiler(link), fleet);
+    assert.equal(await page.getByTestId("fleet-short").innerText(), short);
+    assert.equal((await rowsOf(page, "replicas-table"))[0][0], first);
+    assert.match((await page.getByTestId("replicas-note").allInnerTexts()).join(" "), /lockstep|step together/, fleet);
+    // The same page would take the next link for a change of its fragment.
+    await page.goto("about:blank");
+  }
+});
+
 pageTest("what cannot be is refused at its field, and the results stay", async ({ page, open }) => {
   await open(FOUR);
   const digest = await digestOf(page);

@@ -14,9 +14,10 @@ use crate::parts::part;
 use crate::state::AppState;
 
 /// What replicas have besides.
-const OF_REPLICAS: [&str; 5] = ["router-args", "autoscaler", "replica-fails", "retry-max-retries", "migration-limit"];
+const OF_REPLICAS: [&str; 6] =
+    ["router-args", "autoscaler", "replica-fails", "retry-max-retries", "migration-limit", "data-parallel-size"];
 /// What two roles have besides.
-const OF_ROLES: [&str; 8] = [
+const OF_ROLES: [&str; 9] = [
     "kv-transfer-bandwidth",
     "kv-transfer-latency",
     "kv-transfer-descriptor-time",
@@ -24,6 +25,7 @@ const OF_ROLES: [&str; 8] = [
     "kv-load-failure-policy",
     "prefill-args",
     "decode-args",
+    "data-parallel-size",
     "router-args",
 ];
 /// What ranks have besides.
@@ -101,7 +103,7 @@ fn FleetCard() -> impl IntoView {
                     FleetKind::Replicas => view! {
                         <FlagField name="replicas"/>
                         <RouterField/>
-                        <More flags=&OF_REPLICAS name="Weights, failures, autoscaler"/>
+                        <More flags=&OF_REPLICAS name="Weights, failures, autoscaler, ranks"/>
                     }.into_any(),
                     FleetKind::Roles => view! {
                         <FlagField name="prefill-replicas"/>
