@@ -189,9 +189,7 @@ impl CpuOffloadingManager {
             let Some(id) = self.chunks.find_resident(&text.path, place) else { continue };
             match &mut self.policy {
                 Policy::Lru(lru) => lru.renew(&mut self.chunks, id),
-                Policy::Arc(arc) => {
-                    arc.renew(&mut self.chunks, id, access.is_insertion_only(), access.is_reused());
-                }
+                Policy::Arc(arc) => arc.renew(&mut self.chunks, id, access),
             }
         }
     }
