@@ -38,7 +38,7 @@ pub struct KvTransferArgs {
 pub enum KvOffloadingBackend {
     /// vLLM itself.
     Native,
-    /// An LMCache server.
+    /// A server of `LMCache`.
     Lmcache,
 }
 

@@ -7,6 +7,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::chunks::{ChunkId, Chunks};
+use super::request::Accesses;
 use crate::math;
 
 const T1: u8 = 0;
@@ -63,11 +64,11 @@ impl Arc {
     }
 
     /// A request that stored or used a chunk has ended.
-    pub(super) fn renew(&mut self, chunks: &mut Chunks, id: ChunkId, is_insertion_only: bool, is_reused: bool) {
+    pub(super) fn renew(&mut self, chunks: &mut Chunks, id: ChunkId, access: Accesses) {
         let list = chunks.get(id).list;
-        if is_insertion_only {
+        if access.is_insertion_only() {
             self.move_to(chunks, id, list);
-        } else if is_reused {
+        } else if access.is_reused() {
             self.move_to(chunks, id, T2);
         }
     }

@@ -120,7 +120,8 @@ impl CpuOffloadingManager {
     }
 
     /// Chunks of a request are offered. Those that are not there get room, others are evicted for them, and they are
-    /// returned with their places: they are to be stored, and stay until [`Self::complete_store`]. `None` if there is no room for all.
+    /// returned with their places: they are to be stored, and stay until [`Self::complete_store`]. `None` if there is no
+    /// room for all.
     pub(super) fn prepare_store(&mut self, text: &mut Text, places: Range<u32>) -> Option<Vec<(u32, ChunkId)>> {
         self.num_offers += 1;
         let mut missing = Vec::new();
@@ -189,9 +190,7 @@ impl CpuOffloadingManager {
             let Some(id) = self.chunks.find_resident(&text.path, place) else { continue };
             match &mut self.policy {
                 Policy::Lru(lru) => lru.renew(&mut self.chunks, id),
-                Policy::Arc(arc) => {
-                    arc.renew(&mut self.chunks, id, access.is_insertion_only(), access.is_reused());
-                }
+                Policy::Arc(arc) => arc.renew(&mut self.chunks, id, access),
             }
         }
     }

@@ -13,7 +13,7 @@ pub struct OffloadingLink {
 }
 
 impl Default for OffloadingLink {
-    /// PCIe 5.0 with 16 lanes, estimated: 64 GB/s as aiconfigurator's system files have it for H100 and H200, of which
+    /// 16 lanes of `PCIe` 5.0, estimated: 64 GB/s as aiconfigurator's system files have it for H100 and H200, of which
     /// a copy from pinned memory gets 55.6 in the example of NVIDIA's nvbandwidth; 20 us for a transfer's launch and events.
     /// No device was measured by us.
     fn default() -> Self {
