@@ -40,6 +40,28 @@ impl StepTimeModel {
         }
     }
 
+    /// Whether a CUDA graph holds a pass of so many tokens.
+    #[inline]
+    pub(super) fn has_graph(&self, num_tokens: u32) -> bool {
+        self.capture_sizes.fitting(num_tokens).is_some()
+    }
+
+    /// Whether all requests of a pass verify the same number of drafts.
+    #[inline]
+    pub(super) fn is_uniform_verification(&self, batch: &BatchComposition) -> bool {
+        batch.num_draft_tokens() > 0 && batch.is_uniform_decode(self.decode_query_len)
+    }
+
+    /// Tokens that the device computes for a pass of so many.
+    #[inline]
+    pub(super) fn num_padded(&self, num_tokens: u32, is_uniform_verification: bool) -> u32 {
+        if is_uniform_verification {
+            let uniform = self.uniform_capture_sizes.fitting(num_tokens);
+            return uniform.unwrap_or_else(|| self.capture_sizes.padded(num_tokens));
+        }
+        self.capture_sizes.padded(num_tokens)
+    }
+
     /// The device time of a pass that is run in the shape that ranks agreed on; [`Self::predict`] is for its own. Without a
     /// graph nobody is padded.
     #[must_use]
