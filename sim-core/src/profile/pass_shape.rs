@@ -76,6 +76,7 @@ impl StepTimeModel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::cuda_graphs::CaptureSizes;
     use crate::profile::{StepTimeSettings, SyntheticCosts};
 
     fn decodes(count: u32) -> BatchComposition {
@@ -93,8 +94,8 @@ mod tests {
     /// 10 ms for a pass and 10 µs for each token that is computed; graphs of 1, 2, 4, 8, 16, … up to 512 tokens.
     fn model() -> StepTimeModel {
         let profile = SyntheticCosts { token_us: 10.0, ..SyntheticCosts::default() }.profile();
-        let settings =
-            StepTimeSettings { pipeline_parallel_size: 1, ..StepTimeSettings::vllm_default(&profile, 256, 4096) };
+        let capture_sizes = CaptureSizes::vllm_default(256, 4096, CaptureSizes::DEFAULT_CEILING);
+        let settings = StepTimeSettings { capture_sizes, ..StepTimeSettings::vllm_default(&profile, 256, 4096) };
         StepTimeModel::new(&profile, &settings).expect("a profile")
     }
 
