@@ -40,6 +40,28 @@ impl StepTimeModel {
         }
     }
 
+    /// Whether a CUDA graph holds a pass of so many tokens.
+    #[inline]
+    pub(super) fn has_graph(&self, num_tokens: u32) -> bool {
+        self.capture_sizes.fitting(num_tokens).is_some()
+    }
+
+    /// Whether all requests of a pass verify the same number of drafts.
+    #[inline]
+    pub(super) fn is_uniform_verification(&self, batch: &BatchComposition) -> bool {
+        batch.num_draft_tokens() > 0 && batch.is_uniform_decode(self.decode_query_len)
+    }
+
+    /// Tokens that the device computes for a pass of so many.
+    #[inline]
+    pub(super) fn num_padded(&self, num_tokens: u32, is_uniform_verification: bool) -> u32 {
+        if is_uniform_verification {
+            let uniform = self.uniform_capture_sizes.fitting(num_tokens);
+            return uniform.unwrap_or_else(|| self.capture_sizes.padded(num_tokens));
+        }
+        self.capture_sizes.padded(num_tokens)
+    }
+
     /// The device time of a pass that is run in the shape that ranks agreed on; [`Self::predict`] is for its own. Without a
     /// graph nobody is padded.
     #[must_use]
@@ -54,6 +76,7 @@ impl StepTimeModel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::cuda_graphs::CaptureSizes;
     use crate::profile::{StepTimeSettings, SyntheticCosts};
 
     fn decodes(count: u32) -> BatchComposition {
@@ -71,8 +94,8 @@ mod tests {
     /// 10 ms for a pass and 10 µs for each token that is computed; graphs of 1, 2, 4, 8, 16, … up to 512 tokens.
     fn model() -> StepTimeModel {
         let profile = SyntheticCosts { token_us: 10.0, ..SyntheticCosts::default() }.profile();
-        let settings =
-            StepTimeSettings { pipeline_parallel_size: 1, ..StepTimeSettings::vllm_default(&profile, 256, 4096) };
+        let capture_sizes = CaptureSizes::vllm_default(256, 4096, CaptureSizes::DEFAULT_CEILING);
+        let settings = StepTimeSettings { capture_sizes, ..StepTimeSettings::vllm_default(&profile, 256, 4096) };
         StepTimeModel::new(&profile, &settings).expect("a profile")
     }
 

@@ -51,9 +51,9 @@ pub struct StepTimeModel {
     pub(super) drafter: Option<DrafterTables>,
     pub(super) capture_sizes: CaptureSizes,
     /// Of passes in which all requests verify the same number of drafts.
-    uniform_capture_sizes: CaptureSizes,
+    pub(super) uniform_capture_sizes: CaptureSizes,
     /// Rows of a request in such a pass.
-    decode_query_len: u32,
+    pub(super) decode_query_len: u32,
     /// See [`super::schema::MixedBatch::decode_term_factor`].
     decode_term_factor: f64,
     /// The best evidence this profile can give under these settings.
@@ -221,25 +221,6 @@ impl StepTimeModel {
     #[must_use]
     pub const fn host(&self) -> &HostTimes {
         &self.host
-    }
-
-    /// Whether a CUDA graph holds a pass of so many tokens.
-    pub(super) fn has_graph(&self, num_tokens: u32) -> bool {
-        self.capture_sizes.fitting(num_tokens).is_some()
-    }
-
-    /// Whether all requests of a pass verify the same number of drafts.
-    pub(super) fn is_uniform_verification(&self, batch: &BatchComposition) -> bool {
-        batch.num_draft_tokens() > 0 && batch.is_uniform_decode(self.decode_query_len)
-    }
-
-    /// Tokens that the device computes for a pass of so many.
-    pub(super) fn num_padded(&self, num_tokens: u32, is_uniform_verification: bool) -> u32 {
-        if is_uniform_verification {
-            let uniform = self.uniform_capture_sizes.fitting(num_tokens);
-            return uniform.unwrap_or_else(|| self.capture_sizes.padded(num_tokens));
-        }
-        self.capture_sizes.padded(num_tokens)
     }
 
     /// Adds the attention of a pass with decodes and prompt parts: the parts' term, and the decodes' times its factor.

@@ -132,7 +132,7 @@ pub enum ScenarioError {
         /// The role.
         role: Role,
         /// What it is.
-        error: Box<ScenarioError>,
+        error: Box<Self>,
     },
     /// A share link cannot be read.
     Link(LinkError),
