@@ -87,12 +87,18 @@ def build(arguments: list[str], folder: Path) -> None:
         raise MutationError(f"it does not compile: {error}")
 
 
-def differing_traces(scratch: Path, file: str = "") -> list[str]:
-    """Names of the traces that the scratch copy does not reproduce, or of all folders if it does not end. One engine knows
-    nothing of fleets: what is broken in `fleet` can only differ in their traces."""
+def traces_of(file: str) -> Path:
+    """The traces that what is broken in `file` can differ in: one engine knows nothing of fleets, and what is told of the
+    cache stands in one folder alone."""
+    if file.startswith("fleet/"):
+        return TRACES / "fleets"
+    return TRACES / "kv_events" if file == "kv_cache/event_log.rs" else TRACES
+
+
+def differing_traces(scratch: Path, folder: Path) -> list[str]:
+    """Names of the traces of a folder that the scratch copy does not reproduce, or that it does not end."""
     target = ["--target-dir", str(scratch / "target")]
     build(["cargo", "build", "--quiet", "--locked", *target], scratch / "tests/mutations/replay")
-    folder = TRACES / "fleets" if file.startswith("fleet/") else TRACES
     try:
         run = [str(scratch / "target/debug/mutation-replay"), str(folder)]
         output = subprocess.run(run, capture_output=True, text=True, check=True, timeout=REPLAY_TIMEOUT).stdout
@@ -120,7 +126,7 @@ def failing_tests(scratch: Path, tests: str) -> list[str]:
 def noticing(mutation: Mutation, scratch: Path) -> list[str]:
     if mutation.tests is not None:
         return failing_tests(scratch, mutation.tests)
-    return differing_traces(scratch, mutation.file)
+    return differing_traces(scratch, traces_of(mutation.file))
 
 
 def judge(mutation: Mutation, scratch: Path) -> tuple[Counter[str], str | None]:
@@ -155,8 +161,8 @@ def write_results(path: Path, found: dict[str, Counter[str]]) -> None:
     folders = [".", *sorted(folder.name for folder in TRACES.iterdir() if folder.is_dir())]
     for mutation in known:
         if (counts := found.get(mutation.name)) is not None:
-            of_fleets = ["fleets"] if mutation.file.startswith("fleet/") else folders
-            tried = of_fleets if mutation.tests is None else [TESTS]
+            folder = traces_of(mutation.file)
+            tried = [TESTS] if mutation.tests else folders if folder == TRACES else [folder.name]
             rows[mutation.name] = {folder: str(counts[folder] or "") for folder in tried}
     folders.append(TESTS)
     lines = [
@@ -189,7 +195,9 @@ def main() -> int:
     scratch = arguments.scratch.resolve()
     copy_sources(scratch)
     chosen = [mutation for mutation in mutations() if re.search(arguments.only, mutation.name)]
-    unbroken = differing_traces(scratch) if any(mutation.tests is None for mutation in chosen) else []
+    unbroken = []
+    for folder in sorted({traces_of(mutation.file) for mutation in chosen if mutation.tests is None}):
+        unbroken += differing_traces(scratch, folder)
     for tests in sorted({mutation.tests for mutation in chosen if mutation.tests}):
         unbroken += failing_tests(scratch, tests)
     if unbroken:
