@@ -39,6 +39,7 @@ mod startup_logs;
 mod kept_flags;
 mod limits;
 mod live_engine;
+mod cleared_caches;
 mod ttft_split;
 mod recognise;
 mod recommend;

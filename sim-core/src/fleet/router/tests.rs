@@ -261,3 +261,14 @@ fn nothing_is_known_to_be_where_a_replica_was() {
     router.learn(&prompts[1], 0);
     assert_eq!(candidates(&router, &prompts[0]), [0, 1], "either has its beginning, and nobody all of it");
 }
+
+#[test]
+fn a_prompt_within_another_is_known_only_where_it_was_sent() {
+    let mut router = PrefixAware::new();
+    let prompt = |len| [TokenRun { start: 0, len }];
+    router.learn(&prompt(100), 0);
+    router.learn(&prompt(40), 1);
+    // Its last piece of eight tokens ends there, and in the longer one goes on.
+    let arrival = Arrival { id: RequestId(0), prompt: &prompt(40), session: None };
+    assert_eq!(router.candidates(&arrival, &[0, 1, 2]), [1]);
+}
