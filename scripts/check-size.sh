@@ -13,8 +13,8 @@ cd "$(dirname "$0")/.."
 . scripts/find-browser.sh
 ANSWER=45000
 ALIVE=200000
-FORM=522000
-OWN=1049000
+FORM=545000
+OWN=1121000
 
 need_wasm "weight of a first visit" || exit 0
 scripts/build-web.sh >/dev/null

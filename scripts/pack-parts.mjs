@@ -13,7 +13,7 @@ const [split, out] = process.argv.slice(2);
 const NEEDS = {
   profiles: "form", models: "form", simulator: "profiles", reader: "profiles", texts: "profiles",
   questions: "profiles", setups: "profiles", results: "profiles", more: "profiles",
-  files: "simulator", dialogs: "more",
+  files: "simulator", fleets: "simulator", dialogs: "more",
 };
 
 const link = readFileSync(`${split}/__wasm_split.js`, "utf8");

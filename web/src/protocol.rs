@@ -23,6 +23,15 @@ pub(crate) struct RunInput {
     pub(crate) dataset: Option<Vec<u8>>,
 }
 
+impl RunInput {
+    /// Whether it may be of several engines: what these are is decided where it is simulated.
+    fn has_fleet(&self) -> bool {
+        const OF_FLEETS: [&str; 6] =
+            ["replicas", "replica-fails", "autoscaler", "prefill-replicas", "decode-replicas", "data-parallel-size"];
+        self.flags.iter().any(|(flag, _)| OF_FLEETS.contains(&flag.as_str()))
+    }
+}
+
 /// A setup that many runs are made of.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Asked {
@@ -125,8 +134,10 @@ impl Request {
 
     /// What answers it.
     #[must_use]
-    pub(crate) const fn part(&self) -> Part {
+    pub(crate) fn part(&self) -> Part {
         match self {
+            Self::Run { input, .. } if input.has_fleet() => Part::Fleets,
+            Self::Try { trying: Trying::Router { .. }, .. } => Part::Fleets,
             Self::Run { .. } | Self::Requests { .. } | Self::Gantt { .. } | Self::Range { .. } | Self::Try { .. } => {
                 Part::Simulator
             }
@@ -145,6 +156,8 @@ pub(crate) enum Part {
     Reader,
     /// Writes files of a run.
     Files,
+    /// Runs of several engines.
+    Fleets,
 }
 
 impl Part {
@@ -152,6 +165,8 @@ impl Part {
     pub(crate) const READER: u32 = Self::Reader as u32;
     /// As above.
     pub(crate) const FILES: u32 = Self::Files as u32;
+    /// As above.
+    pub(crate) const FLEETS: u32 = Self::Fleets as u32;
 }
 
 /// Files of a run.

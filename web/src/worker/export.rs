@@ -106,7 +106,8 @@ fn bench_json(
 /// The recording of `run` made again with the times of single tokens; everything else in it is checked to be the same.
 fn with_emissions(run: &FinishedRun, host: &mut dyn Host) -> Result<Recording, String> {
     let keep = SimulationOptions { record_emissions: true };
-    let mut recording = FinishedRun::new(run.input.clone(), keep, host)?.result.recording;
+    let fleets = run.several.as_ref().map(|several| several.fleets);
+    let mut recording = FinishedRun::new(run.input.clone(), keep, fleets, host)?.result.recording;
     let emissions = core::mem::take(&mut recording.emissions);
     if digest(&recording) != digest(&run.result.recording) {
         return Err("the run came out differently the second time; this is a fault of the simulator".to_owned());

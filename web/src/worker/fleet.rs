@@ -21,12 +21,21 @@ use sim_core::simulation_result::{SimulationOptions, SimulationResult};
 use sim_core::time::SimDuration;
 use sim_core::workload::Workload;
 
-use super::run::{Host, Ready, Setup, Ticker};
+use super::run::{Host, OTHER_PART, Ready, Setup, Ticker};
 use crate::fleet_answer::RouterRow;
+
+/// What simulates several engines: a part of its own (`side.rs`), for most runs are of one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fleets {
+    simulate: fn(&Ready, SimulationOptions, &mut dyn Host) -> Result<(SimulationResult, Several), String>,
+    route: fn(u32, &Scenario, &Profile, Option<&[u8]>) -> Result<RouterRow, String>,
+}
 
 /// What came of several engines beside what came of all together.
 #[derive(Debug)]
 pub(crate) struct Several {
+    /// What simulated them.
+    pub(super) fleets: Fleets,
     pub(super) result: EnginesResult,
     /// Each of them, in the order of their numbers; of two roles those that compute prompts first.
     pub(super) engines: Vec<EngineOf>,
@@ -47,24 +56,55 @@ pub(super) struct EngineOf {
     pub(super) busy: f64,
 }
 
-impl Several {
-    /// Simulates what is `ready`; of one engine there is only what came of all.
+impl Fleets {
+    /// All of it; who calls this has all of it at once. Hidden from the optimizer, which would see that nothing else can be
+    /// meant by calls through it, and make them calls of what they mean.
+    pub(crate) fn whole() -> Self {
+        core::hint::black_box(Self { simulate: simulated, route: routed })
+    }
+
+    /// Simulates what is `ready`; of one engine there is only what came of all, and nobody is needed.
     ///
     /// # Errors
     /// The message of whatever refuses it.
     pub(super) fn simulated(
+        fleets: Option<Self>,
         ready: &Ready,
         keep: SimulationOptions,
         host: &mut dyn Host,
-    ) -> Result<(SimulationResult, Option<Self>), String> {
-        let setup = Setup::of(&ready.prepared);
-        let (whole, several) = match &ready.engines {
-            Engines::One => return setup.alone(keep, host).map(|whole| (whole, None)),
-            Engines::Replicas(args, life, _) => replicas(args, life, ready, (&setup, keep), host)?,
-            Engines::Ranks(_) => of_ranks(ready.ranks, &setup, keep, host)?,
-            Engines::Roles(args, fleet) => of_roles(args, fleet, ready, keep, host)?,
-        };
+    ) -> Result<(SimulationResult, Option<Several>), String> {
+        if matches!(ready.engines, Engines::One) {
+            return Setup::of(&ready.prepared).alone(keep, host).map(|whole| (whole, None));
+        }
+        let (whole, several) = (fleets.ok_or(OTHER_PART)?.simulate)(ready, keep, host)?;
         Ok((whole, Some(several)))
+    }
+
+    /// What comes of the requests with the router that has this place among all, and everything else as `scenario` says.
+    ///
+    /// # Errors
+    /// If there is nothing to choose from, and the message of whatever refuses the run.
+    pub(super) fn routed(
+        fleets: Option<Self>,
+        place: u32,
+        scenario: &Scenario,
+        (profile, dataset): (&Profile, Option<&[u8]>),
+    ) -> Result<RouterRow, String> {
+        (fleets.ok_or(OTHER_PART)?.route)(place, scenario, profile, dataset)
+    }
+}
+
+fn simulated(
+    ready: &Ready,
+    keep: SimulationOptions,
+    host: &mut dyn Host,
+) -> Result<(SimulationResult, Several), String> {
+    let setup = Setup::of(&ready.prepared);
+    match &ready.engines {
+        Engines::One => Err("one engine is no fleet".to_owned()),
+        Engines::Replicas(args, life, _) => replicas(args, life, ready, (&setup, keep), host),
+        Engines::Ranks(_) => of_ranks(ready.ranks, &setup, keep, host),
+        Engines::Roles(args, fleet) => of_roles(args, fleet, ready, keep, host),
     }
 }
 
@@ -83,7 +123,7 @@ fn replicas(
     let engines = named("replica", (&replicas, num_ranks), &owners, setup.busy(&whole));
     let num_gpus = of_engine * num_ranks;
     let result = ReplicasResult { router: args.router, replicas, num_ranks, lockstep, num_gpus, life };
-    Ok((whole, Several { result: EnginesResult::Replicas(result), engines }))
+    Ok((whole, Several { fleets: Fleets::whole(), result: EnginesResult::Replicas(result), engines }))
 }
 
 fn of_ranks(
@@ -102,7 +142,7 @@ fn of_ranks(
         router: ranks.settings.router.map(|router| router.policy),
         end: SimDuration::from_nanos(whole.end_time.as_nanos()),
     };
-    Ok((whole, Several { result: EnginesResult::Ranks(result), engines }))
+    Ok((whole, Several { fleets: Fleets::whole(), result: EnginesResult::Ranks(result), engines }))
 }
 
 fn of_roles(
@@ -129,7 +169,7 @@ fn of_roles(
     let num_gpus = engines.num_gpus();
     let result = RolesResult { args: *args, router: fleet.router, num_devices, num_gpus, prefill, decode, transfers };
     let engines = both_roles(&result);
-    Ok((whole, Several { result: EnginesResult::Roles(result), engines }))
+    Ok((whole, Several { fleets: Fleets::whole(), result: EnginesResult::Roles(result), engines }))
 }
 
 /// The engine of a role: as all are, unless the role has flags of its own.
@@ -156,16 +196,7 @@ fn role_engine(role: Role, ready: &Ready, workload: &Workload) -> Result<RoleEng
     RoleEngine::new(role, &own, (profile, true), workload).map_err(|error| error.to_string())
 }
 
-/// What comes of the requests with the router that has this place among all, and everything else as `scenario` says.
-///
-/// # Errors
-/// If there is nothing to choose from, and the message of whatever refuses the run.
-pub(super) fn routed(
-    place: u32,
-    scenario: &Scenario,
-    profile: &Profile,
-    dataset: Option<&[u8]>,
-) -> Result<RouterRow, String> {
+fn routed(place: u32, scenario: &Scenario, profile: &Profile, dataset: Option<&[u8]>) -> Result<RouterRow, String> {
     let router = *Policy::ALL.get(math::u32_to_usize(place)).ok_or("there is no such router")?;
     let Engines::Replicas(args, life, ranks) = scenario.engines(true).map_err(|error| error.to_string())? else {
         return Err("--replicas has to be above 1: routers are compared over replicas to choose from".to_owned());

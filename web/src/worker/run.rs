@@ -13,11 +13,14 @@ use sim_core::workload::Workload;
 use sim_core::workload::mixture::Classes;
 
 use super::date;
-use super::fleet::Several;
+use super::fleet::{Fleets, Several};
 use crate::protocol::RunInput;
 
 /// Iterations between two calls of [`Host::progress`].
 const ITERATIONS_PER_TICK: u32 = 4_000;
+
+/// The page and its worker are of one build: nobody sees this.
+pub(super) const OTHER_PART: &str = "another part answers this";
 
 /// What a run needs of the place it runs at.
 pub(crate) trait Host {
@@ -77,14 +80,19 @@ pub(super) struct Ticker<'a> {
 }
 
 impl FinishedRun {
-    /// Simulates `input` to its end.
+    /// Simulates `input` to its end; several engines need `fleets`.
     ///
     /// # Errors
     /// The message of whatever refuses it: profile, flags, dataset, or the simulator.
-    pub(crate) fn new(input: RunInput, keep: SimulationOptions, host: &mut dyn Host) -> Result<Self, String> {
+    pub(crate) fn new(
+        input: RunInput,
+        keep: SimulationOptions,
+        fleets: Option<Fleets>,
+        host: &mut dyn Host,
+    ) -> Result<Self, String> {
         let ready = Ready::new(&input, host)?;
         let start = host.now_ms();
-        let (mut result, several) = Several::simulated(&ready, keep, host)?;
+        let (mut result, several) = Fleets::simulated(fleets, &ready, keep, host)?;
         let wall_ms = host.now_ms() - start;
         let Ready { profile, prepared, .. } = ready;
         let Prepared { engine, workload, num_skipped, notes, classes, options, .. } = prepared;

@@ -3,12 +3,13 @@
 use sim_core::simulator::SimulationOptions;
 
 use super::export::export;
+use super::fleet::Fleets;
 use super::gantt;
 use super::range::range;
 use super::read::read;
 use super::rows::{Order, rows};
-use super::run::FinishedRun;
 pub(crate) use super::run::Host;
+use super::run::{FinishedRun, OTHER_PART};
 use super::trial::Setups;
 #[cfg(test)]
 use crate::protocol::Part;
@@ -29,6 +30,7 @@ impl Session {
         let id = request.id();
         let handle = match request.part() {
             Part::Simulator => simulate,
+            Part::Fleets => simulate_fleet,
             Part::Reader => read_file,
             Part::Files => export_file,
         };
@@ -36,14 +38,31 @@ impl Session {
     }
 }
 
-/// Runs, and what is asked about the last one.
+/// Runs of one engine, and what is asked about the last one.
 ///
 /// # Errors
 /// A message: what is wrong, and where to look.
 pub(crate) fn simulate(session: &mut Session, request: Request, host: &mut dyn Host) -> Result<Reply, String> {
+    answer(session, request, None, host)
+}
+
+/// The same of several engines.
+///
+/// # Errors
+/// As [`simulate`].
+pub(crate) fn simulate_fleet(session: &mut Session, request: Request, host: &mut dyn Host) -> Result<Reply, String> {
+    answer(session, request, Some(Fleets::whole()), host)
+}
+
+fn answer(
+    session: &mut Session,
+    request: Request,
+    fleets: Option<Fleets>,
+    host: &mut dyn Host,
+) -> Result<Reply, String> {
     match request {
         Request::Run { id, input } => {
-            let run = FinishedRun::new(input, SimulationOptions::default(), host)?;
+            let run = FinishedRun::new(input, SimulationOptions::default(), fleets, host)?;
             let answer = Box::new(run.answer());
             (session.last, session.order) = (Some(run), Order::default());
             Ok(Reply::Answer { id, answer })
@@ -65,7 +84,7 @@ pub(crate) fn simulate(session: &mut Session, request: Request, host: &mut dyn H
         }
         Request::Range { id, input } => Ok(Reply::Range { id, range: Box::new(range(&input, host)?) }),
         Request::Try { id, setup, asked, trying } => {
-            Ok(Reply::Tried { id, tried: session.setups.tried(setup, asked, trying)? })
+            Ok(Reply::Tried { id, tried: session.setups.tried(fleets, setup, asked, trying)? })
         }
         Request::Export { .. } | Request::Read { .. } => Err(OTHER_PART.to_owned()),
     }
@@ -92,7 +111,5 @@ pub(crate) fn read_file(_: &mut Session, request: Request, _: &mut dyn Host) -> 
     Ok(Reply::Found { id, name, found })
 }
 
-/// The page and its worker are of one build: nobody sees this.
-const OTHER_PART: &str = "another part answers this";
 /// Rows, stretches and files are of a run.
 const NO_RUN: &str = "nothing has been run yet";

@@ -26,8 +26,12 @@ thread_local! {
 type Answering = fn(&Function, JsValue);
 
 part! {
-    /// Runs, and what is asked about them.
+    /// Runs of one engine, and what is asked about them.
     fn simulator() -> Answering { |post, message| answer_by(post, message, session::simulate) } in simulator
+}
+part! {
+    /// Runs of several engines.
+    fn fleets() -> Answering { |post, message| answer_by(post, message, session::simulate_fleet) } in fleets
 }
 part! {
     /// A run that nobody asks for.
@@ -56,6 +60,7 @@ pub async fn answer(part: u32, post: Function, message: JsValue) -> Result<(), J
     let answering = match part {
         Part::READER => reader().await,
         Part::FILES => files().await,
+        Part::FLEETS => fleets().await,
         _ => simulator().await,
     };
     let answering = answering.map_err(|missing: Missing| JsValue::from(missing.to_string()))?;

@@ -7,7 +7,7 @@ use sim_core::answers::capacity::{Asked, LoadKind};
 use sim_core::profile::Profile;
 use sim_core::scenario::Scenario;
 
-use super::fleet::routed;
+use super::fleet::Fleets;
 use crate::protocol::{self, RunInput, Tried, Trying};
 
 /// Setups that a worker keeps, enough for a recommendation's: when one more comes, the one with the lowest number goes. The
@@ -40,12 +40,13 @@ pub(super) struct Setups {
 }
 
 impl Setups {
-    /// Makes a run; `asked` comes with the first of a setup.
+    /// Makes a run; `asked` comes with the first of a setup, and with several engines `fleets` are needed.
     ///
     /// # Errors
     /// The message of whatever refuses it: profile, flags, dataset, or the simulator.
     pub(super) fn tried(
         &mut self,
+        fleets: Option<Fleets>,
         setup: u32,
         asked: Option<protocol::Asked>,
         trying: Trying,
@@ -70,7 +71,7 @@ impl Setups {
                 asked(&scenario).run(load, seed, None).map(|trial| Tried::Trial(Box::new(trial)))
             }
             Trying::Router { place } => {
-                let row = routed(place, scenario, &profile.profile, dataset.as_deref());
+                let row = Fleets::routed(fleets, place, scenario, (&profile.profile, dataset.as_deref()));
                 return row.map(|row| Tried::Routed(Box::new(row)));
             }
         };
@@ -119,33 +120,44 @@ mod tests {
     fn a_run_of_many_is_that_of_its_load_and_seed_whoever_makes_it() {
         let busy = asked(&[("num-prompts", "300"), ("max-num-seqs", "48"), ("goodput", "ttft:500 tpot:12")]);
         let (mut one, mut other) = (Setups::default(), Setups::default());
-        assert!(one.tried(3, None, trial(8.0, 0)).is_err_and(|why| why.contains("not known")), "without its setup");
-        let there = one.tried(3, Some(busy.clone()), trial(8.0, 1)).expect("a run");
-        other.tried(3, Some(busy.clone()), trial(30.0, 0)).expect("another run");
-        assert_eq!(other.tried(3, None, trial(8.0, 1)), Ok(there.clone()), "the setup stayed");
+        assert!(
+            one.tried(None, 3, None, trial(8.0, 0)).is_err_and(|why| why.contains("not known")),
+            "without its setup"
+        );
+        let there = one.tried(None, 3, Some(busy.clone()), trial(8.0, 1)).expect("a run");
+        other.tried(None, 3, Some(busy.clone()), trial(30.0, 0)).expect("another run");
+        assert_eq!(other.tried(None, 3, None, trial(8.0, 1)), Ok(there.clone()), "the setup stayed");
         let Ready { mut scenario, profile, .. } = other.read(busy).expect("a setup");
         assert_eq!(other.profiles.len(), 1, "read once");
         let directly = Asked { scenario: &scenario, profile: &profile.profile, dataset: None, kind: LoadKind::Rate };
         assert_eq!(there, Tried::Trial(Box::new(directly.run(8.0, 1, None).expect("a run"))), "asked directly");
         let saturated = directly.saturated(0, None).expect("a run");
-        assert_eq!(other.tried(3, None, Trying::Saturated { seed: 0 }), Ok(Tried::Saturated(saturated)), "all at once");
+        assert_eq!(
+            other.tried(None, 3, None, Trying::Saturated { seed: 0 }),
+            Ok(Tried::Saturated(saturated)),
+            "all at once"
+        );
         let few = Trying::Trial { load: f64::INFINITY, seed: 0, num_prompts: Some(40) };
         scenario.set("num-prompts", Some("40")).expect("a number");
         let directly = Asked { scenario: &scenario, profile: &profile.profile, dataset: None, kind: LoadKind::Rate };
         let short = directly.run(f64::INFINITY, 0, None).expect("a run");
         assert_eq!(short.num_requests, 40);
-        assert_eq!(other.tried(3, None, few), Ok(Tried::Trial(Box::new(short))), "of fewer requests");
+        assert_eq!(other.tried(None, 3, None, few), Ok(Tried::Trial(Box::new(short))), "of fewer requests");
     }
 
     #[test]
     fn a_setup_that_cannot_be_run_says_so_with_every_run_and_the_oldest_goes() {
         let mut setups = Setups::default();
-        let why = setups.tried(0, Some(asked(&[("dataset-name", "azure")])), trial(1.0, 0)).expect_err("its own times");
+        let why =
+            setups.tried(None, 0, Some(asked(&[("dataset-name", "azure")])), trial(1.0, 0)).expect_err("its own times");
         assert!(why.contains("no-self-timed"), "{why}");
-        assert_eq!(setups.tried(0, None, trial(2.0, 0)), Err(why), "again");
+        assert_eq!(setups.tried(None, 0, None, trial(2.0, 0)), Err(why), "again");
         for setup in 1..=u32::try_from(MOST_SETUPS).expect("few") {
-            setups.tried(setup, Some(asked(&[("num-prompts", "5")])), trial(1.0, 0)).expect("a run");
+            setups.tried(None, setup, Some(asked(&[("num-prompts", "5")])), trial(1.0, 0)).expect("a run");
         }
-        assert!(setups.tried(0, None, trial(1.0, 0)).is_err_and(|why| why.contains("not known")), "the oldest is gone");
+        assert!(
+            setups.tried(None, 0, None, trial(1.0, 0)).is_err_and(|why| why.contains("not known")),
+            "the oldest is gone"
+        );
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn warm_up() -> Result<(), String> {
         profile: PROFILE.to_vec(),
         dataset: None,
     };
-    FinishedRun::new(input, SimulationOptions::default(), &mut Nobody).map(|run| drop(run.answer()))
+    FinishedRun::new(input, SimulationOptions::default(), None, &mut Nobody).map(|run| drop(run.answer()))
 }
 
 #[cfg(test)]
