@@ -24,11 +24,17 @@ use sim_core::workload::Workload;
 use super::run::{Host, OTHER_PART, Ready, Setup, Ticker};
 use crate::fleet_answer::RouterRow;
 
+/// What came of all engines together, and of each.
+type Whole = (SimulationResult, Several);
+
+type Simulating = fn(&Ready, SimulationOptions, &mut dyn Host) -> Result<Whole, String>;
+type Routing = fn(u32, &Scenario, &Profile, Option<&[u8]>) -> Result<RouterRow, String>;
+
 /// What simulates several engines: a part of its own (`side.rs`), for most runs are of one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fleets {
-    simulate: fn(&Ready, SimulationOptions, &mut dyn Host) -> Result<(SimulationResult, Several), String>,
-    route: fn(u32, &Scenario, &Profile, Option<&[u8]>) -> Result<RouterRow, String>,
+    simulate: Simulating,
+    route: Routing,
 }
 
 /// What came of several engines beside what came of all together.
@@ -94,11 +100,7 @@ impl Fleets {
     }
 }
 
-fn simulated(
-    ready: &Ready,
-    keep: SimulationOptions,
-    host: &mut dyn Host,
-) -> Result<(SimulationResult, Several), String> {
+fn simulated(ready: &Ready, keep: SimulationOptions, host: &mut dyn Host) -> Result<Whole, String> {
     let setup = Setup::of(&ready.prepared);
     match &ready.engines {
         Engines::One => Err("one engine is no fleet".to_owned()),
@@ -114,7 +116,7 @@ fn replicas(
     ready: &Ready,
     (setup, keep): (&Setup<'_>, SimulationOptions),
     host: &mut dyn Host,
-) -> Result<(SimulationResult, Several), String> {
+) -> Result<Whole, String> {
     let of_run = (setup.workload, setup.engine());
     let fleet = args.simulation((life, ready.ranks), of_run, ready.scenario.fleet_seed(), keep);
     let result = finished(fleet.map_err(|error| error.to_string())?, setup, host);
@@ -126,12 +128,7 @@ fn replicas(
     Ok((whole, Several { fleets: Fleets::whole(), result: EnginesResult::Replicas(result), engines }))
 }
 
-fn of_ranks(
-    ranks: Ranks,
-    setup: &Setup<'_>,
-    keep: SimulationOptions,
-    host: &mut dyn Host,
-) -> Result<(SimulationResult, Several), String> {
+fn of_ranks(ranks: Ranks, setup: &Setup<'_>, keep: SimulationOptions, host: &mut dyn Host) -> Result<Whole, String> {
     let fleet = ranks.simulation((setup.workload, setup.engine()), keep).map_err(|error| error.to_string())?;
     let FleetResult { whole, replicas, owners, lockstep, .. } = finished(fleet, setup, host);
     let engines = named("rank", (&replicas, 1), &owners, setup.busy(&whole));
@@ -151,7 +148,7 @@ fn of_roles(
     ready: &Ready,
     keep: SimulationOptions,
     host: &mut dyn Host,
-) -> Result<(SimulationResult, Several), String> {
+) -> Result<Whole, String> {
     let workload = &ready.prepared.workload;
     let prefill_side = prefill_workload(workload);
     let prefill = role_engine(Role::Prefill, ready, &prefill_side)?;
