@@ -104,7 +104,9 @@ impl Report<'_> {
         // Each has a device of its own.
         summary.device_busy_share /= self.engines.map_or(1, EnginesResult::num_at_work) as f64;
         let tiers = KvTiers::of(&self.engine.config, self.result);
+        let is_told = |name: &str| self.engines.is_none() || !told::OF_ONE_ENGINE.contains(&name);
         let lines = told::engine_lines(&summary, self.extrapolated_share()).into_iter();
+        let lines = lines.filter(|(name, _)| is_told(name));
         let lines = lines.chain(tiers.iter().flat_map(KvTiers::lines));
         let digest = ("Digest of the run", format!("{:016x}", digest(&self.result.recording)));
         let mut text = String::new();

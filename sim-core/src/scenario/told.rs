@@ -185,6 +185,11 @@ pub fn spec_decoding(config: &EngineConfig, totals: &SpecDecodingTotals) -> Opti
     ))
 }
 
+/// Those of [`engine_lines`] that follow one engine's passes through time: of several engines they say nothing, whose
+/// passes stand one engine after another in a recording.
+pub const OF_ONE_ENGINE: [&str; 3] =
+    ["Running requests, mean / most", "Waiting requests, mean / most", "KV cache usage, mean / most"];
+
 /// The lines of `summary`, name and value; `extrapolated_share`: see [`extrapolated_share`].
 #[must_use]
 pub fn engine_lines(summary: &EngineSummary, extrapolated_share: f64) -> [(&'static str, String); 8] {
@@ -193,10 +198,10 @@ pub fn engine_lines(summary: &EngineSummary, extrapolated_share: f64) -> [(&'sta
         ("Forward passes", summary.totals.num_passes.to_string()),
         ("Preemptions", summary.totals.num_preemptions.to_string()),
         ("Prefix cache hit rate", percent(summary.totals.prefix_cache_hit_rate())),
-        ("Running requests, mean / most", format!("{:.1} / {}", summary.mean_running, summary.max_running)),
-        ("Waiting requests, mean / most", format!("{:.1} / {}", summary.mean_waiting, summary.max_waiting)),
+        (OF_ONE_ENGINE[0], format!("{:.1} / {}", summary.mean_running, summary.max_running)),
+        (OF_ONE_ENGINE[1], format!("{:.1} / {}", summary.mean_waiting, summary.max_waiting)),
         (
-            "KV cache usage, mean / most",
+            OF_ONE_ENGINE[2],
             format!("{} / {}", percent(summary.mean_kv_cache_usage), percent(summary.max_kv_cache_usage)),
         ),
         ("Device busy", percent(summary.device_busy_share)),
