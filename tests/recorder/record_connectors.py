@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from connector_workloads import KINDS, connector_document
@@ -17,23 +18,28 @@ from kept import TRACES_DIR
 from schedule_recorder import NoProgress, record
 from workload import write_json
 
-# Seeds of what is kept.
-KEPT_SEEDS = (0, 4)
 # Far more than these workloads need.
 MOST_ITERATIONS = 20_000
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def record_kinds(
+    description: str,
+    folder: str,
+    kept_seeds: tuple[int, int],
+    kinds: list[str],
+    document_of: Callable[[str, bool, int], dict],
+) -> int:
+    """Records workloads of all kinds, synchronous and not, as the command line says: by default those that are kept."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", metavar="A-B", help="others than those that are kept")
-    parser.add_argument("-o", "--out", type=Path, metavar="DIR", default=TRACES_DIR / "kv_connector")
+    parser.add_argument("-o", "--out", type=Path, metavar="DIR", default=TRACES_DIR / folder)
     arguments = parser.parse_args()
-    first, last = (int(part) for part in arguments.seeds.split("-")) if arguments.seeds else KEPT_SEEDS
-    for kind in KINDS:
+    first, last = (int(part) for part in arguments.seeds.split("-")) if arguments.seeds else kept_seeds
+    for kind in kinds:
         for async_scheduling in (False, True):
             for seed in range(first, last + 1):
                 name = f"{kind}_{'async' if async_scheduling else 'sync'}_{seed}"
-                document = connector_document(kind, async_scheduling, seed)
+                document = document_of(kind, async_scheduling, seed)
                 try:
                     trace = record(document, max_iterations=MOST_ITERATIONS).trace
                 except NoProgress as stuck:
@@ -45,4 +51,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(record_kinds(__doc__, "kv_connector", (0, 4), list(KINDS), connector_document))
