@@ -100,7 +100,7 @@ impl Report<'_> {
     }
 
     fn engine_lines(&self) -> String {
-        let mut summary = told::engine_summary(&self.engine.config, self.result);
+        let (mut summary, digest) = told::engine_summary_and_digest(&self.engine.config, self.result);
         // Each has a device of its own.
         summary.device_busy_share /= self.engines.map_or(1, EnginesResult::num_at_work) as f64;
         let tiers = KvTiers::of(&self.engine.config, self.result);
@@ -108,7 +108,7 @@ impl Report<'_> {
         let lines = told::engine_lines(&summary, self.extrapolated_share()).into_iter();
         let lines = lines.filter(|(name, _)| is_told(name));
         let lines = lines.chain(tiers.iter().flat_map(KvTiers::lines));
-        let digest = ("Digest of the run", format!("{:016x}", digest(&self.result.recording)));
+        let digest = ("Digest of the run", format!("{digest:016x}"));
         let mut text = String::new();
         for (name, value) in lines.chain([digest]) {
             let name = format!("{name}:");

@@ -194,7 +194,7 @@ impl BenchOutputs for RecordedOutputs<'_> {
         let Some(origin) = self.recording.spans().map(|(send, _)| send).min() else { return Peaks::default() };
         let mut tokens = BusiestSecond::default();
         tokens.begin(origin);
-        self.recording.passes.iter().for_each(|pass| tokens.add(pass.delivery_time, pass.num_outputs));
+        self.recording.passes.for_each_delivery(|time, num_outputs| tokens.add(time, num_outputs));
         Peaks {
             max_output_tokens_per_s: tokens.most(),
             max_concurrent_requests: most_requests(origin, self.recording.spans()),

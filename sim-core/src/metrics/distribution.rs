@@ -73,10 +73,15 @@ pub(super) fn weighted_mean_and_std<I: Iterator<Item = (u64, u64)>>(total: u64, 
     let times = |length: u64, count: u64| u128::from(length) * u128::from(count);
     let sum = spans().fold(0u128, |sum, (length, count)| sum.saturating_add(times(length, count)));
     // Exact in integers around the rounded-down mean; saturation needs spans of centuries.
-    let centre = sum / u128::from(total);
+    let centre = u64::try_from(sum / u128::from(total)).unwrap_or(u64::MAX);
     let squares = spans().fold(0u128, |squares, (length, count)| {
-        let distance = u128::from(length).abs_diff(centre);
-        squares.saturating_add(distance.saturating_mul(distance).saturating_mul(u128::from(count)))
+        let distance = length.abs_diff(centre);
+        // Of less than four seconds a square fits into a word, and nearly all are.
+        let square = match u32::try_from(distance) {
+            Ok(_) => times(distance * distance, count),
+            Err(_) => times(distance, distance).saturating_mul(u128::from(count)),
+        };
+        squares.saturating_add(square)
     });
     let count = math::u64_to_f64(total);
     let rest = math::u128_to_f64(sum % u128::from(total)) / count;

@@ -11,8 +11,8 @@ use super::packed_block::{Block, ROWS};
 
 pub use super::packed_block::Row;
 
-/// So many rows are kept as they are: some 20 MB at the most, and the quickest to read.
-const FEW_ROWS: usize = 1 << 18;
+/// So many rows are kept as they are: some 40 MB at the most, and the quickest to write and to read.
+const FEW_ROWS: usize = 1 << 19;
 
 /// What becomes of [`ROWS`] rows.
 #[derive(Clone)]
@@ -27,6 +27,13 @@ enum Slot<R, const N: usize> {
     Packed(Box<Block<N>>),
     /// Nobody asks for them any more.
     Forgotten,
+}
+
+/// Rows that follow each other.
+#[derive(Debug)]
+pub(super) enum Piece<'a, R, const N: usize> {
+    Rows(&'a [R]),
+    Block(&'a Block<N>),
 }
 
 /// Rows in order, packed where they are settled.
@@ -107,6 +114,15 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
         &[]
     }
 
+    /// What is kept, a slot at a time and in order; nothing of rows that were never touched.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = Piece<'_, R, N>> {
+        self.slots.iter().filter_map(|slot| match slot {
+            Slot::Open { rows, .. } => Some(Piece::Rows(rows)),
+            Slot::Packed(block) => Some(Piece::Block(block)),
+            Slot::Untouched | Slot::Forgotten => None,
+        })
+    }
+
     /// The first row.
     #[must_use]
     pub fn first(&self) -> Option<R> {
@@ -141,6 +157,22 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
             _ => self.push_to_another(row),
         }
         self.len += 1;
+    }
+
+    /// Appends a row that does not change any more.
+    #[inline]
+    pub(super) fn push_settled(&mut self, row: R) {
+        match self.slots.last_mut() {
+            Some(Slot::Open { rows, num_settled }) if rows.len() < ROWS - 1 => {
+                rows.push(row);
+                *num_settled += 1;
+                self.len += 1;
+            }
+            _ => {
+                self.push(row);
+                self.settle(self.len - 1);
+            }
+        }
     }
 
     /// Appends a row where there is no slot for it yet, or not as it has to be.

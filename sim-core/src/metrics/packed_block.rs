@@ -84,22 +84,27 @@ impl<const N: usize> Block<N> {
         R::from_columns(core::array::from_fn(|column| self.value(column, place)))
     }
 
+    /// Reads the values of a column.
+    pub(super) fn read_column(&self, number: usize, column: &mut [u64; ROWS]) {
+        let (values, base) = (&self.bytes[usize::from(self.starts[number])..], self.bases[number]);
+        match self.widths[number] {
+            0 => column.fill(base),
+            1 => read::<1>(values, column, base),
+            2 => read::<2>(values, column, base),
+            3 => read::<3>(values, column, base),
+            4 => read::<4>(values, column, base),
+            5 => read::<5>(values, column, base),
+            6 => read::<6>(values, column, base),
+            7 => read::<7>(values, column, base),
+            _ => read::<8>(values, column, base),
+        }
+    }
+
     /// Appends all rows to `rows`: cheaper than one by one.
     pub(super) fn unpack<R: Row<N>>(&self, rows: &mut Vec<R>) {
         let mut columns = [[0; ROWS]; N];
         for (number, column) in columns.iter_mut().enumerate() {
-            let (values, base) = (&self.bytes[usize::from(self.starts[number])..], self.bases[number]);
-            match self.widths[number] {
-                0 => column.fill(base),
-                1 => read::<1>(values, column, base),
-                2 => read::<2>(values, column, base),
-                3 => read::<3>(values, column, base),
-                4 => read::<4>(values, column, base),
-                5 => read::<5>(values, column, base),
-                6 => read::<6>(values, column, base),
-                7 => read::<7>(values, column, base),
-                _ => read::<8>(values, column, base),
-            }
+            self.read_column(number, column);
         }
         rows.extend((0..ROWS).map(|place| R::from_columns(core::array::from_fn(|number| columns[number][place]))));
     }

@@ -94,10 +94,7 @@ impl<'a, R: Row<N>, const N: usize> IntoIterator for &'a Packed<R, N> {
 
 impl<R: Row<N>, const N: usize> Extend<R> for Packed<R, N> {
     fn extend<I: IntoIterator<Item = R>>(&mut self, rows: I) {
-        for row in rows {
-            self.push(row);
-            self.settle(self.len() - 1);
-        }
+        rows.into_iter().for_each(|row| self.push_settled(row));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Records as columns that pack well (`packed.rs`): instants as what is between them, counts as they are.
 
-use super::packed::Row;
+use super::packed::{Piece, Row};
+use super::packed_block::ROWS;
 use super::records::{PassRecord, PassRecords, RequestRecord, WeightedGap};
 use crate::math;
 use crate::time::{SimDuration, SimTime};
@@ -11,6 +12,7 @@ const DELIVERY: usize = 1;
 /// Until [`DELIVERY`].
 const OUTPUT: usize = 2;
 const DELIVERY_WAIT: usize = 3;
+const NUM_OUTPUTS: usize = 10;
 
 /// From `earlier` to `later`, which goes round below zero: [`after`] comes back from there.
 const fn between(earlier: SimTime, later: SimTime) -> u64 {
@@ -123,6 +125,24 @@ impl PassRecords {
             |pass| pass.delivery_time,
             |block, place| after(SimTime::from_nanos(block.value(SCHEDULE, place)), block.value(DELIVERY, place)),
         )
+    }
+
+    /// When clients hold the tokens of each pass, and of how many requests these are.
+    pub(super) fn for_each_delivery(&self, mut visit: impl FnMut(SimTime, u32)) {
+        let [mut schedule, mut delivery, mut num_outputs] = [[0; ROWS]; 3];
+        for piece in self.pieces() {
+            match piece {
+                Piece::Rows(passes) => passes.iter().for_each(|pass| visit(pass.delivery_time, pass.num_outputs)),
+                Piece::Block(block) => {
+                    block.read_column(SCHEDULE, &mut schedule);
+                    block.read_column(DELIVERY, &mut delivery);
+                    block.read_column(NUM_OUTPUTS, &mut num_outputs);
+                    for ((&schedule, &delivery), &count) in schedule.iter().zip(&delivery).zip(&num_outputs) {
+                        visit(after(SimTime::from_nanos(schedule), delivery), math::low_u32(count));
+                    }
+                }
+            }
+        }
     }
 
     /// When its tokens came out, and when clients hold them.
@@ -301,9 +321,22 @@ mod tests {
 
     #[test]
     fn many_rows_are_packed_while_they_come() {
-        let (few, many) = (gaps(200_000), gaps(300_000));
-        assert_eq!(few.open_rows(0).count(), 200_000_usize.div_ceil(128), "few stay as they are");
+        let (few, many) = (gaps(500_000), gaps(600_000));
+        assert_eq!(few.open_rows(0).count(), 500_000_usize.div_ceil(128), "few stay as they are");
         assert_eq!(many.open_rows(0).count(), 1, "of many the last block");
-        assert!(many.iter().map(|gap| gap.count).eq(0..300_000), "each is there");
+        assert!(many.iter().map(|gap| gap.count).eq(0..600_000), "each is there");
+    }
+
+    #[test]
+    fn deliveries_are_those_of_the_rows() {
+        let row = |index| PassRecord::from_columns(core::array::from_fn(|column| number(index + column)));
+        let mut passes: PassRecords = (0..700).map(row).collect();
+        let expect: Vec<(SimTime, u32)> = passes.iter().map(|pass| (pass.delivery_time, pass.num_outputs)).collect();
+        for what in ["as they are", "packed"] {
+            let mut deliveries = Vec::new();
+            passes.for_each_delivery(|time, num_outputs| deliveries.push((time, num_outputs)));
+            assert_eq!(deliveries, expect, "{what}");
+            passes.pack();
+        }
     }
 }

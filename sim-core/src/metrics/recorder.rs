@@ -49,6 +49,8 @@ pub(crate) struct Recorder<'a> {
     /// Where only figures are kept.
     figures: Option<Box<FiguresRecorder>>,
     num_finished: usize,
+    /// The pass whose results were taken in last, and when clients held its tokens: most tokens before these are of it.
+    last_delivery: (u32, SimTime),
     /// Whose first token came, for who wants to hear of it.
     first_tokens: Option<Vec<RequestId>>,
 }
@@ -72,6 +74,7 @@ impl<'a> Recorder<'a> {
             record_emissions,
             figures: (keep == Keep::Figures).then(|| Box::new(FiguresRecorder::new(requests.len()))),
             num_finished: 0,
+            last_delivery: (u32::MAX, SimTime::ZERO),
             first_tokens: None,
         }
     }
@@ -189,10 +192,28 @@ impl<'a> Recorder<'a> {
             }
         }
         self.push_gap(previous_pass, delivery_time, count);
+        self.last_delivery = (pass, delivery_time);
         if self.record_emissions {
             tokens.iter().for_each(|tokens| self.push_emission(tokens.id, pass));
         }
         self.recording.passes.settle(pass as usize);
+        self.delivered(pass, delivery_time, num_outputs);
+    }
+
+    /// A pass was issued and its results were taken in before another is told of: each of its requests has a token from it
+    /// as from the pass before.
+    #[inline]
+    pub(crate) fn steady_pass(&mut self, record: PassRecord) {
+        let pass = math::usize_to_u32(self.recording.passes.len());
+        let PassRecord { delivery_time, num_outputs, .. } = record;
+        self.recording.passes.push_settled(record);
+        self.push_gap(pass.wrapping_sub(1), delivery_time, num_outputs);
+        self.last_delivery = (pass, delivery_time);
+        self.delivered(pass, delivery_time, num_outputs);
+    }
+
+    #[inline]
+    fn delivered(&mut self, pass: u32, delivery_time: SimTime, num_outputs: u32) {
         if let Some(figures) = &mut self.figures {
             figures.delivered(delivery_time, num_outputs);
             figures.forget_passes(pass, &mut self.recording);
@@ -259,11 +280,17 @@ impl<'a> Recorder<'a> {
         }
     }
 
+    #[inline]
     fn push_gap(&mut self, previous_pass: u32, delivery_time: SimTime, count: u32) {
-        if count > 0
-            && let Some(previous) = self.recording.passes.delivery_time(previous_pass)
-        {
-            self.recording.gaps.extend([WeightedGap { gap: delivery_time - previous, count }]);
+        if count == 0 {
+            return;
+        }
+        let previous = match self.last_delivery {
+            (pass, time) if pass == previous_pass => Some(time),
+            _ => self.recording.passes.delivery_time(previous_pass),
+        };
+        if let Some(previous) = previous {
+            self.recording.gaps.push_settled(WeightedGap { gap: delivery_time - previous, count });
         }
     }
 

@@ -2,6 +2,7 @@
 //! which takes time in proportion to the samples, and no order of all of them. To the bit those of [`Distribution`].
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::distribution::{Percentile, Statistics, mean_and_std, median, weighted_mean_and_std};
 use super::records::Gaps;
@@ -25,14 +26,15 @@ impl Statistics {
     /// Of gaps, each `count` times.
     #[must_use]
     pub fn of_gaps(gaps: &Gaps, percentiles: &[Percentile]) -> Self {
-        let spans = gaps.iter().filter(|gap| gap.count > 0).map(|gap| (gap.gap.as_nanos(), gap.count));
-        let mut spans: Vec<(u64, u32)> = spans.collect();
+        let mut spans = Vec::with_capacity(gaps.len());
+        // Not collected: to go through the blocks by themselves is cheaper.
+        gaps.iter().filter(|gap| gap.count > 0).for_each(|gap| spans.push((gap.gap.as_nanos(), gap.count)));
         let len = spans.iter().map(|span| u64::from(span.1)).sum();
         let mean_and_std =
             weighted_mean_and_std(len, || spans.iter().map(|&(length, count)| (length, u64::from(count))));
         let ranks = ranks(len, percentiles);
         let mut selected = Vec::with_capacity(ranks.len());
-        select_weighted(&mut spans, 0, &ranks, &mut selected);
+        select_weighted(&mut spans, 0..len, &ranks, &mut selected);
         Self::of_ranked(len, percentiles, mean_and_std, |rank| {
             let nanos = ranks.binary_search(&rank).ok().and_then(|place| selected.get(place));
             nanos.map_or(0.0, |&nanos| math::u64_to_f64(nanos) / 1e9)
@@ -75,14 +77,12 @@ fn select(samples: &mut [f64], first: u64, ranks: &[u64]) {
 /// So few are put in order.
 const FEW: usize = 16;
 
-/// Appends to `selected` the lengths of `ranks`; `spans` are those from rank `first` on, each `count` times.
-fn select_weighted(spans: &mut [(u64, u32)], first: u64, ranks: &[u64], selected: &mut Vec<u64>) {
-    if ranks.is_empty() {
-        return;
-    }
+/// Appends to `selected` the lengths of `ranks`; `spans` are those of the ranks `of`, each `count` times.
+fn select_weighted(spans: &mut [(u64, u32)], of: Range<u64>, ranks: &[u64], selected: &mut Vec<u64>) {
+    let Some(&wanted) = ranks.get(ranks.len() / 2) else { return };
     if spans.len() <= FEW {
         spans.sort_unstable();
-        let (mut ranks, mut behind) = (ranks.iter().peekable(), first);
+        let (mut ranks, mut behind) = (ranks.iter().peekable(), of.start);
         for &(length, count) in &*spans {
             behind += u64::from(count);
             while ranks.next_if(|&&rank| rank < behind).is_some() {
@@ -91,14 +91,24 @@ fn select_weighted(spans: &mut [(u64, u32)], first: u64, ranks: &[u64], selected
         }
         return;
     }
-    let (below, &mut (length, count), above) = spans.select_nth_unstable(spans.len() / 2);
-    let from = below.iter().fold(first, |rank, span| rank + u64::from(span.1));
+    let (below, &mut (length, count), above) =
+        spans.select_nth_unstable_by_key(expected_place(spans.len(), &of, wanted), |span| span.0);
+    let from = below.iter().fold(of.start, |rank, span| rank + u64::from(span.1));
     let to = from + u64::from(count);
     let (lower, rest) = ranks.split_at(ranks.partition_point(|&rank| rank < from));
     let (middle, upper) = rest.split_at(rest.partition_point(|&rank| rank < to));
-    select_weighted(below, first, lower, selected);
+    select_weighted(below, of.start..from, lower, selected);
     selected.extend(middle.iter().map(|_| length));
-    select_weighted(above, to, upper, selected);
+    select_weighted(above, to..of.end, upper, selected);
+}
+
+/// Where the rank `wanted` would be among so many spans if all had the same count; never so near to an end that little would
+/// be cut off.
+fn expected_place(num_spans: usize, of: &Range<u64>, wanted: u64) -> usize {
+    let share = math::u64_to_f64(wanted.saturating_sub(of.start)) / math::u64_to_f64(of.end - of.start);
+    let place = math::f64_to_u64(share * math::usize_to_f64(num_spans));
+    let margin = num_spans / FEW;
+    usize::try_from(place).unwrap_or(usize::MAX).clamp(margin, num_spans - 1 - margin)
 }
 
 #[cfg(test)]

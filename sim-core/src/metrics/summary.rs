@@ -1,10 +1,10 @@
 //! What the engine did in total: the numbers that its own counters and gauges show.
 
 use crate::math;
+use crate::metrics::digest::RunningDigest;
 use crate::metrics::distribution::Distribution;
-use crate::metrics::recorder::Recording;
+use crate::metrics::recorder::{PassRecord, Recording};
 use crate::metrics::request_metrics::RequestInstants;
-use crate::metrics::time_series::kv_cache_usage;
 use crate::time::{SimDuration, SimTime};
 
 /// Counters that the engine keeps and the recording does not hold.
@@ -74,35 +74,61 @@ impl EngineSummary {
     /// Sums up `recording`. The run lasts from time zero to the last output.
     #[must_use]
     pub fn new(recording: &Recording, totals: EngineTotals, num_gpu_blocks: u32) -> Self {
+        Self::seeing(recording, totals, num_gpu_blocks, |_| ())
+    }
+
+    /// The same, and the digest of the run: most of what either costs is to read the records.
+    #[must_use]
+    pub fn with_digest(recording: &Recording, totals: EngineTotals, num_gpu_blocks: u32) -> (Self, u64) {
+        let mut digest = RunningDigest::new(recording);
+        let summary = Self::seeing(recording, totals, num_gpu_blocks, |pass| digest.pass(pass));
+        (summary, digest.finish(recording))
+    }
+
+    /// Shows each pass to `see`, too, in order.
+    fn seeing(
+        recording: &Recording,
+        totals: EngineTotals,
+        num_gpu_blocks: u32,
+        mut see: impl FnMut(&PassRecord),
+    ) -> Self {
         let mut summary = Self { totals, ..Self::default() };
-        let (mut end, mut device_time) = (SimTime::ZERO, SimDuration::ZERO);
-        recording.passes.iter().for_each(|pass| {
+        let (mut end, mut device_time, mut min_free_blocks) = (SimTime::ZERO, SimDuration::ZERO, u32::MAX);
+        // Sums over time, in nanoseconds times what is counted: whole numbers, so that each is rounded once.
+        let (mut busy, mut running, mut waiting, mut free) = (0, 0_u128, 0_u128, 0_u128);
+        recording.for_each_state(|from, to, pass| {
+            let Some(pass) = pass else { return };
+            see(pass);
             summary.num_tokens += u64::from(pass.num_tokens);
             summary.num_prefill_tokens += u64::from(pass.num_prefill_tokens);
             summary.num_outputs += u64::from(pass.num_outputs);
             summary.num_decode_only_passes += u64::from(pass.num_prefill_tokens == 0);
             summary.max_running = summary.max_running.max(pass.num_running_reqs);
             summary.max_waiting = summary.max_waiting.max(pass.num_waiting_reqs);
-            let usage = kv_cache_usage(pass, num_gpu_blocks);
-            if usage > summary.max_kv_cache_usage {
-                summary.max_kv_cache_usage = usage;
-            }
+            min_free_blocks = min_free_blocks.min(pass.num_free_blocks);
             end = end.max(pass.output_time);
             device_time += pass.end_time.saturating_since(pass.start_time);
+            let span = to - from;
+            let during = |count: u32| u128::from(span) * u128::from(count);
+            busy += span;
+            running += during(pass.num_running_reqs);
+            waiting += during(pass.num_waiting_reqs);
+            free += during(pass.num_free_blocks);
         });
         if end == SimTime::ZERO {
             return summary;
         }
         let run = math::u64_to_f64(end.as_nanos());
-        recording.for_each_state(|from, to, pass| {
-            let Some(pass) = pass else { return };
-            let share = math::u64_to_f64(to - from) / run;
-            summary.engine_busy_share += share;
-            summary.mean_running += share * math::u32_to_f64(pass.num_running_reqs);
-            summary.mean_waiting += share * math::u32_to_f64(pass.num_waiting_reqs);
-            summary.mean_kv_cache_usage += share * kv_cache_usage(pass, num_gpu_blocks);
-        });
+        summary.engine_busy_share = math::u64_to_f64(busy) / run;
+        summary.mean_running = math::u128_to_f64(running) / run;
+        summary.mean_waiting = math::u128_to_f64(waiting) / run;
         summary.device_busy_share = math::u64_to_f64(device_time.as_nanos()) / run;
+        if let Some(num_blocks) = num_gpu_blocks.checked_sub(1).filter(|&num_blocks| num_blocks > 0) {
+            let used = (u128::from(busy) * u128::from(num_blocks)).saturating_sub(free);
+            let num_blocks = math::u32_to_f64(num_blocks);
+            summary.max_kv_cache_usage = 1.0 - math::u32_to_f64(min_free_blocks) / num_blocks;
+            summary.mean_kv_cache_usage = math::u128_to_f64(used) / num_blocks / run;
+        }
         summary
     }
 }

@@ -112,8 +112,9 @@ impl Recording {
         let mut periods: Vec<(u64, u64)> = self
             .requests
             .iter()
-            .filter_map(|request| self.instants(request))
-            .map(|instants| (instants.queued.as_nanos(), instants.last_output.as_nanos()))
+            .filter(|request| request.is_finished)
+            .filter_map(|request| Some((request.queued_time, self.passes.token_times(request.last_token_pass)?)))
+            .map(|(queued, last_token)| (queued.as_nanos(), last_token.output_time.as_nanos()))
             .collect();
         periods.sort_unstable();
         let mut ends: Vec<u64> = Vec::new();

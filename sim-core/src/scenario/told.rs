@@ -156,8 +156,18 @@ pub fn layer_kind(kind: &LayerKind) -> String {
 /// What the engine of `config` did in the run `result`.
 #[must_use]
 pub fn engine_summary(config: &EngineConfig, result: &SimulationResult) -> EngineSummary {
+    EngineSummary::new(&result.recording, engine_totals(result), config.num_gpu_blocks)
+}
+
+/// The same, and the run's digest: cheaper together than one after the other.
+#[must_use]
+pub fn engine_summary_and_digest(config: &EngineConfig, result: &SimulationResult) -> (EngineSummary, u64) {
+    EngineSummary::with_digest(&result.recording, engine_totals(result), config.num_gpu_blocks)
+}
+
+fn engine_totals(result: &SimulationResult) -> EngineTotals {
     let stats = result.stats;
-    let totals = EngineTotals {
+    EngineTotals {
         num_passes: u64::try_from(result.recording.passes.len()).unwrap_or(u64::MAX),
         num_preemptions: stats.num_preemptions,
         prefix_cache_queries: stats.prefix_cache_queries,
@@ -165,8 +175,7 @@ pub fn engine_summary(config: &EngineConfig, result: &SimulationResult) -> Engin
         preempted_queries: stats.preempted_queries,
         preempted_hits: stats.preempted_hits,
         num_evictions: result.num_evictions,
-    };
-    EngineSummary::new(&result.recording, totals, config.num_gpu_blocks)
+    }
 }
 
 /// What became of the drafts, in a sentence; `None` if none was verified. That they were accepted is part of the

@@ -84,9 +84,15 @@ impl Scheduler<'_> {
         }
         let is_enough = num_due.saturating_add(num_blocks_of_others(self)) <= self.kv_cache.num_free_blocks();
         if is_enough {
-            self.kv_cache.take_blocks(num_due);
-            self.steady.growth.served = self.pass_number;
+            self.grow(self.pass_number, num_due);
         }
         is_enough
+    }
+
+    /// Takes the blocks that are due in `pass`; there are as many.
+    #[inline]
+    pub(super) fn grow(&mut self, pass: u64, num_due: u32) {
+        self.kv_cache.take_blocks(num_due);
+        self.steady.growth.served = pass;
     }
 }

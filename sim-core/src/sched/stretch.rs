@@ -46,9 +46,13 @@ impl Scheduler<'_> {
         if self.steady.ends.has(pass - self.steady.lag) {
             return None;
         }
-        let is_anybody_due = self.steady.growth.num_due(pass) > 0 || self.steady.asks.has(pass);
-        if is_anybody_due && !self.serve_dates(pass) {
-            return None;
+        let num_due = self.steady.growth.num_due(pass);
+        if self.steady.asks.has(pass) || num_due > self.kv_cache.num_free_blocks() {
+            if !self.serve_dates(pass) {
+                return None;
+            }
+        } else if num_due > 0 {
+            self.grow(pass, num_due);
         }
         let steady = &mut self.steady;
         self.pass_number = pass;

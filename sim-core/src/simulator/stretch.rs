@@ -2,7 +2,8 @@
 //!
 //! The schedule's part is `sched/stretch.rs`. What is left to do here for a pass is what [`Simulation::step`] and
 //! [`Simulation::process`] do for it, with everything that is the same in all passes of the stretch asked for once; the
-//! pass under way is kept in a variable instead of a queue. A stretch also ends when somebody joins.
+//! pass under way is kept in a variable instead of a queue, and recorded with what came of it. A stretch also ends when
+//! somebody joins.
 
 use super::Simulation;
 use crate::api_servers::{ApiServers, Message};
@@ -31,32 +32,85 @@ struct Passes<'a> {
     num_waiting_reqs: u32,
 }
 
+/// What is a pass's own.
+#[derive(Debug)]
+struct Issued {
+    schedule_time: SimTime,
+    start_time: SimTime,
+    end_time: SimTime,
+    num_free_blocks: u32,
+}
+
+/// A pass under way in a stretch.
+#[derive(Debug)]
+enum UnderWay {
+    /// Issued before the stretch.
+    Recorded(InFlight),
+    /// Issued in it: recorded once, with what came of it.
+    Held(Issued),
+}
+
+impl UnderWay {
+    const fn end_time(&self) -> SimTime {
+        match self {
+            Self::Recorded(pass) => pass.end_time,
+            Self::Held(pass) => pass.end_time,
+        }
+    }
+}
+
+impl Passes<'_> {
+    /// The record of a pass; its clients held their tokens when it ended, for all that is known.
+    #[inline]
+    const fn record(&self, pass: &Issued) -> PassRecord {
+        let &Issued { schedule_time, start_time, end_time, num_free_blocks } = pass;
+        PassRecord {
+            schedule_time,
+            start_time,
+            end_time,
+            output_time: end_time,
+            delivery_time: end_time,
+            delivery_wait: SimDuration::ZERO,
+            num_tokens: self.num_reqs,
+            num_prefill_tokens: 0,
+            num_draft_tokens: 0,
+            num_reqs: self.num_reqs,
+            num_outputs: 0,
+            num_running_reqs: self.num_reqs,
+            num_waiting_reqs: self.num_waiting_reqs,
+            num_free_blocks,
+        }
+    }
+}
+
 impl<'a> Simulation<'a> {
     /// Advances the run by a stretch; false if the next iteration is not one of a stretch.
     pub(super) fn advance_stretch(&mut self) -> bool {
         let Some(mut stretch) = self.engine.begin_stretch() else { return false };
         let Some(mut passes) = self.passes(stretch.num_reqs) else { return false };
         self.quiet_until = SimTime::ZERO;
-        let mut under_way = self.in_flight.pop_front();
+        let mut under_way = self.in_flight.pop_front().map(UnderWay::Recorded);
         while stretch.num_passes < MAX_PASSES && self.is_quiet() {
             let Some(pass) = self.engine.step_in_stretch(&mut stretch) else { break };
             if self.keeps_input {
                 self.queries_per_iter.push(0);
             }
-            let issued = self.issue(&mut passes, pass);
+            let issued = UnderWay::Held(self.issue(&mut passes, pass));
             // A synchronous engine has none under way.
             let done = if self.config.async_scheduling { under_way.replace(issued) } else { Some(issued) };
-            let Some(done @ InFlight { end_time, record: Some(record) }) = done else { continue };
-            let time = self.now.max(end_time) + passes.update_time;
+            let Some(done) = done else { continue };
+            let time = self.now.max(done.end_time()) + passes.update_time;
             if time >= self.horizon {
-                self.in_flight.push_back(done);
+                self.keep_under_way(&passes, done);
                 self.suspended = Some(true);
                 break;
             }
             self.now = time;
-            self.take_in(&passes, record);
+            self.take_in(&passes, done);
         }
-        self.in_flight.extend(under_way);
+        if let Some(under_way) = under_way {
+            self.keep_under_way(&passes, under_way);
+        }
         self.engine.end_stretch(&stretch);
         if stretch.num_passes > 0 {
             self.num_stuck_steps = 0;
@@ -79,9 +133,9 @@ impl<'a> Simulation<'a> {
         })
     }
 
-    /// A pass of the stretch is issued.
+    /// A pass of the stretch is issued; what comes of it is not known yet.
     #[inline]
-    fn issue(&mut self, passes: &mut Passes<'_>, pass: StretchPass) -> InFlight {
+    fn issue(&mut self, passes: &mut Passes<'_>, pass: StretchPass) -> Issued {
         let schedule_time = self.now;
         self.now += passes.schedule_time;
         let mut step_time = passes.times.at(pass.context_tokens);
@@ -94,28 +148,23 @@ impl<'a> Simulation<'a> {
         if step_time.evidence == Evidence::Measured {
             self.device_time.measured += step_time.duration;
         }
-        let record = self.recorder.issued(PassRecord {
-            schedule_time,
-            start_time,
-            end_time,
-            output_time: end_time,
-            delivery_time: end_time,
-            delivery_wait: SimDuration::ZERO,
-            num_tokens: passes.num_reqs,
-            num_prefill_tokens: 0,
-            num_draft_tokens: 0,
-            num_reqs: passes.num_reqs,
-            num_outputs: 0,
-            num_running_reqs: passes.num_reqs,
-            num_waiting_reqs: passes.num_waiting_reqs,
-            num_free_blocks: pass.num_free_blocks,
-        });
-        InFlight { end_time, record: Some(record) }
+        Issued { schedule_time, start_time, end_time, num_free_blocks: pass.num_free_blocks }
     }
 
-    /// The results of a pass of the stretch are taken in.
+    /// A pass is under way where the stretch ends, or is suspended.
+    fn keep_under_way(&mut self, passes: &Passes<'_>, pass: UnderWay) {
+        let pass = match pass {
+            UnderWay::Recorded(pass) => pass,
+            UnderWay::Held(pass) => {
+                InFlight { end_time: pass.end_time, record: Some(self.recorder.issued(passes.record(&pass))) }
+            }
+        };
+        self.in_flight.push_back(pass);
+    }
+
+    /// The results of a pass are taken in.
     #[inline]
-    fn take_in(&mut self, passes: &Passes<'_>, record: u32) {
+    fn take_in(&mut self, passes: &Passes<'_>, done: UnderWay) {
         let way = match &mut self.api_servers {
             // Something may have been sent before the tokens came.
             _ if self.now >= self.quiet_until => self.delivery(passes.num_reqs),
@@ -123,6 +172,19 @@ impl<'a> Simulation<'a> {
             Some(servers) => (servers.take_message(self.now, &passes.message, self.step_time), passes.output_latency),
         };
         let delivery = self.deliver(passes.num_reqs, way);
-        self.recorder.processed(record, (&[], passes.num_reqs), self.now, delivery);
+        match done {
+            UnderWay::Held(pass) => self.recorder.steady_pass(PassRecord {
+                output_time: self.now,
+                delivery_time: delivery.time,
+                delivery_wait: delivery.wait,
+                num_outputs: passes.num_reqs,
+                ..passes.record(&pass)
+            }),
+            UnderWay::Recorded(InFlight { record, .. }) => {
+                if let Some(record) = record {
+                    self.recorder.processed(record, (&[], passes.num_reqs), self.now, delivery);
+                }
+            }
+        }
     }
 }
