@@ -5,6 +5,8 @@
 //! connector's half beside the scheduler), 0.32, for models with one group of full attention.
 
 mod arc;
+mod async_lookup;
+mod backpressure;
 mod chunks;
 pub mod connector;
 mod fences;
@@ -13,3 +15,4 @@ mod manager;
 mod request;
 pub mod settings;
 mod stores;
+mod tiering;

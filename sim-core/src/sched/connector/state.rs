@@ -9,11 +9,13 @@ use alloc::vec::Vec;
 use super::interface::{
     KvConnector, KvConnectorOutput, KvLoadFailurePolicy, KvTransferConfig, NewText, ScheduledBlocks,
 };
+use super::tiers::TierEvent;
 use crate::config::EngineConfig;
 use crate::request::RequestId;
 use crate::sched::output::SchedulerOutput;
 use crate::sched::request_queue::RequestQueue;
 use crate::sched::scheduler::Scheduler;
+use crate::time::SimTime;
 
 /// The connector, and where its requests stand.
 #[derive(Debug)]
@@ -175,6 +177,13 @@ impl Scheduler<'_> {
     pub(crate) fn report_transfers(&mut self, mut ended: KvConnectorOutput) {
         if let Some(connector) = &mut self.connector {
             connector.ended.append(&mut ended);
+        }
+    }
+
+    /// What happened by `now` in tiers behind the host's memory: who decides the next pass knows it.
+    pub(crate) fn report_tiers(&mut self, now: SimTime, events: &[TierEvent]) {
+        if let Some(connector) = &mut self.connector {
+            connector.kv_connector.report_tiers(now, events);
         }
     }
 
