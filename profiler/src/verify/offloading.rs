@@ -113,8 +113,8 @@ impl ScriptedOffloading {
         if self.tiers.begins() {
             // What went on to the tiers since the pass before may be there already.
             self.tiers.note_begun(self.connector.tiers_told());
-            let now = self.tiers.now();
-            self.connector.report_tiers(now, &self.tiers.begin_pass());
+            let clock_ns = self.tiers.clock_ns();
+            self.connector.report_tiers(clock_ns, &self.tiers.begin_pass());
         }
     }
 }

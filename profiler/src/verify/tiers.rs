@@ -8,7 +8,6 @@ use sim_core::kv_offload::settings::{
     BackpressurePolicy, BackpressureSettings, MAX_SECONDARY_TIERS, SecondaryTierSettings, TierKind,
 };
 use sim_core::sched::connector::tiers::{TierEvent, TierJobId, TierPass};
-use sim_core::time::SimTime;
 
 /// A tier's script: numbers of passes, used by number of the job or batch, again and again. Names as in the file.
 #[derive(Debug, Clone, Deserialize)]
@@ -110,9 +109,9 @@ impl ScriptedTiers {
         !std::mem::replace(&mut self.is_begun, true)
     }
 
-    /// When the pass that begins is decided, by the script's clock.
-    pub(crate) fn now(&self) -> SimTime {
-        SimTime::from_nanos((self.num_begun + 1) * self.pass_ns)
+    /// What the script's clock shows when the pass that begins is decided.
+    pub(crate) fn clock_ns(&self) -> u64 {
+        (self.num_begun + 1) * self.pass_ns
     }
 
     /// A pass begins to be decided: what has happened by now.

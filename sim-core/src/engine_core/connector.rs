@@ -33,6 +33,6 @@ impl<'a> EngineCore<'a> {
 
     /// What happened by `now` in tiers behind the host's memory: it is known when the next pass is decided.
     pub fn report_tiers(&mut self, now: SimTime, events: &[TierEvent]) {
-        self.scheduler.report_tiers(now, events);
+        self.scheduler.report_tiers(now.as_nanos(), events);
     }
 }

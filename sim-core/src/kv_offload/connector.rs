@@ -21,7 +21,6 @@ use crate::sched::connector::interface::{
     Waiting,
 };
 use crate::sched::connector::tiers::{TierEvent, TierPass};
-use crate::time::SimTime;
 
 const NOTHING: Matched = Matched { num_external_tokens: 0, load_kv_async: false };
 
@@ -263,8 +262,8 @@ impl KvConnector for OffloadingConnector {
         self.fences.allocated.clear();
     }
 
-    fn report_tiers(&mut self, now: SimTime, events: &[TierEvent]) {
-        self.manager.report(now, events);
+    fn report_tiers(&mut self, clock_ns: u64, events: &[TierEvent]) {
+        self.manager.report(clock_ns, events);
     }
 
     fn update_connector_output(&mut self, report: &KvConnectorOutput) {

@@ -17,7 +17,6 @@ use super::settings::{OffloadingSettings, SecondaryTierSettings};
 use crate::math;
 use crate::request::RequestId;
 use crate::sched::connector::tiers::{TierEvent, TierJob, TierJobId, TierLookups, TierPass};
-use crate::time::SimTime;
 
 /// A tier behind host memory (`SecondaryTierManager`).
 #[derive(Debug, Default)]
@@ -36,8 +35,8 @@ struct Job {
     tier: usize,
     is_promotion: bool,
     chunks: Vec<ChunkId>,
-    /// `None` until the next pass.
-    begin: Option<SimTime>,
+    /// By the tiers' clock; `None` until the next pass.
+    begin_ns: Option<u64>,
 }
 
 /// Chunks that a request has brought from a tier, until the pass is decided (`PendingPromotion`).
@@ -57,8 +56,8 @@ pub(super) struct TieringOffloadingManager {
     num_jobs: TierJobId,
     pending: Vec<PendingPromotion>,
     chunk_bytes: u64,
-    /// As of the pass being decided: what tiers do not keep up with depends on it.
-    now: SimTime,
+    /// What the tiers' clock shows: what they do not keep up with depends on it, and nothing else does.
+    clock_ns: u64,
     /// Whether ends were asked for since a pass was decided last: not a second time, then.
     has_polled: bool,
     told: TierPass,
@@ -70,8 +69,8 @@ impl SecondaryTier {
     }
 }
 
-fn seconds(time: SimTime) -> f64 {
-    time.saturating_since(SimTime::ZERO).as_secs_f64()
+fn seconds(ns: u64) -> f64 {
+    math::u64_to_f64(ns) / 1e9
 }
 
 impl TieringOffloadingManager {
@@ -83,18 +82,18 @@ impl TieringOffloadingManager {
             num_jobs: 0,
             pending: Vec::new(),
             chunk_bytes: settings.chunk_bytes,
-            now: SimTime::ZERO,
+            clock_ns: 0,
             has_polled: false,
             told: TierPass::default(),
         }
     }
 
-    /// What happened by `now` since this was said last, in order; then a pass is decided. What came from the device since the
+    /// What happened by `clock_ns` since this was said last, in order; then a pass is decided. What came from the device since the
     /// pass before goes on from now: until then nobody knew the time.
-    pub(super) fn report(&mut self, now: SimTime, events: &[TierEvent]) {
-        self.now = now;
+    pub(super) fn report(&mut self, clock_ns: u64, events: &[TierEvent]) {
+        self.clock_ns = clock_ns;
         for job in self.jobs.values_mut() {
-            job.begin.get_or_insert(now);
+            job.begin_ns.get_or_insert(clock_ns);
         }
         for event in events {
             match *event {
@@ -133,8 +132,8 @@ impl TieringOffloadingManager {
                     self.primary.complete_load(&job.chunks);
                     if let Some(backpressure) = &mut tier.backpressure {
                         let num_bytes = self.chunk_bytes.saturating_mul(math::usize_to_u64(job.chunks.len()));
-                        let begin = job.begin.unwrap_or(self.now);
-                        backpressure.update(seconds(self.now), seconds(begin), num_bytes);
+                        let begin_ns = job.begin_ns.unwrap_or(self.clock_ns);
+                        backpressure.update(seconds(self.clock_ns), seconds(begin_ns), num_bytes);
                     }
                 }
                 self.told.over.push(id);
@@ -185,7 +184,7 @@ impl TieringOffloadingManager {
             num_chunks: math::usize_to_u32(chunks.len()),
             num_moved: math::usize_to_u32(chunks.len() - num_there),
         });
-        self.jobs.insert(id, Job { tier, is_promotion, chunks, begin: None });
+        self.jobs.insert(id, Job { tier, is_promotion, chunks, begin_ns: None });
     }
 
     /// See [`CpuOffloadingManager::prepare_store`].
@@ -197,7 +196,7 @@ impl TieringOffloadingManager {
     /// Chunks have come from the device: they go on to all tiers that keep up (a cascade).
     pub(super) fn complete_store(&mut self, request: RequestId, stored: &[ChunkId]) {
         self.primary.complete_store(stored);
-        let (now, num_chunks) = (seconds(self.now), math::usize_to_u32(stored.len()));
+        let (now, num_chunks) = (seconds(self.clock_ns), math::usize_to_u32(stored.len()));
         for tier in 0..self.tiers.len() {
             let backpressure = &mut self.tiers[tier].backpressure;
             if backpressure.as_mut().is_none_or(|backpressure| backpressure.should_store(now, num_chunks)) {

@@ -8,7 +8,6 @@ use core::fmt::Debug;
 
 use super::tiers::{TierEvent, TierPass};
 use crate::request::{FinishReason, RequestId, TokenRun};
-use crate::time::SimTime;
 
 /// Tokens that a connector has of a prompt, beyond those computed here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,9 +123,9 @@ pub trait KvConnector: Debug + Send {
         KvConnectorOutput::default()
     }
 
-    /// What happened by `now` in tiers behind the host's memory since this was said last, in order. Called before each pass is
-    /// decided, if there are such tiers.
-    fn report_tiers(&mut self, _now: SimTime, _events: &[TierEvent]) {}
+    /// What happened in tiers behind the host's memory since this was said last, in order, and what their clock shows. Called
+    /// before each pass is decided, if there are such tiers.
+    fn report_tiers(&mut self, _clock_ns: u64, _events: &[TierEvent]) {}
 
     /// The results of a pass are processed, and the workers' report with them.
     fn update_connector_output(&mut self, _report: &KvConnectorOutput) {}

@@ -15,7 +15,6 @@ use crate::request::RequestId;
 use crate::sched::output::SchedulerOutput;
 use crate::sched::request_queue::RequestQueue;
 use crate::sched::scheduler::Scheduler;
-use crate::time::SimTime;
 
 /// The connector, and where its requests stand.
 #[derive(Debug)]
@@ -180,10 +179,10 @@ impl Scheduler<'_> {
         }
     }
 
-    /// What happened by `now` in tiers behind the host's memory: who decides the next pass knows it.
-    pub(crate) fn report_tiers(&mut self, now: SimTime, events: &[TierEvent]) {
+    /// What happened in tiers behind the host's memory by what their clock shows: who decides the next pass knows it.
+    pub(crate) fn report_tiers(&mut self, clock_ns: u64, events: &[TierEvent]) {
         if let Some(connector) = &mut self.connector {
-            connector.kv_connector.report_tiers(now, events);
+            connector.kv_connector.report_tiers(clock_ns, events);
         }
     }
 
