@@ -16,7 +16,7 @@ use crate::time::{SimDuration, SimTime};
 
 /// Chunks brought to host memory without a token computed meanwhile, as a multiple of what it holds, from which on it is
 /// clear that they displace each other: vLLM goes on with that for ever.
-const MOST_TURNOVERS: u64 = 100;
+const MOST_TURNOVERS: u64 = 20;
 
 /// All tiers of an engine.
 #[derive(Debug)]

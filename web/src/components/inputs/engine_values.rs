@@ -39,6 +39,7 @@ pub(super) fn overridden(flag: &str, engine: &ResolvedEngine) -> Option<String> 
 const BETWEEN_ROLES: &str = "between prefill and decode replicas";
 /// Why the way to host memory has a value.
 const OFFLOADED: &str = "where KV blocks go to host memory";
+/// Of which tiers behind it the values are.
 const TIERED: &str = "of files on the host; behind a network slower";
 
 /// Value and reason of a flag in a resolved engine.
