@@ -18,6 +18,19 @@ const WORKLOAD: &[&str] = &[
     "--no-range",
 ];
 const HOST: &[&str] = &["--kv-offloading-size=64"];
+/// Host memory for 15 of the documents, and all of them in files or objects.
+const FILES: &str = r#"--kv-transfer-config={"kv_connector": "OffloadingConnector", "kv_role": "kv_both",
+    "kv_connector_extra_config": {"cpu_bytes_to_use": 16000000000, "spec_name": "TieringOffloadingSpec",
+    "secondary_tiers": [{"type": "fs", "root_dir": "/kv"}]}}"#;
+const OBJECTS: &str = r#"--kv-transfer-config={"kv_connector": "OffloadingConnector", "kv_role": "kv_both",
+    "kv_connector_extra_config": {"cpu_bytes_to_use": 16000000000, "spec_name": "TieringOffloadingSpec",
+    "secondary_tiers": [{"type": "obj", "store_config": {"bucket": "kv"}}]}}"#;
+/// The same host memory with nothing behind it.
+const SMALL_HOST: &str = r#"--kv-transfer-config={"kv_connector": "OffloadingConnector", "kv_role": "kv_both",
+    "kv_connector_extra_config": {"cpu_bytes_to_use": 16000000000}}"#;
+const NO_TIERS: &str = r#"--kv-transfer-config={"kv_connector": "OffloadingConnector", "kv_role": "kv_both",
+    "kv_connector_extra_config": {"cpu_bytes_to_use": 16000000000, "spec_name": "TieringOffloadingSpec",
+    "secondary_tiers": []}}"#;
 
 fn profiler(command: &str, arguments: &[&[&str]]) -> Output {
     let program = env!("CARGO_BIN_EXE_profiler");
@@ -114,6 +127,11 @@ fn what_is_not_simulated_is_refused_by_name() {
             r#"{{"kv_connector": "OffloadingConnector", "kv_role": "kv_both", "kv_connector_extra_config": {text}}}"#
         ))
     };
+    let tiers = |text: &str| {
+        extra(&format!(
+            r#"{{"cpu_bytes_to_use": 99999999, "spec_name": "TieringOffloadingSpec", "secondary_tiers": {text}}}"#
+        ))
+    };
     for (flags, expect) in [
         (&["--kv-offloading-size=0"][..], &["kv_offloading_size", "above 0"][..]),
         (&["--kv-offloading-size=8", "--kv-offloading-backend=lmcache"], &["LMCache"]),
@@ -128,7 +146,29 @@ fn what_is_not_simulated_is_refused_by_name() {
         (&[extra(r#"{"cpu_bytes_to_use": 0}"#).as_str()], &["cpu_bytes_to_use", "above 0"]),
         (&[extra(r#"{"cpu_bytes_to_use": 9, "block_size": 24}"#).as_str()], &["block_size", "multiple"]),
         (&[extra(r#"{"cpu_bytes_to_use": 9, "store_threshold": 2}"#).as_str()], &["store_threshold"]),
-        (&[extra(r#"{"spec_name": "TieringOffloadingSpec"}"#).as_str()], &["TieringOffloadingSpec"]),
+        (&[extra(r#"{"spec_name": "OtherSpec"}"#).as_str()], &["OtherSpec", "TieringOffloadingSpec"]),
+        (&[tiers(r#"[{"type": "p2p"}]"#).as_str()], &["secondary_tiers[0].type", "p2p", "not simulated", "fs"]),
+        (&[tiers(r#"[{"type": "kvcr"}]"#).as_str()], &["secondary_tiers[0].type", "kvcr", "not simulated"]),
+        (&[tiers(r#"[{"type": "example"}]"#).as_str()], &["secondary_tiers[0].type", "example", "not simulated"]),
+        (&[tiers(r#"[{"type": "Mine", "module_path": "mine"}]"#).as_str()], &["secondary_tiers[0].type", "Mine"]),
+        (&[tiers(r#"[{"type": "fs"}]"#).as_str()], &["secondary_tiers[0].root_dir", "must be"]),
+        (&[tiers(r#"[{"type": "obj", "prefix": "a"}]"#).as_str()], &["secondary_tiers[0].store_config", "must be"]),
+        (&[tiers(r#"[{"type": "fs", "root_dir": "/a", "size": 3}]"#).as_str()], &["secondary_tiers[0].size"]),
+        (&[tiers(r#"[{"type": "fs", "root_dir": "/a", "backpressure": {}}]"#).as_str()], &["EMABackpressureDetector"]),
+        (&[tiers(r#"{"type": "fs"}"#).as_str()], &["secondary_tiers", "list"]),
+        (
+            &[extra(r#"{"cpu_bytes_to_use": 1e9, "secondary_tiers": [{"type": "fs", "root_dir": "/a"}]}"#).as_str()],
+            &["cpu_bytes_to_use"],
+        ),
+        (
+            &[extra(r#"{"cpu_bytes_to_use": 99999999, "secondary_tiers": [{"type": "fs", "root_dir": "/a"}]}"#)
+                .as_str()],
+            &["secondary_tiers", "TieringOffloadingSpec"],
+        ),
+        (&[extra(r#"{"cpu_bytes_to_use": 9, "spec_name": "TieringOffloadingSpec"}"#).as_str()], &["hold no chunk"]),
+        (&["--kv-offloading-size=8", "--kv-tier-latency=1"], &["--kv-tier-*", "secondary_tiers"]),
+        (&[FILES, "--kv-tier-read-bandwidth=0"], &["--kv-tier-read-bandwidth", "0.001"]),
+        (&[OBJECTS, "--replicas=2"], &["--kv-transfer-config", "--replicas"]),
     ] {
         check_refused("simulate", &[WORKLOAD, flags], expect);
     }
@@ -143,4 +183,40 @@ fn both_spellings_are_one_run_and_replicas_have_a_tier_each() {
     assert_eq!(line(&long, "Digest of the run"), line(&report(&[WORKLOAD, HOST]), "Digest of the run"));
     let two = report(&[WORKLOAD, HOST, &["--replicas=2"]]);
     assert!(line(&two, "Prompt tokens found, GPU / CPU").ends_with('%'), "{two}");
+}
+
+#[test]
+fn without_tiers_their_spec_is_host_memory_alone() {
+    let of = |flag: &str| line(&report(&[WORKLOAD, &[flag]]), "Digest of the run").to_owned();
+    assert_eq!(of(NO_TIERS), of(SMALL_HOST), "the same run");
+}
+
+#[test]
+fn files_behind_a_small_host_memory_are_read_and_told_of() {
+    let path = std::env::temp_dir().join(format!("tiers-{}.json", std::process::id()));
+    let save = ["--save-result".to_owned(), format!("--result-filename={}", path.display())];
+    let save: Vec<_> = save.iter().map(String::as_str).collect();
+    let alone = report(&[WORKLOAD, &[SMALL_HOST]]);
+    let told = report(&[WORKLOAD, &[FILES], &save]);
+    let json: Value = serde_json::from_slice(&std::fs::read(&path).expect("a result")).expect("JSON");
+    std::fs::remove_file(&path).expect("it can be removed");
+    let tiers = &json["simulation"]["kv_offloading"];
+    let field = |at: &str| tiers.pointer(at).and_then(Value::as_f64).unwrap_or_else(|| panic!("no {at} in {tiers}"));
+    let num_tokens = field("/tier_hit_tokens");
+    let share = format!("{:.1} %", 100.0 * num_tokens / field("/queried_tokens"));
+    assert_eq!(line(&told, "Of CPU's, brought from tiers behind"), share);
+    assert!(num_tokens > 0.0 && num_tokens <= field("/cpu_hit_tokens"), "{tiers}");
+    // Blocks of 2 MiB, each written once, and as many found there as hits need.
+    let chunk = 2_097_152.0;
+    let written = field("/tiers/0/write_bytes") / chunk;
+    assert!((written - field("/tiers/0/chunks")).abs() < 0.5, "{tiers}");
+    assert!(field("/tiers/0/read_bytes") / chunk * 16.0 >= num_tokens, "{tiers}");
+    let quickest = field("/tiers/0/read_bytes") / 7e9 + 1e-4 * field("/tiers/0/read_bytes") / chunk;
+    assert!(field("/tiers/0/read_seconds") >= quickest - 1e-6, "alone or shared: {tiers}");
+    let ttft = |report: &str| number(report, "Mean TTFT (ms)");
+    let quick = ttft(&report(&[WORKLOAD, &[FILES, "--kv-tier-read-bandwidth=50", "--kv-tier-latency=0.01"]]));
+    assert!(quick < 0.8 * ttft(&alone), "{quick} ms instead of {}", ttft(&alone));
+    assert!(!alone.contains("tier"), "nothing of tiers: {alone}");
+    let slow = ttft(&report(&[WORKLOAD, &[FILES, "--kv-tier-read-bandwidth=3"]]));
+    assert!(slow > 1.2 * ttft(&told), "{slow} ms instead of {}", ttft(&told));
 }

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use crate::kv_offload::settings::MAX_SECONDARY_TIERS;
 use crate::metrics::client_figures::ClientFigures;
 use crate::metrics::recorder::Recording;
 use crate::request::RequestId;
@@ -30,6 +31,29 @@ pub struct TransferTotals {
     pub time: SimDuration,
 }
 
+impl TransferTotals {
+    fn and(self, other: Self) -> Self {
+        Self {
+            num_transfers: self.num_transfers + other.num_transfers,
+            num_bytes: self.num_bytes.saturating_add(other.num_bytes),
+            time: self.time + other.time,
+        }
+    }
+}
+
+/// What went between the host's memory and a tier behind it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TierTotals {
+    /// From the tier; bytes of all devices together, time of each transfer since it began.
+    pub reads: TransferTotals,
+    /// To the tier.
+    pub writes: TransferTotals,
+    /// Chunks that it was asked for.
+    pub num_lookups: u64,
+    /// Chunks that it has in the end.
+    pub num_chunks: u64,
+}
+
 /// What an engine did that keeps KV blocks in the host's memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OffloadingTotals {
@@ -43,23 +67,36 @@ pub struct OffloadingTotals {
     pub flush_wait: SimDuration,
     /// Chunks in the tier, at the most.
     pub max_chunks: u32,
+    /// Of the tokens loaded, those that had to be brought from behind the host's memory first.
+    pub num_tier_tokens: u64,
+    /// Chunks that were kept from tiers that did not keep up.
+    pub num_dropped_chunks: u64,
+    /// The tiers behind it.
+    pub tiers: [TierTotals; MAX_SECONDARY_TIERS],
 }
 
 impl OffloadingTotals {
     /// What both did, beside each other.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
-        let both = |one: TransferTotals, other: TransferTotals| TransferTotals {
-            num_transfers: one.num_transfers + other.num_transfers,
-            num_bytes: one.num_bytes.saturating_add(other.num_bytes),
-            time: one.time + other.time,
-        };
+        let mut tiers = self.tiers;
+        for (one, other) in tiers.iter_mut().zip(&other.tiers) {
+            *one = TierTotals {
+                reads: one.reads.and(other.reads),
+                writes: one.writes.and(other.writes),
+                num_lookups: one.num_lookups + other.num_lookups,
+                num_chunks: one.num_chunks + other.num_chunks,
+            };
+        }
         Self {
             num_loaded_tokens: self.num_loaded_tokens + other.num_loaded_tokens,
-            loads: both(self.loads, other.loads),
-            stores: both(self.stores, other.stores),
+            loads: self.loads.and(other.loads),
+            stores: self.stores.and(other.stores),
             flush_wait: self.flush_wait + other.flush_wait,
             max_chunks: self.max_chunks.saturating_add(other.max_chunks),
+            num_tier_tokens: self.num_tier_tokens + other.num_tier_tokens,
+            num_dropped_chunks: self.num_dropped_chunks + other.num_dropped_chunks,
+            tiers,
         }
     }
 }

@@ -9,6 +9,7 @@ mod in_fleet;
 mod in_lockstep;
 mod keeping;
 mod offloading;
+mod tiers;
 mod stretch;
 
 use alloc::collections::VecDeque;
@@ -222,6 +223,7 @@ impl<'a> Simulation<'a> {
         let (device, device_time) = (&mut self.device, &mut self.device_time);
         let (recorder, in_flight) = (&mut self.recorder, &mut self.in_flight);
         let (noise, transfers) = (&mut self.noise, &mut self.transfers);
+        transfers.report_tiers(*now, &mut self.engine);
         let step = self.engine.step(|_, output| {
             let schedule_time = *now;
             *now += step_time.host().schedule_time(output.batch.num_reqs());

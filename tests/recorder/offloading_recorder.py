@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from tiering_recorder import primary_of
 from workload import Workload
 
 
 def offloading_facts(scheduler: Any) -> dict[str, int]:
     """How large the tier is, and its chunks."""
     connector = scheduler.connector.connector_scheduler
-    return {"num_chunks": connector.manager._num_chunks, "blocks_per_chunk": connector.config.blocks_per_chunk}
+    return {"num_chunks": primary_of(connector.manager)._num_chunks, "blocks_per_chunk": connector.config.blocks_per_chunk}
 
 
 def watch_offloading(scheduler: Any, workload: Workload, entry: Any) -> None:
@@ -54,7 +55,7 @@ def watch_offloading(scheduler: Any, workload: Workload, entry: Any) -> None:
         output = schedule(*args, **kwargs)
         told = {"load": list(loads), "ready": list(ready), "hold": len(scheduler.kv_holding_waiting)}
         entry().update({key: value for key, value in told.items() if value})
-        manager = connector.manager
+        manager = primary_of(connector.manager)
         num_resident = manager._num_allocated_chunks - len(manager._free_list)
         if num_resident:
             entry()["tier"] = [num_resident, manager._num_evictable_cache_chunks]

@@ -219,6 +219,10 @@ def record(
         from offloading_recorder import watch_offloading
 
         watch_offloading(core.scheduler, workload, lambda: recorder.entry)
+        if workload.has_tiers:
+            from tiering_recorder import watch_tiers
+
+            watch_tiers(core.scheduler, workload, lambda: recorder.entry)
     elif workload.has_connector:
         from connector_recorder import watch_connector
 
@@ -248,6 +252,9 @@ def record(
         )
         if len(iterations) > max_iterations:
             raise NoProgress(f"still unfinished after {max_iterations} iterations")
+    if workload.has_tiers:
+        # Its memory has a name that outlives the process.
+        core.scheduler.connector.connector_scheduler.shutdown()
     trace = {
         "workload": document,
         "vllm": VLLM_VERSION,

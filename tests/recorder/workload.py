@@ -173,6 +173,12 @@ class Workload:
         """Whether that is vLLM's own, which keeps KV blocks in host memory."""
         return self.document.get(CONNECTOR_FIELD, {}).get("kv_connector") == "OffloadingConnector"
 
+    @property
+    def has_tiers(self) -> bool:
+        """Whether there are tiers behind that memory."""
+        extra = self.document.get(CONNECTOR_FIELD, {}).get("kv_connector_extra_config", {})
+        return self.has_offloading and extra.get("spec_name") == "TieringOffloadingSpec"
+
     def aborts_before(self, iteration: int) -> list[str]:
         return self._aborts.get(iteration, [])
 

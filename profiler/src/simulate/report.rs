@@ -106,9 +106,9 @@ impl Report<'_> {
         let tiers = KvTiers::of(&self.engine.config, self.result);
         let is_told = |name: &str| self.engines.is_none() || !told::OF_ONE_ENGINE.contains(&name);
         let lines = told::engine_lines(&summary, self.extrapolated_share()).into_iter();
-        let lines = lines.filter(|(name, _)| is_told(name));
+        let lines = lines.filter(|(name, _)| is_told(name)).map(|(name, value)| (name.to_owned(), value));
         let lines = lines.chain(tiers.iter().flat_map(KvTiers::lines));
-        let digest = ("Digest of the run", format!("{digest:016x}"));
+        let digest = ("Digest of the run".to_owned(), format!("{digest:016x}"));
         let mut text = String::new();
         for (name, value) in lines.chain([digest]) {
             let name = format!("{name}:");

@@ -19,6 +19,7 @@ mod run_drafts;
 pub(crate) mod difference;
 mod kv_connector;
 mod offloading;
+mod tiers;
 mod fleets;
 pub(crate) mod tokens;
 pub(crate) mod metrics;

@@ -13,6 +13,8 @@ use sim_core::sched::connector::interface::{
     Waiting,
 };
 
+use super::tiers::{ScriptedTiers, TierScript};
+
 /// Of the recorder's one layer: keys and values of one head of 64 numbers, two bytes each.
 const BYTES_PER_TOKEN: u64 = 256;
 
@@ -30,6 +32,8 @@ pub(crate) struct ExtraConfig {
     cpu_bytes_to_use: u64,
     eviction_policy: Option<String>,
     offload_prompt_only: Option<bool>,
+    #[serde(default)]
+    secondary_tiers: Vec<TierScript>,
 }
 
 /// Passes that transfers take, used by number of the job, again and again.
@@ -39,6 +43,9 @@ pub(crate) struct TransferPasses {
     load: Vec<u64>,
     #[serde(default)]
     store: Vec<u64>,
+    /// What a pass takes by the clock of tiers behind host memory: one number.
+    #[serde(default)]
+    pass_ns: Vec<u64>,
 }
 
 impl TransferPasses {
@@ -64,7 +71,8 @@ impl Offloading {
         };
         ensure!(self.blocks_per_chunk > 0, "offloading.blocks_per_chunk is 0; it must be at least 1");
         let (bytes, block_bytes) = (extra.cpu_bytes_to_use, BYTES_PER_TOKEN * u64::from(config.block_size()));
-        let num_chunks = OffloadingSettings::num_chunks_of(bytes, block_bytes, self.blocks_per_chunk);
+        let chunk_bytes = OffloadingSettings::chunk_bytes_of(block_bytes, self.blocks_per_chunk);
+        let num_chunks = OffloadingSettings::num_chunks_of(bytes, chunk_bytes);
         ensure!(
             num_chunks == self.num_chunks,
             "offloading.num_chunks is {}, but {bytes} bytes hold {num_chunks} chunks of {} blocks of {block_bytes} bytes",
@@ -76,12 +84,15 @@ impl Offloading {
             blocks_per_chunk: self.blocks_per_chunk,
             eviction_policy,
             offload_prompt_only: extra.offload_prompt_only.unwrap_or(true),
+            chunk_bytes,
+            secondary_tiers: ScriptedTiers::settings(&extra.secondary_tiers)?,
         };
         Ok(Box::new(ScriptedOffloading {
             connector: OffloadingConnector::new(config, settings),
             passes: passes.clone(),
             under_way: BTreeMap::new(),
             num_passes: 0,
+            tiers: ScriptedTiers::new(&extra.secondary_tiers, passes.pass_ns.first().copied().unwrap_or(0)),
         }))
     }
 }
@@ -94,6 +105,18 @@ struct ScriptedOffloading {
     /// By number: the pass that a job ends with, and the request it loads for.
     under_way: BTreeMap<JobId, (u64, Option<RequestId>)>,
     num_passes: u64,
+    tiers: ScriptedTiers,
+}
+
+impl ScriptedOffloading {
+    fn begin_pass(&mut self) {
+        if self.tiers.begins() {
+            // What went on to the tiers since the pass before may be there already.
+            self.tiers.note_begun(self.connector.tiers_told());
+            let clock_ns = self.tiers.clock_ns();
+            self.connector.report_tiers(clock_ns, &self.tiers.begin_pass());
+        }
+    }
 }
 
 impl KvConnector for ScriptedOffloading {
@@ -102,6 +125,7 @@ impl KvConnector for ScriptedOffloading {
     }
 
     fn get_num_new_matched_tokens(&mut self, request: Waiting) -> Option<Matched> {
+        self.begin_pass();
         self.connector.get_num_new_matched_tokens(request)
     }
 
@@ -119,7 +143,9 @@ impl KvConnector for ScriptedOffloading {
         preempted: &[RequestId],
         told: &mut KvConnectorPass,
     ) {
+        self.begin_pass();
         self.connector.build_connector_meta(scheduled, preempted, told);
+        self.tiers.end_pass(&told.tiers);
         for job in &told.jobs {
             let end = self.num_passes + self.passes.of(job);
             self.under_way.insert(job.id, (end, (!job.is_store).then_some(job.request)));

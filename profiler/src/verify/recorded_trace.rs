@@ -161,6 +161,24 @@ pub(crate) struct Iteration {
     /// Jobs that have ended, as reported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) jobs: Vec<u32>,
+    /// Transfers to tiers behind host memory that began: job, tier, request, chunks. These and the next five only with such.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cascade: Vec<(u32, usize, u32, u32)>,
+    /// The same from such tiers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) promote: Vec<(u32, usize, u32, u32)>,
+    /// What tiers are asked for: tier, requests, chunks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ask: Vec<(usize, u32, u32)>,
+    /// Of these transfers, those that were found to be over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) polled: Vec<u32>,
+    /// Chunks that each tier has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) files: Vec<u32>,
+    /// Loads, and how many of their tokens such tiers had: request, tokens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) disk: Vec<(u32, u32)>,
     /// Events of the KV cache, where they were recorded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) kv: Vec<RecordedEvent>,

@@ -4,6 +4,7 @@ use sim_core::config::EngineConfig;
 use sim_core::engine_core::EngineCore;
 use sim_core::request::{FinishReason, RequestId};
 use sim_core::request_set::RequestSet;
+use sim_core::sched::connector::tiers::TierPass;
 use sim_core::sched::output::SchedulerOutput;
 
 use super::recorded_events::HashNumbers;
@@ -124,5 +125,21 @@ fn write_pass(config: &EngineConfig, output: &SchedulerOutput, iteration: &mut I
         iteration.store = stores.map(|job| (job.id, job.request.0, job.num_blocks)).collect();
         iteration.flush.clone_from(&pass.jobs_to_flush);
         iteration.tier = pass.num_resident_chunks;
+        write_tiers(&pass.tiers, iteration);
     }
+}
+
+fn write_tiers(tiers: &TierPass, iteration: &mut Iteration) {
+    let begun = |is_promotion| {
+        let jobs = tiers.begun.iter().filter(move |job| job.is_promotion == is_promotion);
+        jobs.map(|job| (job.id, job.tier, job.request.0, job.num_chunks)).collect()
+    };
+    (iteration.cascade, iteration.promote) = (begun(false), begun(true));
+    iteration.ask = tiers.lookups.iter().map(|asked| (asked.tier, asked.num_requests, asked.num_chunks)).collect();
+    iteration.polled.clone_from(&tiers.over);
+    iteration.polled.sort_unstable();
+    if tiers.num_chunks.iter().any(|&num| num > 0) {
+        iteration.files.clone_from(&tiers.num_chunks);
+    }
+    iteration.disk = tiers.loaded.iter().map(|&(id, num_tokens)| (id.0, num_tokens)).collect();
 }

@@ -196,4 +196,12 @@ fn connector_difference(expected: &Iteration, found: &Iteration) -> Option<Diffe
         .or_else(|| compare_value(i, "jobs that are flushed (flush)", &expected.flush, &found.flush))
         .or_else(|| compare_value(i, "jobs that have ended (jobs)", &expected.jobs, &found.jobs))
         .or_else(|| compare_value(i, "chunks of the tier (tier)", &expected.tier, &found.tier))
+        .or_else(|| {
+            compare_value(i, "transfers to tiers behind it that begin (cascade)", &expected.cascade, &found.cascade)
+        })
+        .or_else(|| compare_value(i, "transfers from these that begin (promote)", &expected.promote, &found.promote))
+        .or_else(|| compare_value(i, "what these are asked for (ask)", &expected.ask, &found.ask))
+        .or_else(|| compare_value(i, "transfers found to be over (polled)", &expected.polled, &found.polled))
+        .or_else(|| compare_value(i, "chunks of each of these tiers (files)", &expected.files, &found.files))
+        .or_else(|| compare_value(i, "tokens of loads that came from these (disk)", &expected.disk, &found.disk))
 }

@@ -4,18 +4,22 @@
 //! the keys inside, `vllm/distributed/kv_transfer/kv_connector/v1/offloading/config.py` and `vllm/v1/kv_offload`.
 
 use alloc::string::{String, ToString};
-use core::fmt;
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::kv_offload::settings::EvictionPolicy;
+use super::kv_transfer_key_error::KvTransferKeyError;
+use super::secondary_tiers::SecondaryTierArgs;
+use crate::kv_offload::settings::{EvictionPolicy, MAX_SECONDARY_TIERS};
 
 /// The connector that is simulated.
 const CONNECTOR: &str = "OffloadingConnector";
+/// Who has tiers behind host memory.
+const TIERING_SPEC: &str = "TieringOffloadingSpec";
 
 /// What of the two is simulated, each `None` until given. Other keys are refused by name unless nothing depends on them.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(try_from = "Map<String, Value>", into = "Map<String, Value>")]
 pub struct KvTransferArgs {
     /// Whether `kv_connector` is the one that is simulated; with `--kv-offloading-size` it need not be said.
@@ -30,6 +34,12 @@ pub struct KvTransferArgs {
     pub eviction_policy: Option<EvictionPolicy>,
     /// Whether only prompts are stored.
     pub offload_prompt_only: Option<bool>,
+    /// Whether `spec_name` is the one that has tiers behind host memory.
+    pub is_tiering: bool,
+    /// These tiers.
+    pub secondary_tiers: Vec<SecondaryTierArgs>,
+    /// What is kept from tiers that do not keep up, and that have no such settings of their own.
+    pub backpressure: Option<Map<String, Value>>,
 }
 
 /// Who keeps the blocks (`--kv-offloading-backend`).
@@ -40,32 +50,6 @@ pub enum KvOffloadingBackend {
     Native,
     /// A server of `LMCache`.
     Lmcache,
-}
-
-/// Why a key is not taken. Each variant's doc is its exact predicate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum KvTransferKeyError {
-    /// The text is no JSON object, or `kv_connector_extra_config` is none.
-    NotAnObject,
-    /// The key, or this value of it, changes results in a way that is not simulated.
-    NotSimulated {
-        /// The key.
-        key: String,
-        /// The value, as JSON.
-        value: String,
-        /// What is.
-        why: &'static str,
-    },
-    /// The value is not of the key's type.
-    Value {
-        /// The key.
-        key: String,
-        /// The value, as JSON.
-        value: String,
-        /// What is needed.
-        need: &'static str,
-    },
 }
 
 /// Keys of either object that change nothing that is simulated: loads from host memory do not fail, and who is told of
@@ -115,10 +99,30 @@ impl KvTransferArgs {
                 for (key, value) in extra.iter().filter(|(_, value)| !value.is_null()) {
                     self.set_extra(key, value)?;
                 }
+                self.set_tiers(extra)?;
             }
             _ if WITHOUT_EFFECT.contains(&key) => {}
             _ => return not_simulated("leave it out"),
         }
+        Ok(())
+    }
+
+    fn set_tiers(&mut self, extra: &Map<String, Value>) -> Result<(), KvTransferKeyError> {
+        let get = |key: &str| extra.get(key).filter(|value| !value.is_null());
+        let wrong = |key: &str, need| {
+            let value = get(key).map_or_else(String::new, ToString::to_string);
+            KvTransferKeyError::Value { key: key.to_string(), value, need }
+        };
+        if let Some(backpressure) = get("backpressure") {
+            let backpressure = backpressure.as_object().ok_or_else(|| wrong("backpressure", "an object"))?;
+            self.backpressure = Some(backpressure.clone());
+        }
+        let Some(tiers) = get("secondary_tiers") else { return Ok(()) };
+        let most = "a list of at most 4 tiers behind host memory, each an object";
+        let tiers = tiers.as_array().filter(|tiers| tiers.len() <= MAX_SECONDARY_TIERS);
+        let tiers = tiers.ok_or_else(|| wrong("secondary_tiers", most))?.iter().enumerate();
+        let tiers = tiers.map(|(place, tier)| SecondaryTierArgs::from_json(place, tier, self.backpressure.as_ref()));
+        self.secondary_tiers = tiers.collect::<Result<_, _>>()?;
         Ok(())
     }
 
@@ -153,7 +157,9 @@ impl KvTransferArgs {
                 return Err(not_simulated("every chunk is stored when it is offered first; leave it out"));
             }
             "spec_name" if value.as_str() == Some("CPUOffloadingSpec") => {}
-            "spec_name" => return Err(not_simulated("one tier in host memory is, CPUOffloadingSpec; leave it out")),
+            "spec_name" if value.as_str() == Some(TIERING_SPEC) => self.is_tiering = true,
+            "spec_name" => return Err(not_simulated("CPUOffloadingSpec and TieringOffloadingSpec are")),
+            "secondary_tiers" | "backpressure" => {}
             _ if WITHOUT_EFFECT.contains(&key) => {}
             _ => return Err(not_simulated("leave it out")),
         }
@@ -188,7 +194,17 @@ impl From<KvTransferArgs> for Map<String, Value> {
             ("offload_prompt_only", json!(args.offload_prompt_only)),
         ];
         let extra = extra.into_iter().filter(|(_, value)| !value.is_null());
-        let extra: Self = extra.map(|(key, value)| (key.to_string(), value)).collect();
+        let mut extra: Self = extra.map(|(key, value)| (key.to_string(), value)).collect();
+        if args.is_tiering {
+            extra.insert("spec_name".to_string(), json!(TIERING_SPEC));
+        }
+        if let Some(backpressure) = args.backpressure {
+            extra.insert("backpressure".to_string(), Value::Object(backpressure));
+        }
+        if !args.secondary_tiers.is_empty() {
+            let tiers = args.secondary_tiers.iter().map(SecondaryTierArgs::to_json);
+            extra.insert("secondary_tiers".to_string(), tiers.collect());
+        }
         let mut object = Self::new();
         if args.has_connector {
             object.insert("kv_connector".to_string(), json!(CONNECTOR));
@@ -198,19 +214,3 @@ impl From<KvTransferArgs> for Map<String, Value> {
         object
     }
 }
-
-impl fmt::Display for KvTransferKeyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("--kv-transfer-config: ")?;
-        match self {
-            Self::NotAnObject => f.write_str(
-                "must be a JSON object such as {\"kv_connector\": \"OffloadingConnector\", \"kv_role\": \"kv_both\", \
-                 \"kv_connector_extra_config\": {\"cpu_bytes_to_use\": 68719476736}}",
-            ),
-            Self::NotSimulated { key, value, why } => write!(f, "{key} = {value} is not simulated: {why}"),
-            Self::Value { key, value, need } => write!(f, "{key} = {value}: must be {need}"),
-        }
-    }
-}
-
-impl core::error::Error for KvTransferKeyError {}

@@ -1,4 +1,5 @@
-//! The tier of host memory that a user's flags ask for: how many chunks it has, or why it is not simulated.
+//! The tiers for KV blocks that a user's flags ask for: how many chunks host memory has, which tiers are behind it, or why
+//! it is not simulated.
 //!
 //! Source: `vllm/config/vllm.py::_post_init_kv_transfer_config`, `vllm/v1/kv_offload/cpu/spec.py`.
 
@@ -10,7 +11,7 @@ use super::platform::Platform;
 use super::reasons::Resolved;
 use super::refusals::ConfigError;
 use crate::kv_cache::spec::{KvCacheConfig, LayerKind};
-use crate::kv_offload::settings::OffloadingSettings;
+use crate::kv_offload::settings::{MAX_SECONDARY_TIERS, OffloadingSettings, SecondaryTierSettings};
 use crate::math;
 
 /// Most GiB of a tier.
@@ -69,15 +70,42 @@ impl EngineArgs {
         // Ranks whose parts are all the same keep one of them.
         let num_copies = if is_mla { 1 } else { platform.tensor_parallel_size };
         let block_bytes = kv_cache.bytes_per_block().saturating_mul(u64::from(num_copies));
-        let num_chunks = OffloadingSettings::num_chunks_of(num_bytes, block_bytes, blocks_per_chunk);
+        let chunk_bytes = OffloadingSettings::chunk_bytes_of(block_bytes, blocks_per_chunk);
+        let num_chunks = OffloadingSettings::num_chunks_of(num_bytes, chunk_bytes);
         let settings = OffloadingSettings {
             num_chunks,
             blocks_per_chunk,
             eviction_policy: given.and_then(|given| given.eviction_policy).unwrap_or_default(),
             offload_prompt_only: given.and_then(|given| given.offload_prompt_only).unwrap_or(true),
+            chunk_bytes,
+            secondary_tiers: self.secondary_tiers(num_chunks)?,
         };
         let why = format!("{field}: {num_bytes} bytes, chunks of {blocks_per_chunk} blocks of {block_bytes} bytes");
         Ok(Resolved::overridden(Some(settings), why))
+    }
+
+    /// The tiers behind one of `num_chunks` chunks.
+    fn secondary_tiers(
+        &self,
+        num_chunks: u32,
+    ) -> Result<[Option<SecondaryTierSettings>; MAX_SECONDARY_TIERS], ConfigError> {
+        let refuse = |why| Err(ConfigError::KvOffloading { field: CONFIG, why });
+        let mut settings = [None; MAX_SECONDARY_TIERS];
+        let Some(given) = self.kv_transfer_config.as_ref() else { return Ok(settings) };
+        if !given.is_tiering {
+            return if given.secondary_tiers.is_empty() {
+                Ok(settings)
+            } else {
+                refuse("its secondary_tiers need \"spec_name\": \"TieringOffloadingSpec\" beside them")
+            };
+        }
+        if num_chunks == 0 {
+            return refuse("cpu_bytes_to_use hold no chunk; with TieringOffloadingSpec vLLM does not start then");
+        }
+        for (place, tier) in settings.iter_mut().zip(&given.secondary_tiers) {
+            *place = Some(tier.settings);
+        }
+        Ok(settings)
     }
 
     /// `offloading/config.py::build_offloading_config`.

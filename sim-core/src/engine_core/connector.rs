@@ -6,6 +6,8 @@ use super::EngineCore;
 use crate::config::EngineConfig;
 use crate::request_set::RequestSet;
 use crate::sched::connector::interface::{KvConnector, KvConnectorError, KvConnectorOutput, KvTransferConfig};
+use crate::sched::connector::tiers::TierEvent;
+use crate::time::SimTime;
 
 impl<'a> EngineCore<'a> {
     /// An idle engine with a KV connector.
@@ -27,5 +29,10 @@ impl<'a> EngineCore<'a> {
     /// one's results.
     pub fn report_transfers(&mut self, ended: KvConnectorOutput) {
         self.scheduler.report_transfers(ended);
+    }
+
+    /// What happened by `now` in tiers behind the host's memory: it is known when the next pass is decided.
+    pub fn report_tiers(&mut self, now: SimTime, events: &[TierEvent]) {
+        self.scheduler.report_tiers(now.as_nanos(), events);
     }
 }

@@ -1,16 +1,18 @@
-//! The connector's half beside the scheduler: what of a prompt the tier has, when it is loaded, what its workers are told.
+//! The connector's half beside the scheduler: what of a prompt the tiers have, when it is loaded, what its workers are told.
 //!
 //! Source: `vllm/distributed/kv_transfer/kv_connector/v1/offloading/scheduler.py::OffloadingConnectorScheduler`. Of requests
 //! that have ended since the last pass the one with the lowest number comes first; in vLLM it is the order of a set.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::chunks::ChunkId;
 use super::fences::Fences;
-use super::manager::{CpuOffloadingManager, LookupResult};
-use super::request::{End, Job, OffloadState};
+use super::manager::LookupResult;
+use super::request::{End, Job, OffloadState, Text};
 use super::settings::OffloadingSettings;
+use super::tiering::TieringOffloadingManager;
 use crate::config::EngineConfig;
 use crate::math;
 use crate::request::RequestId;
@@ -18,6 +20,7 @@ use crate::sched::connector::interface::{
     Ended, JobId, KvConnector, KvConnectorOutput, KvConnectorPass, Matched, NewText, ScheduledBlocks, TransferJob,
     Waiting,
 };
+use crate::sched::connector::tiers::{TierEvent, TierPass};
 
 const NOTHING: Matched = Matched { num_external_tokens: 0, load_kv_async: false };
 
@@ -26,7 +29,7 @@ const NOTHING: Matched = Matched { num_external_tokens: 0, load_kv_async: false 
 pub struct OffloadingConnector {
     pub(super) settings: OffloadingSettings,
     block_size: u32,
-    pub(super) manager: CpuOffloadingManager,
+    pub(super) manager: TieringOffloadingManager,
     pub(super) requests: BTreeMap<RequestId, OffloadState>,
     pub(super) jobs: BTreeMap<JobId, Job>,
     num_jobs: JobId,
@@ -48,7 +51,7 @@ impl OffloadingConnector {
         Self {
             settings,
             block_size,
-            manager: CpuOffloadingManager::new(&settings, block_size.saturating_mul(settings.blocks_per_chunk)),
+            manager: TieringOffloadingManager::new(&settings, block_size.saturating_mul(settings.blocks_per_chunk)),
             requests: BTreeMap::new(),
             jobs: BTreeMap::new(),
             num_jobs: 0,
@@ -63,7 +66,13 @@ impl OffloadingConnector {
     /// Chunks of the tier that have content or soon will, and of these, those that nobody uses.
     #[must_use]
     pub const fn num_resident(&self) -> (u32, u32) {
-        self.manager.num_resident()
+        self.manager.primary.num_resident()
+    }
+
+    /// What the next pass will tell of tiers behind host memory, as far as it is decided.
+    #[must_use]
+    pub const fn tiers_told(&self) -> &TierPass {
+        self.manager.told()
     }
 
     pub(super) const fn tokens_per_chunk(&self) -> u32 {
@@ -82,37 +91,35 @@ impl OffloadingConnector {
         id
     }
 
-    /// How many tokens behind those of the device's cache the tier has; `None` if some are still on their way
-    /// (`_lookup_complete_chunks`).
-    fn lookup(&self, state: &OffloadState) -> Option<u32> {
-        let (size, num_local) = (self.tokens_per_chunk(), state.num_local_tokens);
+    /// How many tokens behind those of the device's cache the tiers have; `None` if that is not known, or if some are
+    /// still on their way (`_lookup_complete_chunks`).
+    fn lookup(&mut self, id: RequestId) -> Option<u32> {
+        let size = self.tokens_per_chunk();
+        let Some(state) = self.requests.get_mut(&id) else { return Some(0) };
+        let num_local = state.num_local_tokens;
         let end = state.num_tokens / size;
         let start = num_local / size;
         if (end * size).saturating_sub(num_local) < size {
             return Some(0);
         }
         let mut hit_end = start;
-        let mut is_pending = false;
-        while hit_end < end {
-            match self.manager.lookup(&state.text, hit_end) {
+        let mut is_deferred = false;
+        for place in start..end {
+            match self.manager.lookup(id, &mut state.text, place) {
                 LookupResult::Miss => break,
-                LookupResult::Hit => {}
-                LookupResult::HitPending => is_pending = true,
+                LookupResult::Hit => hit_end += 1,
+                LookupResult::HitPending | LookupResult::Retry => is_deferred = true,
             }
-            hit_end += 1;
         }
-        if hit_end == start {
-            return Some(0);
-        }
-        if is_pending {
+        if is_deferred {
             return None;
         }
-        let num_hit_tokens = hit_end * size - num_local;
-        if num_hit_tokens < size {
+        let num_hit_tokens = (hit_end * size).saturating_sub(num_local);
+        if hit_end == start || num_hit_tokens < size {
             return Some(0);
         }
         let is_loading = |place: u32| {
-            let id = self.manager.id_of(&state.text, place);
+            let id = self.manager.primary.id_of(&state.text, place);
             self.being_loaded.as_ref().zip(id).is_some_and(|(loading, id)| loading.contains(&id))
         };
         if (start..hit_end).any(is_loading) { None } else { Some(num_hit_tokens) }
@@ -121,9 +128,9 @@ impl OffloadingConnector {
     fn complete(&mut self, id: JobId) {
         let Some(job) = self.jobs.remove(&id) else { return };
         if job.is_store {
-            self.manager.complete_store(&job.chunks);
+            self.manager.complete_store(job.request, &job.chunks);
         } else {
-            self.manager.complete_load(&job.chunks);
+            self.manager.primary.complete_load(&job.chunks);
             if let Some(loading) = &mut self.being_loaded {
                 job.chunks.iter().for_each(|chunk| {
                     loading.remove(chunk);
@@ -136,13 +143,18 @@ impl OffloadingConnector {
         self.forget_if_over(job.request);
     }
 
-    /// Forgets a request that has ended and of which nothing is under way.
+    /// Forgets a request that has ended and of which nothing is under way; it asks tiers for nothing once its stores are
+    /// over.
     fn forget_if_over(&mut self, id: RequestId) {
-        let is_over = |state: &OffloadState| state.is_over && state.jobs.is_empty();
-        if self.requests.get(&id).is_some_and(is_over)
+        let Some(state) = self.requests.get(&id).filter(|state| state.is_over) else { return };
+        let is_store = |id: &JobId| self.jobs.get(id).is_some_and(|job| job.is_store);
+        if !state.jobs.iter().any(is_store) {
+            self.manager.finalize(id);
+        }
+        if state.jobs.is_empty()
             && let Some(mut state) = self.requests.remove(&id)
         {
-            self.manager.forget(&mut state.text);
+            self.manager.primary.forget(&mut state.text);
         }
     }
 
@@ -162,7 +174,7 @@ impl KvConnector for OffloadingConnector {
     fn on_new_request(&mut self, request: &NewText<'_>) {
         let num_chunks = request.num_tokens / self.tokens_per_chunk();
         let state = OffloadState {
-            text: self.manager.on_new_request(request.runs, num_chunks, request.cache_salt),
+            text: self.manager.primary.on_new_request(request.runs, num_chunks, request.cache_salt),
             num_prompt_tokens: request.num_prompt_tokens,
             num_tokens: request.num_prompt_tokens,
             blocks: Vec::new(),
@@ -182,7 +194,7 @@ impl KvConnector for OffloadingConnector {
             return None;
         }
         (state.num_tokens, state.num_local_tokens) = (request.num_tokens, request.num_computed_tokens);
-        let num_external_tokens = self.lookup(&self.requests[&request.id])?;
+        let num_external_tokens = self.lookup(request.id)?;
         Some(Matched { num_external_tokens, load_kv_async: num_external_tokens > 0 })
     }
 
@@ -194,7 +206,10 @@ impl KvConnector for OffloadingConnector {
         let places = state.num_local_tokens / size..num_cached_tokens.div_ceil(size);
         let num_blocks = num_cached_tokens.div_ceil(self.block_size) - state.num_local_tokens / self.block_size;
         state.next_stored_chunk = places.end;
-        let chunks = self.manager.prepare_load(&mut state.text, places);
+        let num_promoted =
+            num_promoted_tokens(&state.text, places.clone(), size, state.num_local_tokens..num_cached_tokens);
+        self.manager.note_loaded(id, num_promoted);
+        let chunks = self.manager.primary.prepare_load(&mut state.text, places);
         if let Some(loading) = &mut self.being_loaded {
             loading.extend(&chunks);
         }
@@ -221,6 +236,7 @@ impl KvConnector for OffloadingConnector {
         told: &mut KvConnectorPass,
     ) {
         self.note_blocks(scheduled);
+        self.manager.on_schedule_end();
         let jobs = preempted.iter().filter_map(|id| self.requests.get(id)).flat_map(|state| &state.jobs);
         self.to_flush.extend(jobs);
         self.fences.find_taken(&mut self.to_flush);
@@ -235,14 +251,19 @@ impl KvConnector for OffloadingConnector {
         for &id in &ended {
             if let Some(state) = self.requests.get_mut(&id) {
                 state.is_over = true;
-                self.manager.on_request_finished(&state.text);
+                self.manager.primary.on_request_finished(&state.text);
                 self.forget_if_over(id);
             }
         }
         told.jobs.append(&mut self.begun);
         told.jobs_to_flush.extend(core::mem::take(&mut self.to_flush));
-        told.num_resident_chunks = self.manager.num_resident();
+        told.num_resident_chunks = self.manager.primary.num_resident();
+        told.tiers = self.manager.take_told();
         self.fences.allocated.clear();
+    }
+
+    fn report_tiers(&mut self, clock_ns: u64, events: &[TierEvent]) {
+        self.manager.report(clock_ns, events);
     }
 
     fn update_connector_output(&mut self, report: &KvConnectorOutput) {
@@ -252,12 +273,18 @@ impl KvConnector for OffloadingConnector {
     }
 
     fn has_pending_push_work(&self) -> bool {
-        !self.jobs.is_empty()
+        !self.jobs.is_empty() || self.manager.has_pending_work()
     }
 
     fn requires_kv_delivery(&self) -> bool {
         false
     }
+}
+
+/// Tokens of a load of chunks `places` that the request had brought from behind host memory (`get_load_source`).
+fn num_promoted_tokens(text: &Text, places: Range<u32>, size: u32, loaded: Range<u32>) -> u32 {
+    let promoted = places.filter(|&place| text.has_promoted(place));
+    promoted.map(|place| ((place + 1) * size).min(loaded.end) - (place * size).max(loaded.start)).sum()
 }
 
 impl OffloadState {

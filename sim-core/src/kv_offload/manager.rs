@@ -1,4 +1,4 @@
-//! The tier: what is in it, what may go, and who holds what.
+//! The tier in host memory: what is in it, what may go, and who holds what.
 //!
 //! Source: `vllm/v1/kv_offload/cpu/manager.py::CPUOffloadingManager`.
 
@@ -17,8 +17,10 @@ use crate::request::TokenRun;
 pub(super) enum LookupResult {
     Miss,
     Hit,
-    /// It is being stored.
+    /// It is being stored, or brought from a tier behind.
     HitPending,
+    /// A tier behind does not know yet.
+    Retry,
 }
 
 #[derive(Debug)]
@@ -30,7 +32,7 @@ enum Policy {
 /// The tier.
 #[derive(Debug)]
 pub(super) struct CpuOffloadingManager {
-    chunks: Chunks,
+    pub(super) chunks: Chunks,
     policy: Policy,
     num_chunks: u32,
     num_resident: u32,
@@ -89,17 +91,26 @@ impl CpuOffloadingManager {
         let mut held = Vec::new();
         for place in places {
             let Some(id) = self.chunks.find_resident(&text.path, place) else { continue };
-            if self.chunks.get(id).ref_cnt == 0 {
-                if let Policy::Lru(lru) = &mut self.policy {
-                    lru.mark_non_evictable(&self.chunks, id);
-                }
-                self.num_evictable -= 1;
-            }
-            self.chunks.get_mut(id).ref_cnt += 1;
+            self.hold(id);
             text.note(place, Access::Reused);
             held.push(id);
         }
         held
+    }
+
+    /// Chunks are going to be read by a tier behind, which is no use of them: they stay until [`Self::complete_load`].
+    pub(super) fn prepare_read(&mut self, chunks: &[ChunkId]) {
+        chunks.iter().for_each(|&id| self.hold(id));
+    }
+
+    fn hold(&mut self, id: ChunkId) {
+        if self.chunks.get(id).ref_cnt == 0 {
+            if let Policy::Lru(lru) = &mut self.policy {
+                lru.mark_non_evictable(&self.chunks, id);
+            }
+            self.num_evictable -= 1;
+        }
+        self.chunks.get_mut(id).ref_cnt += 1;
     }
 
     pub(super) fn complete_load(&mut self, held: &[ChunkId]) {

@@ -18,6 +18,8 @@ pub(super) enum Access {
     Inserted,
     /// It offered it and it was not there.
     StoreMiss,
+    /// It had it brought from a tier behind host memory.
+    Promoted,
 }
 
 /// All that a request did with one of its chunks.
@@ -58,6 +60,11 @@ impl Text {
         }
         accesses.0 |= 1 << access as u8;
         true
+    }
+
+    /// Whether it had a chunk brought from a tier behind host memory.
+    pub(super) fn has_promoted(&self, place: u32) -> bool {
+        self.accesses.get(place as usize).is_some_and(|accesses| accesses.has(Access::Promoted))
     }
 
     /// Chunks that it did something with, first to last.

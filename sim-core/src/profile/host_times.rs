@@ -3,6 +3,7 @@
 use super::affine::Affine;
 use super::offloading_link::OffloadingLink;
 use super::schema::Profile;
+use super::tier_speeds::TierSpeeds;
 use crate::time::SimDuration;
 
 /// Host and front end of a profile, ready to be asked.
@@ -18,6 +19,7 @@ pub struct HostTimes {
     chunk_work: Affine,
     client_work: Option<ClientWork>,
     offloading_link: OffloadingLink,
+    tier_speeds: TierSpeeds,
 }
 
 /// How long the client's one thread works, for a request and for a token that it receives.
@@ -45,6 +47,7 @@ impl HostTimes {
             chunk_work: work.map_or_else(Affine::zero, |work| Affine::each(&work.per_chunk)),
             client_work: None,
             offloading_link: OffloadingLink::default(),
+            tier_speeds: TierSpeeds::default(),
         }
     }
 
@@ -64,6 +67,18 @@ impl HostTimes {
     #[must_use]
     pub const fn offloading_link(&self) -> OffloadingLink {
         self.offloading_link
+    }
+
+    /// The same with other tiers behind that memory.
+    pub(super) const fn with_tier_speeds(mut self, speeds: TierSpeeds) -> Self {
+        self.tier_speeds = speeds;
+        self
+    }
+
+    /// How fast tiers behind that memory are.
+    #[must_use]
+    pub const fn tier_speeds(&self) -> TierSpeeds {
+        self.tier_speeds
     }
 
     /// How long the client works; `None` if it is never busy.

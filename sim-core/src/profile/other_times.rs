@@ -5,6 +5,7 @@ use super::offloading_link::OffloadingLink;
 use super::pass_times::PassTimes;
 use super::schema::PassNoise;
 use super::step_time::StepTimeModel;
+use super::tier_speeds::TierSpeeds;
 use crate::time::SimDuration;
 
 impl StepTimeModel {
@@ -38,6 +39,13 @@ impl StepTimeModel {
     #[must_use]
     pub fn with_offloading_link(mut self, link: OffloadingLink) -> Self {
         self.host = self.host.with_offloading_link(link);
+        self
+    }
+
+    /// The same device with other tiers behind the host's memory.
+    #[must_use]
+    pub fn with_tier_speeds(mut self, speeds: TierSpeeds) -> Self {
+        self.host = self.host.with_tier_speeds(speeds);
         self
     }
 

@@ -186,10 +186,14 @@ pub const FLAGS: &[Flag] = &[
     engine(
         "kv-transfer-config",
         Form::Text,
-        "The same as JSON, {\"kv_connector\": \"OffloadingConnector\", …}, with chunks and eviction policy",
+        "The same as JSON, {\"kv_connector\": \"OffloadingConnector\", …}, with chunks, eviction and tiers behind",
     ),
     of_fleet("kv-offloading-bandwidth", Form::Number, "55", "GB/s between each GPU and its host's memory, either way"),
     of_fleet("kv-offloading-latency", Form::Number, "0.02", "Milliseconds that each of these transfers takes besides"),
+    of_fleet("kv-tier-read-bandwidth", Form::Number, "7", "GB/s that all reads from a tier behind host memory share"),
+    of_fleet("kv-tier-write-bandwidth", Form::Number, "5", "GB/s that all writes to a tier behind host memory share"),
+    of_fleet("kv-tier-latency", Form::Number, "0.1", "Milliseconds that each file or object of these takes besides"),
+    of_fleet("kv-tier-lookup-latency", Form::Number, "0.005", "Milliseconds to find out whether a tier has a chunk"),
     engine("gpu-memory-utilization", Form::Number, "Share of the GPU's memory that the engine may use"),
     engine("kv-cache-memory-bytes", Form::Integer, "Memory of the KV cache, instead of what the share leaves"),
     engine(

@@ -8,9 +8,11 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::tiers::Tiers;
 use crate::config::EngineConfig;
 use crate::engine_core::EngineCore;
 use crate::kv_offload::connector::OffloadingConnector;
+use crate::kv_offload::settings::OffloadingSettings;
 use crate::profile::{OffloadingLink, StepTimeModel};
 use crate::request::RequestId;
 use crate::request_set::RequestSet;
@@ -46,10 +48,12 @@ struct OffloadingWorkers {
     /// Stores that begin with the next pass.
     put_off: Vec<TransferJob>,
     totals: OffloadingTotals,
+    tiers: Tiers,
 }
 
 impl OffloadingWorkers {
-    fn new(config: &EngineConfig, link: OffloadingLink) -> Self {
+    fn new(config: &EngineConfig, settings: &OffloadingSettings, step_time: &StepTimeModel) -> Self {
+        let link = step_time.host().offloading_link();
         Self {
             link,
             block_bytes: config.kv_cache.bytes_per_block(),
@@ -58,6 +62,7 @@ impl OffloadingWorkers {
             under_way: BTreeMap::new(),
             put_off: Vec::new(),
             totals: OffloadingTotals::default(),
+            tiers: Tiers::new(settings, step_time.host().tier_speeds()),
         }
     }
 
@@ -74,7 +79,8 @@ impl OffloadingWorkers {
     }
 
     /// The workers get a pass that was decided by `now`; returns when they launch it, having filled in its report.
-    fn launch(&mut self, now: SimTime, pass: &mut KvConnectorPass) -> SimTime {
+    fn launch(&mut self, now: SimTime, pass: &mut KvConnectorPass, has_tokens: bool) -> SimTime {
+        self.tiers.begin(now, &pass.tiers, has_tokens);
         for job in core::mem::take(&mut self.put_off) {
             self.submit(now, &job);
         }
@@ -91,6 +97,9 @@ impl OffloadingWorkers {
         for load in &pass.async_loads {
             self.totals.num_loaded_tokens += u64::from(load.num_external_tokens);
         }
+        let from_tiers = pass.tiers.loaded.iter().map(|&(_, num_tokens)| u64::from(num_tokens));
+        self.totals.num_tier_tokens += from_tiers.sum::<u64>();
+        self.totals.num_dropped_chunks += u64::from(pass.tiers.num_dropped);
         self.totals.max_chunks = self.totals.max_chunks.max(pass.num_resident_chunks.0);
         let report = &mut pass.report;
         self.under_way.retain(|&id, &mut (end, loaded)| {
@@ -120,14 +129,25 @@ pub(super) fn engine_of<'a>(
 impl Transfers {
     /// Those of an engine of `config`, if it has a connector by itself.
     pub(super) fn new(config: &EngineConfig, step_time: &StepTimeModel) -> Self {
-        let link = step_time.host().offloading_link();
-        Self { begun: Vec::new(), workers: config.kv_offloading.map(|_| OffloadingWorkers::new(config, link)) }
+        let workers = config.kv_offloading.as_ref();
+        let workers = workers.map(|settings| OffloadingWorkers::new(config, settings, step_time));
+        Self { begun: Vec::new(), workers }
+    }
+
+    /// A pass is going to be decided at `now`, by what has happened in tiers behind the host's memory.
+    pub(super) fn report_tiers(&mut self, now: SimTime, engine: &mut EngineCore<'_>) {
+        if let Some(workers) = &mut self.workers
+            && workers.tiers.are_some()
+        {
+            engine.report_tiers(now, &workers.tiers.take_events(now));
+        }
     }
 
     /// A pass is decided by `now`; returns when it is launched.
     pub(super) fn launch(&mut self, now: SimTime, output: &mut SchedulerOutput) -> SimTime {
+        let has_tokens = output.has_tokens();
         match (&mut self.workers, &mut output.kv_connector) {
-            (Some(workers), Some(pass)) => workers.launch(now, pass),
+            (Some(workers), Some(pass)) => workers.launch(now, pass, has_tokens),
             _ => {
                 self.begun.extend(output.async_loads().iter().map(|load| (now, *load)));
                 now
@@ -144,7 +164,8 @@ impl Transfers {
 
     /// Whether some are under way that will end whatever else happens.
     pub(super) fn is_under_way(&self) -> bool {
-        self.workers.as_ref().is_some_and(|workers| !workers.under_way.is_empty())
+        let is_under_way = |workers: &OffloadingWorkers| !workers.under_way.is_empty() || workers.tiers.is_under_way();
+        self.workers.as_ref().is_some_and(is_under_way)
     }
 
     /// Loads that somebody else times, since this was asked last.
@@ -157,11 +178,12 @@ impl Transfers {
         if let Some(workers) = &mut self.workers {
             (workers.queues, workers.device_free) = ([SimTime::ZERO; 2], SimTime::ZERO);
             workers.totals = OffloadingTotals::default();
+            workers.tiers.begin_group();
         }
     }
 
     /// What was moved, if anything is to be.
     pub(super) fn totals(&self) -> Option<OffloadingTotals> {
-        self.workers.as_ref().map(|workers| workers.totals)
+        self.workers.as_ref().map(|workers| OffloadingTotals { tiers: workers.tiers.totals(), ..workers.totals })
     }
 }

@@ -12,6 +12,7 @@ mod fleet_life;
 mod fleet_of_one;
 mod data_parallel;
 mod disaggregated;
+mod kv_tiers;
 mod offloading;
 mod config;
 mod config_texts;

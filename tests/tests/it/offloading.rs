@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use sim_core::config::EngineConfig;
-use sim_core::kv_offload::settings::{EvictionPolicy, OffloadingSettings};
+use sim_core::kv_offload::settings::{EvictionPolicy, MAX_SECONDARY_TIERS, OffloadingSettings};
 use sim_core::metrics::digest::digest;
 use sim_core::profile::{OffloadingLink, StepTimeModel, StepTimeSettings, SyntheticCosts};
 use sim_core::request::TokenRun;
@@ -16,22 +16,29 @@ use sim_core::workload::{Traffic, Workload};
 use crate::fleet_of_one::{in_sessions, waits};
 use crate::steady_requests::{scripted, stretched_case};
 
-fn tier(num_chunks: u32) -> OffloadingSettings {
+pub(crate) fn tier(num_chunks: u32) -> OffloadingSettings {
     let eviction_policy = EvictionPolicy::Lru;
-    OffloadingSettings { num_chunks, blocks_per_chunk: 1, eviction_policy, offload_prompt_only: true }
+    OffloadingSettings {
+        num_chunks,
+        blocks_per_chunk: 1,
+        eviction_policy,
+        offload_prompt_only: true,
+        chunk_bytes: 4096,
+        secondary_tiers: [None; MAX_SECONDARY_TIERS],
+    }
 }
 
-fn with_tier(config: &EngineConfig, settings: OffloadingSettings) -> EngineConfig {
+pub(crate) fn with_tier(config: &EngineConfig, settings: OffloadingSettings) -> EngineConfig {
     EngineConfig { kv_offloading: Some(settings), pipeline_parallel_size: 1, ..config.clone() }
 }
 
 /// A link with so many GB/s, and so many milliseconds for each transfer.
-fn link(gb_per_s: f64, latency_ms: f64) -> OffloadingLink {
+pub(crate) fn link(gb_per_s: f64, latency_ms: f64) -> OffloadingLink {
     OffloadingLink { bandwidth: 1e9 * gb_per_s, latency: SimDuration::from_micros_f64(1000.0 * latency_ms) }
 }
 
 /// Runs it to its end, with the pool's invariants after each step: then nothing is held, on the device or in host memory.
-fn run(workload: &Workload, config: &EngineConfig, step_time: &StepTimeModel) -> SimulationResult {
+pub(crate) fn run(workload: &Workload, config: &EngineConfig, step_time: &StepTimeModel) -> SimulationResult {
     let options = SimulationOptions::default();
     let mut simulation = Simulation::new(workload, config, step_time, options).expect("a possible run");
     for steps in 0.. {
@@ -56,7 +63,7 @@ fn run(workload: &Workload, config: &EngineConfig, step_time: &StepTimeModel) ->
     simulation.finish()
 }
 
-fn num_tokens(result: &SimulationResult) -> Vec<(bool, u32)> {
+pub(crate) fn num_tokens(result: &SimulationResult) -> Vec<(bool, u32)> {
     result.recording.requests.iter().map(|request| (request.is_finished, request.num_output_tokens)).collect()
 }
 
@@ -67,6 +74,7 @@ fn settings() -> impl Strategy<Value = OffloadingSettings> {
             blocks_per_chunk,
             eviction_policy: if is_arc { EvictionPolicy::Arc } else { EvictionPolicy::Lru },
             offload_prompt_only,
+            ..tier(0)
         },
     )
 }
@@ -123,7 +131,7 @@ proptest! {
 }
 
 /// Prompts by number, each of so many tokens and sent after so many milliseconds; two tokens are answered.
-fn workload(sent: &[(u32, u32, u64)]) -> Workload {
+pub(crate) fn workload(sent: &[(u32, u32, u64)]) -> Workload {
     let mut requests = RequestSet::new();
     for (id, &(text, num_prompt_tokens, _)) in (0..).zip(sent) {
         requests
@@ -144,23 +152,23 @@ fn workload(sent: &[(u32, u32, u64)]) -> Workload {
 }
 
 /// One text, another that takes its place on the device, and the first again.
-fn displaced() -> Workload {
+pub(crate) fn displaced() -> Workload {
     workload(&[(1, 320, 0), (2, 320, 2000), (1, 320, 4000)])
 }
 
 /// Blocks of 16 tokens, of which one request takes all.
-fn small_device(async_scheduling: bool) -> EngineConfig {
+pub(crate) fn small_device(async_scheduling: bool) -> EngineConfig {
     EngineConfig { async_scheduling, max_num_batched_tokens: 512, ..EngineConfig::new(16, 22, 336) }
 }
 
-fn step_time(link: OffloadingLink) -> StepTimeModel {
+pub(crate) fn step_time(link: OffloadingLink) -> StepTimeModel {
     let profile = SyntheticCosts::default().profile();
     let settings = StepTimeSettings::vllm_default(&profile, 128, 2048);
     StepTimeModel::new(&profile, &settings).expect("a profile").with_offloading_link(link)
 }
 
 /// In milliseconds: from when request `id` was sent until its first token was there.
-fn ttft_ms(result: &SimulationResult, id: usize) -> f64 {
+pub(crate) fn ttft_ms(result: &SimulationResult, id: usize) -> f64 {
     let request = result.recording.requests.get(id).expect("a request");
     assert!(request.is_finished, "it was answered");
     let pass = result.recording.passes.get(request.first_token_pass as usize).expect("a pass");

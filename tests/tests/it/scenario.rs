@@ -15,7 +15,9 @@ fn value(flag: &Flag, number: u32) -> String {
     match (flag.form, flag.name) {
         (Form::Integer, "data-parallel-size") => (number + 1).to_string(),
         (Form::Integer, "prefill-replicas" | "decode-replicas") => (number % 1_025).to_string(),
-        (Form::Number, "kv-offloading-latency") => format!("{}.5", number % 100),
+        (Form::Number, "kv-offloading-latency" | "kv-tier-latency" | "kv-tier-lookup-latency") => {
+            format!("{}.5", number % 100)
+        }
         (Form::Number, "kv-transfer-failure-rate") => format!("0.{number}"),
         (Form::Integer, "replicas") => (number % 1_024 + 1).to_string(),
         (Form::Integer, "retry-max-retries" | "migration-limit") => (number % 101).to_string(),
@@ -34,7 +36,9 @@ fn value(flag: &Flag, number: u32) -> String {
             format!("{{\"method\": \"ngram\", \"num_speculative_tokens\": {number}}}")
         }
         (Form::Text, "kv-transfer-config") => {
-            let extra = format!("{{\"cpu_bytes_to_use\": {}, \"eviction_policy\": \"arc\"}}", number + 1);
+            let tiers = "[{\"type\": \"fs\", \"root_dir\": \"/kv\"}]";
+            let tiers = format!("\"spec_name\": \"TieringOffloadingSpec\", \"secondary_tiers\": {tiers}");
+            let extra = format!("{{\"cpu_bytes_to_use\": {}, \"eviction_policy\": \"arc\", {tiers}}}", number + 1);
             let (connector, extra_config) =
                 ("\"kv_connector\": \"OffloadingConnector\"", "\"kv_connector_extra_config\"");
             format!("{{{connector}, \"kv_role\": \"kv_both\", {extra_config}: {extra}}}")

@@ -5,7 +5,7 @@
 
 use sim_core::metrics::digest;
 use sim_core::sched::scheduler::SchedulerStats;
-use sim_core::simulation_result::{DeviceTime, OffloadingTotals, SimulationResult, TransferTotals};
+use sim_core::simulation_result::{DeviceTime, OffloadingTotals, SimulationResult, TierTotals, TransferTotals};
 
 pub mod exports;
 mod models;
@@ -55,11 +55,22 @@ fn digest_of(result: &SimulationResult) -> u64 {
         hash.write(time.as_nanos());
     }
     hash.write(end_time.as_nanos());
-    if let Some(OffloadingTotals { num_loaded_tokens, loads, stores, flush_wait, max_chunks }) = offloading {
+    if let Some(totals) = offloading {
+        let OffloadingTotals { num_loaded_tokens, loads, stores, flush_wait, max_chunks, .. } = totals;
+        let OffloadingTotals { num_tier_tokens, num_dropped_chunks, tiers, .. } = totals;
         for number in [*num_loaded_tokens, flush_wait.as_nanos(), u64::from(*max_chunks)] {
             hash.write(number);
         }
-        for TransferTotals { num_transfers, num_bytes, time } in [loads, stores] {
+        hash.write(*num_tier_tokens);
+        hash.write(*num_dropped_chunks);
+        let of_tiers = tiers.iter().flat_map(|tier| {
+            let TierTotals { reads, writes, num_lookups, num_chunks } = tier;
+            hash.write(*num_lookups);
+            hash.write(*num_chunks);
+            [reads, writes]
+        });
+        let directions: Vec<_> = of_tiers.collect();
+        for TransferTotals { num_transfers, num_bytes, time } in [loads, stores].into_iter().chain(directions) {
             for number in [*num_transfers, *num_bytes, time.as_nanos()] {
                 hash.write(number);
             }

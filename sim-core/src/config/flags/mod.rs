@@ -18,7 +18,7 @@ mod serve_front_end;
 mod spec;
 mod values;
 
-use super::kv_transfer_args::KvTransferKeyError;
+use super::kv_transfer_key_error::KvTransferKeyError;
 use super::speculative_args::SpeculativeKeyError;
 use crate::vllm_version::VllmVersion;
 

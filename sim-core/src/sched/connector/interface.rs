@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 use core::fmt::Debug;
 
+use super::tiers::{TierEvent, TierPass};
 use crate::request::{FinishReason, RequestId, TokenRun};
 
 /// Tokens that a connector has of a prompt, beyond those computed here.
@@ -122,6 +123,10 @@ pub trait KvConnector: Debug + Send {
         KvConnectorOutput::default()
     }
 
+    /// What happened in tiers behind the host's memory since this was said last, in order, and what their clock shows. Called
+    /// before each pass is decided, if there are such tiers.
+    fn report_tiers(&mut self, _clock_ns: u64, _events: &[TierEvent]) {}
+
     /// The results of a pass are processed, and the workers' report with them.
     fn update_connector_output(&mut self, _report: &KvConnectorOutput) {}
 
@@ -230,6 +235,8 @@ pub struct KvConnectorPass {
     pub jobs_to_flush: Vec<JobId>,
     /// Chunks of a tier that have content or soon will, and of these, those that nobody uses.
     pub num_resident_chunks: (u32, u32),
+    /// What concerns tiers behind that one.
+    pub tiers: TierPass,
     /// The workers' report.
     pub report: KvConnectorOutput,
 }

@@ -5,6 +5,7 @@
 pub mod interface;
 mod setup;
 pub(super) mod state;
+pub mod tiers;
 mod waiting;
 mod blocks;
 mod results;

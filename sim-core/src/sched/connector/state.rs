@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use super::interface::{
     KvConnector, KvConnectorOutput, KvLoadFailurePolicy, KvTransferConfig, NewText, ScheduledBlocks,
 };
+use super::tiers::TierEvent;
 use crate::config::EngineConfig;
 use crate::request::RequestId;
 use crate::sched::output::SchedulerOutput;
@@ -175,6 +176,13 @@ impl Scheduler<'_> {
     pub(crate) fn report_transfers(&mut self, mut ended: KvConnectorOutput) {
         if let Some(connector) = &mut self.connector {
             connector.ended.append(&mut ended);
+        }
+    }
+
+    /// What happened in tiers behind the host's memory by what their clock shows: who decides the next pass knows it.
+    pub(crate) fn report_tiers(&mut self, clock_ns: u64, events: &[TierEvent]) {
+        if let Some(connector) = &mut self.connector {
+            connector.kv_connector.report_tiers(clock_ns, events);
         }
     }
 

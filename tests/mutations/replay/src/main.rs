@@ -21,6 +21,8 @@ mod recorded_model;
 mod recorded_trace;
 #[path = "../../../../profiler/src/verify/replay.rs"]
 mod replay;
+#[path = "../../../../profiler/src/verify/tiers.rs"]
+mod tiers;
 #[path = "../../../../profiler/src/verify/tokens.rs"]
 mod tokens;
 

@@ -39,6 +39,8 @@ pub(super) fn overridden(flag: &str, engine: &ResolvedEngine) -> Option<String> 
 const BETWEEN_ROLES: &str = "between prefill and decode replicas";
 /// Why the way to host memory has a value.
 const OFFLOADED: &str = "where KV blocks go to host memory";
+/// Of which tiers behind it the values are.
+const TIERED: &str = "of files on the host; behind a network slower";
 
 /// Value and reason of a flag in a resolved engine.
 fn told(flag: &str, engine: &ResolvedEngine, profile: &Profile) -> Told {
@@ -85,6 +87,10 @@ fn told(flag: &str, engine: &ResolvedEngine, profile: &Profile) -> Told {
         "kv-offloading-backend" => ("native".to_owned(), OFFLOADED),
         "kv-offloading-bandwidth" => ("55".to_owned(), OFFLOADED),
         "kv-offloading-latency" => ("0.02".to_owned(), OFFLOADED),
+        "kv-tier-read-bandwidth" => ("7".to_owned(), TIERED),
+        "kv-tier-write-bandwidth" => ("5".to_owned(), TIERED),
+        "kv-tier-latency" => ("0.1".to_owned(), TIERED),
+        "kv-tier-lookup-latency" => ("0.005".to_owned(), TIERED),
         _ => {
             let why = match engine.reason(&field(flag)) {
                 Some(Reason::Default { why } | Reason::Overridden { why }) => why.clone(),
