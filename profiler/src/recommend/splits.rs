@@ -73,7 +73,7 @@ impl Aim {
         counter: Counter<'_>,
         (quiet, is_cancelled): (bool, &AtomicBool),
     ) -> Result<Told> {
-        let scenario = without_splits(&inputs.scenario);
+        let scenario = Split::without(&inputs.scenario);
         self.check_splits(&scenario)?;
         let of_role = |role: Role| {
             let choice = inputs.choice.of_role(&scenario.of_role(role)?, None);
@@ -120,13 +120,6 @@ impl Aim {
         ensure!(life.is_uneventful(), "--disaggregated: outages and autoscalers are not of this question");
         Ok(())
     }
-}
-
-/// What does not depend on the split.
-fn without_splits(scenario: &Scenario) -> Scenario {
-    let mut scenario = scenario.clone();
-    ["replicas", "prefill-replicas", "decode-replicas"].iter().for_each(|flag| scenario.unset(flag));
-    scenario
 }
 
 fn search(

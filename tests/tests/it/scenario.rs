@@ -75,9 +75,17 @@ fn asking() -> impl Strategy<Value = Asking> {
     let question = proptest::sample::select(AskedFor::ALL.to_vec());
     let (share, num_seeds) = (proptest::option::of(0.01..=1.0), proptest::option::of(1_u32..=100));
     let by = proptest::sample::select(AskedBy::ALL.to_vec());
-    (question, by, share, num_seeds, any::<bool>()).prop_map(|(question, by, share, num_seeds, is_for_throughput)| {
-        Asking { question, by, share, num_seeds, is_for_throughput }
-    })
+    let num_gpus = proptest::option::of(1_u32..=100_000);
+    (question, by, share, num_seeds, num_gpus, any::<bool>()).prop_map(
+        |(question, by, share, num_seeds, num_gpus, is_for_throughput)| Asking {
+            question,
+            by,
+            share,
+            num_seeds,
+            is_for_throughput,
+            num_gpus,
+        },
+    )
 }
 
 proptest! {
@@ -197,6 +205,7 @@ fn hostile_links_are_refused_by_name() {
     check_link("#v=1&ask-by=people", "ask-by: it must be rate, concurrency or users");
     check_link("#v=1&ask-for=money", "ask-for: it must be cost or throughput");
     check_link("#v=1&ask-share=0", "ask-share: it must be a share from 0.01 to 1");
+    check_link("#v=1&ask-gpus=0", "ask-gpus: it must be a whole number from 1 to 100000");
     check_link("#v=1&ask-seeds=101", "ask-seeds: it must be a whole number from 1 to 100");
     check_link("#v=1&enable-prefix-caching&no-enable-prefix-caching", "no-enable-prefix-caching comes twice");
     check_link("#v=1&max-num-seqs=many", "--max-num-seqs");
