@@ -23,11 +23,13 @@ use crate::metrics::recorder::{Keep, Recorder};
 use crate::profile::pass_times::PassTimes;
 use crate::profile::step_time::{Evidence, StepTimeModel};
 use crate::request::{FinishReason, RequestId, SteadyTokens};
+use crate::sched::connector::interface::KvTransferConfig;
 use crate::simulation_error::{check_config, check_requests, check_traffic};
 use crate::simulation_result::{DeviceTime, SimulationResult};
 use crate::time::SimTime;
 use crate::workload::Workload;
 
+pub(crate) use in_fleet::NewConnector;
 pub(crate) use in_lockstep::StepPart;
 use keeping::Before;
 use offloading::Transfers;
@@ -91,6 +93,8 @@ pub struct Simulation<'a> {
     /// For whoever balances engines by their counts (`simulator/in_fleet.rs`).
     counts: Option<in_fleet::ToldCounts>,
     transfers: Transfers,
+    /// A KV connector that the fleet gave it, whose transfers the fleet times (`simulator/in_fleet.rs`).
+    connector: Option<(KvTransferConfig, in_fleet::NewConnector)>,
 }
 
 impl<'a> Simulation<'a> {
@@ -139,6 +143,7 @@ impl<'a> Simulation<'a> {
             suspended: None,
             counts: None,
             transfers: Transfers::new(config, step_time),
+            connector: None,
         })
     }
 

@@ -116,8 +116,7 @@ impl Aim {
             !self.kind.is_closed() || !scenario.report().goodput().is_empty(),
             "--by concurrency and --by users need objectives: give --goodput, such as `--goodput ttft:500 tpot:50`"
         );
-        let life = scenario.life()?;
-        ensure!(life.is_uneventful(), "--disaggregated: outages and autoscalers are not of this question");
+        ensure!(!scenario.is_eventful()?, "--disaggregated: outages and autoscalers are not of this question");
         Ok(())
     }
 }

@@ -6,7 +6,6 @@ use sim_core::answers::capacity::Asked;
 use sim_core::answers::recommend::splits::AskedOfEngines;
 use sim_core::fleet::disaggregated::result::{DisaggregatedResult, RoleResult};
 use sim_core::fleet::disaggregated::settings::prefill_workload;
-use sim_core::fleet::disaggregated::simulation::DisaggregatedSimulation;
 use sim_core::fleet::life::LifeSettings;
 use sim_core::fleet::router::Policy;
 use sim_core::fleet::simulation::FleetSimulation;
@@ -119,7 +118,7 @@ fn simulated(ready: &Ready, keep: SimulationOptions, host: &mut dyn Host) -> Res
         Engines::One => Err("one engine is no fleet".to_owned()),
         Engines::Replicas(args, life, _) => replicas(args, life, ready, (&setup, keep), host),
         Engines::Ranks(_) => of_ranks(ready.ranks, &setup, keep, host),
-        Engines::Roles(args, fleet) => of_roles(args, fleet, ready, keep, host),
+        Engines::Roles(args, fleet, lives) => of_roles((args, fleet, lives), ready, keep, host),
     }
 }
 
@@ -156,8 +155,7 @@ fn of_ranks(ranks: Ranks, setup: &Setup<'_>, keep: SimulationOptions, host: &mut
 }
 
 fn of_roles(
-    args: &DisaggregationArgs,
-    fleet: &FleetArgs,
+    (args, fleet, lives): (&DisaggregationArgs, &FleetArgs, &[LifeSettings; 2]),
     ready: &Ready,
     keep: SimulationOptions,
     host: &mut dyn Host,
@@ -167,17 +165,18 @@ fn of_roles(
     let prefill = role_engine(Role::Prefill, ready, &prefill_side)?;
     let decode = role_engine(Role::Decode, ready, workload)?;
     let num_devices = [prefill.num_devices, decode.num_devices];
-    let engines = RoleEngines::new(args, [&prefill, &decode]).map_err(|error| error.to_string())?;
-    let setup = engines.setup(args, fleet, ready.scenario.fleet_seed());
-    let run = DisaggregatedSimulation::new((workload, &prefill_side), setup, keep);
+    let engines = RoleEngines::new(args, lives, [&prefill, &decode]).map_err(|error| error.to_string())?;
+    let run = engines.simulation((args, fleet, ready.scenario.fleet_seed()), (workload, &prefill_side), keep);
     let mut run = run.map_err(|error| error.to_string())?;
     let mut ticker = Ticker::new(workload, host);
     while run.advance() {
         ticker.tick(|| (run.num_finished(), run.now()));
     }
-    let DisaggregatedResult { whole, prefill, decode, transfers } = run.finish();
+    let DisaggregatedResult { whole, prefill, decode, transfers, life } = run.finish();
     let num_gpus = engines.num_gpus();
-    let result = RolesResult { args: *args, router: fleet.router, num_devices, num_gpus, prefill, decode, transfers };
+    let (router, gpus_of_replica) = (fleet.router, engines.gpus_of_replica());
+    let result =
+        RolesResult { args: *args, router, num_devices, num_gpus, gpus_of_replica, prefill, decode, transfers, life };
     let engines = both_roles(&result);
     Ok((whole, Several { fleets: Fleets::whole(), result: EnginesResult::Roles(result), engines }))
 }

@@ -205,8 +205,9 @@ impl Key {
                  splits of the GPUs that it knows."
                 .to_owned());
         }
-        let life = self.inquiry.scenario.life().map_err(|error| error.to_string())?;
-        if !life.is_uneventful() {
+        // What is said of roles waits for these.
+        let is_eventful = self.inquiry.scenario.is_eventful();
+        if is_eventful.map_err(|error| error.to_string())? {
             return Err("Outages and autoscalers are not of this question: take them out of the fleet.".to_owned());
         }
         Ok(())
