@@ -72,7 +72,9 @@ impl AutoscalerArgs {
         let flag = self.flag;
         let count = || {
             let count = value.parse().ok().filter(|count| (1..=MAX_REPLICAS).contains(count));
-            count.ok_or_else(|| wrong(flag, &format!("{key}={value}"), format!("a whole number from 1 to {MAX_REPLICAS}")))
+            count.ok_or_else(|| {
+                wrong(flag, &format!("{key}={value}"), format!("a whole number from 1 to {MAX_REPLICAS}"))
+            })
         };
         let number = |least: f64, most: f64| {
             let number = python_float::parse(value).filter(|number| (least..=most).contains(number));

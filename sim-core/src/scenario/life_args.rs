@@ -122,7 +122,12 @@ impl LifeArgs {
 
 impl CrewArgs {
     /// What happens to so many replicas, as a flag says it.
-    fn life(&self, fails: Flag, (count, replicas): (&'static str, u32), recovery: Recovery) -> Result<LifeSettings, ScenarioError> {
+    fn life(
+        &self,
+        fails: Flag,
+        (count, replicas): (&'static str, u32),
+        recovery: Recovery,
+    ) -> Result<LifeSettings, ScenarioError> {
         let autoscaling = self.autoscaler.map(|args| args.of_replicas(count, replicas)).transpose()?;
         let life = LifeSettings { outages: self.outages.clone(), recovery, autoscaling };
         let check = life.check(life.num_engines(replicas));

@@ -76,9 +76,7 @@ impl<'a> Simulation<'a> {
     fn new_engine(&self) -> Result<EngineCore<'a>, KvConnectorError> {
         let (config, requests) = (self.config, &self.workload.requests);
         match self.connector {
-            Some((settings, kv_connector)) => {
-                EngineCore::with_connector(config, requests, settings, kv_connector())
-            }
+            Some((settings, kv_connector)) => EngineCore::with_connector(config, requests, settings, kv_connector()),
             None => super::offloading::engine_of(config, requests),
         }
     }

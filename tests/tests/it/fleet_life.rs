@@ -279,7 +279,12 @@ fn with_nobody_there_requests_wait_and_fail_when_tries_are_used_up() {
     assert!((1..5).contains(&life.num_retries), "{} times it was too early", life.num_retries);
     let (ended, life) = ends(1.9);
     assert_eq!((ended, life.failed.as_slice(), life.num_retries), (vec![true, false, true], &[RequestId(1)][..], 5));
-    assert_eq!(life.presence.phases.iter().map(|phase| phase.num_ready).collect::<Vec<_>>(), [1, 0, 1], "{:?}", life.presence.phases);
+    assert_eq!(
+        life.presence.phases.iter().map(|phase| phase.num_ready).collect::<Vec<_>>(),
+        [1, 0, 1],
+        "{:?}",
+        life.presence.phases
+    );
 }
 
 #[test]
@@ -335,7 +340,8 @@ fn check_scaled(rule: ScalingRule) {
     let most = ready.iter().copied().max().expect("phases");
     assert!(most >= 3 && ready.first() == Some(&1), "replicas were started: {ready:?}");
     assert!(ready.last() < Some(&most), "and stopped: {ready:?}");
-    let starts: Vec<_> = life.presence.phases.windows(2).filter(|pair| pair[1].num_coming > pair[0].num_coming).collect();
+    let starts: Vec<_> =
+        life.presence.phases.windows(2).filter(|pair| pair[1].num_coming > pair[0].num_coming).collect();
     for pair in starts {
         let start = pair[1].from;
         assert_eq!(start.as_nanos() % 2_000_000_000, 0, "decisions are at their time");
@@ -343,8 +349,14 @@ fn check_scaled(rule: ScalingRule) {
         assert!(life.presence.phases.iter().any(|phase| phase.from == ready_at), "ready five seconds after {start:?}");
     }
     let length = result.whole.end_time.as_secs_f64();
-    assert!(life.presence.replica_seconds > length && life.presence.replica_seconds < 6.0 * length, "{} seconds", life.presence.replica_seconds);
-    let sum: f64 = life.presence.phases
+    assert!(
+        life.presence.replica_seconds > length && life.presence.replica_seconds < 6.0 * length,
+        "{} seconds",
+        life.presence.replica_seconds
+    );
+    let sum: f64 = life
+        .presence
+        .phases
         .iter()
         .map(|phase| {
             let count = phase.num_ready + phase.num_coming + phase.num_draining;

@@ -73,7 +73,8 @@ fn run(
         let ranks = DataParallel { dp_sync_interval: None, router: None, num_local_ranks: 1 };
         Dispatch::Replicas { router, num_ranks, ranks }
     };
-    let [prefill, decode] = roles.count.map(|count| vec![Replica { config, step_time }; count * between.num_ranks.max(1)]);
+    let [prefill, decode] =
+        roles.count.map(|count| vec![Replica { config, step_time }; count * between.num_ranks.max(1)]);
     let setup = Disaggregated {
         prefill: Role { engines: &prefill, dispatch },
         decode: Role { engines: &decode, dispatch },
@@ -154,11 +155,12 @@ fn check(case: &Case<'_>) -> Option<DisaggregatedResult> {
 }
 
 fn between() -> impl Strategy<Value = Between> {
-    let some = (1_u32..2000, 0_u64..20_000, 0_u64..20).prop_map(|(mb_per_s, latency_us, descriptor_us)| TransferCosts {
-        bandwidths: Bandwidths::both(1e6 * f64::from(mb_per_s)),
-        latency: SimDuration::from_nanos(1000 * latency_us),
-        per_descriptor: SimDuration::from_nanos(1000 * descriptor_us),
-    });
+    let some =
+        (1_u32..2000, 0_u64..20_000, 0_u64..20).prop_map(|(mb_per_s, latency_us, descriptor_us)| TransferCosts {
+            bandwidths: Bandwidths::both(1e6 * f64::from(mb_per_s)),
+            latency: SimDuration::from_nanos(1000 * latency_us),
+            per_descriptor: SimDuration::from_nanos(1000 * descriptor_us),
+        });
     let failures = prop_oneof![3 => Just(0.0), 1 => Just(0.3)];
     let policies = prop::sample::select(&[KvLoadFailurePolicy::Fail, KvLoadFailurePolicy::Recompute][..]);
     (prop_oneof![1 => Just(PLAIN.costs), 4 => some], failures, policies, policy(), 0_usize..3).prop_map(
@@ -207,7 +209,9 @@ fn drawn_lives_of_two_roles_have_losses_of_every_kind() {
             scaling: [None, None],
             count: [2, 2],
         });
-        let Some((life, result)) = result.and_then(|result| Some((result.life.clone()?.life, result))) else { continue };
+        let Some((life, result)) = result.and_then(|result| Some((result.life.clone()?.life, result))) else {
+            continue;
+        };
         retries += life.num_retries;
         migrations += life.num_migrations;
         failures += life.failed.len() as u64;
@@ -293,7 +297,11 @@ fn a_load_from_an_engine_that_died_is_computed_where_that_is_the_policy() {
     let result = one(KvLoadFailurePolicy::Recompute, [outage(0, 0.5, 9.0), LifeSettings::default()]);
     let request = result.whole.recording.requests.get(0).expect("one");
     assert!(request.is_finished, "it is answered");
-    assert_eq!((result.prefill.owners[0], result.life.as_ref().map(|roles| roles.life.num_losses)), (0, Some(0)), "there");
+    assert_eq!(
+        (result.prefill.owners[0], result.life.as_ref().map(|roles| roles.life.num_losses)),
+        (0, Some(0)),
+        "there"
+    );
     assert!(result.transfers[0].is_lost && result.transfers[0].has_failed, "{:?}", result.transfers);
 }
 
@@ -308,7 +316,11 @@ fn an_answer_that_has_begun_fails_or_goes_on_through_both_roles() {
     };
     let failed = run(0);
     let request = failed.whole.recording.requests.get(0).expect("one");
-    assert!(!request.is_finished && (1..400).contains(&request.num_output_tokens), "{} tokens", request.num_output_tokens);
+    assert!(
+        !request.is_finished && (1..400).contains(&request.num_output_tokens),
+        "{} tokens",
+        request.num_output_tokens
+    );
     assert_eq!(failed.life.as_ref().map(|roles| roles.life.failed.clone()), Some(vec![RequestId(0)]), "it failed");
     let gone_on = run(1);
     let request = gone_on.whole.recording.requests.get(0).expect("one");
@@ -334,10 +346,8 @@ fn roles_are_scaled_by_what_each_has_to_do() {
         metrics_interval: SimDuration::from_secs_f64(0.5),
         startup_time: SimDuration::from_secs_f64(1.0),
     };
-    let lives = [true, false].map(|is_prefill| LifeSettings {
-        autoscaling: Some(scaling(is_prefill)),
-        ..LifeSettings::default()
-    });
+    let lives = [true, false]
+        .map(|is_prefill| LifeSettings { autoscaling: Some(scaling(is_prefill)), ..LifeSettings::default() });
     let roles = Roles { count: [6, 6], lives: &lives };
     let costs = TransferCosts { bandwidths: Bandwidths::both(1e12), ..PLAIN.costs };
     let between = Between { costs, router: Policy::LeastLoaded, ..PLAIN };

@@ -172,7 +172,10 @@ mod tests {
                 let routes: Vec<_> = flows.flows.values().map(|flow| flow.transfer.route).collect();
                 let rates: Vec<_> = flows.flows.values().map(|flow| flow.rate).collect();
                 assert_eq!(rates, fair_rates(&routes, bandwidths), "{seed}: {routes:?}");
-                assert!(flows.ends.iter().map(|(_, number)| number).collect::<BTreeSet<_>>().len() == routes.len(), "{seed}: each ends once");
+                assert!(
+                    flows.ends.iter().map(|(_, number)| number).collect::<BTreeSet<_>>().len() == routes.len(),
+                    "{seed}: each ends once"
+                );
             }
         }
     }

@@ -250,7 +250,11 @@ mod tests {
         for (waited, expect) in [(0, 30), (4, 30), (5, 30), (10, 30), (14, 30), (15, 35), (60, 80), (64, 80)] {
             let answer_time = SimTime::from_nanos(7 * second);
             let end_time = SimTime::from_nanos((7 + waited) * second);
-            assert_eq!(lease_end(answer_time, end_time), SimTime::from_nanos((7 + expect) * second), "after {waited} s");
+            assert_eq!(
+                lease_end(answer_time, end_time),
+                SimTime::from_nanos((7 + expect) * second),
+                "after {waited} s"
+            );
         }
     }
 }

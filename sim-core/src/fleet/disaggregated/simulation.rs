@@ -16,9 +16,9 @@ use alloc::collections::{BTreeMap, BinaryHeap};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
+use super::super::life::{Leg, LifeResult};
 use super::super::pool::{Horizon, News, Pool, Together};
 use super::super::replica_result::Parts;
-use super::super::life::{Leg, LifeResult};
 use super::super::router::Arrival;
 use super::super::simulation::{Replica, prompt, sessions};
 use super::connector::{DecodeConnector, PrefillConnector};

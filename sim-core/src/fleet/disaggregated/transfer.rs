@@ -7,8 +7,8 @@ use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-pub use super::flows::Transfer;
 use super::flows::Flows;
+pub use super::flows::Transfer;
 use super::links::Bandwidths;
 use crate::time::{SimDuration, SimTime};
 

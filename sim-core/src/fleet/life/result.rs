@@ -80,7 +80,6 @@ impl LifeResult {
         let records = self.failed.iter().filter_map(|id| recording.requests.get(id.index()));
         records.map(|record| u64::from(record.num_output_tokens)).sum()
     }
-
 }
 
 impl Presence {

@@ -157,8 +157,10 @@ mod tests {
         let scaled = ("decode-autoscaler", "planner-load:max-replicas=5");
         check(
             &[roles[0], roles[1], scaled, ("prefill-replica-fails", "0@1..2")],
-            Ok(|engines| matches!(engines, Engines::Roles(_, _, [prefill, decode])
-                if (prefill.outages.len(), decode.num_engines(2)) == (1, 5))),
+            Ok(|engines| {
+                matches!(engines, Engines::Roles(_, _, [prefill, decode])
+                if (prefill.outages.len(), decode.num_engines(2)) == (1, 5))
+            }),
         );
         check(&roles, Ok(|engines| matches!(engines, Engines::Roles(args, ..) if args.decode_replicas == 2)));
     }

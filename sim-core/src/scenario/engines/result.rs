@@ -94,8 +94,9 @@ impl EnginesResult {
     #[must_use]
     pub fn num_paid(&self, num_gpus_of_engine: u32) -> Option<u32> {
         match self {
-            Self::Replicas(ReplicasResult { life: Some(_), .. })
-            | Self::Roles(RolesResult { life: Some(_), .. }) => None,
+            Self::Replicas(ReplicasResult { life: Some(_), .. }) | Self::Roles(RolesResult { life: Some(_), .. }) => {
+                None
+            }
             Self::Replicas(_) | Self::Ranks(_) => Some(math::usize_to_u32(self.num_at_work()) * num_gpus_of_engine),
             Self::Roles(roles) => Some(roles.num_gpus.iter().sum()),
         }

@@ -87,8 +87,7 @@ impl AskedOfEngines<'_> {
                     engine(Role::Decode, self.roles[1], &prepared.workload)?,
                 ];
                 let engines = RoleEngines::new(&args, &lives, [&each[0], &each[1]])?;
-                let mut run =
-                    engines.simulation((&args, &fleet, seed), (&prepared.workload, &prefill), options)?;
+                let mut run = engines.simulation((&args, &fleet, seed), (&prepared.workload, &prefill), options)?;
                 while run.advance() {}
                 return Ok(told(&run.finish().whole, prepared, &each[1].engine, goodput));
             }

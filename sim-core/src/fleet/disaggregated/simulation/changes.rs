@@ -133,8 +133,7 @@ impl<'a> DisaggregatedSimulation<'a> {
 
     fn prefill_dies(&mut self, replica: usize, now: SimTime) {
         let had = self.lose_all(PREFILL, replica, now);
-        let (kept, lost): (Vec<_>, Vec<_>) =
-            had.into_iter().partition(|id| self.hand_overs.is_kept(*id));
+        let (kept, lost): (Vec<_>, Vec<_>) = had.into_iter().partition(|id| self.hand_overs.is_kept(*id));
         self.prefill.forget(replica, now, &lost);
         for id in kept {
             self.hand_overs.lose_source(id, now, &mut self.decode);
@@ -200,7 +199,9 @@ impl<'a> DisaggregatedSimulation<'a> {
 
     /// Whether no replica of `role` is there to take `sent` at `now`; that is then dealt with.
     pub(super) fn is_refused(&mut self, role: usize, sent: &Sent, now: SimTime) -> bool {
-        let Some(life) = self.life.as_mut().filter(|life| !life.crews[role].states.is_any_ready()) else { return false };
+        let Some(life) = self.life.as_mut().filter(|life| !life.crews[role].states.is_any_ready()) else {
+            return false;
+        };
         let what = life.recovery.refuse(now, sent.id);
         if role == DECODE {
             self.give_up_blocks(sent.id, now);

@@ -138,7 +138,9 @@ fn row(row: Row) -> impl IntoView {
     let cells: Vec<String> = match outcome {
         Outcome::Excluded(why) => return word(split.to_string(), why).into_any(),
         Outcome::Unknown => return word(split.to_string(), "…".to_owned()).into_any(),
-        Outcome::Nothing => return word(split.to_string(), "carries nothing within the objectives".to_owned()).into_any(),
+        Outcome::Nothing => {
+            return word(split.to_string(), "carries nothing within the objectives".to_owned()).into_any();
+        }
         Outcome::Carries(carried) => {
             let ms = |value: f64| format!("{} ms", crate::format::three_digits(value));
             vec![

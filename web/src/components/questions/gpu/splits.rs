@@ -201,9 +201,11 @@ impl Key {
     fn check(&self) -> Result<(), String> {
         self.inquiry.check().and_then(|()| self.inquiry.check_times())?;
         if self.has_own_gpu {
-            return Err("The GPU is a file of your own: `profiler recommend --disaggregated` takes it, this page compares \
+            return Err(
+                "The GPU is a file of your own: `profiler recommend --disaggregated` takes it, this page compares \
                  splits of the GPUs that it knows."
-                .to_owned());
+                    .to_owned(),
+            );
         }
         // What is said of roles waits for these.
         let is_eventful = self.inquiry.scenario.is_eventful();
