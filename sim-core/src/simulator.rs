@@ -94,7 +94,7 @@ pub struct Simulation<'a> {
     counts: Option<in_fleet::ToldCounts>,
     transfers: Transfers,
     /// A KV connector that the fleet gave it, whose transfers the fleet times (`simulator/in_fleet.rs`).
-    connector: Option<(KvTransferConfig, in_fleet::NewConnector)>,
+    connector: Option<(KvTransferConfig, NewConnector)>,
 }
 
 impl<'a> Simulation<'a> {

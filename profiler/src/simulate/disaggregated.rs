@@ -50,6 +50,7 @@ pub(crate) fn run_disaggregated(
     }
     bar.finish_and_clear();
     let DisaggregatedResult { whole, prefill, decode, transfers, life } = run.finish();
+    let life = life.map(Box::new);
     let (router, num_gpus, gpus_of_replica) = (fleet.router, engines.num_gpus(), engines.gpus_of_replica());
     let roles =
         RolesResult { args: *args, router, num_devices, num_gpus, gpus_of_replica, prefill, decode, transfers, life };
@@ -111,7 +112,7 @@ impl Told for RolesResult {
                 text.push_str(&format!("{name}: {}", steps(lockstep, &role.replicas, role.num_ranks)));
             }
         }
-        if let Some(roles) = &self.life {
+        if let Some(roles) = self.life.as_deref() {
             text.push_str(&life::text_of_roles(roles, recording, self.gpus_of_replica));
         }
         text

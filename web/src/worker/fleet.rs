@@ -173,6 +173,7 @@ fn of_roles(
         ticker.tick(|| (run.num_finished(), run.now()));
     }
     let DisaggregatedResult { whole, prefill, decode, transfers, life } = run.finish();
+    let life = life.map(Box::new);
     let num_gpus = engines.num_gpus();
     let (router, gpus_of_replica) = (fleet.router, engines.gpus_of_replica());
     let result =

@@ -171,7 +171,7 @@ impl Several {
             }
             EnginesResult::Ranks(ranks) => of_ranks(ranks),
             EnginesResult::Roles(roles) => {
-                let life = roles.life.as_ref();
+                let life = roles.life.as_deref();
                 let life = life.map(|life| of_roles_life(life, recording, roles.gpus_of_replica)).unwrap_or_default();
                 of_roles(roles).into_iter().chain(life).collect()
             }

@@ -49,7 +49,7 @@ pub(super) struct Flows {
 }
 
 impl Flows {
-    pub(super) const fn new(bandwidths: Bandwidths) -> Self {
+    pub(super) fn new(bandwidths: Bandwidths) -> Self {
         let (flows, ends, links) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
         Self { bandwidths, flows, num_flows: 0, ends, links }
     }

@@ -37,7 +37,7 @@ pub struct Transfers {
 impl Transfers {
     /// None is under way.
     #[must_use]
-    pub const fn new(costs: TransferCosts) -> Self {
+    pub fn new(costs: TransferCosts) -> Self {
         Self { costs, set_up: BinaryHeap::new(), begun: Vec::new(), flows: Flows::new(costs.bandwidths) }
     }
 

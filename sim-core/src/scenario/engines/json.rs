@@ -109,7 +109,7 @@ fn of_roles(roles: &RolesResult, recording: &Recording) -> Value {
             "wait_ms": {"p50": wait_p50, "p99": wait_p99},
         },
     });
-    if let Some(RolesLife { life, prefill }) = &roles.life {
+    if let Some(RolesLife { life, prefill }) = roles.life.as_deref() {
         let [of_prefill, of_decode] = roles.gpus_of_replica;
         let mut told = of_requests(life, recording);
         set(&mut told, "prefill", of_presence(prefill, of_prefill));

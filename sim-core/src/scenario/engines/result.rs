@@ -1,5 +1,6 @@
 //! What came of several engines, beside what came of all together.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::fleet::disaggregated::result::{RoleResult, TransferRecord};
@@ -75,7 +76,7 @@ pub struct RolesResult {
     /// Of blocks between them.
     pub transfers: Vec<TransferRecord>,
     /// What happened to replicas, where something could.
-    pub life: Option<RolesLife>,
+    pub life: Option<Box<RolesLife>>,
 }
 
 impl EnginesResult {
