@@ -185,7 +185,7 @@ fn drawn_lives_have_losses_of_every_kind() {
 }
 
 /// `count` requests of so many prompt tokens and outputs, sent at once or so many seconds apart.
-fn workload(count: u32, (prompt_len, output_len): (u32, u32), gap: f64) -> Workload {
+pub(crate) fn workload(count: u32, (prompt_len, output_len): (u32, u32), gap: f64) -> Workload {
     let mut requests = RequestSet::new();
     for id in 0..count {
         let (prompt, output) = ([TokenRun::segment(2 * id, prompt_len)], [TokenRun::segment(2 * id + 1, output_len)]);

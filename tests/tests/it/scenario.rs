@@ -24,7 +24,9 @@ fn value(flag: &Flag, number: u32) -> String {
         (Form::Choice(choices), _) => choices[number as usize % choices.len()].to_owned(),
         (Form::Switch, _) => (number.is_multiple_of(2)).to_string(),
         (Form::List, "price") => format!("h100-sxm={number}.5 l40s=2"),
-        (Form::List, "replica-fails") => format!("{number}@{number}..{} 7@1..", number + 1),
+        (Form::List, "replica-fails" | "prefill-replica-fails" | "decode-replica-fails") => {
+            format!("{number}@{number}..{} 7@1..", number + 1)
+        }
         (Form::List, _) => format!("ttft:{number} tpot:{}.25", number / 7),
         (Form::Text, "random-range-ratio") => "{\"input\": 0.25, \"output\": 0.5}".to_owned(),
         (Form::Text, "percentile-metrics") => "ttft,e2el".to_owned(),
@@ -44,7 +46,9 @@ fn value(flag: &Flag, number: u32) -> String {
         (Form::Text, "pass-noise") => format!("0.{number},0.5,0.01,{number}"),
         (Form::Text, "client-work") => format!("{number}.5,25"),
         (Form::Text, "router-args") => format!("balance-abs-threshold={number},cache-threshold=0.{number}"),
-        (Form::Text, "autoscaler") => format!("saturation:max-replicas=9,startup-time={number}.5"),
+        (Form::Text, "autoscaler" | "prefill-autoscaler" | "decode-autoscaler") => {
+            format!("saturation:max-replicas=9,startup-time={number}.5")
+        }
         (Form::Text, "prefill-args" | "decode-args") => format!("--max-num-seqs={number} --no-async-scheduling"),
         (Form::Text, "columns") => format!("time=when,prompt=tokens {number}"),
         (Form::Text, "session-turns" | "session-prefix-len" | "session-input-len" | "session-output-len") => {
