@@ -25,6 +25,11 @@ use crate::state::{AppState, OwnFile, Source};
 pub(super) const DEFAULT_SEEDS: u32 = 3;
 /// GPUs of one kind that there are, unless somebody says otherwise; as the command line has it.
 pub(super) const DEFAULT_GPUS: u32 = 8;
+/// GPUs of one kind that are taken to be there. Followed.
+pub(super) fn num_gpus(state: AppState) -> u32 {
+    state.asking.get().num_gpus.unwrap_or(DEFAULT_GPUS)
+}
+
 /// Requests of a run, where the form does not say.
 const DEFAULT_NUM_PROMPTS: u32 = 1000;
 
@@ -74,9 +79,8 @@ fn key(state: AppState) -> Option<Key> {
     // The profile in the form is of one GPU; here each has its own.
     let profile = inquiry.profile.clone();
     inquiry.profile = crate::state::ProfileChoice { name: String::new(), file: std::sync::Arc::default(), ..profile };
-    let asking = state.asking.get();
-    let num_gpus = asking.num_gpus.unwrap_or(DEFAULT_GPUS);
-    Some(Key { inquiry, model: state.own_model.get(), is_by_gpus: asking.is_for_throughput, num_gpus })
+    let (is_by_gpus, num_gpus) = (state.asking.get().is_for_throughput, num_gpus(state));
+    Some(Key { inquiry, model: state.own_model.get(), is_by_gpus, num_gpus })
 }
 
 impl Gpus {

@@ -13,7 +13,7 @@ mod told;
 use leptos::prelude::*;
 use sim_core::scenario::AskedFor;
 
-use self::ask::{DEFAULT_GPUS, DEFAULT_SEEDS, Gpus};
+use self::ask::{DEFAULT_GPUS, DEFAULT_SEEDS, Gpus, num_gpus};
 use self::fronts::Front;
 use self::prices::PriceTable;
 use self::ranking::{Commands, Ranking};
@@ -70,11 +70,6 @@ pub(super) fn GpuAnswer() -> impl IntoView {
 
 fn list(lines: Vec<String>) -> impl IntoView {
     view! { <ul class="question-reasons">{lines.into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}</ul> }
-}
-
-/// GPUs of one kind that are taken to be there. Followed.
-fn num_gpus(state: AppState) -> u32 {
-    state.asking.get().num_gpus.unwrap_or(DEFAULT_GPUS)
 }
 
 /// How many that is, to be changed.

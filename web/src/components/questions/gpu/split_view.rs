@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use sim_core::answers::recommend::splits::told::{Outcome, Row};
 use sim_core::scenario::command::Program;
 
-use super::ask::{DEFAULT_SEEDS, Gpus};
+use super::ask::{DEFAULT_SEEDS, Gpus, num_gpus};
 use super::ranking::gpus_typed;
 use super::splits::Divided;
 use crate::components::live::{When, heard, live};
@@ -25,7 +25,7 @@ pub(super) fn SplitCard(gpus: Gpus) -> impl IntoView {
             <div class="card-title">
                 <h3 id="split-title">"Prefill and decode apart?"</h3>
                 <span class="muted card-aside">
-                    {move || format!("ways to divide {} of the GPU in the form", super::num_gpus(state))}
+                    {move || format!("ways to divide {} of the GPU in the form", num_gpus(state))}
                 </span>
             </div>
             <div class="card-body" class:results-old=move || divided.is_old()>

@@ -11,7 +11,7 @@ use sim_core::answers::recommend::splits::{Split, Splits};
 use sim_core::answers::recommend::{Done, JobKind};
 use sim_core::scenario::{AskedFor, DEFAULT_GPU, Role, Scenario};
 
-use super::ask::{DEFAULT_SEEDS, Gpus, Runs, done_of, fault};
+use super::ask::{DEFAULT_SEEDS, Gpus, Runs, done_of, fault, num_gpus};
 use super::composing::Composing;
 use super::engines::{Engines, Made};
 use crate::components::questions::inquiry::{Inquiry, Status};
@@ -64,7 +64,7 @@ fn key(state: AppState) -> Option<Key> {
     // It is composed anew, with the model named, as the command line does.
     let profile = inquiry.profile.clone();
     inquiry.profile = ProfileChoice { name: String::new(), file: std::sync::Arc::default(), ..profile };
-    let num_gpus = super::num_gpus(state);
+    let num_gpus = num_gpus(state);
     Some(Key { inquiry, model: state.own_model.get(), has_own_gpu: state.own_gpu.get().is_some(), num_gpus })
 }
 
