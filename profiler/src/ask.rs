@@ -149,17 +149,34 @@ impl Ask<'_> {
     /// # Errors
     /// What `profiler recommend` refuses, in its words; if there is a profile, or `is_cancelled` is set on the way.
     pub fn recommend(&self, aim: &Aim, prices: Option<&Path>, is_cancelled: &AtomicBool) -> Result<Answer> {
-        check_effort(aim.share, aim.num_seeds)?;
-        let num_gpus = aim.num_gpus;
-        ensure!((1..=100_000).contains(&num_gpus), "num_gpus {num_gpus}: give a number from 1 to 100000");
         ensure!(
             self.profile.is_none(),
             "a profile is of one GPU and one format, and others are to be tried: give none"
         );
-        let flags = self.scenario()?;
-        let flags = if self.link.is_none() { completed(&flags)? } else { flags };
-        let told = aim.answer(self.inputs(&flags)?, library::prices(prices)?, self.tokenizer, (true, is_cancelled))?;
+        let inputs = self.inputs(&self.recommended(aim)?)?;
+        let told = aim.answer(inputs, library::prices(prices)?, self.tokenizer, (true, is_cancelled))?;
         Ok(Answer { json: serde_json::to_string(&told.json)?, text: told.text })
+    }
+
+    /// Searches which split of the GPUs into prefill and decode replicas carries most, beside all of them doing both.
+    ///
+    /// # Errors
+    /// What `profiler recommend --disaggregated` refuses, in its words; if there is a profile, or `is_cancelled` is set on
+    /// the way.
+    pub fn recommend_split(&self, aim: &Aim, prices: Option<&Path>, is_cancelled: &AtomicBool) -> Result<Answer> {
+        ensure!(self.profile.is_none(), "the profile of either role is composed of the flags: give none");
+        let inputs = self.inputs_of(&self.recommended(aim)?, Simulates::AllRanks)?;
+        let told = aim.answer_splits(&inputs, &library::prices(prices)?, self.tokenizer, (true, is_cancelled))?;
+        Ok(Answer { json: serde_json::to_string(&told.json)?, text: told.text })
+    }
+
+    /// The flags of what something is recommended for.
+    fn recommended(&self, aim: &Aim) -> Result<Scenario> {
+        check_effort(aim.share, aim.num_seeds)?;
+        let num_gpus = aim.num_gpus;
+        ensure!((1..=100_000).contains(&num_gpus), "num_gpus {num_gpus}: give a number from 1 to 100000");
+        let flags = self.scenario()?;
+        if self.link.is_none() { completed(&flags) } else { Ok(flags) }
     }
 
     /// The profile composed of the flags: its name, and its file's text.
@@ -181,11 +198,15 @@ impl Ask<'_> {
     }
 
     fn inputs(&self, flags: &Scenario) -> Result<Inputs> {
+        self.inputs_of(flags, Simulates::OneRank)
+    }
+
+    fn inputs_of(&self, flags: &Scenario, simulates: Simulates) -> Result<Inputs> {
         let profile = self.profile.map(|profile| match profile {
             ProfileFile::Path(path) => WholeProfile::Path(path),
             ProfileFile::Json { name, text } => WholeProfile::File { name, json: text.as_bytes() },
         });
-        Inputs::put_together(flags, self.link, profile, (&ModelName::default(), Simulates::OneRank))
+        Inputs::put_together(flags, self.link, profile, (&ModelName::default(), simulates))
     }
 }
 

@@ -95,6 +95,34 @@ fn either_role_does_its_part_and_transfers_take_what_they_take() {
 }
 
 #[test]
+fn what_happens_to_replicas_of_either_role_is_told() {
+    let fails: &[&str] = &["--prefill-replica-fails=0@2..5", "--decode-replica-fails=1@4..6"];
+    let (report, told) = told("fails", &[WORKLOAD, ROLES, &["--decode-replicas=2"], fails]);
+    for said in ["Prefill replicas that took requests: 1 to 2", "Decode replicas that took requests: 1 to 2"] {
+        assert!(report.contains(said), "no {said} in\n{report}");
+    }
+    let life = &told["life"];
+    let (losses, failed) = (number(&life["num_losses"]), number(&life["num_failed"]));
+    assert!(losses > 0.0 && number(&life["num_retries"]) + failed >= losses, "{life}");
+    check_figure(&report, "Failed requests", failed);
+    check_figure(&report, "Successful requests", 60.0 - failed);
+    // One GPU each: what replicas that are to come back keep.
+    let end = figure(&report, "Benchmark duration");
+    let hours = [&life["prefill"], &life["decode"]].map(|role| number(&role["gpu_hours"]));
+    assert!(hours.iter().all(|hours| (hours - 2.0 * end / 3600.0).abs() < 0.01 * hours), "{hours:?} in {end} s");
+    let (report, told) =
+        self::told("scaled", &[WORKLOAD, ROLES, &["--prefill-autoscaler=planner-load:interval=1,startup-time=1"]]);
+    assert!(report.contains("Decode replicas that took requests: 1 to 1"), "{report}");
+    assert_eq!(told["prefill"]["replicas"].as_array().map(Vec::len), Some(8), "as many as there may be");
+    check_refused(
+        &[WORKLOAD, ROLES, &["--prefill-replica-fails=2@1..2"]],
+        &["--prefill-replica-fails", "no replica 2"],
+    );
+    check_refused(&[WORKLOAD, ROLES, &["--autoscaler=saturation"]], &["--autoscaler", "--prefill-autoscaler"]);
+    check_refused(&[WORKLOAD, &["--decode-replica-fails=0@1..2"]], &["--decode-replica-fails", "--decode-replicas"]);
+}
+
+#[test]
 fn decode_is_calmer_and_the_first_token_comes_later() {
     let together = text(&simulate(&[WORKLOAD, &["--replicas=2"]]).stdout);
     let at = |bandwidth: &str| {

@@ -24,11 +24,13 @@ use crate::metrics::recorder::{Keep, Recorder};
 use crate::profile::pass_times::PassTimes;
 use crate::profile::step_time::{Evidence, StepTimeModel};
 use crate::request::{FinishReason, RequestId, SteadyTokens};
+use crate::sched::connector::interface::KvTransferConfig;
 use crate::simulation_error::{check_config, check_requests, check_traffic};
 use crate::simulation_result::{DeviceTime, SimulationResult};
 use crate::time::SimTime;
 use crate::workload::Workload;
 
+pub(crate) use in_fleet::NewConnector;
 pub(crate) use in_lockstep::StepPart;
 use keeping::Before;
 use offloading::Transfers;
@@ -92,6 +94,8 @@ pub struct Simulation<'a> {
     /// For whoever balances engines by their counts (`simulator/in_fleet.rs`).
     counts: Option<in_fleet::ToldCounts>,
     transfers: Transfers,
+    /// A KV connector that the fleet gave it, whose transfers the fleet times (`simulator/in_fleet.rs`).
+    connector: Option<(KvTransferConfig, NewConnector)>,
 }
 
 impl<'a> Simulation<'a> {
@@ -140,6 +144,7 @@ impl<'a> Simulation<'a> {
             suspended: None,
             counts: None,
             transfers: Transfers::new(config, step_time),
+            connector: None,
         })
     }
 

@@ -108,6 +108,50 @@ pageTest("what setups are ranked by is in the link and in the command", async ({
   await sameAsCommand(page);
 });
 
+const SPLITS = "#v=1&goodput=ttft:1500,tpot:30&num-prompts=60&random-input-len=2000&ask=gpu&ask-seeds=2&ask-gpus=3";
+
+/** Compares the splits, and waits for all of them. */
+async function divided(page) {
+  await page.getByTestId("split-compare").click();
+  await page.getByTestId("split-status").filter({ hasText: /^\d+ runs, in / }).waitFor({ timeout: 120_000 });
+  const answer = await page.getByTestId("split-answer").innerText();
+  console.log(answer, await page.getByTestId("split-status").innerText());
+  return answer;
+}
+
+for (const [name, more] of [["as all engines are", ""], ["with flags of one role", "&prefill-args=--max-num-seqs 16&gpu=h200-sxm"]]) {
+  pageTest(`how GPUs are divided best is answered with the command line's runs: ${name}`, async ({ page, open }) => {
+    await open(SPLITS + more);
+    const answer = await divided(page);
+    const there = await answerOfCommand(await page.getByTestId("split-command").innerText());
+    assert.equal(await page.getByTestId("split-digest").innerText(), there.digest, "the same runs");
+    const rows = await page.getByTestId("split-table").locator("tbody tr").evaluateAll((rows) => rows.map((row) => [...row.cells].map((cell) => cell.innerText.trim())));
+    assert.deepEqual(rows.map(([split]) => split.replace(/\s+recommended$/, "")), ["3 together", "1 prefill + 2 decode", "2 prefill + 1 decode"]);
+    for (const [place, { capacity }] of there.splits.entries()) near(rows[place][2], capacity, rows[place][0]);
+    assert.match(rows[there.best][0], /recommended$/, "the command line's");
+    assert.equal(rows.filter(([split]) => /recommended$/.test(split)).length, 1, "and no other");
+    for (const sentence of answer.split("\n").filter((line) => line.trim())) assert.ok(there.text.includes(sentence.trim()), sentence);
+  });
+}
+
+pageTest("how many GPUs there are is in the link, and what splits cannot be is said", async ({ page, open }) => {
+  await open("#v=1&num-prompts=60&ask=gpu");
+  await page.getByTestId("ask-gpus").fill("2");
+  await page.getByTestId("ask-gpus").blur();
+  await page.waitForURL(/&ask-gpus=2(&|$)/);
+  await page.reload();
+  await page.getByTestId("split").filter({ hasText: "divide 2 of the GPU" }).waitFor();
+  const refused = async (link, expect) => {
+    await open(link);
+    await page.getByTestId("split-compare").click();
+    await page.getByTestId("split-answer").filter({ hasText: expect }).waitFor();
+    assert.equal(await page.getByTestId("split-status").innerText(), "Not answered.");
+  };
+  await refused("#v=1&num-prompts=60&ask=gpu&ask-gpus=500", "the limit is 64");
+  await refused("#v=1&num-prompts=60&ask=gpu&replica-fails=0@1..2", "Outages and autoscalers");
+  await refused("#v=1&num-prompts=60&ask=gpu&ask-by=concurrency", "Requests at once need objectives");
+});
+
 pageTest("a recommendation says what it knows so far, can be stopped, and asked again", async ({ page, open }) => {
   await open("#v=1&goodput=ttft:500,tpot:50&num-prompts=2000&ask=gpu");
   await page.getByTestId("gpu-compare").click();
@@ -140,5 +184,11 @@ for (const [name, viewport, colorScheme] of [["desktop-light", DESKTOP, "light"]
     await page.getByTestId("gpu-fronts").getByText(/× .*: at [\d.,]+ .*US\$ per million output tokens: [\d.]+/).waitFor();
     await checkAccessible(page);
     await screenshot(page, `gpu-${name}`, { fullPage: true });
+    await open(SPLITS);
+    await divided(page);
+    const [wide, seen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    assert.ok(wide <= seen, `${wide} pixels wide on ${seen}`);
+    await checkAccessible(page);
+    await screenshot(page, `splits-${name}`, { fullPage: true });
   });
 }

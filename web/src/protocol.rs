@@ -137,7 +137,7 @@ impl Request {
     pub(crate) fn part(&self) -> Part {
         match self {
             Self::Run { input, .. } if input.has_fleet() => Part::Fleets,
-            Self::Try { trying: Trying::Router { .. }, .. } => Part::Fleets,
+            Self::Try { trying, .. } if trying.is_of_all() => Part::Fleets,
             Self::Run { .. } | Self::Requests { .. } | Self::Gantt { .. } | Self::Range { .. } | Self::Try { .. } => {
                 Part::Simulator
             }

@@ -22,6 +22,18 @@ pub(crate) enum Trying {
         /// Requests, if not as many as the flags say.
         num_prompts: Option<u32>,
     },
+    /// What all engines of the flags together answer a second while all requests come at once.
+    SaturatedOfAll {
+        /// As above.
+        seed: u32,
+    },
+    /// A trial on all of them.
+    TrialOfAll {
+        /// As above.
+        load: f64,
+        /// As above.
+        seed: u32,
+    },
     /// The requests as the flags say, with another router.
     Router {
         /// Its place in [`Policy::ALL`](sim_core::fleet::router::Policy::ALL).
@@ -29,12 +41,19 @@ pub(crate) enum Trying {
     },
 }
 
+impl Trying {
+    /// Whether all engines of the flags answer, and not one of them.
+    pub(crate) const fn is_of_all(self) -> bool {
+        matches!(self, Self::SaturatedOfAll { .. } | Self::TrialOfAll { .. } | Self::Router { .. })
+    }
+}
+
 /// What comes of one run of many.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Tried {
-    /// Of [`Trying::Saturated`]: requests per second.
+    /// Of [`Trying::Saturated`] and [`Trying::SaturatedOfAll`]: requests per second.
     Saturated(f64),
-    /// Of [`Trying::Trial`].
+    /// Of [`Trying::Trial`] and [`Trying::TrialOfAll`].
     Trial(Box<Trial>),
     /// Of [`Trying::Router`].
     Routed(Box<RouterRow>),
@@ -50,8 +69,10 @@ records! {
 choices! {
     Trying {
         0 Saturated { seed seed }
-        1 Trial { load load, seed seed, num_prompts num_prompts };
-        2 Router { place place }
+        1 Trial { load load, seed seed, num_prompts num_prompts }
+        2 SaturatedOfAll { seed seed }
+        3 TrialOfAll { load load, seed seed };
+        4 Router { place place }
     }
     Tried {
         0 Saturated { 0 rate }

@@ -132,6 +132,13 @@ fn recommend(py: Python<'_>, question: Question, wanted: Wanted) -> PyResult<(St
     interruptible(py, |is_cancelled| question.ask().recommend(&aim, wanted.prices.as_deref(), is_cancelled))
 }
 
+/// The answer as JSON and as text.
+#[pyfunction]
+fn recommend_split(py: Python<'_>, question: Question, wanted: Wanted) -> PyResult<(String, String)> {
+    let aim = wanted.aim()?;
+    interruptible(py, |is_cancelled| question.ask().recommend_split(&aim, wanted.prices.as_deref(), is_cancelled))
+}
+
 fn load_kind(by: &str) -> PyResult<LoadKind> {
     match by {
         "rate" => Ok(LoadKind::Rate),
@@ -186,5 +193,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(simulate, module)?)?;
     module.add_function(wrap_pyfunction!(capacity, module)?)?;
     module.add_function(wrap_pyfunction!(recommend, module)?)?;
+    module.add_function(wrap_pyfunction!(recommend_split, module)?)?;
     module.add_function(wrap_pyfunction!(compose, module)?)
 }

@@ -104,6 +104,22 @@ def test_a_recommendation_is_that_of_the_command_line(tmp_path: Path, objective:
         assert columns["command"][0] == answer.command and len(columns["p99_ttft_ms"]) == len(answer["ranked"])
 
 
+@pytest.mark.parametrize(("goodput", "is_any"), [("ttft:2000 tpot:60", True), ("ttft:0.001", False)])
+def test_a_split_of_gpus_is_that_of_the_command_line(tmp_path: Path, goodput: str, is_any: bool) -> None:
+    flags: dict[str, object] = {"num_prompts": 40, "random_input_len": 512, "goodput": goodput, "num_seeds": 2, "num_gpus": 3}
+    flags["prefill_args"] = "--max-num-seqs 64"
+    answer = sim.recommend_split(**flags)  # type: ignore[arg-type]
+    output = command_line(tmp_path, "--disaggregated", *flags_of(flags), "--output-json=a.json", command="recommend")
+    assert (output.returncode == 0) == is_any, output.stderr
+    assert answer.to_dict() == json.loads((tmp_path / "a.json").read_text())
+    assert str(answer) == output.stdout
+    columns = answer.columns()
+    assert columns["replicas"] == [3, None, None] and columns["prefill_replicas"] == [None, 1, 2]
+    assert (answer.best is not None) == is_any == (max(load or 0 for load in columns["capacity"]) > 0)
+    if answer.best is not None:
+        assert sum(answer.best.values()) == 3
+
+
 def test_prices_decide_what_is_cheapest_and_a_broken_list_is_told(tmp_path: Path) -> None:
     dear = {"num_prompts": 60, "tensor_parallel_size": 1, "max_model_len": 4096, "num_seeds": 1, "goodput": "ttft:500 tpot:60"}
     grid = {**GRID, "max_num_seqs": [32]}
@@ -174,6 +190,15 @@ def test_wrong_arguments_are_told() -> None:
     for wish, word in wishes:
         with pytest.raises(ValueError, match=word):
             sim.recommend(**wish)  # type: ignore[arg-type]
+    splits: list[tuple[dict[str, object], str]] = [
+        ({"num_gpus": 0}, "num_gpus"),
+        ({"num_gpus": 66}, "66 ways|65 ways"),
+        ({"by": "concurrency"}, "goodput"),
+        ({"replica_fails": "0@1..2"}, "outages"),
+    ]
+    for wish, word in splits:
+        with pytest.raises(ValueError, match=word):
+            sim.recommend_split(**wish)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="cannot be read as a profile"):
         sim.Profile("no-such-file.json")
 
@@ -184,6 +209,7 @@ def test_wrong_arguments_are_told() -> None:
         "simulate(dataset_name='random', num_prompts=200000, random_output_len=2000, max_concurrency=4)",
         "capacity(dataset_name='random', num_prompts=500, random_output_len=500, num_seeds=100, goodput='e2el:60000')",
         "recommend(dataset_name='random', num_prompts=500, random_output_len=500, num_seeds=100, goodput='e2el:60000')",
+        "recommend_split(num_prompts=500, random_output_len=500, num_seeds=100, goodput='e2el:60000')",
     ],
 )
 def test_ctrl_c_ends_a_run(call: str) -> None:

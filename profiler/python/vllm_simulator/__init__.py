@@ -12,8 +12,20 @@ run as on the command line, to the digest. What is refused is a `ValueError` tha
 from __future__ import annotations
 
 from ._native import __version__
-from .answers import Capacity, Recommendation, Run
-from .ask import capacity, recommend, simulate
+from .answers import Capacity, Recommendation, Run, Split
+from .ask import capacity, recommend, recommend_split, simulate
 from .profile import Profile, compose
 
-__all__ = ["Capacity", "Profile", "Recommendation", "Run", "__version__", "capacity", "compose", "recommend", "simulate"]
+__all__ = [
+    "Capacity",
+    "Profile",
+    "Recommendation",
+    "Run",
+    "Split",
+    "__version__",
+    "capacity",
+    "compose",
+    "recommend",
+    "recommend_split",
+    "simulate",
+]

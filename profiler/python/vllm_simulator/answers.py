@@ -155,6 +155,40 @@ class Recommendation(_Answer):
         return {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
 
 
+class Split(_Answer):
+    """How GPUs are divided best: a mapping of the keys that `profiler recommend --disaggregated --output-json` writes."""
+
+    def __init__(self, answer: str, text: str) -> None:
+        super().__init__(json.loads(answer))
+        self._text = text
+
+    def __str__(self) -> str:
+        """What `profiler recommend --disaggregated` prints."""
+        return self._text
+
+    def __repr__(self) -> str:
+        best = self.best
+        if best is None:
+            return "Split(nothing meets the objectives)"
+        return f"Split({', '.join(f'{name}={count}' for name, count in best.items())})"
+
+    @property
+    def best(self) -> dict[str, int] | None:
+        """The flags of the split that is recommended, as `profiler simulate` takes them: `replicas`, or
+        `prefill_replicas` and `decode_replicas`; None if no split carries anything."""
+        place = self["best"]
+        if place is None:
+            return None
+        names = ("replicas", "prefill_replicas", "decode_replicas")
+        split = self["splits"][place]
+        return {name: split[name] for name in names if split[name] is not None}
+
+    def columns(self) -> Columns:
+        """A row for each split."""
+        names = ("replicas", "prefill_replicas", "decode_replicas", "capacity", "is_limited", "excluded")
+        return {name: [split[name] for split in self["splits"]] for name in names}
+
+
 def _flat(figures: dict[str, Any]) -> dict[str, Any]:
     """Figures with a name for each percentile instead of a list of three."""
     rest = dict(figures)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from . import _native
-from .answers import Capacity, Recommendation, Run
+from .answers import Capacity, Recommendation, Run, Split
 from .flags import FlagValue, text
 from .profile import Profile, Question
 
@@ -66,19 +66,37 @@ def recommend(
     `vary={"gpu": ["h100-sxm", "l40s"], "max_num_seqs": [64, None]}`. `prices` is the file of a list of prices. `share` is
     that of the requests that must meet `goodput`, `num_seeds` the runs at each load of those searched to the end.
     """
-    _check("num_gpus", num_gpus, 100_000)
-    _check("num_seeds", num_seeds, 100)
     axes = [
         (name, ["default" if value is None else text(name, value) for value in values]) for name, values in (vary or {}).items()
     ]
-    path = None if prices is None else os.fspath(prices)
-    wanted = Wanted(objective, by, num_gpus, axes, path, share, num_seeds)
+    wanted = _wanted(objective, by, num_gpus, axes, prices, share, num_seeds)
     return Recommendation(*_native.recommend(Question(flags, None, link, tokenizer), wanted))
+
+
+def recommend_split(
+    *,
+    by: Literal["rate", "concurrency", "users"] = "rate",
+    num_gpus: int = 8,
+    prices: str | os.PathLike[str] | None = None,
+    share: float = 0.99,
+    num_seeds: int = 3,
+    link: str | None = None,
+    tokenizer: str | os.PathLike[str] | None = None,
+    **flags: FlagValue,
+) -> Split:
+    """Which split of `num_gpus` GPUs into prefill and decode replicas carries most, beside all of them doing both:
+    `profiler recommend --disaggregated`.
+
+    The engine is as the flags say; `prefill_args` and `decode_args` have those of one role. The other arguments are those of
+    `recommend`.
+    """
+    wanted = _wanted("cost", by, num_gpus, [], prices, share, num_seeds)
+    return Split(*_native.recommend_split(Question(flags, None, link, tokenizer), wanted))
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the native `recommend` takes beside a question."""
+    """What the native `recommend` and `recommend_split` take beside a question."""
 
     objective: str
     by: str
@@ -87,6 +105,21 @@ class Wanted:
     prices: str | None
     share: float
     num_seeds: int
+
+
+def _wanted(
+    objective: str,
+    by: str,
+    num_gpus: int,
+    vary: list[tuple[str, list[str]]],
+    prices: str | os.PathLike[str] | None,
+    share: float,
+    num_seeds: int,
+) -> Wanted:
+    _check("num_gpus", num_gpus, 100_000)
+    _check("num_seeds", num_seeds, 100)
+    path = None if prices is None else os.fspath(prices)
+    return Wanted(objective, by, num_gpus, vary, path, share, num_seeds)
 
 
 def _check(name: str, value: int, limit: int) -> None:

@@ -73,7 +73,7 @@ impl Aim {
         counter: Counter<'_>,
         (quiet, is_cancelled): (bool, &AtomicBool),
     ) -> Result<Told> {
-        let scenario = without_splits(&inputs.scenario);
+        let scenario = Split::without(&inputs.scenario);
         self.check_splits(&scenario)?;
         let of_role = |role: Role| {
             let choice = inputs.choice.of_role(&scenario.of_role(role)?, None);
@@ -116,17 +116,9 @@ impl Aim {
             !self.kind.is_closed() || !scenario.report().goodput().is_empty(),
             "--by concurrency and --by users need objectives: give --goodput, such as `--goodput ttft:500 tpot:50`"
         );
-        let life = scenario.life()?;
-        ensure!(life.is_uneventful(), "--disaggregated: outages and autoscalers are not of this question");
+        ensure!(!scenario.is_eventful()?, "--disaggregated: outages and autoscalers are not of this question");
         Ok(())
     }
-}
-
-/// What does not depend on the split.
-fn without_splits(scenario: &Scenario) -> Scenario {
-    let mut scenario = scenario.clone();
-    ["replicas", "prefill-replicas", "decode-replicas"].iter().for_each(|flag| scenario.unset(flag));
-    scenario
 }
 
 fn search(

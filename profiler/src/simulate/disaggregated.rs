@@ -6,14 +6,16 @@ use anyhow::Result;
 use sim_core::fleet::ReplicaResult;
 use sim_core::fleet::disaggregated::result::DisaggregatedResult;
 use sim_core::fleet::disaggregated::settings::prefill_workload;
-use sim_core::fleet::disaggregated::simulation::DisaggregatedSimulation;
+use sim_core::fleet::life::LifeSettings;
 use sim_core::metrics::recorder::Recording;
 use sim_core::scenario::{DisaggregationArgs, FleetArgs, RoleEngine, RoleEngines, RolesResult};
+use sim_core::sched::connector::interface::KvLoadFailurePolicy;
 use sim_core::simulation_result::{SimulationOptions, SimulationResult};
 use sim_core::workload::Workload;
 
 use super::engines::Told;
 use super::fleet::{engine_name, steps};
+use super::life;
 use super::report_flags::ReportFlags;
 use super::run::bar;
 
@@ -26,16 +28,16 @@ const EVENTS_PER_TICK: u32 = 20_000;
 /// If one role's engines cannot take over from the other's, and if the simulator refuses the run.
 pub(crate) fn run_disaggregated(
     (args, fleet, seed): (&DisaggregationArgs, &FleetArgs, u64),
+    lives: &[LifeSettings; 2],
     workload: &Workload,
     [prefill, decode]: &[RoleEngine; 2],
     flags: &ReportFlags,
 ) -> Result<(SimulationResult, RolesResult)> {
     let num_devices = [prefill.num_devices, decode.num_devices];
     let prefill_side = prefill_workload(workload);
-    let engines = RoleEngines::new(args, [prefill, decode])?;
-    let setup = engines.setup(args, fleet, seed);
+    let engines = RoleEngines::new(args, lives, [prefill, decode])?;
     let options = SimulationOptions { record_emissions: flags.save_detailed };
-    let mut run = DisaggregatedSimulation::new((workload, &prefill_side), setup, options)?;
+    let mut run = engines.simulation((args, fleet, seed), (workload, &prefill_side), options)?;
     let bar = bar(workload.requests.len(), "{bar:20} {pos}/{len} requests, {msg}, {eta} left", flags.quiet);
     let mut num_events = 0;
     while run.advance() {
@@ -47,14 +49,17 @@ pub(crate) fn run_disaggregated(
         }
     }
     bar.finish_and_clear();
-    let DisaggregatedResult { whole, prefill, decode, transfers } = run.finish();
-    let num_gpus = engines.num_gpus();
-    Ok((whole, RolesResult { args: *args, router: fleet.router, num_devices, num_gpus, prefill, decode, transfers }))
+    let DisaggregatedResult { whole, prefill, decode, transfers, life } = run.finish();
+    let life = life.map(Box::new);
+    let (router, num_gpus, gpus_of_replica) = (fleet.router, engines.num_gpus(), engines.gpus_of_replica());
+    let roles =
+        RolesResult { args: *args, router, num_devices, num_gpus, gpus_of_replica, prefill, decode, transfers, life };
+    Ok((whole, roles))
 }
 
 impl Told for RolesResult {
     /// A line for each engine, and what was transferred.
-    fn text(&self, _: &Recording) -> String {
+    fn text(&self, recording: &Recording) -> String {
         let DisaggregationArgs { prefill_replicas, decode_replicas, bandwidth_gb_s, .. } = self.args;
         let [out, into] = self.num_devices.map(|num_devices| bandwidth_gb_s * f64::from(num_devices));
         let speed = if self.num_devices[0] == self.num_devices[1] {
@@ -91,7 +96,13 @@ impl Told for RolesResult {
         .unwrap_or_default();
         let num_failed_loads = self.num_failed_loads();
         if num_failed_loads > 0 {
-            let then = if self.num_failed() > 0 { "these requests ended with an error" } else { "computed instead" };
+            let then = match (self.args.kv_load_failure_policy, self.num_ended_by_load()) {
+                (KvLoadFailurePolicy::Recompute, _) => "computed instead".to_owned(),
+                (KvLoadFailurePolicy::Fail, num) if num == num_failed_loads => {
+                    "these requests ended with an error".to_owned()
+                }
+                (KvLoadFailurePolicy::Fail, num) => format!("{num} of these requests ended with an error for that"),
+            };
             writeln!(text, "Failed KV transfers: {num_failed_loads}; {then}").unwrap_or_default();
         }
         let busy = [self.prefill.utilisation(), self.decode.utilisation()].map(|share| 100.0 * share);
@@ -100,6 +111,9 @@ impl Told for RolesResult {
             if let Some(lockstep) = &role.lockstep {
                 text.push_str(&format!("{name}: {}", steps(lockstep, &role.replicas, role.num_ranks)));
             }
+        }
+        if let Some(roles) = self.life.as_deref() {
+            text.push_str(&life::text_of_roles(roles, recording, self.gpus_of_replica));
         }
         text
     }

@@ -59,9 +59,9 @@ pub(crate) fn run_engines(
             );
             return Ok((run_one(of_run, flags, needs_records)?, None));
         }
-        Engines::Roles(args, fleet) => {
+        Engines::Roles(args, fleet, lives) => {
             let each = roles.context("engines of two roles were not prepared")?;
-            let (whole, roles) = run_disaggregated((&args, &fleet, seed), of_run.0, each, flags)?;
+            let (whole, roles) = run_disaggregated((&args, &fleet, seed), &lives, of_run.0, each, flags)?;
             (whole, EnginesResult::Roles(roles))
         }
         Engines::Ranks(ranks) => {

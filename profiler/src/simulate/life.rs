@@ -2,12 +2,27 @@
 
 use std::fmt::Write as _;
 
-use sim_core::fleet::life::LifeResult;
+use sim_core::fleet::life::{LifeResult, Presence, RolesLife};
 use sim_core::metrics::recorder::Recording;
 
 /// What happened, and what it did to latencies.
 pub(super) fn text(life: &LifeResult, recording: &Recording, num_gpus: u32) -> String {
-    let mut text = replicas_text(life, num_gpus);
+    format!("{}{}", replicas_text("Replicas", &life.presence, num_gpus), requests_text(life, recording))
+}
+
+/// The same of replicas of two roles, whose replicas have so many GPUs.
+pub(super) fn text_of_roles(roles: &RolesLife, recording: &Recording, [prefill, decode]: [u32; 2]) -> String {
+    let RolesLife { life, prefill: presence } = roles;
+    let (prefill, decode) = (
+        replicas_text("Prefill replicas", presence, prefill),
+        replicas_text("Decode replicas", &life.presence, decode),
+    );
+    format!("{prefill}{decode}{}", requests_text(life, recording))
+}
+
+/// What happened to requests.
+fn requests_text(life: &LifeResult, recording: &Recording) -> String {
+    let mut text = String::new();
     if life.touched.is_empty() && life.num_losses == 0 {
         return text;
     }
@@ -35,13 +50,13 @@ pub(super) fn text(life: &LifeResult, recording: &Recording, num_gpus: u32) -> S
 }
 
 /// How many replicas there were.
-fn replicas_text(life: &LifeResult, num_gpus: u32) -> String {
-    let ready = || life.phases.iter().map(|phase| phase.num_ready);
+fn replicas_text(name: &str, presence: &Presence, num_gpus: u32) -> String {
+    let ready = || presence.phases.iter().map(|phase| phase.num_ready);
     let (least, most) = (ready().min().unwrap_or(0), ready().max().unwrap_or(0));
     format!(
-        "Replicas that took requests: {least} to {most}, {:.2} in the mean; {:.3} GPU hours of all, starting and stopping \
+        "{name} that took requests: {least} to {most}, {:.2} in the mean; {:.3} GPU hours of all, starting and stopping \
          ones too\n",
-        life.mean_ready(),
-        life.gpu_hours(num_gpus),
+        presence.mean_ready(),
+        presence.gpu_hours(num_gpus),
     )
 }

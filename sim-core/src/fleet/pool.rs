@@ -121,7 +121,7 @@ impl<'a> Pool<'a> {
         math::u32_to_usize(self.owners[id.index()]) / self.layout.num_ranks
     }
 
-    const fn engines_of(&self, replica: usize) -> Range<usize> {
+    pub(super) const fn engines_of(&self, replica: usize) -> Range<usize> {
         replica * self.layout.num_ranks..(replica + 1) * self.layout.num_ranks
     }
 
@@ -238,6 +238,21 @@ impl<'a> Pool<'a> {
     pub(super) fn report_transfers(&mut self, engine: usize, ended: KvConnectorOutput) {
         self.is_stuck[engine] = false;
         self.engines[engine].report_transfers(ended);
+    }
+
+    /// A request that `engine` has ended may come again; what it kept of it is the caller's.
+    pub(super) fn disown(&mut self, engine: usize, id: RequestId) -> Option<Vec<u32>> {
+        let table = self.engines[engine].disown(id)?;
+        if !self.is_wave_under_way(engine) {
+            self.calendar.set(engine, self.engines[engine].next_event());
+        }
+        Some(table)
+    }
+
+    /// Gives back what [`Self::disown`] gave.
+    pub(super) fn free_table(&mut self, engine: usize, table: Vec<u32>) {
+        self.is_stuck[engine] = false;
+        self.engines[engine].free_table(table);
     }
 
     /// All requests so far have been answered, and the clock begins again.

@@ -189,7 +189,7 @@ impl<'a> FleetSimulation<'a> {
         let arrival = Arrival { id: sent.id, prompt: &self.prompt, session };
         self.pool.take(now, (sent, num_generated), &arrival, &mut self.client);
         if let Some(life) = &mut self.life {
-            life.note_given(sent.id, self.pool.replica_of(sent.id));
+            life.crew.note_given(sent.id, self.pool.replica_of(sent.id));
         }
     }
 
@@ -202,7 +202,7 @@ impl<'a> FleetSimulation<'a> {
         for (time, id) in self.news.answers.drain(..) {
             self.client.complete(id, time);
             let replica = self.pool.replica_of(id);
-            if self.life.as_mut().is_some_and(|life| life.note_answered(id, replica)) {
+            if self.life.as_mut().is_some_and(|life| life.crew.note_answered(id, replica)) {
                 drained = Some(replica);
             }
             self.num_finished += 1;

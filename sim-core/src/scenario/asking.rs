@@ -42,7 +42,12 @@ pub struct Asking {
     pub num_seeds: Option<u32>,
     /// Whether GPUs are ranked by what each carries, and not by money.
     pub is_for_throughput: bool,
+    /// GPUs of one kind that there are, 1 to 100000.
+    pub num_gpus: Option<u32>,
 }
+
+/// Numbers of GPUs that can be asked for.
+const NUM_GPUS: core::ops::RangeInclusive<u32> = 1..=100_000;
 
 /// Shares that can be asked for.
 const SHARES: core::ops::RangeInclusive<f64> = 0.01..=1.0;
@@ -92,6 +97,7 @@ impl Asking {
         }
         pairs.extend(self.share.map(|share| ("ask-share", share.to_string())));
         pairs.extend(self.num_seeds.map(|number| ("ask-seeds", number.to_string())));
+        pairs.extend(self.num_gpus.map(|number| ("ask-gpus", number.to_string())));
         if self.is_for_throughput {
             pairs.push(("ask-for", "throughput".to_string()));
         }
@@ -120,6 +126,10 @@ impl Asking {
             "ask-seeds" => {
                 self.num_seeds = value.parse().ok().filter(|number| NUM_SEEDS.contains(number));
                 self.num_seeds.map(drop).ok_or(("ask-seeds", "a whole number from 1 to 100"))
+            }
+            "ask-gpus" => {
+                self.num_gpus = value.parse().ok().filter(|number| NUM_GPUS.contains(number));
+                self.num_gpus.map(drop).ok_or(("ask-gpus", "a whole number from 1 to 100000"))
             }
             _ => return None,
         };

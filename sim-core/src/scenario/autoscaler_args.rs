@@ -1,4 +1,4 @@
-//! `--autoscaler`: a rule, and behind a colon what it goes by.
+//! `--autoscaler` and the same of either role: a rule, and behind a colon what it goes by.
 
 use alloc::format;
 use alloc::string::{String, ToString as _};
@@ -21,6 +21,7 @@ const MAX_SECONDS: f64 = 86_400.0;
 /// `--autoscaler`, as far as it can be known without the number of replicas.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct AutoscalerArgs {
+    flag: &'static str,
     rule: ScalingRule,
     min_replicas: u32,
     max_replicas: Option<u32>,
@@ -30,8 +31,8 @@ pub(super) struct AutoscalerArgs {
 }
 
 impl AutoscalerArgs {
-    /// The value of the flag; `None` for none.
-    pub(super) fn parse(text: &str) -> Result<Option<Self>, ScenarioError> {
+    /// The value of `flag`; `None` for none.
+    pub(super) fn parse(flag: &'static str, text: &str) -> Result<Option<Self>, ScenarioError> {
         let (name, pairs) = text.split_once(':').unwrap_or((text, ""));
         // The sources' own intervals: `GLOBAL_OPT_INTERVAL` and a scrape of Prometheus', `--adjustment-interval` and
         // `--metric-pulling-interval`.
@@ -39,9 +40,10 @@ impl AutoscalerArgs {
             "none" if pairs.is_empty() => return Ok(None),
             "saturation" => (ScalingRule::Saturation(SaturationThresholds::default()), 60.0, 15.0),
             "planner-load" => (ScalingRule::PlannerLoad(PlannerThresholds::default()), 180.0, 10.0),
-            _ => return Err(wrong(text, RULES.to_string())),
+            _ => return Err(wrong(flag, text, RULES.to_string())),
         };
         let mut args = Self {
+            flag,
             rule,
             min_replicas: 1,
             max_replicas: None,
@@ -50,7 +52,7 @@ impl AutoscalerArgs {
             metrics_interval: SimDuration::from_secs_f64(metrics_interval),
         };
         for pair in pairs.split(',').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').ok_or_else(|| wrong(pair, "KEY=VALUE".to_string()))?;
+            let (key, value) = pair.split_once('=').ok_or_else(|| wrong(flag, pair, "KEY=VALUE".to_string()))?;
             args.set(key.trim(), value.trim())?;
         }
         if let ScalingRule::Saturation(thresholds) = args.rule
@@ -58,6 +60,7 @@ impl AutoscalerArgs {
         {
             let most = thresholds.kv_cache_threshold;
             return Err(wrong(
+                flag,
                 &format!("kvSpareTrigger={}", thresholds.kv_spare_trigger),
                 format!("kvCacheThreshold, {most}, at most"),
             ));
@@ -66,13 +69,16 @@ impl AutoscalerArgs {
     }
 
     fn set(&mut self, key: &str, value: &str) -> Result<(), ScenarioError> {
+        let flag = self.flag;
         let count = || {
             let count = value.parse().ok().filter(|count| (1..=MAX_REPLICAS).contains(count));
-            count.ok_or_else(|| wrong(&format!("{key}={value}"), format!("a whole number from 1 to {MAX_REPLICAS}")))
+            count.ok_or_else(|| {
+                wrong(flag, &format!("{key}={value}"), format!("a whole number from 1 to {MAX_REPLICAS}"))
+            })
         };
         let number = |least: f64, most: f64| {
             let number = python_float::parse(value).filter(|number| (least..=most).contains(number));
-            number.ok_or_else(|| wrong(&format!("{key}={value}"), format!("a number from {least} to {most}")))
+            number.ok_or_else(|| wrong(flag, &format!("{key}={value}"), format!("a number from {least} to {most}")))
         };
         match (key, &mut self.rule) {
             ("min-replicas", _) => self.min_replicas = count()?,
@@ -94,20 +100,21 @@ impl AutoscalerArgs {
             ("prefill-queue-scale-down-threshold", ScalingRule::PlannerLoad(at)) => {
                 at.prefill_queue_scale_down = number(0.0, 1e6)?;
             }
-            (_, rule) => return Err(wrong(key, format!("one of {KEYS}, {}", keys(rule)))),
+            (_, rule) => return Err(wrong(flag, key, format!("one of {KEYS}, {}", keys(rule)))),
         }
         Ok(())
     }
 
-    /// With so many replicas at the beginning.
+    /// With so many replicas at the beginning, as the flag `count` says.
     ///
     /// # Errors
     /// [`ScenarioError::Value`] if these are fewer than its fewest, or more than its most.
-    pub(super) fn of_replicas(self, initial_replicas: u32) -> Result<Autoscaling, ScenarioError> {
+    pub(super) fn of_replicas(self, count: &'static str, initial_replicas: u32) -> Result<Autoscaling, ScenarioError> {
         let max_replicas = self.max_replicas.unwrap_or(MAX_REPLICAS_UNSAID.max(initial_replicas));
         let min_replicas = self.min_replicas;
         if min_replicas > max_replicas {
             return Err(wrong(
+                self.flag,
                 &format!("min-replicas={min_replicas}"),
                 format!("max-replicas, {max_replicas}, at most"),
             ));
@@ -117,7 +124,7 @@ impl AutoscalerArgs {
                 "from the autoscaler's min-replicas, {min_replicas}, to its max-replicas, {max_replicas}: so many there \
                  are at the beginning"
             );
-            return Err(ScenarioError::Value { flag: "replicas", value: initial_replicas.to_string(), need });
+            return Err(ScenarioError::Value { flag: count, value: initial_replicas.to_string(), need });
         }
         Ok(Autoscaling {
             rule: self.rule,
@@ -142,8 +149,8 @@ const fn keys(rule: &ScalingRule) -> &'static str {
     }
 }
 
-fn wrong(value: &str, need: String) -> ScenarioError {
-    ScenarioError::Value { flag: "autoscaler", value: value.to_string(), need }
+fn wrong(flag: &'static str, value: &str, need: String) -> ScenarioError {
+    ScenarioError::Value { flag, value: value.to_string(), need }
 }
 
 #[cfg(test)]
@@ -151,7 +158,8 @@ mod tests {
     use super::*;
 
     fn check(text: &str, initial_replicas: u32, expect: Result<(u32, u32, f64), &str>) {
-        let found = AutoscalerArgs::parse(text).and_then(|args| args.expect("a rule").of_replicas(initial_replicas));
+        let found = AutoscalerArgs::parse("autoscaler", text)
+            .and_then(|args| args.expect("a rule").of_replicas("replicas", initial_replicas));
         match (found, expect) {
             (Ok(found), Ok(expect)) => {
                 let startup_time = found.startup_time.as_secs_f64();
@@ -167,7 +175,7 @@ mod tests {
 
     #[test]
     fn rules_and_their_values_are_read_and_what_is_wrong_is_named() {
-        assert_eq!(AutoscalerArgs::parse("none"), Ok(None));
+        assert_eq!(AutoscalerArgs::parse("autoscaler", "none"), Ok(None));
         check("saturation", 1, Ok((1, 8, 120.0)));
         check("planner-load", 20, Ok((1, 20, 120.0)));
         check("saturation:min-replicas=2,max-replicas=4,startup-time=0,kvSpareTrigger=0.3", 3, Ok((2, 4, 0.0)));

@@ -125,8 +125,13 @@ pub enum ScenarioError {
         /// Why.
         error: AcceptanceError,
     },
-    /// `--replica-fails` says what cannot happen to so many replicas.
-    Outage(OutageError),
+    /// `--replica-fails`, or that of a role, says what cannot happen to so many replicas.
+    Outage {
+        /// The flag, without dashes.
+        flag: &'static str,
+        /// What it is.
+        error: OutageError,
+    },
     /// It is in what a role has of its own.
     InRole {
         /// The role.
@@ -193,7 +198,7 @@ impl fmt::Display for ScenarioError {
                 write!(f, "--{flag} does nothing without --speculative-config")
             }
             Self::Acceptance { flag, error } => write!(f, "--{flag}: {error}"),
-            Self::Outage(error) => write!(f, "--replica-fails: {error}"),
+            Self::Outage { flag, error } => write!(f, "--{flag}: {error}"),
             Self::InRole { role, error } => write!(f, "--{}, {role} replicas: {error}", role.flag()),
             Self::Link(error) => error.fmt(f),
         }
@@ -213,5 +218,4 @@ macro_rules! from {
 }
 
 from!(FlagError => Flag, GoodputError => Goodput, ProfileError => Profile, ConfigError => Config,
-      WorkloadError => Workload, LinkError => Link, UnknownModel => Model, ComposeError => Compose,
-      OutageError => Outage);
+      WorkloadError => Workload, LinkError => Link, UnknownModel => Model, ComposeError => Compose);

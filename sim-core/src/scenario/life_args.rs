@@ -1,5 +1,5 @@
-//! `--replica-fails`, `--retry-max-retries`, `--migration-limit` and `--autoscaler`: what happens to replicas, and to
-//! requests that they had.
+//! `--replica-fails`, `--autoscaler` and the same of either role, `--retry-max-retries` and `--migration-limit`: what happens
+//! to replicas, and to requests that they had.
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -57,30 +57,87 @@ pub(super) const AUTOSCALER: Flag = Flag {
     ..REPLICA_FAILS
 };
 
+/// `--prefill-replica-fails`.
+pub(super) const PREFILL_REPLICA_FAILS: Flag = Flag {
+    name: "prefill-replica-fails",
+    help: "The same of --prefill-replicas: prompts and KV blocks that they had are lost",
+    ..REPLICA_FAILS
+};
+/// `--decode-replica-fails`.
+pub(super) const DECODE_REPLICA_FAILS: Flag = Flag {
+    name: "decode-replica-fails",
+    help: "The same of --decode-replicas: requests that they had begin again at a prefill replica",
+    ..REPLICA_FAILS
+};
+/// `--prefill-autoscaler`.
+pub(super) const PREFILL_AUTOSCALER: Flag = Flag {
+    name: "prefill-autoscaler",
+    help: "Who starts and stops prefill replicas, as --autoscaler; planner-load goes by their queue alone",
+    ..AUTOSCALER
+};
+/// `--decode-autoscaler`.
+pub(super) const DECODE_AUTOSCALER: Flag = Flag {
+    name: "decode-autoscaler",
+    help: "Who starts and stops decode replicas, as --autoscaler; planner-load goes by their KV blocks alone",
+    ..AUTOSCALER
+};
+
+/// What was given of replicas of one kind.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct CrewArgs {
+    outages: Vec<Outage>,
+    autoscaler: Option<AutoscalerArgs>,
+}
+
 /// What was given of them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct LifeArgs {
-    outages: Vec<Outage>,
+    of_all: CrewArgs,
+    /// Prefill, decode.
+    of_roles: [CrewArgs; 2],
     recovery: Recovery,
-    autoscaler: Option<AutoscalerArgs>,
 }
 
 impl LifeArgs {
     /// Sets the field of one of these flags; false if it is none of them.
     pub(super) fn set(&mut self, name: &str, value: &str) -> Result<bool, ScenarioError> {
         match name {
-            "replica-fails" => self.outages = outages(value)?,
+            "replica-fails" => self.of_all.outages = outages(REPLICA_FAILS, value)?,
+            "prefill-replica-fails" => self.of_roles[0].outages = outages(PREFILL_REPLICA_FAILS, value)?,
+            "decode-replica-fails" => self.of_roles[1].outages = outages(DECODE_REPLICA_FAILS, value)?,
             "retry-max-retries" => self.recovery.max_retries = tries(name, value)?,
             "migration-limit" => self.recovery.migration_limit = tries(name, value)?,
-            "autoscaler" => self.autoscaler = AutoscalerArgs::parse(value)?,
+            "autoscaler" => self.of_all.autoscaler = AutoscalerArgs::parse(AUTOSCALER.name, value)?,
+            "prefill-autoscaler" => {
+                self.of_roles[0].autoscaler = AutoscalerArgs::parse(PREFILL_AUTOSCALER.name, value)?;
+            }
+            "decode-autoscaler" => {
+                self.of_roles[1].autoscaler = AutoscalerArgs::parse(DECODE_AUTOSCALER.name, value)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
     }
 }
 
-fn outages(value: &str) -> Result<Vec<Outage>, ScenarioError> {
-    let wrong = |word: &str| ScenarioError::from(FlagError::value("--replica-fails", word, OUTAGES));
+impl CrewArgs {
+    /// What happens to so many replicas, as a flag says it.
+    fn life(
+        &self,
+        fails: Flag,
+        (count, replicas): (&'static str, u32),
+        recovery: Recovery,
+    ) -> Result<LifeSettings, ScenarioError> {
+        let autoscaling = self.autoscaler.map(|args| args.of_replicas(count, replicas)).transpose()?;
+        let life = LifeSettings { outages: self.outages.clone(), recovery, autoscaling };
+        let check = life.check(life.num_engines(replicas));
+        check.map_err(|error| ScenarioError::Outage { flag: fails.name, error })?;
+        Ok(life)
+    }
+}
+
+fn outages(flag: Flag, value: &str) -> Result<Vec<Outage>, ScenarioError> {
+    let wrong = |word: &str| ScenarioError::from(FlagError::value(&format!("--{}", flag.name), word, OUTAGES));
     value.split_whitespace().map(|word| outage(word).ok_or_else(|| wrong(word))).collect()
 }
 
@@ -107,19 +164,61 @@ impl Scenario {
     /// [`ScenarioError::Outage`] for what cannot happen to so many; [`ScenarioError::Value`] for an autoscaler that may not
     /// have so many.
     pub fn life(&self) -> Result<LifeSettings, ScenarioError> {
-        let replicas = self.fleet().replicas;
-        let autoscaling = self.life.autoscaler.map(|args| args.of_replicas(replicas)).transpose()?;
-        let life = LifeSettings { outages: self.life.outages.clone(), recovery: self.life.recovery, autoscaling };
-        life.check(life.num_engines(replicas))?;
-        Ok(life)
+        self.life.of_all.life(REPLICA_FAILS, ("replicas", self.fleet().replicas), self.life.recovery)
+    }
+
+    /// What happens to prefill replicas, and to decode replicas.
+    ///
+    /// # Errors
+    /// As [`Self::life`]; and [`ScenarioError::Flag`] for what happens to replicas of a role where there are none.
+    pub fn life_of_roles(&self) -> Result<[LifeSettings; 2], ScenarioError> {
+        let LifeArgs { of_roles: [prefill, decode], recovery, .. } = &self.life;
+        let roles = self.disaggregation();
+        if !roles.is_on() {
+            let of_roles = [PREFILL_REPLICA_FAILS, DECODE_REPLICA_FAILS, PREFILL_AUTOSCALER, DECODE_AUTOSCALER];
+            let why = "it is of replicas of one role: give --prefill-replicas and --decode-replicas";
+            return self.refuse_any(&of_roles, why).map(|()| [LifeSettings::default(), LifeSettings::default()]);
+        }
+        let mut lives = [
+            prefill.life(PREFILL_REPLICA_FAILS, ("prefill-replicas", roles.prefill_replicas), *recovery)?,
+            decode.life(DECODE_REPLICA_FAILS, ("decode-replicas", roles.decode_replicas), *recovery)?,
+        ];
+        for (life, is_prefill) in lives.iter_mut().zip([true, false]) {
+            if let Some(scaling) = &mut life.autoscaling {
+                scaling.rule = scaling.rule.of_role(is_prefill);
+            }
+        }
+        Ok(lives)
+    }
+
+    /// Whether anything happens to replicas, of whatever role.
+    ///
+    /// # Errors
+    /// As [`Self::life`] and [`Self::life_of_roles`].
+    pub fn is_eventful(&self) -> Result<bool, ScenarioError> {
+        let [prefill, decode] = self.life_of_roles()?;
+        Ok([self.life()?, prefill, decode].iter().any(|life| !life.is_uneventful()))
+    }
+
+    fn refuse_any(&self, flags: &[Flag], why: &'static str) -> Result<(), ScenarioError> {
+        let Some((flag, _)) = self.given().find(|(flag, _)| flags.contains(flag)) else { return Ok(()) };
+        Err(FlagError::NotSimulated { flag: format!("--{}", flag.name), why }.into())
     }
 
     /// Refuses a life, for those who simulate one engine.
     pub(super) fn check_lifeless(&self) -> Result<(), ScenarioError> {
-        let of_life = [REPLICA_FAILS, RETRY_MAX_RETRIES, MIGRATION_LIMIT, AUTOSCALER];
-        let Some((flag, _)) = self.given().find(|(flag, _)| of_life.contains(flag)) else { return Ok(()) };
+        let of_life = [
+            REPLICA_FAILS,
+            RETRY_MAX_RETRIES,
+            MIGRATION_LIMIT,
+            AUTOSCALER,
+            PREFILL_REPLICA_FAILS,
+            DECODE_REPLICA_FAILS,
+            PREFILL_AUTOSCALER,
+            DECODE_AUTOSCALER,
+        ];
         let why = "this asks about one engine; what happens to replicas is simulated by `profiler simulate` and by the page's \"What if?\"";
-        Err(FlagError::NotSimulated { flag: format!("--{}", flag.name), why }.into())
+        self.refuse_any(&of_life, why)
     }
 }
 

@@ -13,7 +13,7 @@
 //! | `config-hash`, `config-z` | the same for the `config.json` that is the model, whatever `model` calls it |
 //! | `pack-hash`, `pack-z` | the same for the pack of operators that is the GPU, whatever `gpu` calls it; most are too large |
 //! | `dataset-hash`, `dataset-z` | the same for the dataset's file, whose name is `dataset-path` |
-//! | `ask`, `ask-by`, `ask-share`, `ask-seeds`, `ask-for` | the question about it ([`Asking`]): `load`, `flags`, `gpu`; without, what happens |
+//! | `ask`, `ask-by`, `ask-share`, `ask-seeds`, `ask-for`, `ask-gpus` | the question about it ([`Asking`]): `load`, `flags`, `gpu`; without, what happens |
 //! | any other | a flag of [`super::FLAGS`]; a list's words are joined by commas |
 
 use alloc::borrow::Cow;

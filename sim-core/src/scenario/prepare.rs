@@ -65,6 +65,7 @@ pub fn prepare_fleet(
     counter: Option<TextTokens<'_>>,
 ) -> Result<Prepared, ScenarioError> {
     scenario.life()?;
+    scenario.life_of_roles()?;
     scenario.disaggregation().check(scenario.fleet().replicas)?;
     scenario.check_role_args()?;
     let engine = scenario.resolve(profile)?;

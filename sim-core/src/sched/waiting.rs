@@ -195,8 +195,10 @@ impl Scheduler<'_> {
         let limit = request.max_tokens.min(self.config.max_model_len.saturating_sub(request.num_prompt_tokens));
         let stops = request.stops && request.num_output_tokens <= limit;
         let num_output_tokens = if stops { request.num_output_tokens } else { limit.max(1) };
-        let final_num_tokens = request.num_prompt_tokens + num_output_tokens;
         let num_prompt_tokens = request.num_prompt_tokens + self.live.take_generated(id);
+        // Who is asked for one token of an answer that others have begun gives one behind theirs.
+        let final_num_tokens = (request.num_prompt_tokens + num_output_tokens).max(num_prompt_tokens + 1);
+        let max_num_tokens = request.num_prompt_tokens.saturating_add(request.max_tokens).max(final_num_tokens);
         let slot = self.live.insert(LiveRequest {
             id,
             num_tokens: num_prompt_tokens,
@@ -204,7 +206,7 @@ impl Scheduler<'_> {
             num_output_placeholders: 0,
             num_in_flight_tokens: 0,
             num_stale_tokens: 0,
-            max_num_tokens: request.num_prompt_tokens.saturating_add(request.max_tokens),
+            max_num_tokens,
             final_num_tokens,
             finish_reason: if stops { FinishReason::Stop } else { FinishReason::Length },
             is_running: false,

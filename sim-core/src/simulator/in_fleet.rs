@@ -20,6 +20,9 @@ use crate::sched::connector::interface::{
 };
 use crate::time::SimTime;
 
+/// What makes an engine's KV connector.
+pub(crate) type NewConnector = fn() -> Box<dyn KvConnector>;
+
 /// Requests that run and wait, and free KV blocks, at times at which they had changed.
 #[derive(Debug, Default)]
 pub(super) struct ToldCounts {
@@ -50,11 +53,32 @@ impl<'a> Simulation<'a> {
     pub(crate) fn with_connector(
         mut self,
         settings: KvTransferConfig,
-        kv_connector: Box<dyn KvConnector>,
+        kv_connector: NewConnector,
     ) -> Result<Self, KvConnectorError> {
-        self.engine = EngineCore::with_connector(self.config, &self.workload.requests, settings, kv_connector)?;
+        self.engine = EngineCore::with_connector(self.config, &self.workload.requests, settings, kv_connector())?;
         self.transfers = super::offloading::Transfers::default();
+        self.connector = Some((settings, kv_connector));
         Ok(self)
+    }
+
+    /// An ended request that keeps its blocks may come again: they are the caller's from now on. `None` if it keeps none.
+    pub(crate) fn disown(&mut self, id: RequestId) -> Option<Vec<u32>> {
+        self.engine.scheduler.disown(id)
+    }
+
+    /// Gives back what [`Self::disown`] gave.
+    pub(crate) fn free_table(&mut self, table: Vec<u32>) {
+        self.num_stuck_steps = 0;
+        self.engine.scheduler.free_table(table);
+    }
+
+    /// A new engine as this one was at first.
+    fn new_engine(&self) -> Result<EngineCore<'a>, KvConnectorError> {
+        let (config, requests) = (self.config, &self.workload.requests);
+        match self.connector {
+            Some((settings, kv_connector)) => EngineCore::with_connector(config, requests, settings, kv_connector()),
+            None => super::offloading::engine_of(config, requests),
+        }
     }
 
     /// Loads that began since this was asked last, and when.
@@ -156,7 +180,7 @@ impl<'a> Simulation<'a> {
         }
         self.before.replace(self.engine.scheduler());
         // What could be made when the run began can be made again.
-        if let Ok(engine) = super::offloading::engine_of(self.config, &self.workload.requests) {
+        if let Ok(engine) = self.new_engine() {
             self.engine = engine;
         }
         self.transfers = super::offloading::Transfers::new(self.config, self.step_time);

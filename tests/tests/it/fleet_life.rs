@@ -34,7 +34,7 @@ pub(crate) fn drawn_outages() -> impl Strategy<Value = Drawn> {
 }
 
 /// An autoscaler that decides often in runs of some hundred milliseconds, or none.
-fn scaling() -> impl Strategy<Value = Option<Autoscaling>> {
+pub(crate) fn scaling() -> impl Strategy<Value = Option<Autoscaling>> {
     let milliseconds = |range: Range<u64>| range.prop_map(|ms| SimDuration::from_nanos(1_000_000 * ms));
     let thresholds = (0.0..1.0, 0.0..5.0).prop_map(|(kv, queue)| SaturationThresholds {
         kv_cache_threshold: kv,
@@ -111,7 +111,7 @@ fn check(
     assert!(is_at_rest, "blocks are free and nobody waits, once all have ended");
     check_conserved(&result, count);
     let life = result.life.as_ref().expect("it has a life");
-    for phase in &life.phases {
+    for phase in &life.presence.phases {
         let num_replicas = (phase.num_ready + phase.num_coming + phase.num_draining) as usize;
         assert!(num_replicas <= count, "{phase:?} has more than there are");
     }
@@ -185,7 +185,7 @@ fn drawn_lives_have_losses_of_every_kind() {
 }
 
 /// `count` requests of so many prompt tokens and outputs, sent at once or so many seconds apart.
-fn workload(count: u32, (prompt_len, output_len): (u32, u32), gap: f64) -> Workload {
+pub(crate) fn workload(count: u32, (prompt_len, output_len): (u32, u32), gap: f64) -> Workload {
     let mut requests = RequestSet::new();
     for id in 0..count {
         let (prompt, output) = ([TokenRun::segment(2 * id, prompt_len)], [TokenRun::segment(2 * id + 1, output_len)]);
@@ -279,7 +279,12 @@ fn with_nobody_there_requests_wait_and_fail_when_tries_are_used_up() {
     assert!((1..5).contains(&life.num_retries), "{} times it was too early", life.num_retries);
     let (ended, life) = ends(1.9);
     assert_eq!((ended, life.failed.as_slice(), life.num_retries), (vec![true, false, true], &[RequestId(1)][..], 5));
-    assert_eq!(life.phases.iter().map(|phase| phase.num_ready).collect::<Vec<_>>(), [1, 0, 1], "{:?}", life.phases);
+    assert_eq!(
+        life.presence.phases.iter().map(|phase| phase.num_ready).collect::<Vec<_>>(),
+        [1, 0, 1],
+        "{:?}",
+        life.presence.phases
+    );
 }
 
 #[test]
@@ -331,20 +336,26 @@ fn check_scaled(rule: ScalingRule) {
     let life = result.life.as_ref().expect("it has one");
     assert!(life.failed.is_empty() && life.num_losses == 0, "who stops answers what it has");
     assert!(result.whole.recording.requests.iter().all(|request| request.is_finished), "all are answered");
-    let ready: Vec<_> = life.phases.iter().map(|phase| phase.num_ready).collect();
+    let ready: Vec<_> = life.presence.phases.iter().map(|phase| phase.num_ready).collect();
     let most = ready.iter().copied().max().expect("phases");
     assert!(most >= 3 && ready.first() == Some(&1), "replicas were started: {ready:?}");
     assert!(ready.last() < Some(&most), "and stopped: {ready:?}");
-    let starts: Vec<_> = life.phases.windows(2).filter(|pair| pair[1].num_coming > pair[0].num_coming).collect();
+    let starts: Vec<_> =
+        life.presence.phases.windows(2).filter(|pair| pair[1].num_coming > pair[0].num_coming).collect();
     for pair in starts {
         let start = pair[1].from;
         assert_eq!(start.as_nanos() % 2_000_000_000, 0, "decisions are at their time");
         let ready_at = start + SimDuration::from_secs_f64(5.0);
-        assert!(life.phases.iter().any(|phase| phase.from == ready_at), "ready five seconds after {start:?}");
+        assert!(life.presence.phases.iter().any(|phase| phase.from == ready_at), "ready five seconds after {start:?}");
     }
     let length = result.whole.end_time.as_secs_f64();
-    assert!(life.replica_seconds > length && life.replica_seconds < 6.0 * length, "{} seconds", life.replica_seconds);
+    assert!(
+        life.presence.replica_seconds > length && life.presence.replica_seconds < 6.0 * length,
+        "{} seconds",
+        life.presence.replica_seconds
+    );
     let sum: f64 = life
+        .presence
         .phases
         .iter()
         .map(|phase| {
@@ -352,7 +363,7 @@ fn check_scaled(rule: ScalingRule) {
             f64::from(count) * (phase.until.as_secs_f64() - phase.from.as_secs_f64())
         })
         .sum();
-    assert!((sum - life.replica_seconds).abs() < 1e-6, "{sum} is {}", life.replica_seconds);
+    assert!((sum - life.presence.replica_seconds).abs() < 1e-6, "{sum} is {}", life.presence.replica_seconds);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod command_flags;
 mod flag_grammar;
 mod flag_tables;
 mod fleet_life;
+mod roles_life;
 mod fleet_of_one;
 mod data_parallel;
 mod disaggregated;

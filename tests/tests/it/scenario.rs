@@ -26,7 +26,9 @@ fn value(flag: &Flag, number: u32) -> String {
         (Form::Choice(choices), _) => choices[number as usize % choices.len()].to_owned(),
         (Form::Switch, _) => (number.is_multiple_of(2)).to_string(),
         (Form::List, "price") => format!("h100-sxm={number}.5 l40s=2"),
-        (Form::List, "replica-fails") => format!("{number}@{number}..{} 7@1..", number + 1),
+        (Form::List, "replica-fails" | "prefill-replica-fails" | "decode-replica-fails") => {
+            format!("{number}@{number}..{} 7@1..", number + 1)
+        }
         (Form::List, _) => format!("ttft:{number} tpot:{}.25", number / 7),
         (Form::Text, "random-range-ratio") => "{\"input\": 0.25, \"output\": 0.5}".to_owned(),
         (Form::Text, "percentile-metrics") => "ttft,e2el".to_owned(),
@@ -48,7 +50,9 @@ fn value(flag: &Flag, number: u32) -> String {
         (Form::Text, "pass-noise") => format!("0.{number},0.5,0.01,{number}"),
         (Form::Text, "client-work") => format!("{number}.5,25"),
         (Form::Text, "router-args") => format!("balance-abs-threshold={number},cache-threshold=0.{number}"),
-        (Form::Text, "autoscaler") => format!("saturation:max-replicas=9,startup-time={number}.5"),
+        (Form::Text, "autoscaler" | "prefill-autoscaler" | "decode-autoscaler") => {
+            format!("saturation:max-replicas=9,startup-time={number}.5")
+        }
         (Form::Text, "prefill-args" | "decode-args") => format!("--max-num-seqs={number} --no-async-scheduling"),
         (Form::Text, "columns") => format!("time=when,prompt=tokens {number}"),
         (Form::Text, "session-turns" | "session-prefix-len" | "session-input-len" | "session-output-len") => {
@@ -79,9 +83,17 @@ fn asking() -> impl Strategy<Value = Asking> {
     let question = proptest::sample::select(AskedFor::ALL.to_vec());
     let (share, num_seeds) = (proptest::option::of(0.01..=1.0), proptest::option::of(1_u32..=100));
     let by = proptest::sample::select(AskedBy::ALL.to_vec());
-    (question, by, share, num_seeds, any::<bool>()).prop_map(|(question, by, share, num_seeds, is_for_throughput)| {
-        Asking { question, by, share, num_seeds, is_for_throughput }
-    })
+    let num_gpus = proptest::option::of(1_u32..=100_000);
+    (question, by, share, num_seeds, num_gpus, any::<bool>()).prop_map(
+        |(question, by, share, num_seeds, num_gpus, is_for_throughput)| Asking {
+            question,
+            by,
+            share,
+            num_seeds,
+            is_for_throughput,
+            num_gpus,
+        },
+    )
 }
 
 proptest! {
@@ -201,6 +213,7 @@ fn hostile_links_are_refused_by_name() {
     check_link("#v=1&ask-by=people", "ask-by: it must be rate, concurrency or users");
     check_link("#v=1&ask-for=money", "ask-for: it must be cost or throughput");
     check_link("#v=1&ask-share=0", "ask-share: it must be a share from 0.01 to 1");
+    check_link("#v=1&ask-gpus=0", "ask-gpus: it must be a whole number from 1 to 100000");
     check_link("#v=1&ask-seeds=101", "ask-seeds: it must be a whole number from 1 to 100");
     check_link("#v=1&enable-prefix-caching&no-enable-prefix-caching", "no-enable-prefix-caching comes twice");
     check_link("#v=1&max-num-seqs=many", "--max-num-seqs");

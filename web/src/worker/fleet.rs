@@ -2,9 +2,10 @@
 
 use core::ops::Range;
 
+use sim_core::answers::capacity::Asked;
+use sim_core::answers::recommend::splits::AskedOfEngines;
 use sim_core::fleet::disaggregated::result::{DisaggregatedResult, RoleResult};
 use sim_core::fleet::disaggregated::settings::prefill_workload;
-use sim_core::fleet::disaggregated::simulation::DisaggregatedSimulation;
 use sim_core::fleet::life::LifeSettings;
 use sim_core::fleet::router::Policy;
 use sim_core::fleet::simulation::FleetSimulation;
@@ -23,17 +24,20 @@ use sim_core::workload::Workload;
 
 use super::run::{Host, OTHER_PART, Ready, Setup, Ticker};
 use crate::fleet_answer::RouterRow;
+use crate::protocol::{Tried, Trying};
 
 /// What came of all engines together, and of each.
 type Whole = (SimulationResult, Several);
 
 type Simulating = fn(&Ready, SimulationOptions, &mut dyn Host) -> Result<Whole, String>;
+type Asking = fn(Asked<'_>, Trying) -> Result<Tried, String>;
 type Routing = fn(u32, &Scenario, &Profile, Option<&[u8]>) -> Result<RouterRow, String>;
 
 /// What simulates several engines: a part of its own (`side.rs`), for most runs are of one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fleets {
     simulate: Simulating,
+    ask: Asking,
     route: Routing,
 }
 
@@ -66,7 +70,7 @@ impl Fleets {
     /// All of it; who calls this has all of it at once. Hidden from the optimizer, which would see that nothing else can be
     /// meant by calls through it, and make them calls of what they mean.
     pub(crate) fn whole() -> Self {
-        core::hint::black_box(Self { simulate: simulated, route: routed })
+        core::hint::black_box(Self { simulate: simulated, ask: tried, route: routed })
     }
 
     /// Simulates what is `ready`; of one engine there is only what came of all, and nobody is needed.
@@ -84,6 +88,14 @@ impl Fleets {
         }
         let (whole, several) = (fleets.ok_or(OTHER_PART)?.simulate)(ready, keep, host)?;
         Ok((whole, Some(several)))
+    }
+
+    /// One run of many on all engines of what is `asked`.
+    ///
+    /// # Errors
+    /// The message of whatever refuses the run.
+    pub(super) fn asked(fleets: Option<Self>, asked: Asked<'_>, trying: Trying) -> Result<Tried, String> {
+        (fleets.ok_or(OTHER_PART)?.ask)(asked, trying)
     }
 
     /// What comes of the requests with the router that has this place among all, and everything else as `scenario` says.
@@ -106,7 +118,7 @@ fn simulated(ready: &Ready, keep: SimulationOptions, host: &mut dyn Host) -> Res
         Engines::One => Err("one engine is no fleet".to_owned()),
         Engines::Replicas(args, life, _) => replicas(args, life, ready, (&setup, keep), host),
         Engines::Ranks(_) => of_ranks(ready.ranks, &setup, keep, host),
-        Engines::Roles(args, fleet) => of_roles(args, fleet, ready, keep, host),
+        Engines::Roles(args, fleet, lives) => of_roles((args, fleet, lives), ready, keep, host),
     }
 }
 
@@ -143,8 +155,7 @@ fn of_ranks(ranks: Ranks, setup: &Setup<'_>, keep: SimulationOptions, host: &mut
 }
 
 fn of_roles(
-    args: &DisaggregationArgs,
-    fleet: &FleetArgs,
+    (args, fleet, lives): (&DisaggregationArgs, &FleetArgs, &[LifeSettings; 2]),
     ready: &Ready,
     keep: SimulationOptions,
     host: &mut dyn Host,
@@ -154,17 +165,19 @@ fn of_roles(
     let prefill = role_engine(Role::Prefill, ready, &prefill_side)?;
     let decode = role_engine(Role::Decode, ready, workload)?;
     let num_devices = [prefill.num_devices, decode.num_devices];
-    let engines = RoleEngines::new(args, [&prefill, &decode]).map_err(|error| error.to_string())?;
-    let setup = engines.setup(args, fleet, ready.scenario.fleet_seed());
-    let run = DisaggregatedSimulation::new((workload, &prefill_side), setup, keep);
+    let engines = RoleEngines::new(args, lives, [&prefill, &decode]).map_err(|error| error.to_string())?;
+    let run = engines.simulation((args, fleet, ready.scenario.fleet_seed()), (workload, &prefill_side), keep);
     let mut run = run.map_err(|error| error.to_string())?;
     let mut ticker = Ticker::new(workload, host);
     while run.advance() {
         ticker.tick(|| (run.num_finished(), run.now()));
     }
-    let DisaggregatedResult { whole, prefill, decode, transfers } = run.finish();
+    let DisaggregatedResult { whole, prefill, decode, transfers, life } = run.finish();
+    let life = life.map(Box::new);
     let num_gpus = engines.num_gpus();
-    let result = RolesResult { args: *args, router: fleet.router, num_devices, num_gpus, prefill, decode, transfers };
+    let (router, gpus_of_replica) = (fleet.router, engines.gpus_of_replica());
+    let result =
+        RolesResult { args: *args, router, num_devices, num_gpus, gpus_of_replica, prefill, decode, transfers, life };
     let engines = both_roles(&result);
     Ok((whole, Several { fleets: Fleets::whole(), result: EnginesResult::Roles(result), engines }))
 }
@@ -178,6 +191,15 @@ fn role_engine(role: Role, ready: &Ready, workload: &Workload) -> Result<RoleEng
     if !scenario.has_own_args(role) {
         return Ok(RoleEngine::of_all(prepared, *ranks, profile));
     }
+    let own = with_the_profile(role, scenario)?;
+    RoleEngine::new(role, &own, (profile, true), workload).map_err(|error| error.to_string())
+}
+
+/// The flags of a role, whose profile is that of all.
+///
+/// # Errors
+/// Flags that ask for another one, which only the command line composes.
+fn with_the_profile(role: Role, scenario: &Scenario) -> Result<Scenario, String> {
     let own = scenario.of_role(role).map_err(|error| error.to_string())?;
     let of_profile = |scenario: &Scenario| {
         scenario.composed_of().map(|(flag, value)| (flag.name, value.to_owned())).collect::<Vec<_>>()
@@ -190,7 +212,21 @@ fn role_engine(role: Role, ready: &Ready, workload: &Workload) -> Result<RoleEng
             role.flag()
         ));
     }
-    RoleEngine::new(role, &own, (profile, true), workload).map_err(|error| error.to_string())
+    Ok(own)
+}
+
+fn tried(asked: Asked<'_>, trying: Trying) -> Result<Tried, String> {
+    if asked.scenario.disaggregation().is_on() {
+        Role::ALL.into_iter().try_for_each(|role| with_the_profile(role, asked.scenario).map(drop))?;
+    }
+    let roles = [(asked.profile, true); 2];
+    let asked = AskedOfEngines { asked, is_lockstep: true, roles };
+    let tried = match trying {
+        Trying::SaturatedOfAll { seed } => asked.saturated(seed, None).map(Tried::Saturated),
+        Trying::TrialOfAll { load, seed } => asked.run(load, seed, None).map(|trial| Tried::Trial(Box::new(trial))),
+        Trying::Saturated { .. } | Trying::Trial { .. } | Trying::Router { .. } => return Err(OTHER_PART.to_owned()),
+    };
+    tried.map_err(|error| error.to_string())
 }
 
 fn routed(place: u32, scenario: &Scenario, profile: &Profile, dataset: Option<&[u8]>) -> Result<RouterRow, String> {

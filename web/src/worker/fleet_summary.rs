@@ -1,7 +1,7 @@
 //! What the page shows of each of several engines.
 
 use sim_core::config::EngineConfig;
-use sim_core::fleet::life::LifeResult;
+use sim_core::fleet::life::{LifeResult, Presence, RolesLife};
 use sim_core::fleet::{LockstepResult, ReplicaResult};
 use sim_core::math;
 use sim_core::metrics::latency_summary::LatencySummary;
@@ -10,6 +10,7 @@ use sim_core::metrics::recorder::Recording;
 use sim_core::metrics::summary::EngineSummary;
 use sim_core::metrics::time_series::{Series, SeriesPoint};
 use sim_core::scenario::{EnginesResult, RanksResult, RolesResult, told};
+use sim_core::sched::connector::interface::KvLoadFailurePolicy;
 use sim_core::simulation_result::SimulationResult;
 
 use super::fleet::{EngineOf, Several};
@@ -169,7 +170,11 @@ impl Several {
                 steps.into_iter().chain(life).collect()
             }
             EnginesResult::Ranks(ranks) => of_ranks(ranks),
-            EnginesResult::Roles(roles) => of_roles(roles),
+            EnginesResult::Roles(roles) => {
+                let life = roles.life.as_deref();
+                let life = life.map(|life| of_roles_life(life, recording, roles.gpus_of_replica)).unwrap_or_default();
+                of_roles(roles).into_iter().chain(life).collect()
+            }
         }
     }
 }
@@ -242,29 +247,45 @@ fn of_roles(roles: &RolesResult) -> Vec<String> {
     }
     let num_failed = roles.num_failed_loads();
     if num_failed > 0 {
-        let then = if roles.num_failed() > 0 { "these requests ended with an error" } else { "computed instead" };
+        let then = match roles.args.kv_load_failure_policy {
+            KvLoadFailurePolicy::Recompute => "computed instead".to_owned(),
+            KvLoadFailurePolicy::Fail => format!("{} requests ended with an error for that", roles.num_ended_by_load()),
+        };
         notes.push(format!("Failed KV transfers: {num_failed}; {then}."));
     }
     notes
 }
 
 fn of_life(life: &LifeResult, recording: &Recording, num_gpus: u32) -> Vec<String> {
-    let ready = || life.phases.iter().map(|phase| phase.num_ready);
+    let replicas = of_presence("replicas", &life.presence, num_gpus);
+    core::iter::once(replicas).chain(of_requests(life, recording)).collect()
+}
+
+fn of_roles_life(roles: &RolesLife, recording: &Recording, [prefill, decode]: [u32; 2]) -> Vec<String> {
+    let prefill = of_presence("prefill replicas", &roles.prefill, prefill);
+    let decode = of_presence("decode replicas", &roles.life.presence, decode);
+    [prefill, decode].into_iter().chain(of_requests(&roles.life, recording)).collect()
+}
+
+fn of_presence(name: &str, presence: &Presence, num_gpus: u32) -> String {
+    let ready = || presence.phases.iter().map(|phase| phase.num_ready);
     let (least, most) = (ready().min().unwrap_or(0), ready().max().unwrap_or(0));
-    let mut notes = vec![format!(
-        "{least} to {most} replicas took requests, {:.2} in the mean; {:.3} GPU hours of all, starting and stopping ones too.",
-        life.mean_ready(),
-        life.gpu_hours(num_gpus)
-    )];
-    if life.num_losses > 0 || !life.touched.is_empty() {
-        notes.push(format!(
+    format!(
+        "{least} to {most} {name} took requests, {:.2} in the mean; {:.3} GPU hours of all, starting and stopping ones too.",
+        presence.mean_ready(),
+        presence.gpu_hours(num_gpus)
+    )
+}
+
+fn of_requests(life: &LifeResult, recording: &Recording) -> Option<String> {
+    (life.num_losses > 0 || !life.touched.is_empty()).then(|| {
+        format!(
             "Requests lost their replica {} times: {} sent again, {} gone on with, {} failed ({} tokens streamed until then).",
             life.num_losses,
             life.num_retries,
             life.num_migrations,
             life.failed.len(),
             life.num_tokens_of_failed(recording)
-        ));
-    }
-    notes
+        )
+    })
 }

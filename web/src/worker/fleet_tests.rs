@@ -1,5 +1,6 @@
 //! Several engines in the worker, against the simulator asked directly.
 
+use sim_core::answers::recommend::splits::AskedOfEngines;
 use sim_core::fleet::RouterFigures;
 use sim_core::fleet::router::Policy;
 use sim_core::fleet::simulation::Replica;
@@ -202,6 +203,55 @@ fn both_roles_have_their_engines_and_those_that_answer_are_drawn() {
     assert!(fleet.engines[1..].iter().all(|engine| !engine.series.running.is_empty()), "they answer");
     assert!(fleet.notes.iter().any(|note| note.contains("KV transfers: 200")), "{:?}", fleet.notes);
     assert_eq!(answer.num_finished, 200);
+}
+
+#[test]
+fn runs_of_many_on_all_engines_are_those_of_the_command_line() {
+    let profile = Profile::from_json(PROFILE).expect("a profile");
+    let kind = sim_core::answers::capacity::LoadKind::Rate;
+    let roles: Flags<'_> = &[("num-prompts", "80"), ("prefill-replicas", "1"), ("decode-replicas", "2")];
+    let own_args = ("decode-args", "--max-num-seqs 8");
+    for flags in [roles.to_vec(), [roles, &[own_args]].concat(), vec![FOUR[0], FOUR[2], FOUR[4]]] {
+        let mut session = Session::default();
+        let mut tried = |asked_of: Option<Asked>, trying| match asked(
+            &mut session,
+            Request::Try { id: 4, setup: 9, asked: asked_of, trying },
+        ) {
+            Ok(Reply::Tried { tried, .. }) => tried,
+            other => panic!("{other:?}"),
+        };
+        let scenario = Scenario::from_flags(flags.iter().map(|&(flag, value)| (flag, Some(value)))).expect("flags");
+        let directly = AskedOfEngines {
+            asked: sim_core::answers::capacity::Asked { scenario: &scenario, profile: &profile, dataset: None, kind },
+            is_lockstep: false,
+            roles: [(&profile, false); 2],
+        };
+        let saturated = directly.saturated(1, None).expect("a run");
+        let of_all = Some(Asked { input: input(&flags), kind });
+        assert_eq!(tried(of_all, Trying::SaturatedOfAll { seed: 1 }), Tried::Saturated(saturated), "{flags:?}");
+        let trial = directly.run(30.0, 2, None).expect("a run");
+        let found = tried(None, Trying::TrialOfAll { load: 30.0, seed: 2 });
+        assert_eq!(found, Tried::Trial(Box::new(trial)), "{flags:?}");
+    }
+}
+
+#[test]
+fn a_role_whose_profile_would_be_another_is_refused_by_name() {
+    let flags = [("prefill-replicas", "1"), ("decode-replicas", "1"), ("decode-args", "--tensor-parallel-size 2")];
+    let of_all = Asked { input: input(&flags), kind: sim_core::answers::capacity::LoadKind::Rate };
+    let request =
+        Request::Try { id: 4, setup: 9, asked: Some(of_all), trying: Trying::TrialOfAll { load: 1.0, seed: 0 } };
+    assert!(asked(&mut Session::default(), request).is_err_and(|why| why.contains("--decode-args")), "another profile");
+}
+
+#[test]
+fn what_happens_to_replicas_of_roles_is_told() {
+    let roles = [FOUR[0], FOUR[1], FOUR[2], ("prefill-replicas", "2"), ("decode-replicas", "2")];
+    let (answer, fleet) = fleet(&[&roles[..], &[("decode-replica-fails", "1@1..3")]].concat());
+    for said in ["2 to 2 prefill replicas took requests", "1 to 2 decode replicas", "Requests lost their replica"] {
+        assert!(fleet.notes.iter().any(|note| note.contains(said)), "{said}: {:?}", fleet.notes);
+    }
+    assert!(answer.num_finished < answer.num_requests, "what had begun has failed");
 }
 
 #[test]

@@ -70,6 +70,9 @@ impl Setups {
                 }
                 asked(&scenario).run(load, seed, None).map(|trial| Tried::Trial(Box::new(trial)))
             }
+            Trying::SaturatedOfAll { .. } | Trying::TrialOfAll { .. } => {
+                return Fleets::asked(fleets, asked(scenario), trying);
+            }
             Trying::Router { place } => {
                 let row = Fleets::routed(fleets, place, scenario, (&profile.profile, dataset.as_deref()));
                 return row.map(|row| Tried::Routed(Box::new(row)));

@@ -3,6 +3,7 @@
 //! Each engine has a link for what it sends and one for what it receives, all of a role of the same bandwidth; between
 //! engines nothing is narrower. This is what congestion control aims at, not what a network does packet by packet.
 
+use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -15,6 +16,23 @@ pub struct Route {
     pub from: u32,
     /// The engine that gets them.
     pub to: u32,
+}
+
+/// The link of an engine that sends, or of one that receives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// Out of an engine.
+    Sending(u32),
+    /// Into one.
+    Receiving(u32),
+}
+
+impl Route {
+    /// The links on its way.
+    #[must_use]
+    pub const fn ends(self) -> [End; 2] {
+        [End::Sending(self.from), End::Receiving(self.to)]
+    }
 }
 
 /// What is left of a link, and how many transfers want a share of that.
@@ -54,20 +72,23 @@ impl Bandwidths {
 
 /// The rate of each transfer, in the unit of `bandwidths`: the tightest link is divided evenly among its transfers, then
 /// the tightest of what is left. So nobody's rate can grow but at the cost of one that is not higher, and each
-/// transfer goes through some link that is used up. `num_engines` bounds the numbers in `routes`.
+/// transfer goes through some link that is used up.
 #[must_use]
-pub fn fair_rates(routes: &[Route], bandwidths: Bandwidths, num_engines: u32) -> Vec<f64> {
+pub fn fair_rates(routes: &[Route], bandwidths: Bandwidths) -> Vec<f64> {
     let Bandwidths { sending, receiving } = bandwidths;
     let mut rates = vec![math::min(sending, receiving); routes.len()];
     if sending == f64::INFINITY && receiving == f64::INFINITY {
         return rates;
     }
-    // Sending links, then receiving ones.
-    let num_engines = math::u32_to_usize(num_engines);
-    let link = |left| Link { left, num_transfers: 0 };
-    let mut links = vec![link(sending); num_engines];
-    links.resize(2 * num_engines, link(receiving));
-    let ends = |route: &Route| [math::u32_to_usize(route.from), num_engines + math::u32_to_usize(route.to)];
+    // Sending links, then receiving ones; only those that somebody wants something of.
+    let mut places: BTreeMap<End, usize> = routes.iter().flat_map(|route| route.ends()).map(|end| (end, 0)).collect();
+    let mut links = Vec::with_capacity(places.len());
+    for (end, place) in &mut places {
+        *place = links.len();
+        let left = if matches!(end, End::Sending(_)) { sending } else { receiving };
+        links.push(Link { left, num_transfers: 0 });
+    }
+    let ends = |route: &Route| route.ends().map(|end| places.get(&end).copied().unwrap_or_default());
     for end in routes.iter().flat_map(ends) {
         links[end].num_transfers += 1;
     }
@@ -100,7 +121,7 @@ mod tests {
 
     fn check(routes: &[(u32, u32)], expect: &[f64]) {
         let routes: Vec<_> = routes.iter().map(|&(from, to)| Route { from, to }).collect();
-        assert_eq!(fair_rates(&routes, Bandwidths::both(12.0), 8), expect, "{routes:?}");
+        assert_eq!(fair_rates(&routes, Bandwidths::both(12.0)), expect, "{routes:?}");
     }
 
     #[test]
@@ -114,14 +135,14 @@ mod tests {
         check(&[(0, 0), (1, 0), (2, 0), (2, 1)], &[4.0, 4.0, 4.0, 8.0]);
         check(&[(0, 0), (0, 1), (1, 1), (2, 1)], &[8.0, 4.0, 4.0, 4.0]);
         let endless = Bandwidths::both(f64::INFINITY);
-        assert_eq!(fair_rates(&[Route { from: 0, to: 0 }; 2], endless, 1), [f64::INFINITY; 2]);
+        assert_eq!(fair_rates(&[Route { from: 0, to: 0 }; 2], endless), [f64::INFINITY; 2]);
     }
 
     #[test]
     fn the_narrower_side_decides() {
         let check = |sending, receiving, expect: &[f64]| {
             let routes = [Route { from: 0, to: 0 }, Route { from: 0, to: 1 }, Route { from: 1, to: 1 }];
-            assert_eq!(fair_rates(&routes, Bandwidths { sending, receiving }, 2), expect, "{sending} {receiving}");
+            assert_eq!(fair_rates(&routes, Bandwidths { sending, receiving }), expect, "{sending} {receiving}");
         };
         check(12.0, f64::INFINITY, &[6.0, 6.0, 12.0]);
         check(f64::INFINITY, 12.0, &[12.0, 6.0, 6.0]);
@@ -137,7 +158,7 @@ mod tests {
             let num_engines = random.integers(1, 6);
             let mut engine = || random.integers(0, num_engines - 1);
             let routes: Vec<_> = (0..seed % 17).map(|_| Route { from: engine(), to: engine() }).collect();
-            let rates = fair_rates(&routes, Bandwidths::both(1.0), num_engines);
+            let rates = fair_rates(&routes, Bandwidths::both(1.0));
             let load = |is_of: &dyn Fn(&Route) -> bool| -> f64 {
                 routes.iter().zip(&rates).filter(|(route, _)| is_of(route)).map(|(_, rate)| rate).sum()
             };

@@ -2,8 +2,10 @@
 //! takes.
 
 mod connector;
+mod flows;
 mod hand_over;
 pub mod links;
+mod lives;
 pub mod result;
 pub mod settings;
 pub mod simulation;

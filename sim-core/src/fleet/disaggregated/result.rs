@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::super::life::RolesLife;
 use super::super::pool::Together;
 use super::super::replica_result::{LockstepResult, Parts, ReplicaResult};
 use crate::math;
@@ -20,6 +21,8 @@ pub struct DisaggregatedResult {
     pub decode: RoleResult,
     /// Loads of measured requests that ended, in their order.
     pub transfers: Vec<TransferRecord>,
+    /// What happened to replicas, where something could.
+    pub life: Option<RolesLife>,
 }
 
 /// What came of a role's engines.
@@ -50,6 +53,8 @@ pub struct TransferRecord {
     pub num_bytes: u64,
     /// Whether nothing came after all.
     pub has_failed: bool,
+    /// Whether that was because the engine is gone that had the blocks.
+    pub is_lost: bool,
     /// Whether it has ended.
     pub is_over: bool,
 }

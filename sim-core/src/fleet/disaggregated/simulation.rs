@@ -6,28 +6,33 @@
 //! nobody has asked for so long that their lease ends.
 //!
 //! Source: `tests/v1/kv_connector/nixl_integration/toy_proxy_server.py`; the engines' part is `sched/connector`. Of equal
-//! times transfers come first, then looks, sends, hand-overs, prefill engines, decode engines.
+//! times what happens to replicas comes first, then transfers, looks, what is sent again, sends, hand-overs, prefill engines,
+//! decode engines.
+
+mod changes;
 
 use alloc::boxed::Box;
-use alloc::collections::BinaryHeap;
+use alloc::collections::{BTreeMap, BinaryHeap};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
+use super::super::life::{Leg, LifeResult};
 use super::super::pool::{Horizon, News, Pool, Together};
 use super::super::replica_result::Parts;
 use super::super::router::Arrival;
 use super::super::simulation::{Replica, prompt, sessions};
 use super::connector::{DecodeConnector, PrefillConnector};
 use super::hand_over::HandOvers;
+use super::lives::{DECODE, Lives, PREFILL};
 use super::result::{DisaggregatedResult, RoleResult};
 use super::settings::Disaggregated;
 use crate::client::{Client, Sent, Turns};
 use crate::profile::ClientWork;
 use crate::request::{RequestId, TokenRun};
-use crate::sched::connector::interface::{KvConnector, KvRole, KvTransferConfig};
+use crate::sched::connector::interface::{KvRole, KvTransferConfig};
 use crate::simulation_error::SimulationError;
 use crate::simulation_result::SimulationOptions;
-use crate::simulator::Simulation;
+use crate::simulator::{NewConnector, Simulation};
 use crate::time::SimTime;
 use crate::workload::{Traffic, Workload};
 
@@ -59,6 +64,8 @@ pub struct DisaggregatedSimulation<'a> {
     /// Answers of the prefill side that have not come to the decode side yet.
     answered: BinaryHeap<Reverse<(SimTime, RequestId)>>,
     hand_overs: HandOvers,
+    /// `None` where every replica is there all the time.
+    life: Option<Box<Lives>>,
     sessions: Vec<u32>,
     num_finished: usize,
     now: SimTime,
@@ -83,7 +90,7 @@ impl<'a> DisaggregatedSimulation<'a> {
             return Err(SimulationError::ScriptInFleet);
         }
         let settings = KvTransferConfig { kv_role: KvRole::Both, kv_load_failure_policy: setup.kv_load_failure_policy };
-        let engine = |number, workload, replica: &Replica<'a>, connector: Box<dyn KvConnector>| {
+        let engine = |number, workload, replica: &Replica<'a>, connector: NewConnector| {
             let engine = Simulation::new(workload, replica.config, replica.step_time, options)?;
             engine
                 .with_connector(settings, connector)
@@ -92,11 +99,11 @@ impl<'a> DisaggregatedSimulation<'a> {
         };
         let prefill_engines = (0..)
             .zip(setup.prefill.engines)
-            .map(|(number, replica)| engine(number, prefill, replica, Box::new(PrefillConnector)));
+            .map(|(number, replica)| engine(number, prefill, replica, || Box::new(PrefillConnector)));
         let prefill_engines = prefill_engines.collect::<Result<Vec<_>, _>>()?;
         let decode_engines = (prefill_engines.len() as u64..)
             .zip(setup.decode.engines)
-            .map(|(number, replica)| engine(number, workload, replica, Box::<DecodeConnector>::default()));
+            .map(|(number, replica)| engine(number, workload, replica, || Box::<DecodeConnector>::default()));
         let decode_engines = decode_engines.collect::<Result<Vec<_>, _>>()?;
         let num_requests = workload.requests.len();
         let client_work = first.step_time.host().client_work();
@@ -111,6 +118,7 @@ impl<'a> DisaggregatedSimulation<'a> {
             prefill: Pool::new(prefill_engines, num_requests, setup.prefill.dispatch)?,
             decode: Pool::new(decode_engines, num_requests, setup.decode.dispatch)?,
             answered: BinaryHeap::new(),
+            life: None,
             sessions: sessions(workload),
             num_finished: 0,
             now: SimTime::ZERO,
@@ -123,32 +131,35 @@ impl<'a> DisaggregatedSimulation<'a> {
     pub fn advance(&mut self) -> bool {
         let send = self.client.next_send().unwrap_or(SimTime::MAX);
         let hand_over = self.answered.peek().map_or(SimTime::MAX, |&Reverse((time, _))| time);
-        let transfer = self.hand_overs.next_event();
+        let (transfer, retry) = (self.hand_overs.next_event(), self.next_retry());
         let ((prefill, prefill_at), (decode, decode_at)) = (self.prefill.next_event(), self.decode.next_event());
-        let look = self.next_look();
-        let outside = send.min(hand_over).min(transfer);
+        let outside = send.min(hand_over).min(transfer).min(retry);
         let next = outside.min(prefill).min(decode);
         if next == SimTime::MAX {
             return self.begin_next();
         }
-        self.now = self.now.max(next.min(look));
-        if transfer <= next.min(look) {
+        let (look, change) = (self.next_look(), self.next_change());
+        let others = outside.min(look).min(change);
+        self.now = self.now.max(next.min(look).min(change));
+        if change <= next.min(look) {
+            self.change(change);
+        } else if transfer <= next.min(look) {
             self.hand_overs.advance(transfer, &mut self.prefill, &mut self.decode);
+            self.let_go();
         } else if look <= next {
-            if self.prefill.next_look() <= look {
-                self.prefill.look(look);
-            } else {
-                self.decode.look(look);
-            }
+            let is_prefills = self.prefill.next_look() <= look;
+            if is_prefills { &mut self.prefill } else { &mut self.decode }.look(look);
+        } else if retry <= next {
+            self.send_again();
         } else if send <= next {
             self.send(send);
         } else if hand_over <= next {
             self.hand_over();
         } else if prefill <= next {
-            self.advance_prefill((prefill_at, prefill), outside.min(look).min(decode));
+            self.advance_prefill((prefill_at, prefill), others.min(decode));
             return !self.is_over();
         } else {
-            self.advance_decode((decode_at, decode), outside.min(look).min(prefill));
+            self.advance_decode((decode_at, decode), others.min(prefill));
             return !self.is_over();
         }
         true
@@ -178,22 +189,38 @@ impl<'a> DisaggregatedSimulation<'a> {
         self.decode.settle(&mut self.client);
         // The other side may have waited on for a lease to end.
         let end = self.decode.last_time();
-        let (decode, whole) = RoleResult::of(self.workload, parts(self.decode), end);
-        let (prefill, _) = RoleResult::of(self.workload, parts(self.prefill), end);
         let num_measured = self.workload.num_measured();
-        DisaggregatedResult { whole, prefill, decode, transfers: self.hand_overs.finish(num_measured) }
+        let (legs, life) = self.life.map(|life| life.finish(end.max(self.now), num_measured)).unzip();
+        let (decode, whole) = RoleResult::of(self.workload, parts(self.decode, legs), end);
+        let (prefill, _) = RoleResult::of(self.workload, parts(self.prefill, None), end);
+        DisaggregatedResult { whole, prefill, decode, transfers: self.hand_overs.finish(num_measured), life }
+    }
+
+    /// Whether a request has not ended yet.
+    fn is_anybody_left(&self) -> bool {
+        !self.client.has_sent_all() || self.num_finished < self.decode.owners.len()
     }
 
     /// When a desk looks next; whoever is never asked again need not.
     fn next_look(&self) -> SimTime {
-        let is_asked_again = !self.client.has_sent_all() || self.num_finished < self.decode.owners.len();
-        if is_asked_again { self.prefill.next_look().min(self.decode.next_look()) } else { SimTime::MAX }
+        if self.is_anybody_left() { self.prefill.next_look().min(self.decode.next_look()) } else { SimTime::MAX }
     }
 
     fn send(&mut self, until: SimTime) {
-        let Some(sent) = self.client.send(until) else { return };
-        let arrival = arrival(self.workload, &self.sessions, &mut self.prompt, sent.id);
-        self.prefill.take(sent.send_time, (sent, 0), &arrival, &mut self.proxy);
+        if let Some(sent) = self.client.send(until) {
+            self.give(sent, sent.send_time);
+        }
+    }
+
+    /// Gives a request that is at the proxy at `now` to a prefill engine.
+    fn give(&mut self, sent: Sent, now: SimTime) {
+        if self.is_refused(PREFILL, &sent, now) {
+            return;
+        }
+        let num_generated = self.num_generated(sent.id);
+        let arrival = arrival(self.workload, &self.sessions, &mut self.prompt, (sent.id, num_generated));
+        self.prefill.take(now, (sent, num_generated), &arrival, &mut self.proxy);
+        self.note_given(PREFILL, sent.id);
     }
 
     /// The proxy has the prefill side's answer, and asks the decode side.
@@ -207,15 +234,24 @@ impl<'a> DisaggregatedSimulation<'a> {
             own_wait: record.front_end_wait,
             leave_time: time,
         };
-        let arrival = arrival(self.workload, &self.sessions, &mut self.prompt, id);
-        self.decode.take(time, (sent, 0), &arrival, &mut self.client);
-        self.hand_overs.note_answer(id, time, self.prefill.owners[id.index()], self.decode.owners[id.index()]);
+        self.hand_overs.note_answer(id, time);
+        if self.is_refused(DECODE, &sent, time) {
+            return;
+        }
+        let num_generated = self.num_generated(id);
+        let arrival = arrival(self.workload, &self.sessions, &mut self.prompt, (id, num_generated));
+        self.decode.take(time, (sent, num_generated), &arrival, &mut self.client);
+        self.note_given(DECODE, id);
+        self.hand_overs.note_route(id, self.prefill.owners[id.index()], self.decode.owners[id.index()]);
     }
 
     fn advance_prefill(&mut self, next: (usize, SimTime), outside: SimTime) {
         let horizon = Horizon { outside, is_shared: true };
         self.prefill.advance(next, horizon, &mut self.proxy, &mut self.news);
-        self.answered.extend(self.news.answers.drain(..).map(Reverse));
+        for (time, id) in self.news.answers.drain(..) {
+            self.hand_overs.note_computed(id);
+            self.answered.push(Reverse((time, id)));
+        }
     }
 
     fn advance_decode(&mut self, next: (usize, SimTime), outside: SimTime) {
@@ -225,16 +261,21 @@ impl<'a> DisaggregatedSimulation<'a> {
             // Ranks in lockstep decide a step when each is ready, and all of them are asked when the last one is.
             self.hand_overs.begin(time.max(self.now), load);
         }
-        for (time, id) in self.news.answers.drain(..) {
-            self.client.complete(id, time);
-            self.num_finished += 1;
+        let mut answers = core::mem::take(&mut self.news.answers);
+        for (time, id) in answers.drain(..) {
+            if !self.is_lost_again(time, id) {
+                self.client.complete(id, time);
+                self.num_finished += 1;
+            }
         }
+        self.news.answers = answers;
     }
 
     /// Whether somebody can go no further, and nobody can help.
     fn is_over(&self) -> bool {
         let is_any_stuck = self.prefill.is_any_stuck() || self.decode.is_any_stuck();
         is_any_stuck
+            && self.next_retry() == SimTime::MAX
             && self.answered.is_empty()
             && !self.client.goes_on()
             && self.hand_overs.next_event() == SimTime::MAX
@@ -251,21 +292,29 @@ impl<'a> DisaggregatedSimulation<'a> {
         self.prefill.begin_group();
         self.decode.begin_group();
         self.hand_overs.begin_group();
+        self.begin_lives();
         self.now = SimTime::ZERO;
         true
     }
 }
 
-/// A request as the proxy's desks see it.
-fn arrival<'b>(workload: &Workload, sessions: &[u32], runs: &'b mut Vec<TokenRun>, id: RequestId) -> Arrival<'b> {
+/// A request, of whose answer so many tokens are there, as the proxy's desks see it.
+fn arrival<'b>(
+    workload: &Workload,
+    sessions: &[u32],
+    runs: &'b mut Vec<TokenRun>,
+    (id, num_generated): (RequestId, u32),
+) -> Arrival<'b> {
     runs.clear();
-    runs.extend(prompt(&workload.requests, id, 0));
+    runs.extend(prompt(&workload.requests, id, num_generated));
     Arrival { id, prompt: runs, session: sessions.get(id.index()).map(|&session| u64::from(session)) }
 }
 
-/// What a role's engines left, what those did that stepped together, and their stages.
-fn parts(pool: Pool<'_>) -> (Parts, Together, u32) {
+/// What a role's engines left, what those did that stepped together, and their stages; `legs` are answers of engines that
+/// died.
+fn parts(pool: Pool<'_>, legs: Option<BTreeMap<RequestId, Vec<Leg>>>) -> (Parts, Together, u32) {
     let num_stages = pool.engines().first().map_or(1, |engine| engine.config().pipeline_parallel_size);
-    let (parts, together) = pool.finish();
+    let (mut parts, together) = pool.finish();
+    parts.life = legs.map(|legs| (legs, LifeResult::default()));
     (parts, together, num_stages)
 }

@@ -1,14 +1,15 @@
 //! Transfers of KV blocks between engines, in time: each is set up, then its bytes share the links with those of others.
 //!
-//! Rates change only when a transfer begins to flow or ends; between two such instants all is linear. Of the real thing
-//! (NIXL over UCX) this has a latency, a cost for each descriptor and a bandwidth; what happens inside is not modelled.
+//! Of the real thing (NIXL over UCX) this has a latency, a cost for each descriptor and a bandwidth; what happens inside is
+//! not modelled.
 
 use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-use super::links::{Bandwidths, Route, fair_rates};
-use crate::math;
+use super::flows::Flows;
+pub use super::flows::Transfer;
+use super::links::Bandwidths;
 use crate::time::{SimDuration, SimTime};
 
 /// How long transfers take.
@@ -22,50 +23,22 @@ pub struct TransferCosts {
     pub per_descriptor: SimDuration,
 }
 
-/// What is to be brought from where to where.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Transfer {
-    /// The caller's number for it.
-    pub id: u32,
-    /// Its engines.
-    pub route: Route,
-    /// Its bytes.
-    pub num_bytes: u64,
-    /// Pieces of memory that it is divided into.
-    pub num_descriptors: u64,
-}
-
-/// A transfer whose bytes are under way.
-#[derive(Debug, Clone, Copy)]
-struct Flow {
-    transfer: Transfer,
-    /// Bytes that have not come by [`Transfers::now`].
-    rest: f64,
-    /// Bytes per second.
-    rate: f64,
-    end: SimTime,
-}
-
 /// All transfers of a fleet.
 #[derive(Debug)]
 pub struct Transfers {
     costs: TransferCosts,
-    num_engines: u32,
-    /// When rates changed last.
-    now: SimTime,
     /// Transfers whose first byte is still to come, by that time, then in the order in which they began.
     set_up: BinaryHeap<Reverse<(SimTime, usize)>>,
     /// All that began, by number.
     begun: Vec<Transfer>,
-    /// In the order in which they came to flow.
-    flows: Vec<Flow>,
+    flows: Flows,
 }
 
 impl Transfers {
-    /// None is under way; engines have numbers below `num_engines` on either side.
+    /// None is under way.
     #[must_use]
-    pub const fn new(costs: TransferCosts, num_engines: u32) -> Self {
-        Self { costs, num_engines, now: SimTime::ZERO, set_up: BinaryHeap::new(), begun: Vec::new(), flows: Vec::new() }
+    pub fn new(costs: TransferCosts) -> Self {
+        Self { costs, set_up: BinaryHeap::new(), begun: Vec::new(), flows: Flows::new(costs.bandwidths) }
     }
 
     /// A transfer begins at `time`, which is not before any time that [`Self::advance`] was given.
@@ -75,11 +48,18 @@ impl Transfers {
         self.begun.push(transfer);
     }
 
+    /// The transfer `id` is given up at `time`, up to which [`Self::advance`] has come; false if it is not under way.
+    pub fn give_up(&mut self, time: SimTime, id: u32) -> bool {
+        let (begun, num_set_up) = (&self.begun, self.set_up.len());
+        self.set_up.retain(|&Reverse((_, number))| begun[number].id != id);
+        self.set_up.len() < num_set_up || self.flows.give_up(time, id)
+    }
+
     /// When the next transfer begins to flow or ends; [`SimTime::MAX`] if none is under way.
     #[must_use]
     pub fn next_event(&self) -> SimTime {
         let first_byte = self.set_up.peek().map_or(SimTime::MAX, |&Reverse((time, _))| time);
-        self.flows.iter().map(|flow| flow.end).fold(first_byte, SimTime::min)
+        first_byte.min(self.flows.next_end())
     }
 
     /// Everything up to `time` happens; whoever ends by then is added to `ended`, in order.
@@ -89,38 +69,20 @@ impl Transfers {
             if next > time || next == SimTime::MAX {
                 return;
             }
-            let span = next.saturating_since(self.now);
-            self.now = next;
-            for flow in &mut self.flows {
-                // An infinite rate leaves nothing, and ends at once.
-                let come = if span == SimDuration::ZERO { 0.0 } else { flow.rate * span.as_secs_f64() };
-                flow.rest = math::max(0.0, flow.rest - come);
+            let mut changed = Vec::new();
+            while let Some(transfer) = self.flows.take_ended(next) {
+                ended.push((next, transfer));
+                changed.extend(transfer.route.ends());
             }
-            self.flows.retain(|flow| {
-                if flow.end == next {
-                    ended.push((next, flow.transfer));
-                }
-                flow.end != next
-            });
             while let Some(&Reverse((first_byte, number))) = self.set_up.peek()
                 && first_byte == next
             {
                 self.set_up.pop();
                 let transfer = self.begun[number];
-                let rest = math::u64_to_f64(transfer.num_bytes);
-                self.flows.push(Flow { transfer, rest, rate: 0.0, end: SimTime::MAX });
+                self.flows.add(next, transfer);
+                changed.extend(transfer.route.ends());
             }
-            self.share();
-        }
-    }
-
-    /// Divides the links anew.
-    fn share(&mut self) {
-        let routes: Vec<_> = self.flows.iter().map(|flow| flow.transfer.route).collect();
-        let rates = fair_rates(&routes, self.costs.bandwidths, self.num_engines);
-        for (flow, rate) in self.flows.iter_mut().zip(rates) {
-            flow.rate = rate;
-            flow.end = self.now + SimDuration::from_secs_f64(flow.rest / rate);
+            self.flows.share(next, changed);
         }
     }
 }
@@ -128,6 +90,7 @@ impl Transfers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::disaggregated::links::Route;
     use crate::rng::Pcg64;
 
     const GB: u64 = 1_000_000_000;
@@ -146,7 +109,7 @@ mod tests {
 
     /// Transfers as (begin in s, from, to, GB), and when each ends, in the order of ends.
     fn check(costs: TransferCosts, begun: &[(f64, u32, u32, u64)], expect: &[(u32, f64)]) {
-        let mut transfers = Transfers::new(costs, 4);
+        let mut transfers = Transfers::new(costs);
         let mut ended = Vec::new();
         for (id, &(begin, from, to, num_gb)) in (0..).zip(begun) {
             transfers.advance(at(begin), &mut ended);
@@ -197,7 +160,7 @@ mod tests {
 
     /// Ends by id, looking at every `step`.
     fn ends(drawn: &Drawn, step: SimDuration) -> Vec<SimTime> {
-        let mut transfers = Transfers::new(drawn.costs, 4);
+        let mut transfers = Transfers::new(drawn.costs);
         let mut ended = Vec::new();
         let mut now = SimTime::ZERO;
         for &(begin, transfer) in &drawn.begins {
@@ -213,6 +176,28 @@ mod tests {
         ends.sort_unstable();
         assert!(ends.iter().map(|(id, _)| *id).eq(0..u32::try_from(drawn.begins.len()).expect("few")), "each once");
         ends.into_iter().map(|(_, end)| end).collect()
+    }
+
+    #[test]
+    fn each_transfer_ends_or_is_given_up() {
+        for seed in 0..200 {
+            let drawn = drawn(seed);
+            let mut transfers = Transfers::new(drawn.costs);
+            let (mut ended, mut given_up) = (Vec::new(), 0);
+            for (place, &(begin, transfer)) in drawn.begins.iter().enumerate() {
+                transfers.advance(begin, &mut ended);
+                transfers.begin(begin, transfer);
+                if place % 5 == 4 {
+                    let id = transfer.id / 2;
+                    let is_over = ended.iter().any(|(_, transfer)| transfer.id == id);
+                    let is_given_up = transfers.give_up(begin, id);
+                    assert!(!is_given_up || !is_over, "{seed}: what is over is not given up");
+                    given_up += usize::from(is_given_up);
+                }
+            }
+            transfers.advance(at(1e6), &mut ended);
+            assert_eq!(ended.len() + given_up, drawn.begins.len(), "{seed}: each ends or is given up");
+        }
     }
 
     #[test]

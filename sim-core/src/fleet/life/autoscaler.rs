@@ -45,6 +45,22 @@ impl ScalingRule {
         }
     }
 
+    /// The same for replicas that only compute prompts, or only answer: Dynamo's planner scales the former by their queue and
+    /// the latter by their KV blocks; llm-d's autoscaler knows variants of a model, which are the roles' deployments, and goes
+    /// by both for each.
+    #[must_use]
+    pub const fn of_role(self, is_prefill: bool) -> Self {
+        let Self::PlannerLoad(mut thresholds) = self else { return self };
+        // What is never reached, and what nothing is above.
+        let not_looked_at = [f64::INFINITY; 2];
+        if is_prefill {
+            [thresholds.decode_kv_scale_up, thresholds.decode_kv_scale_down] = not_looked_at;
+        } else {
+            [thresholds.prefill_queue_scale_up, thresholds.prefill_queue_scale_down] = not_looked_at;
+        }
+        Self::PlannerLoad(thresholds)
+    }
+
     /// Its name on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -2,7 +2,7 @@
 //!
 //! Source: Dynamo's planner by load, `components/planner/src/dynamo/planner/` (`LoadPlannerDefaults`,
 //! `NEW_DECODE_WORKER_GRACE_PERIOD`), as read; not run against it. There decode workers go by KV and prefill workers by
-//! their queue; replicas here do both, so they go by both. While one starts nothing is decided, as its connector waits for
+//! their queue, as they do here where prefill and decode are apart; replicas that do both go by both. While one starts nothing is decided, as its connector waits for
 //! that. The trend of the prefill queue is not looked at.
 
 use super::autoscaler::{Decision, ScalingPolicy};
@@ -86,6 +86,7 @@ impl ScalingPolicy for PlannerLoad {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::life::ScalingRule;
 
     #[test]
     fn means_decide_and_a_new_replica_has_its_time() {
@@ -107,5 +108,22 @@ mod tests {
         }
         check(&[(0.1, 0)], Decision::StopOne);
         check(&[(0.1, 4), (0.1, 7)], Decision::StartOne);
+    }
+
+    #[test]
+    fn a_role_goes_by_its_own_metric_alone() {
+        let check = |is_prefill, (kv_cache_usage, num_waiting), expect: Decision| {
+            let rule = ScalingRule::PlannerLoad(PlannerThresholds::default()).of_role(is_prefill);
+            let mut policy = rule.policy();
+            let counts = EngineCounts { kv_cache_usage, num_waiting, ..EngineCounts::default() };
+            policy.observe(SimTime::ZERO, 0, counts);
+            assert_eq!(policy.decide(SimTime::ZERO, &[0, 1], 0), expect, "{is_prefill} {kv_cache_usage} {num_waiting}");
+        };
+        check(true, (0.99, 0), Decision::StopOne);
+        check(true, (0.1, 3), Decision::Stay);
+        check(true, (0.1, 6), Decision::StartOne);
+        check(false, (0.99, 0), Decision::StartOne);
+        check(false, (0.7, 9), Decision::Stay);
+        check(false, (0.1, 9), Decision::StopOne);
     }
 }

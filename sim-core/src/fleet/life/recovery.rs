@@ -62,7 +62,7 @@ struct Tries {
 }
 
 impl RecoveryDesk {
-    pub(super) fn new(settings: Recovery, num_requests: usize, seed: u64) -> Self {
+    pub(in crate::fleet) fn new(settings: Recovery, num_requests: usize, seed: u64) -> Self {
         Self {
             settings,
             random: Pcg64::stream(seed, "retries"),
@@ -75,7 +75,7 @@ impl RecoveryDesk {
         }
     }
 
-    pub(super) fn next_retry(&self) -> SimTime {
+    pub(in crate::fleet) fn next_retry(&self) -> SimTime {
         self.retries.peek().map_or(SimTime::MAX, |&Reverse((time, _))| time)
     }
 
@@ -149,7 +149,7 @@ impl RecoveryDesk {
         &self.legs
     }
 
-    pub(super) fn finish(self, num_measured: usize) -> LifeResult {
+    pub(in crate::fleet) fn finish(self, num_measured: usize) -> LifeResult {
         let is_measured = |id: &RequestId| id.index() < num_measured.min(self.num_requests);
         let mut failed: Vec<_> = self.failed.into_iter().filter(is_measured).collect();
         failed.sort_unstable();
@@ -162,6 +162,16 @@ impl RecoveryDesk {
             failed,
             ..LifeResult::default()
         }
+    }
+}
+
+/// What of a request's record does not depend on who answers it.
+pub(in crate::fleet) fn sent_only(record: &RequestRecord) -> RequestRecord {
+    RequestRecord {
+        scheduled_send_time: record.scheduled_send_time,
+        send_time: record.send_time,
+        num_prompt_tokens: record.num_prompt_tokens,
+        ..RequestRecord::default()
     }
 }
 

@@ -22,11 +22,27 @@ pub struct LifeResult {
     pub touched: Vec<RequestId>,
     /// Measured requests that failed, by number; what they had got by then is in their records.
     pub failed: Vec<RequestId>,
-    /// How many replicas there were and when, in order and without gaps.
+    /// Which replicas there were.
+    pub presence: Presence,
+}
+
+/// Which replicas there were.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Presence {
+    /// How many and when, in order and without gaps.
     pub phases: Vec<Phase>,
     /// Seconds of all replicas together, from when one begins to start until it has stopped; one that is to come back
     /// after it died keeps its machine.
     pub replica_seconds: f64,
+}
+
+/// What happened to a fleet whose prompts are computed by some replicas and whose answers by others.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RolesLife {
+    /// What happened to requests, on replicas of either role; its replicas are those that answer.
+    pub life: LifeResult,
+    /// Which replicas there were that compute prompts.
+    pub prefill: Presence,
 }
 
 /// For how long there were so many replicas.
@@ -64,7 +80,9 @@ impl LifeResult {
         let records = self.failed.iter().filter_map(|id| recording.requests.get(id.index()));
         records.map(|record| u64::from(record.num_output_tokens)).sum()
     }
+}
 
+impl Presence {
     /// Replicas that took requests, in the mean over time.
     #[must_use]
     pub fn mean_ready(&self) -> f64 {

@@ -9,7 +9,7 @@ use super::recovery::RecoveryDesk;
 use super::saturation::SaturationThresholds;
 use super::settings::{LifeSettings, Outage, Recovery};
 use super::states::{Change, States};
-use super::{Life, Lost};
+use super::{Crew, Lost};
 use crate::fleet::data_parallel::balancer::EngineCounts;
 use crate::request::RequestId;
 use crate::time::{SimDuration, SimTime};
@@ -114,17 +114,17 @@ fn an_autoscaler_looks_and_decides_at_its_own_times() {
 
 /// How many take requests and how many start after a decision, all replicas being so full.
 fn check_decision(settings: &LifeSettings, num_engines: usize, kv_cache_usage: f64, expect: (usize, u32)) {
-    let mut life = Life::new(settings, num_engines, 0, 0);
+    let mut crew = Crew::new(settings, num_engines, 0);
     // Whoever dies does so before.
-    while life.states.next_change() < at(30) {
-        let now = life.states.next_change();
-        life.states.pop(now);
+    while crew.states.next_change() < at(30) {
+        let now = crew.states.next_change();
+        crew.states.pop(now);
     }
-    for replica in life.states.ready() {
-        life.observe(at(30), replica, EngineCounts { kv_cache_usage, ..EngineCounts::default() });
+    for replica in crew.states.ready() {
+        crew.observe(at(30), replica, EngineCounts { kv_cache_usage, ..EngineCounts::default() });
     }
-    life.decide(at(30));
-    assert_eq!((life.states.ready().len(), life.states.num_coming()), expect, "{kv_cache_usage}: {settings:?}");
+    crew.decide(at(30));
+    assert_eq!((crew.states.ready().len(), crew.states.num_coming()), expect, "{kv_cache_usage}: {settings:?}");
 }
 
 #[test]

@@ -45,8 +45,9 @@ pub(super) fn least_loaded(replicas: &[ReplicaView]) -> usize {
     places_of_least(replicas.iter().map(|view| view.num_in_flight)).first().copied().unwrap_or(0)
 }
 
-/// The less loaded of two that are drawn; the first drawn of equals. Load is what the metrics said plus this router's own
-/// requests. Source: vllm-router, `src/policies/power_of_two.rs`.
+/// The less loaded of two that are drawn; the first drawn of equals. Load is this router's own requests. Source: vllm-router,
+/// `src/policies/power_of_two.rs`, which adds what servers answer to `/load`: that is 0 unless they count their requests
+/// (vLLM's `--enable-server-load-tracking`, off by default).
 #[derive(Debug)]
 pub(super) struct PowerOfTwo;
 
@@ -60,13 +61,9 @@ impl Router for PowerOfTwo {
         // Another one, each as likely.
         let step = rng.integers(1, count - 1) as usize;
         let second = (first + step) % replicas.len();
-        let load = |place: usize| replicas.get(place).map_or(0, load);
+        let load = |place: usize| replicas.get(place).map_or(0, |view| view.num_in_flight);
         if load(first) <= load(second) { first } else { second }
     }
-}
-
-const fn load(view: &ReplicaView) -> u64 {
-    view.scraped.num_waiting + view.scraped.num_running + view.num_in_flight
 }
 
 /// Whichever comes first in `replicas`, of `chosen` numbers drawn at random.

@@ -177,8 +177,8 @@ fn metrics_decide_where_they_are_read() {
         places
     };
     let unsaid = RouterWeights::default();
-    assert_eq!(chosen(Policy::PowerOfTwo, unsaid, &[(0, 9, 0.0), (3, 1, 0.0)]), [1], "running requests are load");
-    assert_eq!(chosen(Policy::PowerOfTwo, unsaid, &[(9, 0, 0.0), (1, 3, 0.0)]), [1], "waiting ones, too");
+    let either = chosen(Policy::PowerOfTwo, unsaid, &[(9, 9, 0.9), (0, 0, 0.0)]);
+    assert!(either.contains(&0) && either.contains(&1), "it goes by its own requests: {either:?}");
     let queue = RouterWeights { prefix_cache_scorer: 0.0, kv_cache_utilization_scorer: 0.0, ..unsaid };
     assert_eq!(chosen(Policy::WeightedScorers, queue, &[(4, 0, 0.0), (0, 9, 0.9), (2, 0, 0.0)]), [1], "shortest queue");
     let kv = RouterWeights { prefix_cache_scorer: 0.0, queue_scorer: 0.0, ..unsaid };

@@ -2,8 +2,7 @@
 
 use super::FleetSimulation;
 use crate::client::Sent;
-use crate::fleet::life::{Change, Life, LifeSettings, Lost};
-use crate::metrics::recorder::RequestRecord;
+use crate::fleet::life::{Change, Life, LifeSettings, Lost, sent_only};
 use crate::request::RequestId;
 use crate::time::{SimDuration, SimTime};
 
@@ -15,7 +14,7 @@ impl FleetSimulation<'_> {
         let num_replicas = self.pool.num_replicas();
         let life = Life::new(settings, num_replicas, self.workload.requests.len(), seed);
         (0..num_replicas).for_each(|replica| self.pool.set_ready(replica, false));
-        life.states.ready().into_iter().for_each(|replica| self.pool.set_ready(replica, true));
+        life.crew.states.ready().into_iter().for_each(|replica| self.pool.set_ready(replica, true));
         self.life = Some(life.into());
         self.begin_life();
         self
@@ -24,36 +23,36 @@ impl FleetSimulation<'_> {
     /// It begins, if the measured requests are being sent.
     pub(super) fn begin_life(&mut self) {
         if let Some(life) = self.life.as_mut().filter(|_| self.turns.is_last(self.workload)) {
-            life.begin();
+            life.crew.begin();
         }
     }
 
     /// When something happens to a replica next.
     pub(super) fn next_change(&self) -> SimTime {
-        self.life.as_ref().map_or(SimTime::MAX, |life| life.next_change())
+        self.life.as_ref().map_or(SimTime::MAX, |life| life.crew.next_change())
     }
 
     /// When a lost request is sent again next.
     pub(super) fn next_retry(&self) -> SimTime {
-        self.life.as_ref().map_or(SimTime::MAX, |life| life.next_retry())
+        self.life.as_ref().map_or(SimTime::MAX, |life| life.recovery.next_retry())
     }
 
     /// The next thing that happens to a replica at `now`.
     pub(super) fn change(&mut self, now: SimTime) {
-        let Some(change) = self.life.as_mut().and_then(|life| life.states.pop(now)) else { return };
+        let Some(change) = self.life.as_mut().and_then(|life| life.crew.states.pop(now)) else { return };
         match change {
             Change::Ready(replica) => self.pool.set_ready(replica, true),
             Change::Dies(replica, _) => self.die(replica, now),
             Change::Look => {
-                for replica in self.life.as_ref().map(|life| life.states.ready()).unwrap_or_default() {
+                for replica in self.life.as_ref().map(|life| life.crew.states.ready()).unwrap_or_default() {
                     let counts = self.pool.counts(replica);
-                    self.life.iter_mut().for_each(|life| life.observe(now, replica, counts));
+                    self.life.iter_mut().for_each(|life| life.crew.observe(now, replica, counts));
                 }
             }
             Change::Decide => {
-                let Some(replica) = self.life.as_mut().and_then(|life| life.decide(now)) else { return };
+                let Some(replica) = self.life.as_mut().and_then(|life| life.crew.decide(now)) else { return };
                 self.pool.set_ready(replica, false);
-                if self.life.as_ref().is_some_and(|life| life.is_idle(replica)) {
+                if self.life.as_ref().is_some_and(|life| life.crew.is_idle(replica)) {
                     self.stop(replica);
                 }
             }
@@ -65,13 +64,13 @@ impl FleetSimulation<'_> {
         let now = self.now.max(self.pool.now_of(replica));
         self.pool.clear(replica, now, &mut self.client);
         self.pool.forget(replica, now, &[]);
-        self.life.iter_mut().for_each(|life| life.states.stop(now, replica));
+        self.life.iter_mut().for_each(|life| life.crew.states.stop(now, replica));
     }
 
     fn die(&mut self, replica: usize, now: SimTime) {
         self.pool.clear(replica, now, &mut self.client);
         self.pool.set_ready(replica, false);
-        let lost = self.life.as_mut().map(|life| life.take_all(replica)).unwrap_or_default();
+        let lost = self.life.as_mut().map(|life| life.crew.take_all(replica)).unwrap_or_default();
         self.pool.forget(replica, now, &lost);
         for id in lost {
             let engine = self.pool.owners[id.index()];
@@ -87,7 +86,7 @@ impl FleetSimulation<'_> {
 
     /// Whether nobody is there to take `sent` at `now`; that is then dealt with.
     pub(super) fn is_refused(&mut self, sent: &Sent, now: SimTime) -> bool {
-        let Some(life) = self.life.as_mut().filter(|life| !life.states.is_any_ready()) else { return false };
+        let Some(life) = self.life.as_mut().filter(|life| !life.crew.states.is_any_ready()) else { return false };
         let what = life.recovery.refuse(now, sent.id);
         if let Some(record) = self.pool.requests.row_mut(sent.id.index()) {
             record.scheduled_send_time = sent.scheduled_send_time;
@@ -117,15 +116,5 @@ impl FleetSimulation<'_> {
             leave_time: now,
         };
         self.give(sent, now);
-    }
-}
-
-/// What of a request's record does not depend on who answers it.
-fn sent_only(record: &RequestRecord) -> RequestRecord {
-    RequestRecord {
-        scheduled_send_time: record.scheduled_send_time,
-        send_time: record.send_time,
-        num_prompt_tokens: record.num_prompt_tokens,
-        ..RequestRecord::default()
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::result::{EnginesResult, RanksResult, ReplicasResult, RolesResult};
 use crate::fleet::disaggregated::result::RoleResult;
-use crate::fleet::life::{LifeResult, Phase};
+use crate::fleet::life::{LifeResult, Phase, Presence, RolesLife};
 use crate::fleet::{LockstepResult, ReplicaResult, RouterFigures};
 use crate::metrics::latency_summary::LatencySummary;
 use crate::metrics::recorder::Recording;
@@ -19,7 +19,7 @@ impl EnginesResult {
         match self {
             Self::Replicas(fleet) => of_replicas(fleet, recording),
             Self::Ranks(ranks) => of_ranks(ranks),
-            Self::Roles(roles) => of_roles(roles),
+            Self::Roles(roles) => of_roles(roles, recording),
         }
     }
 }
@@ -81,7 +81,7 @@ fn of_ranks(ranks: &RanksResult) -> Value {
     })
 }
 
-fn of_roles(roles: &RolesResult) -> Value {
+fn of_roles(roles: &RolesResult, recording: &Recording) -> Value {
     let of_engine = |(engine, busy): (&ReplicaResult, &f64)| {
         let mut json = of_replica(engine);
         set(&mut json, "utilisation", (*busy).into());
@@ -96,7 +96,7 @@ fn of_roles(roles: &RolesResult) -> Value {
         json
     };
     let ([p50, p99], [wait_p50, wait_p99]) = (roles.transfer_ms(), roles.transfer_wait_ms());
-    json!({
+    let mut json = json!({
         "router": roles.router.name(),
         "num_gpus": {"prefill": roles.num_gpus[0], "decode": roles.num_gpus[1]},
         "prefill": of_role(&roles.prefill),
@@ -108,7 +108,15 @@ fn of_roles(roles: &RolesResult) -> Value {
             "duration_ms": {"p50": p50, "p99": p99},
             "wait_ms": {"p50": wait_p50, "p99": wait_p99},
         },
-    })
+    });
+    if let Some(RolesLife { life, prefill }) = roles.life.as_deref() {
+        let [of_prefill, of_decode] = roles.gpus_of_replica;
+        let mut told = of_requests(life, recording);
+        set(&mut told, "prefill", of_presence(prefill, of_prefill));
+        set(&mut told, "decode", of_presence(&life.presence, of_decode));
+        set(&mut json, "life", told);
+    }
+    json
 }
 
 /// Where replicas have several ranks: how many, and what these did together. Engines are those of the first replica, then
@@ -143,13 +151,29 @@ fn of_replica(replica: &ReplicaResult) -> Value {
 }
 
 fn of_life(life: &LifeResult, recording: &Recording, num_gpus: u32) -> Value {
-    let [touched, others] = life.latencies(recording);
+    let (mut json, presence) = (of_requests(life, recording), of_presence(&life.presence, num_gpus));
+    for (key, value) in presence.as_object().into_iter().flatten() {
+        set(&mut json, key, value.clone());
+    }
+    json
+}
+
+fn of_presence(presence: &Presence, num_gpus: u32) -> Value {
     let phase = |phase: &Phase| {
         json!({
             "from_s": phase.from.as_secs_f64(), "until_s": phase.until.as_secs_f64(),
             "ready": phase.num_ready, "coming": phase.num_coming, "draining": phase.num_draining,
         })
     };
+    json!({
+        "gpu_hours": presence.gpu_hours(num_gpus),
+        "mean_ready": presence.mean_ready(),
+        "replicas_over_time": presence.phases.iter().map(phase).collect::<Vec<_>>(),
+    })
+}
+
+fn of_requests(life: &LifeResult, recording: &Recording) -> Value {
+    let [touched, others] = life.latencies(recording);
     json!({
         "num_losses": life.num_losses,
         "num_retries": life.num_retries,
@@ -159,9 +183,6 @@ fn of_life(life: &LifeResult, recording: &Recording, num_gpus: u32) -> Value {
         "failed": life.failed.iter().map(|id| id.0).collect::<Vec<_>>(),
         "touched": of_latencies(&touched),
         "others": of_latencies(&others),
-        "gpu_hours": life.gpu_hours(num_gpus),
-        "mean_ready": life.mean_ready(),
-        "replicas_over_time": life.phases.iter().map(phase).collect::<Vec<_>>(),
     })
 }
 

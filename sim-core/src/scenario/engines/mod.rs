@@ -30,8 +30,8 @@ pub enum Engines {
     Replicas(FleetArgs, LifeSettings, Ranks),
     /// The data-parallel ranks of one replica.
     Ranks(Ranks),
-    /// Prefill and decode on engines of their own, each role behind a router.
-    Roles(DisaggregationArgs, FleetArgs),
+    /// Prefill and decode on engines of their own, each role behind a router, and what happens to the replicas of each.
+    Roles(DisaggregationArgs, FleetArgs, [LifeSettings; 2]),
 }
 
 impl Scenario {
@@ -46,12 +46,13 @@ impl Scenario {
         roles.check(fleet.replicas)?;
         let refuse = |flag: &str, why| Err(ScenarioError::from(FlagError::NotSimulated { flag: flag.to_owned(), why }));
         self.check_role_args()?;
+        let lives = self.life_of_roles()?;
         if !life.is_uneventful() && roles.is_on() {
             let flag = if life.outages.is_empty() { "--autoscaler" } else { "--replica-fails" };
             return refuse(
                 flag,
-                "outages and autoscalers are of the replicas that --replicas has: not of --prefill-replicas and \
-                 --decode-replicas",
+                "it is of the replicas that --replicas has; of either role there are --prefill-replica-fails, \
+                 --prefill-autoscaler, --decode-replica-fails and --decode-autoscaler",
             );
         }
         let num_replicas = life.num_engines(fleet.replicas);
@@ -63,7 +64,7 @@ impl Scenario {
             return Err(ScenarioError::Value { flag: "replicas", value: format!("{num_replicas}"), need });
         }
         Ok(if roles.is_on() {
-            Engines::Roles(roles, fleet)
+            Engines::Roles(roles, fleet, lives)
         } else if fleet.replicas > 1 || !life.is_uneventful() {
             Engines::Replicas(fleet, life, ranks)
         } else if ranks.count > 1 {
@@ -153,13 +154,28 @@ mod tests {
             ),
         );
         let roles = [("prefill-replicas", "1"), ("decode-replicas", "2"), ("data-parallel-size", "2")];
-        check(&roles, Ok(|engines| matches!(engines, Engines::Roles(args, _) if args.decode_replicas == 2)));
+        let scaled = ("decode-autoscaler", "planner-load:max-replicas=5");
+        check(
+            &[roles[0], roles[1], scaled, ("prefill-replica-fails", "0@1..2")],
+            Ok(|engines| {
+                matches!(engines, Engines::Roles(_, _, [prefill, decode])
+                if (prefill.outages.len(), decode.num_engines(2)) == (1, 5))
+            }),
+        );
+        check(&roles, Ok(|engines| matches!(engines, Engines::Roles(args, ..) if args.decode_replicas == 2)));
     }
 
     #[test]
     fn what_does_not_go_together_is_refused_by_the_flag() {
         let roles = [("prefill-replicas", "1"), ("decode-replicas", "2")];
         check(&[roles[0], roles[1], ("replica-fails", "0@1..2")], Err("--replica-fails"));
+        check(&[roles[0], roles[1], ("autoscaler", "saturation")], Err("--prefill-autoscaler"));
+        check(&[("replicas", "2"), ("prefill-replica-fails", "0@1..2")], Err("--prefill-replica-fails"));
+        check(&[("decode-autoscaler", "saturation")], Err("--decode-autoscaler"));
+        check(&[roles[0], roles[1], ("prefill-replica-fails", "1@1..2")], Err("--prefill-replica-fails: there is no"));
+        check(&[roles[0], roles[1], ("decode-replica-fails", "1@2..1")], Err("--decode-replica-fails: replica 1"));
+        let few = ("decode-autoscaler", "saturation:max-replicas=1");
+        check(&[roles[0], roles[1], few], Err("--decode-replicas: \"2\" is not from the autoscaler's"));
         check(&[("data-parallel-size", "64"), ("replicas", "17")], Err("--replicas"));
         check(&[("decode-args", "--max-num-seqs 8"), ("replicas", "2")], Err("--decode-args"));
         check(&roles[..1], Err("--decode-replicas"));

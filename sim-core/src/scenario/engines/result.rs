@@ -1,9 +1,10 @@
 //! What came of several engines, beside what came of all together.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::fleet::disaggregated::result::{RoleResult, TransferRecord};
-use crate::fleet::life::LifeResult;
+use crate::fleet::life::{LifeResult, RolesLife};
 use crate::fleet::router::Policy;
 use crate::fleet::{LockstepResult, ReplicaResult, imbalance};
 use crate::math;
@@ -66,12 +67,16 @@ pub struct RolesResult {
     pub num_devices: [u32; 2],
     /// GPUs of all engines of either role.
     pub num_gpus: [u32; 2],
+    /// GPUs of a replica of either role.
+    pub gpus_of_replica: [u32; 2],
     /// Who computed prompts.
     pub prefill: RoleResult,
     /// Who answered.
     pub decode: RoleResult,
     /// Of blocks between them.
     pub transfers: Vec<TransferRecord>,
+    /// What happened to replicas, where something could.
+    pub life: Option<Box<RolesLife>>,
 }
 
 impl EnginesResult {
@@ -90,7 +95,9 @@ impl EnginesResult {
     #[must_use]
     pub fn num_paid(&self, num_gpus_of_engine: u32) -> Option<u32> {
         match self {
-            Self::Replicas(ReplicasResult { life: Some(_), .. }) => None,
+            Self::Replicas(ReplicasResult { life: Some(_), .. }) | Self::Roles(RolesResult { life: Some(_), .. }) => {
+                None
+            }
             Self::Replicas(_) | Self::Ranks(_) => Some(math::usize_to_u32(self.num_at_work()) * num_gpus_of_engine),
             Self::Roles(roles) => Some(roles.num_gpus.iter().sum()),
         }
@@ -147,11 +154,19 @@ impl RanksResult {
 }
 
 impl RolesResult {
-    /// Requests whose KV was not loaded, and that were not answered for it.
+    /// Requests that were not answered: their KV was not loaded, or they failed with a replica.
     #[must_use]
     pub fn num_failed(&self) -> usize {
+        let with_replica = self.life.as_ref().map_or(0, |life| life.life.failed.len());
+        with_replica + self.num_ended_by_load()
+    }
+
+    /// Requests that ended because their KV was not loaded, though there was a replica that had it.
+    #[must_use]
+    pub fn num_ended_by_load(&self) -> usize {
+        let is_end = |transfer: &&TransferRecord| transfer.has_failed && !transfer.is_lost;
         match self.args.kv_load_failure_policy {
-            KvLoadFailurePolicy::Fail => self.num_failed_loads(),
+            KvLoadFailurePolicy::Fail => self.transfers.iter().filter(is_end).count(),
             KvLoadFailurePolicy::Recompute => 0,
         }
     }

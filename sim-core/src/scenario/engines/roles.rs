@@ -10,10 +10,14 @@ use super::super::role_args::in_role;
 use super::{DisaggregationArgs, FleetArgs, MAX_REPLICAS, Ranks, Scenario, ScenarioError};
 use crate::config::ResolvedEngine;
 use crate::fleet::disaggregated::settings::{self, Disaggregated, KvBlock};
+use crate::fleet::disaggregated::simulation::DisaggregatedSimulation;
+use crate::fleet::life::LifeSettings;
 use crate::fleet::simulation::Replica;
 use crate::profile::{Profile, StepTimeModel};
 use crate::scenario::role_args::Role;
 use crate::scenario::{Prepared, check_admission};
+use crate::simulation_error::SimulationError;
+use crate::simulation_result::SimulationOptions;
 use crate::workload::Workload;
 
 /// What each engine of a role is.
@@ -86,19 +90,26 @@ impl RoleEngine {
 pub struct RoleEngines<'a> {
     /// One of each: prefill, decode.
     each: [&'a RoleEngine; 2],
+    lives: &'a [LifeSettings; 2],
     prefill: Vec<Replica<'a>>,
     decode: Vec<Replica<'a>>,
 }
 
 impl<'a> RoleEngines<'a> {
-    /// As many as `args` says of each, `prefill` and `decode`.
+    /// As many as `args` says of each, `prefill` and `decode`, and as `lives` may make of them.
     ///
     /// # Errors
     /// [`ScenarioError::InRole`] if one cannot take over from the other, [`ScenarioError::Value`] for more than
     /// [`MAX_REPLICAS`] engines of a role.
-    pub fn new(args: &DisaggregationArgs, each: [&'a RoleEngine; 2]) -> Result<Self, ScenarioError> {
+    pub fn new(
+        args: &DisaggregationArgs,
+        lives: &'a [LifeSettings; 2],
+        each: [&'a RoleEngine; 2],
+    ) -> Result<Self, ScenarioError> {
         let [prefill, decode] = each;
-        let counts = [("prefill-replicas", args.prefill_replicas), ("decode-replicas", args.decode_replicas)];
+        let num_prefill = lives[0].num_engines(args.prefill_replicas);
+        let num_decode = lives[1].num_engines(args.decode_replicas);
+        let counts = [("prefill-replicas", num_prefill), ("decode-replicas", num_decode)];
         for ((flag, count), role) in counts.into_iter().zip(each) {
             if count.saturating_mul(role.ranks.count) > MAX_REPLICAS {
                 let need = alloc::format!(
@@ -123,8 +134,8 @@ impl<'a> RoleEngines<'a> {
                 return Err(ScenarioError::InRole { role: Role::Prefill, error: Box::new(error) });
             }
         }
-        let (prefill, decode) = (prefill.replicas(args.prefill_replicas), decode.replicas(args.decode_replicas));
-        Ok(Self { each, prefill, decode })
+        let (prefill, decode) = (prefill.replicas(num_prefill), decode.replicas(num_decode));
+        Ok(Self { each, lives, prefill, decode })
     }
 
     /// GPUs of all engines of either role.
@@ -136,9 +147,30 @@ impl<'a> RoleEngines<'a> {
         [of(&self.prefill, self.each[0]), of(&self.decode, self.each[1])]
     }
 
-    /// Both roles, and what is between them.
+    /// GPUs of a replica of either role: of its ranks together.
     #[must_use]
-    pub fn setup(&self, args: &DisaggregationArgs, fleet: &FleetArgs, seed: u64) -> Disaggregated<'_> {
+    pub fn gpus_of_replica(&self) -> [u32; 2] {
+        self.each.map(|each| each.num_gpus.saturating_mul(each.ranks.count))
+    }
+
+    /// A run of `workload` on them that has not begun; `prefill` is
+    /// [`prefill_workload`](crate::fleet::disaggregated::settings::prefill_workload) of it.
+    ///
+    /// # Errors
+    /// If the simulator refuses it.
+    pub fn simulation(
+        &'a self,
+        (args, fleet, seed): (&DisaggregationArgs, &FleetArgs, u64),
+        (workload, prefill): (&'a Workload, &'a Workload),
+        options: SimulationOptions,
+    ) -> Result<DisaggregatedSimulation<'a>, SimulationError> {
+        let run = DisaggregatedSimulation::new((workload, prefill), self.setup(args, fleet, seed), options)?;
+        let is_uneventful = self.lives.iter().all(LifeSettings::is_uneventful);
+        Ok(if is_uneventful { run } else { run.living(self.lives, seed) })
+    }
+
+    /// Both roles, and what is between them.
+    fn setup(&self, args: &DisaggregationArgs, fleet: &FleetArgs, seed: u64) -> Disaggregated<'_> {
         let [prefill, decode] = self.each;
         let router = fleet.router_settings(seed);
         Disaggregated {

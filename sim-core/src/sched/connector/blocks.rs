@@ -3,6 +3,8 @@
 //!
 //! Source: `vllm/v1/core/sched/scheduler.py`: `finish_requests`, `_free_request`, `_free_request_blocks`.
 
+use alloc::vec::Vec;
+
 use super::interface::Ended;
 use crate::request::{FinishReason, RequestId};
 use crate::sched::scheduler::Scheduler;
@@ -41,8 +43,33 @@ impl Scheduler<'_> {
         true
     }
 
+    /// The blocks that an ended request keeps: from now on they are the caller's, to be given to [`Self::free_table`], and the
+    /// request may come again. `None` if it keeps none.
+    pub(crate) fn disown(&mut self, id: RequestId) -> Option<Vec<u32>> {
+        let crate::sched::live_request::Place::Slot(slot) = self.live.place(id) else { return None };
+        if !self.is_delayed(id) {
+            return None;
+        }
+        let table = self.kv_cache.take_table(&mut self.live.get_mut(slot).blocks);
+        self.release_blocks(slot);
+        self.live.remove(id);
+        if let Some(connector) = &mut self.connector {
+            connector.forget(id);
+        }
+        Some(table)
+    }
+
+    /// Gives back what [`Self::disown`] gave.
+    pub(crate) fn free_table(&mut self, table: Vec<u32>) {
+        self.kv_cache.free_taken(table);
+    }
+
     /// The transfer that kept the blocks of an ended request is over.
-    pub(super) fn free_delayed(&mut self, id: RequestId) {
+    pub(crate) fn free_delayed(&mut self, id: RequestId) {
+        // What is told late may be of a request that was disowned, and has come again since.
+        if !self.is_delayed(id) {
+            return;
+        }
         let crate::sched::live_request::Place::Slot(slot) = self.live.place(id) else { return };
         self.release_blocks(slot);
         self.live.remove(id);

@@ -71,11 +71,11 @@ fn told(flag: &str, engine: &ResolvedEngine, profile: &Profile) -> Told {
             ("off".to_owned(), "vLLM's own balancer chooses among data-parallel ranks")
         }
         "replicas" => ("1".to_owned(), "one engine answers"),
-        "replica-fails" => ("none".to_owned(), "no replica fails"),
+        "replica-fails" | "prefill-replica-fails" | "decode-replica-fails" => ("none".to_owned(), "no replica fails"),
         "retry-max-retries" => ("5".to_owned(), "vllm-router's default, where replicas fail"),
         "migration-limit" => ("0".to_owned(), "Dynamo's default, where replicas fail"),
         "router-args" => ("its own".to_owned(), "what the router weighs with"),
-        "autoscaler" => ("none".to_owned(), "replicas stay as many"),
+        "autoscaler" | "prefill-autoscaler" | "decode-autoscaler" => ("none".to_owned(), "replicas stay as many"),
         "router" => ("round-robin".to_owned(), "with several replicas"),
         "prefill-replicas" | "decode-replicas" => ("0".to_owned(), "every engine computes prompts and answers"),
         "kv-transfer-bandwidth" => ("50".to_owned(), BETWEEN_ROLES),

@@ -17,7 +17,7 @@ use crate::state::AppState;
 const OF_REPLICAS: [&str; 6] =
     ["router-args", "autoscaler", "replica-fails", "retry-max-retries", "migration-limit", "data-parallel-size"];
 /// What two roles have besides.
-const OF_ROLES: [&str; 9] = [
+const OF_ROLES: [&str; 15] = [
     "kv-transfer-bandwidth",
     "kv-transfer-latency",
     "kv-transfer-descriptor-time",
@@ -25,6 +25,12 @@ const OF_ROLES: [&str; 9] = [
     "kv-load-failure-policy",
     "prefill-args",
     "decode-args",
+    "prefill-replica-fails",
+    "decode-replica-fails",
+    "prefill-autoscaler",
+    "decode-autoscaler",
+    "retry-max-retries",
+    "migration-limit",
     "data-parallel-size",
     "router-args",
 ];
@@ -109,7 +115,7 @@ fn FleetCard() -> impl IntoView {
                         <FlagField name="prefill-replicas"/>
                         <FlagField name="decode-replicas"/>
                         <RouterField/>
-                        <More flags=&OF_ROLES name="KV transfers and each role's flags"/>
+                        <More flags=&OF_ROLES name="KV transfers, failures, autoscalers, each role's flags"/>
                     }.into_any(),
                     FleetKind::Ranks => view! {
                         <FlagField name="data-parallel-size"/>

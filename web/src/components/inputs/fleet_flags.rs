@@ -1,7 +1,7 @@
 //! The flags that the fleet card has, and which of them go when another kind of fleet is chosen.
 
 /// All of them; the engine card and the model card leave them out.
-pub(super) const FLEET: [&str; 21] = [
+pub(super) const FLEET: [&str; 25] = [
     "replicas",
     "router",
     "router-args",
@@ -13,6 +13,10 @@ pub(super) const FLEET: [&str; 21] = [
     "decode-replicas",
     "prefill-args",
     "decode-args",
+    "prefill-replica-fails",
+    "decode-replica-fails",
+    "prefill-autoscaler",
+    "decode-autoscaler",
     "kv-transfer-bandwidth",
     "kv-transfer-latency",
     "kv-transfer-descriptor-time",
@@ -26,11 +30,15 @@ pub(super) const FLEET: [&str; 21] = [
 ];
 
 /// What is neither of replicas nor of both kinds.
-pub(super) const TO_REPLICAS: [&str; 14] = [
+pub(super) const TO_REPLICAS: [&str; 18] = [
     "prefill-replicas",
     "decode-replicas",
     "prefill-args",
     "decode-args",
+    "prefill-replica-fails",
+    "decode-replica-fails",
+    "prefill-autoscaler",
+    "decode-autoscaler",
     "kv-transfer-bandwidth",
     "kv-transfer-latency",
     "kv-transfer-descriptor-time",
@@ -44,11 +52,9 @@ pub(super) const TO_REPLICAS: [&str; 14] = [
 ];
 
 /// What is not of two roles.
-pub(super) const TO_ROLES: [&str; 10] = [
+pub(super) const TO_ROLES: [&str; 8] = [
     "replicas",
     "replica-fails",
-    "retry-max-retries",
-    "migration-limit",
     "autoscaler",
     "data-parallel-size",
     "data-parallel-external-lb",
@@ -58,7 +64,7 @@ pub(super) const TO_ROLES: [&str; 10] = [
 ];
 
 /// What is not of ranks.
-pub(super) const TO_RANKS: [&str; 14] = [
+pub(super) const TO_RANKS: [&str; 18] = [
     "replicas",
     "replica-fails",
     "retry-max-retries",
@@ -68,6 +74,10 @@ pub(super) const TO_RANKS: [&str; 14] = [
     "decode-replicas",
     "prefill-args",
     "decode-args",
+    "prefill-replica-fails",
+    "decode-replica-fails",
+    "prefill-autoscaler",
+    "decode-autoscaler",
     "kv-transfer-bandwidth",
     "kv-transfer-latency",
     "kv-transfer-descriptor-time",

@@ -73,13 +73,20 @@ impl Split {
         Ok(first.into_iter().chain(apart).collect())
     }
 
+    /// What of `scenario` does not depend on the split.
+    #[must_use]
+    pub fn without(scenario: &Scenario) -> Scenario {
+        let mut scenario = scenario.clone();
+        ["replicas", "prefill-replicas", "decode-replicas"].iter().for_each(|flag| scenario.unset(flag));
+        scenario
+    }
+
     /// The flags of `base` and those of this split.
     ///
     /// # Errors
     /// [`ScenarioError::Flag`] for more replicas than there can be.
     pub fn scenario(self, base: &Scenario) -> Result<Scenario, ScenarioError> {
-        let mut scenario = base.clone();
-        ["replicas", "prefill-replicas", "decode-replicas"].iter().for_each(|flag| scenario.unset(flag));
+        let mut scenario = Self::without(base);
         match self {
             Self::Together { replicas } => {
                 // What is of roles has no meaning here.

@@ -3,7 +3,6 @@
 use crate::answers::capacity::{Asked, Trial, TrialError};
 use crate::config::ResolvedEngine;
 use crate::fleet::disaggregated::settings::prefill_workload;
-use crate::fleet::disaggregated::simulation::simulate_disaggregated;
 use crate::fleet::simulation::Replica;
 use crate::math;
 use crate::metrics::goodput::Goodput;
@@ -78,7 +77,7 @@ impl AskedOfEngines<'_> {
             Engines::One => simulate(&prepared.workload, replica.config, replica.step_time, options)?,
             Engines::Ranks(ranks) => finished(ranks.simulation(of_run, options)?),
             Engines::Replicas(args, life, ranks) => finished(args.simulation((&life, ranks), of_run, seed, options)?),
-            Engines::Roles(args, fleet) => {
+            Engines::Roles(args, fleet, lives) => {
                 let prefill = prefill_workload(&prepared.workload);
                 let engine = |role: Role, (profile, is_lockstep), workload| {
                     RoleEngine::new(role, &scenario.of_role(role)?, (profile, is_lockstep), workload)
@@ -87,10 +86,10 @@ impl AskedOfEngines<'_> {
                     engine(Role::Prefill, self.roles[0], &prefill)?,
                     engine(Role::Decode, self.roles[1], &prepared.workload)?,
                 ];
-                let engines = RoleEngines::new(&args, [&each[0], &each[1]])?;
-                let setup = engines.setup(&args, &fleet, seed);
-                let whole = simulate_disaggregated((&prepared.workload, &prefill), setup, options)?.whole;
-                return Ok(told(&whole, prepared, &each[1].engine, goodput));
+                let engines = RoleEngines::new(&args, &lives, [&each[0], &each[1]])?;
+                let mut run = engines.simulation((&args, &fleet, seed), (&prepared.workload, &prefill), options)?;
+                while run.advance() {}
+                return Ok(told(&run.finish().whole, prepared, &each[1].engine, goodput));
             }
         };
         Ok(told(&whole, prepared, &prepared.engine, goodput))

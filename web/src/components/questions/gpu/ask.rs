@@ -23,8 +23,13 @@ use crate::state::{AppState, OwnFile, Source};
 
 /// Runs at each load of those searched to the end, unless somebody says otherwise; as the command line has it.
 pub(super) const DEFAULT_SEEDS: u32 = 3;
-/// GPUs of one kind that there are; as the command line has it.
-const NUM_GPUS: u32 = 8;
+/// GPUs of one kind that there are, unless somebody says otherwise; as the command line has it.
+pub(super) const DEFAULT_GPUS: u32 = 8;
+/// GPUs of one kind that are taken to be there. Followed.
+pub(super) fn num_gpus(state: AppState) -> u32 {
+    state.asking.get().num_gpus.unwrap_or(DEFAULT_GPUS)
+}
+
 /// Requests of a run, where the form does not say.
 const DEFAULT_NUM_PROMPTS: u32 = 1000;
 
@@ -34,6 +39,7 @@ pub(super) struct Key {
     pub(super) inquiry: Inquiry,
     model: Option<OwnFile>,
     pub(super) is_by_gpus: bool,
+    pub(super) num_gpus: u32,
 }
 
 /// Runs that are over, and those that are asked for so far.
@@ -73,7 +79,8 @@ fn key(state: AppState) -> Option<Key> {
     // The profile in the form is of one GPU; here each has its own.
     let profile = inquiry.profile.clone();
     inquiry.profile = crate::state::ProfileChoice { name: String::new(), file: std::sync::Arc::default(), ..profile };
-    Some(Key { inquiry, model: state.own_model.get(), is_by_gpus: state.asking.get().is_for_throughput })
+    let (is_by_gpus, num_gpus) = (state.asking.get().is_for_throughput, num_gpus(state));
+    Some(Key { inquiry, model: state.own_model.get(), is_by_gpus, num_gpus })
 }
 
 impl Gpus {
@@ -152,21 +159,14 @@ impl Gpus {
     }
 
     async fn recommend(self, state: AppState, key: &Key, wish: &Wish) -> Result<(), Stopped> {
-        state.fetch_list().await.map_err(Stopped::Fault)?;
-        // Without the list those of the form hold.
-        self.fetch_prices().await.ok();
+        let config = self.config(state).await?;
         let composing = Composing::new().map_err(Stopped::Fault)?;
-        let config = match state.config_of(&state.recipe.get_untracked()) {
-            Ok(Some(config)) => config,
-            Ok(None) => return Err(Stopped::Fault("the list of models is not there".to_owned())),
-            Err(not_listed) => return Err(Stopped::Fault(not_listed.message)),
-        };
         let prices = untrack(|| self.prices(state));
         // Where no price is known at all, money ranks nothing.
         let is_priced = compared().iter().any(|(gpu, _)| prices.of(gpu).is_some());
         let plan = plan(key, if key.is_by_gpus || !is_priced { Objective::Throughput } else { Objective::Cost });
         let mut engines = Engines::new(composing, config, key.model.clone(), prices);
-        let space = Space::new(&key.inquiry.scenario, &[], NUM_GPUS).map_err(|error| fault(&error))?;
+        let space = Space::new(&key.inquiry.scenario, &[], key.num_gpus).map_err(|error| fault(&error))?;
         let mut recommend = Recommend::new(plan, space).map_err(|error| fault(&error))?;
         let dataset = key.inquiry.dataset().await.map_err(Stopped::Fault)?;
         let mut setups = Setups { kind: key.inquiry.question.kind, dataset: Rc::new(dataset), known: BTreeMap::new() };
@@ -184,6 +184,21 @@ impl Gpus {
         }
         self.tell(key, &recommend, true);
         Ok(())
+    }
+
+    /// The `config.json` of the model in the form; prices and models are fetched for it.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) async fn config(self, state: AppState) -> Result<Vec<u8>, Stopped> {
+        state.fetch_list().await.map_err(Stopped::Fault)?;
+        // Without the list those of the form hold.
+        self.fetch_prices().await.ok();
+        match state.config_of(&state.recipe.get_untracked()) {
+            Ok(Some(config)) => Ok(config),
+            Ok(None) => Err(Stopped::Fault("the list of models is not there".to_owned())),
+            Err(not_listed) => Err(Stopped::Fault(not_listed.message)),
+        }
     }
 
     fn tell(self, key: &Key, recommend: &Recommend, is_over: bool) {
@@ -253,18 +268,18 @@ fn plan(key: &Key, objective: Objective) -> Plan {
         has_goodput: !question.goodput.is_empty(),
         required_share: question.required_share,
         demand: None,
-        num_gpus: NUM_GPUS,
+        num_gpus: key.num_gpus,
         first_seed: scenario.workload().seed(),
         num_seeds: question.num_seeds,
         num_prompts: scenario.get("num-prompts").and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_NUM_PROMPTS),
     }
 }
 
-fn fault(error: &impl ToString) -> Stopped {
+pub(super) fn fault(error: &impl ToString) -> Stopped {
     Stopped::Fault(error.to_string())
 }
 
-fn done_of(tried: Result<Tried, String>) -> Done {
+pub(super) fn done_of(tried: Result<Tried, String>) -> Done {
     match tried {
         Ok(Tried::Saturated(rate)) => Done::Rate(rate),
         Ok(Tried::Trial(trial)) => Done::Trial(trial),

@@ -6,15 +6,18 @@ mod engines;
 mod fronts;
 mod prices;
 mod ranking;
+mod split_view;
+mod splits;
 mod told;
 
 use leptos::prelude::*;
 use sim_core::scenario::AskedFor;
 
-use self::ask::{DEFAULT_SEEDS, Gpus};
+use self::ask::{DEFAULT_GPUS, DEFAULT_SEEDS, Gpus, num_gpus};
 use self::fronts::Front;
 use self::prices::PriceTable;
 use self::ranking::{Commands, Ranking};
+use self::split_view::SplitCard;
 use crate::components::live::{When, heard, live};
 use crate::components::plot_view::{PlotSource, PlotView};
 use crate::components::questions::inquiry::Status;
@@ -59,6 +62,7 @@ pub(super) fn GpuAnswer() -> impl IntoView {
                     <div class="card-body">{live(move || list(gpus.told.with(|told| told.excluded.clone())))}</div>
                 </details>
             </When>
+            <SplitCard gpus/>
             <PriceTable gpus/>
         </div>
     }
@@ -66,6 +70,25 @@ pub(super) fn GpuAnswer() -> impl IntoView {
 
 fn list(lines: Vec<String>) -> impl IntoView {
     view! { <ul class="question-reasons">{lines.into_iter().map(|line| view! { <li>{line}</li> }).collect_view()}</ul> }
+}
+
+/// How many that is, to be changed.
+#[component]
+fn NumGpus() -> impl IntoView {
+    let state = expect_context::<AppState>();
+    let change = move |event: leptos::ev::Event| {
+        let number = event_target_value(&event).parse::<u32>().ok().filter(|number| (1..=100_000).contains(number));
+        ask_otherwise(state, &|asking| asking.num_gpus = number.filter(|number| *number != DEFAULT_GPUS));
+    };
+    view! {
+        <label class="question-option">
+            <span>"GPUs"</span>
+            <input
+                class="input question-count" type="number" min="1" max="100000" step="1" data-testid="ask-gpus"
+                prop:value=move || num_gpus(state).to_string() on:change=change
+            />
+        </label>
+    }
 }
 
 fn sentence(state: AppState, gpus: Gpus) -> String {
@@ -80,9 +103,11 @@ fn sentence(state: AppState, gpus: Gpus) -> String {
         nothing if nothing.is_empty() => match gpus.status.get() {
             Status::Running => "Loading operator times and composing profiles…".to_owned(),
             _ => {
-                "The model in the form on every GPU that was measured, one to eight of them, with and without fp8, and \
-                  with other sizes of passes: which costs least?"
-                    .to_owned()
+                format!(
+                    "The model in the form on every GPU that was measured, up to {} of them, with and without fp8, and \
+                     with other sizes of passes: which costs least?",
+                    num_gpus(state)
+                )
             }
         },
         headline => headline,
@@ -129,8 +154,10 @@ fn Sentence(gpus: Gpus) -> impl IntoView {
             </When>
             <p class="verdict-line verdict-rule">
                 <span class="chip chip-warn">"SIMULATED, not measured"</span>
-                " Profiles are composed of operators measured on each GPU; GPUs of which nothing was measured are left out. \
-                 All other flags are as in the form; eight GPUs of one kind are taken to be there."
+                {move || format!(
+                    " Profiles are composed of operators measured on each GPU; GPUs of which nothing was measured are left \
+                     out. All other flags are as in the form; {} GPUs of one kind are taken to be there.", num_gpus(state)
+                )}
             </p>
         </div>
     }
@@ -174,6 +201,7 @@ fn Progress(gpus: Gpus) -> impl IntoView {
                     </button>
                 }).collect_view()}
             </div>
+            <NumGpus/>
             <p class="muted" data-testid="gpu-status">{move || status(gpus)}</p>
         </div>
     }

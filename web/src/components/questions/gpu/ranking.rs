@@ -3,13 +3,18 @@
 use leptos::prelude::*;
 use sim_core::scenario::command::Program;
 
-use super::ask::{DEFAULT_SEEDS, Gpus};
+use super::ask::{DEFAULT_GPUS, DEFAULT_SEEDS, Gpus};
 use super::told::{Row, usd};
 use crate::components::live::{heard, live};
 use crate::components::questions::options::typed;
 use crate::components::results::parts::CopyButton;
 use crate::format::three_digits;
 use crate::state::AppState;
+
+/// The number of GPUs as `profiler recommend` takes it, a space before it; the default is left out.
+pub(super) fn gpus_typed(num_gpus: u32) -> String {
+    if num_gpus == DEFAULT_GPUS { String::new() } else { format!(" --num-gpus {num_gpus}") }
+}
 
 /// The table.
 #[component]
@@ -88,7 +93,7 @@ pub(super) fn Commands(gpus: Gpus) -> impl IntoView {
         let is_by_gpus = gpus.told.with(|told| told.is_by_gpus);
         let simulate = state.command_of(Program::Simulate, &key.inquiry.scenario);
         let objective = if is_by_gpus { " --for throughput" } else { "" };
-        let options = typed(&key.inquiry.question, DEFAULT_SEEDS);
+        let options = format!("{}{}", gpus_typed(key.num_gpus), typed(&key.inquiry.question, DEFAULT_SEEDS));
         simulate.replacen("profiler simulate", &format!("profiler recommend{objective}{options}"), 1)
     });
     view! {
