@@ -52,10 +52,13 @@ pub(super) fn runtime() -> Result<Runtime> {
 /// A connection that was taken, and its place among [`MAX_CONNECTIONS`].
 type Taken = (std::net::TcpStream, OwnedSemaphorePermit);
 
+/// A thread that has connections, and whether what hands on the tokens has broken down in it.
+type Thread = JoinHandle<Result<(), JoinError>>;
+
 /// The threads beside the one that takes connections.
 #[derive(Debug)]
 pub(super) struct Further {
-    threads: Vec<(mpsc::UnboundedSender<Taken>, JoinHandle<Result<(), JoinError>>)>,
+    threads: Vec<(mpsc::UnboundedSender<Taken>, Thread)>,
 }
 
 impl Further {
