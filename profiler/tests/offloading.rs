@@ -175,6 +175,28 @@ fn what_is_not_simulated_is_refused_by_name() {
     check_refused("emulate", &[HOST, &["--port=0"]], &["--kv-offloading-size", "profiler simulate"]);
 }
 
+/// vLLM would start with an LMCache server; it is this program that does not. Without a size of the tier it would not.
+#[test]
+fn a_refusal_of_vllm_is_called_one_and_no_other_is() {
+    let drafter = r#"--speculative-config={"method": "ngram", "num_speculative_tokens": 3}"#;
+    let no_size = r#"--kv-transfer-config={"kv_connector": "OffloadingConnector", "kv_role": "kv_both"}"#;
+    for (flags, says, is_vllms) in [
+        (&["--kv-offloading-size=8", "--kv-offloading-backend=lmcache"][..], "an LMCache server", false),
+        (&["--kv-offloading-size=2000000"], "1000000 GiB", false),
+        (&["--kv-offloading-size=8", drafter, "--spec-acceptance-length=2"], "without speculative decoding", false),
+        (&["--performance-mode=interactivity"], "interactivity is not simulated", false),
+        (&["--kv-offloading-size=-1"], "above 0 GiB", true),
+        (&[no_size], "cpu_bytes_to_use", true),
+        (&["--max-num-seqs=0"], "max_num_seqs", true),
+    ] {
+        let output = profiler("simulate", &[WORKLOAD, flags]);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{flags:?}: {stderr}");
+        assert!(stderr.contains(says), "{flags:?}: it says\n{stderr}\nwithout {says:?}");
+        assert_eq!(stderr.contains("vLLM would not start"), is_vllms, "{flags:?}: {stderr}");
+    }
+}
+
 #[test]
 fn both_spellings_are_one_run_and_replicas_have_a_tier_each() {
     let json = r#"{"kv_connector": "OffloadingConnector", "kv_role": "kv_both",

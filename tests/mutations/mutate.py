@@ -202,17 +202,17 @@ def main() -> int:
         unbroken += failing_tests(scratch, tests)
     if unbroken:
         sys.exit("without a mutation these differ already: " + ", ".join(unbroken))
-    rows, failures = {}, 0
+    failures = 0
     for mutation in chosen:
         counts, wrong = judge(mutation, scratch)
         told = ", ".join(f"{folder} {count}" for folder, count in sorted(counts.items())) or "none"
         print(f"{mutation.name}: {told}" + (f"  <- {wrong}" if wrong else ""), flush=True)
-        rows[mutation.name] = counts
         failures += wrong is not None
-    print(f"{len(rows)} mutations, {failures} that are not as they should be")
-    if arguments.write:
-        write_results(HERE / "RESULTS.md", rows)
-    return int(failures > 0 or not rows)
+        # At once: what a run that is ended early has found stays.
+        if arguments.write:
+            write_results(HERE / "RESULTS.md", {mutation.name: counts})
+    print(f"{len(chosen)} mutations, {failures} that are not as they should be")
+    return int(failures > 0 or not chosen)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,12 @@
 //! The tokens of a pass are due at one instant, and most of what a message costs is the system's for one `write`: two
 //! threads have written them in half the time.
 
-use std::io;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -17,11 +16,10 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinError;
 use tokio::time::sleep;
 
-use super::api::router;
 use super::silence;
-use super::state::State;
 use super::submission::Batch;
 
 /// Most connections at once; more wait to be taken.
@@ -34,6 +32,8 @@ const BUFFER_BYTES: usize = 64 << 10;
 const MAX_THREADS: usize = 4;
 /// Threads beside each of these, for bodies that take long to read.
 const MAX_READERS: usize = 2;
+/// Why the server has ended by itself, if it was not the engine.
+pub(super) const BROKEN: &str = "a thread of the server's connections broke down";
 
 /// How many threads have connections.
 pub(super) fn num_threads() -> usize {
@@ -52,60 +52,80 @@ pub(super) fn runtime() -> Result<Runtime> {
 /// A connection that was taken, and its place among [`MAX_CONNECTIONS`].
 type Taken = (std::net::TcpStream, OwnedSemaphorePermit);
 
-/// The threads beside the one that takes connections. They end, and their connections with them, when this is dropped.
+/// A thread that has connections, and whether what hands on the tokens has broken down in it.
+type Thread = JoinHandle<Result<(), JoinError>>;
+
+/// The threads beside the one that takes connections.
 #[derive(Debug)]
 pub(super) struct Further {
-    threads: Vec<(mpsc::UnboundedSender<Taken>, JoinHandle<()>)>,
+    threads: Vec<(mpsc::UnboundedSender<Taken>, Thread)>,
 }
 
 impl Further {
-    /// One for each of `batches`, from the second thread on.
+    /// One for each of `batches`, from the second thread on, with the `router` of its number.
     ///
     /// # Errors
     /// If the system refuses a thread.
-    pub(super) fn start(state: &Arc<State>, batches: impl Iterator<Item = mpsc::Receiver<Batch>>) -> Result<Self> {
+    pub(super) fn start(
+        router: impl Fn(usize) -> Router,
+        batches: impl Iterator<Item = mpsc::Receiver<Batch>>,
+    ) -> Result<Self> {
         let mut threads = Vec::new();
         for (number, batches) in (1..).zip(batches) {
-            let (sender, mut taken) = mpsc::unbounded_channel();
-            let (runtime, router) = (runtime()?, router(state, number));
-            let serve = move || {
-                runtime.block_on(async {
-                    tokio::spawn(hand_on(batches));
-                    while let Some((stream, place)) = taken.recv().await {
-                        // A client whose connection the system gives nobody has gone.
-                        if let Ok(stream) = TcpStream::from_std(stream) {
-                            tokio::spawn(connection(stream, router.clone(), place));
-                        }
-                    }
-                });
-            };
+            let (sender, taken) = mpsc::unbounded_channel();
+            let (runtime, router) = (runtime()?, router(number));
+            let serve = move || runtime.block_on(serve_taken(taken, batches, router));
             let thread = thread::Builder::new().name(format!("connections-{number}")).spawn(serve);
             threads.push((sender, thread.context("a thread for connections")?));
         }
         Ok(Self { threads })
     }
 
-    /// Gives a connection to one of the threads.
-    fn give(&self, thread: usize, stream: TcpStream, place: OwnedSemaphorePermit) -> io::Result<()> {
-        if let Some((sender, _)) = self.threads.get(thread) {
-            // A thread that has ended serves nobody: the client is told so by the end of its connection.
-            drop(sender.send((stream.into_std()?, place)));
+    /// Gives a connection to one of the threads; false if that has ended.
+    fn give(&self, thread: usize, stream: TcpStream, place: OwnedSemaphorePermit) -> bool {
+        // A client whose connection the system does not let go is gone.
+        let Ok(stream) = stream.into_std() else { return true };
+        self.threads.get(thread).is_none_or(|(sender, _)| sender.send((stream, place)).is_ok())
+    }
+
+    /// Ends them, and their connections with them.
+    ///
+    /// # Errors
+    /// If one had broken down.
+    pub(super) fn end(self) -> Result<()> {
+        let mut num_broken = 0;
+        for (sender, thread) in self.threads {
+            drop(sender);
+            num_broken += usize::from(!matches!(thread.join(), Ok(Ok(()))));
         }
+        ensure!(num_broken == 0, BROKEN);
         Ok(())
     }
 }
 
-impl Drop for Further {
-    fn drop(&mut self) {
-        for (sender, thread) in self.threads.drain(..) {
-            drop(sender);
-            // One that broke down has ended, too.
-            drop(thread.join());
+/// What one of them does: until its sender is gone, or the engine, or until what hands on the tokens breaks down.
+async fn serve_taken(
+    mut taken: mpsc::UnboundedReceiver<Taken>,
+    batches: mpsc::Receiver<Batch>,
+    router: Router,
+) -> Result<(), JoinError> {
+    let mut hand_on = tokio::spawn(hand_on(batches));
+    loop {
+        let (stream, place) = tokio::select! {
+            ended = &mut hand_on => return ended,
+            taken = taken.recv() => match taken {
+                Some(taken) => taken,
+                None => return Ok(()),
+            },
+        };
+        // A client whose connection the system gives nobody has gone.
+        if let Ok(stream) = TcpStream::from_std(stream) {
+            tokio::spawn(connection(stream, router.clone(), place));
         }
     }
 }
 
-/// Takes connections for ever: one for this thread, one for each further one, and so on.
+/// Takes connections until one of the threads has ended: one for this thread, one for each further one, and so on.
 pub(super) async fn accept(listener: &tokio::net::TcpListener, router: Router, further: &Further) {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut num_taken = 0_usize;
@@ -120,8 +140,8 @@ pub(super) async fn accept(listener: &tokio::net::TcpListener, router: Router, f
         num_taken = num_taken.wrapping_add(1);
         match thread.checked_sub(1) {
             None => drop(tokio::spawn(connection(stream, router.clone(), place))),
-            // Who cannot be handed on is gone.
-            Some(thread) => further.give(thread, stream, place).unwrap_or_default(),
+            Some(thread) if further.give(thread, stream, place) => {}
+            Some(_) => return,
         }
     }
 }
@@ -143,5 +163,72 @@ pub(super) async fn hand_on(mut batches: mpsc::Receiver<Batch>) {
         for (reply, new) in batch.tokens {
             reply.add(new, batch.due);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+    use std::task::{Context, Wake, Waker};
+    use std::time::Instant;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::emulate::reply::{NewTokens, Progress, Reply};
+
+    /// Breaks down who wakes it, as a defect in what hands on the tokens would.
+    struct Breaks;
+
+    impl Wake for Breaks {
+        fn wake(self: Arc<Self>) {
+            panic!("this is what the test wants");
+        }
+    }
+
+    fn further(batches: mpsc::Receiver<Batch>) -> Further {
+        Further::start(|_| Router::new(), iter::once(batches)).expect("a thread")
+    }
+
+    /// Lets one thread break down, and waits until the engine would know.
+    fn broken() -> Further {
+        let (outbox, batches) = mpsc::channel(1);
+        let further = further(batches);
+        let reply = Arc::new(Reply::new(1, 1));
+        let waker = Waker::from(Arc::new(Breaks));
+        let mut told = vec![Progress::default()];
+        assert!(reply.poll_news(&Context::from_waker(&waker), &mut told).is_pending(), "nothing has come yet");
+        let new = NewTokens { choice: 0, num_tokens: 1, num_cached_tokens: 0, finished: None };
+        outbox.blocking_send(Batch { due: Instant::now(), tokens: vec![(reply, new)] }).expect("the thread listens");
+        while !outbox.is_closed() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        further
+    }
+
+    #[test]
+    fn a_thread_that_broke_down_is_an_error_and_one_that_was_ended_is_none() {
+        let error = broken().end().expect_err("one broke down");
+        assert_eq!(error.to_string(), BROKEN);
+        let (outbox, batches) = mpsc::channel(1);
+        let told_to_end = further(batches);
+        assert!(told_to_end.end().is_ok(), "it was told to end");
+        let (without_engine, batches) = mpsc::channel(1);
+        drop(without_engine);
+        assert!(further(batches).end().is_ok(), "its engine has ended");
+        drop(outbox);
+    }
+
+    #[test]
+    fn no_connection_is_taken_for_a_thread_that_broke_down() {
+        let further = broken();
+        let taken = runtime().expect("a runtime").block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let address = listener.local_addr().expect("an address");
+            let _clients = [TcpStream::connect(address).await, TcpStream::connect(address).await];
+            timeout(Duration::from_secs(10), accept(&listener, Router::new(), &further)).await
+        });
+        assert!(taken.is_ok(), "it takes connections for ever");
+        assert!(further.end().is_err(), "one broke down");
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::api::router;
-use super::connections::{Further, accept, hand_on, runtime};
+use super::connections::{BROKEN, Further, accept, hand_on, runtime};
 use super::kv_events::Sockets;
 use super::state::State;
 use super::submission::Batch;
@@ -19,11 +19,11 @@ use super::submission::Batch;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Serves until the process is told to end (SIGINT, SIGTERM), and then for what is under way, at most [`GRACE`]; or until
-/// the engine is gone. This thread is the first of those that have connections, and each of them gets its own `batches`.
-/// `kv_events` are served beside it.
+/// the engine, or one of the connections' threads, is gone. This thread is the first of those, and each of them gets its
+/// own `batches`. `kv_events` are served beside it.
 ///
 /// # Errors
-/// If the system refuses threads, the listener or the signals.
+/// If the system refuses threads, the listener or the signals, or if a thread has broken down.
 pub(super) fn serve(
     listener: TcpListener,
     kv_events: Option<Sockets>,
@@ -32,8 +32,8 @@ pub(super) fn serve(
 ) -> Result<()> {
     let mut batches = batches.into_iter();
     let own_batches = batches.next().context("no thread for connections")?;
-    let further = Further::start(state, batches)?;
-    runtime()?.block_on(async {
+    let further = Further::start(|number| router(state, number), batches)?;
+    let served = runtime()?.block_on(async {
         listener.set_nonblocking(true).context("the listener")?;
         let listener = tokio::net::TcpListener::from_std(listener).context("the listener")?;
         kv_events.map_or(Ok(()), Sockets::serve).context("KV events")?;
@@ -43,7 +43,7 @@ pub(super) fn serve(
         let router = router(state, 0);
         tokio::select! {
             () = accept(&listener, router, &further) => {}
-            _ = &mut hand_on => return Ok(()),
+            ended = &mut hand_on => return ended.context(BROKEN),
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
@@ -62,5 +62,7 @@ pub(super) fn serve(
             _ = terminate.recv() => {}
         }
         Ok(())
-    })
+    });
+    // That one has broken down may be why the engine has ended.
+    further.end().and(served)
 }

@@ -6,8 +6,8 @@ use super::speculation::SpeculationError;
 use crate::kv_cache::PlanningError;
 use crate::math;
 
-/// Why [`EngineArgs::resolve`](super::EngineArgs::resolve) refuses. All but the ones marked as the simulator's own are
-/// refusals of vLLM at start-up.
+/// Why [`EngineArgs::resolve`](super::EngineArgs::resolve) refuses. All but [the simulator's own](Self::is_simulators_own)
+/// are refusals of vLLM at start-up.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -137,11 +137,18 @@ pub enum ConfigError {
     },
     /// The simulator's own: `performance_mode` is `interactivity`, which changes the captured batch sizes.
     InteractivityNotSimulated,
-    /// Host memory for KV blocks is asked for in a way that vLLM refuses or that is not simulated.
+    /// Host memory for KV blocks is asked for in a way that vLLM refuses.
     KvOffloading {
         /// The argument.
         field: &'static str,
         /// What is wrong.
+        why: &'static str,
+    },
+    /// The simulator's own: host memory for KV blocks is asked for in a way that is not simulated.
+    KvOffloadingNotSimulated {
+        /// The argument.
+        field: &'static str,
+        /// What is.
         why: &'static str,
     },
     /// The simulator's own: `field` is above 4,294,967,295.
@@ -210,7 +217,9 @@ impl fmt::Display for ConfigError {
                 "{field} cannot be changed: the profile says how many KV blocks there were, not how large memory and \
                  weights are; give num_gpu_blocks_override instead"
             ),
-            Self::KvOffloading { field, why } => write!(f, "{field}: {why}"),
+            Self::KvOffloading { field, why } | Self::KvOffloadingNotSimulated { field, why } => {
+                write!(f, "{field}: {why}")
+            }
             Self::InteractivityNotSimulated => f.write_str(
                 "performance_mode = interactivity is not simulated: it pads batches to other sizes than the profile \
                  was measured with",
@@ -222,6 +231,23 @@ impl fmt::Display for ConfigError {
 }
 
 impl ConfigError {
+    /// Whether vLLM may start all the same, as it is the simulator that does not go on.
+    #[must_use]
+    pub const fn is_simulators_own(&self) -> bool {
+        match self {
+            Self::NotInProfile { .. }
+            | Self::MemoryNotInProfile { .. }
+            | Self::InteractivityNotSimulated
+            | Self::KvOffloadingNotSimulated { .. }
+            | Self::TooLarge { .. } => true,
+            Self::KvCachePlanning(error) => {
+                matches!(error, PlanningError::NumLayers { .. } | PlanningError::BlockSizes)
+            }
+            Self::Speculation(error) => error.is_simulators_own(),
+            _ => false,
+        }
+    }
+
     /// The three messages about room in the KV cache.
     fn fmt_kv(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

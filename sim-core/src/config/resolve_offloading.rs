@@ -30,12 +30,12 @@ impl EngineArgs {
         kv_cache: &KvCacheConfig,
         has_drafter: bool,
     ) -> Result<Resolved<Option<OffloadingSettings>>, ConfigError> {
-        let refuse = |field, why| Err(ConfigError::KvOffloading { field, why });
+        let vllm_refuses = |field, why| Err(ConfigError::KvOffloading { field, why });
+        let refuse = |field, why| Err(ConfigError::KvOffloadingNotSimulated { field, why });
         let given = self.kv_transfer_config.as_ref();
         let num_bytes = match self.kv_offloading_size {
-            Some(gib) if !(gib > 0.0 && gib <= MAX_GIB) => {
-                return refuse(SIZE, "it must be above 0 GiB and at most 1000000");
-            }
+            Some(gib) if gib > MAX_GIB => return refuse(SIZE, "at most 1000000 GiB are simulated"),
+            Some(gib) if gib.is_nan() || gib <= 0.0 => return vllm_refuses(SIZE, "it must be above 0 GiB"),
             Some(_) if self.kv_offloading_backend == Some(KvOffloadingBackend::Lmcache) => {
                 return refuse("kv_offloading_backend", "an LMCache server is not simulated; native is");
             }
@@ -45,7 +45,7 @@ impl EngineArgs {
                 Some(given) if !given.has_connector => return refuse(CONFIG, "it needs kv_connector"),
                 Some(given) => match given.cpu_bytes_to_use {
                     Some(num_bytes) => num_bytes,
-                    None => return refuse(CONFIG, "cpu_bytes_to_use must be in kv_connector_extra_config"),
+                    None => return vllm_refuses(CONFIG, "cpu_bytes_to_use must be in kv_connector_extra_config"),
                 },
             },
         };
@@ -61,7 +61,7 @@ impl EngineArgs {
             return refuse(field, "host memory for KV blocks is simulated for models of full attention");
         }
         if platform.device.is_cpu() {
-            return refuse(field, "vLLM offloads from GPUs; this profile's device is a CPU");
+            return vllm_refuses(field, "vLLM offloads from GPUs; this profile's device is a CPU");
         }
         if platform.pipeline_parallel_size > 1 {
             return refuse(field, "host memory for KV blocks is simulated for engines of one pipeline stage");
@@ -110,17 +110,22 @@ impl EngineArgs {
 
     /// `offloading/config.py::build_offloading_config`.
     fn blocks_per_chunk(&self, block_size: u32) -> Result<u32, ConfigError> {
-        let refuse = |why| Err(ConfigError::KvOffloading { field: CONFIG, why });
+        let vllm_refuses = |why| Err(ConfigError::KvOffloading { field: CONFIG, why });
         let given = self.kv_transfer_config.as_ref();
         match given.map(|given| (given.block_size, given.blocks_per_chunk)) {
             None | Some((None, None)) => Ok(1),
-            Some((Some(_), Some(_))) => refuse("give one of block_size and blocks_per_chunk"),
+            Some((Some(_), Some(_))) => vllm_refuses("give one of block_size and blocks_per_chunk"),
             Some((Some(tokens), None)) if tokens.is_multiple_of(block_size) => {
                 Ok((tokens / block_size).min(MAX_BLOCKS_PER_CHUNK))
             }
-            Some((Some(_), None)) => refuse("its block_size must be a multiple of the GPU's; or give blocks_per_chunk"),
+            Some((Some(_), None)) => {
+                vllm_refuses("its block_size must be a multiple of the GPU's; or give blocks_per_chunk")
+            }
             Some((None, Some(blocks))) if blocks <= MAX_BLOCKS_PER_CHUNK => Ok(blocks),
-            Some((None, Some(_))) => refuse("blocks_per_chunk is more than 65536, the most that is simulated"),
+            Some((None, Some(_))) => Err(ConfigError::KvOffloadingNotSimulated {
+                field: CONFIG,
+                why: "blocks_per_chunk is more than 65536, the most that is simulated",
+            }),
         }
     }
 }

@@ -129,6 +129,20 @@ impl SpeculativeArgs {
     }
 }
 
+impl SpeculationError {
+    /// Whether vLLM may start all the same, as it is the simulator that does not go on.
+    pub(super) const fn is_simulators_own(&self) -> bool {
+        match self {
+            Self::NoMethod
+            | Self::NoDrafts { .. }
+            | Self::PipelineWithoutAsync
+            | Self::ThresholdBelowVerification { .. } => true,
+            Self::NumDrafts { given } => *given > 0,
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for SpeculationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("speculative_config: ")?;

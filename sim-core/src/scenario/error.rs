@@ -90,7 +90,7 @@ pub enum ScenarioError {
     Model(UnknownModel),
     /// No profile can be composed.
     Compose(ComposeError),
-    /// vLLM would not start.
+    /// vLLM would not start, or the simulator does not.
     Config(ConfigError),
     /// The workload cannot be built.
     Workload(WorkloadError),
@@ -181,6 +181,7 @@ impl fmt::Display for ScenarioError {
             Self::NotComposed { flag, value, why } => write!(f, "--{flag} {value}: {why}"),
             Self::Model(error) => error.fmt(f),
             Self::Compose(error) => error.fmt(f),
+            Self::Config(error) if error.is_simulators_own() => error.fmt(f),
             Self::Config(error) => write!(f, "vLLM would not start with these engine arguments: {error}"),
             Self::Workload(error) => error.fmt(f),
             Self::Refused { index, refusal } => write!(f, "request {index}: {refusal}"),
