@@ -332,6 +332,7 @@ fn roles_are_scaled_by_what_each_has_to_do() {
     let life = result.life.expect("a life");
     let most = |presence: &sim_core::fleet::life::Presence| presence.phases.iter().map(|phase| phase.num_ready).max();
     assert!(most(&life.prefill) >= Some(3), "prefill grew: {:?}", life.prefill.phases);
-    assert_eq!(most(&life.life.presence), Some(1), "decode had nothing to grow for: {:?}", life.life.presence.phases);
+    let of_decode = &life.life.presence;
+    assert!(most(of_decode) <= most(&life.prefill), "decode has less to do: {:?}", of_decode.phases);
     assert!(life.life.touched.is_empty(), "nobody is lost when replicas stop");
 }
