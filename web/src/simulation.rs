@@ -71,7 +71,7 @@ fn take_unread(id: u32) -> Vec<u8> {
     })
 }
 
-/// Keeps the compiled module, and the worker that was started with the page until [`AppState::connect`] takes it over.
+/// Keeps the compiled module, and the worker that was started with the page until it is asked for the first time.
 pub(crate) fn keep_module(module: JsValue, worker: Worker) {
     LINKS.with_borrow_mut(|links| {
         links.module = module;
@@ -90,15 +90,6 @@ pub(crate) fn last_input() -> Option<RunInput> {
 }
 
 impl AppState {
-    /// Takes over the worker that was started with the page.
-    pub(crate) fn connect(self) -> Result<(), JsValue> {
-        LINKS.with_borrow_mut(|links| {
-            let worker = links.first.take();
-            links.simulator = Some(self.new_handle(links.module.clone(), worker)?);
-            Ok(())
-        })
-    }
-
     fn new_handle(self, module: JsValue, worker: Option<Worker>) -> Result<WorkerHandle, JsValue> {
         WorkerHandle::new(module, worker, move |reply| self.hear(reply), move |fault| self.worker_died(fault))
     }
@@ -116,6 +107,11 @@ impl AppState {
             LINKS.with_borrow_mut(|links| links.is_run_wanted = true);
             return self.make();
         }
+        self.edit(move |editing| (editing.run)(self));
+    }
+
+    /// The same, where the profile is there.
+    pub(crate) fn begin_run(self) {
         if LINKS.with_borrow(|links| links.under_way.is_some()) {
             self.stop_worker();
         }
@@ -172,6 +168,10 @@ impl AppState {
 
     /// Stops the run under way; the results of the one before stay.
     pub(crate) fn cancel(self) {
+        self.edit(move |editing| (editing.cancel)(self));
+    }
+
+    pub(crate) fn stop_run(self) {
         if LINKS.with_borrow(|links| links.under_way.is_some()) {
             self.stop_worker();
             self.run_state.set(RunState::Cancelled);
@@ -204,8 +204,14 @@ impl AppState {
     }
 
     fn ask(self, request: Request) {
-        let posted = LINKS.with_borrow(|links| links.simulator.as_ref().map(|worker| worker.post(request)));
-        if let Some(Err(error)) = posted {
+        let posted = LINKS.with_borrow_mut(|links| {
+            if links.simulator.is_none() {
+                let worker = links.first.take();
+                links.simulator = Some(self.new_handle(links.module.clone(), worker)?);
+            }
+            links.simulator.as_ref().map_or(Ok(()), |worker| worker.post(request))
+        });
+        if let Err(error) = posted {
             self.notify(NoticeKind::Error, &format!("the worker cannot be asked: {}", files::message(&error)));
         }
     }
