@@ -146,7 +146,7 @@ mod tests {
             (Some("fp8"), Some("4"), Some("3"))
         );
         let first = Link::from_fragment("#v=1&profile=h100-sxm_llama-3.1-8b_bf16_tp1").expect("a link");
-        assert!(first.profile.is_some() && first.scenario == super::super::Scenario::default());
+        assert!(first.profile.is_some() && first.scenario == Scenario::default());
     }
 
     #[test]
