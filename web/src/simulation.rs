@@ -90,6 +90,18 @@ pub(crate) fn last_input() -> Option<RunInput> {
 }
 
 impl AppState {
+    /// Takes over the worker that was started with the page. Nothing of the frame may come here: all that a worker says would be
+    /// part of it.
+    fn connect(self) -> Result<(), JsValue> {
+        LINKS.with_borrow_mut(|links| {
+            if links.simulator.is_none() {
+                let worker = links.first.take();
+                links.simulator = Some(self.new_handle(links.module.clone(), worker)?);
+            }
+            Ok(())
+        })
+    }
+
     fn new_handle(self, module: JsValue, worker: Option<Worker>) -> Result<WorkerHandle, JsValue> {
         WorkerHandle::new(module, worker, move |reply| self.hear(reply), move |fault| self.worker_died(fault))
     }
@@ -112,6 +124,10 @@ impl AppState {
 
     /// The same, where the profile is there.
     pub(crate) fn begin_run(self) {
+        if let Err(error) = self.connect() {
+            let told = format!("The worker cannot be used: {}", files::message(&error));
+            return self.run_state.set(RunState::Failed(told));
+        }
         if LINKS.with_borrow(|links| links.under_way.is_some()) {
             self.stop_worker();
         }
@@ -204,14 +220,8 @@ impl AppState {
     }
 
     fn ask(self, request: Request) {
-        let posted = LINKS.with_borrow_mut(|links| {
-            if links.simulator.is_none() {
-                let worker = links.first.take();
-                links.simulator = Some(self.new_handle(links.module.clone(), worker)?);
-            }
-            links.simulator.as_ref().map_or(Ok(()), |worker| worker.post(request))
-        });
-        if let Err(error) = posted {
+        let posted = LINKS.with_borrow(|links| links.simulator.as_ref().map(|worker| worker.post(request)));
+        if let Some(Err(error)) = posted {
             self.notify(NoticeKind::Error, &format!("the worker cannot be asked: {}", files::message(&error)));
         }
     }
