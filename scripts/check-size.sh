@@ -12,8 +12,8 @@ cd "$(dirname "$0")/.."
 . scripts/report.sh
 . scripts/find-browser.sh
 ANSWER=45000
-ALIVE=200000
-FORM=545000
+ALIVE=198000
+FORM=352000
 OWN=1121000
 
 need_wasm "weight of a first visit" || exit 0

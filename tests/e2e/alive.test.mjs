@@ -51,16 +51,81 @@ pageTest("the form answers before the answer is there, which then is that of the
   assert.equal(await field(page, "max-num-seqs").inputValue(), "8");
 });
 
-pageTest("a part that does not come is said in its place", async ({ page, open, server, allow }) => {
+pageTest("what is typed before what reads it is there is taken as soon as it comes", async ({ page, open, server }) => {
+  const release = server.hold("pkg/profiles.wasm");
+  try {
+    await open();
+    await field(page, "max-num-seqs").fill("8");
+    await field(page, "request-rate").fill("fast");
+    await page.waitForTimeout(200);
+    assert.equal(await page.getByTestId("error-request-rate").count(), 0, "nobody knows yet");
+  } finally {
+    release();
+  }
+  await page.getByTestId("error-request-rate").waitFor();
+  await answered(page);
+  await page.getByTestId("ask-what-if").click();
+  await page.waitForURL(/[#&]max-num-seqs=8(&|$)/);
+  assert.equal(await field(page, "request-rate").inputValue(), "fast", "it stays to be mended");
+});
+
+pageTest("the page's thread is free between any few fields of the form", async ({ page, open }) => {
+  await page.addInitScript(() => {
+    // How many fields were made since a timer began that none has begun since.
+    globalThis.made = [0];
+    const { setTimeout } = globalThis;
+    globalThis.setTimeout = (work, ...rest) => setTimeout((...args) => {
+      globalThis.made.push(0);
+      return work(...args);
+    }, ...rest);
+    const seen = new WeakSet();
+    new MutationObserver((records) => {
+      for (const node of records.flatMap(({ addedNodes }) => [...addedNodes]).filter((node) => node instanceof Element)) {
+        for (const field of [node, ...node.querySelectorAll(".setting")]) {
+          if (!field.matches(".setting") || seen.has(field)) continue;
+          seen.add(field);
+          globalThis.made[globalThis.made.length - 1] += 1;
+        }
+      }
+    }).observe(document, { childList: true, subtree: true });
+  });
+  await open();
+  const made = await page.evaluate(() => globalThis.made);
+  assert.ok(made.reduce((all, some) => all + some) > 40, `all fields are there: ${made}`);
+  assert.ok(Math.max(...made) <= 6, `in one task: ${made}`);
+});
+
+pageTest("a form that does not come is said once, in its place, and all that waits for it comes with it", async ({ page, open, server, allow }) => {
   allow(/404/);
   allow(/part form did not load/);
+  allow(/part questions did not load/);
+  const failed = page.waitForEvent("console", (message) => /part questions did not load/.test(message.text()));
   server.replace("pkg/form.wasm", undefined);
   await open();
   await page.getByTestId("panels").getByTestId("part-missing").waitFor();
+  // What answers needs the form, and has failed, too.
+  await failed;
+  await page.waitForTimeout(200);
+  assert.equal(await page.getByTestId("part-missing").count(), 1);
+  assert.equal(await page.getByTestId("part-again").count(), 1);
+  assert.ok(await page.locator("[data-first=load-headline]").isVisible(), "the first answer stays");
+  await checkAccessible(page);
   server.restore();
-  await page.getByTestId("panels").getByTestId("part-again").click();
+  await page.getByTestId("part-again").click();
   await page.getByTestId("card-model").waitFor();
-  // What answers comes after it, and has not come either.
+  await answered(page);
+  assert.equal(await page.getByTestId("part-missing").count(), 0);
+});
+
+pageTest("what answers and does not come is said in its place, and the form is there", async ({ page, open, server, allow }) => {
+  allow(/404/);
+  allow(/part questions did not load/);
+  server.replace("pkg/questions.wasm", undefined);
+  await open();
+  await page.getByTestId("answer-load").getByTestId("part-missing").waitFor();
+  await page.getByTestId("card-model").waitFor();
+  assert.equal(await page.getByTestId("part-missing").count(), 1);
+  server.restore();
   await page.getByTestId("answer-load").getByTestId("part-again").click();
   await answered(page);
 });

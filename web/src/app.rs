@@ -14,6 +14,7 @@ use crate::components::results::Results;
 use crate::form::panels;
 use crate::making::check_whole;
 use crate::opening::first_question;
+use crate::parts::FormThere;
 use crate::recipe::Recipe;
 use crate::run_range::stored_wish;
 use crate::simulation::keep_module;
@@ -105,6 +106,7 @@ impl AppState {
 fn App(module: JsValue, worker: Worker) -> impl IntoView {
     let state = AppState::new();
     provide_context(state);
+    provide_context(FormThere(RwSignal::new(false)));
     provide_theme();
     keep_module(module, worker);
     tell_of_run(state);

@@ -7,6 +7,7 @@ use leptos::prelude::*;
 use sim_core::scenario::Part;
 
 use crate::composer::{Fit, Question};
+use crate::editing::edit_unasked;
 use crate::recipe::Recipe;
 use crate::state::{AppState, Source};
 
@@ -63,12 +64,15 @@ impl AppState {
             if let Some(handle) = pending.get_value() {
                 handle.clear();
             }
-            pending.set_value(set_timeout_with_handle(move || self.ask_unknown_fits(), PAUSE).ok());
+            pending.set_value(
+                set_timeout_with_handle(move || edit_unasked(move |editing| (editing.ask_fits)(self)), PAUSE).ok(),
+            );
             now
         });
     }
 
-    fn ask_unknown_fits(self) {
+    /// Asks about the first number of which nothing is known.
+    pub(crate) fn ask_fits(self) {
         if fits().len() < NUM_GPUS.len() {
             self.ask_fit(0);
         }

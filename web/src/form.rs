@@ -6,10 +6,10 @@ use std::time::Duration;
 use leptos::prelude::*;
 
 use crate::components::inputs::Cards;
-use crate::files;
+use crate::components::live::at_last;
 use crate::hearing::listen;
-use crate::parts::{later, nothing, part};
-use crate::state::{AppState, NoticeKind, RunState};
+use crate::parts::{FormThere, later, nothing, part};
+use crate::state::AppState;
 use crate::telling::tell_ready;
 
 /// Pause after an edit before a run starts and the address changes.
@@ -18,11 +18,6 @@ const PAUSE: Duration = Duration::from_millis(150);
 part! {
     /// What stands in the column of what is asked.
     fn form() -> fn() -> AnyView { || view! { <Form/> }.into_any() } in form
-}
-
-part! {
-    /// What reads a file of the user's: its name and content.
-    fn reading() -> fn(AppState, String, Vec<u8>) { AppState::ask_reader } in form
 }
 
 /// The column of what is asked. `www/boot.js` lets what stands in `index.html` stay in its place until it is there.
@@ -37,29 +32,17 @@ pub(crate) fn panels() -> AnyView {
 
 #[component]
 fn Form() -> impl IntoView {
-    let state = expect_context::<AppState>();
-    if let Err(error) = state.connect() {
-        state.run_state.set(RunState::Failed(format!("The worker cannot be used: {}", files::message(&error))));
-    }
+    let (state, FormThere(is_there)) = (expect_context::<AppState>(), expect_context());
+    is_there.set(true);
     follow_edits(state);
     state.follow_recipe();
     state.follow_fits();
     listen(state);
     leptos::task::spawn_local(state.open_first());
     let cards = view! { <Cards/> };
-    // The cards are made in tasks of their own, which come before this one.
-    set_timeout(tell_ready, Duration::ZERO);
+    // Cards and fields are made in tasks of their own.
+    at_last(tell_ready);
     cards
-}
-
-impl AppState {
-    /// Lets the reader see a file of the user's; what it is, its content says.
-    pub(crate) async fn read(self, name: String, content: Vec<u8>) {
-        match reading().await {
-            Ok(ask_reader) => ask_reader(self, name, content),
-            Err(missing) => self.notify(NoticeKind::Error, &format!("{name}: {missing}.")),
-        }
-    }
 }
 
 /// A change of the form starts a run and changes the address, after a pause in which others may follow.

@@ -6,6 +6,7 @@
 mod actions;
 mod answer;
 mod detail;
+mod editing;
 mod app;
 #[cfg(test)]
 mod browser_tests;

@@ -83,6 +83,15 @@ impl AppState {
         if recipe.is_default() {
             return self.take_default(recipe);
         }
+        self.edit(move |editing| (editing.compose)(self));
+    }
+
+    /// The same for a profile that nobody has made before.
+    pub(crate) fn compose(self) {
+        let recipe = self.recipe.get_untracked();
+        if !self.is_wanted() || recipe.is_default() {
+            return;
+        }
         let config = match self.config_of(&recipe) {
             Ok(Some(config)) => config,
             Ok(None) => return self.load_models(),

@@ -13,7 +13,7 @@ use crate::components::questions::FIRST;
 use crate::files;
 use crate::gallery::DEFAULT_PROFILE;
 use crate::making::fetch_models;
-use crate::presets::EXAMPLE;
+use crate::presets::example;
 use crate::profiles::profiles;
 use crate::protocol::Found;
 use crate::state::{AppState, DatasetFile, NoticeKind, Origin, OwnFile, ProfileChoice, Source};
@@ -35,7 +35,7 @@ impl AppState {
         let fragment = files::page_fragment();
         let is_opened = fragment.len() > 1 && self.load_link(&fragment).await;
         if !is_opened {
-            self.load_preset(&EXAMPLE);
+            self.scenario.set(example());
             self.source.set(Source::Form);
             self.is_example.set(true);
             self.asking.set(Asking { question: FIRST, ..Asking::default() });
@@ -55,7 +55,7 @@ impl AppState {
         let name = name.to_owned();
         leptos::task::spawn_local(async move {
             if self.load_profile(&name, None).await {
-                self.put_setup_aside();
+                self.edit(move |editing| (editing.put_setup_aside)(self));
                 self.is_example.set(false);
             }
         });
@@ -65,7 +65,7 @@ impl AppState {
     pub(crate) fn open_file(self, file: File) {
         leptos::task::spawn_local(async move {
             match files::content(&file).await {
-                Ok(content) => self.read(file.name(), content).await,
+                Ok(content) => self.read(file.name(), content),
                 Err(fault) => self.notify(NoticeKind::Error, &fault),
             }
         });
@@ -73,7 +73,12 @@ impl AppState {
 
     /// As [`Self::open_file`], of a pasted text.
     pub(crate) fn open_text(self, name: &str, text: &str) {
-        leptos::task::spawn_local(self.read(name.to_owned(), text.as_bytes().to_vec()));
+        self.read(name.to_owned(), text.as_bytes().to_vec());
+    }
+
+    /// Lets the reader see a file of the user's; what it is, its content says.
+    fn read(self, name: String, content: Vec<u8>) {
+        self.edit(move |editing| (editing.ask_reader)(self, name, content));
     }
 
     /// Takes what the reader made of a file.

@@ -54,8 +54,22 @@ pub(crate) use part;
 /// A view of a part on its way. What it is about it finds in its contexts.
 pub(crate) type Coming = Pin<Box<dyn Future<Output = Result<fn() -> AnyView, Missing>>>>;
 
+/// Whether the form is there, without which nothing can be answered. A context.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FormThere(pub(crate) RwSignal<bool>);
+
 /// Shows a view of a part as soon as that is there, `meanwhile` until then, and a button if it does not come.
 pub(crate) fn later(fetch: fn() -> Coming, meanwhile: fn() -> AnyView) -> AnyView {
+    later_than(None, fetch, meanwhile)
+}
+
+/// The same of what answers. If the form does not come, that is said in its place and nowhere else; this comes with it.
+pub(crate) fn later_than_form(fetch: fn() -> Coming, meanwhile: fn() -> AnyView) -> AnyView {
+    let FormThere(is_there) = expect_context();
+    later_than(Some(is_there), fetch, meanwhile)
+}
+
+fn later_than(form: Option<RwSignal<bool>>, fetch: fn() -> Coming, meanwhile: fn() -> AnyView) -> AnyView {
     let came = RwSignal::new(None::<Result<fn() -> AnyView, Missing>>);
     let ask = move || {
         came.set(None);
@@ -66,14 +80,24 @@ pub(crate) fn later(fetch: fn() -> Coming, meanwhile: fn() -> AnyView) -> AnyVie
         });
     };
     ask();
+    let has_form = move || form.is_none_or(|form| form.get());
+    Effect::new(move |_| {
+        let is_missing = came.with_untracked(|came| matches!(came, Some(Err(_))));
+        if has_form() && is_missing {
+            ask();
+        }
+    });
     let shown = move || match came.get() {
         Some(Ok(view)) => view(),
-        Some(Err(missing)) => {
+        Some(Err(missing)) if has_form() => {
             // Nothing stands in for what says so.
             tell_ready();
-            tell_answered();
+            if form.is_some() {
+                tell_answered();
+            }
             did_not_come(missing, Callback::new(move |()| ask()))
         }
+        Some(Err(_)) => nothing(),
         None => meanwhile(),
     };
     shown.into_any()

@@ -1,5 +1,7 @@
 //! Workloads to begin with.
 
+use sim_core::scenario::Scenario;
+
 /// A workload by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Preset {
@@ -11,8 +13,10 @@ pub(crate) struct Preset {
     pub(crate) flags: &'static [(&'static str, &'static str)],
 }
 
-/// The workload of the first visit.
-pub(crate) const EXAMPLE: Preset = PRESETS[0];
+/// The workload of the first visit: the first of all.
+pub(crate) fn example() -> Scenario {
+    Scenario::at_rate(8, 500, 50)
+}
 
 /// All, in the order in which they are offered.
 pub(crate) const PRESETS: &[Preset] = &[
@@ -56,3 +60,14 @@ pub(crate) const PRESETS: &[Preset] = &[
         flags: &[("num-prompts", "10000"), ("max-concurrency", "64")],
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_visits_workload_is_the_first_of_all() {
+        let flags = PRESETS[0].flags.iter().map(|(name, value)| (*name, Some(*value)));
+        assert_eq!(Scenario::from_flags(flags).expect("known flags"), example());
+    }
+}

@@ -17,6 +17,7 @@ use crate::state::{AppState, Origin, ProfileChoice};
 pub(crate) struct Profiles {
     read: fn(&[u8]) -> Result<Profile, String>,
     resolve: fn(&Scenario, &Profile) -> Result<ResolvedEngine, String>,
+    resolve_without: fn(&Scenario, &str, &Profile) -> Result<ResolvedEngine, String>,
     stated: fn(&Profile) -> Option<StatedRange>,
     index: fn(&str) -> Result<Vec<GalleryEntry>, String>,
 }
@@ -34,9 +35,16 @@ fn resolve(scenario: &Scenario, profile: &Profile) -> Result<ResolvedEngine, Str
     scenario.resolve(profile).map_err(|error| error.to_string())
 }
 
+fn resolve_without(scenario: &Scenario, flag: &str, profile: &Profile) -> Result<ResolvedEngine, String> {
+    let mut without = scenario.clone();
+    without.unset(flag);
+    resolve(&without, profile)
+}
+
 impl Profiles {
     /// All of it; what names this has all of it at once.
-    pub(crate) const WHOLE: Self = Self { read, resolve, stated: StatedRange::of, index: gallery::parse };
+    pub(crate) const WHOLE: Self =
+        Self { read, resolve, resolve_without, stated: StatedRange::of, index: gallery::parse };
 
     /// A profile of this name; a fault is told without it.
     ///
@@ -55,6 +63,14 @@ impl ProfileChoice {
     /// Why it would not start.
     pub(crate) fn resolve(&self, scenario: &Scenario) -> Result<ResolvedEngine, String> {
         (self.profiles.resolve)(scenario, &self.profile)
+    }
+
+    /// The same without one of the flags.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`].
+    pub(crate) fn resolve_without(&self, scenario: &Scenario, flag: &str) -> Result<ResolvedEngine, String> {
+        (self.profiles.resolve_without)(scenario, flag, &self.profile)
     }
 
     /// How far it says that it may be off.

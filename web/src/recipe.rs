@@ -1,6 +1,6 @@
 //! What the form says of model and GPU: all that a profile is composed of.
 
-use sim_core::scenario::{Composition, Scenario};
+use sim_core::scenario::{DEFAULT_GPU, DEFAULT_MODEL, Scenario};
 
 use crate::state::OwnFile;
 
@@ -27,13 +27,9 @@ impl Recipe {
         self.flags.clone()
     }
 
-    /// What is to be composed.
-    pub(crate) fn composition(&self) -> Option<Composition> {
-        let flags = self.flags.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
-        // Without any flag there is nothing to compose, but one that says what holds anyway.
-        let one = [("tensor-parallel-size", Some("1"))];
-        let scenario = Scenario::from_flags(one.into_iter().chain(flags)).unwrap_or_default();
-        scenario.composition()
+    /// What it says of a flag.
+    fn given(&self, flag: &str) -> Option<&str> {
+        self.flags.iter().find(|(name, _)| name == flag).and_then(|(_, value)| value.as_deref())
     }
 
     /// Whether it says nothing: then the profile is the first visit's, which is there already.
@@ -60,7 +56,7 @@ impl Recipe {
 
     /// The model's name.
     pub(crate) fn model_name(&self) -> String {
-        self.composition().map_or_else(String::new, |composition| composition.model_name().to_owned())
+        self.given("model").unwrap_or(DEFAULT_MODEL).to_owned()
     }
 
     /// What the worker calls the pack.
@@ -68,13 +64,15 @@ impl Recipe {
         if self.gpu.is_some() {
             return OWN_PACK.to_owned();
         }
-        self.composition().map_or_else(String::new, |composition| composition.gpu_key().to_owned())
+        self.given("gpu").unwrap_or(DEFAULT_GPU).to_owned()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use sim_core::scenario::Composition;
 
     fn recipe(flags: &[(&str, &str)]) -> Recipe {
         let flags = flags.iter().map(|&(flag, value)| (flag, Some(value)));
@@ -94,7 +92,24 @@ mod tests {
         assert_eq!(recipe(&[drafter]), Recipe::default(), "the first visit's profile holds");
         let [with, without] = [recipe(&[("gpu", "l40s"), drafter]), recipe(&[("gpu", "l40s")])];
         assert_ne!(with, without);
-        let drafters = [with, without].map(|recipe| recipe.composition().map(|own| own.setup.drafter.is_some()));
+        let drafters = [with, without].map(|recipe| composed(&recipe).map(|own| own.setup.drafter.is_some()));
         assert_eq!(drafters, [Some(true), Some(false)]);
+    }
+
+    fn composed(recipe: &Recipe) -> Option<Composition> {
+        let flags = recipe.flags.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
+        Scenario::from_flags(flags).expect("known flags").composition()
+    }
+
+    #[test]
+    fn model_and_gpu_are_those_that_are_composed() {
+        for flags in [&[("model", "a/b")][..], &[("gpu", "l40s"), ("model", "c")], &[("tensor-parallel-size", "2")]] {
+            let recipe = recipe(flags);
+            let composed = composed(&recipe).expect("something to compose");
+            assert_eq!(recipe.model_name(), composed.model_name(), "{flags:?}");
+            assert_eq!(recipe.pack_key(), composed.gpu_key(), "{flags:?}");
+        }
+        let default = Recipe::default();
+        assert_eq!([default.model_name(), default.pack_key()], [DEFAULT_MODEL, DEFAULT_GPU]);
     }
 }

@@ -71,7 +71,7 @@ fn take_unread(id: u32) -> Vec<u8> {
     })
 }
 
-/// Keeps the compiled module, and the worker that was started with the page until [`AppState::connect`] takes it over.
+/// Keeps the compiled module, and the worker that was started with the page until it is asked for the first time.
 pub(crate) fn keep_module(module: JsValue, worker: Worker) {
     LINKS.with_borrow_mut(|links| {
         links.module = module;
@@ -90,11 +90,14 @@ pub(crate) fn last_input() -> Option<RunInput> {
 }
 
 impl AppState {
-    /// Takes over the worker that was started with the page.
-    pub(crate) fn connect(self) -> Result<(), JsValue> {
+    /// Takes over the worker that was started with the page. Nothing of the frame may come here: all that a worker says would be
+    /// part of it.
+    fn connect(self) -> Result<(), JsValue> {
         LINKS.with_borrow_mut(|links| {
-            let worker = links.first.take();
-            links.simulator = Some(self.new_handle(links.module.clone(), worker)?);
+            if links.simulator.is_none() {
+                let worker = links.first.take();
+                links.simulator = Some(self.new_handle(links.module.clone(), worker)?);
+            }
             Ok(())
         })
     }
@@ -115,6 +118,15 @@ impl AppState {
         if !self.is_made.get_untracked() {
             LINKS.with_borrow_mut(|links| links.is_run_wanted = true);
             return self.make();
+        }
+        self.edit(move |editing| (editing.run)(self));
+    }
+
+    /// The same, where the profile is there.
+    pub(crate) fn begin_run(self) {
+        if let Err(error) = self.connect() {
+            let told = format!("The worker cannot be used: {}", files::message(&error));
+            return self.run_state.set(RunState::Failed(told));
         }
         if LINKS.with_borrow(|links| links.under_way.is_some()) {
             self.stop_worker();
@@ -172,6 +184,10 @@ impl AppState {
 
     /// Stops the run under way; the results of the one before stay.
     pub(crate) fn cancel(self) {
+        self.edit(move |editing| (editing.cancel)(self));
+    }
+
+    pub(crate) fn stop_run(self) {
         if LINKS.with_borrow(|links| links.under_way.is_some()) {
             self.stop_worker();
             self.run_state.set(RunState::Cancelled);

@@ -2,15 +2,17 @@
 
 use leptos::prelude::{request_animation_frame, window};
 
+use crate::components::live::at_last;
+
 fn tell(name: &str) {
     if let Ok(event) = web_sys::Event::new(name) {
         window().dispatch_event(&event).ok();
     }
 }
 
-/// The first answer is painted, with how far it may be off, or there will be none.
+/// The first answer is painted, its plots drawn, with how far it may be off, or there will be none.
 pub(crate) fn tell_answered() {
-    request_animation_frame(|| tell("vllmsim:answered"));
+    at_last(|| request_animation_frame(|| tell("vllmsim:answered")));
 }
 
 /// Something else is asked than a visit asks that says nothing.

@@ -109,10 +109,10 @@ impl Scenario {
     /// `tensor-parallel-size`.
     #[must_use]
     pub fn composition(&self) -> Option<Composition> {
-        let tensor_parallel_size = self.engine().tensor_parallel_size;
-        if self.is_default(super::Part::Model) && tensor_parallel_size.is_none() {
+        if !self.is_composed() {
             return None;
         }
+        let tensor_parallel_size = self.engine().tensor_parallel_size;
         let args = &self.model;
         let kv_cache_dtype = args.kv_cache_dtype.as_deref().unwrap_or("auto");
         // The kernels whose times are known read e4m3.
@@ -137,9 +137,14 @@ impl Scenario {
         })
     }
 
+    /// Whether a flag asks for a profile that is composed.
+    fn is_composed(&self) -> bool {
+        !self.is_default(super::Part::Model) || self.engine().tensor_parallel_size.is_some()
+    }
+
     /// The flags of which a profile is composed, with their values; none if nothing asks for one.
     pub fn composed_of(&self) -> impl Iterator<Item = (&'static Flag, &str)> {
-        let is_composed = self.composition().is_some();
+        let is_composed = self.is_composed();
         let is_part = |name: &str| ["tensor-parallel-size", "speculative-config"].contains(&name);
         self.given().filter(move |(flag, _)| is_composed && (flag.part == super::Part::Model || is_part(flag.name)))
     }

@@ -4,7 +4,8 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use super::link::Link;
-use super::{DEFAULT_GPU, DEFAULT_MODEL};
+use super::{DEFAULT_GPU, DEFAULT_MODEL, ReportArgs, Scenario, WorkloadArgs};
+use crate::metrics::goodput::Goodput;
 
 /// A model on a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +98,20 @@ impl Example {
     }
 }
 
+impl Scenario {
+    /// Requests at a rate, a second, under objectives, as its flags would be read: for who has not got what reads them yet.
+    #[must_use]
+    pub fn at_rate(request_rate: u32, ttft_ms: u32, tpot_ms: u32) -> Self {
+        let [ttft, tpot] = [ttft_ms, tpot_ms].map(f64::from);
+        let goodput = Goodput { ttft_ms: Some(ttft), tpot_ms: Some(tpot), e2el_ms: None };
+        let workload = WorkloadArgs { request_rate: Some(request_rate.into()), ..WorkloadArgs::default() };
+        let given =
+            [("request-rate", request_rate.to_string()), ("goodput", alloc::format!("ttft:{ttft_ms} tpot:{tpot_ms}"))];
+        let values = given.into_iter().filter_map(|(name, value)| Some((super::place_of(name)?, value))).collect();
+        Self { values, workload, report: ReportArgs::of(goodput), ..Self::default() }
+    }
+}
+
 /// A link to a profile that is an example now gets its flags, under what the link itself says.
 pub(super) fn take_old_name(link: &mut Link) {
     let example = link.profile.as_deref().and_then(Example::of_profile);
@@ -131,7 +146,7 @@ mod tests {
             (Some("fp8"), Some("4"), Some("3"))
         );
         let first = Link::from_fragment("#v=1&profile=h100-sxm_llama-3.1-8b_bf16_tp1").expect("a link");
-        assert!(first.profile.is_some() && first.scenario == super::super::Scenario::default());
+        assert!(first.profile.is_some() && first.scenario == Scenario::default());
     }
 
     #[test]
@@ -144,5 +159,14 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!((names.len(), count), (40, 40), "two examples were one profile");
+    }
+
+    #[test]
+    fn requests_at_a_rate_are_as_their_flags_are_read() {
+        let flags = [("request-rate", Some("8")), ("goodput", Some("ttft:500 tpot:50"))];
+        let read = Scenario::from_flags(flags).expect("known flags");
+        let made = Scenario::at_rate(8, 500, 50);
+        // Every field of it, not the texts alone.
+        assert_eq!(alloc::format!("{made:?}"), alloc::format!("{read:?}"));
     }
 }

@@ -168,11 +168,17 @@ impl Scenario {
         }
     }
 
-    /// The value of a flag as it was given; of a switch `true` or `false`.
+    /// The value of a flag as it was given, by any name that [`Self::set`] takes; of a switch `true` or `false`.
     #[must_use]
     pub fn get(&self, flag: &str) -> Option<&str> {
         let (place, _) = find(flag)?;
         self.values.get(&place).map(String::as_str)
+    }
+
+    /// The same, by its name in [`FLAGS`] alone: who asks so needs none of vLLM's tables.
+    #[must_use]
+    pub fn value_of(&self, name: &str) -> Option<&str> {
+        self.values.get(&place_of(name)?).map(String::as_str)
     }
 
     /// Every flag that was given, in the order of [`FLAGS`], as [`Self::set`] reads it: names without dashes, a switch
@@ -269,15 +275,23 @@ pub fn find_flag(flag: &str) -> Option<(&'static Flag, bool)> {
     find(flag).map(|(place, is_off)| (&FLAGS[place], is_off))
 }
 
+/// The place of the flag of this name.
+fn place_of(name: &str) -> Option<usize> {
+    FLAGS.iter().position(|flag| flag.name == name)
+}
+
 /// The place of a flag in [`FLAGS`], and whether it is written with `--no-`.
 fn find(flag: &str) -> Option<(usize, bool)> {
     let name = flag.trim_start_matches('-').replace('_', "-");
+    // Most are asked for by these names; vLLM's tables know the others.
+    if let Some(place) = place_of(&name) {
+        return Some((place, false));
+    }
     let spec = ["--", "-"].iter().find_map(|dashes| spec_of(&alloc::format!("{dashes}{name}")));
     let (name, is_off) =
         spec.map_or((name.as_str(), false), |(spec, form)| (spec.name.trim_start_matches('-'), form.is_off));
-    let place = |name: &str| FLAGS.iter().position(|flag| flag.name == name);
-    place(name).map(|place| (place, is_off)).or_else(|| {
-        let place = place(&positive(name)?)?;
+    place_of(name).map(|place| (place, is_off)).or_else(|| {
+        let place = place_of(&positive(name)?)?;
         (FLAGS[place].form == Form::Switch).then_some((place, true))
     })
 }

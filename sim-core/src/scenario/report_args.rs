@@ -21,6 +21,11 @@ pub struct ReportArgs {
 }
 
 impl ReportArgs {
+    /// What is reported under these objectives.
+    pub(super) fn of(goodput: Goodput) -> Self {
+        Self { goodput, ..Self::default() }
+    }
+
     /// The objectives.
     #[must_use]
     pub const fn goodput(&self) -> Goodput {

@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 
 use sim_core::config::flags::{
-    BENCH_SERVE, FlagEffect, FlagSpec, SERVE, Takes, ValueKind, bench_serve_flag, serve_flag,
+    BENCH_SERVE, FlagEffect, FlagSpec, SERVE, Takes, ValueKind, bench_serve_flag, serve_flag, spec_of,
 };
+use sim_core::scenario::FLAGS;
 use sim_core::scenario::command::Program;
 
 use crate::flag_grammar::{program, recorded, spec, texts};
@@ -96,4 +97,20 @@ fn a_flag_that_is_given_its_default_changes_nothing() {
         }
     }
     assert!(num_defaults > 400, "only {num_defaults} flags have a default");
+}
+
+/// So a scenario's flag is found by its name alone, without a look at vLLM's table.
+#[test]
+fn the_name_of_a_scenarios_flag_is_no_other_name_of_another() {
+    let mut num_vllms = 0;
+    for flag in FLAGS {
+        for dashes in ["--", "-"] {
+            let Some((spec, form)) = spec_of(&format!("{dashes}{}", flag.name)) else { continue };
+            num_vllms += 1;
+            assert_eq!(spec.name.trim_start_matches('-'), flag.name, "{}: another name of {}", flag.name, spec.name);
+            assert!(!form.is_off, "{}: the name that turns {} off", flag.name, spec.name);
+        }
+    }
+    let expected = FLAGS.iter().filter(|flag| flag.is_vllms).count();
+    assert!(num_vllms >= expected, "{num_vllms} names are in vLLM's tables, {expected} ought to be");
 }

@@ -7,7 +7,7 @@ use wasm_bindgen::closure::Closure;
 
 use super::plot_export::ExportMenu;
 use super::plot_pointer::{Pointer, PointerLayer};
-use crate::components::live::{When, heard, live};
+use crate::components::live::{When, heard, live, soon};
 use crate::plot::{Drawing, Frame, Look, Theme};
 
 /// The page's colour scheme, given to all plots by context. Without it they are light.
@@ -153,6 +153,7 @@ pub(super) fn use_theme() -> Signal<Theme> {
 fn observed_width(element: NodeRef<Div>) -> ReadSignal<u32> {
     let (width, set_width) = signal(0);
     let observer = StoredValue::new_local(None);
+    let seen = StoredValue::new(0_u32);
     Effect::new(move |_| {
         let Some(element) = element.get() else {
             return;
@@ -160,8 +161,12 @@ fn observed_width(element: NodeRef<Div>) -> ReadSignal<u32> {
         let measured = element.clone();
         let measure = move || {
             let now = u32::try_from(measured.client_width()).unwrap_or(0);
-            if width.try_get_untracked().is_some_and(|before| before != now) {
-                set_width.set(now);
+            if seen.try_get_value().is_some_and(|before| before != now) {
+                seen.set_value(now);
+                // Plots that come to light together are drawn one in a task.
+                soon(move || {
+                    set_width.try_set(now);
+                });
             }
         };
         measure();

@@ -3,11 +3,12 @@
 use leptos::prelude::*;
 use sim_core::scenario::{FLAGS, Part};
 
-use super::field::{FlagField, Refill};
+use super::field::{Refill, fields_soon};
 use super::fleet_flags::FLEET;
 use super::follows::is_about_memory;
 use super::panels::Card;
 use crate::components::live::{When, live};
+use crate::parts::{later, nothing, part};
 use crate::state::{AppState, Source};
 
 /// What is seen without asking.
@@ -40,16 +41,18 @@ pub(super) fn EngineCard() -> impl IntoView {
             scenario.given().filter(|(flag, _)| flag.part == Part::Engine && is_own(flag.name)).count()
         })
     });
-    let num_changed_rest =
-        Memo::new(move |_| state.scenario.with(|scenario| rest().filter(|name| scenario.get(name).is_some()).count()));
+    let num_changed_rest = Memo::new(move |_| {
+        state.scenario.with(|scenario| rest().filter(|name| scenario.value_of(name).is_some()).count())
+    });
+    let has_engine = Memo::new(move |_| state.engine.with(Option::is_some));
     let aside = move || view! { <Changed count=num_changed/> };
     view! {
         <Card title="Engine" testid="card-engine" aside>
-            <Refusal/>
-            {BASIC.map(|name| view! { <FlagField name/> }).collect_view()}
+            <When when=Signal::derive(move || has_engine.get())>{later(|| Box::pin(refusal()), nothing)}</When>
+            {fields_soon(BASIC.into_iter())}
             <details class="more" data-testid="engine-more">
                 <summary>"More engine arguments" <Changed count=num_changed_rest/></summary>
-                <div class="settings">{rest().map(|name| view! { <FlagField name/> }).collect_view()}</div>
+                <div class="settings">{fields_soon(rest())}</div>
             </details>
             <ResetAll part=Part::Engine count=num_changed/>
         </Card>
@@ -72,12 +75,14 @@ pub(super) fn ResetAll(part: Part, count: Memo<usize>) -> impl IntoView {
     let refill = expect_context::<Refill>();
     let testid = if part == Part::Engine { "reset-engine" } else { "reset-workload" };
     let reset = move |_| {
-        state.reset_part(part);
-        if part == Part::Workload {
-            state.dataset.set(None);
-            state.reset_part(Part::Report);
-        }
-        refill.all();
+        state.edit(move |editing| {
+            (editing.reset_part)(state, part);
+            if part == Part::Workload {
+                state.dataset.set(None);
+                (editing.reset_part)(state, Part::Report);
+            }
+            refill.all();
+        });
     };
     view! {
         <When when=Signal::derive(move || { count.get() > 0 })>
@@ -86,6 +91,11 @@ pub(super) fn ResetAll(part: Part, count: Memo<usize>) -> impl IntoView {
             </button>
         </When>
     }
+}
+
+part! {
+    /// What is said of the engine: there is one when there is a profile.
+    fn refusal() -> fn() -> AnyView { || view! { <Refusal/> }.into_any() } in profiles
 }
 
 /// Why vLLM would not start, or what it would warn of.

@@ -18,9 +18,7 @@ pub(super) struct Told {
 
 /// What holds for `flag` if it is not given: resolved with everything else as it stands, or `None` if that is refused.
 pub(super) fn default_of(flag: &str, scenario: &Scenario, choice: &ProfileChoice) -> Option<Told> {
-    let mut without = scenario.clone();
-    without.unset(flag);
-    let engine = choice.resolve(&without).ok()?;
+    let engine = choice.resolve_without(scenario, flag).ok()?;
     Some(told(flag, &engine, &choice.profile))
 }
 
@@ -43,7 +41,7 @@ const OFFLOADED: &str = "where KV blocks go to host memory";
 const TIERED: &str = "of files on the host; behind a network slower";
 
 /// Value and reason of a flag in a resolved engine.
-fn told(flag: &str, engine: &ResolvedEngine, profile: &Profile) -> Told {
+pub(super) fn told(flag: &str, engine: &ResolvedEngine, profile: &Profile) -> Told {
     let (value, why) = match flag {
         "gpu-memory-utilization" => ("0.92".to_owned(), "vLLM's default"),
         "kv-cache-memory-bytes" => (String::new(), "what the memory share leaves"),

@@ -1,16 +1,17 @@
 //! One flag of the form: plain name, vLLM's name, control, what it does, what holds without it, what is wrong.
 
 use leptos::prelude::*;
-use sim_core::scenario::{Flag, Form, Part, Scenario};
+use sim_core::scenario::{Flag, Form, Part};
 use wasm_bindgen::JsCast;
 
 use super::choice_field::ChoiceControl;
-use super::engine_values::{Told, default_of, overridden};
+use super::defaults::Defaults;
+use super::engine_values::{Told, overridden};
 use super::faults::Faults;
 use super::icons::{Icon, RESET};
 use super::words::plain_name;
 use super::workload_fields::flag;
-use crate::components::live::{When, live};
+use crate::components::live::{Soon, When, live};
 use crate::state::AppState;
 
 /// Bumped when the whole form is filled anew: fields then forget what was typed and refused.
@@ -63,7 +64,11 @@ impl FieldState {
 
     /// Takes what was typed; what is refused changes nothing.
     pub(super) fn take(self, value: &str) {
-        self.error.set(self.state.set_flag(self.flag.name, value).err());
+        let (state, name, error, value) = (self.state, self.flag.name, self.error, value.to_owned());
+        state.edit(move |editing| {
+            // The field may be gone by then.
+            error.try_set((editing.set_flag)(state, name, &value).err());
+        });
     }
 }
 
@@ -73,12 +78,25 @@ pub(super) fn FlagField(name: &'static str) -> impl IntoView {
     flag(name).map(|flag| view! { <Field flag/> })
 }
 
+/// Fields that are made in one task: more would hold the page's thread.
+const FIELDS_A_TASK: usize = 4;
+
+/// Fields of many flags, a few in a task.
+pub(super) fn fields_soon(names: impl Iterator<Item = &'static str>) -> AnyView {
+    let names: Vec<&'static str> = names.collect();
+    let few = |names: &[&'static str]| {
+        let names = names.to_vec();
+        view! { <Soon>{names.iter().map(|name| view! { <FlagField name/> }).collect_view()}</Soon> }
+    };
+    names.chunks(FIELDS_A_TASK).map(few).collect_view().into_any()
+}
+
 #[component]
 fn Field(flag: &'static Flag) -> impl IntoView {
     let state = expect_context::<AppState>();
-    let given = Memo::new(move |_| state.scenario.with(|scenario| scenario.get(flag.name).map(str::to_owned)));
-    let default = Memo::new(move |_| default_told(state, flag));
-    let faults: Faults = expect_context();
+    let given = Memo::new(move |_| state.scenario.with(|scenario| scenario.value_of(flag.name).map(str::to_owned)));
+    let (defaults, faults): (Defaults, Faults) = (expect_context(), expect_context());
+    let default = Memo::new(move |_| defaults.of(flag));
     let error = RwSignal::new(None::<String>);
     // What was typed and refused hides what the form has.
     let fault = Memo::new(move |_| {
@@ -89,8 +107,8 @@ fn Field(flag: &'static Flag) -> impl IntoView {
     let is_changed = move || given.with(Option::is_some);
     let reset = move |_| {
         field.error.set(None);
-        state.unset_flag(flag.name);
-        // The button is gone now.
+        state.edit(move |editing| (editing.unset_flag)(state, flag.name));
+        // The button goes.
         focus(&field.id());
     };
     let is_wide = flag.name.starts_with("timed-trace-label") || matches!(flag.name, "percentile-metrics" | "columns");
@@ -128,19 +146,6 @@ fn Field(flag: &'static Flag) -> impl IntoView {
 
 fn said(field: FieldState, error: String) -> impl IntoView {
     view! { <p class="field-error" id=field.error_id() data-testid=format!("error-{}", field.flag.name)>{error}</p> }
-}
-
-/// What holds without the flag.
-fn default_told(state: AppState, flag: &'static Flag) -> Told {
-    if flag.part != Part::Engine {
-        return Told { value: flag.default.to_owned(), why: String::new() };
-    }
-    state.profile.with(|choice| {
-        let Some(choice) = choice else { return Told::default() };
-        let told = state.scenario.with(|scenario| default_of(flag.name, scenario, choice));
-        // While vLLM would not start, what it has when nothing is given.
-        told.or_else(|| default_of(flag.name, &Scenario::default(), choice)).unwrap_or_default()
-    })
 }
 
 /// What the flag does, what holds without it and why, what became of it.

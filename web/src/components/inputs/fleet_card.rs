@@ -46,7 +46,7 @@ part! {
 /// What the flags make of several engines.
 fn kind_of(scenario: &Scenario) -> FleetKind {
     let is_above = |flag: &str, least: u32| {
-        scenario.get(flag).and_then(|value| value.parse::<u32>().ok()).is_some_and(|value| value > least)
+        scenario.value_of(flag).and_then(|value| value.parse::<u32>().ok()).is_some_and(|value| value > least)
     };
     if is_above("prefill-replicas", 0) || is_above("decode-replicas", 0) {
         FleetKind::Roles
@@ -59,12 +59,12 @@ fn kind_of(scenario: &Scenario) -> FleetKind {
 
 /// Whether a router chooses among ranks or their nodes.
 fn has_router(scenario: &Scenario) -> bool {
-    ["data-parallel-external-lb", "data-parallel-hybrid-lb"].iter().any(|flag| scenario.get(flag) == Some("true"))
+    ["data-parallel-external-lb", "data-parallel-hybrid-lb"].iter().any(|flag| scenario.value_of(flag) == Some("true"))
 }
 
 /// The fleet in a few words.
 fn in_short(scenario: &Scenario) -> String {
-    let value = |flag: &str| scenario.get(flag).unwrap_or("1").to_owned();
+    let value = |flag: &str| scenario.value_of(flag).unwrap_or("1").to_owned();
     match kind_of(scenario) {
         FleetKind::Roles => format!("{} prefill, {} decode", value("prefill-replicas"), value("decode-replicas")),
         FleetKind::Ranks => format!("{} ranks", value("data-parallel-size")),
@@ -96,7 +96,7 @@ fn FleetCard() -> impl IntoView {
     let state = expect_context::<AppState>();
     let kind = Memo::new(move |_| state.scenario.with(kind_of));
     let short = Memo::new(move |_| state.scenario.with(in_short));
-    let is_set = state.scenario.with_untracked(|scenario| FLEET.iter().any(|flag| scenario.get(flag).is_some()));
+    let is_set = state.scenario.with_untracked(|scenario| FLEET.iter().any(|flag| scenario.value_of(flag).is_some()));
     view! {
         <details class="card panel" open=is_set data-testid="card-fleet">
             <summary class="card-title">
@@ -202,8 +202,9 @@ fn RouterField() -> impl IntoView {
 #[component]
 fn More(flags: &'static [&'static str], name: &'static str) -> impl IntoView {
     let state = expect_context::<AppState>();
-    let num_changed =
-        Memo::new(move |_| state.scenario.with(|given| flags.iter().filter(|name| given.get(name).is_some()).count()));
+    let num_changed = Memo::new(move |_| {
+        state.scenario.with(|given| flags.iter().filter(|name| given.value_of(name).is_some()).count())
+    });
     view! {
         <details class="more" data-testid="fleet-more">
             <summary>{name} <Changed count=num_changed/></summary>

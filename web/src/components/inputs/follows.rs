@@ -6,7 +6,6 @@ use sim_core::profile::Profile;
 use sim_core::profile::schema::DeviceType;
 use sim_core::scenario::told;
 
-use super::model_card::device;
 use crate::components::live::{heard, live};
 use crate::fitting::{NUM_GPUS, fits};
 use crate::format::{grouped, three_digits};
@@ -126,6 +125,14 @@ fn kv_line(engine: &ResolvedEngine, device_type: DeviceType) -> String {
     told::kv_cache_line(&engine.config, device(device_type))
 }
 
+/// What vLLM calls the device.
+pub(super) const fn device(device_type: DeviceType) -> &'static str {
+    match device_type {
+        DeviceType::Cuda => "GPU",
+        DeviceType::Cpu => "CPU",
+    }
+}
+
 /// Whether vLLM would not start for want of room for its KV cache.
 pub(super) fn is_about_memory(refusal: &str) -> bool {
     ["the KV cache", "KV blocks"].iter().any(|words| refusal.contains(words))
@@ -149,7 +156,7 @@ fn TooSmall() -> impl IntoView {
     let take = move |number: u32| {
         let value = if number == 1 { String::new() } else { number.to_string() };
         // A number that is offered is one that the flag takes.
-        state.set_flag("tensor-parallel-size", &value).ok();
+        state.edit(move |editing| drop((editing.set_flag)(state, "tensor-parallel-size", &value)));
     };
     view! {
         <div aria-live="polite">

@@ -2,6 +2,7 @@
 
 mod choice_field;
 mod command_box;
+mod defaults;
 mod dialog;
 mod drop_layer;
 mod engine_card;
@@ -20,6 +21,7 @@ mod model_field;
 mod notices;
 mod objectives;
 mod objectives_row;
+mod of_profile;
 mod panels;
 mod routers;
 mod run_bar;

@@ -41,7 +41,8 @@ impl Search {
     }
 
     fn open(self) {
-        self.state.load_models();
+        let state = self.state;
+        state.edit(move |editing| (editing.load_models)(state));
         self.is_open.set(true);
     }
 
@@ -53,7 +54,10 @@ impl Search {
 
     fn take(self, name: &str) {
         let name = known_models().map_or_else(|| name.to_owned(), |known| known.listed_name(name));
-        self.error.set(self.state.choose_model(&name).err());
+        let (state, error) = (self.state, self.error);
+        state.edit(move |editing| {
+            error.try_set((editing.choose_model)(state, &name).err());
+        });
         self.close();
     }
 

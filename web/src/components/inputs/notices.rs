@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::icons::{CLOSE, Icon};
-use super::taken::TakenDetails;
+use super::taken::taken_details;
 use crate::components::live::{When, heard};
 use crate::parts::{later, nothing, part};
 use crate::state::{AppState, Notice, NoticeKind};
@@ -108,7 +108,10 @@ fn NoticeCard(notice: Notice) -> impl IntoView {
             </button>
             <span class="visually-hidden">{what}": "</span>
             <span class="notice-text">{text}</span>
-            {taken.map(|taken| view! { <TakenDetails taken/> })}
+            {taken.map(|taken| {
+                provide_context(taken);
+                later(|| Box::pin(taken_details()), nothing)
+            })}
         </div>
     }
 }

@@ -1,6 +1,9 @@
 //! Objectives as three fields that are one flag: `--goodput ttft:500 tpot:50`.
 
+use leptos::prelude::WithUntracked;
 use sim_core::metrics::goodput::Goodput;
+
+use crate::state::AppState;
 
 /// A latency that can have an objective.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +53,7 @@ impl Objective {
 ///
 /// # Errors
 /// If `text` is neither empty nor a number of milliseconds that is at least 0.
-pub(super) fn with_bound(goodput: &Goodput, objective: Objective, text: &str) -> Result<String, String> {
+fn with_bound(goodput: &Goodput, objective: Objective, text: &str) -> Result<String, String> {
     let text = text.trim();
     let is_bound = text.parse::<f64>().is_ok_and(|ms| ms.is_finite() && ms >= 0.0);
     if !text.is_empty() && !is_bound {
@@ -60,6 +63,19 @@ pub(super) fn with_bound(goodput: &Goodput, objective: Objective, text: &str) ->
         Objective::ALL.map(|one| (one.key(), if one == objective { text.to_owned() } else { one.bound(goodput) }));
     let given = bounds.iter().filter(|(_, bound)| !bound.is_empty());
     Ok(given.map(|(key, bound)| format!("{key}:{bound}")).collect::<Vec<_>>().join(" "))
+}
+
+impl AppState {
+    /// Sets the objective of this key; an empty text forgets it.
+    ///
+    /// # Errors
+    /// What is wrong with `text`.
+    pub(crate) fn set_bound(self, key: &str, text: &str) -> Result<(), String> {
+        let goodput = self.scenario.with_untracked(|scenario| scenario.report().goodput());
+        let objective = Objective::ALL.into_iter().find(|objective| objective.key() == key);
+        let flag = objective.map(|objective| with_bound(&goodput, objective, text)).transpose()?;
+        flag.map_or(Ok(()), |flag| self.set_flag("goodput", &flag))
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::field::Refill;
-use super::objectives::{Objective, with_bound};
+use super::objectives::Objective;
 use crate::state::AppState;
 
 /// The row with its explanation.
@@ -38,21 +38,27 @@ fn Bound(objective: Objective, error: RwSignal<Option<String>>) -> impl IntoView
     let text = RwSignal::new(String::new());
     let bound = Memo::new(move |_| state.scenario.with(|scenario| objective.bound(&scenario.report().goodput())));
     let seen = StoredValue::new(0_u32);
+    // The bound that was typed, as the form has it.
+    let own = StoredValue::new(String::new());
     Effect::new(move |_| {
         let bound = bound.get();
         let is_refilled = refill.get() != seen.get_value();
         seen.set_value(refill.get_untracked());
-        let reads_same = text.with_untracked(|text| text.trim().parse::<f64>().ok() == bound.parse::<f64>().ok());
-        if is_refilled || !reads_same {
-            text.set(bound);
+        let is_typed = own.with_value(|own| *own == bound) && error.with_untracked(Option::is_none);
+        if is_refilled || !is_typed {
+            text.set(bound.clone());
+            own.set_value(bound);
             error.set(None);
         }
     });
     let typed = move |event: leptos::ev::Event| {
         let value = event_target_value(&event);
         text.set(value.clone());
-        let goodput = state.scenario.with_untracked(|scenario| scenario.report().goodput());
-        error.set(with_bound(&goodput, objective, &value).and_then(|flag| state.set_flag("goodput", &flag)).err());
+        state.edit(move |editing| {
+            let fault = (editing.set_bound)(state, objective.key(), &value).err();
+            own.try_set_value(state.scenario.with_untracked(|scenario| objective.bound(&scenario.report().goodput())));
+            error.try_set(fault);
+        });
     };
     let id = format!("objective-{}", objective.key());
     view! {

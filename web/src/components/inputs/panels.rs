@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::command_box::command_box;
+use super::defaults::Defaults;
 use super::engine_card::EngineCard;
 use super::faults::Faults;
 use super::field::Refill;
@@ -28,6 +29,7 @@ pub(crate) fn Cards() -> impl IntoView {
     provide_context(Refill(RwSignal::new(0)));
     let state = expect_context::<AppState>();
     provide_context(Faults::new(state));
+    provide_context(Defaults::new(state));
     let is_answered = Memo::new(move |was: Option<&bool>| was == Some(&true) || state.is_answered());
     view! {
         <Soon><ModelCard/></Soon>

@@ -21,8 +21,9 @@ const MORE: [&str; 1] = ["dtype"];
 #[component]
 pub(super) fn SetupFields() -> impl IntoView {
     let state = expect_context::<AppState>();
-    let num_changed =
-        Memo::new(move |_| state.scenario.with(|flags| MORE.iter().filter(|name| flags.get(name).is_some()).count()));
+    let num_changed = Memo::new(move |_| {
+        state.scenario.with(|flags| MORE.iter().filter(|name| flags.value_of(name).is_some()).count())
+    });
     view! {
         <div class="setup-grid">
             <GpuField/>
@@ -40,21 +41,24 @@ pub(super) fn SetupFields() -> impl IntoView {
 }
 
 /// Sets a flag; what is refused is told at the model by the next step.
-fn choose(state: AppState, flag: &str, value: &str) {
+fn choose(state: AppState, flag: &'static str, value: &str) {
     state.is_example.set(false);
-    if let Err(fault) = state.set_flag(flag, value) {
-        state.notify(crate::state::NoticeKind::Error, &fault);
-    }
+    let value = value.to_owned();
+    state.edit(move |editing| {
+        if let Err(fault) = (editing.set_flag)(state, flag, &value) {
+            state.notify(crate::state::NoticeKind::Error, &fault);
+        }
+    });
 }
 
 /// A flag's value as it is in the form.
 fn given(state: AppState, flag: &'static str) -> Memo<Option<String>> {
-    Memo::new(move |_| state.scenario.with(|scenario| scenario.get(flag).map(str::to_owned)))
+    Memo::new(move |_| state.scenario.with(|scenario| scenario.value_of(flag).map(str::to_owned)))
 }
 
 /// The GPUs by what their figures rest on.
 fn gpu_choices(state: AppState) -> String {
-    let current = state.scenario.with(|scenario| scenario.get("gpu").unwrap_or(DEFAULT_GPU).to_owned());
+    let current = state.scenario.with(|scenario| scenario.value_of("gpu").unwrap_or(DEFAULT_GPU).to_owned());
     let (mut measured, mut estimated, mut is_any) = (String::new(), String::new(), false);
     for gpu in gpu_table::known() {
         let is_measured = gpu_table::measured(&gpu.key) == Some(gpu.key.as_str());
@@ -184,7 +188,7 @@ fn formats(state: AppState) -> Vec<(Format, String)> {
     if !is_quantized {
         all.push((Format::Method("fp8".to_owned()), "fp8 (by vLLM)".to_owned()));
     }
-    let given = state.scenario.with(|scenario| scenario.get("quantization").map(str::to_owned));
+    let given = state.scenario.with(|scenario| scenario.value_of("quantization").map(str::to_owned));
     if let Some(method) = given.filter(|method| is_quantized || method != "fp8") {
         all.push((Format::Method(method.clone()), method));
     }
@@ -217,7 +221,7 @@ fn FormatField() -> impl IntoView {
             Some(Format::Method(method)) => choose(state, "quantization", &method),
             Some(Format::Checkpoint(name)) => {
                 choose(state, "quantization", "");
-                state.choose_model(&name).ok();
+                state.edit(move |editing| drop((editing.choose_model)(state, &name)));
             }
             None => {}
         }
@@ -274,7 +278,7 @@ fn Experts() -> impl IntoView {
     let state = expect_context::<AppState>();
     let has_experts = Memo::new(move |_| state.model_facts().is_some_and(|facts| facts.num_experts > 0));
     let is_on =
-        Memo::new(move |_| state.scenario.with(|scenario| scenario.get("enable-expert-parallel") == Some("true")));
+        Memo::new(move |_| state.scenario.with(|scenario| scenario.value_of("enable-expert-parallel") == Some("true")));
     let changed = move |event: leptos::ev::Event| {
         choose(state, "enable-expert-parallel", if event_target_checked(&event) { "true" } else { "" });
     };

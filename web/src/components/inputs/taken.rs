@@ -6,7 +6,18 @@ use leptos::prelude::*;
 
 use crate::commands::{Since, Taken};
 use crate::components::live::{When, live};
+use crate::parts::part;
 use crate::state::AppState;
+
+part! {
+    /// The details of what is in the context.
+    pub(super) fn taken_details() -> fn() -> AnyView { details } in texts
+}
+
+fn details() -> AnyView {
+    let taken = expect_context::<Arc<Taken>>();
+    view! { <TakenDetails taken/> }.into_any()
+}
 
 /// Beneath the sentence that says it was taken. What can be done is offered until the form is changed otherwise.
 #[component]

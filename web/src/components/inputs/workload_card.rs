@@ -4,14 +4,14 @@ use leptos::prelude::*;
 use sim_core::scenario::{DatasetName, Part, Scenario};
 
 use super::engine_card::{Changed, ResetAll};
-use super::field::{FlagField, Refill};
+use super::field::{FlagField, Refill, fields_soon};
 use super::icons::{CLOSE, Icon};
 use super::objectives_row::ObjectivesRow;
 use super::panels::Card;
-use super::workload_fields::{fields, strays, with_dataset};
-use crate::components::live::{When, heard};
+use super::workload_fields::{fields, strays};
+use crate::components::live::{Soon, When, heard};
 use crate::presets::{PRESETS, Preset};
-use crate::state::{AppState, NoticeKind};
+use crate::state::AppState;
 
 /// Flags of the report that have fields of their own; the objectives are the third.
 const REPORT: [&str; 2] = ["metric-percentiles", "percentile-metrics"];
@@ -27,7 +27,7 @@ pub(super) fn WorkloadCard() -> impl IntoView {
     });
     let shown = Memo::new(move |_| state.scenario.with(fields));
     let num_changed_more = Memo::new(move |_| {
-        let is_given = |name: &&str| state.scenario.with(|scenario| scenario.get(name).is_some());
+        let is_given = |name: &&str| state.scenario.with(|scenario| scenario.value_of(name).is_some());
         shown.with(|shown| shown.more.iter().copied().chain(REPORT).filter(is_given).count())
     });
     let aside = move || view! { <Changed count=num_changed/> };
@@ -37,7 +37,7 @@ pub(super) fn WorkloadCard() -> impl IntoView {
             <DatasetPicker/>
             <DatasetChip/>
             <For each=move || shown.with(|shown| shown.basic.clone()) key=|name| *name let:name>
-                <FlagField name/>
+                <Soon><FlagField name/></Soon>
             </For>
             <Strays/>
             <ObjectivesRow/>
@@ -45,9 +45,9 @@ pub(super) fn WorkloadCard() -> impl IntoView {
                 <summary>"More of the workload and the report" <Changed count=num_changed_more/></summary>
                 <div class="settings">
                     <For each=move || shown.with(|shown| shown.more.clone()) key=|name| *name let:name>
-                        <FlagField name/>
+                        <Soon><FlagField name/></Soon>
                     </For>
-                    {REPORT.map(|name| view! { <FlagField name/> }).collect_view()}
+                    {fields_soon(REPORT.into_iter())}
                 </div>
             </details>
             <ResetAll part=Part::Workload count=num_changed/>
@@ -81,8 +81,10 @@ fn PresetPicker() -> impl IntoView {
     let changed = move |event: leptos::ev::Event| {
         let preset = event_target_value(&event).parse::<usize>().ok().and_then(|place| PRESETS.get(place));
         if let Some(preset) = preset {
-            state.load_preset(preset);
-            refill.all();
+            state.edit(move |editing| {
+                (editing.load_preset)(state, preset);
+                refill.all();
+            });
         }
     };
     let about = move || current.get().and_then(|place| PRESETS.get(place)).map_or("Your own workload", |p| p.about);
@@ -123,13 +125,7 @@ fn DatasetPicker() -> impl IntoView {
     let current = Memo::new(move |_| state.scenario.with(|scenario| scenario.workload().dataset_name()));
     let changed = move |event: leptos::ev::Event| {
         let Some(dataset) = DatasetName::from_name(&event_target_value(&event)) else { return };
-        let (scenario, gone) = state.scenario.with_untracked(|scenario| with_dataset(scenario, dataset));
-        if !gone.is_empty() {
-            let gone: Vec<String> = gone.iter().map(|name| format!("--{name}")).collect();
-            let told = format!("Taken out, as the dataset {dataset} does not look at it: {}.", gone.join(", "));
-            state.notify(NoticeKind::Info, &told);
-        }
-        state.set_scenario(scenario);
+        state.edit(move |editing| (editing.choose_dataset)(state, dataset));
     };
     let need = move || {
         let has_file = state.dataset.with(Option::is_some);
@@ -186,7 +182,7 @@ fn DatasetChip() -> impl IntoView {
                     </span>
                     <button
                         type="button" class="btn btn-ghost btn-icon" aria-label="Remove the dataset's file"
-                        data-testid="dataset-remove" on:click=heard(move |_| state.clear_dataset())
+                        data-testid="dataset-remove" on:click=heard(move |_| state.edit(move |editing| (editing.clear_dataset)(state)))
                     >
                         <Icon shape=CLOSE/>
                     </button>
@@ -209,7 +205,7 @@ fn Strays() -> impl IntoView {
                         <span class="mono">{format!("--{} {}", stray.0, stray.1)}</span>
                         <button
                             type="button" class="btn btn-ghost btn-icon" data-testid=format!("reset-{}", stray.0)
-                            aria-label=format!("Remove --{}", stray.0) on:click=heard(move |_| state.unset_flag(stray.0))
+                            aria-label=format!("Remove --{}", stray.0) on:click=heard(move |_| state.edit(move |editing| (editing.unset_flag)(state, stray.0)))
                         >
                             <Icon shape=CLOSE/>
                         </button>

@@ -1,6 +1,9 @@
 //! Which flags a dataset looks at: the form shows these and no others.
 
+use leptos::prelude::WithUntracked;
 use sim_core::scenario::{DatasetName, FLAGS, Part, Scenario};
+
+use crate::state::{AppState, NoticeKind};
 
 /// The flags of a dataset in the order in which they are shown.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -68,13 +71,13 @@ const ACCEPTANCE: [&str; 3] = ["spec-acceptance-length", "spec-acceptance-rates"
 pub(super) fn fields(scenario: &Scenario) -> WorkloadFields {
     let dataset = scenario.workload().dataset_name();
     let (basic, more) = own(dataset);
-    let is_self_timed = dataset.has_times() && scenario.get("self-timed") != Some("false");
+    let is_self_timed = dataset.has_times() && scenario.value_of("self-timed") != Some("false");
     let mut fields = WorkloadFields { basic: basic.to_vec(), more: more.to_vec() };
     if dataset != DatasetName::Sessions {
         fields.basic.push("num-prompts");
     }
     // Users begin a session when one has ended.
-    if !is_self_timed && scenario.get("num-users").is_none() {
+    if !is_self_timed && scenario.value_of("num-users").is_none() {
         fields.basic.extend(PACE);
         fields.more.extend(RAMP_UP);
     }
@@ -82,8 +85,8 @@ pub(super) fn fields(scenario: &Scenario) -> WorkloadFields {
     if dataset.has_times() {
         fields.more.push("self-timed");
     }
-    if scenario.get("speculative-config").is_some() {
-        let given = ACCEPTANCE.into_iter().find(|name| scenario.get(name).is_some());
+    if scenario.value_of("speculative-config").is_some() {
+        let given = ACCEPTANCE.into_iter().find(|name| scenario.value_of(name).is_some());
         let seen = given.unwrap_or(ACCEPTANCE[0]);
         fields.basic.push(seen);
         fields.more.extend(ACCEPTANCE.into_iter().filter(|name| *name != seen));
@@ -106,8 +109,21 @@ pub(super) fn strays(scenario: &Scenario) -> Vec<(&'static str, String)> {
         .collect()
 }
 
+impl AppState {
+    /// Takes another dataset, and tells which flags went with the old one.
+    pub(crate) fn choose_dataset(self, dataset: DatasetName) {
+        let (scenario, gone) = self.scenario.with_untracked(|scenario| with_dataset(scenario, dataset));
+        if !gone.is_empty() {
+            let gone: Vec<String> = gone.iter().map(|name| format!("--{name}")).collect();
+            let told = format!("Taken out, as the dataset {dataset} does not look at it: {}.", gone.join(", "));
+            self.notify(NoticeKind::Info, &told);
+        }
+        self.set_scenario(scenario);
+    }
+}
+
 /// The scenario with another dataset, and the flags that had to go because the new one would refuse them.
-pub(super) fn with_dataset(scenario: &Scenario, dataset: DatasetName) -> (Scenario, Vec<&'static str>) {
+fn with_dataset(scenario: &Scenario, dataset: DatasetName) -> (Scenario, Vec<&'static str>) {
     let mut changed = scenario.clone();
     changed.unset("dataset-name");
     if dataset != DatasetName::Random && changed.set("dataset-name", Some(dataset.name())).is_err() {

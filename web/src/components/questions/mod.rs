@@ -14,7 +14,7 @@ use sim_core::scenario::{AskedFor, Asking};
 
 use self::part::{flags, gpu, load};
 use crate::components::live::{When, heard};
-use crate::parts::{Coming, later};
+use crate::parts::{Coming, later_than_form};
 use crate::state::AppState;
 
 /// The question with which a visit opens that no link asks.
@@ -89,7 +89,7 @@ fn Answer(question: AskedFor, fetch: fn() -> Coming) -> impl IntoView {
             class="results" hidden=move || !is_asked.get() aria-labelledby=title_of(question)
             id=format!("answer-{}", question.name()) data-testid=format!("answer-{}", question.name())
         >
-            <When when=Signal::derive(move || was_asked.get())>{later(fetch, meanwhile)}</When>
+            <When when=Signal::derive(move || was_asked.get())>{later_than_form(fetch, meanwhile)}</When>
         </section>
     }
 }

@@ -38,7 +38,7 @@ use self::verdict::{Provenance, VerdictCard};
 use crate::components::example::Example;
 use crate::components::live::{Soon, When};
 use crate::hearing::is_typing;
-use crate::parts::{later, nothing, part};
+use crate::parts::{later, later_than_form, nothing, part};
 use crate::state::{AppState, RunState};
 
 part! {
@@ -55,7 +55,7 @@ pub(crate) fn Results() -> impl IntoView {
     view! {
         <section class="results" aria-labelledby="results-title" data-testid="results" hidden=move || !is_asked.get()>
             <When when=Signal::derive(move || was_asked.get())>
-                {later(|| Box::pin(what_happens()), || view! { <Skeleton/> }.into_any())}
+                {later_than_form(|| Box::pin(what_happens()), || view! { <Skeleton/> }.into_any())}
             </When>
         </section>
     }

@@ -11,7 +11,7 @@ use super::replicas::ReplicasCard;
 use super::report::ReportCard;
 use super::requests::RequestsCard;
 use super::split::SplitCard;
-use crate::components::live::When;
+use crate::components::live::{Soon, When};
 use crate::parts::part;
 
 part! {
@@ -27,12 +27,12 @@ fn below() -> AnyView {
     let shown = expect_context::<Shown>();
     let is_fleet = shown.part(|answer| answer.fleet.is_some());
     view! {
-        <ReplicasCard shown/>
-        <SplitCard shown/>
-        <When when=Signal::derive(move || !is_fleet.get())><OverTimeCard shown/></When>
-        <PassesCard shown/>
-        <RequestsCard shown/>
-        <ReportCard shown/>
+        <Soon><ReplicasCard shown/></Soon>
+        <Soon><SplitCard shown/></Soon>
+        <Soon><When when=Signal::derive(move || !is_fleet.get())><OverTimeCard shown/></When></Soon>
+        <Soon><PassesCard shown/></Soon>
+        <Soon><RequestsCard shown/></Soon>
+        <Soon><ReportCard shown/></Soon>
     }
     .into_any()
 }
