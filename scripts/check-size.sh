@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 . scripts/find-browser.sh
 ANSWER=45000
 ALIVE=198000
-FORM=352000
+FORM=350000
 OWN=1121000
 
 need_wasm "weight of a first visit" || exit 0
