@@ -89,18 +89,19 @@ impl EngineArgs {
         &self,
         num_chunks: u32,
     ) -> Result<[Option<SecondaryTierSettings>; MAX_SECONDARY_TIERS], ConfigError> {
-        let refuse = |why| Err(ConfigError::KvOffloading { field: CONFIG, why });
         let mut settings = [None; MAX_SECONDARY_TIERS];
         let Some(given) = self.kv_transfer_config.as_ref() else { return Ok(settings) };
         if !given.is_tiering {
-            return if given.secondary_tiers.is_empty() {
-                Ok(settings)
-            } else {
-                refuse("its secondary_tiers need \"spec_name\": \"TieringOffloadingSpec\" beside them")
-            };
+            if given.secondary_tiers.is_empty() {
+                return Ok(settings);
+            }
+            // vLLM does not look at them then.
+            let why = "its secondary_tiers need \"spec_name\": \"TieringOffloadingSpec\" beside them";
+            return Err(ConfigError::KvOffloadingNotSimulated { field: CONFIG, why });
         }
         if num_chunks == 0 {
-            return refuse("cpu_bytes_to_use hold no chunk; with TieringOffloadingSpec vLLM does not start then");
+            let why = "cpu_bytes_to_use hold no chunk; with TieringOffloadingSpec vLLM does not start then";
+            return Err(ConfigError::KvOffloading { field: CONFIG, why });
         }
         for (place, tier) in settings.iter_mut().zip(&given.secondary_tiers) {
             *place = Some(tier.settings);
