@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 ANSWER=45000
 ALIVE=198000
 FORM=350000
-OWN=1121000
+OWN=1172000
 
 need_wasm "weight of a first visit" || exit 0
 scripts/build-web.sh >/dev/null

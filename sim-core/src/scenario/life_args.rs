@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::autoscaler_args::AutoscalerArgs;
-use super::flag_table::{Flag, Form, Part};
+use super::flag::{Flag, Form, Part};
 use super::{Scenario, ScenarioError};
 use crate::config::flags::FlagError;
 use crate::fleet::life::{LifeSettings, Outage, Recovery};

@@ -19,6 +19,7 @@ pub mod examples;
 mod disaggregation_args;
 mod engines;
 mod fleet_args;
+mod flag;
 mod flag_table;
 mod autoscaler_args;
 mod life_args;
@@ -56,7 +57,8 @@ pub use engines::{
     Engines, EnginesResult, RanksResult, ReplicasResult, RoleEngine, RoleEngines, RolesResult, imbalances, routers_json,
 };
 pub use error::ScenarioError;
-pub use flag_table::{FLAGS, Flag, Form, Part};
+pub use flag::{Flag, Form, Part};
+pub use flag_table::FLAGS;
 pub use fleet_args::{FleetArgs, MAX_REPLICAS};
 use noise::Noise;
 pub use prepare::{Prepared, TextTokens, check_admission, prepare, prepare_fleet, step_time_model};

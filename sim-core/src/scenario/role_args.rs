@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::command::words;
-use super::flag_table::{Flag, Form, Part};
+use super::flag::{Flag, Form, Part};
 use super::{Scenario, ScenarioError, find};
 
 /// `--prefill-args`.

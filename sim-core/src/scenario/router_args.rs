@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString as _};
 
-use super::flag_table::{Flag, Form, Part};
+use super::flag::{Flag, Form, Part};
 use super::{FleetArgs, ScenarioError};
 use crate::fleet::router::{Policy, RouterWeights};
 use crate::metrics::python_float;
