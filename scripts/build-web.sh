@@ -30,11 +30,12 @@ if ! is_built web pkg/__wasm_split.js scripts/pack-parts.mjs; then
     rm -rf "$pieces" www/pkg/*.* www/pkg/snippets
     wasm-split-cli --out-name web "$module/web.wasm" "$pieces"
     wasm-bindgen --keep-lld-exports --target web --no-typescript --out-dir www/pkg --out-name web "$pieces/web.wasm"
-    for piece in www/pkg/web_bg.wasm "$pieces"/*_*.wasm; do
-        # It warns of names that it does not know, of every piece. What is named alike is alike: side by side it compresses
-        # by 3 % more.
-        wasm-opt -Oz -Oz --reorder-functions-by-name --strip-debug --strip-producers "$piece" -o "$piece" 2>"$pieces/wasm-opt.log" || die "$(cat "$pieces/wasm-opt.log")"
-    done
+    # There are hundreds of pieces, most of them small. It warns of names that it does not know, of every piece. What is named
+    # alike is alike: side by side it compresses by 3 % more.
+    optimised=(-Oz -Oz --reorder-functions-by-name --strip-debug --strip-producers)
+    printf '%s\0' www/pkg/web_bg.wasm "$pieces"/*_*.wasm |
+        xargs -0 -P "$(getconf _NPROCESSORS_ONLN)" -I '{}' wasm-opt "${optimised[@]}" '{}' -o '{}' 2>"$pieces/wasm-opt.log" ||
+        die "$(tail -20 "$pieces/wasm-opt.log")"
     node scripts/pack-parts.mjs "$pieces" www/pkg
     echo "$stamp" >target/web-built.txt
 fi

@@ -175,7 +175,7 @@ fn what_is_not_simulated_is_refused_by_name() {
     check_refused("emulate", &[HOST, &["--port=0"]], &["--kv-offloading-size", "profiler simulate"]);
 }
 
-/// vLLM would start with an LMCache server; it is this program that does not. Without a size of the tier it would not.
+/// vLLM would start with an `LMCache` server; it is this program that does not. Without a size of the tier it would not.
 #[test]
 fn a_refusal_of_vllm_is_called_one_and_no_other_is() {
     let drafter = r#"--speculative-config={"method": "ngram", "num_speculative_tokens": 3}"#;

@@ -114,6 +114,11 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
         &[]
     }
 
+    /// Whether there were ever so many rows that they were packed.
+    pub(super) const fn is_packed(&self) -> bool {
+        self.has_packed
+    }
+
     /// What is kept, a slot at a time and in order; nothing of rows that were never touched.
     pub(super) fn pieces(&self) -> impl Iterator<Item = Piece<'_, R, N>> {
         self.slots.iter().filter_map(|slot| match slot {
