@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crate::kv_offload::settings::MAX_SECONDARY_TIERS;
 use crate::metrics::client_figures::ClientFigures;
 use crate::metrics::recorder::Recording;
+use crate::profile::step_time::{Evidence, StepTime};
 use crate::request::RequestId;
 use crate::sched::scheduler::SchedulerStats;
 use crate::time::{SimDuration, SimTime};
@@ -18,6 +19,30 @@ pub struct DeviceTime {
     pub measured: SimDuration,
     /// Part beyond the measured range.
     pub extrapolated: SimDuration,
+}
+
+impl DeviceTime {
+    /// A pass takes so long.
+    #[inline]
+    pub(crate) fn count(&mut self, pass: &StepTime) {
+        self.total += pass.duration;
+        self.extrapolated += pass.extrapolated;
+        if pass.evidence == Evidence::Measured {
+            self.measured += pass.duration;
+        }
+    }
+
+    /// A pass that was counted is run in another way.
+    pub(crate) fn take_back(&mut self, pass: &StepTime) {
+        let without = |of: SimDuration, part: SimDuration| {
+            SimDuration::from_nanos(of.as_nanos().saturating_sub(part.as_nanos()))
+        };
+        self.total = without(self.total, pass.duration);
+        self.extrapolated = without(self.extrapolated, pass.extrapolated);
+        if pass.evidence == Evidence::Measured {
+            self.measured = without(self.measured, pass.duration);
+        }
+    }
 }
 
 /// Transfers in one direction between the device and the host's memory.

@@ -22,7 +22,7 @@ use crate::device::{Device, InFlight, record};
 use crate::engine_core::EngineCore;
 use crate::metrics::recorder::{Keep, Recorder};
 use crate::profile::pass_times::PassTimes;
-use crate::profile::step_time::{Evidence, StepTimeModel};
+use crate::profile::step_time::StepTimeModel;
 use crate::request::{FinishReason, RequestId, SteadyTokens};
 use crate::sched::connector::interface::KvTransferConfig;
 use crate::simulation_error::{check_config, check_requests, check_traffic};
@@ -245,11 +245,7 @@ impl<'a> Simulation<'a> {
             let between_passes = step_time.host().time_between_passes(output.batch.num_reqs());
             let (start_time, end_time) = device.run(launch_time, prediction.duration + between_passes);
             transfers.note_pass(end_time);
-            device_time.total += prediction.duration;
-            device_time.extrapolated += prediction.extrapolated;
-            if prediction.evidence == Evidence::Measured {
-                device_time.measured += prediction.duration;
-            }
+            device_time.count(&prediction);
             let record = recorder.issued(record(output, schedule_time, start_time, end_time));
             for admission in &output.new_reqs {
                 recorder.admitted(admission.id, record, admission.num_cached_tokens);

@@ -7,6 +7,7 @@
 use super::Simulation;
 use crate::batch::BatchComposition;
 use crate::profile::PassShape;
+use crate::profile::step_time::StepTime;
 use crate::time::{SimDuration, SimTime};
 
 /// A rank's part of a step.
@@ -14,7 +15,7 @@ use crate::time::{SimDuration, SimTime};
 pub(crate) struct StepPart {
     /// When the rank has issued it.
     pub(crate) issue_time: SimTime,
-    /// How long it takes if it is run in its own shape and no other takes longer.
+    /// How long it takes if no other takes longer: in its own shape until ranks have agreed on one.
     pub(crate) duration: SimDuration,
     /// How it would be run alone.
     pub(crate) shape: PassShape,
@@ -44,13 +45,22 @@ impl Simulation<'_> {
         &self.engine.issued().unwrap_or_else(|| self.engine.processed()).batch
     }
 
-    /// How long a part takes in the shape that all ranks agreed on, if no other takes longer.
-    pub(crate) fn duration_in(&self, part: &StepPart, agreed: PassShape) -> SimDuration {
+    /// A part is run in the shape that all ranks agreed on: how long it takes then if no other takes longer, and counts as.
+    pub(crate) fn agree(&mut self, part: &mut StepPart, agreed: PassShape) {
         let dummy = part.is_dummy.then(|| self.dummy_batch());
         let batch = dummy.as_ref().unwrap_or_else(|| self.issued_batch());
-        let [own, agreed] = [part.shape, agreed].map(|shape| self.step_time.predict_in(batch, shape).duration);
+        let [own, agreed] = [part.shape, agreed].map(|shape| self.step_time.predict_in(batch, shape));
         // What it takes beyond the prediction stays.
-        SimDuration::from_nanos((part.duration + agreed).as_nanos().saturating_sub(own.as_nanos()))
+        let in_agreed = |own_shape: SimDuration| {
+            SimDuration::from_nanos((own_shape + agreed.duration).as_nanos().saturating_sub(own.duration.as_nanos()))
+        };
+        if !part.is_dummy {
+            let between_passes = self.step_time.host().time_between_passes(batch.num_reqs());
+            let issued = SimDuration::from_nanos(part.duration.as_nanos().saturating_sub(between_passes.as_nanos()));
+            self.device_time.take_back(&StepTime { duration: issued, ..own });
+            self.device_time.count(&StepTime { duration: in_agreed(issued), ..agreed });
+        }
+        part.duration = in_agreed(part.duration);
     }
 
     /// Whether a request that is here, or comes by `now`, makes ranks step that pause.

@@ -10,7 +10,6 @@ use crate::api_servers::{ApiServers, Message};
 use crate::device::InFlight;
 use crate::metrics::recorder::PassRecord;
 use crate::profile::decode_times::DecodeTimes;
-use crate::profile::step_time::Evidence;
 use crate::sched::stretch::StretchPass;
 use crate::time::{SimDuration, SimTime};
 
@@ -143,11 +142,7 @@ impl<'a> Simulation<'a> {
             step_time.duration = noise.draw(step_time.duration);
         }
         let (start_time, end_time) = self.device.run(self.now, step_time.duration + passes.time_between_passes);
-        self.device_time.total += step_time.duration;
-        self.device_time.extrapolated += step_time.extrapolated;
-        if step_time.evidence == Evidence::Measured {
-            self.device_time.measured += step_time.duration;
-        }
+        self.device_time.count(&step_time);
         Issued { schedule_time, start_time, end_time, num_free_blocks: pass.num_free_blocks }
     }
 

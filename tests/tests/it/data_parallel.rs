@@ -5,7 +5,7 @@ use sim_core::config::EngineConfig;
 use sim_core::fleet::simulation::{Replica, simulate_fleet};
 use sim_core::fleet::{DataParallel, Dispatch, FleetResult, LockstepResult, RouterSettings};
 use sim_core::metrics::digest::digest;
-use sim_core::profile::{StepTimeModel, StepTimeSettings, SyntheticCosts};
+use sim_core::profile::{CaptureSizes, StepTimeModel, StepTimeSettings, SyntheticCosts};
 use sim_core::request::TokenRun;
 use sim_core::request_set::{NewRequest, RequestSet};
 use sim_core::simulator::{SimulationOptions, simulate};
@@ -172,9 +172,21 @@ fn workload(requests: &[(u32, u32, u64)]) -> Workload {
 
 /// What two ranks make of it: 10 ms for a pass and 10 µs for each token, one pass at a time.
 fn two_ranks(requests: &[(u32, u32, u64)], dp_sync_interval: Option<u32>) -> FleetResult {
+    two_ranks_with(None, requests, dp_sync_interval)
+}
+
+/// The same with the one CUDA graph of so many tokens.
+fn two_ranks_with(
+    graph: Option<u32>,
+    requests: &[(u32, u32, u64)],
+    dp_sync_interval: Option<u32>,
+) -> FleetResult {
     let config = EngineConfig { async_scheduling: false, ..EngineConfig::new(16, 1_000, 8_192) };
     let profile = SyntheticCosts { token_us: 10.0, ..SyntheticCosts::default() }.profile();
-    let settings = StepTimeSettings::vllm_default(&profile, 128, 2_048);
+    let mut settings = StepTimeSettings::vllm_default(&profile, 128, 2_048);
+    if let Some(graph) = graph {
+        settings.capture_sizes = CaptureSizes::explicit(&[graph], 2_048).expect("a valid size");
+    }
     let step_time = StepTimeModel::new(&profile, &settings).expect("a profile");
     ranks((&workload(requests), &config, &step_time), 2, dp_sync_interval)
 }
@@ -216,6 +228,15 @@ fn a_step_takes_as_long_as_the_longest_part() {
     let requests = [(1_000, 4, 0), (100, 4, 0)];
     assert_eq!(first_tokens(&two_ranks(&requests, Some(16))), [20.0, 20.0], "one step for both");
     assert_eq!(first_tokens(&two_ranks(&requests, None)), [20.0, 11.0], "independent ranks");
+}
+
+#[test]
+fn a_rank_counts_what_it_ran_in_the_shape_that_all_agreed_on() {
+    let result = two_ranks_with(Some(64), &[(10, 4, 0), (1_000, 1, 5)], Some(16));
+    // Four passes padded to 64 tokens, but for the one beside the long prompt, which no graph holds.
+    let found = result.replicas.iter().map(|rank| rank.device_time.as_millis_f64());
+    let expect = [3.0 * 10.64 + 10.01, 20.0];
+    assert!(found.zip(expect).all(|(found, expect)| (found - expect).abs() < 0.001), "{:?}", result.replicas);
 }
 
 #[test]

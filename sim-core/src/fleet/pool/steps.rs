@@ -160,12 +160,11 @@ impl<'a> Pool<'a> {
         let engines = self.engines_of(replica);
         let wave = &mut self.waves[replica];
         let last = wave.parts.iter().map(|part| part.issue_time).max().unwrap_or(time);
-        let ranks = &self.engines[engines.clone()];
-        let agreed = wave.parts.iter().map(|part| part.shape).reduce(PassShape::and);
-        let duration = |(engine, part): (&Simulation<'_>, &StepPart)| {
-            agreed.map_or(part.duration, |agreed| engine.duration_in(part, agreed))
-        };
-        let longest = ranks.iter().zip(&wave.parts).map(duration).max().unwrap_or(SimDuration::ZERO);
+        if let Some(agreed) = wave.parts.iter().map(|part| part.shape).reduce(PassShape::and) {
+            let ranks = self.engines[engines.clone()].iter_mut();
+            ranks.zip(&mut wave.parts).for_each(|(engine, part)| engine.agree(part, agreed));
+        }
+        let longest = wave.parts.iter().map(|part| part.duration).max().unwrap_or(SimDuration::ZERO);
         wave.result.step_time += longest;
         for (engine, &part) in self.engines[engines].iter_mut().zip(&wave.parts) {
             wave.start_time = engine.run_part(part, last, longest);
