@@ -34,9 +34,8 @@ impl DeviceTime {
 
     /// A pass that was counted is run in another way.
     pub(crate) fn take_back(&mut self, pass: &StepTime) {
-        let without = |of: SimDuration, part: SimDuration| {
-            SimDuration::from_nanos(of.as_nanos().saturating_sub(part.as_nanos()))
-        };
+        let without =
+            |of: SimDuration, part: SimDuration| SimDuration::from_nanos(of.as_nanos().saturating_sub(part.as_nanos()));
         self.total = without(self.total, pass.duration);
         self.extrapolated = without(self.extrapolated, pass.extrapolated);
         if pass.evidence == Evidence::Measured {

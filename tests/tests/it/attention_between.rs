@@ -5,6 +5,7 @@ use sim_core::compose::{Setup, compose};
 use sim_core::operators::Pack;
 use sim_core::operators::attention::{FoundAttention, HeadsOnRank};
 
+use crate::draws::draws;
 use crate::profile_fixture::file;
 
 const PACKS: [&str; 9] =
@@ -26,7 +27,7 @@ fn is_between(time: f64, one: f64, other: f64) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(draws(96))]
 
     #[test]
     fn it_lies_between_its_neighbours(

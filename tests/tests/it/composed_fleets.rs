@@ -16,6 +16,7 @@ use sim_core::simulator::{SimulationError, SimulationOptions, simulate};
 use sim_core::time::SimTime;
 use sim_core::workload::{Traffic, Workload};
 
+use crate::draws::draws;
 use crate::fleet_life::{Drawn, drawn_outages, outages};
 use crate::fleet_of_one::{check_conserved, in_sessions, limited, policy, waits};
 use crate::steady_requests::{stretched_case, surroundings};
@@ -133,7 +134,7 @@ fn check_lives(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(draws(150))]
 
     #[test]
     fn one_of_each_is_what_it_is_alone(

@@ -12,6 +12,7 @@ use sim_core::simulator::{SimulationOptions, simulate};
 use sim_core::time::SimTime;
 use sim_core::workload::{Traffic, Workload};
 
+use crate::draws::draws;
 use crate::fleet_of_one::{check_conserved, in_sessions, limited, waits};
 use crate::steady_requests::{stretched_case, surroundings};
 
@@ -103,7 +104,7 @@ fn check_several(workload: &Workload, config: &EngineConfig, step_time: &StepTim
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(draws(150))]
 
     #[test]
     fn one_rank_is_the_simulation(
@@ -176,11 +177,7 @@ fn two_ranks(requests: &[(u32, u32, u64)], dp_sync_interval: Option<u32>) -> Fle
 }
 
 /// The same with the one CUDA graph of so many tokens.
-fn two_ranks_with(
-    graph: Option<u32>,
-    requests: &[(u32, u32, u64)],
-    dp_sync_interval: Option<u32>,
-) -> FleetResult {
+fn two_ranks_with(graph: Option<u32>, requests: &[(u32, u32, u64)], dp_sync_interval: Option<u32>) -> FleetResult {
     let config = EngineConfig { async_scheduling: false, ..EngineConfig::new(16, 1_000, 8_192) };
     let profile = SyntheticCosts { token_us: 10.0, ..SyntheticCosts::default() }.profile();
     let mut settings = StepTimeSettings::vllm_default(&profile, 128, 2_048);

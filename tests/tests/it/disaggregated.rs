@@ -20,6 +20,7 @@ use sim_core::simulator::{SimulationOptions, simulate};
 use sim_core::time::{SimDuration, SimTime};
 use sim_core::workload::{EarlierOptions, Traffic, Workload};
 
+use crate::draws::draws;
 use crate::fleet_of_one::{in_sessions, limited, policy, waits};
 use crate::steady_requests::stretched_case;
 
@@ -190,7 +191,7 @@ fn ranks() -> impl Strategy<Value = Ranks> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(draws(150))]
 
     #[test]
     fn nobody_is_lost_and_nothing_is_kept(

@@ -19,6 +19,7 @@ use sim_core::time::{SimDuration, SimTime};
 use sim_core::workload::{Traffic, Workload};
 
 use crate::drawn_engine::{DrawnEngine, drawn_engine, planning};
+use crate::draws::draws;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
@@ -198,7 +199,7 @@ fn a_run_that_can_go_no_further_ends() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(draws(600))]
 
     #[test]
     fn every_engine_serves_each_request_to_its_end((engine, asked) in case()) {

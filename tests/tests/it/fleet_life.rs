@@ -22,6 +22,7 @@ use sim_core::simulator::{SimulationOptions, simulate};
 use sim_core::time::{SimDuration, SimTime};
 use sim_core::workload::{Traffic, Workload};
 
+use crate::draws::draws;
 use crate::fleet_of_one::{check_conserved, in_sessions, limited, policy, waits};
 use crate::steady_requests::{stretched_case, surroundings};
 
@@ -141,7 +142,7 @@ fn check(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(draws(300))]
 
     #[test]
     fn every_request_ends_once(

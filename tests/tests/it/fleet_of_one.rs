@@ -17,6 +17,7 @@ use sim_core::simulator::{SimulationOptions, simulate};
 use sim_core::time::{SimDuration, SimTime};
 use sim_core::workload::{After, Traffic, Workload};
 
+use crate::draws::draws;
 use crate::properties;
 use crate::steady_requests::{stretched_case, surroundings};
 
@@ -126,7 +127,7 @@ fn check_several(workload: &Workload, config: &EngineConfig, step_time: &StepTim
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(draws(200))]
 
     #[test]
     fn one_is_the_simulation(

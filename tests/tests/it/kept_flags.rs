@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use sim_core::scenario::command::{self, Program, ReadCommand};
 use sim_core::scenario::{DatasetName, Scenario};
 
+use crate::draws::draws;
 use crate::scenario::{scenario, scenarios};
 
 /// A command upon what was there: what there is then, what is named as kept, and what has yielded with a part of the
@@ -127,7 +128,7 @@ fn a_contradiction_of_the_commands_own_takes_nothing_away() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(draws(400))]
 
     #[test]
     fn nothing_set_is_lost_without_a_word(before in scenarios(), said in scenarios()) {

@@ -12,6 +12,7 @@ use sim_core::simulation_result::TierTotals;
 use sim_core::simulator::{SimulationOptions, simulate};
 use sim_core::time::SimDuration;
 
+use crate::draws::draws;
 use crate::offloading::{
     displaced, link, num_tokens, run, small_device, step_time, tier, ttft_ms, with_tier, workload,
 };
@@ -84,7 +85,7 @@ fn all_speeds() -> impl Strategy<Value = TierSpeeds> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(draws(60))]
 
     #[test]
     fn nobody_is_lost_and_each_chunk_is_written_once(

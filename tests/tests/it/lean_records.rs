@@ -15,6 +15,7 @@ use sim_core::scenario::{Prepared, Scenario, prepare};
 use sim_core::simulator::{Simulation, SimulationOptions};
 use sim_core::workload::Workload;
 
+use crate::draws::draws;
 use crate::engine_properties;
 use crate::profile_fixture::h100;
 use crate::properties;
@@ -100,7 +101,7 @@ fn long_runs_lose_no_figure() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(draws(300))]
 
     #[test]
     fn short_runs_lose_no_figure(case in properties::case()) {

@@ -13,6 +13,7 @@ use sim_core::speculative::Acceptance;
 use sim_core::time::SimTime;
 use sim_core::workload::{Traffic, Workload};
 
+use crate::draws::draws;
 use crate::engine_properties;
 use crate::properties;
 
@@ -211,7 +212,7 @@ fn an_aborted_request_gets_nothing_more_and_leaves_its_blocks() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(draws(300))]
 
     #[test]
     fn plain_engines_are_the_same(case in properties::case()) {

@@ -1,5 +1,6 @@
 //! Tests of the whole product, in one binary.
 
+mod draws;
 mod scenario;
 mod scheduler_tables;
 mod commands;

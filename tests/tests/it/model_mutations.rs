@@ -11,6 +11,7 @@ use sim_core::models::{
 };
 use sim_core::speculative::SpeculativeMethod;
 
+use crate::draws::draws;
 use crate::profile_fixture::file;
 
 /// One of each family.
@@ -156,7 +157,7 @@ fn check(config: &[u8], settings: &ModelSettings) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(draws(400))]
 
     #[test]
     fn a_damaged_file_gives_layers_or_a_refusal(

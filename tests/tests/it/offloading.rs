@@ -13,6 +13,7 @@ use sim_core::simulator::{Simulation, SimulationOptions, simulate};
 use sim_core::time::{SimDuration, SimTime};
 use sim_core::workload::{Traffic, Workload};
 
+use crate::draws::draws;
 use crate::fleet_of_one::{in_sessions, waits};
 use crate::steady_requests::{scripted, stretched_case};
 
@@ -85,7 +86,7 @@ fn links() -> impl Strategy<Value = OffloadingLink> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(draws(300))]
 
     #[test]
     fn nobody_is_lost_and_nothing_is_kept(

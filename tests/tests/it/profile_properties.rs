@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use sim_core::config::{EngineArgs, UsageContext};
 use sim_core::profile::{Profile, StepTimeModel, StepTimeSettings};
 
+use crate::draws::draws;
 use crate::profile_fixture::{batch, h100, h100_bytes, layered, unpadded};
 
 /// Longest sequence tried: far outside the tables.
@@ -49,7 +50,7 @@ fn check_monotone(model: &StepTimeModel, num_seqs: u32, context: u32, chunk: u32
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(draws(2000))]
 
     #[test]
     fn more_work_never_takes_less_time(
@@ -62,7 +63,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(draws(4000))]
 
     #[test]
     fn a_damaged_file_never_breaks_the_reader(

@@ -16,6 +16,8 @@ use sim_core::simulator::{Simulation, SimulationOptions, simulate};
 use sim_core::time::{SimDuration, SimTime};
 use sim_core::workload::{Traffic, Workload};
 
+use crate::draws::draws;
+
 /// How long the engine sleeps after a step that ran nothing.
 const IDLE_STEP_SLEEP: SimDuration = SimDuration::from_nanos(1_000_000);
 
@@ -297,7 +299,7 @@ fn the_drawn_runs_preempt_and_hit_the_cache_and_evict() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(draws(400))]
 
     #[test]
     fn requests_and_tokens_and_blocks_are_conserved(case in case()) {

@@ -24,6 +24,7 @@ use sim_core::simulator::{SimulationOptions, simulate};
 use sim_core::time::{SimDuration, SimTime};
 use sim_core::workload::Workload;
 
+use crate::draws::draws;
 use crate::fleet_life::{Drawn, drawn_outages, outages, scaling, workload};
 use crate::fleet_of_one::{in_sessions, limited, policy, waits};
 use crate::steady_requests::stretched_case;
@@ -168,7 +169,7 @@ fn between() -> impl Strategy<Value = Between> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(draws(300))]
 
     #[test]
     fn every_request_of_two_roles_ends_once(

@@ -6,6 +6,8 @@ use sim_core::scenario::command::{self, Program};
 use sim_core::scenario::link::{Link, MAX_FRAGMENT_BYTES, MAX_INFLATED_BYTES};
 use sim_core::scenario::{AskedBy, AskedFor, Asking, FLAGS, Flag, Form, Part, Scenario};
 
+use crate::draws::draws;
+
 pub(crate) fn scenario(flags: &[(&str, &str)]) -> Scenario {
     Scenario::from_flags(flags.iter().map(|&(flag, value)| (flag, Some(value)))).expect("flags of a test")
 }
@@ -97,7 +99,7 @@ fn asking() -> impl Strategy<Value = Asking> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(draws(300))]
 
     #[test]
     fn a_link_says_what_was_put_into_it(

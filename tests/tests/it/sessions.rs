@@ -11,6 +11,7 @@ use sim_core::simulator::{SimulationError, SimulationOptions, simulate};
 use sim_core::time::{SimDuration, SimTime};
 use sim_core::workload::{After, Traffic, Workload};
 
+use crate::draws::draws;
 use crate::profile_fixture::h100;
 use crate::properties::{Case, case};
 
@@ -87,7 +88,7 @@ fn timed(workload: &Workload, send_times: &[SimTime]) -> (Workload, Vec<usize>) 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(draws(200))]
 
     #[test]
     fn a_request_is_sent_when_its_answer_has_come_and_its_time(case in case(), waits in waits()) {

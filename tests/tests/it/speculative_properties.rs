@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 use sim_core::config::SpeculativeArgs;
 use sim_core::speculative::SpeculativeMethod;
 
+use crate::draws::draws;
+
 fn maybe<S: Strategy + 'static>(strategy: S) -> impl Strategy<Value = Option<S::Value>>
 where
     S::Value: Clone + 'static,
@@ -104,7 +106,7 @@ fn key() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(draws(2000))]
 
     #[test]
     fn what_is_written_is_read_again(args in args()) {

@@ -1,10 +1,8 @@
 //! Requests that get one token in every pass are counted instead of looked at: nothing may differ by it.
 //!
-//! The engine that looks at every request in every pass is the oracle: the recorded schedules of vLLM are its own. A
-//! few hundred runs are drawn by default; `STEADY_CASES` says how many otherwise.
+//! The engine that looks at every request in every pass is the oracle: the recorded schedules of vLLM are its own.
 
 use std::collections::BTreeMap;
-use std::env;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -20,12 +18,9 @@ use sim_core::simulator::{Simulation, SimulationOptions};
 use sim_core::time::SimDuration;
 use sim_core::workload::{Traffic, Workload};
 
+use crate::draws::draws;
 use crate::engine_properties;
 use crate::properties::{self, Case};
-
-fn num_cases() -> u32 {
-    env::var("STEADY_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(300)
-}
 
 /// Decodes, their contexts, prompt parts, and what the spans show.
 type Batch = (u32, u64, Vec<PrefillChunk>, Vec<(AttentionSpan, u64)>);
@@ -229,7 +224,7 @@ fn most_runs_that_may_count_do() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: num_cases(), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(draws(300))]
 
     #[test]
     fn short_runs_are_the_same(case in properties::case(), record_emissions in any::<bool>()) {

@@ -1,6 +1,7 @@
 //! What holds for every plot whatever it is given: it ends, stays inside its frame, and its axes work.
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::band::Band;
 use super::cdf::{CdfPlot, CdfSeries};
@@ -114,7 +115,7 @@ fn cdf_series(mut xs: Vec<f64>, style: SeriesStyle) -> CdfSeries {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, rng_seed: RngSeed::Fixed(20_261_130), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn cdfs_stay_inside(frame in frame(), runs in prop::collection::vec(values(), 0..4), slo in prop::option::of(value()),
