@@ -15,7 +15,7 @@ use crate::request::{RequestId, SteadyTokens};
 use crate::request_set::RequestSet;
 use crate::sched::output::{EngineCoreOutputs, SchedulerOutput};
 use crate::sched::scheduler::Scheduler;
-use crate::sched::stretch::StretchPass;
+use crate::sched::stretch::{StretchPass, Undated};
 use crate::speculative::ModelRunner;
 
 /// Scheduler and passes under way.
@@ -208,6 +208,24 @@ impl<'a> EngineCore<'a> {
         stretch.num_passes += 1;
         stretch.last = [stretch.last[1], pass];
         Some(pass)
+    }
+
+    /// The steps up to the next date; what they are goes to [`Self::end_undated`].
+    pub(crate) fn begin_undated(&mut self, most: u32) -> Undated {
+        self.scheduler.begin_undated(most)
+    }
+
+    /// So many of these steps were taken; false if none.
+    pub(crate) fn end_undated(&mut self, stretch: &mut Stretch, undated: Undated) -> bool {
+        let (num_passes, [before, last]) = undated.taken();
+        self.scheduler.end_undated(undated);
+        stretch.num_passes += num_passes;
+        match num_passes {
+            0 => {}
+            1 => stretch.last = [stretch.last[1], last],
+            _ => stretch.last = [before, last],
+        }
+        num_passes > 0
     }
 
     /// The stretch has ended: passes under way and processed are what as many steps would have left.

@@ -107,11 +107,17 @@ pub const fn f64_to_u64(x: f64) -> u64 {
 }
 
 /// `x` to the nearest integer; negative and NaN give 0, too large gives the maximum.
+#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "halves are looked for below 2^53 only")]
 #[must_use]
 pub const fn round_to_u64(x: f64) -> u64 {
-    let whole = f64_to_u64(x);
-    // Exact: what is taken off are the leading digits. Halves go away from zero.
-    whole.saturating_add((x - u64_to_f64(whole) >= 0.5) as u64)
+    const ALL_WHOLE: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
+    if x >= ALL_WHOLE {
+        return f64_to_u64(x);
+    }
+    // Signed, as processors convert. Exact: what is taken off are the leading digits. Halves go away from zero.
+    let whole = x as i64;
+    let rounded = whole + (x - whole as f64 >= 0.5) as i64;
+    if rounded > 0 { rounded.unsigned_abs() } else { 0 }
 }
 
 /// `x`, which indexes memory and so is below 2^32 wherever this is called.
@@ -186,5 +192,37 @@ pub const fn lcm(a: u32, b: u32) -> Option<u32> {
     match gcd(a, b) {
         0 => Some(0),
         divisor => (a / divisor).checked_mul(b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_goes_to_the_nearest_and_halves_away_from_zero() {
+        let largest_with_halves = 4_503_599_627_370_495.5; // 2^52 - 1/2
+        for (x, expect) in [
+            (0.0, 0),
+            (0.499_999_999_999_999_94, 0),
+            (0.5, 1),
+            (1.499_999_999_999_999_8, 1),
+            (2.5, 3),
+            (largest_with_halves, 1 << 52),
+            (9_007_199_254_740_991.0, (1 << 53) - 1),
+            (9_007_199_254_740_992.0, 1 << 53),
+            (9_223_372_036_854_775_808.0, 1 << 63),
+            (1.8e19, 18_000_000_000_000_000_000),
+            (1e300, u64::MAX),
+            (f64::INFINITY, u64::MAX),
+            (-0.4, 0),
+            (-0.5, 0),
+            (-7.9, 0),
+            (-1e300, 0),
+            (f64::NEG_INFINITY, 0),
+            (f64::NAN, 0),
+        ] {
+            assert_eq!(round_to_u64(x), expect, "{x}");
+        }
     }
 }

@@ -115,7 +115,8 @@ impl Axis {
     }
 
     fn place_in(&self, cell: usize, x: f64) -> Place {
-        place_in(cell, x - self.points[cell], self.inverse_widths[cell])
+        let into = x - self.points[cell];
+        Place { cell, weight: math::max(0.0, into * self.inverse_widths[cell]), is_below: into < 0.0 }
     }
 
     /// The place of a count.
@@ -126,11 +127,6 @@ impl Axis {
             None => self.place(x),
         }
     }
-}
-
-/// The place so far behind the start of a cell.
-fn place_in(cell: usize, into: f64, inverse_width: f64) -> Place {
-    Place { cell, weight: math::max(0.0, into * inverse_width), is_below: into < 0.0 }
 }
 
 /// `a` at `weight` 0, `b` at 1, and growing in `a` and in `b` also after rounding. `a <= b`.
@@ -174,6 +170,7 @@ impl Grid {
             inverse_width: self.columns.inverse_widths[column],
             upper,
             lower: if row.weight > 0.0 { corners(row.cell + 1) } else { upper },
+            is_outside: true,
         }
     }
 }
@@ -199,11 +196,13 @@ struct Cell {
     upper: [f64; 2],
     /// The same again where only one row is read.
     lower: [f64; 2],
+    /// Whether samples do not enclose what lies between its ends.
+    is_outside: bool,
 }
 
 impl Cell {
     /// Before any was read: no context is in it.
-    const NONE: Self = Self { column: 0, start: 1.0, end: 0.0, inverse_width: 0.0, upper: [0.0; 2], lower: [0.0; 2] };
+    const NONE: Self = Self { column: 0, start: 1.0, end: 0.0, inverse_width: 0.0, upper: [0.0; 2], lower: [0.0; 2], is_outside: true };
 }
 
 impl Row<'_> {
@@ -214,8 +213,9 @@ impl Row<'_> {
             self.enter(column);
         }
         let Self { grid, row, num_measured, cell } = self;
-        let column = place_in(cell.column, column - cell.start, cell.inverse_width);
-        let along = |[a, b]: [f64; 2]| blend(a, b, column.weight);
+        let into = column - cell.start;
+        let weight = math::max(0.0, into * cell.inverse_width);
+        let along = |[a, b]: [f64; 2]| blend(a, b, weight);
         let upper = along(cell.upper);
         let value_us = if row.weight > 0.0 {
             let lower = along(cell.lower);
@@ -224,15 +224,19 @@ impl Row<'_> {
         } else {
             upper
         };
-        // Rows get shorter downwards, so the lower row's end decides.
-        let outside = row.is_below || column.is_below || column.last_point() >= *num_measured;
-        Reading { value_us, on_sample: !outside && row.weight <= 0.0 && column.weight <= 0.0, outside }
+        if weight > 0.0 {
+            return Reading { value_us, on_sample: false, outside: cell.is_outside };
+        }
+        let outside = row.is_below || into < 0.0 || cell.column >= *num_measured;
+        Reading { value_us, on_sample: !outside && row.weight <= 0.0, outside }
     }
 
     /// Looks up the cell of a context.
     #[inline(never)]
     fn enter(&mut self, column: f64) {
         self.cell = self.grid.cell(self.row, self.grid.columns.place(column).cell);
+        // Rows get shorter downwards, so the lower row's end decides.
+        self.cell.is_outside = self.row.is_below || self.cell.column + 1 >= self.num_measured;
     }
 }
 

@@ -19,14 +19,25 @@ pub(super) struct Due {
 #[derive(Debug)]
 pub(super) struct Calendar {
     days: Vec<Vec<Due>>,
+    /// Which days are not empty, a bit for each.
+    marks: [u64; NUM_MARKS],
 }
 
 /// Length of the ring: a power of two, so that a day is found without a division; longer than most answers are.
 const NUM_DAYS: u64 = 512;
 
+const NUM_MARKS: usize = 8;
+
+/// Where the mark of a pass's day is: its word, and the bit in that.
+const fn mark(pass: u64) -> (usize, u32) {
+    let day = math::low_u32(pass % NUM_DAYS);
+    (math::u32_to_usize(day / u64::BITS), day % u64::BITS)
+}
+
 impl Calendar {
     pub(super) fn new() -> Self {
-        Self { days: vec![Vec::new(); math::u32_to_usize(math::u64_to_u32(NUM_DAYS))] }
+        let num_days = NUM_MARKS * math::u32_to_usize(u64::BITS);
+        Self { days: vec![Vec::new(); num_days], marks: [0; NUM_MARKS] }
     }
 
     /// Where what happens in `pass` is noted.
@@ -35,7 +46,26 @@ impl Calendar {
     }
 
     pub(super) fn note(&mut self, due: Due) {
+        let (word, bit) = mark(due.pass);
+        self.marks[word] |= 1 << bit;
         self.day(due.pass).push(due);
+    }
+
+    /// How many passes from `pass` on have an empty day, at most a round of them. On a day that is not, nothing may happen
+    /// for a round or more.
+    pub(super) fn num_empty_days(&self, pass: u64) -> u32 {
+        let (first, bit) = mark(pass);
+        let mut num_empty = (self.marks[first] >> bit).trailing_zeros().min(u64::BITS - bit);
+        let mut has_found_one = num_empty < u64::BITS - bit;
+        for place in first + 1..first + NUM_MARKS {
+            if has_found_one {
+                break;
+            }
+            let in_word = self.marks[place % NUM_MARKS].trailing_zeros();
+            num_empty += in_word;
+            has_found_one = in_word < u64::BITS;
+        }
+        num_empty
     }
 
     /// Whether anything happens in `pass`.
@@ -63,6 +93,10 @@ impl Calendar {
                 noted.pass > pass
             });
         }
+        if self.day(pass).is_empty() {
+            let (word, bit) = mark(pass);
+            self.marks[word] &= !(1 << bit);
+        }
         if !due.is_sorted_by_key(|due| due.admission) {
             due.sort_unstable_by_key(|due| due.admission);
         }
@@ -71,6 +105,7 @@ impl Calendar {
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
         self.days.iter_mut().for_each(Vec::clear);
+        self.marks = [0; NUM_MARKS];
     }
 }
 
@@ -80,6 +115,47 @@ mod tests {
 
     const fn due(pass: u64, admission: u64) -> Due {
         Due { pass, admission, slot: 7 }
+    }
+
+    /// Empty days from `pass` on of a calendar with these dates.
+    #[track_caller]
+    fn check_empty(dates: &[u64], pass: u64, expect: u32) {
+        let mut calendar = Calendar::new();
+        dates.iter().for_each(|&pass| calendar.note(due(pass, 0)));
+        assert_eq!(calendar.num_empty_days(pass), expect, "{dates:?} from {pass}");
+        for pass in pass..pass + u64::from(expect) {
+            assert!(!calendar.has(pass), "{dates:?}: {pass}");
+        }
+    }
+
+    #[test]
+    fn days_without_dates_are_counted() {
+        check_empty(&[], 0, 512);
+        check_empty(&[], 63, 449);
+        check_empty(&[], 64, 512);
+        check_empty(&[70], 64, 6);
+        check_empty(&[70], 70, 0);
+        check_empty(&[128], 64, 64);
+        check_empty(&[129], 64, 65);
+        check_empty(&[600], 500, 100);
+        check_empty(&[511, 512], 70, 441);
+        check_empty(&[512], 70, 442);
+        // Of another round.
+        check_empty(&[70 + NUM_DAYS], 64, 6);
+    }
+
+    #[test]
+    fn a_day_whose_dates_are_taken_is_empty_again() {
+        let mut calendar = Calendar::new();
+        [due(5, 1), due(5 + NUM_DAYS, 2)].into_iter().for_each(|due| calendar.note(due));
+        let mut taken = vec![];
+        calendar.take(5, &mut taken);
+        assert_eq!(calendar.num_empty_days(1), 4, "one is of the next round");
+        calendar.take(5 + NUM_DAYS, &mut taken);
+        assert_eq!(calendar.num_empty_days(0), 512);
+        calendar.note(due(6, 1));
+        calendar.clear();
+        assert_eq!(calendar.num_empty_days(0), 512);
     }
 
     #[test]

@@ -35,6 +35,48 @@ impl Growth {
     pub(super) fn num_due(&self, pass: u64) -> u32 {
         self.num_due[self.place(pass)]
     }
+
+    /// Blocks that are needed in the passes from `pass` on, one after the other: until [`Self::put_back`] nobody else is
+    /// told.
+    pub(super) fn lend(&mut self, pass: u64) -> DueBlocks {
+        let next = self.place(pass);
+        DueBlocks { num_due: core::mem::take(&mut self.num_due), next }
+    }
+
+    /// Takes back what was lent.
+    pub(super) fn put_back(&mut self, due: DueBlocks) {
+        self.num_due = due.num_due;
+    }
+}
+
+/// How many blocks are needed in one pass after the other.
+#[derive(Debug)]
+pub(super) struct DueBlocks {
+    num_due: Vec<u32>,
+    next: usize,
+}
+
+impl DueBlocks {
+    /// Those of the next pass.
+    #[inline]
+    pub(super) fn peek(&self) -> u32 {
+        self.num_due.get(self.next).copied().unwrap_or(0)
+    }
+
+    /// Goes on to the pass behind it.
+    #[inline]
+    pub(super) fn advance(&mut self) {
+        self.next += 1;
+        if self.next >= self.num_due.len() {
+            self.next = 0;
+        }
+    }
+
+    /// Those of the pass before the next one.
+    pub(super) fn last(&self) -> u32 {
+        let last = self.next.checked_sub(1).unwrap_or(self.num_due.len().saturating_sub(1));
+        self.num_due.get(last).copied().unwrap_or(0)
+    }
 }
 
 impl LiveRequest {

@@ -8,6 +8,7 @@
 //! Nothing else may be asked of the scheduler until the stretch has ended: nobody is added or given up.
 
 use super::budget::Budget;
+use super::growth::DueBlocks;
 use super::output::SchedulerOutput;
 use super::scheduler::Scheduler;
 use crate::math;
@@ -21,7 +22,91 @@ pub(crate) struct StretchPass {
     pub(crate) num_free_blocks: u32,
 }
 
+/// The passes up to the next date: nothing is asked of the scheduler for each of them.
+#[derive(Debug)]
+pub(crate) struct Undated {
+    /// Most passes that may still be taken.
+    left: u32,
+    /// Requests of each pass.
+    num_reqs: u32,
+    due: DueBlocks,
+    /// Passes that were taken, and which of them was the last to need a block.
+    num_passes: u32,
+    last_growing: u32,
+    num_blocks: u32,
+    /// The last pass.
+    pass: StretchPass,
+}
+
+impl Iterator for Undated {
+    type Item = StretchPass;
+
+    /// Decides the next pass; `None` at the next date, and if there are not as many blocks as it needs.
+    #[inline]
+    fn next(&mut self) -> Option<StretchPass> {
+        let num_due = self.due.peek();
+        if self.left == 0 || num_due > self.pass.num_free_blocks {
+            return None;
+        }
+        self.left -= 1;
+        self.num_passes += 1;
+        if num_due > 0 {
+            self.last_growing = self.num_passes;
+            self.num_blocks += num_due;
+        }
+        self.due.advance();
+        self.pass.context_tokens += u64::from(self.num_reqs);
+        self.pass.num_free_blocks -= num_due;
+        Some(self.pass)
+    }
+}
+
+impl Undated {
+    /// Passes that were taken, and the last two of them; the first of these is nothing if there is one alone.
+    pub(crate) fn taken(&self) -> (u32, [StretchPass; 2]) {
+        let StretchPass { context_tokens, num_free_blocks } = self.pass;
+        let before = StretchPass {
+            context_tokens: context_tokens.saturating_sub(u64::from(self.num_reqs)),
+            num_free_blocks: num_free_blocks + self.due.last(),
+        };
+        (self.num_passes, [before, self.pass])
+    }
+}
+
 impl Scheduler<'_> {
+    /// The passes up to the next date, at most so many. [`Self::end_undated`] must follow.
+    pub(crate) fn begin_undated(&mut self, most: u32) -> Undated {
+        let (next, num_free_blocks) = (self.pass_number + 1, self.kv_cache.num_free_blocks());
+        let steady = &mut self.steady;
+        let num_empty_days = steady.ends.num_empty_days(next - steady.lag).min(steady.asks.num_empty_days(next));
+        Undated {
+            left: most.min(num_empty_days),
+            num_reqs: steady.count,
+            due: steady.growth.lend(next),
+            num_passes: 0,
+            last_growing: 0,
+            num_blocks: 0,
+            pass: StretchPass { context_tokens: steady.num_computed_tokens, num_free_blocks },
+        }
+    }
+
+    /// The passes that were taken are decided, and the results of as many are taken as processed.
+    pub(crate) fn end_undated(&mut self, undated: Undated) {
+        let Undated { due, num_passes, last_growing, num_blocks, pass, .. } = undated;
+        self.steady.growth.put_back(due);
+        if num_blocks > 0 {
+            self.grow(self.pass_number + u64::from(last_growing), num_blocks);
+        }
+        self.has_finished_ids &= num_passes == 0;
+        self.pass_number += u64::from(num_passes);
+        let steady = &mut self.steady;
+        if num_passes > 0 {
+            steady.issued = self.pass_number;
+        }
+        steady.processed += u64::from(num_passes);
+        steady.num_computed_tokens = pass.context_tokens;
+    }
+
     /// How many requests run, if the next passes can be a stretch.
     pub(crate) fn stretch_len(&self) -> Option<u32> {
         let steady = &self.steady;
@@ -38,7 +123,7 @@ impl Scheduler<'_> {
         (admits_nobody && num_tokens >= steady.count).then_some(steady.count)
     }
 
-    /// Decides the next pass of a stretch, and takes the results of the oldest one under way as processed; `None` if the
+    /// Decides the next pass of a stretch, dates and all, and takes the results of the oldest one under way as processed; `None` if the
     /// next pass is not one of a stretch.
     #[inline]
     pub(crate) fn stretch_pass(&mut self) -> Option<StretchPass> {

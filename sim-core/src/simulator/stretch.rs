@@ -89,23 +89,16 @@ impl<'a> Simulation<'a> {
         let Some(mut passes) = self.passes(stretch.num_reqs) else { return false };
         self.quiet_until = SimTime::ZERO;
         let mut under_way = self.in_flight.pop_front().map(UnderWay::Recorded);
-        while stretch.num_passes < MAX_PASSES && self.is_quiet() {
-            let Some(pass) = self.engine.step_in_stretch(&mut stretch) else { break };
-            if self.keeps_input {
-                self.queries_per_iter.push(0);
+        let mut goes_on = true;
+        while goes_on && stretch.num_passes < MAX_PASSES && self.is_quiet() {
+            let mut undated = self.engine.begin_undated(MAX_PASSES - stretch.num_passes);
+            while goes_on && let Some(pass) = undated.next() {
+                goes_on = self.pass(&mut passes, pass, &mut under_way) && self.is_quiet();
             }
-            let issued = UnderWay::Held(self.issue(&mut passes, pass));
-            // A synchronous engine has none under way.
-            let done = if self.config.async_scheduling { under_way.replace(issued) } else { Some(issued) };
-            let Some(done) = done else { continue };
-            let time = self.now.max(done.end_time()) + passes.update_time;
-            if time >= self.horizon {
-                self.keep_under_way(&passes, done);
-                self.suspended = Some(true);
-                break;
+            if !self.engine.end_undated(&mut stretch, undated) {
+                let Some(pass) = self.engine.step_in_stretch(&mut stretch) else { break };
+                goes_on = self.pass(&mut passes, pass, &mut under_way);
             }
-            self.now = time;
-            self.take_in(&passes, done);
         }
         if let Some(under_way) = under_way {
             self.keep_under_way(&passes, under_way);
@@ -130,6 +123,27 @@ impl<'a> Simulation<'a> {
             message: self.api_servers.as_ref().map_or_else(Message::default, message),
             num_waiting_reqs: self.engine.scheduler().num_requests().1,
         })
+    }
+
+    /// A pass of the stretch is issued, and the results of the oldest one are taken in; false if that has to wait.
+    #[inline]
+    fn pass(&mut self, passes: &mut Passes<'_>, pass: StretchPass, under_way: &mut Option<UnderWay>) -> bool {
+        if self.keeps_input {
+            self.queries_per_iter.push(0);
+        }
+        let issued = UnderWay::Held(self.issue(passes, pass));
+        // A synchronous engine has none under way.
+        let done = if self.config.async_scheduling { under_way.replace(issued) } else { Some(issued) };
+        let Some(done) = done else { return true };
+        let time = self.now.max(done.end_time()) + passes.update_time;
+        if time >= self.horizon {
+            self.keep_under_way(passes, done);
+            self.suspended = Some(true);
+            return false;
+        }
+        self.now = time;
+        self.take_in(passes, done);
+        true
     }
 
     /// A pass of the stretch is issued; what comes of it is not known yet.

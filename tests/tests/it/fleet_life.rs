@@ -265,6 +265,22 @@ fn an_answer_goes_on_elsewhere_with_dynamos_migration() {
 }
 
 #[test]
+fn messages_of_an_answer_that_comes_back_to_its_first_replica_stay_in_order() {
+    let (workload, config, step_time) = (workload(1, (10, 60), 0.0), config(), step_time());
+    let replicas = [Replica { config: &config, step_time: &step_time }; 2];
+    let recovery = Recovery { migration_limit: 3, ..Recovery::default() };
+    // Passes of 10 ms: one message at the first, then some at the second, the rest at the first again.
+    let outages = vec![outage(0, 0.015, 0.05), outage(1, 0.125, 9.0)];
+    let settings = LifeSettings { outages, recovery, autoscaling: None };
+    let (result, ..) = run(&workload, &replicas, Policy::RoundRobin, (&settings, true));
+    assert_eq!(result.life.as_ref().map(|life| life.num_migrations), Some(2));
+    let given = result.replicas.iter().map(|replica| replica.num_output_tokens).collect::<Vec<_>>();
+    assert!(given.iter().all(|&given| given > 0) && given.iter().sum::<u64>() == 60, "{given:?}");
+    let times: Vec<_> = EmissionIndex::new(&result.whole.recording).delivery_times(0).collect();
+    assert!(times.len() == 60 && times.is_sorted(), "{times:?}");
+}
+
+#[test]
 fn with_nobody_there_requests_wait_and_fail_when_tries_are_used_up() {
     let (workload, config, step_time) = (workload(3, (100, 4), 1.0), config(), step_time());
     let replicas = [Replica { config: &config, step_time: &step_time }];
