@@ -3,6 +3,7 @@
 //! Source: `vllm/v1/engine/core.py::EngineCore.step`, `step_with_batch_queue`. Nothing here depends on the caller's clock.
 
 mod connector;
+mod in_stretch;
 mod kv_cache_events;
 
 use alloc::borrow::Cow;
@@ -15,7 +16,6 @@ use crate::request::{RequestId, SteadyTokens};
 use crate::request_set::RequestSet;
 use crate::sched::output::{EngineCoreOutputs, SchedulerOutput};
 use crate::sched::scheduler::Scheduler;
-use crate::sched::stretch::{StretchPass, Undated};
 use crate::speculative::ModelRunner;
 
 /// Scheduler and passes under way.
@@ -51,17 +51,6 @@ pub struct Step {
     pub issued: Option<u32>,
     /// The pass whose results were taken in, if any: [`EngineCore::processed`] and [`EngineCore::outputs`] have them.
     pub processed: Option<u32>,
-}
-
-/// A stretch of steps: see [`EngineCore::begin_stretch`].
-#[derive(Debug, Default)]
-pub(crate) struct Stretch {
-    /// Requests of each pass.
-    pub(crate) num_reqs: u32,
-    /// Passes issued so far.
-    pub(crate) num_passes: u32,
-    /// The last two of them.
-    last: [StretchPass; 2],
 }
 
 impl<'a> EngineCore<'a> {
@@ -189,63 +178,6 @@ impl<'a> EngineCore<'a> {
             step.processed = Some(oldest.number);
         }
         step
-    }
-
-    /// How many requests run, if the next steps can be a stretch (`sched/stretch.rs`): each issues a pass and processes
-    /// the oldest one, and all of them hold the same requests.
-    pub(crate) fn begin_stretch(&mut self) -> Option<Stretch> {
-        let num_reqs = self.scheduler.stretch_len()?;
-        let is_same = |output: &SchedulerOutput| output.scheduled.is_empty() && output.num_steady_reqs == num_reqs;
-        let is_steady = self.batch_queue.len() + 1 == self.max_concurrent_batches
-            && self.batch_queue.iter().all(|issued| is_same(&issued.output));
-        is_steady.then(|| Stretch { num_reqs, ..Stretch::default() })
-    }
-
-    /// One step of a stretch: the pass issued, or `None` if the next step is not one.
-    #[inline]
-    pub(crate) fn step_in_stretch(&mut self, stretch: &mut Stretch) -> Option<StretchPass> {
-        let pass = self.scheduler.stretch_pass()?;
-        stretch.num_passes += 1;
-        stretch.last = [stretch.last[1], pass];
-        Some(pass)
-    }
-
-    /// The steps up to the next date; what they are goes to [`Self::end_undated`].
-    pub(crate) fn begin_undated(&mut self, most: u32) -> Undated {
-        self.scheduler.begin_undated(most)
-    }
-
-    /// So many of these steps were taken; false if none.
-    pub(crate) fn end_undated(&mut self, stretch: &mut Stretch, undated: Undated) -> bool {
-        let (num_passes, [before, last]) = undated.taken();
-        self.scheduler.end_undated(undated);
-        stretch.num_passes += num_passes;
-        match num_passes {
-            0 => {}
-            1 => stretch.last = [stretch.last[1], last],
-            _ => stretch.last = [before, last],
-        }
-        num_passes > 0
-    }
-
-    /// The stretch has ended: passes under way and processed are what as many steps would have left.
-    pub(crate) fn end_stretch(&mut self, stretch: &Stretch) {
-        if stretch.num_passes == 0 {
-            return;
-        }
-        self.num_passes += stretch.num_passes;
-        self.outputs.set_steady(stretch.num_reqs);
-        let [before, last] = stretch.last;
-        if let Some(issued) = self.batch_queue.back_mut() {
-            issued.number = self.num_passes - 1;
-            core::mem::swap(&mut issued.output, &mut self.processed);
-            self.scheduler.write_stretch_pass((last, stretch.num_reqs), &mut issued.output);
-            if stretch.num_passes > 1 {
-                self.scheduler.write_stretch_pass((before, stretch.num_reqs), &mut self.processed);
-            }
-        } else {
-            self.scheduler.write_stretch_pass((last, stretch.num_reqs), &mut self.processed);
-        }
     }
 
     /// Hands the drafts proposed after a pass to the scheduler; with asynchronous scheduling they stay with the worker

@@ -107,7 +107,11 @@ pub const fn f64_to_u64(x: f64) -> u64 {
 }
 
 /// `x` to the nearest integer; negative and NaN give 0, too large gives the maximum.
-#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "halves are looked for below 2^53 only")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "halves are looked for below 2^53 only"
+)]
 #[must_use]
 pub const fn round_to_u64(x: f64) -> u64 {
     const ALL_WHOLE: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;

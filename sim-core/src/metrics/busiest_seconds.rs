@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use crate::time::SimTime;
+use crate::time::{SimDuration, SimTime};
 
 /// The busiest seconds of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub(super) struct BusiestSecond {
     pending: Vec<(SimTime, u32)>,
     /// The second that is being counted, and its tokens.
     open: (u64, u64),
+    /// When it began; not known of what comes before the origin, which counts to the first.
+    open_from: Option<SimTime>,
     closed: BTreeMap<u64, u64>,
 }
 
@@ -46,12 +48,20 @@ impl BusiestSecond {
     /// So many tokens arrived at `time`.
     pub(super) fn add(&mut self, time: SimTime, num_tokens: u32) {
         let Some(origin) = self.origin else { return self.pending.push((time, num_tokens)) };
+        if !self.open_from.is_some_and(|from| from <= time && time.saturating_since(from).as_nanos() < SECOND) {
+            self.open_another(origin, time);
+        }
+        self.open.1 += u64::from(num_tokens);
+    }
+
+    /// Goes on with the second that `time` lies in.
+    fn open_another(&mut self, origin: SimTime, time: SimTime) {
         let second = second(origin, time);
+        self.open_from = (origin <= time).then(|| origin + SimDuration::from_nanos(second * SECOND));
         if second != self.open.0 {
             let (closed, num_tokens) = core::mem::replace(&mut self.open, (second, 0));
             *self.closed.entry(closed).or_default() += num_tokens;
         }
-        self.open.1 += u64::from(num_tokens);
     }
 
     /// Tokens of the busiest second; 0 if it was never said where seconds begin.

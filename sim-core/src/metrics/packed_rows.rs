@@ -26,6 +26,20 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
         Rows { packed: self, open: &[], unpacked: Vec::new(), num_rows: 0, num_read: 0, from: 0 }
     }
 
+    /// Shows each row beside the one behind it, in order; none is copied but the last of a block.
+    pub(super) fn for_each_with_next(&self, mut see: impl FnMut(&R, Option<&R>)) {
+        let (mut rows, mut last) = (self.iter(), None::<R>);
+        while rows.read_next_block() {
+            let block = rows.unread();
+            if let (Some(last), Some(first)) = (&last, block.first()) {
+                see(last, Some(first));
+            }
+            block.iter().zip(block.iter().skip(1)).for_each(|(row, next)| see(row, Some(next)));
+            last = block.last().copied();
+        }
+        last.iter().for_each(|last| see(last, None));
+    }
+
     /// All rows as they are, in order.
     #[must_use]
     pub fn to_vec(&self) -> Vec<R> {
@@ -43,6 +57,12 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
 }
 
 impl<R: Row<N>, const N: usize> Rows<'_, R, N> {
+    /// What was not read of its block.
+    fn unread(&self) -> &[R] {
+        let rows = if self.open.is_empty() { &self.unpacked } else { self.open };
+        rows.get(self.num_read..self.num_rows).unwrap_or_default()
+    }
+
     /// Goes on to the next block; false if there is none.
     fn read_next_block(&mut self) -> bool {
         self.from += self.num_rows;
@@ -70,8 +90,7 @@ impl<R: Row<N>, const N: usize> Iterator for Rows<'_, R, N> {
     fn fold<T, F: FnMut(T, R) -> T>(mut self, start: T, mut join: F) -> T {
         let mut so_far = start;
         while self.num_read < self.num_rows || self.read_next_block() {
-            let rows = if self.open.is_empty() { &self.unpacked } else { self.open };
-            so_far = rows[self.num_read..self.num_rows].iter().copied().fold(so_far, &mut join);
+            so_far = self.unread().iter().copied().fold(so_far, &mut join);
             self.num_read = self.num_rows;
         }
         so_far

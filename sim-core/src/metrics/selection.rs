@@ -27,9 +27,12 @@ impl Statistics {
     #[must_use]
     pub fn of_gaps(gaps: &Gaps, percentiles: &[Percentile]) -> Self {
         let mut spans = Vec::with_capacity(gaps.len());
+        let mut len = 0;
         // Not collected: to go through the blocks by themselves is cheaper.
-        gaps.iter().filter(|gap| gap.count > 0).for_each(|gap| spans.push((gap.gap.as_nanos(), gap.count)));
-        let len = spans.iter().map(|span| u64::from(span.1)).sum();
+        gaps.iter().filter(|gap| gap.count > 0).for_each(|gap| {
+            len += u64::from(gap.count);
+            spans.push((gap.gap.as_nanos(), gap.count));
+        });
         let mean_and_std =
             weighted_mean_and_std(len, || spans.iter().map(|&(length, count)| (length, u64::from(count))));
         let ranks = ranks(len, percentiles);

@@ -85,26 +85,22 @@ impl Recording {
     /// Calls `visit(from, to, pass)`, in nanoseconds, for the whole run piece by piece: `pass` states what holds then,
     /// `None` that the engine is empty.
     pub(super) fn for_each_state(&self, mut visit: impl FnMut(u64, u64, Option<&PassRecord>)) {
-        let busy = self.busy_periods();
-        let mut busy = busy.iter().copied().peekable();
+        let mut ends = self.busy_periods().into_iter();
+        let mut next_end = ends.next();
         let mut now = 0;
-        let mut see = |pass: &PassRecord, next: u64| {
+        self.passes.for_each_with_next(|pass, next| {
             let from = pass.schedule_time.as_nanos().max(now);
             if now < from {
                 visit(now, from, None);
             }
-            while busy.next_if(|&end| end < pass.output_time.as_nanos()).is_some() {}
-            let empty = busy.peek().copied().unwrap_or(pass.output_time.as_nanos());
+            while next_end.is_some_and(|end| end < pass.output_time.as_nanos()) {
+                next_end = ends.next();
+            }
+            let empty = next_end.unwrap_or(pass.output_time.as_nanos());
+            let next = next.map_or(u64::MAX, |next| next.schedule_time.as_nanos());
             now = next.min(empty).max(from);
             visit(from, now, Some(pass));
-        };
-        let last = self.passes.iter().reduce(|pass, next| {
-            see(&pass, next.schedule_time.as_nanos());
-            next
         });
-        if let Some(last) = last {
-            see(&last, u64::MAX);
-        }
     }
 
     /// When the engine became empty, each time, in nanoseconds. Requests that did not finish are taken to hold nothing.

@@ -202,7 +202,15 @@ struct Cell {
 
 impl Cell {
     /// Before any was read: no context is in it.
-    const NONE: Self = Self { column: 0, start: 1.0, end: 0.0, inverse_width: 0.0, upper: [0.0; 2], lower: [0.0; 2], is_outside: true };
+    const NONE: Self = Self {
+        column: 0,
+        start: 1.0,
+        end: 0.0,
+        inverse_width: 0.0,
+        upper: [0.0; 2],
+        lower: [0.0; 2],
+        is_outside: true,
+    };
 }
 
 impl Row<'_> {
