@@ -3,7 +3,7 @@
 //! Source: `vllm/v1/engine/core.py::EngineCore.step`, `step_with_batch_queue`. Nothing here depends on the caller's clock.
 
 mod connector;
-mod in_stretch;
+pub(crate) mod in_stretch;
 mod kv_cache_events;
 
 use alloc::borrow::Cow;

@@ -41,8 +41,8 @@ impl EngineCore<'_> {
         self.scheduler.begin_undated(most)
     }
 
-    /// So many of these steps were taken; false if none.
-    pub(crate) fn end_undated(&mut self, stretch: &mut Stretch, undated: Undated) -> bool {
+    /// So many of these steps were taken.
+    pub(crate) fn end_undated(&mut self, stretch: &mut Stretch, undated: Undated) {
         let (num_passes, [before, last]) = undated.taken();
         self.scheduler.end_undated(undated);
         stretch.num_passes += num_passes;
@@ -51,7 +51,6 @@ impl EngineCore<'_> {
             1 => stretch.last = [stretch.last[1], last],
             _ => stretch.last = [before, last],
         }
-        num_passes > 0
     }
 
     /// The stretch has ended: passes under way and processed are what as many steps would have left.

@@ -50,7 +50,7 @@ impl Growth {
 }
 
 /// How many blocks are needed in one pass after the other.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct DueBlocks {
     num_due: Vec<u32>,
     next: usize,

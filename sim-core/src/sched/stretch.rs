@@ -23,7 +23,7 @@ pub(crate) struct StretchPass {
 }
 
 /// The passes up to the next date: nothing is asked of the scheduler for each of them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Undated {
     /// Most passes that may still be taken.
     left: u32,

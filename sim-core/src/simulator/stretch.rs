@@ -8,9 +8,10 @@
 use super::Simulation;
 use crate::api_servers::{ApiServers, Message};
 use crate::device::InFlight;
+use crate::engine_core::in_stretch::Stretch;
 use crate::metrics::recorder::PassRecord;
 use crate::profile::decode_times::DecodeTimes;
-use crate::sched::stretch::StretchPass;
+use crate::sched::stretch::{StretchPass, Undated};
 use crate::time::{SimDuration, SimTime};
 
 /// Most passes of a stretch, so that who watches a run or wants to end it is not kept waiting.
@@ -38,23 +39,15 @@ struct Issued {
     start_time: SimTime,
     end_time: SimTime,
     num_free_blocks: u32,
+    /// Of a pass that was issued before the stretch; others are recorded once, with what came of them.
+    record: Option<u32>,
 }
 
-/// A pass under way in a stretch.
-#[derive(Debug)]
-enum UnderWay {
-    /// Issued before the stretch.
-    Recorded(InFlight),
-    /// Issued in it: recorded once, with what came of it.
-    Held(Issued),
-}
-
-impl UnderWay {
-    const fn end_time(&self) -> SimTime {
-        match self {
-            Self::Recorded(pass) => pass.end_time,
-            Self::Held(pass) => pass.end_time,
-        }
+impl Issued {
+    /// A pass that is under way when a stretch begins; `None` if it has no tokens.
+    fn before(InFlight { end_time, record }: &InFlight) -> Option<Self> {
+        let record = Some((*record)?);
+        Some(Self { schedule_time: *end_time, start_time: *end_time, end_time: *end_time, num_free_blocks: 0, record })
     }
 }
 
@@ -62,7 +55,7 @@ impl Passes<'_> {
     /// The record of a pass; its clients held their tokens when it ended, for all that is known.
     #[inline]
     const fn record(&self, pass: &Issued) -> PassRecord {
-        let &Issued { schedule_time, start_time, end_time, num_free_blocks } = pass;
+        let &Issued { schedule_time, start_time, end_time, num_free_blocks, record: _ } = pass;
         PassRecord {
             schedule_time,
             start_time,
@@ -87,19 +80,20 @@ impl<'a> Simulation<'a> {
     pub(super) fn advance_stretch(&mut self) -> bool {
         let Some(mut stretch) = self.engine.begin_stretch() else { return false };
         let Some(mut passes) = self.passes(stretch.num_reqs) else { return false };
+        let mut under_way = self.in_flight.front().and_then(Issued::before);
+        if under_way.is_none() && !self.in_flight.is_empty() {
+            return false;
+        }
+        self.in_flight.pop_front();
         self.quiet_until = SimTime::ZERO;
-        let mut under_way = self.in_flight.pop_front().map(UnderWay::Recorded);
-        let mut goes_on = true;
-        while goes_on && stretch.num_passes < MAX_PASSES && self.is_quiet() {
-            let mut undated = self.engine.begin_undated(MAX_PASSES - stretch.num_passes);
-            while goes_on && let Some(pass) = undated.next() {
-                goes_on = self.pass(&mut passes, pass, &mut under_way) && self.is_quiet();
-            }
-            if !self.engine.end_undated(&mut stretch, undated) {
-                let Some(pass) = self.engine.step_in_stretch(&mut stretch) else { break };
-                goes_on = self.pass(&mut passes, pass, &mut under_way);
+        let mut undated = self.engine.begin_undated(MAX_PASSES);
+        while self.is_quiet() {
+            let pass = undated.next().or_else(|| self.dated_pass(&mut stretch, &mut undated));
+            if !pass.is_some_and(|pass| self.pass(&mut passes, pass, &mut under_way)) {
+                break;
             }
         }
+        self.engine.end_undated(&mut stretch, undated);
         if let Some(under_way) = under_way {
             self.keep_under_way(&passes, under_way);
         }
@@ -125,24 +119,34 @@ impl<'a> Simulation<'a> {
         })
     }
 
+    /// The next pass behind those without a date, if it is still one of the stretch.
+    #[inline(never)]
+    fn dated_pass(&mut self, stretch: &mut Stretch, undated: &mut Undated) -> Option<StretchPass> {
+        self.engine.end_undated(stretch, core::mem::take(undated));
+        let is_long = stretch.num_passes >= MAX_PASSES;
+        let pass = if is_long { None } else { self.engine.step_in_stretch(stretch) };
+        *undated = self.engine.begin_undated(MAX_PASSES.saturating_sub(stretch.num_passes));
+        pass
+    }
+
     /// A pass of the stretch is issued, and the results of the oldest one are taken in; false if that has to wait.
     #[inline]
-    fn pass(&mut self, passes: &mut Passes<'_>, pass: StretchPass, under_way: &mut Option<UnderWay>) -> bool {
+    fn pass(&mut self, passes: &mut Passes<'_>, pass: StretchPass, under_way: &mut Option<Issued>) -> bool {
         if self.keeps_input {
             self.queries_per_iter.push(0);
         }
-        let issued = UnderWay::Held(self.issue(passes, pass));
+        let issued = self.issue(passes, pass);
         // A synchronous engine has none under way.
         let done = if self.config.async_scheduling { under_way.replace(issued) } else { Some(issued) };
         let Some(done) = done else { return true };
-        let time = self.now.max(done.end_time()) + passes.update_time;
+        let time = self.now.max(done.end_time) + passes.update_time;
         if time >= self.horizon {
             self.keep_under_way(passes, done);
             self.suspended = Some(true);
             return false;
         }
         self.now = time;
-        self.take_in(passes, done);
+        self.take_in(passes, &done);
         true
     }
 
@@ -157,23 +161,18 @@ impl<'a> Simulation<'a> {
         }
         let (start_time, end_time) = self.device.run(self.now, step_time.duration + passes.time_between_passes);
         self.device_time.count(&step_time);
-        Issued { schedule_time, start_time, end_time, num_free_blocks: pass.num_free_blocks }
+        Issued { schedule_time, start_time, end_time, num_free_blocks: pass.num_free_blocks, record: None }
     }
 
     /// A pass is under way where the stretch ends, or is suspended.
-    fn keep_under_way(&mut self, passes: &Passes<'_>, pass: UnderWay) {
-        let pass = match pass {
-            UnderWay::Recorded(pass) => pass,
-            UnderWay::Held(pass) => {
-                InFlight { end_time: pass.end_time, record: Some(self.recorder.issued(passes.record(&pass))) }
-            }
-        };
-        self.in_flight.push_back(pass);
+    fn keep_under_way(&mut self, passes: &Passes<'_>, pass: Issued) {
+        let record = pass.record.unwrap_or_else(|| self.recorder.issued(passes.record(&pass)));
+        self.in_flight.push_back(InFlight { end_time: pass.end_time, record: Some(record) });
     }
 
     /// The results of a pass are taken in.
     #[inline]
-    fn take_in(&mut self, passes: &Passes<'_>, done: UnderWay) {
+    fn take_in(&mut self, passes: &Passes<'_>, done: &Issued) {
         let way = match &mut self.api_servers {
             // Something may have been sent before the tokens came.
             _ if self.now >= self.quiet_until => self.delivery(passes.num_reqs),
@@ -181,19 +180,15 @@ impl<'a> Simulation<'a> {
             Some(servers) => (servers.take_message(self.now, &passes.message, self.step_time), passes.output_latency),
         };
         let delivery = self.deliver(passes.num_reqs, way);
-        match done {
-            UnderWay::Held(pass) => self.recorder.steady_pass(PassRecord {
+        match done.record {
+            None => self.recorder.steady_pass(PassRecord {
                 output_time: self.now,
                 delivery_time: delivery.time,
                 delivery_wait: delivery.wait,
                 num_outputs: passes.num_reqs,
-                ..passes.record(&pass)
+                ..passes.record(done)
             }),
-            UnderWay::Recorded(InFlight { record, .. }) => {
-                if let Some(record) = record {
-                    self.recorder.processed(record, (&[], passes.num_reqs), self.now, delivery);
-                }
-            }
+            Some(record) => self.recorder.processed(record, (&[], passes.num_reqs), self.now, delivery),
         }
     }
 }
