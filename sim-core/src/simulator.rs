@@ -8,10 +8,12 @@ mod front_end;
 mod in_fleet;
 mod in_lockstep;
 mod keeping;
+mod looks;
 mod offloading;
 mod tiers;
 mod stretch;
 
+use alloc::borrow::Cow;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -33,7 +35,8 @@ use crate::workload::Workload;
 pub(crate) use in_fleet::NewConnector;
 pub(crate) use in_lockstep::StepPart;
 use keeping::Before;
-use offloading::Transfers;
+pub(crate) use looks::{Looks, before, is_nothing};
+pub(crate) use offloading::{Transfers, engine_of};
 
 pub use crate::simulation_error::SimulationError;
 pub use crate::simulation_result::SimulationOptions;
@@ -94,6 +97,7 @@ pub struct Simulation<'a> {
     /// For whoever balances engines by their counts (`simulator/in_fleet.rs`).
     counts: Option<in_fleet::ToldCounts>,
     transfers: Transfers,
+    looks: Looks,
     /// A KV connector that the fleet gave it, whose transfers the fleet times (`simulator/in_fleet.rs`).
     connector: Option<(KvTransferConfig, NewConnector)>,
 }
@@ -119,7 +123,7 @@ impl<'a> Simulation<'a> {
             workload,
             config,
             step_time,
-            engine: offloading::engine_of(config, &workload.requests).map_err(SimulationError::Connector)?,
+            engine: engine_of(config, Cow::Borrowed(&workload.requests), true).map_err(SimulationError::Connector)?,
             recorder: Recorder::new(&workload.requests, config.num_speculative_tokens(), keep),
             client,
             api_servers: ApiServers::new(config.api_server_count, step_time),
@@ -144,6 +148,7 @@ impl<'a> Simulation<'a> {
             suspended: None,
             counts: None,
             transfers: Transfers::new(config, step_time),
+            looks: Looks::default(),
             connector: None,
         })
     }
@@ -174,7 +179,7 @@ impl<'a> Simulation<'a> {
             self.process();
             return self.end_iteration(has_run_tokens);
         }
-        if self.advance_stretch() {
+        if self.advance_stretch() || self.skip_looks() {
             return true;
         }
         let num_joining = loop {
@@ -190,6 +195,9 @@ impl<'a> Simulation<'a> {
         };
         if self.keeps_input {
             self.queries_per_iter.push(num_joining);
+        }
+        if num_joining > 0 {
+            self.looks.interrupt();
         }
         let has_run_tokens = self.step();
         self.suspended.is_some() || self.end_iteration(has_run_tokens)
@@ -227,13 +235,19 @@ impl<'a> Simulation<'a> {
         let (step_time, now) = (self.step_time, &mut self.now);
         let (device, device_time) = (&mut self.device, &mut self.device_time);
         let (recorder, in_flight) = (&mut self.recorder, &mut self.in_flight);
-        let (noise, transfers) = (&mut self.noise, &mut self.transfers);
-        transfers.report_tiers(*now, &mut self.engine);
+        let (noise, transfers, looks) = (&mut self.noise, &mut self.transfers, &mut self.looks);
+        looks.begin(*now);
+        if transfers.report_tiers(*now, &mut self.engine) {
+            looks.see();
+        }
         let step = self.engine.step(|_, output| {
             let schedule_time = *now;
             *now += step_time.host().schedule_time(output.batch.num_reqs());
             has_run_tokens = output.has_tokens();
             let launch_time = transfers.launch(*now, output);
+            if !is_nothing(output) {
+                looks.see();
+            }
             if !has_run_tokens {
                 in_flight.push_back(InFlight { end_time: launch_time, record: None });
                 return;
@@ -252,8 +266,12 @@ impl<'a> Simulation<'a> {
             }
             in_flight.push_back(InFlight { end_time, record: Some(record) });
         });
+        if step.processed.is_none() || step.issued.is_none() {
+            self.looks.see();
+        }
         if step.processed.is_some() {
             if self.take_in_time() >= self.horizon {
+                self.looks.see();
                 self.suspended = Some(has_run_tokens);
             } else {
                 self.process();

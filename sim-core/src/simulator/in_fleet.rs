@@ -4,6 +4,7 @@
 //! the first instant at which somebody outside may do something that it would notice. A step that issues a pass and takes
 //! in another is two events then, if the second lies behind the horizon: what is sent between them has its turn between.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -77,7 +78,7 @@ impl<'a> Simulation<'a> {
         let (config, requests) = (self.config, &self.workload.requests);
         match self.connector {
             Some((settings, kv_connector)) => EngineCore::with_connector(config, requests, settings, kv_connector()),
-            None => super::offloading::engine_of(config, requests),
+            None => super::offloading::engine_of(config, Cow::Borrowed(requests), true),
         }
     }
 
@@ -188,6 +189,7 @@ impl<'a> Simulation<'a> {
         self.api_servers = ApiServers::new(self.config.api_server_count, self.step_time);
         self.client.lose_all();
         self.now = self.now.min(time);
+        self.looks.interrupt();
         (self.num_stuck_steps, self.quiet_until) = (0, SimTime::ZERO);
     }
 
