@@ -63,6 +63,9 @@ fn what_only_host_memory_still_holds_is_cached() {
     assert_eq!(number(&with, "vllm:kv_offload_load_bytes_total"), from_host / 16.0 * 2_097_152.0);
     assert_eq!(number(&with, "vllm:kv_offload_load_size_count"), 1.0);
     assert!(!without.get("/metrics").body.contains("kv_offload"), "none of it without host memory");
+    for (query, status) in [("reset_external=true", 501), ("reset_running_requests=1", 501), ("reset_external=false", 200)] {
+        assert_eq!(with.post(&format!("/reset_prefix_cache?{query}"), &json!({})).status, status, "{query}");
+    }
     // Emptying the device's cache empties nothing else.
     assert_eq!(with.post("/reset_prefix_cache", &json!({})).json()["success"], true);
     assert_eq!(cached(&with, 1), all);
