@@ -5,7 +5,6 @@
 //! [`LiveEngine::now`]: until then requests may come that join the next pass. `tests/tests/it/live_engine.rs` holds it to
 //! the simulator, token by token.
 
-use alloc::borrow::Cow;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -22,7 +21,7 @@ use crate::sched::connector::interface::KvConnectorError;
 use crate::sched::output::{EngineCoreOutputs, SchedulerOutput};
 use crate::sched::scheduler::{Scheduler, SchedulerStats};
 use crate::simulation_result::{EndedTransfer, OffloadingTotals};
-use crate::simulator::{Looks, Transfers, before, engine_of, is_nothing};
+use crate::simulator::{Looks, Transfers, before, live_engine_of};
 use crate::speculative::Acceptance;
 use crate::time::{SimDuration, SimTime};
 
@@ -90,7 +89,7 @@ impl<'a> LiveEngine<'a> {
         transfers.keep_ended();
         Ok(Self {
             step_time,
-            engine: engine_of(config, Cow::Owned(requests), false)?,
+            engine: live_engine_of(config, requests)?,
             places: Places::default(),
             api_servers: ApiServers::new(config.api_server_count, step_time),
             device: Device::new(config.pipeline_parallel_size),
@@ -224,19 +223,14 @@ impl<'a> LiveEngine<'a> {
         let (in_flight, places) = (&mut self.in_flight, &mut self.places);
         let (transfers, looks) = (&mut self.transfers, &mut self.looks);
         self.ended.clear();
-        looks.begin(*now);
-        if transfers.report_tiers(*now, &mut self.engine) {
-            looks.see();
-        }
+        looks.begin(*now, transfers.report_tiers(*now, &mut self.engine));
         let step = self.engine.step(|_, output| {
             places.num_issued += 1;
             on_issue(IssuedPass { output, schedule_time: *now });
             *now += host.schedule_time(output.batch.num_reqs());
             has_run_tokens = output.has_tokens();
             let launch_time = transfers.launch(*now, output);
-            if !is_nothing(output) {
-                looks.see();
-            }
+            looks.decide(output);
             let end_time = if has_run_tokens {
                 let expected = step_time.predict(&output.batch).duration;
                 let duration = noise.as_mut().map_or(expected, |noise| noise.draw(expected));
@@ -252,9 +246,7 @@ impl<'a> LiveEngine<'a> {
         if !has_run_tokens && self.engine.scheduler().has_requests() {
             self.now += IDLE_STEP_SLEEP;
         }
-        if step.issued.is_none() || step.processed.is_none() {
-            self.looks.see();
-        }
+        self.looks.process(step);
         self.looks.end(self.now);
         output_time
     }

@@ -13,7 +13,6 @@ mod offloading;
 mod tiers;
 mod stretch;
 
-use alloc::borrow::Cow;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -35,8 +34,8 @@ use crate::workload::Workload;
 pub(crate) use in_fleet::NewConnector;
 pub(crate) use in_lockstep::StepPart;
 use keeping::Before;
-pub(crate) use looks::{Looks, before, is_nothing};
-pub(crate) use offloading::{Transfers, engine_of};
+pub(crate) use looks::{Looks, before};
+pub(crate) use offloading::{Transfers, engine_of, live_engine_of};
 
 pub use crate::simulation_error::SimulationError;
 pub use crate::simulation_result::SimulationOptions;
@@ -123,7 +122,7 @@ impl<'a> Simulation<'a> {
             workload,
             config,
             step_time,
-            engine: engine_of(config, Cow::Borrowed(&workload.requests), true).map_err(SimulationError::Connector)?,
+            engine: engine_of(config, &workload.requests).map_err(SimulationError::Connector)?,
             recorder: Recorder::new(&workload.requests, config.num_speculative_tokens(), keep),
             client,
             api_servers: ApiServers::new(config.api_server_count, step_time),
@@ -196,9 +195,6 @@ impl<'a> Simulation<'a> {
         if self.keeps_input {
             self.queries_per_iter.push(num_joining);
         }
-        if num_joining > 0 {
-            self.looks.interrupt();
-        }
         let has_run_tokens = self.step();
         self.suspended.is_some() || self.end_iteration(has_run_tokens)
     }
@@ -236,18 +232,13 @@ impl<'a> Simulation<'a> {
         let (device, device_time) = (&mut self.device, &mut self.device_time);
         let (recorder, in_flight) = (&mut self.recorder, &mut self.in_flight);
         let (noise, transfers, looks) = (&mut self.noise, &mut self.transfers, &mut self.looks);
-        looks.begin(*now);
-        if transfers.report_tiers(*now, &mut self.engine) {
-            looks.see();
-        }
+        looks.begin(*now, transfers.report_tiers(*now, &mut self.engine));
         let step = self.engine.step(|_, output| {
             let schedule_time = *now;
             *now += step_time.host().schedule_time(output.batch.num_reqs());
             has_run_tokens = output.has_tokens();
             let launch_time = transfers.launch(*now, output);
-            if !is_nothing(output) {
-                looks.see();
-            }
+            looks.decide(output);
             if !has_run_tokens {
                 in_flight.push_back(InFlight { end_time: launch_time, record: None });
                 return;
@@ -266,12 +257,9 @@ impl<'a> Simulation<'a> {
             }
             in_flight.push_back(InFlight { end_time, record: Some(record) });
         });
-        if step.processed.is_none() || step.issued.is_none() {
-            self.looks.see();
-        }
+        self.looks.process(step);
         if step.processed.is_some() {
             if self.take_in_time() >= self.horizon {
-                self.looks.see();
                 self.suspended = Some(has_run_tokens);
             } else {
                 self.process();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::server::Server;
 
 /// Blocks of the device: one prompt's, and a few.
-const SMALL_DEVICE: [&str; 3] = ["--num-gpu-blocks-override", "230", "--enable-prompt-tokens-details"];
+const SMALL_DEVICE: [&str; 3] = ["--num-gpu-blocks-override", "260", "--enable-prompt-tokens-details"];
 /// 200 blocks of 2 MiB.
 const PROMPT_LEN: u32 = 3200;
 
@@ -63,7 +63,9 @@ fn what_only_host_memory_still_holds_is_cached() {
     assert_eq!(number(&with, "vllm:kv_offload_load_bytes_total"), from_host / 16.0 * 2_097_152.0);
     assert_eq!(number(&with, "vllm:kv_offload_load_size_count"), 1.0);
     assert!(!without.get("/metrics").body.contains("kv_offload"), "none of it without host memory");
-    for (query, status) in [("reset_external=true", 501), ("reset_running_requests=1", 501), ("reset_external=false", 200)] {
+    for (query, status) in
+        [("reset_external=true", 501), ("reset_running_requests=1", 501), ("reset_external=false", 200)]
+    {
         assert_eq!(with.post(&format!("/reset_prefix_cache?{query}"), &json!({})).status, status, "{query}");
     }
     // Emptying the device's cache empties nothing else.

@@ -30,6 +30,7 @@ impl Simulation<'_> {
                 self.join_order.push(id);
             }
             num_joining += 1;
+            self.looks.interrupt();
         }
         self.tell_counts();
         Some(num_joining)
@@ -75,6 +76,7 @@ impl Simulation<'_> {
             let id = script.join_order.get(place as usize).copied().unwrap_or(RequestId(place));
             self.join_order.push(id);
             self.engine.add_request(id);
+            self.looks.interrupt();
             self.recorder.sent(id, self.now, self.now, SimDuration::ZERO);
             self.recorder.queued(id, self.now);
         }

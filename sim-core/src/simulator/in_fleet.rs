@@ -4,7 +4,6 @@
 //! the first instant at which somebody outside may do something that it would notice. A step that issues a pass and takes
 //! in another is two events then, if the second lies behind the horizon: what is sent between them has its turn between.
 
-use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -78,7 +77,7 @@ impl<'a> Simulation<'a> {
         let (config, requests) = (self.config, &self.workload.requests);
         match self.connector {
             Some((settings, kv_connector)) => EngineCore::with_connector(config, requests, settings, kv_connector()),
-            None => super::offloading::engine_of(config, Cow::Borrowed(requests), true),
+            None => super::offloading::engine_of(config, requests),
         }
     }
 

@@ -5,6 +5,7 @@
 //! change what one sees: `tests/tests/it/looks.rs` holds that to an engine that makes each of them.
 
 use super::Simulation;
+use crate::engine_core::Step;
 use crate::math;
 use crate::sched::output::SchedulerOutput;
 use crate::time::{SimDuration, SimTime};
@@ -40,14 +41,22 @@ impl Looks {
         (self.num_alike, self.begin) = (0, None);
     }
 
-    /// A step has begun at `time`.
-    pub(crate) const fn begin(&mut self, time: SimTime) {
-        self.begin = Some(time);
+    /// A step has begun at `time`, and a tier has something to say or not.
+    pub(crate) const fn begin(&mut self, time: SimTime, is_told: bool) {
+        self.begin = if is_told { None } else { Some(time) };
     }
 
-    /// It is none, or saw something.
-    pub(crate) const fn see(&mut self) {
-        self.begin = None;
+    /// It has decided a pass.
+    pub(crate) fn decide(&mut self, output: &SchedulerOutput) {
+        let is_in_vain = !output.has_tokens()
+            && output.preempted_reqs.is_empty()
+            && output.kv_connector.as_ref().is_none_or(|pass| pass.is_nothing());
+        self.begin = self.begin.filter(|_| is_in_vain);
+    }
+
+    /// Its engine's part is over. One that only fills the pipeline, or empties it, is no look.
+    pub(crate) fn process(&mut self, step: Step) {
+        self.begin = self.begin.filter(|_| step.issued.is_some() && step.processed.is_some());
     }
 
     /// It is over, and the next one begins at `time`.
@@ -78,13 +87,6 @@ impl Looks {
 /// So much earlier than `time`.
 pub(crate) const fn before(time: SimTime, span: SimDuration) -> SimTime {
     SimTime::from_nanos(time.as_nanos().saturating_sub(span.as_nanos()))
-}
-
-/// Whether a pass decides and reports nothing.
-pub(crate) fn is_nothing(output: &SchedulerOutput) -> bool {
-    !output.has_tokens()
-        && output.preempted_reqs.is_empty()
-        && output.kv_connector.as_ref().is_none_or(|pass| pass.is_nothing())
 }
 
 impl Simulation<'_> {

@@ -130,11 +130,26 @@ impl OffloadingWorkers {
     }
 }
 
-/// An engine of `config`, with its connector if it has one; without one it counts steady requests where that is wanted.
+/// An engine of `config` for `requests`, with its connector if it has one; without one it counts steady requests.
 ///
 /// # Errors
 /// If the engine's rules with a connector are not known.
 pub(crate) fn engine_of<'a>(
+    config: &'a EngineConfig,
+    requests: &'a RequestSet,
+) -> Result<EngineCore<'a>, KvConnectorError> {
+    engine_with(config, Cow::Borrowed(requests), true)
+}
+
+/// The same, whose own requests may become more; it looks at each in every pass.
+///
+/// # Errors
+/// If the engine's rules with a connector are not known.
+pub(crate) fn live_engine_of(config: &EngineConfig, requests: RequestSet) -> Result<EngineCore<'_>, KvConnectorError> {
+    engine_with(config, Cow::Owned(requests), false)
+}
+
+fn engine_with<'a>(
     config: &'a EngineConfig,
     requests: Cow<'a, RequestSet>,
     counts_steady: bool,

@@ -77,6 +77,7 @@ impl Args {
         let (scenario, profile) = (&inputs.scenario, &inputs.choice.profile);
         scenario.check_one_engine()?;
         let engine = scenario.resolve(profile)?;
+        scenario.check_offloading(&engine.config)?;
         for warning in &engine.warnings {
             eprintln!("warning: {warning}");
         }
