@@ -259,6 +259,12 @@ impl<'a> Recorder<'a> {
         self.recording.passes.settle(pass as usize);
     }
 
+    /// The engine lost all its requests: what one of them gets from it later is no more of the same run, as it may have had
+    /// tokens from elsewhere.
+    pub(crate) fn end_runs(&mut self) {
+        self.open_runs.fill(NO_RUN);
+    }
+
     /// Drafts were verified.
     pub(crate) fn verified(&mut self, verifications: &[Verification]) {
         for verification in verifications.iter().filter(|verification| verification.is_counted) {

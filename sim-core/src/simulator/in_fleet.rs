@@ -178,6 +178,7 @@ impl<'a> Simulation<'a> {
         for pass in self.in_flight.drain(..) {
             pass.record.into_iter().for_each(|pass| self.recorder.cut_short(pass, time));
         }
+        self.recorder.end_runs();
         self.before.replace(self.engine.scheduler());
         // What could be made when the run began can be made again.
         if let Ok(engine) = self.new_engine() {

@@ -16,8 +16,8 @@ use sim_core::workload::{Traffic, Workload};
 
 use crate::draws::draws;
 use crate::engine_properties;
-use crate::kv_tiers;
-use crate::offloading::{self, with_tier};
+use crate::kv_tiers::{self, speeds, with_tiers};
+use crate::offloading::{self, displaced, link, small_device, with_tier};
 use crate::properties;
 
 /// Steps in a row without a token after which nothing can come any more; transfers of host memory take their time.
@@ -183,7 +183,60 @@ fn places_of_ended_requests_are_used_again() {
         let step_time = engine_properties::step_time(&config);
         let num_places = check(long_workload(100), &config, &step_time);
         assert!(num_places <= 8, "{num_places} places for 2,000 requests of which few run at once");
+        // Stores take three milliseconds, and whoever has ended keeps its place until they are over.
+        let offloading = with_tier(&config, with_tiers(offloading::tier(40), &[kv_tiers::FILES]));
+        let step_time =
+            step_time.with_offloading_link(link(f64::INFINITY, 3.0)).with_tier_speeds(speeds(50.0, 0.1, 0.1));
+        let num_places = check(long_workload(100), &offloading, &step_time);
+        assert!(num_places <= 8, "{num_places} places for 2,000 requests of which few run at once");
     }
+}
+
+#[test]
+fn a_request_that_is_aborted_while_its_prompt_is_loaded_keeps_its_blocks_until_that_is_over() {
+    let mut num_delayed = 0;
+    for (is_async, num_steps) in
+        [false, true].into_iter().flat_map(|is_async| (0..12).map(move |steps| (is_async, steps)))
+    {
+        let config = with_tier(&small_device(is_async), offloading::tier(100));
+        let step_time = offloading::step_time(link(f64::INFINITY, 20.0));
+        let requests = displaced().requests;
+        let mut engine = LiveEngine::new(&config, &step_time, Acceptance::None).expect("an engine");
+        let num_free_blocks = engine.scheduler().kv_cache().num_free_blocks();
+        for index in 0..2 {
+            let time = engine.now();
+            add(&mut engine, &requests, index, time);
+            while engine.has_work() {
+                engine.advance(|_| {});
+            }
+        }
+        let time = engine.now();
+        let id = add(&mut engine, &requests, 2, time);
+        for _ in 0..num_steps {
+            engine.advance(|_| {});
+        }
+        engine.abort_request(id);
+        let num_held = num_free_blocks - engine.scheduler().kv_cache().num_free_blocks();
+        num_delayed += u32::from(num_held > 0);
+        assert!(num_held == 0 || !engine.reset_prefix_cache(), "what is written to cannot be emptied");
+        // Another wants nearly all blocks, and is called like the first if nothing is left of that.
+        let time = engine.now();
+        let other = add(&mut engine, &requests, 1, time);
+        assert!(num_held == 0 || other != id, "after {num_steps} steps");
+        let mut num_tokens = 0;
+        while engine.has_work() {
+            if engine.advance(|_| {}).is_some() {
+                assert!(engine.outputs().tokens.iter().all(|new| new.id == other), "after {num_steps} steps");
+                num_tokens += engine.outputs().tokens.len();
+            }
+        }
+        assert_eq!(num_tokens, 2);
+        assert_eq!(engine.scheduler().kv_cache().num_free_blocks(), num_free_blocks);
+        // The other one's last block at least, which has to be computed where it is not loaded.
+        let num_loads = engine.offloading().expect("it offloads").loads.num_transfers;
+        assert_eq!(num_loads, if num_steps > 0 { 2 } else { 1 }, "after {num_steps} steps");
+    }
+    assert!(num_delayed > 10, "{num_delayed} of 24 were being loaded");
 }
 
 #[test]
