@@ -6,8 +6,10 @@ use super::server::Server;
 
 /// Blocks of the device: one prompt's, and a few.
 const SMALL_DEVICE: [&str; 3] = ["--num-gpu-blocks-override", "260", "--enable-prompt-tokens-details"];
-/// 200 blocks of 2 MiB.
+/// 200 blocks.
 const PROMPT_LEN: u32 = 3200;
+const BLOCK_BYTES: u64 = 2_097_152;
+const PROMPT_BYTES: u64 = 200 * BLOCK_BYTES;
 
 /// A prompt that no other begins like.
 fn prompt(number: u32) -> Vec<u32> {
@@ -26,12 +28,18 @@ fn cached(server: &Server, number: u32) -> u64 {
     details["cached_tokens"].as_u64().unwrap_or(0)
 }
 
-fn number(server: &Server, metric: &str) -> f64 {
-    server.metric(metric).parse().expect("a number")
+fn number(server: &Server, metric: &str) -> u64 {
+    let value = server.metric(metric);
+    value.strip_suffix(".0").and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{metric} is {value}"))
+}
+
+/// Simulated seconds until first tokens came, of all requests so far.
+fn seconds(server: &Server) -> f64 {
+    server.metric("vllm:time_to_first_token_seconds_sum").parse().expect("a number")
 }
 
 /// Waits until transfers are over: nothing else goes on.
-fn wait_for_stores(server: &Server, num_bytes: f64) {
+fn wait_for_stores(server: &Server, num_bytes: u64) {
     let start = std::time::Instant::now();
     while number(server, "vllm:kv_offload_store_bytes_total") < num_bytes {
         assert!(start.elapsed() < super::PATIENCE, "stores do not end");
@@ -41,14 +49,13 @@ fn wait_for_stores(server: &Server, num_bytes: f64) {
 
 #[test]
 fn what_only_host_memory_still_holds_is_cached() {
-    const BYTES: f64 = 200.0 * 2_097_152.0;
     let without = start(&["--time-scale", "20"]);
     let with = start(&["--time-scale", "20", "--kv-offloading-size", "8"]);
     let all = u64::from(PROMPT_LEN);
     for (number, expect) in [(1, 0), (2, 0)] {
         assert_eq!((cached(&without, number), cached(&with, number)), (expect, expect));
     }
-    wait_for_stores(&with, 2.0 * BYTES);
+    wait_for_stores(&with, 2 * PROMPT_BYTES);
     let device = cached(&without, 1);
     assert!(device < all / 2, "{device} tokens are left of what the other prompt displaced");
     // All of it, though the last token is computed again.
@@ -58,10 +65,10 @@ fn what_only_host_memory_still_holds_is_cached() {
         number(&with, &format!("{name},source=\"{source}\"}}"))
     };
     let from_host = hits("host");
-    assert_eq!(from_host + hits("device"), all as f64);
+    assert_eq!(from_host + hits("device"), all);
     assert_eq!(number(&with, "vllm:external_prefix_cache_hits_total"), from_host);
-    assert_eq!(number(&with, "vllm:kv_offload_load_bytes_total"), from_host / 16.0 * 2_097_152.0);
-    assert_eq!(number(&with, "vllm:kv_offload_load_size_count"), 1.0);
+    assert_eq!(number(&with, "vllm:kv_offload_load_bytes_total"), from_host / 16 * BLOCK_BYTES);
+    assert_eq!(number(&with, "vllm:kv_offload_load_size_count"), 1);
     assert!(!without.get("/metrics").body.contains("kv_offload"), "none of it without host memory");
     for (query, status) in
         [("reset_external=true", 501), ("reset_running_requests=1", 501), ("reset_external=false", 200)]
@@ -71,7 +78,7 @@ fn what_only_host_memory_still_holds_is_cached() {
     // Emptying the device's cache empties nothing else.
     assert_eq!(with.post("/reset_prefix_cache", &json!({})).json()["success"], true);
     assert_eq!(cached(&with, 1), all);
-    assert_eq!(hits("host"), from_host + all as f64);
+    assert_eq!(hits("host"), from_host + all);
 }
 
 #[test]
@@ -79,7 +86,7 @@ fn what_only_files_still_hold_is_cached_when_it_has_been_read() {
     let config = json!({
         "kv_connector": "OffloadingConnector", "kv_role": "kv_both",
         "kv_connector_extra_config": {
-            "cpu_bytes_to_use": 230 * 2_097_152, "spec_name": "TieringOffloadingSpec",
+            "cpu_bytes_to_use": 230 * BLOCK_BYTES, "spec_name": "TieringOffloadingSpec",
             "secondary_tiers": [{"type": "fs", "root_dir": "/kv"}],
         },
     });
@@ -88,19 +95,20 @@ fn what_only_files_still_hold_is_cached_when_it_has_been_read() {
     let server = start(&[&["--kv-transfer-config", config.to_string().as_str()], &flags[..]].concat());
     for number in [1, 2] {
         assert_eq!(cached(&server, number), 0);
-        wait_for_stores(&server, f64::from(number) * 200.0 * 2_097_152.0);
+        wait_for_stores(&server, u64::from(number) * PROMPT_BYTES);
         // Until it is written it is held.
         std::thread::sleep(std::time::Duration::from_millis(200));
     }
-    let before = number(&server, "vllm:time_to_first_token_seconds_sum");
+    let before = seconds(&server);
     assert_eq!(cached(&server, 1), u64::from(PROMPT_LEN));
-    let ttft = number(&server, "vllm:time_to_first_token_seconds_sum") - before;
+    let ttft = seconds(&server) - before;
     let hits = number(
         &server,
         "vllm:prompt_tokens_cached_by_source_total{engine=\"0\",model_name=\"meta-llama/Llama-3.1-8B\",source=\"disk\"}",
     );
-    assert!(hits >= 2000.0, "{hits} tokens from files");
-    let reading = hits / f64::from(PROMPT_LEN);
+    assert!(hits >= 2000, "{hits} tokens from files");
+    // Of 131,072 bytes each.
+    let reading = f64::from(u32::try_from(hits).expect("few")) * 131_072.0 / 0.42e9;
     assert!(ttft > 0.9 * reading, "the first token comes after {ttft} s, and reading takes {reading} s");
 }
 
@@ -113,12 +121,12 @@ fn a_client_that_leaves_while_its_prompt_is_loaded_blocks_nobody() {
     for number in [1, 2] {
         assert_eq!(cached(&server, number), 0);
     }
-    wait_for_stores(&server, 2.0 * 200.0 * 2_097_152.0);
+    wait_for_stores(&server, 2 * PROMPT_BYTES);
     let loads = || number(&server, "vllm:external_prefix_cache_hits_total");
     let body = json!({"prompt": prompt(1), "max_tokens": 3}).to_string();
     let stream = server.post_stream("/v1/completions", &body);
     let start = std::time::Instant::now();
-    while loads() < 1.0 {
+    while loads() == 0 {
         assert!(start.elapsed() < super::PATIENCE, "it does not begin to load");
         std::thread::sleep(std::time::Duration::from_millis(2));
     }

@@ -35,12 +35,12 @@ fn check(workload: &Workload, config: &EngineConfig, step_time: &StepTimeModel) 
     };
     let (expect, num_made) = run(simulation().making_each_look());
     let (found, num_calls) = run(simulation());
-    assert_eq!(digest(&found.recording), digest(&expect.recording));
+    assert_eq!(digest(&found.recording), digest(&expect.recording), "passes and requests");
     assert_eq!(found.queries_per_iter, expect.queries_per_iter, "each is an iteration of the engine's loop");
-    assert_eq!(found.join_order, expect.join_order);
-    assert_eq!((found.stats, found.num_evictions), (expect.stats, expect.num_evictions));
-    assert_eq!((found.device_time, found.end_time), (expect.device_time, expect.end_time));
-    assert_eq!(found.offloading, expect.offloading);
+    assert_eq!(found.join_order, expect.join_order, "input");
+    assert_eq!((found.stats, found.num_evictions), (expect.stats, expect.num_evictions), "counters");
+    assert_eq!((found.device_time, found.end_time), (expect.device_time, expect.end_time), "times");
+    assert_eq!(found.offloading, expect.offloading, "what was moved");
     (num_calls, num_made)
 }
 

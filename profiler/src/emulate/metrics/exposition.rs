@@ -117,9 +117,7 @@ impl Metrics {
 
     fn counters(&self, text: &mut Text<'_>) {
         let (prompt, cached) = (self.prompt_tokens, self.cached_prompt_tokens);
-        let external = self.offloading.as_ref().map(|offloading| offloading.external).unwrap_or_default();
-        let loaded = self.offloading.as_ref().map_or(0, |offloading| offloading.prompt_tokens);
-        let [host, disk] = self.offloading.as_ref().map_or([0; 2], |offloading| offloading.hits_by_source);
+        let (external, loaded, [host, disk]) = self.loaded();
         let plain = [
             (
                 "vllm:prefix_cache_queries",

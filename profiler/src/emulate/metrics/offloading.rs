@@ -21,9 +21,9 @@ struct Direction {
 /// What came from host memory and went there.
 #[derive(Debug)]
 pub(crate) struct Offloading {
-    pub(super) external: ExternalStats,
+    external: ExternalStats,
     /// Tokens found by first admissions, by where they were: in host memory, in tiers behind it.
-    pub(super) hits_by_source: [u64; 2],
+    hits_by_source: [u64; 2],
     /// Prompt tokens that were loaded, as of first tokens.
     pub(super) prompt_tokens: u64,
     loads: Direction,
@@ -77,6 +77,13 @@ impl Metrics {
     /// The engine has host memory for its blocks.
     pub(crate) fn tell_of_offloading(&mut self) {
         self.offloading = Some(Offloading::new());
+    }
+
+    /// What the connector was asked for, prompt tokens that were loaded, and by source those that were found; nothing without
+    /// host memory.
+    pub(super) fn loaded(&self) -> (ExternalStats, u64, [u64; 2]) {
+        let told = |told: &Offloading| (told.external, told.prompt_tokens, told.hits_by_source);
+        self.offloading.as_ref().map(told).unwrap_or_default()
     }
 
     /// What the connector was asked for so far.
