@@ -172,7 +172,10 @@ fn what_is_not_simulated_is_refused_by_name() {
     ] {
         check_refused("simulate", &[WORKLOAD, flags], expect);
     }
-    check_refused("emulate", &[HOST, &["--port=0"]], &["--kv-offloading-size", "profiler simulate"]);
+    let events = r#"--kv-events-config={"enable_kv_cache_events": true}"#;
+    check_refused("emulate", &[HOST, &[events, "--port=0"]], &["--kv-events-config", "host memory"]);
+    check_refused("emulate", &[HOST, &["--kv-tier-latency=1", "--port=0"]], &["--kv-tier-*", "secondary_tiers"]);
+    check_refused("emulate", &[&["--kv-offloading-bandwidth=9", "--port=0"]], &["--kv-offloading-size"]);
 }
 
 /// vLLM would start with an `LMCache` server; it is this program that does not. Without a size of the tier it would not.

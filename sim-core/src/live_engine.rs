@@ -5,7 +5,6 @@
 //! [`LiveEngine::now`]: until then requests may come that join the next pass. `tests/tests/it/live_engine.rs` holds it to
 //! the simulator, token by token.
 
-use alloc::borrow::Cow;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -18,8 +17,11 @@ use crate::profile::pass_times::PassTimes;
 use crate::profile::step_time::StepTimeModel;
 use crate::request::RequestId;
 use crate::request_set::{NewRequest, RequestError, RequestSet};
+use crate::sched::connector::interface::KvConnectorError;
 use crate::sched::output::{EngineCoreOutputs, SchedulerOutput};
 use crate::sched::scheduler::{Scheduler, SchedulerStats};
+use crate::simulation_result::{EndedTransfer, OffloadingTotals};
+use crate::simulator::{Looks, Transfers, before, live_engine_of};
 use crate::speculative::Acceptance;
 use crate::time::{SimDuration, SimTime};
 
@@ -29,7 +31,6 @@ const IDLE_STEP_SLEEP: SimDuration = SimDuration::from_nanos(1_000_000);
 /// Engine, device and host. Requests that have ended give their places to new ones, so it runs for as long as one likes.
 #[derive(Debug)]
 pub struct LiveEngine<'a> {
-    config: &'a EngineConfig,
     step_time: &'a StepTimeModel,
     engine: EngineCore<'a>,
     places: Places,
@@ -41,8 +42,11 @@ pub struct LiveEngine<'a> {
     in_flight: VecDeque<PassUnderWay>,
     now: SimTime,
     last_delivery_time: SimTime,
-    /// What engines before this one counted: see [`Self::reset_prefix_cache`].
-    before: SchedulerStats,
+    /// Between the device, the host's memory and tiers behind it.
+    transfers: Transfers,
+    looks: Looks,
+    /// Of these, those whose ends were taken in last.
+    ended: Vec<EndedTransfer>,
 }
 
 #[derive(Debug)]
@@ -71,12 +75,21 @@ pub struct IssuedPass<'a> {
 
 impl<'a> LiveEngine<'a> {
     /// An idle engine at time zero. `acceptance` says how many drafts the model accepts, where there is a drafter.
-    #[must_use]
-    pub fn new(config: &'a EngineConfig, step_time: &'a StepTimeModel, acceptance: Acceptance) -> Self {
-        Self {
-            config,
+    ///
+    /// # Errors
+    /// If the engine's rules with a KV connector are not known.
+    pub fn new(
+        config: &'a EngineConfig,
+        step_time: &'a StepTimeModel,
+        acceptance: Acceptance,
+    ) -> Result<Self, KvConnectorError> {
+        let mut requests = RequestSet::new();
+        requests.set_acceptance(acceptance);
+        let mut transfers = Transfers::new(config, step_time);
+        transfers.keep_ended();
+        Ok(Self {
             step_time,
-            engine: empty_engine(config, acceptance),
+            engine: live_engine_of(config, requests)?,
             places: Places::default(),
             api_servers: ApiServers::new(config.api_server_count, step_time),
             device: Device::new(config.pipeline_parallel_size),
@@ -84,8 +97,10 @@ impl<'a> LiveEngine<'a> {
             in_flight: VecDeque::new(),
             now: SimTime::ZERO,
             last_delivery_time: SimTime::ZERO,
-            before: SchedulerStats::default(),
-        }
+            transfers,
+            looks: Looks::default(),
+            ended: Vec::new(),
+        })
     }
 
     /// When the engine's loop goes on; requests that are in its queue by then join.
@@ -109,7 +124,40 @@ impl<'a> LiveEngine<'a> {
     /// Counters since the beginning.
     #[must_use]
     pub const fn stats(&self) -> SchedulerStats {
-        self.before.and(&self.engine.scheduler().stats())
+        self.engine.scheduler().stats()
+    }
+
+    /// What was moved between the device, the host's memory and tiers behind it, if anything is to be.
+    #[must_use]
+    pub fn offloading(&self) -> Option<OffloadingTotals> {
+        self.transfers.totals()
+    }
+
+    /// When the engine next does anything that can have come of something, unless a request comes or is aborted: an engine that
+    /// only waits for transfers looks for their ends every millisecond, and sees nothing until then. At [`Self::now`] or later;
+    /// [`Self::skip_looks`] goes there.
+    #[must_use]
+    pub fn next_step(&self, next_request: Option<SimTime>) -> SimTime {
+        self.now + self.looks.time_of(self.num_looks_before(next_request.unwrap_or(SimTime::MAX)))
+    }
+
+    /// Counts the looks in vain that begin before `until` as made.
+    pub fn skip_looks(&mut self, until: SimTime) {
+        let num_looks = self.num_looks_before(until);
+        if num_looks > 0 {
+            self.now += self.looks.time_of(num_looks);
+            self.engine.skip_steps(num_looks);
+        }
+    }
+
+    fn num_looks_before(&self, until: SimTime) -> u32 {
+        if !self.looks.is_in_vain() {
+            return 0;
+        }
+        // Who decides a pass needs time, and then the workers look.
+        let decision = self.step_time.host().schedule_time(0);
+        let event = self.transfers.next_event();
+        event.map_or(0, |event| self.looks.num_before(self.now, before(event, decision).min(until)))
     }
 
     /// When a request of so many prompt tokens, sent at `send_time`, stands in the engine's queue. Calls are in the order
@@ -126,7 +174,8 @@ impl<'a> LiveEngine<'a> {
     /// # Errors
     /// See [`RequestError`].
     pub fn add_request(&mut self, new: &NewRequest<'_>, queue_time: SimTime) -> Result<RequestId, RequestError> {
-        let id = match self.places.unused() {
+        self.looks.interrupt();
+        let id = match self.places.unused(self.engine.scheduler()) {
             Some(id) => {
                 self.engine.scheduler.requests_mut().replace(id, new)?;
                 self.places.ended.pop_front();
@@ -143,27 +192,16 @@ impl<'a> LiveEngine<'a> {
 
     /// Ends a request for its client. It must have been added, and not have ended.
     pub fn abort_request(&mut self, id: RequestId) {
+        self.looks.interrupt();
         self.engine.abort_request(id);
         self.retire(id);
     }
 
-    /// Forgets all blocks that nobody uses, as `POST /reset_prefix_cache`; false if some request holds any.
+    /// Forgets what all blocks hold, as `POST /reset_prefix_cache`; false if some request holds any. The host's memory keeps
+    /// what it has.
     pub fn reset_prefix_cache(&mut self) -> bool {
-        if self.engine.scheduler().has_unfinished_requests() {
-            return false;
-        }
-        self.before = self.stats();
-        let acceptance = self.engine.scheduler.requests_mut().acceptance().clone();
-        let events = self.engine.scheduler.kv_cache_mut().take_events();
-        self.engine = empty_engine(self.config, acceptance);
-        if let Some(mut events) = events {
-            events.push(KvCacheEvent::AllBlocksCleared);
-            self.keep_kv_cache_events();
-            self.engine.scheduler.kv_cache_mut().restore_events(events);
-        }
-        self.places = Places::default();
-        self.in_flight.clear();
-        true
+        self.looks.interrupt();
+        self.engine.scheduler.kv_cache_mut().reset_prefix_cache()
     }
 
     /// From now on events of the KV cache are kept for [`Self::take_kv_cache_events`]. For a new engine.
@@ -183,17 +221,24 @@ impl<'a> LiveEngine<'a> {
         let (host, step_time) = (self.step_time.host(), self.step_time);
         let (now, device, noise) = (&mut self.now, &mut self.device, &mut self.noise);
         let (in_flight, places) = (&mut self.in_flight, &mut self.places);
+        let (transfers, looks) = (&mut self.transfers, &mut self.looks);
+        self.ended.clear();
+        looks.begin(*now, transfers.report_tiers(*now, &mut self.engine));
         let step = self.engine.step(|_, output| {
             places.num_issued += 1;
             on_issue(IssuedPass { output, schedule_time: *now });
             *now += host.schedule_time(output.batch.num_reqs());
             has_run_tokens = output.has_tokens();
+            let launch_time = transfers.launch(*now, output);
+            looks.decide(output);
             let end_time = if has_run_tokens {
                 let expected = step_time.predict(&output.batch).duration;
                 let duration = noise.as_mut().map_or(expected, |noise| noise.draw(expected));
-                device.run(*now, duration + host.time_between_passes(output.batch.num_reqs())).1
+                let end_time = device.run(launch_time, duration + host.time_between_passes(output.batch.num_reqs())).1;
+                transfers.note_pass(end_time);
+                end_time
             } else {
-                *now
+                launch_time
             };
             in_flight.push_back(PassUnderWay { end_time, has_tokens: has_run_tokens });
         });
@@ -201,6 +246,8 @@ impl<'a> LiveEngine<'a> {
         if !has_run_tokens && self.engine.scheduler().has_requests() {
             self.now += IDLE_STEP_SLEEP;
         }
+        self.looks.process(step);
+        self.looks.end(self.now);
         output_time
     }
 
@@ -208,6 +255,12 @@ impl<'a> LiveEngine<'a> {
     #[must_use]
     pub const fn outputs(&self) -> &EngineCoreOutputs {
         self.engine.outputs()
+    }
+
+    /// Transfers between the device and the host's memory whose ends were taken in with them.
+    #[must_use]
+    pub fn ended_transfers(&self) -> &[EndedTransfer] {
+        &self.ended
     }
 
     /// When clients hold the `num_outputs` tokens that left the engine core at `output_time`. Calls are in that order.
@@ -234,6 +287,9 @@ impl<'a> LiveEngine<'a> {
             let id = self.engine.outputs().finished[place].id;
             self.retire(id);
         }
+        for &id in self.engine.processed().kv_connector.iter().flat_map(|pass| &pass.report.completed_jobs) {
+            self.ended.extend(self.transfers.take_ended(id));
+        }
         pass.has_tokens.then_some(self.now)
     }
 
@@ -244,14 +300,10 @@ impl<'a> LiveEngine<'a> {
 }
 
 impl Places {
-    /// The place that has been free for longest, if every pass that may speak of its last request has come back.
-    fn unused(&self) -> Option<RequestId> {
-        self.ended.front().filter(|(_, num_issued)| *num_issued <= self.num_processed).map(|(id, _)| *id)
+    /// The place that has been free for longest, if every pass that may speak of its last request has come back, and no
+    /// transfer of it is under way.
+    fn unused(&self, scheduler: &Scheduler<'_>) -> Option<RequestId> {
+        let &(id, num_issued) = self.ended.front()?;
+        (num_issued <= self.num_processed && scheduler.has_forgotten(id)).then_some(id)
     }
-}
-
-fn empty_engine(config: &EngineConfig, acceptance: Acceptance) -> EngineCore<'_> {
-    let mut requests = RequestSet::new();
-    requests.set_acceptance(acceptance);
-    EngineCore::with_requests(config, Cow::Owned(requests), false)
 }

@@ -65,6 +65,17 @@ impl TransferTotals {
     }
 }
 
+/// A transfer between the device and the host's memory that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndedTransfer {
+    /// Whether it left the device.
+    pub is_store: bool,
+    /// Bytes of one device.
+    pub num_bytes: u64,
+    /// Time of the link.
+    pub time: SimDuration,
+}
+
 /// What went between the host's memory and a tier behind it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TierTotals {

@@ -8,6 +8,7 @@ mod front_end;
 mod in_fleet;
 mod in_lockstep;
 mod keeping;
+mod looks;
 mod offloading;
 mod tiers;
 mod stretch;
@@ -33,7 +34,8 @@ use crate::workload::Workload;
 pub(crate) use in_fleet::NewConnector;
 pub(crate) use in_lockstep::StepPart;
 use keeping::Before;
-use offloading::Transfers;
+pub(crate) use looks::{Looks, before};
+pub(crate) use offloading::{Transfers, engine_of, live_engine_of};
 
 pub use crate::simulation_error::SimulationError;
 pub use crate::simulation_result::SimulationOptions;
@@ -94,6 +96,7 @@ pub struct Simulation<'a> {
     /// For whoever balances engines by their counts (`simulator/in_fleet.rs`).
     counts: Option<in_fleet::ToldCounts>,
     transfers: Transfers,
+    looks: Looks,
     /// A KV connector that the fleet gave it, whose transfers the fleet times (`simulator/in_fleet.rs`).
     connector: Option<(KvTransferConfig, NewConnector)>,
 }
@@ -119,7 +122,7 @@ impl<'a> Simulation<'a> {
             workload,
             config,
             step_time,
-            engine: offloading::engine_of(config, &workload.requests).map_err(SimulationError::Connector)?,
+            engine: engine_of(config, &workload.requests).map_err(SimulationError::Connector)?,
             recorder: Recorder::new(&workload.requests, config.num_speculative_tokens(), keep),
             client,
             api_servers: ApiServers::new(config.api_server_count, step_time),
@@ -144,6 +147,7 @@ impl<'a> Simulation<'a> {
             suspended: None,
             counts: None,
             transfers: Transfers::new(config, step_time),
+            looks: Looks::default(),
             connector: None,
         })
     }
@@ -174,7 +178,7 @@ impl<'a> Simulation<'a> {
             self.process();
             return self.end_iteration(has_run_tokens);
         }
-        if self.advance_stretch() {
+        if self.advance_stretch() || self.skip_looks() {
             return true;
         }
         let num_joining = loop {
@@ -227,13 +231,14 @@ impl<'a> Simulation<'a> {
         let (step_time, now) = (self.step_time, &mut self.now);
         let (device, device_time) = (&mut self.device, &mut self.device_time);
         let (recorder, in_flight) = (&mut self.recorder, &mut self.in_flight);
-        let (noise, transfers) = (&mut self.noise, &mut self.transfers);
-        transfers.report_tiers(*now, &mut self.engine);
+        let (noise, transfers, looks) = (&mut self.noise, &mut self.transfers, &mut self.looks);
+        looks.begin(*now, transfers.report_tiers(*now, &mut self.engine));
         let step = self.engine.step(|_, output| {
             let schedule_time = *now;
             *now += step_time.host().schedule_time(output.batch.num_reqs());
             has_run_tokens = output.has_tokens();
             let launch_time = transfers.launch(*now, output);
+            looks.decide(output);
             if !has_run_tokens {
                 in_flight.push_back(InFlight { end_time: launch_time, record: None });
                 return;
@@ -252,6 +257,7 @@ impl<'a> Simulation<'a> {
             }
             in_flight.push_back(InFlight { end_time, record: Some(record) });
         });
+        self.looks.process(step);
         if step.processed.is_some() {
             if self.take_in_time() >= self.horizon {
                 self.suspended = Some(has_run_tokens);

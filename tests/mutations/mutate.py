@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
 import subprocess
 import sys
 import tomllib
@@ -23,6 +24,8 @@ SOURCES = ("Cargo.toml", "Cargo.lock", "sim-core", "profiler/src/verify", "tests
 READ_BY_TESTS = ("www/models.json", "www/prices.json", "www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json")
 # Replaying takes seconds; a mutated engine may never come to an end.
 REPLAY_TIMEOUT = 120
+# By which others end a program: a mutated engine that panics or aborts has others.
+FROM_OUTSIDE = (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM)
 # The column of sim-core's own tests.
 TESTS = "tests"
 
@@ -42,6 +45,14 @@ class Mutation:
 
 class MutationError(Exception):
     """A mutation that cannot be judged."""
+
+
+def refuse_if_killed(ended: subprocess.CompletedProcess[str] | subprocess.CalledProcessError) -> None:
+    """What was ended from outside says nothing about the mutation; cargo tells so of what it runs."""
+    of_a_program = re.search(r"\(signal: (\d+), SIG\w+", ended.stderr or "")
+    number = -ended.returncode if ended.returncode < 0 else int(of_a_program[1]) if of_a_program else 0
+    if number in FROM_OUTSIDE:
+        raise MutationError(f"it was ended by signal {number}, and is not judged")
 
 
 def mutations() -> Iterator[Mutation]:
@@ -83,6 +94,7 @@ def applied(mutation: Mutation, scratch: Path) -> Iterator[None]:
 def build(arguments: list[str], folder: Path) -> None:
     built = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, check=False)
     if built.returncode != 0:
+        refuse_if_killed(built)
         error = next((line for line in built.stderr.splitlines() if line.startswith("error")), built.stderr)
         raise MutationError(f"it does not compile: {error}")
 
@@ -102,7 +114,10 @@ def differing_traces(scratch: Path, folder: Path) -> list[str]:
     try:
         run = [str(scratch / "target/debug/mutation-replay"), str(folder)]
         output = subprocess.run(run, capture_output=True, text=True, check=True, timeout=REPLAY_TIMEOUT).stdout
-    except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
+    except subprocess.TimeoutExpired:
+        return ["does not end"]
+    except subprocess.CalledProcessError as error:
+        refuse_if_killed(error)
         return ["does not end"]
     names = output.splitlines()[:-1]
     return [str((folder / name).relative_to(TRACES)) for name in names]
@@ -117,6 +132,7 @@ def failing_tests(scratch: Path, tests: str) -> list[str]:
         ended = subprocess.run(run, cwd=scratch, capture_output=True, text=True, check=False, timeout=REPLAY_TIMEOUT)
     except subprocess.TimeoutExpired:
         return [f"{TESTS}/do not end"]
+    refuse_if_killed(ended)
     if not re.search(r"(?m)^running [1-9]", ended.stdout):
         raise MutationError(f"no test of sim-core is called {tests}")
     names = sorted(set(re.findall(r"(?m)^---- (\S+) stdout ----", ended.stdout)))
@@ -129,13 +145,13 @@ def noticing(mutation: Mutation, scratch: Path) -> list[str]:
     return differing_traces(scratch, traces_of(mutation.file))
 
 
-def judge(mutation: Mutation, scratch: Path) -> tuple[Counter[str], str | None]:
-    """How many traces notice in each folder, and what is wrong with that, if anything."""
+def judge(mutation: Mutation, scratch: Path) -> tuple[Counter[str] | None, str | None]:
+    """How many traces notice in each folder, or `None` if that is not known, and what is wrong with it, if anything."""
     try:
         with applied(mutation, scratch):
             names = noticing(mutation, scratch)
     except MutationError as error:
-        return Counter(), str(error)
+        return None, str(error)
     counts = Counter(str(Path(name).parent) if "/" in name else "." for name in names)
     if mutation.unnoticed is None:
         return counts, None if names else "no trace notices" if mutation.tests is None else "no test notices"
@@ -205,11 +221,12 @@ def main() -> int:
     failures = 0
     for mutation in chosen:
         counts, wrong = judge(mutation, scratch)
-        told = ", ".join(f"{folder} {count}" for folder, count in sorted(counts.items())) or "none"
+        told = ", ".join(f"{folder} {count}" for folder, count in sorted((counts or {}).items()))
+        told = told or ("none" if counts is not None else "not judged")
         print(f"{mutation.name}: {told}" + (f"  <- {wrong}" if wrong else ""), flush=True)
         failures += wrong is not None
-        # At once: what a run that is ended early has found stays.
-        if arguments.write:
+        # At once: what a run that is ended early has found stays. What is not known says nothing over what was.
+        if arguments.write and counts is not None:
             write_results(HERE / "RESULTS.md", {mutation.name: counts})
     print(f"{len(chosen)} mutations, {failures} that are not as they should be")
     return int(failures > 0 or not chosen)

@@ -13,5 +13,10 @@ import sys
 from record_connectors import record_kinds
 from tiering_workloads import KINDS, tiering_document
 
+# Of other seeds, for what happens in none of the first: what a request asked tiers for is remembered beyond its end, by its own
+# stores (aborts) or because no tier has answered (slow_aborts), and a tier that keeps up again gets every other store at
+# first (backpressure).
+BESIDE = [("aborts", False, 19), ("slow_aborts", False, 23), ("backpressure", False, 3)]
+
 if __name__ == "__main__":
-    sys.exit(record_kinds(__doc__, "kv_tiers", (2, 2), list(KINDS), tiering_document))
+    sys.exit(record_kinds(__doc__, "kv_tiers", (2, 2), list(KINDS), tiering_document, BESIDE))

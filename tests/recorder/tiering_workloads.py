@@ -18,6 +18,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "two_tiers": {"of": "reuse", "host": (0.3, 1.2), "tiers": 2},
     "slow": {"of": "slow", "host": (0.3, 2.0), "most_passes": 15},
     "aborts": {"of": "aborts", "host": (0.2, 1.2)},
+    "slow_aborts": {"of": "aborts", "host": (0.2, 1.2), "most_passes": 15},
     "backpressure": {"of": "reuse", "host": (0.3, 1.2), "backpressure": 1.0, "most_passes": 12},
     "everything": {"of": "everything", "host": (0.1, 1.5), "tiers": None, "most_passes": 8, "backpressure": 0.3},
 }

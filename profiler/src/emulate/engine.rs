@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use sim_core::live_engine::LiveEngine;
 use sim_core::request::{FinishReason, RequestId};
 use sim_core::request_set::NewRequest;
+use sim_core::sched::output::SchedulerOutput;
 use sim_core::time::SimTime;
 use tokio::sync::mpsc;
 
@@ -120,6 +121,7 @@ impl<'a> EngineThread<'a> {
             Message::Add(submissions) => submissions.into_iter().for_each(|submission| self.expect(submission)),
             Message::Abort(tickets) => tickets.into_iter().for_each(|ticket| self.abort(ticket)),
             Message::ResetPrefixCache(answer) => {
+                self.catch_up();
                 let is_reset = self.engine.reset_prefix_cache();
                 // Who asked may have gone.
                 answer.send(is_reset).unwrap_or_default();
@@ -140,6 +142,7 @@ impl<'a> EngineThread<'a> {
         match self.places.remove(&ticket) {
             Some(Place::Coming(queue_time)) => drop(self.coming.remove(&(queue_time, ticket))),
             Some(Place::Live(id)) => {
+                self.catch_up();
                 self.engine.abort_request(id);
                 if let Some(place) = self.live.get_mut(id.index()) {
                     *place = None;
@@ -152,10 +155,21 @@ impl<'a> EngineThread<'a> {
 
     /// When the engine goes on: at its own time, or when the next request comes to an idle one.
     fn next_step(&self) -> Option<SimTime> {
+        let next_request = self.next_request();
         if self.engine.has_work() {
-            return Some(self.engine.now());
+            return Some(self.engine.next_step(next_request));
         }
-        self.coming.first_key_value().map(|((queue_time, _), _)| self.engine.now().max(*queue_time))
+        next_request.map(|queue_time| self.engine.now().max(queue_time))
+    }
+
+    fn next_request(&self) -> Option<SimTime> {
+        self.coming.first_key_value().map(|((queue_time, _), _)| *queue_time)
+    }
+
+    /// What changes now is not seen by looks in vain before it.
+    fn catch_up(&mut self) {
+        let now = self.clock.now();
+        self.engine.skip_looks(self.next_request().map_or(now, |queue_time| queue_time.min(now)));
     }
 
     fn next_date(&self) -> Option<SimTime> {
@@ -166,6 +180,7 @@ impl<'a> EngineThread<'a> {
 
     /// Lets the engine take who has come, and go on.
     fn step(&mut self) {
+        self.engine.skip_looks(self.next_request().unwrap_or(SimTime::MAX));
         while let Some(entry) = self.coming.first_entry() {
             if self.engine.has_work() && entry.key().0 > self.engine.now() {
                 break;
@@ -173,8 +188,15 @@ impl<'a> EngineThread<'a> {
             let ((queue_time, _), submission) = entry.remove_entry();
             self.add(submission, queue_time);
         }
-        let live = &mut self.live;
+        let (live, mut loads) = (&mut self.live, Vec::new());
         let output_time = self.engine.advance(|pass| {
+            for load in pass.output.async_loads() {
+                if let Some(Some(request)) = live.get_mut(load.id.index())
+                    && request.load(load)
+                {
+                    loads.push((load.num_external_tokens, num_tier_tokens(pass.output, load.id)));
+                }
+            }
             for admission in &pass.output.new_reqs {
                 if let Some(Some(request)) = live.get_mut(admission.id.index()) {
                     request.admit(pass.schedule_time, admission.num_cached_tokens);
@@ -185,8 +207,14 @@ impl<'a> EngineThread<'a> {
         let (num_running_reqs, num_waiting_reqs) = scheduler.num_requests();
         let num_free_blocks = scheduler.kv_cache().num_free_blocks();
         let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
-        metrics.note_state(SchedulerState { num_running_reqs, num_waiting_reqs, num_free_blocks });
+        let num_deferred_reqs = scheduler.num_deferred_requests();
+        metrics.note_state(SchedulerState { num_running_reqs, num_waiting_reqs, num_deferred_reqs, num_free_blocks });
         metrics.note_counters(stats.prefix_cache_queries, stats.prefix_cache_hits, stats.num_preemptions);
+        if let Some(external) = scheduler.external_stats() {
+            metrics.note_external(external);
+            loads.into_iter().for_each(|(num_tokens, num_tier_tokens)| metrics.note_load(num_tokens, num_tier_tokens));
+            self.engine.ended_transfers().iter().for_each(|transfer| metrics.note_transfer(transfer));
+        }
         drop(metrics);
         if let Some(time) = output_time {
             self.collect(time);
@@ -294,4 +322,10 @@ impl<'a> EngineThread<'a> {
         }
         true
     }
+}
+
+/// Of the tokens that a request begins to load, those that came from behind host memory.
+fn num_tier_tokens(output: &SchedulerOutput, id: RequestId) -> u32 {
+    let loaded = output.kv_connector.iter().flat_map(|pass| &pass.tiers.loaded);
+    loaded.filter(|(loaded, _)| *loaded == id).map(|(_, num_tokens)| num_tokens).sum()
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sim_core::kv_cache::events::KvCacheEvent;
+use sim_core::sched::connector::interface::ExternalTokens;
 use sim_core::sched::output::FinishedRequest;
 use sim_core::time::SimTime;
 
@@ -20,6 +21,9 @@ pub(crate) struct LiveRequest {
     hold: Hold,
     num_prompt_tokens: u32,
     num_cached_tokens: u32,
+    /// Of these, tokens that were loaded.
+    num_external_tokens: u32,
+    is_admitted: bool,
     max_tokens: u32,
     arrival: SimTime,
     queued: SimTime,
@@ -60,6 +64,8 @@ impl LiveRequest {
             hold,
             num_prompt_tokens,
             num_cached_tokens: 0,
+            num_external_tokens: 0,
+            is_admitted: false,
             max_tokens,
             arrival,
             queued,
@@ -70,10 +76,23 @@ impl LiveRequest {
         }
     }
 
-    /// It is in a pass for the first time.
+    /// It begins to load tokens that it has not behind those that it has; whether for the first time.
+    pub(crate) const fn load(&mut self, load: &ExternalTokens) -> bool {
+        if !self.is_admitted {
+            self.num_external_tokens = load.num_external_tokens;
+            self.num_cached_tokens = load.num_computed_tokens + load.num_external_tokens;
+        }
+        !self.is_admitted
+    }
+
+    /// It is in a pass for the first time. Of a prompt that was loaded whole the last token is computed again, and counts as
+    /// cached (`PrefillStats.set`).
     pub(crate) const fn admit(&mut self, time: SimTime, num_cached_tokens: u32) {
         self.scheduled = time;
-        self.num_cached_tokens = num_cached_tokens;
+        self.is_admitted = true;
+        if self.num_external_tokens == 0 {
+            self.num_cached_tokens = num_cached_tokens;
+        }
     }
 
     /// It got tokens at `time`; returns how many tokens of its prompt were computed for the first of them.
@@ -86,7 +105,7 @@ impl LiveRequest {
         }
         self.first_token = Some(time);
         self.hold.note_first_token();
-        metrics.note_prompt(self.num_prompt_tokens, self.num_cached_tokens);
+        metrics.note_prompt(self.num_prompt_tokens, self.num_cached_tokens, self.num_external_tokens);
         self.num_prompt_tokens.saturating_sub(self.num_cached_tokens)
     }
 

@@ -30,6 +30,7 @@ use anyhow::{Context as _, Result, ensure};
 use sim_core::config::EngineConfig;
 use sim_core::live_engine::LiveEngine;
 use sim_core::profile::StepTimeModel;
+use sim_core::sched::connector::interface::KvConnectorError;
 use sim_core::speculative::Acceptance;
 
 pub(crate) use admission::QueueLimits;
@@ -91,7 +92,10 @@ impl Emulation {
         };
         let model_name = names.first().cloned().unwrap_or_default();
         let num_drafts = config.num_speculative_tokens();
-        let metrics = Metrics::new(model_name, cache, config.max_model_len, num_drafts);
+        let mut metrics = Metrics::new(model_name, cache, config.max_model_len, num_drafts);
+        if config.kv_offloading.is_some() {
+            metrics.tell_of_offloading();
+        }
         let metrics = Arc::new(Mutex::new(metrics));
         let (sender, inbox) = mpsc::channel();
         let channels = (0..connections::num_threads()).map(|_| tokio::sync::mpsc::channel(MAX_BATCHES));
@@ -111,14 +115,17 @@ impl Emulation {
         });
         let clock = Clock::new(self.time_scale);
         let engine = thread::Builder::new().name("engine".to_owned()).spawn(move || {
-            let engine = LiveEngine::new(&config, &step_time, acceptance);
+            let engine = LiveEngine::new(&config, &step_time, acceptance)?;
             EngineThread::new(engine, clock, inbox, outboxes, metrics, publisher).run();
+            Ok::<(), KvConnectorError>(())
         });
         let engine = engine.context("the engine's thread")?;
         let served = server::serve(listener, kv_events, &state, batches);
         // It may have ended before.
         drop(state.engine.send(Message::Stop));
-        ensure!(engine.join().is_ok(), "the engine's thread broke down");
+        let ended = engine.join();
+        ensure!(ended.is_ok(), "the engine's thread broke down");
+        ended.unwrap_or(Ok(()))?;
         served
     }
 }

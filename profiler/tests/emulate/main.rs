@@ -2,6 +2,7 @@
 
 mod hostile;
 mod kv_events;
+mod offloading;
 mod server;
 
 use std::io::Read as _;

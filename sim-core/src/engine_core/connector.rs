@@ -25,6 +25,15 @@ impl<'a> EngineCore<'a> {
         Ok(engine)
     }
 
+    /// Counts so many steps as made, each of which would issue a pass with nothing in it and take in such a one.
+    pub(crate) fn skip_steps(&mut self, num_steps: u32) {
+        self.num_passes = self.num_passes.wrapping_add(num_steps);
+        for issued in &mut self.batch_queue {
+            issued.number = issued.number.wrapping_add(num_steps);
+        }
+        self.scheduler.skip_passes(num_steps);
+    }
+
     /// Transfers have ended that are timed outside: the workers see it when they get the next pass, and report it with that
     /// one's results.
     pub fn report_transfers(&mut self, ended: KvConnectorOutput) {

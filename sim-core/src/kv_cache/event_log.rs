@@ -135,9 +135,4 @@ impl KvCacheManager {
     pub(crate) fn take_events(&mut self) -> Option<Vec<KvCacheEvent>> {
         self.pool.events.as_deref_mut().map(core::mem::take)
     }
-
-    /// Events that come before all others.
-    pub(crate) fn restore_events(&mut self, events: Vec<KvCacheEvent>) {
-        self.pool.events = Some(Box::new(events));
-    }
 }

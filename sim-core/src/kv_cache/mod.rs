@@ -30,6 +30,7 @@ mod extents_tests;
 mod block_hashes;
 pub mod events;
 mod event_log;
+mod reset;
 mod further_keys;
 pub mod block_keys;
 mod registrations;

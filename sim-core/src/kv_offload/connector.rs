@@ -1,7 +1,7 @@
 //! The connector's half beside the scheduler: what of a prompt the tiers have, when it is loaded, what its workers are told.
 //!
 //! Source: `vllm/distributed/kv_transfer/kv_connector/v1/offloading/scheduler.py::OffloadingConnectorScheduler`. Of requests
-//! that have ended since the last pass the one with the lowest number comes first; in vLLM it is the order of a set.
+//! that have ended since the last pass the one that was sent first comes first; in vLLM it is the order of a set.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -175,6 +175,7 @@ impl KvConnector for OffloadingConnector {
         let num_chunks = request.num_tokens / self.tokens_per_chunk();
         let state = OffloadState {
             text: self.manager.primary.on_new_request(request.runs, num_chunks, request.cache_salt),
+            arrival_order: request.arrival_order,
             num_prompt_tokens: request.num_prompt_tokens,
             num_tokens: request.num_prompt_tokens,
             blocks: Vec::new(),
@@ -241,7 +242,7 @@ impl KvConnector for OffloadingConnector {
         self.to_flush.extend(jobs);
         self.fences.find_taken(&mut self.to_flush);
         let mut ended = core::mem::take(&mut self.ended);
-        ended.sort_unstable();
+        ended.sort_unstable_by_key(|id| (self.requests.get(id).map(|state| state.arrival_order), *id));
         for part in scheduled {
             self.store(part.id, part.num_computed_tokens);
         }
@@ -274,6 +275,10 @@ impl KvConnector for OffloadingConnector {
 
     fn has_pending_push_work(&self) -> bool {
         !self.jobs.is_empty() || self.manager.has_pending_work()
+    }
+
+    fn remembers(&self, id: RequestId) -> bool {
+        self.requests.contains_key(&id)
     }
 
     fn requires_kv_delivery(&self) -> bool {

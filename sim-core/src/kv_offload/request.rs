@@ -86,6 +86,8 @@ pub(super) struct End {
 #[derive(Debug)]
 pub(super) struct OffloadState {
     pub(super) text: Text,
+    /// Its place among requests.
+    pub(super) arrival_order: u64,
     pub(super) num_prompt_tokens: u32,
     /// Known tokens, as of the last time it was looked at.
     pub(super) num_tokens: u32,

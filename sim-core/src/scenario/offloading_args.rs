@@ -87,7 +87,7 @@ impl Scenario {
     ///
     /// # Errors
     /// [`ScenarioError::Flag`].
-    pub(super) fn check_offloading(&self, config: &EngineConfig) -> Result<(), ScenarioError> {
+    pub fn check_offloading(&self, config: &EngineConfig) -> Result<(), ScenarioError> {
         let refuse = |flag: &str, why| Err(FlagError::NotSimulated { flag: flag.into(), why }.into());
         let has_tiers = config.kv_offloading.is_some_and(|settings| settings.secondary_tiers().next().is_some());
         if !has_tiers && self.offloading.tiers != TierArgs::default() {

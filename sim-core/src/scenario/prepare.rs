@@ -77,8 +77,7 @@ pub fn prepare_fleet(
     workload.send_before(&scenario.workload().earlier())?;
     workload.requests.set_acceptance(scenario.acceptance(&engine.config)?);
     check_admission(&workload, &engine.config, scenario.usage_context())?;
-    let step_time = scenario.step_time(profile, &engine.config)?;
-    let step_time = scenario.offloading.applied(scenario.client_work.applied(step_time));
+    let step_time = scenario.client_work.applied(scenario.step_time(profile, &engine.config)?);
     let options = with_traffic(scenario.report().options(profile.model.name.clone()), &traffic);
     Ok(Prepared { engine, workload, num_skipped, notes, classes, step_time, options })
 }
@@ -103,13 +102,13 @@ impl Scenario {
         Ok(self.engine().resolve(&platform)?)
     }
 
-    /// How long passes take on `config`, the engine that these flags resolved to; without the client's own work.
+    /// How long passes and transfers take on `config`, the engine that these flags resolved to; without the client's own work.
     ///
     /// # Errors
     /// [`ScenarioError::Profile`] if the profile does not hold for it, and what its noise does not hold.
     pub fn step_time(&self, profile: &Profile, config: &EngineConfig) -> Result<StepTimeModel, ScenarioError> {
         let step_time = step_time_model(profile, config, self.enforce_eager())?;
-        self.noise.applied(step_time, profile, u64::from(self.workload().seed()))
+        self.noise.applied(self.offloading.applied(step_time), profile, u64::from(self.workload().seed()))
     }
 
     /// How many drafts are accepted on `config`, the engine that these flags resolved to.

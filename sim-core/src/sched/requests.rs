@@ -22,6 +22,12 @@ impl Scheduler<'_> {
         &mut self.kv_cache
     }
 
+    /// Of the requests that wait, those that were looked at and passed over (`Scheduler.deferred_waiting`).
+    #[must_use]
+    pub const fn num_deferred_requests(&self) -> u32 {
+        self.num_deferred
+    }
+
     /// How many requests run, and how many wait (`Scheduler.get_request_counts`).
     #[must_use]
     pub fn num_requests(&self) -> (u32, u32) {

@@ -11,6 +11,7 @@ use super::scheduler::Scheduler;
 use crate::kv_cache::request_blocks::{AdmissionLimits, RequestBlocks};
 use crate::math;
 use crate::request::{FinishReason, RequestId};
+use crate::request_set::InLine;
 
 /// What comes of a look at the head of the waiting queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -229,7 +230,7 @@ impl Scheduler<'_> {
         let blocks = &mut self.live.get_mut(slot).blocks;
         let runs = self.requests.runs(request);
         let lengths = (num_prompt_tokens, final_num_tokens);
-        let cache_salt = self.requests.in_line(id).cache_salt;
+        let InLine { cache_salt, arrival_order, .. } = self.requests.in_line(id);
         self.kv_cache.register_content(blocks, runs, lengths, cache_salt);
         if let Some(connector) = &mut self.connector {
             connector.note_new_request(&NewText {
@@ -238,6 +239,7 @@ impl Scheduler<'_> {
                 num_prompt_tokens,
                 num_tokens: final_num_tokens,
                 cache_salt,
+                arrival_order,
             });
         }
         self.share_keys();

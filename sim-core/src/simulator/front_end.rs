@@ -2,6 +2,7 @@
 
 use super::Simulation;
 use crate::client::Sent;
+use crate::math;
 use crate::metrics::recorder::Delivery;
 use crate::request::{FinishReason, RequestId};
 use crate::sched::output::FinishedRequest;
@@ -29,6 +30,7 @@ impl Simulation<'_> {
                 self.join_order.push(id);
             }
             num_joining += 1;
+            self.looks.interrupt();
         }
         self.tell_counts();
         Some(num_joining)
@@ -64,6 +66,7 @@ impl Simulation<'_> {
         {
             script.aborts = rest;
             self.engine.abort_request(id);
+            self.looks.interrupt();
         }
         if num_joining.is_none() && !self.engine.has_work() {
             return None;
@@ -73,6 +76,7 @@ impl Simulation<'_> {
             let id = script.join_order.get(place as usize).copied().unwrap_or(RequestId(place));
             self.join_order.push(id);
             self.engine.add_request(id);
+            self.looks.interrupt();
             self.recorder.sent(id, self.now, self.now, SimDuration::ZERO);
             self.recorder.queued(id, self.now);
         }
@@ -85,6 +89,7 @@ impl Simulation<'_> {
         if !has_run_tokens && self.engine.scheduler().has_requests() {
             self.now += IDLE_STEP_SLEEP;
         }
+        self.looks.end(self.now);
         let is_stuck = !has_run_tokens && self.engine.is_stuck() && !self.transfers.is_under_way();
         self.num_stuck_steps = if is_stuck { self.num_stuck_steps + 1 } else { 0 };
         // A pass that preempted its only request is empty, too, but the next one is not; and a request waits for the
@@ -122,6 +127,16 @@ impl Simulation<'_> {
                     && script.aborts.first().is_none_or(|&(at, _)| at as usize > iteration)
             }
         }
+    }
+
+    /// How many iterations from the next one on begin without anybody joining or leaving; `None` where the script does not say.
+    pub(super) fn num_quiet_iterations(&self) -> Option<u32> {
+        let script = self.script.as_ref()?;
+        let iteration = self.queries_per_iter.len();
+        let ahead = script.queries_per_iter.get(iteration..).unwrap_or_default();
+        let until_join = ahead.iter().position(|&num_joining| num_joining > 0).map_or(u32::MAX, math::usize_to_u32);
+        let until_abort = |&(at, _): &(u32, RequestId)| at.saturating_sub(math::usize_to_u32(iteration));
+        Some(until_join.min(script.aborts.first().map_or(u32::MAX, until_abort)))
     }
 
     #[inline(never)]

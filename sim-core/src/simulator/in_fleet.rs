@@ -189,6 +189,7 @@ impl<'a> Simulation<'a> {
         self.api_servers = ApiServers::new(self.config.api_server_count, self.step_time);
         self.client.lose_all();
         self.now = self.now.min(time);
+        self.looks.interrupt();
         (self.num_stuck_steps, self.quiet_until) = (0, SimTime::ZERO);
     }
 

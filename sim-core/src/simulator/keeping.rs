@@ -73,6 +73,14 @@ impl Simulation<'_> {
         self
     }
 
+    /// The same run by an engine that looks for ends of transfers as often as vLLM's does, though it sees nothing: the oracle of
+    /// tests. Before it has begun.
+    #[must_use]
+    pub const fn making_each_look(mut self) -> Self {
+        self.looks.make_each();
+        self
+    }
+
     /// A group was answered: the next one begins on the engine as it is, at rest, and with a clock and records of its own.
     pub(super) fn begin_next(&mut self) {
         self.client = self.turns.next_client(self.workload, self.step_time.host().client_work());
@@ -86,6 +94,7 @@ impl Simulation<'_> {
         self.last_delivery_time = SimTime::ZERO;
         self.in_flight.clear();
         self.transfers.begin_group();
+        self.looks.interrupt();
         self.queries_per_iter.clear();
         self.join_order.clear();
         self.device_time = DeviceTime::default();

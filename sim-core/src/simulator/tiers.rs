@@ -144,6 +144,13 @@ impl Tiers {
         is_under_way && self.num_brought <= self.most_brought
     }
 
+    /// When something happens next, whatever else does.
+    pub(super) fn next_event(&self) -> Option<SimTime> {
+        let flows = self.pools.iter().map(TierPool::next_event).filter(|&time| time < SimTime::MAX);
+        let answers = self.pools.iter().filter_map(|pool| pool.answers.front().copied());
+        self.happened.iter().map(|&(time, _)| time).chain(flows).chain(answers).min()
+    }
+
     /// The clock begins again, on an engine at rest. Nobody waits for what is still looked up.
     pub(super) fn begin_group(&mut self) {
         self.happened.iter_mut().for_each(|(time, _)| *time = SimTime::ZERO);

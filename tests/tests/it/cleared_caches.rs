@@ -85,7 +85,7 @@ fn a_cache_that_is_emptied_is_told_as_the_real_one_tells_it() {
         )
     };
     let step_time = engine_properties::step_time(&config);
-    let mut engine = LiveEngine::new(&config, &step_time, Acceptance::None);
+    let mut engine = LiveEngine::new(&config, &step_time, Acceptance::None).expect("an engine");
     engine.keep_kv_cache_events();
     let (mut found, mut numbers, mut requests) = (Vec::new(), BTreeMap::new(), (0..).zip(list(workload, "requests")));
     for (iteration, joining) in list(workload, "queries_per_iter").iter().enumerate() {

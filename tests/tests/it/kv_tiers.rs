@@ -18,9 +18,9 @@ use crate::offloading::{
 };
 use crate::steady_requests::stretched_case;
 
-const FILES: TierKind = TierKind::Files { num_read_threads: 16, num_write_threads: 16 };
+pub(crate) const FILES: TierKind = TierKind::Files { num_read_threads: 16, num_write_threads: 16 };
 
-fn with_tiers(settings: OffloadingSettings, tiers: &[TierKind]) -> OffloadingSettings {
+pub(crate) fn with_tiers(settings: OffloadingSettings, tiers: &[TierKind]) -> OffloadingSettings {
     let mut settings = settings;
     for (place, &kind) in settings.secondary_tiers.iter_mut().zip(tiers) {
         *place = Some(SecondaryTierSettings { kind, is_remote: false, backpressure: None });
@@ -29,7 +29,7 @@ fn with_tiers(settings: OffloadingSettings, tiers: &[TierKind]) -> OffloadingSet
 }
 
 /// All tiers with so many MB/s in either direction, and so many milliseconds for each file and for each look-up.
-fn speeds(mb_per_s: f64, latency_ms: f64, lookup_ms: f64) -> TierSpeeds {
+pub(crate) fn speeds(mb_per_s: f64, latency_ms: f64, lookup_ms: f64) -> TierSpeeds {
     let of_ms = |ms: f64| SimDuration::from_micros_f64(1000.0 * ms);
     let speed = TierSpeed {
         read_bandwidth: 1e6 * mb_per_s,
@@ -63,7 +63,7 @@ fn backpressure() -> impl Strategy<Value = Option<BackpressureSettings>> {
     prop::option::weighted(0.3, settings)
 }
 
-fn settings() -> impl Strategy<Value = OffloadingSettings> {
+pub(crate) fn settings() -> impl Strategy<Value = OffloadingSettings> {
     (1_u32..200, 1_u32..4, any::<bool>(), any::<bool>(), kinds(), backpressure()).prop_map(
         |(num_chunks, blocks_per_chunk, is_arc, offload_prompt_only, kinds, backpressure)| {
             let eviction_policy = if is_arc { EvictionPolicy::Arc } else { EvictionPolicy::Lru };
@@ -78,7 +78,7 @@ fn settings() -> impl Strategy<Value = OffloadingSettings> {
     )
 }
 
-fn all_speeds() -> impl Strategy<Value = TierSpeeds> {
+pub(crate) fn all_speeds() -> impl Strategy<Value = TierSpeeds> {
     let bandwidth = prop_oneof![Just(f64::INFINITY), 20.0_f64..200.0];
     let latency = || prop_oneof![Just(0.0), 0.0_f64..0.3];
     (bandwidth, latency(), latency()).prop_map(|(bandwidth, latency, lookup)| speeds(bandwidth, latency, lookup))

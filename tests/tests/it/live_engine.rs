@@ -8,6 +8,7 @@ use sim_core::profile::StepTimeModel;
 use sim_core::request::{RequestId, TokenRun};
 use sim_core::request_set::{NewRequest, RequestSet};
 use sim_core::sched::scheduler::SchedulerStats;
+use sim_core::simulation_result::OffloadingTotals;
 use sim_core::simulator::{SimulationOptions, simulate};
 use sim_core::speculative::Acceptance;
 use sim_core::time::SimTime;
@@ -15,10 +16,12 @@ use sim_core::workload::{Traffic, Workload};
 
 use crate::draws::draws;
 use crate::engine_properties;
+use crate::kv_tiers::{self, speeds, with_tiers};
+use crate::offloading::{self, displaced, link, small_device, with_tier};
 use crate::properties;
 
-/// Steps in a row without a token after which nothing can come any more.
-const MAX_IDLE_STEPS: u32 = 20;
+/// Steps in a row without a token after which nothing can come any more; transfers of host memory take their time.
+const MAX_IDLE_STEPS: [u32; 2] = [20, 20_000];
 
 /// When clients had the messages of each request, and what was counted.
 #[derive(Debug, PartialEq)]
@@ -26,6 +29,8 @@ struct Run {
     deliveries: Vec<Vec<SimTime>>,
     stats: SchedulerStats,
     num_cached_tokens: u64,
+    /// `None` where somebody is never answered: then chunks may displace each other for ever.
+    offloading: Option<OffloadingTotals>,
 }
 
 /// Everybody sends when the traffic says, as no client of a server waits for another.
@@ -43,7 +48,9 @@ fn simulated(workload: &Workload, config: &EngineConfig, step_time: &StepTimeMod
     let options = SimulationOptions { record_emissions: true };
     let result = simulate(workload, config, step_time, options).expect("a possible run");
     let index = EmissionIndex::new(&result.recording);
+    let ends = result.recording.requests.iter().all(|request| request.is_finished);
     Run {
+        offloading: result.offloading.filter(|_| ends),
         deliveries: (0..workload.requests.len()).map(|request| index.delivery_times(request).collect()).collect(),
         stats: result.stats,
         num_cached_tokens: result.recording.requests.iter().map(|request| u64::from(request.num_cached_tokens)).sum(),
@@ -82,10 +89,10 @@ fn add(engine: &mut LiveEngine<'_>, requests: &RequestSet, index: usize, queue_t
     engine.add_request(&new, queue_time).expect("a possible request")
 }
 
-/// The same, and how many places the engine needed for its requests.
-fn live(workload: &Workload, config: &EngineConfig, step_time: &StepTimeModel) -> (Run, usize) {
+/// The same, and how many places the engine needed for its requests. Looks in vain are made, or counted.
+fn live(workload: &Workload, config: &EngineConfig, step_time: &StepTimeModel, skips: bool) -> (Run, usize) {
     let requests = &workload.requests;
-    let mut engine = LiveEngine::new(config, step_time, Acceptance::None);
+    let mut engine = LiveEngine::new(config, step_time, Acceptance::None).expect("an engine");
     let sent = send_times(workload).iter().zip(requests.as_slice()).enumerate();
     let mut coming: Vec<(SimTime, usize)> =
         sent.map(|(index, (time, request))| (engine.queue_time(*time, request.num_prompt_tokens), index)).collect();
@@ -93,7 +100,15 @@ fn live(workload: &Workload, config: &EngineConfig, step_time: &StepTimeModel) -
     let mut coming = coming.into_iter().peekable();
     let mut deliveries = vec![Vec::new(); requests.len()];
     let (mut owners, mut num_idle_steps, mut num_cached_tokens) = (Vec::new(), 0, 0);
+    let max_idle_steps = MAX_IDLE_STEPS[usize::from(config.kv_offloading.is_some())];
+    let mut transfers = OffloadingTotals::default();
     while engine.has_work() || coming.peek().is_some() {
+        if skips {
+            let next_request = coming.peek().map(|(time, _)| *time);
+            let next_step = engine.next_step(next_request);
+            engine.skip_looks(next_request.unwrap_or(SimTime::MAX));
+            assert_eq!(engine.now(), next_step, "it goes where it said");
+        }
         while let Some((time, index)) = coming.next_if(|(time, _)| !engine.has_work() || *time <= engine.now()) {
             let place = add(&mut engine, requests, index, time).index();
             owners.resize(owners.len().max(place + 1), usize::MAX);
@@ -109,20 +124,33 @@ fn live(workload: &Workload, config: &EngineConfig, step_time: &StepTimeModel) -
             let delivery = engine.delivery_time(time, u32::try_from(tokens.len()).expect("few"));
             tokens.iter().for_each(|new| deliveries[owners[new.id.index()]].push(delivery));
         }
+        for ended in engine.ended_transfers() {
+            let totals = if ended.is_store { &mut transfers.stores } else { &mut transfers.loads };
+            totals.num_transfers += 1;
+            totals.num_bytes += ended.num_bytes;
+            totals.time += ended.time;
+        }
         engine.scheduler().kv_cache().pool().assert_invariants();
         num_idle_steps = if has_tokens || coming.peek().is_some() { 0 } else { num_idle_steps + 1 };
-        if num_idle_steps > MAX_IDLE_STEPS {
+        if num_idle_steps > max_idle_steps {
             break;
         }
     }
-    (Run { deliveries, stats: engine.stats(), num_cached_tokens }, owners.len())
+    let offloading = engine.offloading().filter(|_| !engine.has_work());
+    if let Some(totals) = &offloading {
+        assert_eq!((totals.loads, totals.stores), (transfers.loads, transfers.stores), "each is told of when it ends");
+    }
+    (Run { deliveries, stats: engine.stats(), num_cached_tokens, offloading }, owners.len())
 }
 
 #[track_caller]
 fn check(workload: Workload, config: &EngineConfig, step_time: &StepTimeModel) -> usize {
     let workload = unlimited(workload);
-    let (found, num_places) = live(&workload, config, step_time);
+    let (found, num_places) = live(&workload, config, step_time, false);
     assert_eq!(found, simulated(&workload, config, step_time), "the live run is the simulated one");
+    if config.kv_offloading.is_some() {
+        assert_eq!(live(&workload, config, step_time, true), (found, num_places), "looks in vain change nothing");
+    }
     num_places
 }
 
@@ -155,14 +183,67 @@ fn places_of_ended_requests_are_used_again() {
         let step_time = engine_properties::step_time(&config);
         let num_places = check(long_workload(100), &config, &step_time);
         assert!(num_places <= 8, "{num_places} places for 2,000 requests of which few run at once");
+        // Stores take three milliseconds, and whoever has ended keeps its place until they are over.
+        let offloading = with_tier(&config, with_tiers(offloading::tier(40), &[kv_tiers::FILES]));
+        let step_time =
+            step_time.with_offloading_link(link(f64::INFINITY, 3.0)).with_tier_speeds(speeds(50.0, 0.1, 0.1));
+        let num_places = check(long_workload(100), &offloading, &step_time);
+        assert!(num_places <= 8, "{num_places} places for 2,000 requests of which few run at once");
     }
+}
+
+#[test]
+fn a_request_that_is_aborted_while_its_prompt_is_loaded_keeps_its_blocks_until_that_is_over() {
+    let mut num_delayed = 0;
+    for (is_async, num_steps) in
+        [false, true].into_iter().flat_map(|is_async| (0..12).map(move |steps| (is_async, steps)))
+    {
+        let config = with_tier(&small_device(is_async), offloading::tier(100));
+        let step_time = offloading::step_time(link(f64::INFINITY, 20.0));
+        let requests = displaced().requests;
+        let mut engine = LiveEngine::new(&config, &step_time, Acceptance::None).expect("an engine");
+        let num_free_blocks = engine.scheduler().kv_cache().num_free_blocks();
+        for index in 0..2 {
+            let time = engine.now();
+            add(&mut engine, &requests, index, time);
+            while engine.has_work() {
+                engine.advance(|_| {});
+            }
+        }
+        let time = engine.now();
+        let id = add(&mut engine, &requests, 2, time);
+        for _ in 0..num_steps {
+            engine.advance(|_| {});
+        }
+        engine.abort_request(id);
+        let num_held = num_free_blocks - engine.scheduler().kv_cache().num_free_blocks();
+        num_delayed += u32::from(num_held > 0);
+        assert!(num_held == 0 || !engine.reset_prefix_cache(), "what is written to cannot be emptied");
+        // Another wants nearly all blocks, and is called like the first if nothing is left of that.
+        let time = engine.now();
+        let other = add(&mut engine, &requests, 1, time);
+        assert!(num_held == 0 || other != id, "after {num_steps} steps");
+        let mut num_tokens = 0;
+        while engine.has_work() {
+            if engine.advance(|_| {}).is_some() {
+                assert!(engine.outputs().tokens.iter().all(|new| new.id == other), "after {num_steps} steps");
+                num_tokens += engine.outputs().tokens.len();
+            }
+        }
+        assert_eq!(num_tokens, 2);
+        assert_eq!(engine.scheduler().kv_cache().num_free_blocks(), num_free_blocks);
+        // The other one's last block at least, which has to be computed where it is not loaded.
+        let num_loads = engine.offloading().expect("it offloads").loads.num_transfers;
+        assert_eq!(num_loads, if num_steps > 0 { 2 } else { 1 }, "after {num_steps} steps");
+    }
+    assert!(num_delayed > 10, "{num_delayed} of 24 were being loaded");
 }
 
 #[test]
 fn a_cache_is_forgotten_when_nobody_uses_it() {
     let config = EngineConfig { enable_prefix_caching: true, ..EngineConfig::new(4, 200, 128) };
     let step_time = engine_properties::step_time(&config);
-    let mut engine = LiveEngine::new(&config, &step_time, Acceptance::None);
+    let mut engine = LiveEngine::new(&config, &step_time, Acceptance::None).expect("an engine");
     let workload = long_workload(100);
     let run = |engine: &mut LiveEngine<'_>, ends: bool| {
         add(engine, &workload.requests, 99, engine.now());
@@ -181,7 +262,8 @@ fn a_cache_is_forgotten_when_nobody_uses_it() {
     assert_eq!(engine.stats(), before, "counters go on");
     assert_eq!(run(&mut engine, true), 0, "and is not, once the cache is reset");
     run(&mut engine, false);
-    assert!(!engine.reset_prefix_cache(), "somebody waits");
+    engine.advance(|_| {});
+    assert!(!engine.reset_prefix_cache(), "somebody has blocks");
 }
 
 #[test]
@@ -190,7 +272,7 @@ fn an_aborted_request_gets_nothing_more_and_leaves_its_blocks() {
     let step_time = engine_properties::step_time(&config);
     let workload = long_workload(100);
     for num_steps in 0..6 {
-        let mut engine = LiveEngine::new(&config, &step_time, Acceptance::None);
+        let mut engine = LiveEngine::new(&config, &step_time, Acceptance::None).expect("an engine");
         let num_free_blocks = engine.scheduler().kv_cache().num_free_blocks();
         let id = add(&mut engine, &workload.requests, 50, SimTime::ZERO);
         for _ in 0..num_steps {
@@ -213,6 +295,16 @@ fn an_aborted_request_gets_nothing_more_and_leaves_its_blocks() {
 
 proptest! {
     #![proptest_config(draws(300))]
+
+    #[test]
+    fn engines_that_offload_are_the_same(
+        case in properties::case(),
+        settings in prop_oneof![offloading::settings(), kv_tiers::settings()],
+        (link, speeds) in (offloading::links(), kv_tiers::all_speeds()),
+    ) {
+        let config = with_tier(&case.config, settings);
+        check(case.workload(), &config, &case.step_time().with_offloading_link(link).with_tier_speeds(speeds));
+    }
 
     #[test]
     fn plain_engines_are_the_same(case in properties::case()) {

@@ -42,6 +42,7 @@ mod startup_logs;
 mod kept_flags;
 mod limits;
 mod live_engine;
+mod looks;
 mod cleared_caches;
 mod ttft_split;
 mod recognise;

@@ -68,7 +68,7 @@ pub(crate) fn num_tokens(result: &SimulationResult) -> Vec<(bool, u32)> {
     result.recording.requests.iter().map(|request| (request.is_finished, request.num_output_tokens)).collect()
 }
 
-fn settings() -> impl Strategy<Value = OffloadingSettings> {
+pub(crate) fn settings() -> impl Strategy<Value = OffloadingSettings> {
     (prop_oneof![0_u32..6, 0_u32..300], 1_u32..5, any::<bool>(), any::<bool>()).prop_map(
         |(num_chunks, blocks_per_chunk, is_arc, offload_prompt_only)| OffloadingSettings {
             num_chunks,
@@ -80,7 +80,7 @@ fn settings() -> impl Strategy<Value = OffloadingSettings> {
     )
 }
 
-fn links() -> impl Strategy<Value = OffloadingLink> {
+pub(crate) fn links() -> impl Strategy<Value = OffloadingLink> {
     let bandwidth = prop_oneof![Just(f64::INFINITY), 1e-5_f64..1e-2];
     (bandwidth, prop_oneof![Just(0.0), 0.0_f64..20.0]).prop_map(|(bandwidth, latency)| link(bandwidth, latency))
 }

@@ -77,10 +77,7 @@ impl Args {
         let (scenario, profile) = (&inputs.scenario, &inputs.choice.profile);
         scenario.check_one_engine()?;
         let engine = scenario.resolve(profile)?;
-        ensure!(
-            engine.config.kv_offloading.is_none(),
-            "--kv-offloading-size: host memory for KV blocks is simulated by `profiler simulate`, and not emulated"
-        );
+        scenario.check_offloading(&engine.config)?;
         for warning in &engine.warnings {
             eprintln!("warning: {warning}");
         }
@@ -135,6 +132,11 @@ impl Args {
     fn kv_events(&self, config: &EngineConfig) -> Result<Option<Sockets>> {
         let Some(text) = &self.kv_events_config else { return Ok(None) };
         let Some(events) = KvEventsConfig::read(text, self.host)? else { return Ok(None) };
+        ensure!(
+            config.kv_offloading.is_none(),
+            "--kv-events-config with --kv-offloading-size: vLLM also publishes what happens in host memory, which is not \
+             emulated"
+        );
         if !config.enable_prefix_caching {
             eprintln!("warning: without prefix caching there are no KV events (--kv-events-config)");
         }

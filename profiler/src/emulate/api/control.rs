@@ -5,7 +5,7 @@
 use std::sync::{Arc, PoisonError};
 
 use axum::Router;
-use axum::extract::State as Shared;
+use axum::extract::{RawQuery, State as Shared};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -68,11 +68,28 @@ async fn metrics(Shared(state): Shared<Arc<State>>) -> Response {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
-async fn reset_prefix_cache(Shared(state): Shared<Arc<State>>) -> Response {
+async fn reset_prefix_cache(Shared(state): Shared<Arc<State>>, RawQuery(query): RawQuery) -> Response {
+    let query = query.unwrap_or_default();
+    if is_true(&query, "reset_running_requests") {
+        let message = "`reset_running_requests` is not emulated: requests that run keep what they have.";
+        return ApiError::not_implemented(message).into_response();
+    }
+    // Without host memory there is nothing to reset, which vLLM calls a success.
+    if is_true(&query, "reset_external") && state.config.kv_offloading.is_some() {
+        let message = "`reset_external` is not emulated: host memory keeps what it has.";
+        return ApiError::not_implemented(message).into_response();
+    }
     let (answer, answered) = oneshot::channel();
     if state.engine.send(Message::ResetPrefixCache(answer)).is_err() {
         return ApiError::engine_dead().into_response();
     }
     let Ok(success) = answered.await else { return ApiError::engine_dead().into_response() };
     json_text(json!({"success": success}).to_string())
+}
+
+/// Whether a query says so, in one of the words that vLLM's framework takes for it.
+fn is_true(query: &str, name: &str) -> bool {
+    let words = ["1", "true", "t", "yes", "y", "on"];
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.filter(|(key, _)| *key == name).any(|(_, value)| words.iter().any(|word| value.eq_ignore_ascii_case(word)))
 }

@@ -6,7 +6,7 @@ use super::Metrics;
 use super::histogram::Histogram;
 
 /// Text under way. Writing into a string cannot fail.
-struct Text<'a> {
+pub(super) struct Text<'a> {
     out: String,
     /// `engine` and `model_name`.
     labels: &'a str,
@@ -29,22 +29,33 @@ impl Text<'_> {
     }
 
     fn counter(&mut self, name: &str, help: &str, samples: &[(&str, u64)]) {
+        let samples: Vec<_> = samples.iter().map(|&(further, value)| (further, value as f64)).collect();
+        self.counter_of_numbers(name, help, &samples);
+    }
+
+    pub(super) fn counter_of_numbers(&mut self, name: &str, help: &str, samples: &[(&str, f64)]) {
         let total = format!("{name}_total");
         self.head(&total, help, "counter");
-        samples.iter().for_each(|(further, value)| self.sample(&total, further, *value as f64));
+        samples.iter().for_each(|(further, value)| self.sample(&total, further, *value));
         self.created(name, help, samples.iter().map(|(further, _)| *further));
     }
 
-    fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
+    pub(super) fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
+        self.histograms(name, help, &[("", histogram)]);
+    }
+
+    pub(super) fn histograms(&mut self, name: &str, help: &str, histograms: &[(&str, &Histogram)]) {
         self.head(name, help, "histogram");
         let bucket = format!("{name}_bucket");
-        for (bound, count) in histogram.cumulative() {
-            let bound = if bound.is_finite() { format!("{bound:?}") } else { "+Inf".to_owned() };
-            self.sample(&bucket, &format!(",le=\"{bound}\""), count as f64);
+        for (further, histogram) in histograms {
+            for (bound, count) in histogram.cumulative() {
+                let bound = if bound.is_finite() { format!("{bound:?}") } else { "+Inf".to_owned() };
+                self.sample(&bucket, &format!("{further},le=\"{bound}\""), count as f64);
+            }
+            self.sample(&format!("{name}_count"), further, histogram.count() as f64);
+            self.sample(&format!("{name}_sum"), further, histogram.sum());
         }
-        self.sample(&format!("{name}_count"), "", histogram.count() as f64);
-        self.sample(&format!("{name}_sum"), "", histogram.sum());
-        self.created(name, help, [""].into_iter());
+        self.created(name, help, histograms.iter().map(|(further, _)| *further));
     }
 
     fn created<'a>(&mut self, name: &str, help: &str, samples: impl Iterator<Item = &'a str>) {
@@ -65,6 +76,9 @@ impl Metrics {
         self.counters(&mut text);
         self.counts(&mut text);
         self.intervals(&mut text);
+        if let Some(offloading) = &self.offloading {
+            offloading.write(&mut text);
+        }
         self.info(&mut text.out);
         text.out
     }
@@ -73,7 +87,8 @@ impl Metrics {
         let (running, waiting) = (f64::from(self.num_running_reqs), f64::from(self.num_waiting_reqs));
         text.gauge("vllm:num_requests_running", "Number of requests in model execution batches.", &[("", running)]);
         text.gauge("vllm:num_requests_waiting", "Number of requests waiting to be processed.", &[("", waiting)]);
-        let reasons = [(",reason=\"capacity\"", waiting), (",reason=\"deferred\"", 0.0)];
+        let deferred = f64::from(self.num_deferred_reqs);
+        let reasons = [(",reason=\"capacity\"", waiting - deferred), (",reason=\"deferred\"", deferred)];
         text.gauge("vllm:num_requests_waiting_by_reason", "Number of waiting requests by reason.", &reasons);
         let states = [
             (",sleep_state=\"awake\"", 1.0),
@@ -102,6 +117,7 @@ impl Metrics {
 
     fn counters(&self, text: &mut Text<'_>) {
         let (prompt, cached) = (self.prompt_tokens, self.cached_prompt_tokens);
+        let (external, loaded, [host, disk]) = self.loaded();
         let plain = [
             (
                 "vllm:prefix_cache_queries",
@@ -113,8 +129,16 @@ impl Metrics {
                 "Prefix cache hits, in terms of number of cached tokens.",
                 self.prefix_cache_hits,
             ),
-            ("vllm:external_prefix_cache_queries", "External prefix cache queries from KV connector.", 0),
-            ("vllm:external_prefix_cache_hits", "External prefix cache hits from KV connector.", 0),
+            (
+                "vllm:external_prefix_cache_queries",
+                "External prefix cache queries from KV connector.",
+                external.num_queried_tokens,
+            ),
+            (
+                "vllm:external_prefix_cache_hits",
+                "External prefix cache hits from KV connector.",
+                external.num_hit_tokens,
+            ),
             ("vllm:mm_cache_queries", "Multi-modal cache queries, in terms of number of queried items.", 0),
             ("vllm:mm_cache_hits", "Multi-modal cache hits, in terms of number of cached items.", 0),
             ("vllm:num_preemptions", "Cumulative number of preemption from the engine.", self.num_preemptions),
@@ -123,8 +147,8 @@ impl Metrics {
         plain.into_iter().for_each(|(name, help, value)| text.counter(name, help, &[("", value)]));
         let sources = [
             (",source=\"local_compute\"", prompt - cached),
-            (",source=\"local_cache_hit\"", cached),
-            (",source=\"external_kv_transfer\"", 0),
+            (",source=\"local_cache_hit\"", cached - loaded),
+            (",source=\"external_kv_transfer\"", loaded),
         ];
         text.counter("vllm:prompt_tokens_by_source", "Number of prompt tokens by source.", &sources);
         text.counter(
@@ -132,8 +156,14 @@ impl Metrics {
             "Number of cached prompt tokens (local + external).",
             &[("", cached)],
         );
-        let device = [(",source=\"device\"", self.prefix_cache_hits)];
-        text.counter("vllm:prompt_tokens_cached_by_source", "Prefix-cache hit tokens by cache tier.", &device);
+        let tiers = [
+            (",source=\"device\"", self.prefix_cache_hits),
+            (",source=\"host\"", host),
+            (",source=\"p2p\"", 0),
+            (",source=\"disk\"", disk),
+            (",source=\"external_unspecified\"", 0),
+        ];
+        text.counter("vllm:prompt_tokens_cached_by_source", "Prefix-cache hit tokens by cache tier.", &tiers);
         text.counter(
             "vllm:generation_tokens",
             "Number of generation tokens processed.",

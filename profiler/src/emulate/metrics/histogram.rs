@@ -23,6 +23,9 @@ pub(super) const REQUEST_PARAMS_N: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0];
 /// Times that a request was preempted.
 pub(super) const REQUEST_NUM_PREEMPTIONS: &[f64] = &[1.0, 2.0, 3.0, 4.0, 5.0, 10.0, 20.0];
 
+/// Bytes of a transfer to or from host memory (`TRANSFER_SIZE_BUCKETS` of the offloading connector's `metrics.py`).
+pub(super) const TRANSFER_SIZE: &[f64] = &[1e6, 5e6, 10e6, 20e6, 40e6, 60e6, 80e6, 100e6, 150e6, 200e6];
+
 /// Tokens of a request: 1, 2, 5, 10, … up to `max_model_len` (`build_1_2_5_buckets`).
 pub(super) fn request_tokens(max_model_len: u32) -> Vec<f64> {
     let decades = (0..10).map(|exponent| 10_u64.pow(exponent));

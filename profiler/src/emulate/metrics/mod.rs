@@ -4,6 +4,7 @@
 
 mod exposition;
 mod histogram;
+mod offloading;
 
 use std::time::SystemTime;
 
@@ -14,6 +15,7 @@ use histogram::{
     Histogram, INTER_TOKEN_LATENCY, ITERATION_TOKENS, REQUEST_LATENCY, REQUEST_NUM_PREEMPTIONS, REQUEST_PARAMS_N,
     TIME_TO_FIRST_TOKEN, request_tokens,
 };
+use offloading::Offloading;
 
 use super::admission::Rejection;
 
@@ -25,6 +27,7 @@ pub(crate) struct Metrics {
     pub(super) created: f64,
     pub(super) num_running_reqs: u32,
     pub(super) num_waiting_reqs: u32,
+    pub(super) num_deferred_reqs: u32,
     pub(super) kv_cache_usage: f64,
     pub(super) prefix_cache_queries: u64,
     pub(super) prefix_cache_hits: u64,
@@ -38,6 +41,8 @@ pub(crate) struct Metrics {
     pub(super) rejections: [u64; 2],
     /// `None` without a drafter.
     pub(super) drafts: Option<Drafts>,
+    /// `None` without host memory for KV blocks.
+    pub(super) offloading: Option<Offloading>,
     pub(super) histograms: Histograms,
 }
 
@@ -99,6 +104,8 @@ pub(crate) struct Finished {
 pub(crate) struct SchedulerState {
     pub(crate) num_running_reqs: u32,
     pub(crate) num_waiting_reqs: u32,
+    /// Of these, those that were looked at and passed over.
+    pub(crate) num_deferred_reqs: u32,
     pub(crate) num_free_blocks: u32,
 }
 
@@ -113,6 +120,7 @@ impl Metrics {
             created: since_epoch.as_secs_f64(),
             num_running_reqs: 0,
             num_waiting_reqs: 0,
+            num_deferred_reqs: 0,
             kv_cache_usage: 0.0,
             prefix_cache_queries: 0,
             prefix_cache_hits: 0,
@@ -123,6 +131,7 @@ impl Metrics {
             finished: [0; 4],
             rejections: [0; 2],
             drafts: (num_drafts > 0).then(|| Drafts { accepted_per_position: vec![0; positions], ..Drafts::default() }),
+            offloading: None,
             histograms: Histograms::new(&request_tokens(max_model_len)),
         }
     }
@@ -140,6 +149,7 @@ impl Metrics {
     pub(crate) fn note_state(&mut self, state: SchedulerState) {
         self.num_running_reqs = state.num_running_reqs;
         self.num_waiting_reqs = state.num_waiting_reqs;
+        self.num_deferred_reqs = state.num_deferred_reqs;
         // One block holds nothing: the null block.
         let usable = f64::from(self.cache.num_gpu_blocks.saturating_sub(1).max(1));
         self.kv_cache_usage = (1.0 - f64::from(state.num_free_blocks) / usable).max(0.0);
@@ -158,8 +168,11 @@ impl Metrics {
         self.histograms.iteration_tokens.observe(f64::from(num_generated) + f64::from(num_computed_prompt));
     }
 
-    /// A request's first token, this long after the request came to the front end.
-    pub(crate) fn note_prompt(&mut self, num_prompt_tokens: u32, num_cached_tokens: u32) {
+    /// A request has its first token: so many of its prompt's tokens were cached, and of these so many loaded.
+    pub(crate) fn note_prompt(&mut self, num_prompt_tokens: u32, num_cached_tokens: u32, num_external_tokens: u32) {
+        if let Some(offloading) = &mut self.offloading {
+            offloading.prompt_tokens += u64::from(num_external_tokens);
+        }
         self.prompt_tokens += u64::from(num_prompt_tokens);
         self.cached_prompt_tokens += u64::from(num_cached_tokens);
     }

@@ -34,6 +34,8 @@ pub struct NewText<'a> {
     pub num_tokens: u32,
     /// Requests with different salts share nothing; 0 means none.
     pub cache_salt: u32,
+    /// Its place among requests, which is not its number where places of ended ones are used again.
+    pub arrival_order: u64,
 }
 
 /// A waiting request without blocks, about which a connector is asked.
@@ -135,6 +137,11 @@ pub trait KvConnector: Debug + Send {
         false
     }
 
+    /// Whether it still has something of a request, which has ended: nobody else can be called like it until then.
+    fn remembers(&self, _id: RequestId) -> bool {
+        false
+    }
+
     /// Whether what a producer computed has to get to whoever waits for it: then results from before a preemption are
     /// dropped.
     fn requires_kv_delivery(&self) -> bool {
@@ -218,6 +225,15 @@ pub struct ExternalTokens {
     pub num_external_tokens: u32,
 }
 
+/// What a connector was asked for, by first admissions (`Scheduler.connector_prefix_cache_stats`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ExternalStats {
+    /// Tokens looked up, behind those of the prefix cache.
+    pub num_queried_tokens: u64,
+    /// Of these, tokens found.
+    pub num_hit_tokens: u64,
+}
+
 /// What a pass decided for the connector, and what came back with its results.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KvConnectorPass {
@@ -239,6 +255,17 @@ pub struct KvConnectorPass {
     pub tiers: TierPass,
     /// The workers' report.
     pub report: KvConnectorOutput,
+}
+
+impl KvConnectorPass {
+    /// Whether nothing was decided and nothing reported.
+    pub(crate) fn is_nothing(&self) -> bool {
+        let Self { async_loads, sync_loads, ready, jobs, jobs_to_flush, tiers, report, .. } = self;
+        let TierPass { begun, lookups, over, num_dropped, loaded, .. } = tiers;
+        let has_loads = !async_loads.is_empty() || !sync_loads.is_empty() || !ready.is_empty() || !loaded.is_empty();
+        let has_jobs = !jobs.is_empty() || !jobs_to_flush.is_empty() || !begun.is_empty() || !over.is_empty();
+        !has_loads && !has_jobs && lookups.is_empty() && *num_dropped == 0 && *report == KvConnectorOutput::default()
+    }
 }
 
 /// An engine that cannot have a connector.

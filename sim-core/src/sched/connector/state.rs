@@ -7,11 +7,12 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 use super::interface::{
-    KvConnector, KvConnectorOutput, KvLoadFailurePolicy, KvTransferConfig, NewText, ScheduledBlocks,
+    ExternalStats, KvConnector, KvConnectorOutput, KvLoadFailurePolicy, KvTransferConfig, NewText, ScheduledBlocks,
 };
 use super::tiers::TierEvent;
 use crate::config::EngineConfig;
 use crate::request::RequestId;
+use crate::sched::live_request::Place;
 use crate::sched::output::SchedulerOutput;
 use crate::sched::request_queue::RequestQueue;
 use crate::sched::scheduler::Scheduler;
@@ -43,6 +44,7 @@ pub(in crate::sched) struct Connector {
     /// Requests of the report being taken in whose results do not count.
     pub(super) hit_by_failure: BTreeSet<RequestId>,
     pub(super) fence: Fence,
+    pub(super) stats: ExternalStats,
 }
 
 /// Blocks that passes under way read are not given to anybody else.
@@ -78,6 +80,7 @@ impl Connector {
             prefills: BTreeSet::new(),
             drops_stale: BTreeSet::new(),
             hit_by_failure: BTreeSet::new(),
+            stats: ExternalStats::default(),
             fence: Fence {
                 is_on: settings.kv_role.is_consumer() && config.max_concurrent_batches() > 1,
                 num_issued: 0,
@@ -165,6 +168,23 @@ impl Scheduler<'_> {
         let has_some =
             |connector: &Connector| !connector.delayed.is_empty() || connector.kv_connector.has_pending_push_work();
         self.connector.as_deref().is_some_and(has_some)
+    }
+
+    /// Counts so many passes as decided, with nothing in them.
+    pub(crate) fn skip_passes(&mut self, num_passes: u32) {
+        self.pass_number += u64::from(num_passes);
+    }
+
+    /// What the connector was asked for; `None` without one.
+    #[must_use]
+    pub fn external_stats(&self) -> Option<ExternalStats> {
+        self.connector.as_ref().map(|connector| connector.stats)
+    }
+
+    /// Whether nothing is left of a request that has ended, so that another may have its number.
+    pub(crate) fn has_forgotten(&self, id: RequestId) -> bool {
+        let remembers = |connector: &Connector| connector.kv_connector.remembers(id);
+        matches!(self.live.place(id), Place::Absent) && !self.connector.as_deref().is_some_and(remembers)
     }
 
     /// Whether a request has ended, though its blocks are kept.

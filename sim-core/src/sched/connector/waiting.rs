@@ -31,6 +31,8 @@ struct Known {
     matched: Matched,
     /// All tokens that count as computed, the connector's included.
     num_computed_tokens: u32,
+    /// Whether this was looked up just now.
+    is_found: bool,
 }
 
 const NOTHING: Matched = Matched { num_external_tokens: 0, load_kv_async: false };
@@ -176,7 +178,7 @@ impl Scheduler<'_> {
         let request = self.live.get_mut(slot);
         if request.num_computed_tokens > 0 {
             let num_computed_tokens = request.num_computed_tokens;
-            return Some(Known { num_hit_tokens: 0, matched: NOTHING, num_computed_tokens });
+            return Some(Known { num_hit_tokens: 0, matched: NOTHING, num_computed_tokens, is_found: false });
         }
         let num_hit_tokens = self.kv_cache.get_computed_blocks(&mut request.blocks, request.num_tokens);
         let matched = match &mut self.connector {
@@ -189,7 +191,7 @@ impl Scheduler<'_> {
             None => NOTHING,
         };
         let num_computed_tokens = num_hit_tokens + matched.num_external_tokens;
-        Some(Known { num_hit_tokens, matched, num_computed_tokens })
+        Some(Known { num_hit_tokens, matched, num_computed_tokens, is_found: true })
     }
 
     fn allocate_for(&mut self, slot: u32, known: &Known, num_new_tokens: u32) -> bool {
@@ -226,6 +228,11 @@ impl Scheduler<'_> {
     fn tell_connector(&mut self, id: RequestId, slot: u32, known: &Known, output: &mut SchedulerOutput) {
         let num_external_tokens = known.matched.num_external_tokens;
         let Some(connector) = &mut self.connector else { return };
+        let request = self.live.get(slot);
+        if known.is_found && request.num_preemptions == 0 {
+            connector.stats.num_queried_tokens += u64::from(request.num_tokens - known.num_hit_tokens);
+            connector.stats.num_hit_tokens += u64::from(num_external_tokens);
+        }
         if num_external_tokens == 0 {
             return;
         }
