@@ -157,7 +157,7 @@ pageTest("ranks of a dense model are the command line's, each an engine of its o
   await edit(page, "data-parallel-size", "4");
   const balanced = await digestOf(page, two);
   assert.equal(balanced, await digestOfProfiler(`${ONE}&data-parallel-size=4`), "behind vLLM's balancer");
-  await field(page, "data-parallel-external-lb").check({ force: true });
+  await field(page, "data-parallel-external-lb").selectOption("true");
   await page.getByTestId("router-about").waitFor();
   const link = new URL(await shareLink(page)).hash;
   assert.match(link, /[&]data-parallel-size=4/);

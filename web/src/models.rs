@@ -138,12 +138,8 @@ fn facts(config: &[u8]) -> Option<ModelConfig> {
 fn check_profile(scenario: &Scenario, profile: &Profile, list: Option<&Catalogue>) -> Result<(), String> {
     let checked = match list {
         Some(list) => scenario.check_profile_of_ranks(profile, list),
-        None => {
-            // Which models have experts, only the list knows.
-            let mut of_one = scenario.clone();
-            of_one.unset("data-parallel-size");
-            of_one.check_profile(profile, &Catalogue::default())
-        }
+        // Which models have experts, only the list knows.
+        None => scenario.check_agreement(profile, &Catalogue::default()),
     };
     checked.map_err(|error| error.to_string())
 }

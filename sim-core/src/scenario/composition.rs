@@ -159,6 +159,14 @@ impl Scenario {
         super::agreement::check_one_rank(self)
     }
 
+    /// What [`Self::check_profile`] and [`Self::check_profile_of_ranks`] have in common: all but data-parallel ranks.
+    ///
+    /// # Errors
+    /// [`ScenarioError::NotInProfile`].
+    pub fn check_agreement(&self, profile: &Profile, catalogue: &Catalogue) -> Result<(), ScenarioError> {
+        super::agreement::check(self, profile, catalogue)
+    }
+
     /// As [`Self::check_profile`], for who simulates all data-parallel ranks: those of a dense model are each as `profile`
     /// says.
     ///
