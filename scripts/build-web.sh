@@ -25,17 +25,13 @@ is_built() { # crate, a file that is made of it, what else it depends on
 # needs the linker's relocations.
 cargo rustc --quiet --locked -p web --lib --crate-type cdylib --target wasm32-unknown-unknown --profile web -- \
     --cfg split -C strip=none -C link-arg=--emit-relocs
-if ! is_built web pkg/__wasm_split.js scripts/pack-parts.mjs; then
+if ! is_built web pkg/__wasm_split.js scripts/{pieces,join-pieces,trim-glue,pack-parts}.mjs; then
     pieces=target/web-pieces
     rm -rf "$pieces" www/pkg/*.* www/pkg/snippets
     wasm-split-cli --out-name web "$module/web.wasm" "$pieces"
     wasm-bindgen --keep-lld-exports --target web --no-typescript --out-dir www/pkg --out-name web "$pieces/web.wasm"
-    # There are hundreds of pieces, most of them small. It warns of names that it does not know, of every piece. What is named
-    # alike is alike: side by side it compresses by 3 % more.
-    optimised=(-Oz -Oz --reorder-functions-by-name --strip-debug --strip-producers)
-    printf '%s\0' www/pkg/web_bg.wasm "$pieces"/*_*.wasm |
-        xargs -0 -P "$(getconf _NPROCESSORS_ONLN)" -I '{}' wasm-opt "${optimised[@]}" '{}' -o '{}' 2>"$pieces/wasm-opt.log" ||
-        die "$(tail -20 "$pieces/wasm-opt.log")"
+    node scripts/trim-glue.mjs "$pieces" www/pkg
+    node scripts/join-pieces.mjs "$pieces"
     node scripts/pack-parts.mjs "$pieces" www/pkg
     echo "$stamp" >target/web-built.txt
 fi

@@ -1,7 +1,8 @@
 // Composes profiles: a module of its own, fetched when a model or GPU is chosen. Messages are answered in their order.
 //
 //   { id, what: "keep", key, content }                       answered by { id, label }
-//   { id, what: "compose", flags, model, config, pack }      answered by { id, name, file }
+//   { id, what: "compose", flags, model, config, pack }      answered by { id, name, file, isOfLockstep }
+//   { id, what: "composeRank", flags, model, config, pack }  the same where all data-parallel ranks are simulated
 //   { id, what: "fit", flags, model, config, pack }          answered by { id, fault, isTooSmall }
 //
 // What cannot be done is answered by { id, error }, of a profile { id, error, kind }. A fault of the module itself is the worker's "error" event.
@@ -15,8 +16,8 @@ function answer(composer, { what, key, content, flags, model, config, pack }) {
     const [fault, isTooSmall] = composer.fit(flags, model, config, pack);
     return { fault, isTooSmall };
   }
-  const [name, file] = composer.compose(flags, model, config, pack);
-  return { name, file };
+  const [name, file, isOfLockstep] = composer[what](flags, model, config, pack);
+  return { name, file, isOfLockstep };
 }
 
 onmessage = async ({ data }) => {

@@ -122,8 +122,6 @@ pageTest("a link restores the fleet, and each kind is what its flags say", async
   const link = new URL(await shareLink(page)).hash;
   assert.match(link, /[&]replicas=2/);
   assert.doesNotMatch(link, /prefill|decode|kv-transfer/);
-  assert.match(await page.getByTestId("fleet-kind-said").innerText(), /those of a dense model are replicas/);
-  assert.ok(await page.getByTestId("fleet-ranks").isDisabled(), "Llama has no experts");
   const again = await digestOf(page);
   await open(link);
   assert.equal(await digestOf(page), again, "the link is the run");
@@ -145,6 +143,44 @@ pageTest("ranks that step together are the command line's, and so are replicas o
     // The same page would take the next link for a change of its fragment.
     await page.goto("about:blank");
   }
+});
+
+pageTest("ranks of a dense model are the command line's, each an engine of its own", async ({ page, open }) => {
+  await open(ONE);
+  const alone = await digestOf(page);
+  await openFleet(page);
+  await page.getByTestId("fleet-ranks").check({ force: true });
+  const two = await digestOf(page, alone);
+  assert.equal(two, await digestOfProfiler(`${ONE}&data-parallel-size=2`), "as on the command line");
+  assert.match(await page.getByTestId("fleet-kind-said").innerText(), /each with the whole model/);
+  assert.equal(await field(page, "dp-sync-interval").count(), 0, "nobody waits for others");
+  await edit(page, "data-parallel-size", "4");
+  const balanced = await digestOf(page, two);
+  assert.equal(balanced, await digestOfProfiler(`${ONE}&data-parallel-size=4`), "behind vLLM's balancer");
+  await field(page, "data-parallel-external-lb").selectOption("true");
+  await page.getByTestId("router-about").waitFor();
+  const link = new URL(await shareLink(page)).hash;
+  assert.match(link, /[&]data-parallel-size=4/);
+  const routed = ["--data-parallel-size", "4", "--data-parallel-external-lb"];
+  const digest = await digestOf(page, balanced);
+  assert.equal(digest, await digestOfProfiler(ONE, ...routed), "behind a router");
+  const { text: _, ...expect } = await enginesOfProfiler(ONE, ...routed);
+  const rows = await rowsOf(page, "replicas-table");
+  assert.deepEqual(rows.map((row) => row[0]), ["rank 0", "rank 1", "rank 2", "rank 3"]);
+  assert.deepEqual(rows.map((row) => count(row[2])), expect.ranks.map((one) => one.num_requests));
+  assert.equal(await page.getByTestId("imbalance-requests").innerText(), expect.imbalance.requests.toFixed(3));
+  assert.match(await page.getByRole("img", { name: "KV cache usage of each" }).first().getAttribute("aria-label"), /rank 0 up to .*rank 3 up to/);
+  assert.doesNotMatch((await page.getByTestId("replicas-note").allInnerTexts()).join(" "), /lockstep|step together/);
+  await page.getByTestId("ask-load").click();
+  await page.getByTestId("load-failure").filter({ hasText: "--data-parallel-size is not simulated" }).waitFor();
+  for (const rest of ["data-parallel-size=2&replicas=2", "prefill-replicas=1&decode-replicas=1&data-parallel-size=2"]) {
+    await page.goto("about:blank");
+    await open(`${ONE}&${rest}`);
+    assert.equal(await digestOf(page), await digestOfProfiler(`${ONE}&${rest}`), rest);
+  }
+  await page.goto("about:blank");
+  await open(link);
+  assert.equal(await digestOf(page), digest, "the link is the run");
 });
 
 pageTest("what cannot be is refused at its field, and the results stay", async ({ page, open }) => {

@@ -39,7 +39,7 @@ impl Host for Clock {
 fn input() -> RunInput {
     let flags = Scenario::from_flags(FLAGS.map(|(flag, value)| (flag, Some(value)))).expect("known flags").flags();
     let dataset = Some(vec![0, 1, 254, 255]);
-    RunInput { flags, profile_name: "h100".to_owned(), profile: PROFILE.to_vec(), dataset }
+    RunInput { flags, profile_name: "h100".to_owned(), profile: PROFILE.to_vec(), is_of_lockstep: true, dataset }
 }
 
 #[wasm_bindgen_test(unsupported = test)]

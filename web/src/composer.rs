@@ -16,10 +16,33 @@ use crate::worker_handle::fault_of;
 pub(crate) enum Question {
     /// To keep a GPU's operators under this name.
     Keep(String, Vec<u8>),
-    /// For a profile of this, with the model's `config.json`.
+    /// For a profile of this, with the model's `config.json`, where one engine is simulated.
     Compose(Recipe, Vec<u8>),
+    /// The same where all data-parallel ranks are.
+    ComposeRank(Recipe, Vec<u8>),
     /// Whether a number of GPUs is enough, with these flags.
     Fit(u32, Recipe, Vec<(String, Option<String>)>, Vec<u8>),
+}
+
+/// A profile that was composed.
+#[derive(Debug)]
+pub(crate) struct Composed {
+    pub(crate) name: String,
+    pub(crate) file: Vec<u8>,
+    /// Whether it is of one of several data-parallel ranks that have experts in common, and so step together.
+    pub(crate) is_of_lockstep: bool,
+}
+
+impl Composed {
+    /// What the composer's answer says.
+    pub(crate) fn of(data: &JsValue) -> Self {
+        let file = member(data, "file").dyn_into::<Uint8Array>().map(|file| file.to_vec());
+        Self {
+            name: member(data, "name").as_string().unwrap_or_default(),
+            file: file.unwrap_or_default(),
+            is_of_lockstep: member(data, "isOfLockstep").is_truthy(),
+        }
+    }
 }
 
 /// What comes of a number of GPUs.
@@ -103,6 +126,7 @@ impl Question {
         let mut members = match self {
             Self::Keep(key, content) => vec![("what", "keep".into()), ("key", key.into()), ("content", bytes(content))],
             Self::Compose(made, config) => recipe("compose", made, &made.flags(), config),
+            Self::ComposeRank(made, config) => recipe("composeRank", made, &made.flags(), config),
             Self::Fit(_, made, given, config) => recipe("fit", made, given, config),
         };
         members.push(("id", id.into()));
@@ -152,10 +176,12 @@ impl AppState {
         match (question, error) {
             (Question::Keep(key, _), Some(error)) => self.pack_refused(&key, &error),
             (Question::Keep(key, _), None) => self.pack_kept(&key, &text("label").unwrap_or_default()),
-            (Question::Compose(recipe, _), Some(error)) => self.not_composed(&recipe, error),
-            (Question::Compose(recipe, _), None) => {
-                let file = member(data, "file").dyn_into::<Uint8Array>().map(|file| file.to_vec()).unwrap_or_default();
-                self.take_composed(&text("name").unwrap_or_default(), file.into(), recipe);
+            (Question::Compose(recipe, _) | Question::ComposeRank(recipe, _), Some(error)) => {
+                self.not_composed(&recipe, error);
+            }
+            (Question::Compose(recipe, _) | Question::ComposeRank(recipe, _), None) => {
+                let Composed { name, file, is_of_lockstep } = Composed::of(data);
+                self.take_composed(&name, (file.into(), is_of_lockstep), recipe);
             }
             (Question::Fit(num_gpus, recipe, ..), error) => {
                 let is_too_small = member(data, "isTooSmall").is_truthy();

@@ -16,7 +16,8 @@ pub(crate) fn duration(seconds: f64) -> String {
         format!("{} s", three_digits(seconds))
     } else if seconds < 5999.5 {
         let whole = seconds.round();
-        format!("{:.0} min {:.0} s", (whole / 60.0).floor(), whole % 60.0)
+        let minutes = (whole / 60.0).floor();
+        format!("{minutes:.0} min {:.0} s", whole - 60.0 * minutes)
     } else {
         format!("{} h", three_digits(seconds / 3600.0))
     }

@@ -37,7 +37,7 @@ impl GalleryEntry {
 pub(crate) fn examples_by_model() -> Vec<(&'static str, Vec<(Example, String)>)> {
     let mut groups: Vec<(&'static str, Vec<(Example, String)>)> = vec![];
     for example in examples() {
-        let label = gpu_table::find(example.gpu).map_or_else(|| example.gpu.to_owned(), |gpu| gpu.label);
+        let label = gpu_table::NAMES.iter().find(|gpu| gpu.key == example.gpu).map_or(example.gpu, |gpu| gpu.label);
         let setup = format!("{} × {label}, {}", example.num_gpus, example.quantization.unwrap_or("bf16"));
         match groups.iter_mut().find(|(model, _)| *model == example.model) {
             Some((_, group)) => group.push((example, setup)),

@@ -18,8 +18,16 @@ pub(crate) fn escaped(text: &str) -> String {
 
 /// A choice of a `select`.
 pub(crate) fn option(value: &str, name: &str, is_selected: bool) -> String {
-    let selected = if is_selected { " selected" } else { "" };
-    format!("<option value=\"{}\"{selected}>{}</option>", escaped(value), escaped(name))
+    choice(value, name, if is_selected { " selected" } else { "" })
+}
+
+/// One that is there to be seen, not to be chosen.
+pub(crate) fn option_off(value: &str, name: &str, is_selected: bool) -> String {
+    choice(value, name, if is_selected { " disabled selected" } else { " disabled" })
+}
+
+fn choice(value: &str, name: &str, attributes: &str) -> String {
+    format!("<option value=\"{}\"{attributes}>{}</option>", escaped(value), escaped(name))
 }
 
 /// Choices under a name.
@@ -35,6 +43,7 @@ mod tests {
     fn nothing_that_a_file_says_is_markup() {
         let html = option("a\"b", "<img src=x onerror=alert(1)>", true);
         assert_eq!(html, "<option value=\"a&quot;b\" selected>&lt;img src=x onerror=alert(1)&gt;</option>");
+        assert_eq!(option_off("", "none", true), "<option value=\"\" disabled selected>none</option>");
         assert_eq!(group("R&D's", ""), "<optgroup label=\"R&amp;D&#39;s\"></optgroup>");
     }
 }

@@ -7,6 +7,7 @@ mod actions;
 mod answer;
 mod detail;
 mod editing;
+mod engine_values;
 mod app;
 #[cfg(test)]
 mod browser_tests;

@@ -21,7 +21,7 @@ use crate::models::{KnownModels, Models, NotListed, models};
 use crate::parts::Missing;
 use crate::profiles::profiles;
 use crate::recipe::{OWN_PACK, Recipe};
-use crate::state::{AppState, Making, NoticeKind, Origin, OwnFile, RunState, Source};
+use crate::state::{AppState, Making, NoticeKind, Origin, OwnFile, ProfileChoice, RunState, Source};
 
 /// What is under way, and what the worker has.
 #[derive(Default)]
@@ -104,7 +104,7 @@ impl AppState {
         self.making.set(Making::Composing);
         let is_asked = KITCHEN.with_borrow_mut(|kitchen| kitchen.composing.replace(recipe.clone()));
         if is_asked.as_ref() != Some(&recipe) {
-            self.ask_composer(Question::Compose(recipe, config));
+            self.ask_composer(Question::ComposeRank(recipe, config));
         }
     }
 
@@ -127,7 +127,7 @@ impl AppState {
 
     fn take_default(self, recipe: Recipe) {
         if let Some(file) = KITCHEN.with_borrow(|kitchen| kitchen.default.clone()) {
-            return self.take_composed(DEFAULT_PROFILE, file, recipe);
+            return self.take_composed(DEFAULT_PROFILE, (file, false), recipe);
         }
         // Whoever asked first looks again at what the form says by then.
         if KITCHEN.with_borrow_mut(|kitchen| std::mem::replace(&mut kitchen.is_default_loading, true)) {
@@ -325,8 +325,8 @@ impl AppState {
         self.making.set(Making::Failed { message, suggestions, can_retry });
     }
 
-    /// Takes a profile of `recipe`, if that is what the form says by now.
-    pub(crate) fn take_composed(self, name: &str, file: Arc<Vec<u8>>, recipe: Recipe) {
+    /// Takes a profile of `recipe`, and whether ranks of it step together, if that is what the form says by now.
+    pub(crate) fn take_composed(self, name: &str, (file, is_of_lockstep): (Arc<Vec<u8>>, bool), recipe: Recipe) {
         KITCHEN.with_borrow_mut(|kitchen| kitchen.composing.take_if(|composing| *composing == recipe));
         let name = name.to_owned();
         leptos::task::spawn_local(async move {
@@ -340,7 +340,7 @@ impl AppState {
             };
             match reader.choice(name, file, Origin::Composed(Box::new(recipe))) {
                 Ok(choice) => {
-                    self.profile.set(Some(choice));
+                    self.profile.set(Some(ProfileChoice { is_of_lockstep, ..choice }));
                     self.making.set(Making::Idle);
                     if matches!(self.run_state.get_untracked(), RunState::Failed(_)) {
                         self.run_state.set(RunState::Idle);

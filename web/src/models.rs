@@ -18,7 +18,7 @@ pub(crate) struct Models {
     offers: fn(&Catalogue, &str) -> Vec<Offer>,
     listed_name: fn(&Catalogue, &str) -> String,
     facts: fn(&[u8]) -> Option<ModelConfig>,
-    check_profile: fn(&Scenario, &Profile, &Catalogue) -> Result<(), String>,
+    check_profile: fn(&Scenario, &Profile, Option<&Catalogue>) -> Result<(), String>,
 }
 
 part! {
@@ -78,10 +78,7 @@ impl Models {
         profile: &Profile,
         list: Option<&KnownModels>,
     ) -> Result<(), String> {
-        match list {
-            Some(known) => (self.check_profile)(scenario, profile, &known.list),
-            None => (self.check_profile)(scenario, profile, &Catalogue::default()),
-        }
+        (self.check_profile)(scenario, profile, list.map(|known| &known.list))
     }
 }
 
@@ -138,8 +135,13 @@ fn facts(config: &[u8]) -> Option<ModelConfig> {
     ModelConfig::from_json(config).ok()
 }
 
-fn check_profile(scenario: &Scenario, profile: &Profile, list: &Catalogue) -> Result<(), String> {
-    scenario.check_profile(profile, list).map_err(|error| error.to_string())
+fn check_profile(scenario: &Scenario, profile: &Profile, list: Option<&Catalogue>) -> Result<(), String> {
+    let checked = match list {
+        Some(list) => scenario.check_profile_of_ranks(profile, list),
+        // Which models have experts, only the list knows.
+        None => scenario.check_agreement(profile, &Catalogue::default()),
+    };
+    checked.map_err(|error| error.to_string())
 }
 
 /// What was found for another name than it has: its own name, and the quantisation that the name asked for adds.

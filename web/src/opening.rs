@@ -30,7 +30,7 @@ pub(crate) fn first_question() -> AskedFor {
 }
 
 impl AppState {
-    /// Loads what the address asks for, or the example, and then the gallery.
+    /// Loads what the address asks for, or the example, and then lets the gallery be loaded.
     pub(crate) async fn open_first(self) {
         let fragment = files::page_fragment();
         let is_opened = fragment.len() > 1 && self.load_link(&fragment).await;
@@ -40,14 +40,20 @@ impl AppState {
             self.is_example.set(true);
             self.asking.set(Asking { question: FIRST, ..Asking::default() });
         }
-        match files::fetch("profiles/index.json").await {
-            Ok(json) => {
-                if let Err(fault) = self.read_index(&json).await {
-                    self.notify(NoticeKind::Error, &fault);
-                }
+        self.edit(move |editing| (editing.load_gallery)(self));
+    }
+
+    /// Loads the index of the site's profiles that are whole.
+    pub(crate) fn load_gallery(self) {
+        leptos::task::spawn_local(async move {
+            let read = match files::fetch("profiles/index.json").await {
+                Ok(json) => self.read_index(&json).await,
+                Err(fault) => Err(fault),
+            };
+            if let Err(fault) = read {
+                self.notify(NoticeKind::Error, &fault);
             }
-            Err(fault) => self.notify(NoticeKind::Error, &fault),
-        }
+        });
     }
 
     /// Takes a profile of the site that is whole.
@@ -55,7 +61,7 @@ impl AppState {
         let name = name.to_owned();
         leptos::task::spawn_local(async move {
             if self.load_profile(&name, None).await {
-                self.edit(move |editing| (editing.put_setup_aside)(self));
+                self.put_setup_aside();
                 self.is_example.set(false);
             }
         });

@@ -8,6 +8,7 @@ use sim_core::config::ResolvedEngine;
 use sim_core::profile::{Profile, StatedRange};
 use sim_core::scenario::Scenario;
 
+use crate::engine_values::{Told, overridden, told};
 use crate::gallery::{self, GalleryEntry};
 use crate::parts::part;
 use crate::state::{AppState, Origin, ProfileChoice};
@@ -19,6 +20,8 @@ pub(crate) struct Profiles {
     resolve: fn(&Scenario, &Profile) -> Result<ResolvedEngine, String>,
     resolve_without: fn(&Scenario, &str, &Profile) -> Result<ResolvedEngine, String>,
     stated: fn(&Profile) -> Option<StatedRange>,
+    told: fn(&str, &ResolvedEngine, &Profile) -> Told,
+    overridden: fn(&str, &ResolvedEngine) -> Option<String>,
     index: fn(&str) -> Result<Vec<GalleryEntry>, String>,
 }
 
@@ -44,15 +47,15 @@ fn resolve_without(scenario: &Scenario, flag: &str, profile: &Profile) -> Result
 impl Profiles {
     /// All of it; what names this has all of it at once.
     pub(crate) const WHOLE: Self =
-        Self { read, resolve, resolve_without, stated: StatedRange::of, index: gallery::parse };
+        Self { read, resolve, resolve_without, stated: StatedRange::of, told, overridden, index: gallery::parse };
 
-    /// A profile of this name; a fault is told without it.
+    /// A profile of this name, of an engine that stands alone; a fault is told without it.
     ///
     /// # Errors
     /// What is wrong with the file.
     pub(crate) fn choice(self, name: String, file: Arc<Vec<u8>>, origin: Origin) -> Result<ProfileChoice, String> {
         let profile = Arc::new((self.read)(&file)?);
-        Ok(ProfileChoice { name, file, profile, origin, profiles: self })
+        Ok(ProfileChoice { name, file, profile, origin, is_of_lockstep: false, profiles: self })
     }
 }
 
@@ -71,6 +74,16 @@ impl ProfileChoice {
     /// As [`Self::resolve`].
     pub(crate) fn resolve_without(&self, scenario: &Scenario, flag: &str) -> Result<ResolvedEngine, String> {
         (self.profiles.resolve_without)(scenario, flag, &self.profile)
+    }
+
+    /// What holds for a flag on `engine`, which resolved without it.
+    pub(crate) fn told(&self, flag: &str, engine: &ResolvedEngine) -> Told {
+        (self.profiles.told)(flag, engine, &self.profile)
+    }
+
+    /// What became of a given value on `engine`, if it was set aside or led to another.
+    pub(crate) fn overridden(&self, flag: &str, engine: &ResolvedEngine) -> Option<String> {
+        (self.profiles.overridden)(flag, engine)
     }
 
     /// How far it says that it may be off.

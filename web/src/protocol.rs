@@ -19,6 +19,8 @@ pub(crate) struct RunInput {
     pub(crate) profile_name: String,
     /// The profile file.
     pub(crate) profile: Vec<u8>,
+    /// Whether data-parallel ranks of it have experts in common, and so step together.
+    pub(crate) is_of_lockstep: bool,
     /// The dataset's file, where it needs one.
     pub(crate) dataset: Option<Vec<u8>>,
 }
@@ -303,7 +305,7 @@ pub(crate) enum Reply {
 }
 
 records! {
-    RunInput { flags, profile_name, profile, dataset }
+    RunInput { flags, profile_name, profile, is_of_lockstep, dataset }
     Asked { input, kind }
     ModelConfig {
         architecture, model_type, hidden_size, num_hidden_layers, intermediate_size, num_attention_heads,

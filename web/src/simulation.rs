@@ -157,9 +157,15 @@ impl AppState {
     async fn start_run(self) {
         let Some(profile) = self.profile.get_untracked() else { return };
         let scenario = self.scenario.get_untracked();
-        if self.source.get_untracked() == Source::Whole
-            && let Err(error) = check_whole(&scenario, &profile.profile)
+        let is_whole = self.source.get_untracked() == Source::Whole;
+        // Ranks of a model with experts would have these in common: the list says which models have.
+        if is_whole
+            && scenario.value_of("data-parallel-size").is_some()
+            && let Err(fault) = self.fetch_list().await
         {
+            return self.run_state.set(RunState::Failed(fault));
+        }
+        if is_whole && let Err(error) = check_whole(&scenario, &profile.profile) {
             return self.run_state.set(RunState::Failed(error));
         }
         let dataset = self.dataset_of(&scenario);
@@ -340,8 +346,9 @@ pub(crate) async fn input_of(
         None if is_sites => Some(files::fetch("datasets/azure_llm_2023_conv_first_1000.csv").await?),
         None => None,
     };
+    let is_of_lockstep = profile.is_of_lockstep;
     let (profile_name, profile) = (profile.name.clone(), profile.file.to_vec());
-    Ok(RunInput { flags: scenario.flags(), profile_name, profile, dataset })
+    Ok(RunInput { flags: scenario.flags(), profile_name, profile, is_of_lockstep, dataset })
 }
 
 /// Now, as `vllm bench serve` writes it: `YYYYmmdd-HHMMSS`.

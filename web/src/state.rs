@@ -120,13 +120,15 @@ pub(crate) struct ProfileChoice {
     pub(crate) profile: Arc<Profile>,
     /// Where it comes from.
     pub(crate) origin: Origin,
+    /// Whether it is of one of several data-parallel ranks that have experts in common, and so step together.
+    pub(crate) is_of_lockstep: bool,
     /// What has read it.
     pub(crate) profiles: Profiles,
 }
 
 impl PartialEq for ProfileChoice {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && self.file == other.file
+        self.name == other.name && self.is_of_lockstep == other.is_of_lockstep && self.file == other.file
     }
 }
 

@@ -141,6 +141,36 @@ const TABLE: &[Line] = &[
     },
 ];
 
+/// What a GPU is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Name {
+    /// `--gpu`.
+    pub key: &'static str,
+    /// For people.
+    pub label: &'static str,
+    /// Whether its operators were measured.
+    pub is_measured: bool,
+}
+
+/// Names of the GPUs of [`known`], in its order. Who only shows these does without all else that is known of GPUs: the page's
+/// form is that much smaller.
+pub static NAMES: [Name; TABLE.len() + gpu_unmeasured::TABLE.len()] = names();
+
+const fn names() -> [Name; TABLE.len() + gpu_unmeasured::TABLE.len()] {
+    let mut names = [Name { key: "", label: "", is_measured: true }; TABLE.len() + gpu_unmeasured::TABLE.len()];
+    let mut place = 0;
+    while place < names.len() {
+        names[place] = if place < TABLE.len() {
+            Name { key: TABLE[place].key, label: TABLE[place].label, is_measured: true }
+        } else {
+            let [key, label, ..] = gpu_unmeasured::TABLE[place - TABLE.len()].names;
+            Name { key, label, is_measured: false }
+        };
+        place += 1;
+    }
+    names
+}
+
 /// All GPUs that are known, the measured ones first.
 #[must_use]
 pub fn known() -> Vec<Gpu> {
@@ -203,6 +233,21 @@ impl Line {
             fp4_flops,
             links: self.links,
             link_bandwidth: self.link_bandwidth,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_gpus_that_are_known() {
+        let known = known();
+        assert_eq!(NAMES.len(), known.len(), "all of them");
+        for (name, gpu) in NAMES.iter().zip(&known) {
+            assert_eq!((name.key, name.label), (gpu.key.as_str(), gpu.label.as_str()));
+            assert_eq!(name.is_measured, measured(name.key) == Some(name.key), "{}", name.key);
         }
     }
 }

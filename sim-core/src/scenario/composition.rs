@@ -159,6 +159,14 @@ impl Scenario {
         super::agreement::check_one_rank(self)
     }
 
+    /// What [`Self::check_profile`] and [`Self::check_profile_of_ranks`] have in common: all but data-parallel ranks.
+    ///
+    /// # Errors
+    /// [`ScenarioError::NotInProfile`].
+    pub fn check_agreement(&self, profile: &Profile, catalogue: &Catalogue) -> Result<(), ScenarioError> {
+        super::agreement::check(self, profile, catalogue)
+    }
+
     /// As [`Self::check_profile`], for who simulates all data-parallel ranks: those of a dense model are each as `profile`
     /// says.
     ///
@@ -168,6 +176,18 @@ impl Scenario {
     pub fn check_profile_of_ranks(&self, profile: &Profile, catalogue: &Catalogue) -> Result<(), ScenarioError> {
         super::agreement::check(self, profile, catalogue)?;
         super::agreement::check_ranks(self, profile, catalogue)
+    }
+
+    /// Refuses data-parallel ranks of a dense model, for those who simulate one engine: nothing tells a rank from an engine that
+    /// stands alone. `is_lockstep` is [`Composed::is_of_lockstep`] of the profile.
+    ///
+    /// # Errors
+    /// [`ScenarioError::Flag`].
+    pub fn check_one_of_ranks(&self, is_lockstep: bool) -> Result<(), ScenarioError> {
+        if is_lockstep || self.model.data_parallel_size.is_none_or(|size| size == 1) {
+            return Ok(());
+        }
+        Err(refused_ranks())
     }
 
     /// The flags of which a profile is composed.
@@ -278,13 +298,15 @@ impl Composition {
 /// A dense model's engines beside each other share nothing but the requests.
 fn refusal(error: ComposeError) -> ScenarioError {
     match error {
-        ComposeError::NoExperts { flag: "data-parallel-size" } => {
-            let why = "data-parallel ranks of a model without experts are engines that stand alone, of which one is \
-                       simulated here; `profiler simulate` has all of them";
-            FlagError::NotSimulated { flag: "--data-parallel-size".to_owned(), why }.into()
-        }
+        ComposeError::NoExperts { flag: "data-parallel-size" } => refused_ranks(),
         error => error.into(),
     }
+}
+
+fn refused_ranks() -> ScenarioError {
+    let why = "data-parallel ranks of a model without experts are engines that stand alone, of which one is simulated here; \
+               `profiler simulate` and the page's \"What if?\" have all of them";
+    FlagError::NotSimulated { flag: "--data-parallel-size".to_owned(), why }.into()
 }
 
 /// What a composed profile is called: characters that a link and a file's name may have.

@@ -1,5 +1,6 @@
 //! Setups to begin with: models on GPUs, as flags. Each was once a profile of the site, whose name links still have.
 
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
@@ -107,7 +108,13 @@ impl Scenario {
         let workload = WorkloadArgs { request_rate: Some(request_rate.into()), ..WorkloadArgs::default() };
         let given =
             [("request-rate", request_rate.to_string()), ("goodput", alloc::format!("ttft:{ttft_ms} tpot:{tpot_ms}"))];
-        let values = given.into_iter().filter_map(|(name, value)| Some((super::place_of(name)?, value))).collect();
+        // One after the other: collecting would bring a sort of its own into the page's form.
+        let mut values = BTreeMap::new();
+        for (name, value) in given {
+            if let Some(place) = super::place_of(name) {
+                values.insert(place, value);
+            }
+        }
         Self { values, workload, report: ReportArgs::of(goodput), ..Self::default() }
     }
 }

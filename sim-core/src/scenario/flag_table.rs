@@ -44,7 +44,7 @@ pub const FLAGS: &[Flag] = &[
         "data-parallel-size",
         Form::Integer,
         "1",
-        "Engines that share the requests, and the experts if there are any: `profiler simulate` has all, others one",
+        "Engines that share the requests, and the experts if there are any: `simulate` and \"What if?\" have all, others one",
     ),
     model("enable-expert-parallel", Form::Switch, "", "Share experts out among GPUs instead of slicing each"),
     engine(

@@ -4,7 +4,8 @@
 mod packs;
 
 use js_sys::{Array, Uint8Array};
-use packs::{Packs, Recipe};
+use packs::{Made, Packs, Recipe};
+use sim_core::answers::recommend::Exclusion;
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
 /// Answers the page's questions inside its worker.
@@ -32,16 +33,22 @@ impl Composer {
         self.packs.keep(key, content).map_err(JsValue::from)
     }
 
-    /// Name and file of a profile: `flags` are names and values by turns, a switch's value being null.
+    /// Name and file of a profile, and whether it is of one of several ranks that step together: `flags` are names and values
+    /// by turns, a switch's value being null.
     ///
     /// # Errors
     /// An array: why there is none, and in words what that is counted as.
     pub fn compose(&self, flags: &Array, model: &str, config: &[u8], pack: &str) -> Result<Array, JsValue> {
-        let (name, file) = self
-            .packs
-            .compose(&recipe(flags, model, config, pack))
-            .map_err(|exclusion| Array::of2(&exclusion.why.into(), &exclusion.kind.words().into()))?;
-        Ok(Array::of2(&name.into(), &Uint8Array::from(file.as_slice()).into()))
+        told(self.packs.compose(&recipe(flags, model, config, pack)))
+    }
+
+    /// The same for who simulates all data-parallel ranks: of a dense model the profile is that of one.
+    ///
+    /// # Errors
+    /// As [`Self::compose`].
+    #[wasm_bindgen(js_name = composeRank)]
+    pub fn compose_rank(&self, flags: &Array, model: &str, config: &[u8], pack: &str) -> Result<Array, JsValue> {
+        told(self.packs.compose_rank(&recipe(flags, model, config, pack)))
     }
 
     /// Why vLLM would not start, empty if it would, and whether that is for want of memory.
@@ -50,6 +57,12 @@ impl Composer {
         let (fault, is_too_small) = self.packs.fit(&recipe(flags, model, config, pack));
         Array::of2(&fault.into(), &is_too_small.into())
     }
+}
+
+fn told(made: Result<Made, Exclusion>) -> Result<Array, JsValue> {
+    let made = made.map_err(|exclusion| Array::of2(&exclusion.why.into(), &exclusion.kind.words().into()))?;
+    let Made { name, file, is_of_lockstep } = made;
+    Ok(Array::of3(&name.into(), &Uint8Array::from(file.as_slice()).into(), &is_of_lockstep.into()))
 }
 
 fn recipe(flags: &Array, model: &str, config: &[u8], pack: &str) -> Recipe {

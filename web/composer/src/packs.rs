@@ -8,7 +8,7 @@ use sim_core::config::ConfigError;
 use sim_core::models::catalogue::Catalogue;
 use sim_core::operators::transfer::Transferred;
 use sim_core::operators::{Pack, gpu_table, transfer};
-use sim_core::scenario::{Composed, Scenario, ScenarioError};
+use sim_core::scenario::{Composed, Composition, Scenario, ScenarioError};
 
 /// What a profile is composed of.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +22,18 @@ pub(crate) struct Recipe {
     /// The pack, as it was called when it was given.
     pub(crate) pack: String,
 }
+
+/// A profile that was composed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Made {
+    pub(crate) name: String,
+    pub(crate) file: Vec<u8>,
+    /// As [`Composed::is_of_lockstep`].
+    pub(crate) is_of_lockstep: bool,
+}
+
+/// What composes: [`Composition::compose`] or [`Composition::compose_rank`].
+type Composing = fn(&Composition, &Catalogue, Option<&[u8]>, &Pack) -> Result<Composed, ScenarioError>;
 
 /// A GPU's operators.
 #[derive(Debug)]
@@ -55,20 +67,34 @@ impl Packs {
         Ok(label)
     }
 
-    /// Name and file of a profile.
+    /// A profile, for who simulates one engine.
     ///
     /// # Errors
     /// Why there is none.
-    pub(crate) fn compose(&self, recipe: &Recipe) -> Result<(String, Vec<u8>), Exclusion> {
-        let (_, Composed { profile, name, .. }) = self.composed(recipe).map_err(|error| Exclusion::from(&error))?;
+    pub(crate) fn compose(&self, recipe: &Recipe) -> Result<Made, Exclusion> {
+        self.made(recipe, Composition::compose)
+    }
+
+    /// A profile, for who simulates all data-parallel ranks.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) fn compose_rank(&self, recipe: &Recipe) -> Result<Made, Exclusion> {
+        self.made(recipe, Composition::compose_rank)
+    }
+
+    fn made(&self, recipe: &Recipe, compose: Composing) -> Result<Made, Exclusion> {
+        let (_, composed) = self.composed(recipe, compose).map_err(|error| Exclusion::from(&error))?;
+        let Composed { profile, name, is_of_lockstep, .. } = composed;
         let file = profile.to_json();
         let file = file.map_err(|error| Exclusion { kind: Kind::Refused, why: error.to_string() })?;
-        Ok((name, file.into_bytes()))
+        Ok(Made { name, file: file.into_bytes(), is_of_lockstep })
     }
 
     /// Why vLLM would not start, and whether that is for want of memory.
     pub(crate) fn fit(&self, recipe: &Recipe) -> (String, bool) {
-        let engine = self.composed(recipe).and_then(|(scenario, composed)| scenario.resolve(&composed.profile));
+        let composed = self.composed(recipe, Composition::compose_rank);
+        let engine = composed.and_then(|(scenario, composed)| scenario.resolve(&composed.profile));
         let Err(error) = engine else { return (String::new(), false) };
         let is_too_small = matches!(
             error,
@@ -81,7 +107,7 @@ impl Packs {
         (error.to_string(), is_too_small)
     }
 
-    fn composed(&self, recipe: &Recipe) -> Result<(Scenario, Composed), ScenarioError> {
+    fn composed(&self, recipe: &Recipe, compose: Composing) -> Result<(Scenario, Composed), ScenarioError> {
         let flags = recipe.flags.iter().map(|(flag, value)| (flag.as_str(), value.as_deref()));
         let mut scenario = Scenario::from_flags(flags)?;
         if !recipe.model.is_empty() {
@@ -101,7 +127,7 @@ impl Packs {
             Kept::Measured(pack) => pack,
             Kept::Moved(moved) => &moved.pack,
         };
-        let mut composed = composition.compose(&Catalogue::default(), Some(&recipe.config), pack)?;
+        let mut composed = compose(&composition, &Catalogue::default(), Some(&recipe.config), pack)?;
         if let Kept::Moved(moved) = kept {
             moved.mark(&mut composed.profile);
         }
@@ -134,10 +160,23 @@ mod tests {
 
     #[test]
     fn a_model_is_composed_and_called_by_what_it_is() {
-        let (name, file) =
+        let made =
             packs().compose(&recipe("h100-sxm", &[("model", "Qwen/Qwen3-32B"), ("tp", "2")])).expect("a profile");
-        assert_eq!(name, "h100-sxm_Qwen3-32B_bf16_tp2");
-        assert_eq!(Profile::from_json(&file).expect("a profile").model.name, "Qwen/Qwen3-32B");
+        assert_eq!(made.name, "h100-sxm_Qwen3-32B_bf16_tp2");
+        assert_eq!(Profile::from_json(&made.file).expect("a profile").model.name, "Qwen/Qwen3-32B");
+    }
+
+    #[test]
+    fn ranks_of_a_dense_model_stand_alone_where_all_are_simulated_and_are_refused_where_one_is() {
+        let packs = packs();
+        let dense = recipe("h100-sxm", &[("model", "Qwen/Qwen3-8B"), ("data-parallel-size", "4")]);
+        let alone = packs.compose(&recipe("h100-sxm", &[("model", "Qwen/Qwen3-8B")])).expect("a profile");
+        assert_eq!(packs.compose_rank(&dense), Ok(alone), "each is as an engine alone");
+        assert!(packs.compose(&dense).is_err_and(|exclusion| exclusion.why.contains("--data-parallel-size")));
+        assert_eq!(packs.fit(&dense), (String::new(), false));
+        let experts = recipe("h100-sxm", &[("model", "Qwen/Qwen3-30B-A3B"), ("data-parallel-size", "2")]);
+        let [one, all] = [packs.compose(&experts), packs.compose_rank(&experts)];
+        assert!(one.as_ref().is_ok_and(|made| made.is_of_lockstep) && one == all, "{one:?}");
     }
 
     #[test]
@@ -154,7 +193,7 @@ mod tests {
     fn a_gpu_that_nobody_measured_is_moved_and_says_so() {
         let mut packs = packs();
         packs.keep("h100-pcie", H100).expect("moved");
-        let (name, file) = packs.compose(&recipe("h100-pcie", &[])).expect("a profile");
+        let Made { name, file, .. } = packs.compose(&recipe("h100-pcie", &[])).expect("a profile");
         assert!(name.starts_with("h100-pcie_"), "{name}");
         assert_eq!(Profile::from_json(&file).expect("a profile").provenance.kind, ProvenanceKind::Estimated);
     }

@@ -69,6 +69,7 @@ fn answer(session: &mut Session, flags: &[(&str, &str)]) -> Answer {
         flags: flags.iter().map(|&(flag, value)| (flag.to_owned(), Some(value.to_owned()))).collect(),
         profile_name: "made up".to_owned(),
         profile: made_up(),
+        is_of_lockstep: false,
         dataset: None,
     };
     match session.handle(Request::Run { id: 1, input }, &mut Desk) {

@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use sim_core::answers::capacity::Asked;
-use sim_core::answers::recommend::splits::AskedOfEngines;
+use sim_core::answers::recommend::splits::{AskedOfEngines, OfRanks};
 use sim_core::fleet::disaggregated::result::{DisaggregatedResult, RoleResult};
 use sim_core::fleet::disaggregated::settings::prefill_workload;
 use sim_core::fleet::life::LifeSettings;
@@ -13,7 +13,6 @@ use sim_core::fleet::{FleetResult, ReplicaResult, RouterFigures};
 use sim_core::math;
 use sim_core::metrics::engine_part::by_owner;
 use sim_core::metrics::latency_summary::LatencySummary;
-use sim_core::profile::Profile;
 use sim_core::scenario::{
     DisaggregationArgs, Engines, EnginesResult, FleetArgs, Ranks, RanksResult, ReplicasResult, Role, RoleEngine,
     RoleEngines, RolesResult, Scenario, prepare_fleet,
@@ -30,8 +29,8 @@ use crate::protocol::{Tried, Trying};
 type Whole = (SimulationResult, Several);
 
 type Simulating = fn(&Ready, SimulationOptions, &mut dyn Host) -> Result<Whole, String>;
-type Asking = fn(Asked<'_>, Trying) -> Result<Tried, String>;
-type Routing = fn(u32, &Scenario, &Profile, Option<&[u8]>) -> Result<RouterRow, String>;
+type Asking = fn((Asked<'_>, bool), Trying) -> Result<Tried, String>;
+type Routing = fn(u32, &Scenario, OfRanks<'_>, Option<&[u8]>) -> Result<RouterRow, String>;
 
 /// What simulates several engines: a part of its own (`side.rs`), for most runs are of one.
 #[derive(Debug, Clone, Copy)]
@@ -90,11 +89,11 @@ impl Fleets {
         Ok((whole, Some(several)))
     }
 
-    /// One run of many on all engines of what is `asked`.
+    /// One run of many on all engines of what is `asked`, with whether ranks of its profile step together.
     ///
     /// # Errors
     /// The message of whatever refuses the run.
-    pub(super) fn asked(fleets: Option<Self>, asked: Asked<'_>, trying: Trying) -> Result<Tried, String> {
+    pub(super) fn asked(fleets: Option<Self>, asked: (Asked<'_>, bool), trying: Trying) -> Result<Tried, String> {
         (fleets.ok_or(OTHER_PART)?.ask)(asked, trying)
     }
 
@@ -106,7 +105,7 @@ impl Fleets {
         fleets: Option<Self>,
         place: u32,
         scenario: &Scenario,
-        (profile, dataset): (&Profile, Option<&[u8]>),
+        (profile, dataset): (OfRanks<'_>, Option<&[u8]>),
     ) -> Result<RouterRow, String> {
         (fleets.ok_or(OTHER_PART)?.route)(place, scenario, profile, dataset)
     }
@@ -187,12 +186,12 @@ fn of_roles(
 /// # Errors
 /// What vLLM would refuse; and flags that ask for a profile of their own, which only the command line composes.
 fn role_engine(role: Role, ready: &Ready, workload: &Workload) -> Result<RoleEngine, String> {
-    let Ready { profile, scenario, ranks, prepared, .. } = ready;
+    let Ready { profile, scenario, ranks, is_of_lockstep, prepared, .. } = ready;
     if !scenario.has_own_args(role) {
         return Ok(RoleEngine::of_all(prepared, *ranks, profile));
     }
     let own = with_the_profile(role, scenario)?;
-    RoleEngine::new(role, &own, (profile, true), workload).map_err(|error| error.to_string())
+    RoleEngine::new(role, &own, (profile, *is_of_lockstep), workload).map_err(|error| error.to_string())
 }
 
 /// The flags of a role, whose profile is that of all.
@@ -215,12 +214,12 @@ fn with_the_profile(role: Role, scenario: &Scenario) -> Result<Scenario, String>
     Ok(own)
 }
 
-fn tried(asked: Asked<'_>, trying: Trying) -> Result<Tried, String> {
+fn tried((asked, is_lockstep): (Asked<'_>, bool), trying: Trying) -> Result<Tried, String> {
     if asked.scenario.disaggregation().is_on() {
         Role::ALL.into_iter().try_for_each(|role| with_the_profile(role, asked.scenario).map(drop))?;
     }
-    let roles = [(asked.profile, true); 2];
-    let asked = AskedOfEngines { asked, is_lockstep: true, roles };
+    let roles = [(asked.profile, is_lockstep); 2];
+    let asked = AskedOfEngines { asked, is_lockstep, roles };
     let tried = match trying {
         Trying::SaturatedOfAll { seed } => asked.saturated(seed, None).map(Tried::Saturated),
         Trying::TrialOfAll { load, seed } => asked.run(load, seed, None).map(|trial| Tried::Trial(Box::new(trial))),
@@ -229,9 +228,14 @@ fn tried(asked: Asked<'_>, trying: Trying) -> Result<Tried, String> {
     tried.map_err(|error| error.to_string())
 }
 
-fn routed(place: u32, scenario: &Scenario, profile: &Profile, dataset: Option<&[u8]>) -> Result<RouterRow, String> {
+fn routed(
+    place: u32,
+    scenario: &Scenario,
+    (profile, is_lockstep): OfRanks<'_>,
+    dataset: Option<&[u8]>,
+) -> Result<RouterRow, String> {
     let router = *Policy::ALL.get(math::u32_to_usize(place)).ok_or("there is no such router")?;
-    let Engines::Replicas(args, life, ranks) = scenario.engines(true).map_err(|error| error.to_string())? else {
+    let Engines::Replicas(args, life, ranks) = scenario.engines(is_lockstep).map_err(|error| error.to_string())? else {
         return Err("--replicas has to be above 1: routers are compared over replicas to choose from".to_owned());
     };
     let mut prepared = prepare_fleet(scenario, profile, dataset, None).map_err(|error| error.to_string())?;

@@ -202,15 +202,16 @@ fn of_ranks(ranks: &RanksResult) -> Vec<String> {
         (None, count) => format!("vLLM's balancer chooses, in {count} API servers."),
     };
     let mut notes = vec![servers];
-    if let Some(lockstep) = &ranks.lockstep {
-        notes.push(format!(
+    notes.push(match &ranks.lockstep {
+        Some(lockstep) => format!(
             "In lockstep: {} waves, {} steps of all ranks, each as long as its longest pass; ranks' own passes were {:.1} % \
              of that time.",
             lockstep.num_waves,
             lockstep.num_steps,
             100.0 * ranks.mean_own_share(lockstep)
-        ));
-    }
+        ),
+        None => "Independent of each other: no rank waits for another.".to_owned(),
+    });
     notes
 }
 

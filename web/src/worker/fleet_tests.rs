@@ -45,6 +45,7 @@ fn input(flags: Flags<'_>) -> RunInput {
         flags: flags.iter().map(|&(flag, value)| (flag.to_owned(), Some(value.to_owned()))).collect(),
         profile_name: "h100".to_owned(),
         profile: PROFILE.to_vec(),
+        is_of_lockstep: false,
         dataset: None,
     }
 }
@@ -233,6 +234,30 @@ fn runs_of_many_on_all_engines_are_those_of_the_command_line() {
         let found = tried(None, Trying::TrialOfAll { load: 30.0, seed: 2 });
         assert_eq!(found, Tried::Trial(Box::new(trial)), "{flags:?}");
     }
+}
+
+#[test]
+fn ranks_of_a_dense_model_stand_alone_and_are_no_engine_of_a_question_about_one() {
+    let ranks: Flags<'_> = &[("num-prompts", "200"), ("request-rate", "40"), ("data-parallel-size", "2")];
+    let (alone, told) = fleet(ranks);
+    let names: Vec<_> = told.engines.iter().map(|engine| engine.name.as_str()).collect();
+    assert_eq!((told.kind, names.as_slice()), (FleetKind::Ranks, &["rank 0", "rank 1"][..]));
+    assert!(told.engines.iter().all(|rank| !rank.series.running.is_empty()), "each is drawn over time");
+    assert!(told.notes.iter().all(|note| !note.contains("lockstep")), "{:?}", told.notes);
+    let together = Request::Run { id: 1, input: RunInput { is_of_lockstep: true, ..input(ranks) } };
+    let Ok(Reply::Answer { answer, .. }) = asked(&mut Session::default(), together) else { panic!("no run") };
+    assert!(answer.digest != alone.digest, "steps in common are others");
+    let told = answer.fleet.expect("ranks");
+    assert!(told.notes.iter().any(|note| note.contains("In lockstep")), "{:?}", told.notes);
+    let kind = sim_core::answers::capacity::LoadKind::Rate;
+    let tried = |is_of_lockstep, trying| {
+        let asked_of = Asked { input: RunInput { is_of_lockstep, ..input(ranks) }, kind };
+        asked(&mut Session::default(), Request::Try { id: 4, setup: 9, asked: Some(asked_of), trying })
+    };
+    let one = Trying::Trial { load: 5.0, seed: 0, num_prompts: None };
+    assert!(tried(false, one).is_err_and(|why| why.contains("--data-parallel-size")), "one is as if alone");
+    assert!(tried(true, one).is_ok(), "one of ranks with experts");
+    assert!(tried(false, Trying::TrialOfAll { load: 5.0, seed: 0 }).is_ok(), "all");
 }
 
 #[test]

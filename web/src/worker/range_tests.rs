@@ -32,6 +32,7 @@ fn input(kind: ProvenanceKind, range: Option<TimeRange>, flags: &[(&str, &str)])
         flags: flags.iter().map(|&(flag, value)| (flag.to_owned(), Some(value.to_owned()))).collect(),
         profile_name: "made up".to_owned(),
         profile: profile.to_json().expect("a profile").into_bytes(),
+        is_of_lockstep: false,
         dataset: None,
     }
 }

@@ -69,6 +69,8 @@ pub(super) struct Ready {
     /// Who answers, and the ranks that each of them is, or the one.
     pub(super) engines: Engines,
     pub(super) ranks: Ranks,
+    /// Whether ranks step together.
+    pub(super) is_of_lockstep: bool,
     pub(super) prepared: Prepared,
 }
 
@@ -112,9 +114,9 @@ impl Ready {
         let profile = Profile::from_json(&input.profile).map_err(|error| format!("{}: {error}", input.profile_name))?;
         let flags = input.flags.iter().map(|(flag, value)| (flag.as_str(), value.as_deref()));
         let scenario = Scenario::from_flags(flags).map_err(|error| error.to_string())?;
-        // The page has ranks of models with experts alone: a profile of several is composed of nothing else.
-        let engines = scenario.engines(true).map_err(|error| error.to_string())?;
-        let ranks = scenario.ranks(true).map_err(|error| error.to_string())?;
+        let is_of_lockstep = input.is_of_lockstep;
+        let engines = scenario.engines(is_of_lockstep).map_err(|error| error.to_string())?;
+        let ranks = scenario.ranks(is_of_lockstep).map_err(|error| error.to_string())?;
         let dataset = input.dataset.as_deref();
         let mut prepared = prepare_fleet(&scenario, &profile, dataset, None).map_err(|error| error.to_string())?;
         ranks.apply(&mut prepared.engine);
@@ -122,7 +124,7 @@ impl Ready {
         let began_ms = host.wall_clock_ms();
         let dated = prepared.date_rate_changes(&scenario.workload().traffic(), |time| date::iso_date(began_ms, time));
         dated.map_err(|error| error.to_string())?;
-        Ok(Self { profile, scenario, engines, ranks, prepared })
+        Ok(Self { profile, scenario, engines, ranks, is_of_lockstep, prepared })
     }
 }
 

@@ -51,6 +51,7 @@ fn input(flags: Flags<'_>) -> RunInput {
         flags: flags.iter().map(|&(flag, value)| (flag.to_owned(), Some(value.to_owned()))).collect(),
         profile_name: "h100".to_owned(),
         profile: PROFILE.to_vec(),
+        is_of_lockstep: false,
         dataset: None,
     }
 }

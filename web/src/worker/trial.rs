@@ -23,6 +23,7 @@ struct Ready {
     profile: Rc<Read>,
     dataset: Option<Vec<u8>>,
     kind: LoadKind,
+    is_of_lockstep: bool,
 }
 
 /// A profile and the file that it was read from.
@@ -59,8 +60,11 @@ impl Setups {
             }
         }
         let Some(setup) = self.setups.get(&setup) else { return Err("this setup is not known any longer".to_owned()) };
-        let Ready { scenario, profile, dataset, kind } = setup.as_ref().map_err(Clone::clone)?;
+        let Ready { scenario, profile, dataset, kind, is_of_lockstep } = setup.as_ref().map_err(Clone::clone)?;
         let asked = |scenario| Asked { scenario, profile: &profile.profile, dataset: dataset.as_deref(), kind: *kind };
+        if matches!(trying, Trying::Saturated { .. } | Trying::Trial { .. }) {
+            scenario.check_one_of_ranks(*is_of_lockstep).map_err(|error| error.to_string())?;
+        }
         let tried = match trying {
             Trying::Saturated { seed } => asked(scenario).saturated(seed, None).map(Tried::Saturated),
             Trying::Trial { load, seed, num_prompts } => {
@@ -71,10 +75,11 @@ impl Setups {
                 asked(&scenario).run(load, seed, None).map(|trial| Tried::Trial(Box::new(trial)))
             }
             Trying::SaturatedOfAll { .. } | Trying::TrialOfAll { .. } => {
-                return Fleets::asked(fleets, asked(scenario), trying);
+                return Fleets::asked(fleets, (asked(scenario), *is_of_lockstep), trying);
             }
             Trying::Router { place } => {
-                let row = Fleets::routed(fleets, place, scenario, (&profile.profile, dataset.as_deref()));
+                let of_ranks = (&profile.profile, *is_of_lockstep);
+                let row = Fleets::routed(fleets, place, scenario, (of_ranks, dataset.as_deref()));
                 return row.map(|row| Tried::Routed(Box::new(row)));
             }
         };
@@ -82,11 +87,11 @@ impl Setups {
     }
 
     fn read(&mut self, protocol::Asked { input, kind }: protocol::Asked) -> Setup {
-        let RunInput { flags, profile_name, profile, dataset } = input;
+        let RunInput { flags, profile_name, profile, is_of_lockstep, dataset } = input;
         let profile = self.profile(profile).map_err(|error| format!("{profile_name}: {error}"))?;
         let flags = flags.iter().map(|(flag, value)| (flag.as_str(), value.as_deref()));
         let scenario = Scenario::from_flags(flags).map_err(|error| error.to_string())?;
-        Ok(Ready { scenario, profile, dataset, kind })
+        Ok(Ready { scenario, profile, dataset, kind, is_of_lockstep })
     }
 
     /// The profile in a file: read once, as long as a setup has it.
@@ -111,7 +116,8 @@ mod tests {
 
     fn asked(flags: &[(&str, &str)]) -> protocol::Asked {
         let flags = flags.iter().map(|&(flag, value)| (flag.to_owned(), Some(value.to_owned()))).collect();
-        let input = RunInput { flags, profile_name: "h100".to_owned(), profile: PROFILE.to_vec(), dataset: None };
+        let (profile_name, profile) = ("h100".to_owned(), PROFILE.to_vec());
+        let input = RunInput { flags, profile_name, profile, is_of_lockstep: false, dataset: None };
         protocol::Asked { input, kind: LoadKind::Rate }
     }
 

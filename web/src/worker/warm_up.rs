@@ -35,6 +35,7 @@ pub(crate) fn warm_up() -> Result<(), String> {
         flags: flags.map(|(flag, value)| (flag.to_owned(), Some(value.to_owned()))).to_vec(),
         profile_name: "the site's own".to_owned(),
         profile: PROFILE.to_vec(),
+        is_of_lockstep: false,
         dataset: None,
     };
     FinishedRun::new(input, SimulationOptions::default(), None, &mut Nobody).map(|run| drop(run.answer()))

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use sim_core::scenario::Form;
 
 use super::field::FieldState;
+use crate::html;
 
 /// Value and name of each choice but the default.
 fn choices(form: Form) -> Vec<(&'static str, &'static str)> {
@@ -28,16 +29,17 @@ pub(super) fn ChoiceControl(field: FieldState) -> impl IntoView {
             }
         })
     };
+    let options = Memo::new(move |_| {
+        let given = given.get();
+        let choices = choices(field.flag.form).into_iter();
+        let choices = choices.map(|(value, name)| html::option(value, name, given.as_deref() == Some(value)));
+        html::option("", &default(), given.is_none()) + &choices.collect::<String>()
+    });
     view! {
         <select
             id=field.id() data-testid=field.id() aria-describedby=move || field.described_by()
             aria-invalid=move || field.is_invalid().then_some("true")
-            on:change=move |event| field.take(&event_target_value(&event))
-        >
-            <option value="" prop:selected=move || given.with(Option::is_none)>{default}</option>
-            {choices(field.flag.form).into_iter().map(|(value, name)| view! {
-                <option value=value prop:selected=move || given.with(|given| given.as_deref() == Some(value))>{name}</option>
-            }).collect_view()}
-        </select>
+            on:change=move |event| field.take(&event_target_value(&event)) inner_html=options
+        ></select>
     }
 }

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use sim_core::config::ResolvedEngine;
 use sim_core::scenario::{Flag, Part, Scenario};
 
-use super::engine_values::{Told, default_of, told};
+use crate::engine_values::{Told, default_of};
 use crate::state::{AppState, ProfileChoice};
 
 /// An engine, if vLLM would start one.
@@ -56,5 +56,5 @@ impl Defaults {
 }
 
 fn told_by(engine: Started, flag: &Flag, choice: &ProfileChoice) -> Option<Told> {
-    engine.with(|engine| Some(told(flag.name, engine.as_ref()?.as_ref().ok()?, &choice.profile)))
+    engine.with(|engine| Some(choice.told(flag.name, engine.as_ref()?.as_ref().ok()?)))
 }

@@ -62,10 +62,10 @@ pub(super) fn EngineCard() -> impl IntoView {
 /// How many flags are changed; nothing if none is.
 #[component]
 pub(super) fn Changed(count: Memo<usize>) -> impl IntoView {
-    move || {
+    live(move || {
         let count = count.get();
         (count > 0).then(|| view! { <span class="chip chip-accent">{format!("{count} changed")}</span> })
-    }
+    })
 }
 
 /// Takes everything of a part back.

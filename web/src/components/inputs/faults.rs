@@ -48,7 +48,7 @@ impl Faults {
 /// Names are words: with dashes after `--`, or with underscores.
 fn blame(message: &str, scenario: &Scenario) -> Option<Fault> {
     let words = message.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
-    words.map(|word| word.trim_start_matches("--").replace('_', "-")).find_map(|word| {
+    words.map(|word| word.trim_start_matches('-').replace('_', "-")).find_map(|word| {
         // Words such as model and gpu are no names there: what is wrong with those is told where they are chosen.
         let (flag, value) = scenario.given().find(|(flag, _)| flag.name == word && flag.part != Part::Model)?;
         Some(Fault { flag: flag.name, value: value.to_owned(), message: message.to_owned() })

@@ -6,12 +6,12 @@ use wasm_bindgen::JsCast;
 
 use super::choice_field::ChoiceControl;
 use super::defaults::Defaults;
-use super::engine_values::{Told, overridden};
 use super::faults::Faults;
 use super::icons::{Icon, RESET};
 use super::words::plain_name;
 use super::workload_fields::flag;
 use crate::components::live::{Soon, When, live};
+use crate::engine_values::Told;
 use crate::state::AppState;
 
 /// Bumped when the whole form is filled anew: fields then forget what was typed and refused.
@@ -159,7 +159,8 @@ fn help(state: AppState, field: FieldState) -> String {
     });
     if field.flag.part == Part::Engine && field.given.with(Option::is_some) {
         let said = state.engine.with(|engine| {
-            engine.as_ref().and_then(|engine| engine.as_ref().ok()).and_then(|e| overridden(field.flag.name, e))
+            let engine = engine.as_ref()?.as_ref().ok()?;
+            state.profile.with(|choice| choice.as_ref()?.overridden(field.flag.name, engine))
         });
         if let Some(said) = said {
             text.push_str(&format!(" {said}."));

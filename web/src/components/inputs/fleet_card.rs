@@ -11,7 +11,7 @@ use super::routers::about;
 use crate::components::live::{When, heard, live};
 use crate::fleet_answer::FleetKind;
 use crate::parts::part;
-use crate::state::AppState;
+use crate::state::{AppState, Source};
 
 /// What replicas have besides.
 const OF_REPLICAS: [&str; 6] =
@@ -35,8 +35,9 @@ const OF_ROLES: [&str; 15] = [
     "router-args",
 ];
 /// What ranks have besides.
-const OF_RANKS: [&str; 4] =
-    ["data-parallel-external-lb", "data-parallel-hybrid-lb", "data-parallel-size-local", "dp-sync-interval"];
+const OF_RANKS: [&str; 3] = ["data-parallel-external-lb", "data-parallel-hybrid-lb", "data-parallel-size-local"];
+/// And what those have that step together.
+const OF_LOCKSTEP: &str = "dp-sync-interval";
 
 part! {
     /// The card.
@@ -96,6 +97,7 @@ fn FleetCard() -> impl IntoView {
     let state = expect_context::<AppState>();
     let kind = Memo::new(move |_| state.scenario.with(kind_of));
     let short = Memo::new(move |_| state.scenario.with(in_short));
+    let has_experts = has_experts(state);
     let is_set = state.scenario.with_untracked(|scenario| FLEET.iter().any(|flag| scenario.value_of(flag).is_some()));
     view! {
         <details class="card panel" open=is_set data-testid="card-fleet">
@@ -104,7 +106,7 @@ fn FleetCard() -> impl IntoView {
                 <span class="chip" data-testid="fleet-short">{short}</span>
             </summary>
             <div class="card-body">
-                <Kinds kind/>
+                <Kinds kind has_experts/>
                 {live(move || match kind.get() {
                     FleetKind::Replicas => view! {
                         <FlagField name="replicas"/>
@@ -120,6 +122,9 @@ fn FleetCard() -> impl IntoView {
                     FleetKind::Ranks => view! {
                         <FlagField name="data-parallel-size"/>
                         {OF_RANKS.map(|name| view! { <FlagField name/> }).collect_view()}
+                        <When when=Signal::derive(move || has_experts.get() || state.scenario.with(is_interval_given))>
+                            <FlagField name=OF_LOCKSTEP/>
+                        </When>
                         <When when=Signal::derive(move || state.scenario.with(has_router))>
                             <RouterField/>
                         </When>
@@ -130,13 +135,22 @@ fn FleetCard() -> impl IntoView {
     }
 }
 
+/// Whether ranks of the model have experts in common. A profile that is whole is of none that has: such ranks are refused.
+fn has_experts(state: AppState) -> Memo<bool> {
+    Memo::new(move |_| {
+        let is_whole = state.source.get() == Source::Whole;
+        !is_whole && state.model_facts().is_some_and(|facts| facts.num_experts > 0)
+    })
+}
+
+fn is_interval_given(scenario: &Scenario) -> bool {
+    scenario.value_of(OF_LOCKSTEP).is_some()
+}
+
 /// Who does what.
 #[component]
-fn Kinds(kind: Memo<FleetKind>) -> impl IntoView {
+fn Kinds(kind: Memo<FleetKind>, has_experts: Memo<bool>) -> impl IntoView {
     let state = expect_context::<AppState>();
-    let has_experts = Memo::new(move |_| state.model_facts().is_some_and(|facts| facts.num_experts > 0));
-    let can =
-        move |wanted: FleetKind| wanted != FleetKind::Ranks || has_experts.get() || kind.get() == FleetKind::Ranks;
     let kinds = [
         (FleetKind::Replicas, "fleet-replicas", "Together"),
         (FleetKind::Roles, "fleet-roles", "P/D apart"),
@@ -145,28 +159,26 @@ fn Kinds(kind: Memo<FleetKind>) -> impl IntoView {
     let said = move || match kind.get() {
         FleetKind::Replicas => "Replicas behind a router, each of which computes prompts and answers.",
         FleetKind::Roles => "Some replicas compute prompts, others load the KV cache from them and answer.",
-        FleetKind::Ranks => "Ranks of one vLLM that have the model's experts in common and step together.",
+        FleetKind::Ranks if has_experts.get() => {
+            "Ranks of one vLLM that have the model's experts in common and step together."
+        }
+        FleetKind::Ranks => "Ranks of one vLLM, each with the whole model and steps of its own.",
     };
     view! {
         <fieldset class="field segments-field">
             <legend class="field-label">"Roles"</legend>
             <div class="segments">
                 {kinds.map(|(wanted, testid, name)| view! {
-                    <label class="segment" class:segment-off=move || !can(wanted)>
+                    <label class="segment">
                         <input
-                            type="radio" name="fleet-kind" data-testid=testid disabled=move || !can(wanted)
+                            type="radio" name="fleet-kind" data-testid=testid
                             prop:checked=move || kind.get() == wanted on:change=heard(move |_| choose(state, wanted))
                         />
                         <span>{name}</span>
                     </label>
                 }).collect_view()}
             </div>
-            <p class="field-help" aria-live="polite" data-testid="fleet-kind-said">
-                {said}
-                <When when=Signal::derive(move || !can(FleetKind::Ranks))>
-                    " DP ranks are for models with experts; those of a dense model are replicas."
-                </When>
-            </p>
+            <p class="field-help" aria-live="polite" data-testid="fleet-kind-said">{said}</p>
         </fieldset>
     }
 }
@@ -235,7 +247,13 @@ mod tests {
     #[test]
     fn every_flag_of_a_fleet_has_its_field_with_one_kind_at_least() {
         let fields = ["replicas", "router", "prefill-replicas", "decode-replicas", "data-parallel-size"];
-        let all = fields.iter().chain(&OF_REPLICAS).chain(&OF_ROLES).chain(&OF_RANKS).collect::<Vec<_>>();
+        let all = fields
+            .iter()
+            .chain(&OF_REPLICAS)
+            .chain(&OF_ROLES)
+            .chain(&OF_RANKS)
+            .chain([&OF_LOCKSTEP])
+            .collect::<Vec<_>>();
         let missing: Vec<_> = FLEET.iter().filter(|flag| !all.contains(flag)).collect();
         assert!(missing.is_empty(), "{missing:?}");
     }

@@ -6,7 +6,6 @@ mod defaults;
 mod dialog;
 mod drop_layer;
 mod engine_card;
-mod engine_values;
 mod export_menu;
 mod faults;
 mod field;

@@ -102,7 +102,7 @@ fn ExamplePicker() -> impl IntoView {
         let name = event_target_value(&event);
         match sim_core::scenario::examples::Example::of_profile(&name) {
             Some(example) => state.edit(move |editing| (editing.choose_example)(state, &example)),
-            None if !name.is_empty() => state.choose_profile(&name),
+            None if !name.is_empty() => state.edit(move |editing| (editing.choose_profile)(state, &name)),
             None => {}
         }
     };

@@ -218,7 +218,7 @@ fn OwnModel() -> impl IntoView {
         state.own_model.set(None);
         state.is_example.set(false);
     };
-    move || {
+    live(move || {
         state.own_model.get().map(|own| view! {
         <div class="file-chip" data-testid="own-model">
             <span class="file-chip-text">{own.file_name}<span class="muted">"your own model"</span></span>
@@ -230,7 +230,7 @@ fn OwnModel() -> impl IntoView {
             </button>
         </div>
     })
-    }
+    })
 }
 
 /// How far the profile is, and what is wrong with what was asked for.
@@ -272,5 +272,5 @@ fn Said(search: Search) -> impl IntoView {
         }.into_any()),
     }
     };
-    view! { <div id="model-said" aria-live="polite">{said}</div> }
+    view! { <div id="model-said" aria-live="polite">{live(said)}</div> }
 }

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::field::Refill;
 use super::objectives::Objective;
+use crate::components::live::live;
 use crate::state::AppState;
 
 /// The row with its explanation.
@@ -23,9 +24,9 @@ pub(super) fn ObjectivesRow() -> impl IntoView {
                 "A request counts as good if it meets every bound that is given: the same request TTFT and TPOT both."
             </p>
             <div aria-live="polite">
-                {errors.map(|error| move || error.get().map(|error| view! {
+                {errors.map(|error| live(move || error.get().map(|error| view! {
                     <p class="field-error" data-testid="error-goodput">{error}</p>
-                })).collect_view()}
+                }))).collect_view()}
             </div>
         </fieldset>
     }

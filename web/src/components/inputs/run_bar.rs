@@ -66,7 +66,7 @@ fn finished(wall_ms: f64) -> String {
 #[component]
 fn Progress() -> impl IntoView {
     let state = expect_context::<AppState>();
-    move || {
+    live(move || {
         state.run_state.with(|run| match run {
             RunState::Running { done, total, .. } => {
                 let value = (*total > 0).then(|| done.to_string());
@@ -79,7 +79,7 @@ fn Progress() -> impl IntoView {
             }
             _ => None,
         })
-    }
+    })
 }
 
 /// The same sentence for those who listen, but not at every message.

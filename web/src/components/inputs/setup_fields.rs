@@ -60,11 +60,10 @@ fn given(state: AppState, flag: &'static str) -> Memo<Option<String>> {
 fn gpu_choices(state: AppState) -> String {
     let current = state.scenario.with(|scenario| scenario.value_of("gpu").unwrap_or(DEFAULT_GPU).to_owned());
     let (mut measured, mut estimated, mut is_any) = (String::new(), String::new(), false);
-    for gpu in gpu_table::known() {
-        let is_measured = gpu_table::measured(&gpu.key) == Some(gpu.key.as_str());
+    for gpu in &gpu_table::NAMES {
         is_any |= gpu.key == current;
-        let group = if is_measured { &mut measured } else { &mut estimated };
-        group.push_str(&html::option(&gpu.key, &gpu.label, gpu.key == current));
+        let group = if gpu.is_measured { &mut measured } else { &mut estimated };
+        group.push_str(&html::option(gpu.key, gpu.label, gpu.key == current));
     }
     let stranger = if is_any { String::new() } else { html::option("", &current, true) };
     stranger + &html::group("Operators measured", &measured) + &html::group("Estimated from another GPU", &estimated)
@@ -133,7 +132,7 @@ fn GpusField() -> impl IntoView {
                     </label>
                 }).collect_view()}
                 // Another number, from a command: there to be seen, not to be chosen.
-                <span class="segment segment-other" hidden=move || NUM_GPUS.contains(&number())>{number}</span>
+                <span class="segment segment-other" hidden=move || NUM_GPUS.contains(&number())>{live(number)}</span>
             </div>
         </fieldset>
     }
@@ -160,7 +159,7 @@ fn FitNotes() -> impl IntoView {
         state.num_loaded.track();
         fit_notes(&fits()).unwrap_or_default()
     };
-    view! { <p class="field-help fit-notes" id="fit-notes" data-testid="fit-notes">{told}</p> }
+    view! { <p class="field-help fit-notes" id="fit-notes" data-testid="fit-notes">{live(told)}</p> }
 }
 
 /// A choice of the formats: what it sets, and its name.

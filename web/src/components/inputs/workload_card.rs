@@ -8,8 +8,9 @@ use super::field::{FlagField, Refill, fields_soon};
 use super::icons::{CLOSE, Icon};
 use super::objectives_row::ObjectivesRow;
 use super::panels::Card;
-use super::workload_fields::{fields, strays};
-use crate::components::live::{Soon, When, heard};
+use super::workload_fields::{WorkloadFields, all_fields, fields, strays};
+use crate::components::live::{Soon, When, heard, live};
+use crate::html;
 use crate::presets::{PRESETS, Preset};
 use crate::state::AppState;
 
@@ -31,28 +32,38 @@ pub(super) fn WorkloadCard() -> impl IntoView {
         shown.with(|shown| shown.more.iter().copied().chain(REPORT).filter(is_given).count())
     });
     let aside = move || view! { <Changed count=num_changed/> };
+    let all = all_fields();
     view! {
         <Card title="Workload & SLO" testid="card-workload" aside>
             <PresetPicker/>
             <DatasetPicker/>
             <DatasetChip/>
-            <For each=move || shown.with(|shown| shown.basic.clone()) key=|name| *name let:name>
-                <Soon><FlagField name/></Soon>
-            </For>
+            {fields_of(all.basic, shown, |shown| &shown.basic)}
             <Strays/>
             <ObjectivesRow/>
             <details class="more" data-testid="workload-more">
                 <summary>"More of the workload and the report" <Changed count=num_changed_more/></summary>
                 <div class="settings">
-                    <For each=move || shown.with(|shown| shown.more.clone()) key=|name| *name let:name>
-                        <Soon><FlagField name/></Soon>
-                    </For>
+                    {fields_of(all.more, shown, |shown| &shown.more)}
                     {fields_soon(REPORT.into_iter())}
                 </div>
             </details>
             <ResetAll part=Part::Workload count=num_changed/>
         </Card>
     }
+}
+
+/// Fields of these flags, each while what is shown has it: those that stay are left alone, somebody may be typing there.
+fn fields_of(
+    names: Vec<&'static str>,
+    shown: Memo<WorkloadFields>,
+    list: fn(&WorkloadFields) -> &Vec<&'static str>,
+) -> AnyView {
+    let field = |name: &'static str| {
+        let is_shown = Signal::derive(move || shown.with(|shown| list(shown).contains(&name)));
+        view! { <When when=is_shown><Soon><FlagField name/></Soon></When> }
+    };
+    names.into_iter().map(field).collect_view().into_any()
 }
 
 /// Whether the form says what the preset says, and no more, of workload and report.
@@ -88,16 +99,21 @@ fn PresetPicker() -> impl IntoView {
         }
     };
     let about = move || current.get().and_then(|place| PRESETS.get(place)).map_or("Your own workload", |p| p.about);
+    let choices = Memo::new(move |_| {
+        let current = current.get();
+        let presets = PRESETS.iter().enumerate();
+        let presets =
+            presets.map(|(place, preset)| html::option(&place.to_string(), preset.name, current == Some(place)));
+        html::option_off("", "none of these", current.is_none()) + &presets.collect::<String>()
+    });
     view! {
         <div class="field">
             <label class="field-label" for="preset-select">"Example workload"</label>
-            <select id="preset-select" data-testid="preset-select" aria-describedby="preset-about" on:change=changed>
-                <option value="" prop:selected=move || current.get().is_none() disabled>"none of these"</option>
-                {PRESETS.iter().enumerate().map(|(place, preset)| view! {
-                    <option value=place.to_string() prop:selected=move || current.get() == Some(place)>{preset.name}</option>
-                }).collect_view()}
-            </select>
-            <p class="field-help" id="preset-about">{about}"."</p>
+            <select
+                id="preset-select" data-testid="preset-select" aria-describedby="preset-about" on:change=changed
+                inner_html=choices
+            ></select>
+            <p class="field-help" id="preset-about">{live(about)}"."</p>
         </div>
     }
 }
@@ -142,6 +158,15 @@ fn DatasetPicker() -> impl IntoView {
             _ => "",
         }
     };
+    let choices = Memo::new(move |_| {
+        let current = current.get();
+        let option = |dataset: DatasetName| {
+            let is_it = dataset == current;
+            let option = if dataset.needs_tokenizer() && !is_it { html::option_off } else { html::option };
+            option(dataset.name(), told(dataset), is_it)
+        };
+        DatasetName::ALL.map(option).concat()
+    });
     view! {
         <div class="field setting setting-wide">
             <label class="setting-name" for="field-dataset-name">
@@ -151,19 +176,10 @@ fn DatasetPicker() -> impl IntoView {
             <div class="setting-control">
                 <select
                     id="field-dataset-name" data-testid="field-dataset-name" aria-describedby="dataset-need"
-                    on:change=changed
-                >
-                    {DatasetName::ALL.map(|dataset| view! {
-                        <option
-                            value=dataset.name() prop:selected=move || current.get() == dataset
-                            disabled=move || dataset.needs_tokenizer() && current.get() != dataset
-                        >
-                            {told(dataset)}
-                        </option>
-                    }).collect_view()}
-                </select>
+                    on:change=changed inner_html=choices
+                ></select>
             </div>
-            <p class="field-help setting-note" id="dataset-need">{need}</p>
+            <p class="field-help setting-note" id="dataset-need">{live(need)}</p>
         </div>
     }
 }
@@ -172,7 +188,7 @@ fn DatasetPicker() -> impl IntoView {
 #[component]
 fn DatasetChip() -> impl IntoView {
     let state = expect_context::<AppState>();
-    move || {
+    live(move || {
         state.dataset.get().map(|file| {
             view! {
                 <div class="file-chip" data-testid="dataset-chip">
@@ -189,7 +205,7 @@ fn DatasetChip() -> impl IntoView {
                 </div>
             }
         })
-    }
+    })
 }
 
 /// Flags that are given without a field: they may be why a run is refused, so they can be seen and removed.
@@ -200,7 +216,7 @@ fn Strays() -> impl IntoView {
     view! {
         <When when=Signal::derive(move || given.with(|given| !given.is_empty()))>
             <ul class="strays" aria-label="Other flags that are given" data-testid="strays">
-                <For each=move || given.get() key=Clone::clone let:stray>
+                {live(move || given.get().into_iter().map(|stray| view! {
                     <li>
                         <span class="mono">{format!("--{} {}", stray.0, stray.1)}</span>
                         <button
@@ -210,7 +226,7 @@ fn Strays() -> impl IntoView {
                             <Icon shape=CLOSE/>
                         </button>
                     </li>
-                </For>
+                }).collect_view())}
             </ul>
         </When>
     }

@@ -96,6 +96,29 @@ pub(super) fn fields(scenario: &Scenario) -> WorkloadFields {
     fields
 }
 
+/// All that [`fields`] may show, in its order.
+pub(super) fn all_fields() -> WorkloadFields {
+    let mut all = WorkloadFields::default();
+    let add = |all: &mut Vec<&'static str>, names: &[&'static str]| {
+        for name in names {
+            if !all.contains(name) {
+                all.push(name);
+            }
+        }
+    };
+    for (basic, more) in DatasetName::ALL.map(own) {
+        add(&mut all.basic, basic);
+        add(&mut all.more, more);
+    }
+    for names in [&["num-prompts"][..], &PACE, &["max-concurrency"], &ACCEPTANCE] {
+        add(&mut all.basic, names);
+    }
+    for names in [&RAMP_UP[..], &["self-timed"], &ACCEPTANCE, &["seed"], &EARLIER] {
+        add(&mut all.more, names);
+    }
+    all
+}
+
 /// Flags of the workload that are given although the dataset does not look at them, or that have no field.
 pub(super) fn strays(scenario: &Scenario) -> Vec<(&'static str, String)> {
     let shown = fields(scenario);
@@ -197,6 +220,21 @@ mod tests {
         check_shown(&[("dataset-name", "sessions")], &["think-time", "request-rate"], &["num-prompts"]);
         check_shown(&[("dataset-name", "sessions"), ("num-users", "3")], &["tool-calls"], &["request-rate"]);
         check_shown(&[("dataset-name", "table")], &["columns", "self-timed"], &["request-rate", "num-users"]);
+    }
+
+    #[test]
+    fn what_is_shown_is_part_of_all_in_its_order() {
+        const DRAFTS: (&str, &str) = ("speculative-config", r#"{"method": "ngram", "num_speculative_tokens": 2}"#);
+        let all = all_fields();
+        for dataset in DatasetName::ALL {
+            for more in [&[][..], &[DRAFTS], &[("self-timed", "false")]] {
+                let shown = fields(&scenario(&[&[("dataset-name", dataset.name())], more].concat()));
+                for (shown, all) in [(shown.basic, &all.basic), (shown.more, &all.more)] {
+                    let of_all: Vec<_> = all.iter().copied().filter(|name| shown.contains(name)).collect();
+                    assert_eq!(of_all, shown, "{dataset} {more:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -10,4 +10,4 @@ pub mod trial;
 
 pub use search::{SplitEntry, Splits};
 pub use split::{MAX_SPLITS, Split, TooManySplits};
-pub use trial::AskedOfEngines;
+pub use trial::{AskedOfEngines, OfRanks};

@@ -12,13 +12,13 @@ use sim_core::operators::prices::Prices;
 use sim_core::scenario::AskedFor;
 
 use super::composing::Composing;
-use super::engines::Engines;
+use super::engines::{Engines, Simulates};
 use super::prices::compared;
 use super::told::{Report, Told};
 use crate::components::questions::inquiry::{Inquiry, Status};
 use crate::files::{self, now_ms};
 use crate::pool::{self, Setup, Stopped, Wish};
-use crate::protocol::{Asked, RunInput, Tried, Trying};
+use crate::protocol::{Asked, Tried, Trying};
 use crate::state::{AppState, OwnFile, Source};
 
 /// Runs at each load of those searched to the end, unless somebody says otherwise; as the command line has it.
@@ -165,7 +165,7 @@ impl Gpus {
         // Where no price is known at all, money ranks nothing.
         let is_priced = compared().iter().any(|(gpu, _)| prices.of(gpu).is_some());
         let plan = plan(key, if key.is_by_gpus || !is_priced { Objective::Throughput } else { Objective::Cost });
-        let mut engines = Engines::new(composing, config, key.model.clone(), prices);
+        let mut engines = Engines::new((composing, Simulates::OneRank), config, key.model.clone(), prices);
         let space = Space::new(&key.inquiry.scenario, &[], key.num_gpus).map_err(|error| fault(&error))?;
         let mut recommend = Recommend::new(plan, space).map_err(|error| fault(&error))?;
         let dataset = key.inquiry.dataset().await.map_err(Stopped::Fault)?;
@@ -308,11 +308,7 @@ impl Setups {
         let entry = recommend.entries().get(job.candidate)?;
         let made = engines.made(entry.engine.as_ref()?)?;
         let (flags, dataset, kind) = (entry.candidate.scenario.flags(), self.dataset.clone(), self.kind);
-        let setup = Setup::new(move || {
-            let (profile_name, profile) = (made.name.clone(), made.file.clone());
-            let input = RunInput { flags: flags.clone(), profile_name, profile, dataset: (*dataset).clone() };
-            Asked { input, kind }
-        });
+        let setup = Setup::new(move || Asked { input: made.input(&flags, (*dataset).clone()), kind });
         self.known.insert(job.candidate, setup.clone());
         Some((setup, trying))
     }

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use js_sys::{Function, Promise, Uint8Array};
+use js_sys::{Function, Promise};
 use sim_core::answers::recommend::Exclusion;
 use sim_core::answers::recommend::exclusion::Kind;
 use sim_core::operators::gpu_table;
@@ -12,9 +12,8 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{ErrorEvent, MessageEvent, Worker};
 
-use crate::composer::{Question, member, new_composer, object};
+use crate::composer::{Composed, Question, member, new_composer, object};
 use crate::files;
-use crate::recipe::Recipe;
 use crate::worker_handle::fault_of;
 
 /// Why a profile cannot be composed.
@@ -68,19 +67,18 @@ impl Composing {
         self.ask(&Question::Keep(key.to_owned(), content)).await.map(drop)
     }
 
-    /// Name and file of the profile that `recipe` makes of the model with this `config.json`.
+    /// What the composer is `asked` for: a profile.
     ///
     /// # Errors
     /// Why there is none.
-    pub(super) async fn compose(&self, recipe: Recipe, config: Vec<u8>) -> Result<(String, Vec<u8>), Exclusion> {
-        let data = self.post(&Question::Compose(recipe, config)).await.map_err(refused)?;
+    pub(super) async fn compose(&self, asked: &Question) -> Result<Composed, Exclusion> {
+        let data = self.post(asked).await.map_err(refused)?;
         if let Some(why) = member(&data, "error").as_string() {
             let words = member(&data, "kind").as_string().unwrap_or_default();
             let kind = KINDS.into_iter().find(|kind| kind.words() == words).unwrap_or(Kind::Refused);
             return Err(Exclusion { kind, why });
         }
-        let file = member(&data, "file").dyn_into::<Uint8Array>().map(|file| file.to_vec()).unwrap_or_default();
-        Ok((member(&data, "name").as_string().unwrap_or_default(), file))
+        Ok(Composed::of(&data))
     }
 
     async fn ask(&self, question: &Question) -> Result<JsValue, String> {

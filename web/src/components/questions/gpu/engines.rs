@@ -12,15 +12,34 @@ use sim_core::profile::Profile;
 use sim_core::scenario::Scenario;
 
 use super::composing::Composing;
+use crate::composer::{Composed, Question};
+use crate::protocol::RunInput;
 use crate::recipe::Recipe;
 use crate::state::OwnFile;
 
 /// A profile that was composed.
 #[derive(Debug)]
 pub(super) struct Made {
-    pub(super) name: String,
-    pub(super) file: Vec<u8>,
+    pub(super) composed: Composed,
     profile: Profile,
+}
+
+/// How many of a scenario's data-parallel ranks are simulated, as in `profiler`'s `simulate/profile_choice.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Simulates {
+    /// One.
+    OneRank,
+    /// All.
+    AllRanks,
+}
+
+impl Made {
+    /// A run of `flags` on it.
+    pub(super) fn input(&self, flags: &Flags, dataset: Option<Vec<u8>>) -> RunInput {
+        let Composed { name, file, is_of_lockstep } = &self.composed;
+        let (profile_name, profile) = (name.clone(), file.clone());
+        RunInput { flags: flags.clone(), profile_name, profile, is_of_lockstep: *is_of_lockstep, dataset }
+    }
 }
 
 /// Flags of an engine, with their values.
@@ -29,6 +48,7 @@ type Flags = Vec<(String, Option<String>)>;
 /// What was composed, and for which flags.
 pub(super) struct Engines {
     composing: Composing,
+    simulates: Simulates,
     /// The model's `config.json`.
     config: Vec<u8>,
     own_model: Option<OwnFile>,
@@ -41,9 +61,14 @@ pub(super) struct Engines {
 
 impl Engines {
     /// None yet, of this model.
-    pub(super) fn new(composing: Composing, config: Vec<u8>, own_model: Option<OwnFile>, prices: Prices) -> Self {
+    pub(super) fn new(
+        (composing, simulates): (Composing, Simulates),
+        config: Vec<u8>,
+        own_model: Option<OwnFile>,
+        prices: Prices,
+    ) -> Self {
         let (made, by_flags, packs) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-        Self { composing, config, own_model, prices, made, by_flags, packs }
+        Self { composing, simulates, config, own_model, prices, made, by_flags, packs }
     }
 
     /// The profile of an engine.
@@ -86,12 +111,17 @@ impl Engines {
         if let Some(Err(why)) = self.packs.get(&key) {
             return Err(refused(why.clone()));
         }
-        let (name, file) = self.composing.compose(recipe, self.config.clone()).await?;
-        if let Some(place) = self.made.iter().position(|made| made.file == file) {
+        let asked = match self.simulates {
+            Simulates::OneRank => Question::Compose(recipe, self.config.clone()),
+            Simulates::AllRanks => Question::ComposeRank(recipe, self.config.clone()),
+        };
+        let composed = self.composing.compose(&asked).await?;
+        let is_same = |other: &Composed| other.is_of_lockstep == composed.is_of_lockstep && other.file == composed.file;
+        if let Some(place) = self.made.iter().position(|made| is_same(&made.composed)) {
             return Ok(place);
         }
-        let profile = Profile::from_json(&file).map_err(|error| refused(error.to_string()))?;
-        self.made.push(Rc::new(Made { name, file, profile }));
+        let profile = Profile::from_json(&composed.file).map_err(|error| refused(error.to_string()))?;
+        self.made.push(Rc::new(Made { composed, profile }));
         Ok(self.made.len() - 1)
     }
 }

@@ -13,11 +13,11 @@ use sim_core::scenario::{AskedFor, DEFAULT_GPU, Role, Scenario};
 
 use super::ask::{DEFAULT_SEEDS, Gpus, Runs, done_of, fault, num_gpus};
 use super::composing::Composing;
-use super::engines::{Engines, Made};
+use super::engines::{Engines, Made, Simulates};
 use crate::components::questions::inquiry::{Inquiry, Status};
 use crate::files::now_ms;
 use crate::pool::{self, Setup, Stopped, Wish};
-use crate::protocol::{Asked, RunInput, Tried, Trying};
+use crate::protocol::{Asked, Tried, Trying};
 use crate::state::{AppState, OwnFile, ProfileChoice, Source};
 
 /// All that the answer depends on.
@@ -135,7 +135,7 @@ impl Divided {
         }
         let gpu = base.composition().map(|composition| composition.gpu_key().to_owned());
         let usd_per_gpu_hour = usd_per_gpu_hour(&prices, gpu.as_deref()).ok();
-        let mut engines = Engines::new(composing, config, key.model.clone(), prices);
+        let mut engines = Engines::new((composing, Simulates::AllRanks), config, key.model.clone(), prices);
         let (together, made) = replica(&mut engines, &base).await?;
         let mut of_replica = [together, 0, 0];
         for (role, num_gpus) in Role::ALL.into_iter().zip(&mut of_replica[1..]) {
@@ -219,8 +219,8 @@ impl Key {
 /// GPUs of a replica of `scenario`, its data-parallel ranks together, and the profile of one.
 async fn replica(engines: &mut Engines, scenario: &Scenario) -> Result<(u32, Rc<Made>), Stopped> {
     let engine = engines.of(scenario).await.map_err(|exclusion| Stopped::Fault(exclusion.why))?;
-    let ranks = scenario.ranks(true).map_err(|error| fault(&error))?;
     let made = engines.made(&engine).ok_or_else(|| Stopped::Fault("nothing was composed".to_owned()))?;
+    let ranks = scenario.ranks(made.composed.is_of_lockstep).map_err(|error| fault(&error))?;
     Ok((engine.hardware.num_gpus * ranks.count, made))
 }
 
@@ -233,9 +233,5 @@ fn setup(
 ) -> Result<Rc<Setup>, Stopped> {
     let flags = split.scenario(base).map_err(|error| fault(&error))?.flags();
     let (made, dataset, kind) = (made.clone(), dataset.clone(), key.inquiry.question.kind);
-    Ok(Setup::new(move || {
-        let (profile_name, profile) = (made.name.clone(), made.file.clone());
-        let input = RunInput { flags: flags.clone(), profile_name, profile, dataset: (*dataset).clone() };
-        Asked { input, kind }
-    }))
+    Ok(Setup::new(move || Asked { input: made.input(&flags, (*dataset).clone()), kind }))
 }

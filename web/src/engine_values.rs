@@ -1,4 +1,5 @@
-//! What an engine argument would be if nobody gave it, and why.
+//! What an engine argument would be if nobody gave it, and why. It comes with what reads profiles, for an engine is found on
+//! one.
 
 use sim_core::config::{EngineConfig, Reason, ResolvedEngine, SchedulingPolicy};
 use sim_core::profile::Profile;
@@ -9,21 +10,21 @@ use crate::state::ProfileChoice;
 
 /// A value as text with its reason in words.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Told {
+pub(crate) struct Told {
     /// As the flag would have it; empty if there is none.
-    pub(super) value: String,
+    pub(crate) value: String,
     /// A phrase without full stop; may be empty.
-    pub(super) why: String,
+    pub(crate) why: String,
 }
 
 /// What holds for `flag` if it is not given: resolved with everything else as it stands, or `None` if that is refused.
-pub(super) fn default_of(flag: &str, scenario: &Scenario, choice: &ProfileChoice) -> Option<Told> {
+pub(crate) fn default_of(flag: &str, scenario: &Scenario, choice: &ProfileChoice) -> Option<Told> {
     let engine = choice.resolve_without(scenario, flag).ok()?;
-    Some(told(flag, &engine, &choice.profile))
+    Some(choice.told(flag, &engine))
 }
 
 /// What became of a given value, if it was set aside or led to another.
-pub(super) fn overridden(flag: &str, engine: &ResolvedEngine) -> Option<String> {
+pub(crate) fn overridden(flag: &str, engine: &ResolvedEngine) -> Option<String> {
     match engine.reason(&field(flag)) {
         Some(Reason::Overridden { why }) => {
             let value = value_of(flag, &engine.config).unwrap_or_default();
@@ -41,7 +42,7 @@ const OFFLOADED: &str = "where KV blocks go to host memory";
 const TIERED: &str = "of files on the host; behind a network slower";
 
 /// Value and reason of a flag in a resolved engine.
-pub(super) fn told(flag: &str, engine: &ResolvedEngine, profile: &Profile) -> Told {
+pub(crate) fn told(flag: &str, engine: &ResolvedEngine, profile: &Profile) -> Told {
     let (value, why) = match flag {
         "gpu-memory-utilization" => ("0.92".to_owned(), "vLLM's default"),
         "kv-cache-memory-bytes" => (String::new(), "what the memory share leaves"),
@@ -153,7 +154,7 @@ mod tests {
     use crate::state::Origin;
 
     fn profile() -> ProfileChoice {
-        let file = include_bytes!("../../../../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json");
+        let file = include_bytes!("../../www/profiles/h100-sxm_llama-3.1-8b_bf16_tp1.json");
         let choice = Profiles::WHOLE.choice("the site's own".to_owned(), Arc::new(file.to_vec()), Origin::Gallery);
         choice.expect("the site's own profile")
     }
