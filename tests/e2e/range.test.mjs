@@ -81,7 +81,7 @@ pageTest("a saved result says what the command line says of the range, and can b
 });
 
 pageTest("a long run is repeated only when asked, beside what is looked at, and can be given up", async ({ page, open }) => {
-  await open("#v=1&request-rate=40&num-prompts=60000");
+  await open("#v=1&request-rate=40&num-prompts=300000");
   await finished(page);
   const toggle = page.getByTestId("range-toggle");
   assert.equal(await toggle.isChecked(), false);
