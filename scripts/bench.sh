@@ -6,6 +6,7 @@
 #
 # Settings: REPEATS=5       how often a process is run; the median counts
 #           PEERS=0         without the other simulators, which are installed from their registries into target/peers once
+#           PEER_REQUESTS=2000  how many requests these are given
 #           INSTRUCTIONS=0  without valgrind, which takes minutes
 #           AZURE_TRACE, MOONCAKE_TRACE=PATH   whole traces (AzureLLMInferenceTrace_conv.csv, conversation_trace.jsonl):
 #                           they are not part of the project

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """This simulator beside others, and beside vLLM's own scheduler, on an equal workload, in one run.
 
-    bench_peers.py PROGRAM --folder target/peers [--json FILE]
+    bench_peers.py PROGRAM --folder target/peers [--json FILE] [--only REGEX]
 
-The workload: 2,000 requests of 1,024 prompt and 128 output tokens that share nothing, 64 at once, on Llama-3.1-8B in
+The workload: PEER_REQUESTS (2,000) requests of 1,024 prompt and 128 output tokens that share nothing, 64 at once, on Llama-3.1-8B in
 bf16 on one H100; 256 sequences and 8,192 tokens a pass. Programs are installed from their registries into the folder,
 once; what cannot be installed or run is named. Each has step times of its own, so that its passes and latencies are its own,
 too: what is compared is the time to simulate so many requests. vLLM's row is its real engine core with a worker that
 computes nothing: what its scheduler alone takes, without a clock.
-Settings: REPEATS, PEER_TIMEOUT (seconds for an installation, 900).
+Settings: REPEATS, PEER_REQUESTS, PEER_TIMEOUT (seconds for an installation, 900).
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from typing import Any
 
 from bench_process import Failed, Timed, timed
 
-NUM_REQUESTS, PROMPT, OUTPUT, CONCURRENCY = 2_000, 1_024, 128, 64
+NUM_REQUESTS = int(os.environ.get("PEER_REQUESTS", "2000"))
+PROMPT, OUTPUT, CONCURRENCY = 1_024, 128, 64
 ROOT = Path(__file__).resolve().parents[1]
 
 INFERENCE_LAB = "1.0.0"
@@ -92,6 +93,7 @@ def main() -> int:
     parser.add_argument("program", type=Path)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--only", metavar="REGEX", default="", help="programs whose names match")
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -107,6 +109,8 @@ def main() -> int:
     print(f"{'':<34}{'median':>10}{'CPU':>10}{'of that':>12}{'memory':>10}  what it says")
     rows, left_out = [], []
     for name, peer in peers.items():
+        if not re.search(arguments.only, name):
+            continue
         try:
             row = {"name": name, **peer(folder, repeats)}
         except (Failed, OSError, subprocess.SubprocessError) as failure:

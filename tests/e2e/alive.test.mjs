@@ -90,6 +90,9 @@ pageTest("the page's thread is free between any few fields of the form", async (
     }).observe(document, { childList: true, subtree: true });
   });
   await open();
+  await answered(page);
+  // The last of all: the fleet's card comes once the answer is there.
+  await field(page, "data-parallel-size").waitFor({ state: "attached" });
   const made = await page.evaluate(() => globalThis.made);
   assert.ok(made.reduce((all, some) => all + some) > 40, `all fields are there: ${made}`);
   assert.ok(Math.max(...made) <= 6, `in one task: ${made}`);

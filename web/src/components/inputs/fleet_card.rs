@@ -5,7 +5,7 @@ use sim_core::fleet::router::Policy;
 use sim_core::scenario::Scenario;
 
 use super::engine_card::Changed;
-use super::field::FlagField;
+use super::field::{FlagField, fields_soon};
 use super::fleet_flags::{FLEET, TO_RANKS, TO_REPLICAS, TO_ROLES};
 use super::routers::about;
 use crate::components::live::{When, heard, live};
@@ -220,7 +220,7 @@ fn More(flags: &'static [&'static str], name: &'static str) -> impl IntoView {
     view! {
         <details class="more" data-testid="fleet-more">
             <summary>{name} <Changed count=num_changed/></summary>
-            <div class="settings">{flags.iter().map(|name| view! { <FlagField name/> }).collect_view()}</div>
+            <div class="settings">{fields_soon(flags.iter().copied())}</div>
         </details>
     }
 }
