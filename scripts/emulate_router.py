@@ -91,15 +91,20 @@ def run(logic: str, profiler: str, python: str, failures: list[str]) -> float:
         queries = sum(metric(engine, "vllm:prefix_cache_queries_total") for engine in engines)
         hits = sum(metric(engine, "vllm:prefix_cache_hits_total") for engine in engines)
         counts = " + ".join(f"{count:.0f}" for count in served)
-        print(f"{logic}: {counts} requests, {100 * hits / queries:.1f} % of prompt tokens found", flush=True)
+        share = hits / queries if queries > 0 else 0.0
+        print(f"{logic}: {counts} requests, {100 * share:.1f} % of prompt tokens found", flush=True)
         if sum(served) != NUM_SESSIONS * NUM_TURNS:
             failures.append(f"{logic}: {sum(served):.0f} of {NUM_SESSIONS * NUM_TURNS} requests were served")
-        return hits / queries
+        return share
     finally:
         for process in processes:
             process.terminate()
         for process in processes:
-            process.wait(20)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                # The router's server waits for connections of its clients, which are no subject here.
+                process.kill()
 
 
 def wait_for(url: str, process: subprocess.Popen) -> None:
