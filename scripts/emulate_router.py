@@ -11,10 +11,12 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
+from typing import BinaryIO
 
 NUM_ENGINES = 3
 NUM_SESSIONS = 40
@@ -57,6 +59,8 @@ def free_port() -> int:
 def run(logic: str, profiler: str, python: str, failures: list[str]) -> float:
     """The share of prompt tokens that engines found in their caches."""
     processes = []
+    # A file, as a pipe that nobody reads would stop the router when it is full.
+    complaints = tempfile.TemporaryFile()
     try:
         engines = []
         for _ in range(NUM_ENGINES):
@@ -68,9 +72,9 @@ def run(logic: str, profiler: str, python: str, failures: list[str]) -> float:
         command += ["--service-discovery", "static", "--static-backends", ",".join(engines)]
         command += ["--static-models", ",".join([MODEL] * NUM_ENGINES), "--routing-logic", logic]
         command += ["--session-key", "x-user-id"] if logic == "session" else []
-        processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
+        processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=complaints))
         url = f"http://127.0.0.1:{port}"
-        wait_for(f"{url}/health", processes[-1])
+        wait_for(f"{url}/health", processes[-1], complaints)
         sessions = iter(range(NUM_SESSIONS))
         lock = threading.Lock()
 
@@ -105,12 +109,14 @@ def run(logic: str, profiler: str, python: str, failures: list[str]) -> float:
             except subprocess.TimeoutExpired:
                 # The router's server waits for connections of its clients, which are no subject here.
                 process.kill()
+        complaints.close()
 
 
-def wait_for(url: str, process: subprocess.Popen) -> None:
+def wait_for(url: str, process: subprocess.Popen, complaints: BinaryIO) -> None:
     for _ in range(300):
         if process.poll() is not None:
-            sys.exit(process.stderr.read().decode()[-2000:])
+            complaints.seek(0)
+            sys.exit(complaints.read().decode()[-2000:])
         try:
             urllib.request.urlopen(url, timeout=5)
             return
