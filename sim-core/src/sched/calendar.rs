@@ -26,7 +26,7 @@ pub(super) struct Calendar {
 /// Length of the ring: a power of two, so that a day is found without a division; longer than most answers are.
 const NUM_DAYS: u64 = 512;
 
-const NUM_MARKS: usize = 8;
+const NUM_MARKS: usize = math::u32_to_usize(math::low_u32(NUM_DAYS) / u64::BITS);
 
 /// Where the mark of a pass's day is: its word, and the bit in that.
 const fn mark(pass: u64) -> (usize, u32) {
@@ -36,8 +36,7 @@ const fn mark(pass: u64) -> (usize, u32) {
 
 impl Calendar {
     pub(super) fn new() -> Self {
-        let num_days = NUM_MARKS * math::u32_to_usize(u64::BITS);
-        Self { days: vec![Vec::new(); num_days], marks: [0; NUM_MARKS] }
+        Self { days: vec![Vec::new(); math::u32_to_usize(math::low_u32(NUM_DAYS))], marks: [0; NUM_MARKS] }
     }
 
     /// Where what happens in `pass` is noted.

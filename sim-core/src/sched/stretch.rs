@@ -123,8 +123,8 @@ impl Scheduler<'_> {
         (admits_nobody && num_tokens >= steady.count).then_some(steady.count)
     }
 
-    /// Decides the next pass of a stretch, dates and all, and takes the results of the oldest one under way as processed; `None` if the
-    /// next pass is not one of a stretch.
+    /// Decides the next pass of a stretch, dates and all, and takes the results of the oldest one under way as processed;
+    /// `None` if the next pass is not one of a stretch.
     #[inline]
     pub(crate) fn stretch_pass(&mut self) -> Option<StretchPass> {
         let pass = self.pass_number + 1;

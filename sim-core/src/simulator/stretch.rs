@@ -44,7 +44,7 @@ struct Issued {
 }
 
 impl Issued {
-    /// A pass that is under way when a stretch begins; `None` if it has no tokens.
+    /// A pass that is under way when a stretch begins, of which its record has all but the end; `None` if it has no tokens.
     fn before(InFlight { end_time, record }: &InFlight) -> Option<Self> {
         let record = Some((*record)?);
         Some(Self { schedule_time: *end_time, start_time: *end_time, end_time: *end_time, num_free_blocks: 0, record })
