@@ -18,7 +18,7 @@ use sim_core::metrics::request_csv::write_request_csv;
 use sim_core::scenario::link::fingerprint;
 use sim_core::scenario::repeat::stated_flags;
 use sim_core::scenario::{DEFAULT_GPU, Part, Prepared, Scenario, TextTokens, prepare};
-use sim_core::simulation_result::SimulationResult;
+use sim_core::simulation_result::{SimulationResult, never_end};
 use sim_core::simulator::{Simulation, SimulationOptions};
 use sim_core::workload::mixture::Classes;
 
@@ -105,10 +105,7 @@ impl Ask<'_> {
         }
         let result = simulation.finish();
         let num_unfinished = result.recording.requests.iter().filter(|request| !request.is_finished).count();
-        ensure!(
-            num_unfinished == 0,
-            "{num_unfinished} requests can never be scheduled: their prefill exceeds the budget"
-        );
+        ensure!(num_unfinished == 0, "{}", never_end(num_unfinished));
         Ok(Some(Run { inputs, engine, options, classes, result }))
     }
 

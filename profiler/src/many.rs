@@ -52,7 +52,7 @@ pub struct Summary {
     pub metrics: BenchmarkMetrics,
     /// Of the whole recording: equal digests are equal runs.
     pub digest: u64,
-    /// Requests that can never be scheduled under the engine's limits; they are in no figure.
+    /// Requests that never end under the engine's limits; they are in no figure.
     pub num_unfinished: usize,
 }
 

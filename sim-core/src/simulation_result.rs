@@ -1,5 +1,7 @@
 //! What a run leaves behind, and what it is asked to.
 
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::kv_offload::settings::MAX_SECONDARY_TIERS;
@@ -179,4 +181,13 @@ impl SchedulerStats {
             preempted_hits: self.preempted_hits + other.preempted_hits,
         }
     }
+}
+
+/// What is said where that many requests do not end although nothing else is under way.
+#[must_use]
+pub fn never_end(num_requests: usize) -> String {
+    format!(
+        "{num_requests} requests never end: no pass has the budget for a part of their prompt, or there are too few KV \
+         blocks for what they compute"
+    )
 }

@@ -7,6 +7,7 @@
 mod front_end;
 mod in_fleet;
 mod in_lockstep;
+mod in_vain;
 mod keeping;
 mod looks;
 mod offloading;
@@ -33,6 +34,7 @@ use crate::workload::Workload;
 
 pub(crate) use in_fleet::NewConnector;
 pub(crate) use in_lockstep::StepPart;
+use in_vain::InVain;
 use keeping::Before;
 pub(crate) use looks::{Looks, before};
 pub(crate) use offloading::{Transfers, engine_of, live_engine_of};
@@ -81,8 +83,7 @@ pub struct Simulation<'a> {
     num_finished: usize,
     /// Scratch.
     steady_tokens: Vec<SteadyTokens>,
-    /// Steps in a row after which there were requests although nothing ran.
-    num_stuck_steps: u32,
+    in_vain: InVain,
     keep: Keep,
     keeps_input: bool,
     turns: Turns,
@@ -137,7 +138,7 @@ impl<'a> Simulation<'a> {
             device_time: DeviceTime::default(),
             num_finished: 0,
             steady_tokens: Vec::new(),
-            num_stuck_steps: 0,
+            in_vain: InVain::default(),
             keep,
             keeps_input: true,
             turns,
@@ -282,6 +283,7 @@ impl<'a> Simulation<'a> {
         let Some(record) = pass.record else { return self.end_with_errors() };
         self.record_steady_tokens();
         let num_outputs = self.engine.outputs().num_tokens();
+        self.in_vain.note_pass(num_outputs);
         let way = self.delivery(num_outputs);
         let delivery = self.deliver(num_outputs, way);
         let outputs = self.engine.outputs();

@@ -88,6 +88,10 @@ export function site({ folder = WWW, prefix = "/" } = {}) {
           await (how?.page ?? page).getByTestId("ask-what-if").click();
         };
         await body({ page, context, open, openWhatIf, newContext, server, allow: (pattern) => allowed.push(pattern) });
+      } catch (error) {
+        // What is seen once is seen on a machine that nobody looks at: the page's own words go with it.
+        error.message += await lastWords(contexts);
+        throw error;
       } finally {
         server.restore();
         await Promise.all(contexts.map((context) => context.close()));
@@ -97,6 +101,25 @@ export function site({ folder = WWW, prefix = "/" } = {}) {
     });
   }
   return { pageTest };
+}
+
+/** Requests of a context that are under way. */
+const PENDING = new WeakMap();
+
+/** Address, states and open requests of every page, for a failure's message. */
+async function lastWords(contexts) {
+  let words = "";
+  for (const context of contexts) {
+    for (const page of context.pages()) {
+      const states = page.locator("[role=status], [role=alert], [data-testid$=-status]").allInnerTexts();
+      const late = new Promise((resolve) => setTimeout(resolve, 5_000, ["(it does not answer)"]));
+      const told = await Promise.race([states, late]).catch(({ message }) => [message]);
+      const said = told.map((text) => text.trim().replaceAll("\n", " ")).filter(Boolean);
+      words += `\nThe page ${page.url()} said: ${said.join(" | ")}`;
+    }
+    for (const request of PENDING.get(context)) words += `\nunder way: ${request.url()} (${request.resourceType()})`;
+  }
+  return words;
 }
 
 async function watch(context, problems) {
@@ -110,7 +133,12 @@ async function watch(context, problems) {
     if (message.type() === "error" || message.type() === "warning") problems.push(`console: ${message.text()}`);
   });
   context.on("weberror", (error) => problems.push(`uncaught: ${error.error()?.stack ?? error.error()}`));
+  const pending = new Set();
+  PENDING.set(context, pending);
+  context.on("requestfinished", (request) => pending.delete(request));
+  context.on("requestfailed", (request) => pending.delete(request));
   context.on("request", (request) => {
+    pending.add(request);
     const url = new URL(request.url());
     const isOwn = url.hostname === "127.0.0.1" || url.hostname.endsWith(".localhost");
     if (!isOwn && url.protocol !== "data:" && url.protocol !== "blob:") problems.push(`request to another origin: ${url}`);

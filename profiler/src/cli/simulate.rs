@@ -10,6 +10,7 @@ use sim_core::profile::schema::DeviceType;
 use sim_core::scenario::link::fingerprint;
 use sim_core::scenario::repeat::stated_flags;
 use sim_core::scenario::{Prepared, TextTokens, prepare_fleet, routers_json};
+use sim_core::simulation_result::never_end;
 use sim_core::workload::Workload;
 
 use super::given::Given;
@@ -118,10 +119,7 @@ impl Args {
         write!(out, "{}", report.body(self.report.quiet))?;
         report.write_files(&self.report)?;
         let num_unfinished = report.num_unfinished();
-        ensure!(
-            num_unfinished == 0,
-            "{num_unfinished} requests can never be scheduled: their prefill exceeds the budget"
-        );
+        ensure!(num_unfinished == 0, "{}", never_end(num_unfinished));
         let Some(required) = self.report.require_goodput else { return Ok(true) };
         let share = report.goodput_share();
         writeln!(out, "Requests that meet every objective: {share:.4} (required: {required})")?;

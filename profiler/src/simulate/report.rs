@@ -140,7 +140,7 @@ impl Report<'_> {
         }
     }
 
-    /// Requests that can never be scheduled under the engine's limits.
+    /// Requests that never end under the engine's limits.
     pub(crate) fn num_unfinished(&self) -> usize {
         let num_failed = self.engines.map_or(0, EnginesResult::num_failed);
         match &self.result.figures {

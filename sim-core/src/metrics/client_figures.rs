@@ -90,7 +90,7 @@ pub struct ClientFigures {
 }
 
 impl ClientFigures {
-    /// Requests that did not finish: they can never be scheduled under the engine's limits.
+    /// Requests that did not finish: under the engine's limits they never end.
     #[must_use]
     pub fn num_unfinished(&self) -> usize {
         self.requests.iter().filter(|request| !request.is_finished).count()

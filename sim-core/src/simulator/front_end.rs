@@ -90,11 +90,7 @@ impl Simulation<'_> {
             self.now += IDLE_STEP_SLEEP;
         }
         self.looks.end(self.now);
-        let is_stuck = !has_run_tokens && self.engine.is_stuck() && !self.transfers.is_under_way();
-        self.num_stuck_steps = if is_stuck { self.num_stuck_steps + 1 } else { 0 };
-        // A pass that preempted its only request is empty, too, but the next one is not; and a request waits for the
-        // passes of all stages.
-        !(self.num_stuck_steps > 1 + self.config.max_concurrent_batches() && self.expects_nobody())
+        !(self.is_in_vain(has_run_tokens) && self.expects_nobody())
     }
 
     /// Tells the client of requests that ended with an error: to it they are no success, and their records stay open.

@@ -68,7 +68,7 @@ impl<'a> Simulation<'a> {
 
     /// Gives back what [`Self::disown`] gave.
     pub(crate) fn free_table(&mut self, table: Vec<u32>) {
-        self.num_stuck_steps = 0;
+        self.in_vain.interrupt();
         self.engine.scheduler.free_table(table);
     }
 
@@ -88,7 +88,7 @@ impl<'a> Simulation<'a> {
 
     /// Transfers have ended; the pass that is decided next reports it.
     pub(crate) fn report_transfers(&mut self, ended: KvConnectorOutput) {
-        self.num_stuck_steps = 0;
+        self.in_vain.interrupt();
         self.engine.report_transfers(ended);
     }
 
@@ -190,7 +190,8 @@ impl<'a> Simulation<'a> {
         self.client.lose_all();
         self.now = self.now.min(time);
         self.looks.interrupt();
-        (self.num_stuck_steps, self.quiet_until) = (0, SimTime::ZERO);
+        self.in_vain.interrupt();
+        self.quiet_until = SimTime::ZERO;
     }
 
     /// The API servers of all engines, for as long as this one is at work, or back.

@@ -116,7 +116,7 @@ impl Simulation<'_> {
         if self.keeps_input {
             self.queries_per_iter.extend(core::iter::repeat_n(0, math::u32_to_usize(num_looks)));
         }
-        self.num_stuck_steps = 0;
+        self.in_vain.await_transfers();
         true
     }
 }

@@ -99,7 +99,7 @@ impl<'a> Simulation<'a> {
         }
         self.engine.end_stretch(&stretch);
         if stretch.num_passes > 0 {
-            self.num_stuck_steps = 0;
+            self.in_vain.interrupt();
         }
         stretch.num_passes > 0
     }

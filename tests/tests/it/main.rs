@@ -43,6 +43,7 @@ mod kept_flags;
 mod limits;
 mod live_engine;
 mod looks;
+mod in_vain;
 mod cleared_caches;
 mod ttft_split;
 mod recognise;

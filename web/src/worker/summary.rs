@@ -10,6 +10,7 @@ use sim_core::metrics::recorder::Recording;
 use sim_core::metrics::time_series::{Series, SeriesPoint};
 use sim_core::metrics::ttft_split::{TtftParts, TtftSplit};
 use sim_core::scenario::told;
+use sim_core::simulation_result::never_end;
 
 use super::run::FinishedRun;
 use super::{advice, cards, metric};
@@ -42,7 +43,7 @@ impl FinishedRun {
         }
         let unfinished = num_requests.saturating_sub(num_finished).saturating_sub(num_failed);
         if unfinished > 0 {
-            warnings.push(format!("{unfinished} requests can never be scheduled: their prefill exceeds the budget"));
+            warnings.push(never_end(math::u32_to_usize(unfinished)));
         }
         if self.num_skipped > 0 {
             warnings.push(format!("{} entries of the dataset ask for no token and are left out", self.num_skipped));
