@@ -7,7 +7,7 @@
 //   const release = server.hold("pkg/web_bg.wasm")    answers to it wait until release() is called
 //   server.replace("index.html", text)                what is served instead of a file; undefined: 404
 //   server.unplug()                  from here on there is no network
-//   server.restore()                 undoes replace and unplug; done after each test
+//   server.restore()                 undoes hold, replace and unplug; done after each test
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
@@ -58,11 +58,12 @@ export async function serve(folder, { prefix = "/" } = {}) {
     hold(file) {
       let release;
       const promise = new Promise((resolve) => (release = resolve));
-      held.set(file, { promise });
-      return () => {
+      const letGo = () => {
         held.delete(file);
         release();
       };
+      held.set(file, { promise, letGo });
+      return letGo;
     },
     replace: (file, body) => replaced.set(file, body),
     unplug() {
@@ -72,6 +73,7 @@ export async function serve(folder, { prefix = "/" } = {}) {
     restore() {
       isUnplugged = false;
       replaced.clear();
+      for (const { letGo } of [...held.values()]) letGo();
     },
     close: () =>
       new Promise((closed) => {

@@ -8,6 +8,7 @@ use sim_core::scenario::{DatasetName, Scenario};
 use wasm_bindgen::JsValue;
 use web_sys::Worker;
 
+use crate::answer::Answer;
 use crate::files;
 use crate::making::check_whole;
 use crate::protocol::{ExportKind, Reply, Request, RunInput};
@@ -16,6 +17,9 @@ use crate::worker_handle::WorkerHandle;
 
 /// Runs that took less wall-clock time than this start by themselves after an edit.
 const QUICK_RUN_MS: f64 = 500.0;
+
+/// And so do runs of so many requests: what was slow about one of them was the machine, for a moment.
+const FEW_REQUESTS: u32 = 2_000;
 
 /// What the page holds that is no signal.
 #[derive(Default)]
@@ -89,6 +93,11 @@ pub(crate) fn last_input() -> Option<RunInput> {
     LINKS.with_borrow(|links| links.last_input.clone())
 }
 
+/// Whether the run of another form would be there soon, too.
+fn is_quick(answer: &Answer) -> bool {
+    answer.wall_ms < QUICK_RUN_MS || answer.num_requests <= FEW_REQUESTS
+}
+
 impl AppState {
     /// Takes over the worker that was started with the page. Nothing of the frame may come here: all that a worker says would be
     /// part of it.
@@ -141,7 +150,7 @@ impl AppState {
         }
         let is_wanted = LINKS.with_borrow_mut(|links| std::mem::take(&mut links.is_run_wanted));
         let is_quick = is_wanted
-            || self.current.with_untracked(|run| run.as_ref().is_none_or(|r| r.answer.wall_ms < QUICK_RUN_MS));
+            || self.current.with_untracked(|run| run.as_ref().is_none_or(|run| is_quick(&run.answer)));
         let is_busy = LINKS.with_borrow_mut(|links| {
             links.is_rerun_wanted |= links.under_way.is_some();
             links.under_way.is_some()
@@ -295,7 +304,7 @@ impl AppState {
         }
     }
 
-    fn finish_run(self, answer: Arc<crate::answer::Answer>) {
+    fn finish_run(self, answer: Arc<Answer>) {
         let (run, is_rerun_wanted) = LINKS.with_borrow_mut(|links| {
             (links.under_way.take().map(|(_, run)| run), std::mem::take(&mut links.is_rerun_wanted))
         });
