@@ -1,11 +1,12 @@
 //! Records in little memory, each found in constant time.
 //!
 //! A million requests make millions of passes, and what is recorded of neighbours is nearly the same: counts that hardly
-//! vary, times a few milliseconds apart. Rows are kept as they are while they are few or may change; where they are many, a
-//! block of them that is settled is packed (`packed_block.rs`).
+//! vary, times a few milliseconds apart. While rows are few they lie as they are, one behind the other; where they are many
+//! they lie in blocks, and one that is settled is packed (`packed_block.rs`).
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::{iter, mem};
 
 use super::packed_block::{Block, ROWS};
 
@@ -14,7 +15,7 @@ pub use super::packed_block::Row;
 /// So many rows are kept as they are: some 40 MB at the most, and the quickest to write and to read.
 const FEW_ROWS: usize = 1 << 19;
 
-/// What becomes of [`ROWS`] rows.
+/// What becomes of [`ROWS`] rows, where there are many.
 #[derive(Clone)]
 enum Slot<R, const N: usize> {
     /// All are the default.
@@ -41,14 +42,21 @@ pub(super) enum Piece<'a, R, const N: usize> {
 /// It gives rows by value. One that is changed afterwards ([`Self::row_mut`]) is unpacked with its neighbours first.
 #[derive(Clone)]
 pub struct Packed<R, const N: usize> {
+    /// All of them, while they are few; none while all are the default.
+    few: Vec<R>,
+    /// Of each [`ROWS`] of those, how many will not change any more.
+    num_settled: Vec<u8>,
+    /// All of them, where they lie in blocks.
     slots: Vec<Slot<R, N>>,
     len: usize,
+    is_in_blocks: bool,
     has_packed: bool,
 }
 
 impl<R, const N: usize> Default for Packed<R, N> {
     fn default() -> Self {
-        Self { slots: Vec::new(), len: 0, has_packed: false }
+        let (few, num_settled, slots) = (Vec::new(), Vec::new(), Vec::new());
+        Self { few, num_settled, slots, len: 0, is_in_blocks: false, has_packed: false }
     }
 }
 
@@ -56,7 +64,16 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
     /// So many default rows.
     #[must_use]
     pub fn with_len(len: usize) -> Self {
-        Self { slots: (0..len.div_ceil(ROWS)).map(|_| Slot::Untouched).collect(), len, has_packed: len > FEW_ROWS }
+        if len > FEW_ROWS {
+            return Self { has_packed: true, ..Self::in_blocks(len) };
+        }
+        Self { len, ..Self::default() }
+    }
+
+    /// So many default rows that lie in blocks, so that some of few can be forgotten, too.
+    pub(super) fn in_blocks(len: usize) -> Self {
+        let slots = (0..len.div_ceil(ROWS)).map(|_| Slot::Untouched).collect();
+        Self { slots, len, is_in_blocks: true, ..Self::default() }
     }
 
     /// Number of rows.
@@ -77,6 +94,9 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
         if index >= self.len {
             return None;
         }
+        if !self.is_in_blocks {
+            return Some(self.few.get(index).copied().unwrap_or_default());
+        }
         match self.slots.get(index / ROWS)? {
             Slot::Untouched => Some(R::default()),
             Slot::Open { rows, .. } => rows.get(index % ROWS).copied(),
@@ -93,6 +113,9 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
         of_row: impl FnOnce(&R) -> T,
         of_block: impl FnOnce(&Block<N>, usize) -> T,
     ) -> Option<T> {
+        if !self.is_in_blocks {
+            return self.few.get(index).copied().or_else(|| self.get(index)).as_ref().map(of_row);
+        }
         match self.slots.get(index / ROWS)? {
             Slot::Open { rows, .. } => rows.get(index % ROWS).map(of_row),
             Slot::Packed(block) => (index < self.len).then(|| of_block(block, index % ROWS)),
@@ -102,9 +125,13 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
     }
 
     /// The rows of the block that begins with row `from`, in order: as they are, or unpacked into `rows`, which else are
-    /// none. Nothing of what is forgotten.
+    /// none. Nothing of what is forgotten. Few are one block.
     pub(super) fn read_block(&self, from: usize, rows: &mut Vec<R>) -> &[R] {
         rows.clear();
+        if !self.is_in_blocks {
+            rows.resize(self.len.saturating_sub(from.max(self.few.len())), R::default());
+            return self.few.get(from..).unwrap_or_default();
+        }
         match self.slots.get(from / ROWS) {
             Some(Slot::Open { rows: open, .. }) => return open,
             Some(Slot::Packed(block)) => block.unpack(rows),
@@ -119,13 +146,14 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
         self.has_packed
     }
 
-    /// What is kept, a slot at a time and in order; nothing of rows that were never touched.
+    /// What is kept, in order; nothing of blocks that were never touched.
     pub(super) fn pieces(&self) -> impl Iterator<Item = Piece<'_, R, N>> {
-        self.slots.iter().filter_map(|slot| match slot {
+        let of_blocks = self.slots.iter().filter_map(|slot| match slot {
             Slot::Open { rows, .. } => Some(Piece::Rows(rows)),
             Slot::Packed(block) => Some(Piece::Block(block)),
             Slot::Untouched | Slot::Forgotten => None,
-        })
+        });
+        iter::once(Piece::Rows(&self.few)).chain(of_blocks)
     }
 
     /// The first row.
@@ -157,27 +185,56 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
     /// Appends a row.
     #[inline]
     pub fn push(&mut self, row: R) {
+        if !self.is_in_blocks && self.len < FEW_ROWS {
+            if self.few.len() < self.len {
+                self.touch();
+            }
+            if self.len.is_multiple_of(ROWS) {
+                self.num_settled.push(0);
+            }
+            self.few.push(row);
+        } else {
+            self.push_to_block(row);
+        }
+        self.len += 1;
+    }
+
+    /// Few rows that are the default are there, to be changed.
+    #[cold]
+    fn touch(&mut self) {
+        self.few.resize(self.len, R::default());
+        self.num_settled.resize(self.len.div_ceil(ROWS), 0);
+    }
+
+    #[inline(never)]
+    fn push_to_block(&mut self, row: R) {
+        self.spread();
         match self.slots.last_mut() {
             Some(Slot::Open { rows, .. }) if rows.len() < ROWS => rows.push(row),
             _ => self.push_to_another(row),
         }
-        self.len += 1;
+    }
+
+    /// From now on they lie in blocks: they are many, or some of them are to be packed.
+    fn spread(&mut self) {
+        if self.is_in_blocks {
+            return;
+        }
+        self.touch();
+        self.is_in_blocks = true;
+        let few = mem::take(&mut self.few);
+        for (rows, num_settled) in few.chunks(ROWS).zip(mem::take(&mut self.num_settled)) {
+            let mut open = Vec::with_capacity(ROWS);
+            open.extend_from_slice(rows);
+            self.slots.push(Slot::Open { rows: open, num_settled: num_settled.into() });
+        }
     }
 
     /// Appends a row that does not change any more.
     #[inline]
     pub(super) fn push_settled(&mut self, row: R) {
-        match self.slots.last_mut() {
-            Some(Slot::Open { rows, num_settled }) if rows.len() < ROWS - 1 => {
-                rows.push(row);
-                *num_settled += 1;
-                self.len += 1;
-            }
-            _ => {
-                self.push(row);
-                self.settle(self.len - 1);
-            }
-        }
+        self.push(row);
+        self.settle(self.len - 1);
     }
 
     /// Appends a row where there is no slot for it yet, or not as it has to be.
@@ -194,6 +251,12 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
     /// The row of this index, to be changed.
     #[inline]
     pub fn row_mut(&mut self, index: usize) -> Option<&mut R> {
+        if !self.is_in_blocks {
+            if self.few.len() < self.len {
+                self.touch();
+            }
+            return self.few.get_mut(index);
+        }
         self.open(index)?.get_mut(index % ROWS)
     }
 
@@ -214,6 +277,12 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
     /// holds for all.
     #[inline]
     pub fn settle(&mut self, index: usize) {
+        if !self.is_in_blocks {
+            if let Some(num_settled) = self.num_settled.get_mut(index / ROWS) {
+                *num_settled += 1;
+            }
+            return;
+        }
         let Some(Slot::Open { num_settled, .. }) = self.slots.get_mut(index / ROWS) else { return };
         *num_settled += 1;
         if *num_settled == ROWS && self.len > FEW_ROWS {
@@ -233,11 +302,12 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
 
     /// Packs every whole block, whether they are many or may change.
     pub fn pack(&mut self) {
+        self.spread();
         self.has_packed = true;
         self.slots.iter_mut().for_each(|slot| slot.pack_if(|_| true));
     }
 
-    /// As [`Self::settle`], where nobody asks for a block that does not change any more.
+    /// As [`Self::settle`], where nobody asks for a block that does not change any more. Of rows that lie in blocks.
     pub(super) fn settle_and_forget(&mut self, index: usize) {
         let Some(slot) = self.slots.get_mut(index / ROWS) else { return };
         let Slot::Open { num_settled, .. } = slot else { return };
@@ -248,7 +318,7 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
     }
 
     /// Nobody asks for settled blocks that end before `index` any more, from that of `from` on; returns where the first
-    /// that may be left begins.
+    /// that may be left begins. Of rows that lie in blocks.
     pub(super) fn forget_before(&mut self, from: usize, index: usize) -> usize {
         let slots = from / ROWS..(index / ROWS).min(self.slots.len());
         let begin = slots.end * ROWS;
@@ -260,14 +330,14 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
         begin
     }
 
-    /// Where the first block from that of `from` on begins that is not forgotten.
+    /// Where the first block from that of `from` on begins that is not forgotten. Of rows that lie in blocks.
     pub(super) fn first_kept(&self, from: usize) -> usize {
         let mut slots = self.slots.iter().skip(from / ROWS);
         let num_forgotten = slots.position(|slot| !matches!(slot, Slot::Forgotten)).unwrap_or(0);
         (from / ROWS + num_forgotten) * ROWS
     }
 
-    /// The rows that may change, from the block of `from` on.
+    /// The rows that may change, from the block of `from` on. Of rows that lie in blocks.
     pub(super) fn open_rows(&self, from: usize) -> impl Iterator<Item = &[R]> {
         self.slots.iter().skip(from / ROWS).filter_map(|slot| match slot {
             Slot::Open { rows, .. } => Some(rows.as_slice()),
@@ -280,8 +350,12 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
         if len >= self.len {
             return;
         }
-        self.slots.truncate(len.div_ceil(ROWS));
         self.len = len;
+        if !self.is_in_blocks {
+            self.num_settled.truncate(len.div_ceil(ROWS));
+            return self.few.truncate(len);
+        }
+        self.slots.truncate(len.div_ceil(ROWS));
         if !len.is_multiple_of(ROWS)
             && let Some(rows) = self.open(len - 1)
         {

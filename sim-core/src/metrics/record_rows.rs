@@ -303,7 +303,8 @@ mod tests {
 
     #[test]
     fn rows_that_were_never_touched_are_defaults_and_forgotten_ones_are_gone() {
-        let mut gaps: Packed<WeightedGap, 2> = Packed::with_len(300);
+        assert_eq!(Packed::<WeightedGap, 2>::with_len(300).to_vec(), [WeightedGap::default(); 300], "few untouched");
+        let mut gaps: Packed<WeightedGap, 2> = Packed::in_blocks(300);
         assert_eq!(gaps.to_vec(), [WeightedGap::default(); 300], "untouched");
         gaps.row_mut(299).expect("the last").count = 3;
         (0..128).for_each(|index| {
@@ -322,7 +323,8 @@ mod tests {
     #[test]
     fn many_rows_are_packed_while_they_come() {
         let (few, many) = (gaps(500_000), gaps(600_000));
-        assert_eq!(few.open_rows(0).count(), 500_000_usize.div_ceil(128), "few stay as they are");
+        assert_eq!((few.is_packed(), many.is_packed()), (false, true), "few stay as they are");
+        assert!(few.iter().map(|gap| gap.count).eq(0..500_000), "each of few is there");
         assert_eq!(many.open_rows(0).count(), 1, "of many the last block");
         assert!(many.iter().map(|gap| gap.count).eq(0..600_000), "each is there");
     }

@@ -60,10 +60,16 @@ const NO_RUN: u32 = u32::MAX;
 impl<'a> Recorder<'a> {
     pub(crate) fn new(requests: &'a RequestSet, num_speculative_tokens: u32, keep: Keep) -> Self {
         let record_emissions = keep == Keep::Emissions;
+        let (requests_rows, passes) = match keep {
+            // Of those kept for figures most are forgotten soon.
+            Keep::Figures => (RequestRecords::in_blocks(requests.len()), PassRecords::in_blocks(0)),
+            _ => (RequestRecords::with_len(requests.len()), PassRecords::default()),
+        };
         Self {
             requests,
             recording: Recording {
-                requests: RequestRecords::with_len(requests.len()),
+                requests: requests_rows,
+                passes,
                 spec_decoding: SpecDecodingTotals {
                     num_accepted_tokens_per_pos: vec![0; math::u32_to_usize(num_speculative_tokens)],
                     ..SpecDecodingTotals::default()
