@@ -149,8 +149,8 @@ impl AppState {
             return;
         }
         let is_wanted = LINKS.with_borrow_mut(|links| std::mem::take(&mut links.is_run_wanted));
-        let is_quick = is_wanted
-            || self.current.with_untracked(|run| run.as_ref().is_none_or(|run| is_quick(&run.answer)));
+        let is_quick =
+            is_wanted || self.current.with_untracked(|run| run.as_ref().is_none_or(|run| is_quick(&run.answer)));
         let is_busy = LINKS.with_borrow_mut(|links| {
             links.is_rerun_wanted |= links.under_way.is_some();
             links.under_way.is_some()
