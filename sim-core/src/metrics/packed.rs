@@ -4,31 +4,15 @@
 //! vary, times a few milliseconds apart. While rows are few they lie as they are, one behind the other; where they are many
 //! they lie in blocks, and one that is settled is packed (`packed_block.rs`).
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::{iter, mem};
 
-use super::packed_block::{Block, ROWS};
+use super::packed_block::{Block, ROWS, Slot};
 
 pub use super::packed_block::Row;
 
 /// So many rows are kept as they are: some 40 MB at the most, and the quickest to write and to read.
 const FEW_ROWS: usize = 1 << 19;
-
-/// What becomes of [`ROWS`] rows, where there are many.
-#[derive(Clone)]
-enum Slot<R, const N: usize> {
-    /// All are the default.
-    Untouched,
-    /// They may change; so many will not.
-    Open {
-        rows: Vec<R>,
-        num_settled: usize,
-    },
-    Packed(Box<Block<N>>),
-    /// Nobody asks for them any more.
-    Forgotten,
-}
 
 /// Rows that follow each other.
 #[derive(Debug)]
@@ -215,18 +199,16 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
         }
     }
 
-    /// From now on they lie in blocks: they are many, or some of them are to be packed.
+    /// From now on they lie in blocks, packed where they are settled: they are many, or are to be packed.
     fn spread(&mut self) {
         if self.is_in_blocks {
             return;
         }
         self.touch();
-        self.is_in_blocks = true;
+        (self.is_in_blocks, self.has_packed) = (true, true);
         let few = mem::take(&mut self.few);
         for (rows, num_settled) in few.chunks(ROWS).zip(mem::take(&mut self.num_settled)) {
-            let mut open = Vec::with_capacity(ROWS);
-            open.extend_from_slice(rows);
-            self.slots.push(Slot::Open { rows: open, num_settled: num_settled.into() });
+            self.slots.push(Slot::of(rows, num_settled.into()));
         }
     }
 
@@ -360,30 +342,6 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
             && let Some(rows) = self.open(len - 1)
         {
             rows.truncate(len % ROWS);
-        }
-    }
-}
-
-impl<R: Row<N>, const N: usize> Slot<R, N> {
-    /// Makes it one whose rows may change: there are so many.
-    #[cold]
-    fn reopen(&mut self, num_rows: usize) {
-        let mut rows = Vec::with_capacity(ROWS);
-        match self {
-            Self::Untouched => rows.resize(num_rows, R::default()),
-            Self::Packed(block) => block.unpack(&mut rows),
-            Self::Open { .. } | Self::Forgotten => return,
-        }
-        *self = Self::Open { rows, num_settled: 0 };
-    }
-
-    /// Packs it if it is whole and of its settled rows that holds.
-    fn pack_if(&mut self, holds: impl Fn(usize) -> bool) {
-        if let Self::Open { rows, num_settled } = self
-            && rows.len() == ROWS
-            && holds(*num_settled)
-        {
-            *self = Self::Packed(Box::new(Block::pack(rows)));
         }
     }
 }

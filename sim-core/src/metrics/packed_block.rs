@@ -137,3 +137,52 @@ fn word(bytes: &[u8]) -> u64 {
     word.copy_from_slice(bytes);
     u64::from_le_bytes(word)
 }
+
+/// What becomes of [`ROWS`] rows, where there are many.
+#[derive(Clone)]
+pub(super) enum Slot<R, const N: usize> {
+    /// All are the default.
+    Untouched,
+    /// They may change; so many will not.
+    Open {
+        rows: Vec<R>,
+        num_settled: usize,
+    },
+    Packed(Box<Block<N>>),
+    /// Nobody asks for them any more.
+    Forgotten,
+}
+
+impl<R: Row<N>, const N: usize> Slot<R, N> {
+    /// At most [`ROWS`] rows, packed if none of them changes any more.
+    pub(super) fn of(rows: &[R], num_settled: usize) -> Self {
+        if num_settled == ROWS {
+            return Self::Packed(Box::new(Block::pack(rows)));
+        }
+        let mut open = Vec::with_capacity(ROWS);
+        open.extend_from_slice(rows);
+        Self::Open { rows: open, num_settled }
+    }
+
+    /// Makes it one whose rows may change: there are so many.
+    #[cold]
+    pub(super) fn reopen(&mut self, num_rows: usize) {
+        let mut rows = Vec::with_capacity(ROWS);
+        match self {
+            Self::Untouched => rows.resize(num_rows, R::default()),
+            Self::Packed(block) => block.unpack(&mut rows),
+            Self::Open { .. } | Self::Forgotten => return,
+        }
+        *self = Self::Open { rows, num_settled: 0 };
+    }
+
+    /// Packs it if it is whole and of its settled rows that holds.
+    pub(super) fn pack_if(&mut self, holds: impl Fn(usize) -> bool) {
+        if let Self::Open { rows, num_settled } = self
+            && rows.len() == ROWS
+            && holds(*num_settled)
+        {
+            *self = Self::Packed(Box::new(Block::pack(rows)));
+        }
+    }
+}
