@@ -1,13 +1,13 @@
 //! The command line; everything is in the library, where fuzz targets and tests reach it.
 
-mod pages;
+mod huge_pages;
 
 use std::process::ExitCode;
 
-use pages::WithPages;
+use huge_pages::HugePages;
 
 #[global_allocator]
-static ALLOCATOR: WithPages = WithPages;
+static ALLOCATOR: HugePages = HugePages;
 
 fn main() -> ExitCode {
     profiler::run()

@@ -17,10 +17,10 @@ const PAGE: usize = 4 << 10;
 
 /// See the head of this file.
 #[derive(Debug)]
-pub(crate) struct WithPages;
+pub(crate) struct HugePages;
 
 // SAFETY: all memory is the system allocator's, asked for and given back with the caller's own layout.
-unsafe impl GlobalAlloc for WithPages {
+unsafe impl GlobalAlloc for HugePages {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's.
         advised(unsafe { System.alloc(layout) }, layout.size())
