@@ -126,6 +126,8 @@ pageTest("a new version waits until the user asks for it", async ({ page, contex
   }));
   await reloaded;
   await other.locator("html[data-ready]").waitFor({ state: "attached" });
+  // The page is served by it before it has cleared what the one before kept.
+  await other.waitForFunction(isKept);
   const names = await other.evaluate(shell);
   assert.equal(names.length, 1);
   assert.match(names[0], / new-/);
