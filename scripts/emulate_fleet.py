@@ -8,6 +8,9 @@ program (`pip install vllm-router`), through that one's `round_robin`. What rout
 themselves is found by sending the same requests to engines that take no time, and is told beside. That a request comes a
 millisecond later can change who shares its passes, or where the next one goes: the simulation is repeated with such delays,
 and how far its own percentiles then reach is told, too.
+
+TIME_SCALE=0.1 lets time go so many times as fast, for engines and clients alike: what machine, router and client are late
+by is a tenth of what it was beside the engines' own times then. All times that are told are the engines'.
 """
 
 import asyncio
@@ -38,6 +41,7 @@ NUM_DELAYED = 12
 NUM_FLOOR = 300
 # Engines that take no time run so many times as fast.
 FAST = 1000
+TIME_SCALE = float(os.environ.get("TIME_SCALE", "1"))
 
 
 class Router:
@@ -101,10 +105,11 @@ async def ask(port: int, at: float, number: int, num_prompt_tokens: int, num_out
 
 
 async def send_all(rows: list[dict[str, str]], port: int) -> list[float]:
-    """TTFT of all requests in ms, sent to the router at `port`."""
+    """TTFT of all requests in ms of the machine's time, sent to the router at `port`."""
     begin = time.perf_counter() + 1.0
-    asked = [ask(port, begin + float(row["send_time_s"]), number, int(row["prompt_tokens"]), int(row["output_tokens"]))
-             for number, row in enumerate(rows)]
+    times = [begin + float(row["send_time_s"]) / TIME_SCALE for row in rows]
+    asked = [ask(port, at, number, int(row["prompt_tokens"]), int(row["output_tokens"]))
+             for number, (at, row) in enumerate(zip(times, rows))]
     return [1000 * seconds for seconds in await asyncio.gather(*asked)]
 
 
@@ -143,7 +148,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 def emulated(profiler: str, name: str, rows: list[dict[str, str]], flags: list[str]) -> tuple[list[float], list[int]]:
-    """TTFT of all requests in ms, and how many each engine had."""
+    """TTFT of all requests in ms of the machine's time, and how many each engine had."""
     engines: list[subprocess.Popen[str]] = []
     try:
         for _ in range(NUM_ENGINES):
@@ -204,9 +209,11 @@ def compare(profiler: str, name: str, num_requests: str, rate: str, failures: li
     with tempfile.TemporaryDirectory() as folder:
         rows = simulated(profiler, rule, [*WORKLOAD, "--num-prompts", num_requests, "--request-rate", rate], folder)
         expected = [float(row["ttft_ms"]) for row in rows]
-        found, counts = emulated(profiler, name, rows, [])
+        found, counts = emulated(profiler, name, rows, ["--time-scale", str(TIME_SCALE)])
         floors, _ = emulated(profiler, name, rows[:NUM_FLOOR], ["--time-scale", str(FAST)])
-        floor = percentile(floors, 50) - percentile(expected, 50) / FAST
+        floors = [TIME_SCALE * (milliseconds - percentile(expected, 50) / FAST) for milliseconds in floors]
+        found = [TIME_SCALE * milliseconds for milliseconds in found]
+        floor = percentile(floors, 50)
         repeats = delayed(profiler, rule, rows, percentile(floors, 99), folder)
     name = name if name in ROUTERS else "vllm-router's round_robin"
     print(f"{name}: {' + '.join(map(str, counts))} requests; router and client need {floor:.2f} ms of each TTFT (P50; "

@@ -2,7 +2,7 @@
 # Real clients against `profiler emulate`: `vllm bench serve` of the installed vLLM, whose figures are put beside those of
 # `profiler simulate` for the same workload, Prometheus' own parser on /metrics, libzmq and vLLM's classes on KV events,
 # a fleet of three engines against the simulated one, and production-stack's router in front of three. Not part of `make
-# test`: it takes six minutes and wants an otherwise idle machine.
+# test`: it takes eight minutes and wants an otherwise idle machine.
 #
 #   scripts/test-emulate.sh            2,000 requests at 50 a second
 #   scripts/test-emulate.sh 200 20     200 at 20 a second
@@ -46,11 +46,11 @@ start() {
     until grep -q SIMULATED "$work/address"; do sleep 0.1; kill -0 "$server"; done
     address=$(head -1 "$work/address")
 }
-# bench BACKEND ENDPOINT NAME: what `vllm bench serve` runs, without asking for the package's version.
+# bench BACKEND ENDPOINT NAME [FLAG...]: what `vllm bench serve` runs, without asking for the package's version.
 bench() {
     HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 "$python" - "${workload[@]}" --backend "$1" --endpoint "$2" \
         --base-url "$address" --model meta-llama/Llama-3.1-8B --tokenizer "$work" --ignore-eos --disable-tqdm \
-        --save-result --result-dir "$work" --result-filename "$3.json" >"$work/bench.log" 2>&1 <<'PY' || { tail -20 "$work/bench.log"; exit 1; }
+        --save-result --result-dir "$work" --result-filename "$3.json" "${@:4}" >"$work/bench.log" 2>&1 <<'PY' || { tail -20 "$work/bench.log"; exit 1; }
 import asyncio
 from vllm.benchmarks.serve import add_cli_args, main_async
 from vllm.utils.argparse_utils import FlexibleArgumentParser
@@ -71,9 +71,20 @@ say "the same of an engine that takes no time: what is the client's"
 start --time-scale 1000
 bench vllm /v1/completions client
 kill "$server"
+# What client and machine need is a tenth of what it was beside an engine ten times as slow: nothing has to be taken off.
+few=(--num-prompts "$((requests / 4))")
+say "a quarter of the requests, while time goes a tenth as fast: the client's own figures, as they are"
+start --time-scale 0.1
+bench vllm /v1/completions slowly "${few[@]}" --request-rate "$("$python" -c "print($rate / 10)")"
+kill "$server"
 server=
-"$profiler" simulate "${engine[@]}" "${workload[@]}" --save-result --result-dir "$work" \
-    --result-filename simulated.json --quiet >"$work/simulate.log" || { cat "$work/simulate.log"; exit 1; }
+# simulate NAME [FLAG...]
+simulate() {
+    "$profiler" simulate "${engine[@]}" "${workload[@]}" "${@:2}" --save-result --result-dir "$work" \
+        --result-filename "$1.json" --quiet >"$work/simulate.log" || { cat "$work/simulate.log"; exit 1; }
+}
+simulate simulated
+simulate simulated-few "${few[@]}"
 "$python" - "$work" "$requests" <<'PY'
 import json, sys
 from prometheus_client.parser import text_string_to_metric_families
@@ -102,6 +113,9 @@ for figure in ("ttft", "tpot", "e2el"):
     own = client[f"mean_{figure}_ms"] - engine[f"mean_{figure}_ms"] / 1000
     print(f"mean {figure} by the client: {served[f'mean_{figure}_ms']:.2f} ms, of which {own:.2f} are its own")
     compare(f"{figure} without them", served[f"mean_{figure}_ms"] - own, engine[f"mean_{figure}_ms"])
+slowly, engine = read("slowly"), read("simulated-few")
+for figure in ("ttft", "tpot", "e2el"):
+    compare(f"{figure} by the client, a tenth as fast", slowly[f"mean_{figure}_ms"] / 10, engine[f"mean_{figure}_ms"])
 samples = samples_of("openai-chat")
 count = lambda name: sum(sample.value for sample in samples if sample.name == name)
 print(f"/metrics: {len(samples)} samples; {count('vllm:request_success_total'):.0f} requests, "
