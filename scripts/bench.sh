@@ -10,6 +10,7 @@
 #           INSTRUCTIONS=0  without valgrind, which takes minutes
 #           AZURE_TRACE, MOONCAKE_TRACE=PATH   whole traces (AzureLLMInferenceTrace_conv.csv, conversation_trace.jsonl):
 #                           they are not part of the project
+# The built page is timed, too, where it and what its tests need are there (scripts/test-e2e.sh installs that).
 # Results: the tables, target/bench/runs.json, target/bench/peers.json, and criterion's own in target/criterion.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -25,4 +26,9 @@ mkdir -p "$target/bench"
 python3 scripts/bench_runs.py "$target/release/profiler" --json "$target/bench/runs.json"
 if [ "${PEERS:-1}" != 0 ]; then
     python3 scripts/bench_peers.py "$target/release/profiler" --folder "$target/peers" --json "$target/bench/peers.json"
+fi
+if [ -e www/pkg/web_bg.wasm ] && [ -d tests/e2e/node_modules ]; then
+    node tests/e2e/times.mjs
+else
+    say "the page is not timed: scripts/build-web.sh builds it, scripts/test-e2e.sh installs what its tests need"
 fi
