@@ -261,7 +261,7 @@ impl<R: Row<N>, const N: usize> Packed<R, N> {
     pub fn settle(&mut self, index: usize) {
         if !self.is_in_blocks {
             if let Some(num_settled) = self.num_settled.get_mut(index / ROWS) {
-                *num_settled += 1;
+                *num_settled = num_settled.saturating_add(1);
             }
             return;
         }

@@ -156,7 +156,7 @@ pub(super) enum Slot<R, const N: usize> {
 impl<R: Row<N>, const N: usize> Slot<R, N> {
     /// At most [`ROWS`] rows, packed if none of them changes any more.
     pub(super) fn of(rows: &[R], num_settled: usize) -> Self {
-        if num_settled == ROWS {
+        if rows.len() == ROWS && num_settled >= ROWS {
             return Self::Packed(Box::new(Block::pack(rows)));
         }
         let mut open = Vec::with_capacity(ROWS);
