@@ -8,7 +8,7 @@ use crate::math;
 /// Passes without an output token after which it is asked how many there may be.
 const ASKED_AFTER: u32 = 1 << 10;
 
-/// How many times as many as [`Simulation::most_passes_without_outputs`] gives are waited for.
+/// How many times as many passes are waited for as there can be while requests go on.
 const MARGIN: u64 = 20;
 
 /// What came of the last steps.
@@ -57,17 +57,18 @@ impl Simulation<'_> {
             return false;
         }
         let asked = self.in_vain.most_fruitless_passes;
-        let most = asked.unwrap_or_else(|| math::u64_to_u32(self.most_passes_without_outputs().saturating_mul(MARGIN)));
+        let most = asked.unwrap_or_else(|| self.most_passes_without_outputs());
         self.in_vain.most_fruitless_passes = Some(most);
         num_passes > most.max(ASKED_AFTER)
     }
 
     /// As long as the request that is preempted last computes a token in each pass of its own, somebody has an output token
-    /// after as many of these as the longest request has tokens.
-    fn most_passes_without_outputs(&self) -> u64 {
+    /// after as many of these as the longest request has tokens; [`MARGIN`] times as many are waited for.
+    fn most_passes_without_outputs(&self) -> u32 {
         let requests = self.workload.requests.as_slice().iter();
         let longest =
             requests.map(|request| u64::from(request.num_prompt_tokens) + u64::from(request.num_output_tokens)).max();
-        longest.unwrap_or_default().saturating_mul(u64::from(self.config.max_concurrent_batches()))
+        let once = longest.unwrap_or_default().saturating_mul(u64::from(self.config.max_concurrent_batches()));
+        math::u64_to_u32(once.saturating_mul(MARGIN).min(u64::from(u32::MAX)))
     }
 }
